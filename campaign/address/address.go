@@ -1,0 +1,76 @@
+package address
+
+import (
+	"crypto/sha256"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// An Address is one mailbox, as Parse returns it.
+type Address struct {
+	Local  string // as written, in Unicode normal form C
+	Domain string // lower case, A-labels
+}
+
+// String returns the address as it goes into an envelope.
+func (a Address) String() string { return a.Local + "@" + a.Domain }
+
+// Canonical returns the form that tells people apart: duplicates and
+// suppressions are found by it. Servers could in theory treat Ann@ and ann@ as
+// two mailboxes; none that matters does, and mailing one person twice is the
+// greater harm.
+func (a Address) Canonical() string { return lower(a.Local) + "@" + a.Domain }
+
+// AppendCanonical appends Canonical to dst.
+func (a Address) AppendCanonical(dst []byte) []byte {
+	for i := range len(a.Local) {
+		c := a.Local[i]
+		if c >= utf8.RuneSelf {
+			dst = append(dst[:len(dst)-i], lower(a.Local)...)
+			break
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	dst = append(dst, '@')
+	return append(dst, a.Domain...)
+}
+
+// Hash returns Hash(a.Canonical()) without making the string.
+func (a Address) Hash() [32]byte {
+	var b [maxAddress + maxLocal]byte
+	return sha256.Sum256(a.AppendCanonical(b[:0]))
+}
+
+// NeedsUTF8 reports whether only a server with SMTPUTF8 (RFC 6531) can take
+// the address. The domain never needs it.
+func (a Address) NeedsUTF8() bool { return !ascii(a.Local) }
+
+// Hash returns the SHA-256 of an address in canonical form: what is kept of a
+// person who must not be mailed and wants to be forgotten.
+func Hash(canonical string) [32]byte {
+	var b [maxAddress + maxLocal]byte
+	return sha256.Sum256(append(b[:0], canonical...))
+}
+
+// lower returns s in lower case and normal form C: folding can take a string
+// out of it.
+func lower(s string) string {
+	if ascii(s) {
+		return strings.ToLower(s)
+	}
+	return norm.NFC.String(strings.ToLower(s))
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

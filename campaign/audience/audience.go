@@ -1,0 +1,192 @@
+package audience
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"broadside/campaign/address"
+)
+
+// Limits of what is read.
+const (
+	maxLine    = 1 << 20  // bytes of a line, and of a row of several lines
+	maxRow     = 64 << 10 // bytes of the values of one row
+	maxColumns = 256
+	maxShown   = 200 // bytes of a Reject's Value
+)
+
+// A Row is one recipient. Its strings may be kept; the array of Values belongs
+// to the Row and is used again when the Row is.
+type Row struct {
+	Line    int // of the file, from 1; in a list the number of the row
+	Address address.Address
+	Values  []string // one for each of the Reader's Columns
+}
+
+// A Reject is a row that cannot be mailed. As an error of Next it means that
+// reading can go on.
+type Reject struct {
+	Line   int
+	Reason string // a short phrase
+	Value  string // what was refused, cut to 200 bytes
+}
+
+func (r *Reject) Error() string { return fmt.Sprintf("line %d: %s: %q", r.Line, r.Reason, r.Value) }
+
+// A FileError is a fault of the file as a whole: none of its rows should be
+// used.
+type FileError struct {
+	File string // as the user named it
+	Line int    // from 1; 0 when the fault has no line
+	What string // what was found
+	Fix  string // what to do
+	Err  error  // the cause, where there is one
+}
+
+// Error returns FILE:LINE: WHAT; FIX.
+func (e *FileError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d", e.Line)
+	}
+	b.WriteString(": " + e.What)
+	if e.Fix != "" {
+		b.WriteString("; " + e.Fix)
+	}
+	return b.String()
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// A Source says where the rows come from.
+type Source struct {
+	Path   string    // a file, or "-" for Reader
+	Reader io.Reader // read when Path is "-"; whoever opened it closes it
+}
+
+// Options say how a file is to be read. The zero value suits a UTF-8 file
+// with one column that looks like an address column by its name.
+type Options struct {
+	Email    string            // header of the address column; empty: the one that fits
+	Columns  map[string]string // merge field -> header; other headers become snake_case fields
+	Encoding string            // IANA name of the charset; empty: UTF-8
+	File     string            // the name in messages; empty: the path
+}
+
+// A decoder reads rows from one format.
+type decoder interface {
+	// next fills row. Errors are io.EOF, *Reject, *FileError, or of the reading itself.
+	next(row *Row) error
+}
+
+// A Reader reads the rows of one source. It is not safe for several goroutines.
+type Reader struct {
+	columns     []string
+	dec         decoder
+	name        string
+	close       func() error
+	rows        int
+	rejects     int
+	firstReject *Reject
+	err         error // what ended the reading
+}
+
+// Open opens a file or a stream and reads its header. ctx covers the reading
+// too: Next returns its error once it has ended.
+func Open(ctx context.Context, src Source, opts Options) (*Reader, error) {
+	s, err := openStream(src, opts)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newReader(newLines(ctx, s), opts)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	r.close = s.Close
+	return r, nil
+}
+
+// newReader reads the first line and chooses the format by it, unless the
+// name has said it.
+func newReader(l *lines, opts Options) (*Reader, error) {
+	first, err := l.firstLine()
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{name: l.name}
+	if l.format == formatJSONL || l.format == formatUnknown && looksLikeJSON(first) {
+		r.dec, r.columns, err = newJSONL(l, first, opts)
+	} else {
+		r.dec, r.columns, err = newCSV(l, first, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Columns returns the merge fields, in the order of the Values of each row.
+// One of them is email: the address.
+func (r *Reader) Columns() []string { return r.columns }
+
+// Next reads the next row. A *Reject is about that row alone; every other
+// error ends the reading: io.EOF after the last row, *FileError when the file
+// is at fault, which it also is when it has no valid row.
+func (r *Reader) Next(row *Row) error {
+	if r.err != nil {
+		return r.err
+	}
+	err := r.dec.next(row)
+	switch e := err.(type) {
+	case nil:
+		r.rows++
+		return nil
+	case *Reject:
+		if r.rejects++; r.rejects == 1 {
+			r.firstReject = e
+		}
+		return err
+	}
+	if err == io.EOF && r.rows == 0 {
+		err = r.nobody()
+	}
+	r.err = err
+	return err
+}
+
+// nobody is the error for a source without any recipient.
+func (r *Reader) nobody() *FileError {
+	if r.rejects == 0 {
+		return &FileError{File: r.name, What: "no rows", Fix: "a header line and at least one recipient are needed"}
+	}
+	return &FileError{
+		File: r.name, Line: r.firstReject.Line,
+		What: fmt.Sprintf("no valid address in %d rows; the first has: %s: %q", r.rejects, r.firstReject.Reason, r.firstReject.Value),
+		Fix:  "check which column holds the addresses (email: HEADER)",
+	}
+}
+
+// Close ends the reading and frees what it holds.
+func (r *Reader) Close() error {
+	if r.err == nil {
+		r.err = fmt.Errorf("read %s: closed", r.name)
+	}
+	if r.close == nil {
+		return nil
+	}
+	c := r.close
+	r.close = nil
+	return c()
+}
+
+// shown cuts a value for a message.
+func shown(s string) string {
+	if len(s) <= maxShown {
+		return strings.Clone(s) // not to keep the whole row alive
+	}
+	return strings.ToValidUTF8(s[:maxShown-3], "") + "..."
+}

@@ -1,0 +1,268 @@
+package audience
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"broadside/campaign/address"
+	"broadside/configs"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// emailField is the merge field that always holds the address.
+const emailField = "email"
+
+// isAddress stands in plan.from for the address itself.
+const isAddress = -1
+
+// A plan maps the values of a row as the file has them to a Row.
+type plan struct {
+	width  int      // columns of the file
+	email  int      // the one with the address
+	fields []string // the Reader's Columns
+	from   []int    // for each field its column, or isAddress
+}
+
+// planColumns decides which column becomes which field.
+func planColumns(l *lines, headers []string, opts Options) (*plan, error) {
+	h := &header{l: l, names: make([]string, len(headers)), fields: make([][]string, len(headers))}
+	for i, name := range headers {
+		h.names[i] = norm.NFC.String(strings.TrimSpace(name))
+	}
+	if len(headers) > maxColumns {
+		return nil, h.errorf("keep those that are needed", "%d columns, at most %d are read", len(headers), maxColumns)
+	}
+	if err := h.mapColumns(opts.Columns); err != nil {
+		return nil, err
+	}
+	email, err := h.emailColumn(opts)
+	if err != nil {
+		return nil, err
+	}
+	h.nameRest(email)
+	return h.plan(email)
+}
+
+// header is the state of planColumns.
+type header struct {
+	l      *lines
+	names  []string   // as the file has them, trimmed
+	fields [][]string // the merge fields of each
+}
+
+func (h *header) errorf(fix, format string, args ...any) *FileError {
+	return h.l.at(h.l.n, fmt.Sprintf(format, args...), fix)
+}
+
+// find returns the column of a header: the one spelt exactly so, else the one
+// that differs in case only.
+func (h *header) find(name string) (int, error) {
+	name = norm.NFC.String(strings.TrimSpace(name))
+	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
+		found := -1
+		for i, n := range h.names {
+			if !same(n, name) {
+				continue
+			}
+			if found >= 0 {
+				return 0, h.errorf("give each column a name of its own", "the column %q is there twice", name)
+			}
+			found = i
+		}
+		if found >= 0 {
+			return found, nil
+		}
+	}
+	e := h.errorf("", "no column %q; there are %s", name, quoteAll(h.names))
+	if s := configs.Suggest(name, h.names); s != "" {
+		e.Fix = fmt.Sprintf("did you mean %q?", s)
+	}
+	return 0, e
+}
+
+// mapColumns gives the fields of the option columns to their headers.
+func (h *header) mapColumns(columns map[string]string) error {
+	for _, field := range slices.Sorted(maps.Keys(columns)) {
+		if !identifier(field) {
+			return h.errorf("use letters, digits and _, not beginning with a digit", "columns: %q cannot be a merge field", field)
+		}
+		i, err := h.find(columns[field])
+		if err != nil {
+			return err
+		}
+		h.fields[i] = append(h.fields[i], field)
+	}
+	return nil
+}
+
+// emailColumn finds the column of the address: named, mapped, or the only one
+// whose header looks like it.
+func (h *header) emailColumn(opts Options) (int, error) {
+	if opts.Email != "" {
+		return h.find(opts.Email)
+	}
+	if name, ok := opts.Columns[emailField]; ok {
+		return h.find(name)
+	}
+	var fit []string
+	at := 0
+	for i, n := range h.names {
+		if addressHeader(n) {
+			fit = append(fit, n)
+			at = i
+		}
+	}
+	switch {
+	case len(fit) == 1:
+		return at, nil
+	case len(fit) > 1:
+		return 0, h.errorf("say which with email: HEADER", "%d columns could hold the address: %s", len(fit), quoteAll(fit))
+	}
+	for _, n := range h.names {
+		if _, err := address.Parse(n); err == nil {
+			return 0, h.errorf("put a line with the names of the columns first (email,first_name)", "the first line has an address where the names of the columns should be")
+		}
+	}
+	return 0, h.errorf("name it with email: HEADER", "no column looks like the address; there are %s", quoteAll(h.names))
+}
+
+// addressHeader reports whether a header says that it holds addresses.
+func addressHeader(s string) bool {
+	s = strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(s))
+	switch s {
+	case "email", "mail", "emailaddress", "emailadresse":
+		return true
+	}
+	return false
+}
+
+// nameRest gives the columns that no option names a field: the address is
+// email, others have their header in snake case. A column without a header is
+// left out.
+func (h *header) nameRest(email int) {
+	for i, n := range h.names {
+		switch {
+		case i == email:
+			if !slices.Contains(h.fields[i], emailField) {
+				h.fields[i] = append(h.fields[i], emailField)
+			}
+		case len(h.fields[i]) == 0 && n != "":
+			f := snake(n)
+			if f == "" {
+				f = fmt.Sprintf("column_%d", i+1)
+			}
+			h.fields[i] = []string{f}
+		}
+	}
+}
+
+func (h *header) plan(email int) (*plan, error) {
+	p := &plan{width: len(h.names), email: email}
+	owner := map[string]int{}
+	for i, fields := range h.fields {
+		from := i
+		if i == email {
+			from = isAddress
+		}
+		for _, f := range fields {
+			if j, ok := owner[f]; ok {
+				other := i
+				if i == email {
+					other = j
+				}
+				return nil, h.errorf(fmt.Sprintf("give one another name: columns: {other_%s: %q}", f, h.names[other]),
+					"the columns %q and %q would both be the merge field %s", h.names[j], h.names[i], f)
+			}
+			owner[f] = i
+			p.fields = append(p.fields, f)
+			p.from = append(p.from, from)
+		}
+	}
+	return p, nil
+}
+
+// snake turns a header into a merge field: "First Name" and "firstName" are
+// first_name, "E-Mail" is e_mail, "2nd" is _2nd. It returns "" when the header
+// has neither letters nor digits.
+func snake(s string) string {
+	var b strings.Builder
+	gap, prev := false, rune(0)
+	for _, r := range s {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			gap, prev = true, 0
+			continue
+		}
+		if b.Len() > 0 && (gap || unicode.IsUpper(r) && unicode.IsLower(prev)) {
+			b.WriteByte('_')
+		} else if b.Len() == 0 && unicode.IsDigit(r) {
+			b.WriteByte('_')
+		}
+		gap, prev = false, r
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// identifier reports whether a template can say {{.s}}.
+func identifier(s string) bool {
+	for i, r := range s {
+		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func quoteAll(names []string) string {
+	const most = 20
+	var b strings.Builder
+	for i, n := range names {
+		if i == most {
+			fmt.Fprintf(&b, " and %d more", len(names)-most)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", shown(n))
+	}
+	return b.String()
+}
+
+// fill makes a Row of the values of the file; values has p.width entries.
+func (p *plan) fill(row *Row, line int, values []string) error {
+	a, err := address.Parse(values[p.email])
+	if err != nil {
+		return &Reject{Line: line, Reason: err.Error(), Value: shown(values[p.email])}
+	}
+	written := spelling(a, values[p.email])
+	row.Line, row.Address = line, a
+	row.Values = row.Values[:0]
+	size := 0
+	for _, from := range p.from {
+		v := written
+		if from != isAddress {
+			v = values[from]
+		}
+		size += len(v)
+		row.Values = append(row.Values, v)
+	}
+	if size > maxRow {
+		return &Reject{Line: line, Reason: "values of more than 64 KiB", Value: a.String()}
+	}
+	return nil
+}
+
+// spelling returns a.String(), and s itself where it is spelt so: nearly
+// always, and without an allocation.
+func spelling(a address.Address, s string) string {
+	n := len(a.Local)
+	if len(s) == n+1+len(a.Domain) && s[:n] == a.Local && s[n+1:] == a.Domain {
+		return s
+	}
+	return a.String()
+}

@@ -1,0 +1,284 @@
+package audience
+
+import (
+	"context"
+	_ "embed"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"broadside/configs"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// keepVersions is how many versions of a list are kept.
+const keepVersions = 3
+
+// listPrefix marks a list where a source is named: list:NAME.
+const listPrefix = "list:"
+
+var (
+	//go:embed lua/commit.lua
+	commitLua string
+	//go:embed lua/rm.lua
+	rmLua string
+)
+
+// ErrNoList is the cause of the *FileError for a list or version that does
+// not exist.
+var ErrNoList = errors.New("no such list")
+
+// ErrChanged means that somebody else changed the list at the same time:
+// nothing was stored.
+var ErrChanged = errors.New("the list was changed by someone else meanwhile")
+
+// Lists keeps named lists in Redis. A list is a sequence of versions; each is
+// complete before it can be seen, and never changes after. Keys, all of one
+// list in one slot:
+//
+//	PREFIX:lists                    set of names; may hold one whose list is gone
+//	PREFIX:list:{NAME}:versions     hash: last, N (record), N:data (id)
+//	PREFIX:list:{NAME}:data:ID      hash: chunk number -> chunk; expires until committed
+type Lists struct {
+	rdb        redis.UniversalClient
+	prefix     string
+	commit, rm *redis.Script
+}
+
+// NewLists returns the lists under a key prefix.
+func NewLists(rdb redis.UniversalClient, prefix string) *Lists {
+	return &Lists{rdb: rdb, prefix: prefix, commit: redis.NewScript(commitLua), rm: redis.NewScript(rmLua)}
+}
+
+// A List describes a stored list.
+type List struct {
+	Name     string    `json:"name"`
+	Count    int64     `json:"count"` // recipients in the newest version
+	Columns  []string  `json:"columns"`
+	Updated  time.Time `json:"updated"`
+	Versions []Version `json:"versions"` // kept ones, newest first
+}
+
+// A Version describes one version of a list.
+type Version struct {
+	N       int       `json:"version"`
+	Count   int64     `json:"count"`
+	Columns []string  `json:"columns"`
+	Created time.Time `json:"created"`
+	Change  string    `json:"change"` // replace, merge, add, remove, restore
+	From    string    `json:"from"`   // the file, or what was given
+
+	chunks int
+	data   string // id of the chunks
+}
+
+// ListName returns NAME when source is list:NAME.
+func ListName(source string) (name string, ok bool) { return strings.CutPrefix(source, listPrefix) }
+
+var listNames = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+func checkName(name string) error {
+	if listNames.MatchString(name) {
+		return nil
+	}
+	return &FileError{
+		File: listPrefix + name, What: "not a name for a list",
+		Fix: "use up to 64 of a-z, 0-9, dot, hyphen and _, beginning with a letter or digit",
+	}
+}
+
+func (l *Lists) index() string               { return l.prefix + ":lists" }
+func (l *Lists) versions(name string) string { return l.prefix + ":list:{" + name + "}:versions" }
+func (l *Lists) data(name, id string) string { return l.prefix + ":list:{" + name + "}:data:" + id }
+
+// Ls returns all lists by name.
+func (l *Lists) Ls(ctx context.Context) ([]List, error) {
+	names, err := l.rdb.SMembers(ctx, l.index()).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the names of lists: %w", err)
+	}
+	slices.Sort(names)
+	lists := []List{}
+	for _, name := range names {
+		versions, err := l.load(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if len(versions) > 0 {
+			lists = append(lists, describe(name, versions))
+		}
+	}
+	return lists, nil
+}
+
+// Show returns one list; a *FileError when there is none of that name.
+func (l *Lists) Show(ctx context.Context, name string) (List, error) {
+	versions, err := l.existing(ctx, name)
+	if err != nil {
+		return List{}, err
+	}
+	return describe(name, versions), nil
+}
+
+func describe(name string, versions []Version) List {
+	return List{Name: name, Count: versions[0].Count, Columns: versions[0].Columns, Updated: versions[0].Created, Versions: versions}
+}
+
+// Rm removes a list and all its versions.
+func (l *Lists) Rm(ctx context.Context, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	n, err := l.rm.Run(ctx, l.rdb, []string{l.versions(name)}, l.data(name, "")).Int()
+	if err != nil {
+		return fmt.Errorf("remove list %s: %w", name, err)
+	}
+	if n == 0 {
+		return l.missing(ctx, name)
+	}
+	if err := l.rdb.SRem(ctx, l.index(), name).Err(); err != nil {
+		return fmt.Errorf("remove list %s from the index: %w", name, err)
+	}
+	return nil
+}
+
+// Restore makes version n, one of those kept, the newest again.
+func (l *Lists) Restore(ctx context.Context, name string, n int) (Version, error) {
+	versions, err := l.existing(ctx, name)
+	if err != nil {
+		return Version{}, err
+	}
+	i := slices.IndexFunc(versions, func(v Version) bool { return v.N == n })
+	if i < 0 {
+		var kept []string
+		for _, v := range versions {
+			kept = append(kept, strconv.Itoa(v.N))
+		}
+		return Version{}, &FileError{File: listPrefix + name, What: fmt.Sprintf("no version %d", n), Fix: "kept are " + strings.Join(kept, ", "), Err: ErrNoList}
+	}
+	v := versions[i]
+	v.Change, v.From = "restore", fmt.Sprintf("%s@%d", name, n)
+	return l.store(ctx, name, strconv.Itoa(versions[0].N), v)
+}
+
+// Open reads the newest version of a list as Open reads a file. Of the
+// options only Columns applies: it renames columns of the list.
+func (l *Lists) Open(ctx context.Context, name string, opts Options) (*Reader, error) {
+	versions, err := l.existing(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	v, source := versions[0], listPrefix+name
+	if opts.Email != "" && !strings.EqualFold(opts.Email, emailField) {
+		return nil, &FileError{File: source, What: fmt.Sprintf("email says %q, a list has its addresses in %s", opts.Email, emailField), Fix: "leave email away"}
+	}
+	if v.Count == 0 {
+		return nil, &FileError{File: source, What: "the list is empty", Fix: "fill it with: broadside list import " + name + " FILE"}
+	}
+	plan, err := planColumns(&lines{stream: &stream{name: source}}, v.Columns, Options{Email: emailField, Columns: opts.Columns})
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{name: source, columns: plan.fields, dec: &listDecoder{ctx: ctx, l: l, name: name, v: v, plan: plan}}, nil
+}
+
+// Each calls do with every row of the newest version; the row is used again.
+// The values are in the order of List.Columns. A list may be empty.
+func (l *Lists) Each(ctx context.Context, name string, do func(*Row) error) error {
+	versions, err := l.existing(ctx, name)
+	if err != nil {
+		return err
+	}
+	return l.each(ctx, name, versions[0], do)
+}
+
+func (l *Lists) each(ctx context.Context, name string, v Version, do func(*Row) error) error {
+	d := &listDecoder{ctx: ctx, l: l, name: name, v: v}
+	var row Row
+	for {
+		switch err := d.next(&row); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := do(&row); err != nil {
+			return err
+		}
+	}
+}
+
+// Export writes the newest version as CSV, which Import reads back the same.
+func (l *Lists) Export(ctx context.Context, name string, w io.Writer) error {
+	versions, err := l.existing(ctx, name)
+	if err != nil {
+		return err
+	}
+	c := csv.NewWriter(w)
+	if err := c.Write(versions[0].Columns); err != nil {
+		return fmt.Errorf("export list %s: %w", name, err)
+	}
+	if err := l.each(ctx, name, versions[0], func(row *Row) error { return c.Write(row.Values) }); err != nil {
+		return fmt.Errorf("export list %s: %w", name, err)
+	}
+	if c.Flush(); c.Error() != nil {
+		return fmt.Errorf("export list %s: %w", name, c.Error())
+	}
+	return nil
+}
+
+// load returns the kept versions, newest first; none when there is no list.
+func (l *Lists) load(ctx context.Context, name string) ([]Version, error) {
+	all, err := l.rdb.HGetAll(ctx, l.versions(name)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read list %s: %w", name, err)
+	}
+	var versions []Version
+	for field, text := range all {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			continue // last, or the id of a version's chunks
+		}
+		var r record
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			return nil, fmt.Errorf("read version %d of list %s: %w", n, name, err)
+		}
+		r.N, r.chunks, r.data = n, r.Chunks, all[field+":data"]
+		versions = append(versions, r.Version)
+	}
+	slices.SortFunc(versions, func(a, b Version) int { return b.N - a.N })
+	return versions, nil
+}
+
+// existing is load for a list that should be there.
+func (l *Lists) existing(ctx context.Context, name string) ([]Version, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	versions, err := l.load(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(versions) == 0 {
+		return nil, l.missing(ctx, name)
+	}
+	return versions, nil
+}
+
+func (l *Lists) missing(ctx context.Context, name string) error {
+	e := &FileError{File: listPrefix + name, What: "no such list", Fix: "make it with: broadside list import " + name + " FILE", Err: ErrNoList}
+	if names, err := l.rdb.SMembers(ctx, l.index()).Result(); err == nil {
+		if s := configs.Suggest(name, names); s != "" && s != name {
+			e.Fix = "did you mean " + listPrefix + s + "?"
+		}
+	}
+	return e
+}

@@ -1,0 +1,204 @@
+package audience
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+type format int
+
+const (
+	formatUnknown format = iota // the content says it
+	formatCSV
+	formatJSONL
+)
+
+// maxWindow bounds the memory that a Zstandard file may ask for: what
+// zstd --ultra and --long=27 make.
+const maxWindow = 128 << 20
+
+// A stream is an open source as UTF-8 text.
+type stream struct {
+	name    string
+	format  format
+	text    io.Reader
+	raw     *tap   // the bytes before decompression
+	packed  string // "gzip" or "Zstandard"; empty when not compressed
+	charset *charset
+	closers []func() error
+}
+
+// Close closes what was opened, last first.
+func (s *stream) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// openStream opens the source, decompresses and decodes it.
+func openStream(src Source, opts Options) (*stream, error) {
+	s := &stream{name: opts.File}
+	if s.name == "" {
+		if s.name = src.Path; src.Path == "-" {
+			s.name = "standard input"
+		}
+	}
+	if err := s.open(src); err != nil {
+		return nil, err
+	}
+	if err := s.decompress(src.Path); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.decode(opts.Encoding); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stream) open(src Source) error {
+	if src.Path == "-" {
+		if src.Reader == nil {
+			return s.errorf("", "nothing to read from")
+		}
+		s.raw = &tap{r: src.Reader}
+		return nil
+	}
+	lower := strings.ToLower(src.Path)
+	switch {
+	case src.Path == "":
+		return s.errorf("name a file, - or list:NAME", "no source")
+	case strings.HasPrefix(lower, "https://"), strings.HasPrefix(lower, "http://"):
+		return s.errorf("download it and name the file", "an audience from the web is not supported yet")
+	case strings.HasSuffix(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst"), ".xlsx"):
+		return s.errorf("save it as CSV", "an .xlsx file is not supported yet")
+	}
+	f, err := os.Open(src.Path)
+	if err != nil {
+		return s.unopened(err)
+	}
+	s.closers = append(s.closers, f.Close)
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		s.Close()
+		return s.errorf("name a file in it", "a directory, not a file")
+	}
+	s.raw = &tap{r: f}
+	return nil
+}
+
+func (s *stream) unopened(err error) error {
+	e := &FileError{File: s.name, Err: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		e.What, e.Fix = "no such file", "check the name; a path is relative to the campaign file"
+	case errors.Is(err, fs.ErrPermission):
+		e.What, e.Fix = "no permission to read it", "check the file's owner and mode"
+	default:
+		e.What = fmt.Sprintf("open: %v", err)
+	}
+	return e
+}
+
+var (
+	magicGzip = []byte{0x1f, 0x8b}
+	magicZstd = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	magicZip  = []byte("PK\x03\x04")
+)
+
+// decompress goes by the content; the name must agree where it says anything.
+func (s *stream) decompress(name string) error {
+	head := bufio.NewReaderSize(s.raw, 64<<10)
+	magic, err := head.Peek(4)
+	if err != nil && err != io.EOF {
+		return s.fail(0, err)
+	}
+	lower := strings.ToLower(filepath.ToSlash(name))
+	ext := path.Ext(lower)
+	switch {
+	case bytes.HasPrefix(magic, magicGzip):
+		s.packed = "gzip"
+		z, err := gzip.NewReader(head)
+		if err != nil {
+			return s.fail(0, err)
+		}
+		s.text = z
+		s.closers = append(s.closers, z.Close)
+	case bytes.HasPrefix(magic, magicZstd):
+		s.packed = "Zstandard"
+		z, err := zstd.NewReader(head, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return s.fail(0, err)
+		}
+		s.text = z
+		s.closers = append(s.closers, func() error { z.Close(); return nil })
+	case bytes.HasPrefix(magic, magicZip):
+		return s.errorf("save a spreadsheet as CSV, unpack an archive", "a zip archive or an .xlsx file, which is not supported yet")
+	case len(magic) == 0:
+		return s.empty()
+	case ext == ".gz" || ext == ".zst":
+		return s.errorf("compress it again, or take "+ext+" off its name", "the name says %s, the content is not compressed so", ext)
+	default:
+		s.text = head
+	}
+	switch path.Ext(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst")) {
+	case ".csv":
+		s.format = formatCSV
+	case ".jsonl":
+		s.format = formatJSONL
+	}
+	return nil
+}
+
+func (s *stream) empty() error {
+	return s.errorf("a header line and at least one recipient are needed", "the file is empty")
+}
+
+func (s *stream) errorf(fix, format string, args ...any) *FileError {
+	return &FileError{File: s.name, What: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+// fail turns an error of reading into one that says whose fault it is: with a
+// compressed source everything that the disk did not report is the content's.
+func (s *stream) fail(line int, err error) error {
+	var file *FileError
+	switch {
+	case errors.As(err, &file):
+		return err
+	case s.raw.err != nil:
+		return fmt.Errorf("read %s: %w", s.name, s.raw.err)
+	case s.packed != "" && errors.Is(err, io.ErrUnexpectedEOF):
+		return &FileError{File: s.name, Line: line, What: "the " + s.packed + " data ends too early", Fix: "the copy is not complete: fetch or compress it again", Err: err}
+	case s.packed != "":
+		return &FileError{File: s.name, Line: line, What: fmt.Sprintf("broken %s data: %v", s.packed, err), Fix: "fetch or compress it again", Err: err}
+	}
+	return fmt.Errorf("read %s: %w", s.name, err)
+}
+
+// A tap remembers the error of the reader below a decompressor.
+type tap struct {
+	r   io.Reader
+	err error
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if err != nil && err != io.EOF {
+		t.err = err
+	}
+	return n, err
+}

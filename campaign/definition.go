@@ -1,0 +1,85 @@
+package campaign
+
+import (
+	"time"
+)
+
+// A Definition is one campaign file: who is written to, what, when and how
+// fast. Load reads it; the field comments show the YAML key.
+type Definition struct {
+	ID        string   // id: stable name; run ids begin with it
+	Topic     string   // topic: what people unsubscribe from
+	From      string   // from: Name <address>, or an address alone
+	ReplyTo   string   // reply_to
+	Subject   string   // subject: a template
+	Preheader string   // preheader: a template
+	Timezone  string   // timezone: IANA name; empty: the config's
+	Audience  Audience // audience
+	Exclude   []string // exclude: list:NAME, run:ID, or a file
+	Content   Content  // content
+	Schedule  Schedule // schedule
+	Delivery  Delivery // delivery
+
+	// File is the path that the definition was read from; Dir its directory,
+	// which the paths in it are relative to.
+	File, Dir string
+	// Source is the text of the file.
+	Source []byte
+	// Lines maps a dotted key ("content.markdown") to its place in the file.
+	Lines map[string]Pos
+}
+
+// A Pos is a place in a campaign file; both count from 1.
+type Pos struct{ Line, Column int }
+
+// An Audience says where the recipients come from.
+type Audience struct {
+	Source   string            // source: a file, "-" or list:NAME
+	Email    string            // email: column of the address; empty when exactly one fits
+	Columns  map[string]string // columns: merge field -> header
+	Encoding string            // encoding: an IANA charset name; empty: UTF-8
+	Expect   Range             // expect: 9000-11000
+}
+
+// A Range is an inclusive range of audience sizes; the zero Range allows any.
+type Range struct{ Min, Max int64 }
+
+// Content names the files of the message.
+type Content struct {
+	Markdown string // markdown: FILE
+	HTML     string // html: FILE (exactly one of the two)
+	Text     string // text: FILE that overrides the automatic text part
+	Layout   string // layout: default "plain"; "none" only for html
+}
+
+// A Schedule is raw text here; scheduler/calendar parses it.
+type Schedule struct {
+	At          string        // at: 2026-10-01T09:00, with or without an offset
+	Cron        string        // cron: five fields, @daily, @every 1h
+	MaxLateness time.Duration // max_lateness: default 1h
+}
+
+// IsZero reports whether the file has no schedule.
+func (s Schedule) IsZero() bool { return s.At == "" && s.Cron == "" }
+
+// Delivery says how fast, by which way out and with how much patience.
+type Delivery struct {
+	Accounts     []string        // accounts: names in the config; empty when there is exactly one
+	Rate         float64         // rate: messages a second; 0 is no limit
+	Retry        []time.Duration // retry: default DefaultRetry; the last one repeats
+	MaxAttempts  int             // max_attempts: 1 to 15, default 12
+	ExpiresAfter time.Duration   // expires_after: default 48h
+}
+
+// DefaultRetry is the pause after the first, second, ... deferral.
+var DefaultRetry = []time.Duration{
+	5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour,
+}
+
+// Defaults of a campaign file.
+const (
+	DefaultMaxAttempts  = 12
+	DefaultExpiresAfter = 48 * time.Hour
+	DefaultMaxLateness  = time.Hour
+	DefaultLayout       = "plain"
+)

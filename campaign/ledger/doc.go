@@ -1,0 +1,28 @@
+// Package ledger keeps the state of every recipient of every run. It is where
+// Broadside's first promises are kept: nobody is mailed twice, nobody is lost,
+// and what is unknown is called unknown.
+//
+// Per run and part the ledger is one Redis string of five-byte cells. The
+// ledger is its own queue: a cell's `when` says when somebody must look at it
+// again, and nothing else says what is due or under way. Tasks in asynq are
+// hints that may be lost, doubled or late.
+//
+//	pending, deferred -> issued      Issue      the feeder hands it out
+//	issued            -> pending     GiveBack   no room, lane closed, worker stops
+//	pending, issued   -> sending     Claim      after 354, before the body
+//	sending           -> accepted | deferred | bounced | failed | uncertain | pending | suppressed
+//	                                 Settle     by the claim's token
+//	pending, issued   -> deferred | bounced | failed | suppressed
+//	                                 Refuse     refused before the body
+//	uncertain         -> accepted | bounced     a late reply, by the token
+//	not final         -> cancelled   Sweep
+//
+// Every change is Lua on keys of one hash slot, {run:<id>}, and goes through
+// the one function move of lua/lib.lua: cell, counters and finish check change
+// together. All scripts may be asked twice: go-redis resends after a broken
+// connection. Claims alone are never resent (see Claims).
+//
+// A worker is on the list of workers with a counter that it raises every five
+// seconds (see Member). It logs every claim in its Journal before it asks for
+// it, so that a Redis that went back in time can be told what happened.
+package ledger

@@ -1,0 +1,212 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
+)
+
+// ErrNotReady is returned by Ready when something that was written is missing.
+var ErrNotReady = errors.New("expansion is not complete")
+
+// expansionTTL is how long an expansion that never became ready is kept.
+const expansionTTL = time.Hour
+
+// An Expansion writes the audience of one run under a random attempt id. Its
+// keys expire by themselves until Ready names the attempt: an expansion that
+// dies half way leaves nothing, and of two the first that is ready wins. It
+// belongs to one goroutine.
+type Expansion struct {
+	l       *Ledger
+	run     Run
+	parts   map[int]*partState
+	chunks  int
+	rejects int64
+}
+
+type partState struct {
+	size, suppressed int
+	cells            []byte // not yet written
+}
+
+// Expand begins an expansion of the run.
+func (l *Ledger) Expand(id string) *Expansion {
+	return &Expansion{l: l, run: Run{ID: id, Attempt: rand.Text()[:12]}, parts: map[int]*partState{}}
+}
+
+func (e *Expansion) key(rest string) string { return e.l.runKey(e.run.ID, e.run.Attempt+":"+rest) }
+
+// Content stores what the messages of the run are made from.
+func (e *Expansion) Content(ctx context.Context, s campaign.Snapshot) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode content of run %s: %w", e.run.ID, err)
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return fmt.Errorf("encode content of run %s: %w", e.run.ID, err)
+	}
+	defer enc.Close()
+	if err := e.l.rdb.Set(ctx, e.key("content"), enc.EncodeAll(b, nil), expansionTTL).Err(); err != nil {
+		return fmt.Errorf("store content of run %s: %w", e.run.ID, err)
+	}
+	return nil
+}
+
+// A Chunk is the next recipients of one part, encoded by campaign/audience.
+type Chunk struct {
+	Part       int
+	Data       []byte
+	Suppressed []bool // per recipient: suppressed already
+}
+
+// Add appends chunks, in the order in which they are given, in one round trip.
+func (e *Expansion) Add(ctx context.Context, chunks ...Chunk) error {
+	pipe := e.l.rdb.Pipeline()
+	for _, c := range chunks {
+		p := e.parts[c.Part]
+		if p == nil {
+			p = &partState{}
+			e.parts[c.Part] = p
+		}
+		cells := make([]byte, cellSize*len(c.Suppressed))
+		for i, s := range c.Suppressed {
+			if s {
+				cells[i*cellSize] = byte(campaign.Suppressed)
+				p.suppressed++
+			}
+		}
+		pipe.HSet(ctx, e.key("chunks"), fmt.Sprintf("%d:%d", c.Part, p.size), c.Data)
+		pipe.SetRange(ctx, e.key("cells:"+itoa(c.Part)), int64(p.size*cellSize), string(cells))
+		pipe.Expire(ctx, e.key("cells:"+itoa(c.Part)), expansionTTL)
+		p.size += len(c.Suppressed)
+		e.chunks++
+	}
+	pipe.Expire(ctx, e.key("chunks"), expansionTTL)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("store recipients of run %s: %w", e.run.ID, err)
+	}
+	return nil
+}
+
+// Rejects appends a block of rejected rows, as encoded by the caller.
+func (e *Expansion) Rejects(ctx context.Context, block []byte) error {
+	pipe := e.l.rdb.Pipeline()
+	pipe.RPush(ctx, e.key("rejects"), block)
+	pipe.Expire(ctx, e.key("rejects"), expansionTTL)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("store rejects of run %s: %w", e.run.ID, err)
+	}
+	return nil
+}
+
+// Size returns how many recipients were added.
+func (e *Expansion) Size() (n int64) {
+	for _, p := range e.parts {
+		n += int64(p.size)
+	}
+	return n
+}
+
+// Ready checks that everything is in and lets the run begin. From here on
+// messages may leave. When another expansion of the run was ready before, that
+// one stays.
+func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
+	numbers := make([]int, 0, len(e.parts))
+	for n := range e.parts {
+		numbers = append(numbers, n)
+	}
+	sort.Ints(numbers)
+	keys := []string{
+		e.l.runKey(e.run.ID, "record"), e.l.runKey(e.run.ID, "counts"),
+		e.key("content"), e.key("chunks"), e.key("rejects"),
+	}
+	fields := []any{"invalid", skipped.Invalid, "duplicate", skipped.Duplicate, "excluded", skipped.Excluded, "limited", skipped.Limited}
+	args := append([]any{e.run.Attempt, e.chunks, len(fields) / 2}, fields...)
+	for _, n := range numbers {
+		keys = append(keys, e.key("cells:"+itoa(n)))
+		args = append(args, n, e.parts[n].size, e.parts[n].suppressed)
+	}
+	res, err := e.l.run(ctx, e.l.script.ready, keys, args...).Slice()
+	if err != nil {
+		return fmt.Errorf("make run %s ready: %w", e.run.ID, err)
+	}
+	if ok, _ := res[0].(int64); ok != 1 {
+		return fmt.Errorf("make run %s ready: %w: %v", e.run.ID, ErrNotReady, res[1])
+	}
+	return nil
+}
+
+// Snapshot reads the content of a run.
+func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, error) {
+	b, err := l.rdb.Get(ctx, l.runKey(r.ID, r.Attempt+":content")).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("%w: content of %s", ErrNoRun, r.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read content of run %s: %w", r.ID, err)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return nil, fmt.Errorf("decode content of run %s: %w", r.ID, err)
+	}
+	defer dec.Close()
+	if b, err = dec.DecodeAll(b, nil); err != nil {
+		return nil, fmt.Errorf("decode content of run %s: %w", r.ID, err)
+	}
+	s := &campaign.Snapshot{}
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("decode content of run %s: %w", r.ID, err)
+	}
+	return s, nil
+}
+
+// Chunk reads the chunk whose first recipient is first; ErrNoRun when the
+// addresses of the run have expired.
+func (l *Ledger) Chunk(ctx context.Context, r *Run, part, first int) ([]byte, error) {
+	b, err := l.rdb.HGet(ctx, l.runKey(r.ID, r.Attempt+":chunks"), fmt.Sprintf("%d:%d", part, first)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("%w: addresses of %s", ErrNoRun, r.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read recipients of run %s: %w", r.ID, err)
+	}
+	return b, nil
+}
+
+// RejectBlocks reads the blocks that Expansion.Rejects stored.
+func (l *Ledger) RejectBlocks(ctx context.Context, r *Run) ([]string, error) {
+	blocks, err := l.rdb.LRange(ctx, l.runKey(r.ID, r.Attempt+":rejects"), 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read rejects of run %s: %w", r.ID, err)
+	}
+	return blocks, nil
+}
+
+// Drop removes a run that never became ready, as if it had not been created:
+// its input was bad.
+func (l *Ledger) Drop(ctx context.Context, id, name string) error {
+	rec, err := l.Record(ctx, id)
+	if err != nil {
+		return err
+	}
+	if rec.Attempt != "" {
+		return fmt.Errorf("drop run %s: it is ready", id)
+	}
+	if err := l.Forget(ctx, id, name); err != nil {
+		return err
+	}
+	if err := l.rdb.Del(ctx, l.runKey(id, "record"), l.runKey(id, "counts")).Err(); err != nil {
+		return fmt.Errorf("drop run %s: %w", id, err)
+	}
+	return nil
+}

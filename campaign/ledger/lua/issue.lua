@@ -1,0 +1,50 @@
+-- issue: pending, deferred, issued -> issued, for those whose time has come
+-- and as far as the part's backlog allows. Each cell is checked again here, so
+-- that two feeders do no harm. Who is past the run's expiry fails instead, and
+-- who was issued seven times without a word is stuck.
+--
+-- ARGV  2 backlog of the part  3 seconds to wait for a sign of life
+--       4 force: 1 = issued cells are ready at once (a worker was found dead)
+--       5 ranges of indexes: "3,7-90,100"
+-- Returns {issued indexes as an array, early as a flat array, now in ms}; early
+-- is handed over: it is empty afterwards.
+local backlog, hold, force = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local early = redis.call('HGETALL', KEYS[7])
+redis.call('DEL', KEYS[7])
+local issued = {}
+local room = backlog - tonumber(redis.call('HGET', KEYS[2], part .. ':' .. ISSUED) or 0)
+local expired = now >= (tonumber(record[5]) or 16777215)
+
+local function offer(i)
+  local c = read(i)
+  if not c or FINAL[c.state] or c.state == SENDING then return end
+  if expired and (c.state ~= ISSUED or c.when <= now) then
+    local old = redis.call('HGET', KEYS[6], part .. ':' .. i)
+    remember(i, c, 'expired', old and string.match(old, '^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or '0\t\t\t')
+    return move(i, c, FAILED, 0)
+  end
+  if c.state == ISSUED then
+    if c.when > now and not force then return end
+    if not force then
+      if c.silent >= 7 then
+        remember(i, c, 'stuck', '0\t\t\t')
+        return move(i, c, FAILED, 0)
+      end
+      c.silent = c.silent + 1
+    end
+    -- It is in the backlog already.
+  else
+    if c.when > now or room <= 0 then return end
+    room = room - 1
+    c.silent = 0
+  end
+  move(i, c, ISSUED, now + hold * 2 ^ c.silent)
+  issued[#issued + 1] = i
+end
+
+if run_state == 'running' then
+  for first, last in string.gmatch(ARGV[5], '(%d+)%-?(%d*)') do
+    for i = tonumber(first), tonumber(last) or tonumber(first) do offer(i) end
+  end
+end
+return {issued, early, now_ms}

@@ -1,0 +1,118 @@
+-- The ledger's cells, and move: the one function through which every cell
+-- changes. It is put in front of every other script of this directory.
+--
+-- KEYS  1 record  2 counts  3 cells of the part  4 claims  5 late  6 replies  7 early
+-- ARGV  1 part number; the others belong to the script
+--
+-- A cell is five bytes: state letter; attempts (4 bits), silent issues (3),
+-- greylisting used (1); when (3 bytes, seconds since the run was created).
+-- Cell, counters and finish check change in one script on one hash slot, so
+-- that they can never disagree.
+
+local PENDING, ISSUED, SENDING, DEFERRED = 0, 105, 115, 100
+local ACCEPTED, BOUNCED, FAILED, SUPPRESSED, CANCELLED, UNCERTAIN = 97, 98, 102, 120, 99, 117
+local FINAL = {[ACCEPTED] = true, [BOUNCED] = true, [FAILED] = true, [SUPPRESSED] = true, [CANCELLED] = true, [UNCERTAIN] = true}
+local PAGE = 13104
+
+local part = ARGV[1]
+local clock = redis.call('TIME')
+local now_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local record = redis.call('HMGET', KEYS[1], 'state', 'created', 'retry', 'max_attempts', 'expires')
+local run_state = record[1]
+-- Seconds since the run was created; a `when` is reached when it is <= now.
+local now = math.max(0, math.floor((now_ms - (tonumber(record[2]) or now_ms)) / 1000))
+
+-- read returns the cell of recipient i, or nil when the run is gone.
+local function read(i)
+  local c = redis.call('GETRANGE', KEYS[3], i * 5, i * 5 + 4)
+  if #c < 5 then return nil end
+  local s, b, w1, w2, w3 = string.byte(c, 1, 5)
+  return {state = s, attempts = math.floor(b / 16), silent = math.floor(b / 2) % 8, grey = b % 2, when = w1 * 65536 + w2 * 256 + w3}
+end
+
+-- note tells the feeder that the page of recipient i has something earlier
+-- than it remembers.
+local function note(i, when)
+  local field = part .. ':' .. math.floor(i / PAGE)
+  local old = redis.call('HGET', KEYS[7], field)
+  if not old or tonumber(old) > when then redis.call('HSET', KEYS[7], field, when) end
+end
+
+-- move changes the cell c of recipient i to a state, with the attempts, silent
+-- issues and greylisting flag that stand in c. Nothing else writes cells.
+local function move(i, c, to, when)
+  if run_state == 'cancelled' and (to == PENDING or to == DEFERRED) then to = CANCELLED end
+  if FINAL[to] then when = 0 end
+  when = math.min(when, 16777215)
+  redis.call('SETRANGE', KEYS[3], i * 5, string.char(to, c.attempts * 16 + c.silent * 2 + c.grey,
+    math.floor(when / 65536), math.floor(when / 256) % 256, when % 256))
+  if to == PENDING or to == DEFERRED then note(i, when) end
+  local from = c.state
+  c.state, c.when = to, when
+  if from == to then return end
+  redis.call('HINCRBY', KEYS[2], part .. ':' .. from, -1)
+  redis.call('HINCRBY', KEYS[2], part .. ':' .. to, 1)
+  if FINAL[to] and not FINAL[from] then
+    if redis.call('HINCRBY', KEYS[2], 'open', -1) == 0 then
+      redis.call('HSET', KEYS[1], 'finished', now_ms)
+      if run_state ~= 'cancelled' then redis.call('HSET', KEYS[1], 'state', 'finished') end
+    end
+  elseif FINAL[from] and not FINAL[to] then
+    if redis.call('HINCRBY', KEYS[2], 'open', 1) == 1 then
+      redis.call('HDEL', KEYS[1], 'finished')
+      if run_state == 'finished' then redis.call('HSET', KEYS[1], 'state', 'running') end
+    end
+  end
+end
+
+-- remember keeps the last reply of a recipient that is not accepted.
+local function remember(i, c, reason, reply)
+  redis.call('HSET', KEYS[6], part .. ':' .. i, now_ms .. '\t' .. c.attempts .. '\t' .. reason .. '\t' .. reply)
+end
+
+-- accept records a 250 after the final dot.
+local function accept(i, c)
+  move(i, c, ACCEPTED, 0)
+  redis.call('HSETNX', KEYS[2], 'first', now_ms)
+  redis.call('HSET', KEYS[2], 'last', now_ms)
+  if c.attempts > 1 or c.grey == 1 then redis.call('HDEL', KEYS[6], part .. ':' .. i) end
+end
+
+-- defer sets the next try by the run's own retry list, or fails the recipient
+-- when its attempts or the run's time are used up. jitter is in percent.
+local function defer(i, c, jitter, grey, reply)
+  local delay
+  if grey == '1' and c.grey == 0 then
+    -- The first greylisting is free: no attempt, six minutes.
+    c.grey, c.attempts, delay = 1, math.max(0, c.attempts - 1), 360
+  else
+    if c.attempts >= tonumber(record[4]) then
+      remember(i, c, 'attempts', reply)
+      return move(i, c, FAILED, 0)
+    end
+    local n, last = 0, 0
+    for d in string.gmatch(record[3], '%d+') do
+      n, last = n + 1, tonumber(d)
+      if n == math.max(1, c.attempts) then break end
+    end
+    delay = math.max(1, math.floor(last * jitter / 100 + 0.5))
+  end
+  if now + delay >= tonumber(record[5]) then
+    remember(i, c, 'expired', reply)
+    return move(i, c, FAILED, 0)
+  end
+  remember(i, c, '', reply)
+  move(i, c, DEFERRED, now + delay)
+end
+
+-- finish_attempt applies an outcome that was proven: a b f d, by its letter.
+local function finish_attempt(i, c, outcome, jitter, grey, reply)
+  if outcome == ACCEPTED then
+    accept(i, c)
+  elseif outcome == DEFERRED then
+    defer(i, c, jitter, grey, reply)
+  else
+    remember(i, c, '', reply)
+    move(i, c, outcome, 0)
+  end
+end

@@ -1,0 +1,368 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func atoi64(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64) // our own fields; absent is 0
+	return n
+}
+
+// A Record is what is known of a run as a whole.
+type Record struct {
+	ID       string
+	Campaign string
+	State    campaign.RunState
+	Reason   string // why it is paused, held, cancelled or failed
+	Attempt  string // empty until it is ready
+	Key      string // of `launch --key`
+	Parent   string // the run that this one retries
+	Topic    string
+	Subject  string
+	From     string
+	Audience string // where the recipients came from
+	Accounts []string
+	Created  time.Time
+	Ready    time.Time // zero until the audience was in
+	Finished time.Time // zero while anything is open
+	Expires  time.Duration
+	Skipped  campaign.Skipped
+	Sizes    []PartSize
+}
+
+// Handle returns the handle of a run that became ready, else nil.
+func (r *Record) Handle() *Run {
+	if r.Attempt == "" {
+		return nil
+	}
+	return &Run{ID: r.ID, Attempt: r.Attempt, Created: r.Created, Sizes: r.Sizes}
+}
+
+// Total returns the number of recipients.
+func (r *Record) Total() int64 {
+	var n int64
+	for _, p := range r.Sizes {
+		n += int64(p.Size)
+	}
+	return n
+}
+
+// A NewRun is what a run is created from.
+type NewRun struct {
+	ID, Campaign, Key, Parent, Topic, Subject, From, Audience string
+	Accounts                                                  []string
+	Created                                                   time.Time
+	Retry                                                     []time.Duration
+	MaxAttempts                                               int
+	ExpiresAfter                                              time.Duration
+}
+
+// Create makes the record of a run in state expanding. It reports false when
+// the id is taken: a run is made once. The index of active runs comes first,
+// so that no run can exist that nobody looks after.
+func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
+	retry := make([]string, len(n.Retry))
+	for i, d := range n.Retry {
+		retry[i] = strconv.FormatInt(max(1, seconds(d)), 10)
+	}
+	score := float64(n.Created.UnixMilli())
+	pipe := l.rdb.Pipeline()
+	pipe.SAdd(ctx, l.activeKey(), n.ID)
+	pipe.ZAddNX(ctx, l.runsKey(), redis.Z{Score: score, Member: n.ID})
+	pipe.ZAddNX(ctx, l.campaignKey(n.Campaign), redis.Z{Score: score, Member: n.ID})
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, fmt.Errorf("index run %s: %w", n.ID, err)
+	}
+	made, err := l.run(ctx, l.script.create, []string{l.runKey(n.ID, "record")},
+		"campaign", n.Campaign, "key", n.Key, "parent", n.Parent, "topic", n.Topic, "subject", n.Subject,
+		"from", n.From, "audience", n.Audience, "accounts", strings.Join(n.Accounts, ","),
+		"created", n.Created.UnixMilli(), "retry", strings.Join(retry, ","),
+		"max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter)).Int()
+	if err != nil {
+		return false, fmt.Errorf("create run %s: %w", n.ID, err)
+	}
+	return made == 1, nil
+}
+
+// Record reads the record of a run; ErrNoRun when there is none.
+func (l *Ledger) Record(ctx context.Context, id string) (*Record, error) {
+	m, err := l.rdb.HGetAll(ctx, l.runKey(id, "record")).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read run %s: %w", id, err)
+	}
+	if m["created"] == "" {
+		return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
+	}
+	return parseRecord(id, m), nil
+}
+
+func parseRecord(id string, m map[string]string) *Record {
+	r := &Record{
+		ID: id, Campaign: m["campaign"], State: campaign.RunState(m["state"]), Reason: m["reason"],
+		Attempt: m["attempt"], Key: m["key"], Parent: m["parent"], Topic: m["topic"], Subject: m["subject"],
+		From: m["from"], Audience: m["audience"],
+		Created: fromMillis(m["created"]), Ready: fromMillis(m["ready"]), Finished: fromMillis(m["finished"]),
+		Expires: time.Duration(atoi64(m["expires"])) * time.Second,
+		Skipped: campaign.Skipped{
+			Invalid: atoi64(m["invalid"]), Duplicate: atoi64(m["duplicate"]),
+			Excluded: atoi64(m["excluded"]), Limited: atoi64(m["limited"]),
+		},
+	}
+	if m["accounts"] != "" {
+		r.Accounts = strings.Split(m["accounts"], ",")
+	}
+	for p := range strings.SplitSeq(m["parts"], ",") {
+		if part, size, ok := strings.Cut(p, "="); ok {
+			r.Sizes = append(r.Sizes, PartSize{int(atoi64(part)), int(atoi64(size))})
+		}
+	}
+	return r
+}
+
+// Counts reads how many recipients are in each state, over all parts and per
+// part, and the figures beside them.
+func (l *Ledger) Counts(ctx context.Context, id string) (*Tally, error) {
+	m, err := l.rdb.HGetAll(ctx, l.runKey(id, "counts")).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read counts of run %s: %w", id, err)
+	}
+	return parseTally(m), nil
+}
+
+// A Tally is the counters of a run.
+type Tally struct {
+	Counts        campaign.Counts
+	Parts         map[int]campaign.Counts
+	FirstAccepted time.Time
+	LastAccepted  time.Time
+	After         map[string]int64 // delivered, bounced, blocked, complained, unsubscribed
+}
+
+func parseTally(m map[string]string) *Tally {
+	t := &Tally{Counts: campaign.Counts{}, Parts: map[int]campaign.Counts{}, After: map[string]int64{}}
+	t.FirstAccepted, t.LastAccepted = fromMillis(m["first"]), fromMillis(m["last"])
+	for field, v := range m {
+		if what, ok := strings.CutPrefix(field, "after:"); ok {
+			t.After[what] = atoi64(v)
+			continue
+		}
+		p, s, ok := strings.Cut(field, ":")
+		if !ok {
+			continue
+		}
+		part, state, n := int(atoi64(p)), campaign.State(atoi64(s)), atoi64(v)
+		if t.Parts[part] == nil {
+			t.Parts[part] = campaign.Counts{}
+		}
+		t.Parts[part][state] += n
+		t.Counts[state] += n
+	}
+	return t
+}
+
+// CountAfter adds one to a figure of what came after acceptance
+// (unsubscribed, complained, ...), when the run still exists.
+func (l *Ledger) CountAfter(ctx context.Context, id, what string) error {
+	n, err := l.rdb.Exists(ctx, l.runKey(id, "record")).Result()
+	if err != nil {
+		return fmt.Errorf("count %s of run %s: %w", what, id, err)
+	}
+	if n == 0 {
+		return nil
+	}
+	if err := l.rdb.HIncrBy(ctx, l.runKey(id, "counts"), "after:"+what, 1).Err(); err != nil {
+		return fmt.Errorf("count %s of run %s: %w", what, id, err)
+	}
+	return nil
+}
+
+func (l *Ledger) activeKey() string                  { return l.prefix + ":runs:active" }
+func (l *Ledger) runsKey() string                    { return l.prefix + ":runs" }
+func (l *Ledger) campaignKey(campaign string) string { return l.prefix + ":runs:of:" + campaign }
+
+// Active lists the ids of runs that may still need work.
+func (l *Ledger) Active(ctx context.Context) ([]string, error) {
+	ids, err := l.rdb.SMembers(ctx, l.activeKey()).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list active runs: %w", err)
+	}
+	sort.Strings(ids)
+	return ids, nil
+}
+
+// List returns the ids of all runs, the newest first; of one campaign when
+// name is not empty.
+func (l *Ledger) List(ctx context.Context, name string) ([]string, error) {
+	key := l.runsKey()
+	if name != "" {
+		key = l.campaignKey(name)
+	}
+	ids, err := l.rdb.ZRevRange(ctx, key, 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return ids, nil
+}
+
+// Find returns the id that prefix stands for: an id, or a prefix of exactly
+// one. ErrNoRun otherwise, with the candidates when there are several.
+func (l *Ledger) Find(ctx context.Context, prefix string) (string, error) {
+	ids, err := l.List(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, id := range ids {
+		if id == prefix {
+			return id, nil
+		}
+		if prefix != "" && strings.HasPrefix(id, prefix) {
+			found = append(found, id)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", fmt.Errorf("%w: %q is the beginning of %d runs (%s, ...); write more of it", ErrNoRun, prefix, len(found), found[0])
+	}
+	return "", fmt.Errorf("%w: %q", ErrNoRun, prefix)
+}
+
+// Once names run as the one run of key (a campaign without cron, or a
+// --key) unless another is named; it returns the run that is named. With
+// replace the name changes from old to run.
+func (l *Ledger) Once(ctx context.Context, key, run string) (string, error) {
+	k := l.prefix + ":once:" + key
+	if _, err := l.rdb.SetNX(ctx, k, run, 0).Result(); err != nil {
+		return "", fmt.Errorf("name run %s: %w", run, err)
+	}
+	named, err := l.rdb.Get(ctx, k).Result()
+	if err != nil {
+		return "", fmt.Errorf("name run %s: %w", run, err)
+	}
+	return named, nil
+}
+
+// Named returns the run that is named for key; empty when there is none.
+func (l *Ledger) Named(ctx context.Context, key string) (string, error) {
+	run, err := l.rdb.Get(ctx, l.prefix+":once:"+key).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read the run named for %s: %w", key, err)
+	}
+	return run, nil
+}
+
+// Unname takes the name back from a run that never became ready.
+func (l *Ledger) Unname(ctx context.Context, key, run string) error {
+	named, err := l.Named(ctx, key)
+	if err != nil || named != run {
+		return err
+	}
+	if err := l.rdb.Del(ctx, l.prefix+":once:"+key).Err(); err != nil {
+		return fmt.Errorf("take the name from run %s: %w", run, err)
+	}
+	return nil
+}
+
+// UseTopic notes that a run of the topic was made, and TopicUsed tells it: a
+// topic that was never used may be a typing error, and would mail people who
+// have unsubscribed.
+func (l *Ledger) UseTopic(ctx context.Context, topic string) error {
+	if err := l.rdb.SAdd(ctx, l.prefix+":topics:used", topic).Err(); err != nil {
+		return fmt.Errorf("note topic %s: %w", topic, err)
+	}
+	return nil
+}
+
+// TopicUsed reports whether UseTopic was told of the topic.
+func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
+	used, err := l.rdb.SIsMember(ctx, l.prefix+":topics:used", topic).Result()
+	if err != nil {
+		return false, fmt.Errorf("look up topic %s: %w", topic, err)
+	}
+	return used, nil
+}
+
+// Again names run in place of whatever was named for key.
+func (l *Ledger) Again(ctx context.Context, key, run string) error {
+	if err := l.rdb.Set(ctx, l.prefix+":once:"+key, run, 0).Err(); err != nil {
+		return fmt.Errorf("name run %s: %w", run, err)
+	}
+	return nil
+}
+
+// Turn changes the state of a whole run when it is in one of from, and returns
+// the state before.
+func (l *Ledger) Turn(ctx context.Context, id string, to campaign.RunState, reason string, from ...campaign.RunState) (campaign.RunState, error) {
+	args := []any{string(to), reason}
+	for _, s := range from {
+		args = append(args, string(s))
+	}
+	before, err := l.run(ctx, l.script.turn, []string{l.runKey(id, "record"), l.runKey(id, "counts")}, args...).Text()
+	if err != nil {
+		return "", fmt.Errorf("turn run %s to %s: %w", id, to, err)
+	}
+	if before == "" {
+		return "", fmt.Errorf("%w: %s", ErrNoRun, id)
+	}
+	return campaign.RunState(before), nil
+}
+
+// Retire takes a run that is over off the list of active runs and lets its
+// keys expire: everything after keep, addresses after addresses.
+func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Duration) error {
+	pipe := l.rdb.Pipeline()
+	for _, k := range []string{"record", "counts", "claims", "late", "replies", "early"} {
+		pipe.Expire(ctx, l.runKey(r.ID, k), keep)
+	}
+	if h := r.Handle(); h != nil {
+		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":content"), keep)
+		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":chunks"), min(keep, addresses))
+		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":rejects"), min(keep, addresses))
+		for _, p := range h.Sizes {
+			pipe.Expire(ctx, l.cellsKey(h, p.Part), keep)
+		}
+	}
+	pipe.SRem(ctx, l.activeKey(), r.ID)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("retire run %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// Forget drops a run whose record has expired from the indexes.
+func (l *Ledger) Forget(ctx context.Context, id, name string) error {
+	pipe := l.rdb.Pipeline()
+	pipe.SRem(ctx, l.activeKey(), id)
+	pipe.ZRem(ctx, l.runsKey(), id)
+	pipe.ZRem(ctx, l.campaignKey(name), id)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("forget run %s: %w", id, err)
+	}
+	return nil
+}
+
+// Expanding takes or renews the right to expand a run, so that two launches do
+// not do the same work. It is economy, not safety: of two expansions the first
+// that is ready wins.
+func (l *Ledger) Expanding(ctx context.Context, id, holder string, d time.Duration) (bool, error) {
+	n, err := l.run(ctx, l.script.lease, []string{l.runKey(id, "expander")}, holder, d.Milliseconds()).Int()
+	if err != nil {
+		return false, fmt.Errorf("expand run %s: %w", id, err)
+	}
+	return n == 1, nil
+}

@@ -1,0 +1,158 @@
+package campaign
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"broadside/configs"
+)
+
+// Load reads a campaign file. What is wrong with it comes back all at once as
+// [configs.Problems]; a file that does not exist also is [io/fs.ErrNotExist].
+// The files that it names are not opened.
+func Load(file string) (*Definition, error) {
+	data, err := configs.ReadLimited(file)
+	if err != nil {
+		return nil, configs.FileProblem(file, err)
+	}
+	return Parse(file, filepath.Dir(file), data)
+}
+
+// Parse reads the text of a campaign file; file names it in messages, and the
+// paths in it are relative to dir.
+func Parse(file, dir string, data []byte) (*Definition, error) {
+	doc, err := configs.ParseYAML(file, data)
+	if err != nil {
+		return nil, err
+	}
+	d := &Definition{
+		File: file, Dir: dir, Source: data,
+		Content:  Content{Layout: DefaultLayout},
+		Schedule: Schedule{MaxLateness: DefaultMaxLateness},
+		Delivery: Delivery{
+			Retry:        slices.Clone(DefaultRetry),
+			MaxAttempts:  DefaultMaxAttempts,
+			ExpiresAfter: DefaultExpiresAfter,
+		},
+		Lines: map[string]Pos{},
+	}
+	for key, at := range doc.Places() {
+		d.Lines[key] = Pos{at.Line, at.Column}
+	}
+	doc.Read(d.read)
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Problem returns a problem with the value of a dotted key
+// ("delivery.accounts[0]"), at its place in the file; where the key is not
+// given, at that of the nearest key above it.
+func (d *Definition) Problem(key, format string, args ...any) configs.Problem {
+	line, column := d.place(key)
+	return configs.Problem{File: d.File, Line: line, Column: column, Key: key, Message: fmt.Sprintf(format, args...)}
+}
+
+func (d *Definition) place(key string) (line, column int) {
+	for at := key; at != ""; at = at[:max(strings.LastIndexAny(at, ".["), 0)] {
+		if p, ok := d.Lines[at]; ok {
+			return p.Line, p.Column
+		}
+	}
+	return 1, 1
+}
+
+func (d *Definition) read(m *configs.Map) {
+	m.Require("id", "a stable name such as october-news")
+	m.Check("id", &d.ID, "1 to 64 lower-case letters, digits and -, beginning with a letter or digit", idPattern.MatchString)
+	m.Require("topic", "what people unsubscribe from, such as newsletter")
+	m.Check("topic", &d.Topic, configs.TopicForm, func(text string) bool { return configs.IsTopic(strings.ToLower(text)) })
+	d.Topic = strings.ToLower(d.Topic)
+	m.Require("from", "the sender, such as "+mailboxExample)
+	m.Check("from", &d.From, mailboxForm, isMailbox)
+	m.Check("reply_to", &d.ReplyTo, mailboxForm, isMailbox)
+	m.Require("subject", "the subject line, which may contain {{ }}")
+	m.Check("subject", &d.Subject, "one line of text that is not empty", isSubject)
+	m.Line("preheader", &d.Preheader)
+	m.Check("timezone", &d.Timezone, "an IANA time zone such as Europe/Berlin or UTC", configs.IsZone)
+	m.Map("audience", d.readAudience)
+	m.Strings("exclude", &d.Exclude, "list:NAME, run:ID or a .csv or .jsonl file", isExclusion)
+	m.Map("content", d.readContent)
+	m.Map("schedule", d.readSchedule)
+	m.Map("delivery", d.readDelivery)
+	m.Off("guard", "watch the run with broadside run watch")
+	m.Map("tracking", func(m *configs.Map) {
+		m.Off("opens", "leave the key out")
+		m.Off("clicks", "leave the key out")
+	})
+}
+
+func (d *Definition) readAudience(m *configs.Map) {
+	a := &d.Audience
+	m.Require("source", "a file such as subscribers.csv, - for stdin, or list:NAME")
+	m.Refuse("source", "use a .csv or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isLater)
+	m.Check("source", &a.Source, "a .csv or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isSource)
+	m.Check("email", &a.Email, "the name of a column", isHeader)
+	m.StringMap("columns", &a.Columns, "FIELD: HEADER, with letters, digits and _ in FIELD", func(field, header string) bool {
+		return fieldPattern.MatchString(field) && isHeader(header)
+	})
+	m.Check("encoding", &a.Encoding, "the name of an encoding such as windows-1252", encodingPattern.MatchString)
+	m.Range("expect", &a.Expect.Min, &a.Expect.Max)
+}
+
+func (d *Definition) readContent(m *configs.Map) {
+	c := &d.Content
+	m.Check("markdown", &c.Markdown, "the name of a file", isFile)
+	m.Check("html", &c.HTML, "the name of a file", isFile)
+	m.Check("text", &c.Text, "the name of a file", isFile)
+	m.Check("layout", &c.Layout, "the name of a layout such as plain", idPattern.MatchString)
+	m.Off("mjml", "make HTML of it and use html: FILE")
+	switch {
+	case m.Has("mjml"):
+	case m.Has("markdown") && m.Has("html"):
+		m.Problem("html", "found markdown and html, expected just one of them")
+	case !m.Has("markdown") && !m.Has("html"):
+		m.Problem("", "found neither markdown nor html, expected one of them, such as markdown: october.md")
+	case c.Layout == "none" && c.HTML == "":
+		m.Problem("layout", "found none with markdown, expected a layout such as plain: only html may come without")
+	}
+}
+
+func (d *Definition) readSchedule(m *configs.Map) {
+	s := &d.Schedule
+	m.Line("at", &s.At)
+	m.Line("cron", &s.Cron)
+	m.Duration("max_lateness", &s.MaxLateness, time.Second, maxWait)
+	m.Off("window", "choose a time at which the whole run may send")
+	m.Off("timezone", "all recipients get the campaign at one moment; the zone of at and cron is the campaign's timezone")
+	m.Off("timezone_field", "leave the key out")
+	if s.At != "" && s.Cron != "" {
+		m.Problem("cron", "found at and cron, expected just one of them")
+	}
+}
+
+func (d *Definition) readDelivery(m *configs.Map) {
+	v := &d.Delivery
+	m.Strings("accounts", &v.Accounts, "the name of an account in the configuration", nil)
+	seen := map[string]int{}
+	for i, name := range v.Accounts {
+		v.Accounts[i] = strings.ToLower(name)
+		if _, twice := seen[v.Accounts[i]]; twice {
+			m.Problem(index("accounts", i), "found %s twice, expected each account once", name)
+		}
+		seen[v.Accounts[i]] = i
+	}
+	m.Rate("rate", &v.Rate)
+	m.Durations("retry", &v.Retry, time.Second, 7*24*time.Hour)
+	if len(v.Retry) > maxAttempts {
+		m.Problem("retry", "found %d pauses, expected at most %d", len(v.Retry), maxAttempts)
+	}
+	m.Int("max_attempts", &v.MaxAttempts, 1, maxAttempts, "a number of attempts")
+	m.Duration("expires_after", &v.ExpiresAfter, time.Second, maxWait)
+	m.Off("on_uncertain", "only hold is, and is the default: they are reported, and broadside run resolve decides", "hold")
+	m.Off("durability", "only fast is, and is the default", "fast")
+}

@@ -1,0 +1,63 @@
+package campaign
+
+import "time"
+
+// A RunState is the state of a whole run.
+type RunState string
+
+// The run states.
+const (
+	Expanding    RunState = "expanding" // the audience is being read; nothing is sent
+	Running      RunState = "running"
+	Paused       RunState = "paused" // by an operator or a guard
+	Held         RunState = "held"   // stopped by doubt about the ledger, waits for the operator
+	RunCancelled RunState = "cancelled"
+	Finished     RunState = "finished" // every recipient is in a final state
+	RunFailed    RunState = "failed"   // did not become ready: nothing was sent
+)
+
+// Over reports whether nothing more happens in the run by itself.
+// A cancelled run may still have messages on the wire.
+func (s RunState) Over() bool {
+	return s == Finished || s == RunCancelled || s == RunFailed
+}
+
+// Counts says how many recipients of a run are in each state.
+type Counts map[State]int64
+
+// Report returns the count that reports show for s: issued recipients count
+// as pending.
+func (c Counts) Report(s State) int64 {
+	if s == Pending {
+		return c[Pending] + c[Issued]
+	}
+	return c[s]
+}
+
+// Total returns the number of recipients over all states.
+func (c Counts) Total() int64 {
+	var n int64
+	for _, v := range c {
+		n += v
+	}
+	return n
+}
+
+// Open returns how many recipients are not in a final state.
+func (c Counts) Open() int64 {
+	return c[Pending] + c[Issued] + c[Sending] + c[Deferred]
+}
+
+// Skipped counts the rows of the audience that are not recipients of the run.
+type Skipped struct {
+	Invalid   int64 `json:"invalid"`
+	Duplicate int64 `json:"duplicate"`
+	Excluded  int64 `json:"excluded"`
+	Limited   int64 `json:"limited,omitempty"` // left out by --limit
+}
+
+// RunID returns the id of the run of the campaign at t:
+// october-news-20261001T070000Z.
+func RunID(campaign string, t time.Time) string {
+	return campaign + "-" + t.UTC().Format("20060102T150405Z")
+}

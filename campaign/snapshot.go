@@ -1,0 +1,26 @@
+package campaign
+
+// A Snapshot is everything that the messages of a run are made from, stored
+// with the run when it is created: editing a file afterwards changes nothing.
+// It is stored as JSON.
+type Snapshot struct {
+	Campaign  string   `json:"campaign"`
+	Topic     string   `json:"topic"`
+	TopicName string   `json:"topic_name"` // what readers see; the topic when none is declared
+	From      string   `json:"from"`       // RFC 5322 mailbox
+	ReplyTo   string   `json:"reply_to,omitempty"`
+	Subject   string   `json:"subject"`             // template
+	Preheader string   `json:"preheader,omitempty"` // template
+	Markdown  string   `json:"markdown,omitempty"`  // body template; exactly one of Markdown and HTML
+	HTML      string   `json:"html,omitempty"`
+	Text      string   `json:"text,omitempty"` // template of the text part; empty: made from the HTML
+	BodyFile  string   `json:"body_file"`      // names for messages about errors
+	TextFile  string   `json:"text_file,omitempty"`
+	Layout    string   `json:"layout"`
+	Postal    string   `json:"postal_address"`
+	PublicURL string   `json:"public_url"`  // what readers' links begin with, without a final slash
+	ReturnTo  string   `json:"return_path"` // VERP domain; empty: the From address
+	Columns   []string `json:"columns"`     // merge fields, in the order of the rows' values
+	Accounts  []string `json:"accounts"`    // never empty
+	Rate      float64  `json:"rate"`        // campaign rate per second; 0 is no limit
+}

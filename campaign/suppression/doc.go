@@ -1,0 +1,26 @@
+// Package suppression is the list of addresses that must not be mailed, and
+// why, since when and by whose word.
+//
+// It keeps the promise that a suppressed address is not mailed: an entry that
+// [Store.Add] has acknowledged is seen by every look-up that begins after it.
+// Adding is a union and never takes anything away; only [Store.Rm] does. An
+// entry is found by the SHA-256 of the canonical address, so that lists of
+// hashes can be imported, and a person can be forgotten and still not be
+// mailed.
+//
+// An entry holds for everything ([All]) or for one topic ([Topic]). It may
+// expire; an expired entry counts as absent, and stays where it is until the
+// next one replaces it.
+//
+//	store := suppression.New(rdb, "bs", redis.NewScript)
+//	n, err := store.Add(ctx, suppression.Entry{Address: a, Reason: suppression.ReasonBounce, Source: "smtp", Run: run})
+//	mailable, err := store.Suppressed(ctx, "newsletter", keys)
+//
+// In Redis it is 16 hashes (few and large: a look-up costs 1 us whatever
+// their size), each in a slot of its own in a cluster:
+//
+//	<prefix>:supp:<0-f>    field: 16 bytes of the hash, then the topic ("" is all)
+//	                       value: see encode; text, so that redis-cli shows it
+//	<prefix>:supp:topics   every topic that ever had an entry: which fields an
+//	                       address can have
+package suppression

@@ -1,0 +1,178 @@
+package suppression
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"broadside/campaign/address"
+)
+
+// All is the scope of an entry that holds for every message.
+const All = "all"
+
+const topicScope = "topic:"
+
+// Topic returns the scope of an entry that holds for one topic.
+func Topic(name string) string { return topicScope + name }
+
+// Reasons that Broadside itself gives; imported entries may have any.
+const (
+	ReasonBounce      = "bounce"      // the address is bad: a permanent reply, or a bounce message
+	ReasonComplaint   = "complaint"   // the reader called it spam
+	ReasonUnsubscribe = "unsubscribe" // by the link of a message
+	ReasonManual      = "manual"      // by an operator
+	ReasonImported    = "imported"    // an imported row that gave none
+)
+
+// An Entry says that an address must not be mailed.
+type Entry struct {
+	Address string   // empty in an entry that knows only the hash
+	Hash    [32]byte // SHA-256 of the canonical address; needed only without Address
+	Reason  string   // a word: ReasonBounce, ...
+	Scope   string   // All or Topic(name); empty is All
+	Source  string   // who said so: "smtp", "one-click", "import", ...
+	Run     string   // the run whose message caused it, if any
+	At      time.Time
+	Expires time.Time // zero: never
+}
+
+// topic returns the topic of the scope, "" for All.
+func (e Entry) topic() string {
+	if topic, ok := strings.CutPrefix(e.Scope, topicScope); ok {
+		return topic
+	}
+	return ""
+}
+
+func (e Entry) key() Key { return Key(e.Hash[:]) }
+
+// complete checks an entry that is to be added and fills in what it leaves
+// out.
+func (e Entry) complete(now time.Time) (Entry, error) {
+	if e.Address != "" {
+		a, err := address.Parse(e.Address)
+		if err != nil {
+			return e, fmt.Errorf("address %q: %w", e.Address, err)
+		}
+		e.Address = a.Canonical()
+		e.Hash = address.Hash(e.Address)
+	} else if e.Hash == [32]byte{} {
+		return e, errors.New("neither an address nor a hash of one")
+	}
+	if e.Scope == "" {
+		e.Scope = All
+	}
+	if err := checkScope(e.Scope); err != nil {
+		return e, err
+	}
+	if e.At.IsZero() {
+		e.At = now
+	}
+	e.Reason, e.Source, e.Run = oneLine(e.Reason), oneLine(e.Source), oneLine(e.Run)
+	return e, nil
+}
+
+// maxTopic and maxText bound what one entry can cost, in bytes.
+const (
+	maxTopic = 200
+	maxText  = 300
+)
+
+func checkScope(scope string) error {
+	if scope == All {
+		return nil
+	}
+	topic, ok := strings.CutPrefix(scope, topicScope)
+	if !ok || topic == "" || len(topic) > maxTopic || topic != oneLine(topic) {
+		return fmt.Errorf("scope %q, expected %q or %q", scope, All, topicScope+"NAME")
+	}
+	return nil
+}
+
+// oneLine makes s a text without control characters, at most maxText bytes.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	for len(s) > maxText {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return strings.TrimSpace(s)
+}
+
+// encode returns the stored value:
+//
+//	expires TAB at TAB reason TAB source TAB run TAB address
+//
+// Times are Unix milliseconds, 0 is never; expires comes first because every
+// look-up reads it. Without an address its place has ":" (which no address
+// contains) and the second half of the hash in hexadecimal. Fields may be
+// added at the end.
+func (e Entry) encode() string {
+	who := e.Address
+	if who == "" {
+		who = ":" + hex.EncodeToString(e.Hash[len(Key{}):])
+	}
+	return strings.Join([]string{
+		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, who,
+	}, "\t")
+}
+
+// expiresMilli is never 0 for an entry that expires.
+func (e Entry) expiresMilli() int64 {
+	if e.Expires.IsZero() {
+		return 0
+	}
+	return max(e.Expires.UnixMilli(), 1)
+}
+
+// live reports whether a stored value holds at now. What cannot be read
+// holds: doubt keeps mail back.
+func live(value string, now time.Time) bool {
+	text, _, _ := strings.Cut(value, "\t")
+	expires, err := strconv.ParseInt(text, 10, 64)
+	return err != nil || expires <= 0 || expires > now.UnixMilli()
+}
+
+// decode reads a stored field and value.
+func decode(f, value string) (Entry, error) {
+	const fields = 6
+	v := strings.Split(value, "\t")
+	if len(f) < len(Key{}) || len(v) < fields {
+		return Entry{}, fmt.Errorf("suppression entry %x: field of %d bytes, value of %d parts, expected %d and %d or more", f, len(f), len(v), len(Key{}), fields)
+	}
+	e := Entry{Reason: v[2], Source: v[3], Run: v[4], Address: v[5], Scope: All}
+	if topic := f[len(Key{}):]; topic != "" {
+		e.Scope = Topic(topic)
+	}
+	for i, t := range []*time.Time{&e.Expires, &e.At} {
+		ms, err := strconv.ParseInt(v[i], 10, 64)
+		if err != nil {
+			return Entry{}, fmt.Errorf("suppression entry %x: read time: %w", f, err)
+		}
+		if ms != 0 {
+			*t = time.UnixMilli(ms).UTC()
+		}
+	}
+	tail, hashed := strings.CutPrefix(e.Address, ":")
+	if !hashed {
+		e.Hash = address.Hash(e.Address)
+		return e, nil
+	}
+	e.Address = ""
+	copy(e.Hash[:], f)
+	if n, err := hex.Decode(e.Hash[len(Key{}):], []byte(tail[:min(len(tail), 32)])); err != nil || n != 16 {
+		return Entry{}, fmt.Errorf("suppression entry %x: the rest of its hash is %q, expected 32 hexadecimal digits", f, tail)
+	}
+	return e, nil
+}

@@ -1,0 +1,108 @@
+package suppression
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/hex"
+	"fmt"
+	"io"
+)
+
+// Export writes the list as CSV, with a header, in no order, and returns the
+// number of entries. Every entry that is there from the beginning to the end
+// of the export is in it, whoever adds or removes others meanwhile. Expired
+// entries are left out. Import reads it back.
+func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
+	out := csv.NewWriter(w)
+	if err := out.Write(columns); err != nil {
+		return 0, fmt.Errorf("export suppressions: %w", err)
+	}
+	n, now := 0, s.now()
+	err := s.scan(ctx, func(f, value string) error {
+		if !live(value, now) {
+			return nil
+		}
+		e, err := decode(f, value)
+		if err != nil {
+			return err
+		}
+		n++
+		return out.Write([]string{
+			e.Address, hex.EncodeToString(e.Hash[:]), e.Reason, e.Scope, e.Source, e.Run, timeText(e.At), timeText(e.Expires),
+		})
+	})
+	out.Flush()
+	if err == nil {
+		err = out.Error()
+	}
+	if err != nil {
+		return n, fmt.Errorf("export suppressions: %w", err)
+	}
+	return n, nil
+}
+
+// scan calls f once for each stored entry. HSCAN returns whatever is present
+// throughout, but may return it twice.
+func (s *Store) scan(ctx context.Context, f func(field, value string) error) error {
+	for shard := range shards {
+		seen := map[string]struct{}{}
+		var cursor uint64
+		for {
+			pairs, next, err := s.rdb.HScan(ctx, s.shardKey(shard), cursor, "", batch).Result()
+			if err != nil {
+				return fmt.Errorf("scan shard %d: %w", shard, err)
+			}
+			for i := 0; i+1 < len(pairs); i += 2 {
+				if _, twice := seen[pairs[i]]; twice {
+					continue
+				}
+				seen[pairs[i]] = struct{}{}
+				if err := f(pairs[i], pairs[i+1]); err != nil {
+					return err
+				}
+			}
+			if cursor = next; cursor == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// Stats counts the entries of the list.
+type Stats struct {
+	Total   int            `json:"total"`   // entries that hold now
+	Hashed  int            `json:"hashed"`  // of these: known only by their hash
+	Expired int            `json:"expired"` // beside these
+	Reasons map[string]int `json:"reasons"`
+	Scopes  map[string]int `json:"scopes"`
+	Sources map[string]int `json:"sources"`
+}
+
+// Stats reads the whole list and counts it.
+func (s *Store) Stats(ctx context.Context) (Stats, error) {
+	st := Stats{Reasons: map[string]int{}, Scopes: map[string]int{}, Sources: map[string]int{}}
+	now := s.now()
+	err := s.scan(ctx, func(f, value string) error {
+		if !live(value, now) {
+			st.Expired++
+			return nil
+		}
+		e, err := decode(f, value)
+		if err != nil {
+			return err
+		}
+		st.Total++
+		if e.Address == "" {
+			st.Hashed++
+		}
+		st.Reasons[e.Reason]++
+		st.Scopes[e.Scope]++
+		st.Sources[e.Source]++
+		return nil
+	})
+	if err != nil {
+		return Stats{}, fmt.Errorf("count suppressions: %w", err)
+	}
+	return st, nil
+}

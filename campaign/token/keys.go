@@ -1,0 +1,105 @@
+package token
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrToken is the one answer to every token that does not open: cut, changed,
+// forged, or made with a secret that is no longer configured. That it does not
+// say which is deliberate.
+var ErrToken = errors.New("token is not valid")
+
+// MinSecret is the length in bytes below which a secret is refused.
+const MinSecret = 32
+
+// version is the format of the tokens that are made now.
+const version = 1
+
+// Keys makes and opens tokens. It is safe for concurrent use.
+type Keys struct {
+	keys []*key // the first makes tokens; never empty
+}
+
+// key is what is derived from one secret, one sub-key for each purpose: what
+// is learnt of one of them is of no use for another.
+type key struct {
+	head  [2]byte     // version and key number
+	seal  cipher.AEAD // contents of unsubscribe tokens
+	nonce []byte      // HMAC key: content -> nonce
+	sign  []byte      // HMAC key: message tokens
+}
+
+// NewKeys derives the keys of secrets. The first secret makes tokens, all of
+// them open. It refuses an empty list and secrets shorter than MinSecret.
+func NewKeys(secrets []string) (*Keys, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("no secret is configured")
+	}
+	k := &Keys{}
+	for i, s := range secrets {
+		if len(s) < MinSecret {
+			return nil, fmt.Errorf("secret %d has %d bytes, expected at least %d", i+1, len(s), MinSecret)
+		}
+		if slices.Index(secrets, s) < i {
+			continue
+		}
+		derived, err := newKey(s)
+		if err != nil {
+			return nil, fmt.Errorf("derive keys of secret %d: %w", i+1, err)
+		}
+		k.keys = append(k.keys, derived)
+	}
+	return k, nil
+}
+
+func newKey(secret string) (*key, error) {
+	var k key
+	var id, seal []byte
+	for _, d := range []struct {
+		purpose string
+		size    int
+		to      *[]byte
+	}{
+		{"broadside key number", 2, &id},
+		{"broadside unsubscribe seal", 32, &seal},
+		{"broadside unsubscribe nonce", 32, &k.nonce},
+		{"broadside message", 32, &k.sign},
+	} {
+		var err error
+		if *d.to, err = hkdf.Key(sha256.New, []byte(secret), nil, d.purpose, d.size); err != nil {
+			return nil, fmt.Errorf("derive %s: %w", d.purpose, err)
+		}
+	}
+	block, err := aes.NewCipher(seal)
+	if err != nil {
+		return nil, fmt.Errorf("use AES key: %w", err)
+	}
+	if k.seal, err = cipher.NewGCM(block); err != nil {
+		return nil, fmt.Errorf("use AES-GCM: %w", err)
+	}
+	binary.BigEndian.PutUint16(k.head[:], version<<12|binary.BigEndian.Uint16(id)&0xfff)
+	return &k, nil
+}
+
+// candidates returns the keys that may have made a token with this head, or
+// the first key when there is none: a token of an unknown key costs as much
+// work as a forged one, and fails because the head is authenticated too.
+func (k *Keys) candidates(head []byte) []*key {
+	var found []*key
+	for _, c := range k.keys {
+		if string(c.head[:]) == string(head) {
+			found = append(found, c)
+		}
+	}
+	if found == nil {
+		return k.keys[:1]
+	}
+	return found
+}

@@ -1,0 +1,110 @@
+package token
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+)
+
+// An Unsubscribe is what an unsubscribe link knows.
+type Unsubscribe struct {
+	Topic   string // what the reader unsubscribes from
+	Run     string // id of the run whose message carried the link
+	Address string // who unsubscribes
+	Test    bool   // the link of a test message: it unsubscribes nobody
+}
+
+const (
+	headSize  = 2
+	nonceSize = 12
+	tagSize   = 16
+
+	flagTest = 1
+
+	// maxSealed bounds what Open looks at, in characters.
+	maxSealed = 2048
+)
+
+// encoding refuses a last character whose unused bits are set: two texts
+// would open as one token.
+var encoding = base64.RawURLEncoding.Strict()
+
+// Seal returns the token of u: the same for the same u in every process and
+// at every time, as long as the first secret stays. The nonce is derived from
+// the content, so that it repeats only where the content does (and then the
+// whole token does): two contents under one nonce are to be expected only
+// around 2^48 tokens of one secret.
+func (k *Keys) Seal(u Unsubscribe) string {
+	c := k.keys[0]
+	content := u.append(make([]byte, 0, 16+len(u.Topic)+len(u.Run)+len(u.Address)))
+
+	mac := hmac.New(sha256.New, c.nonce)
+	mac.Write(content)
+	var sum [sha256.Size]byte
+	nonce := mac.Sum(sum[:0])[:nonceSize]
+
+	out := make([]byte, 0, headSize+nonceSize+len(content)+tagSize)
+	out = append(out, c.head[:]...)
+	out = append(out, nonce...)
+	return encoding.EncodeToString(c.seal.Seal(out, nonce, content, c.head[:]))
+}
+
+// Open returns what Seal sealed in s, or ErrToken.
+func (k *Keys) Open(s string) (Unsubscribe, error) {
+	raw, err := decode(s)
+	if err != nil || len(raw) < headSize+nonceSize+tagSize {
+		raw = make([]byte, headSize+nonceSize+tagSize+64) // opened in vain: no answer is quicker than another
+	}
+	head, nonce, sealed := raw[:headSize], raw[headSize:headSize+nonceSize], raw[headSize+nonceSize:]
+	for _, c := range k.candidates(head) {
+		content, err := c.seal.Open(nil, nonce, sealed, head)
+		if err != nil {
+			continue
+		}
+		if u, ok := parse(content); ok {
+			return u, nil
+		}
+	}
+	return Unsubscribe{}, ErrToken
+}
+
+func decode(s string) ([]byte, error) {
+	// The decoder skips line ends, which would make two texts of one token.
+	if len(s) > maxSealed || strings.ContainsAny(s, "\r\n") {
+		return nil, ErrToken
+	}
+	return encoding.DecodeString(s)
+}
+
+func (u Unsubscribe) append(b []byte) []byte {
+	var flags byte
+	if u.Test {
+		flags |= flagTest
+	}
+	b = append(b, flags)
+	for _, s := range []string{u.Topic, u.Run, u.Address} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+// parse reads an authentic content; false means that a later version of the
+// format wrote it.
+func parse(b []byte) (Unsubscribe, bool) {
+	if len(b) == 0 || b[0]&^flagTest != 0 {
+		return Unsubscribe{}, false
+	}
+	u := Unsubscribe{Test: b[0]&flagTest != 0}
+	b = b[1:]
+	for _, to := range []*string{&u.Topic, &u.Run, &u.Address} {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size) {
+			return Unsubscribe{}, false
+		}
+		*to, b = string(b[size:size+int(n)]), b[size+int(n):]
+	}
+	return u, len(b) == 0
+}

@@ -1,0 +1,117 @@
+package configs_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/configs"
+)
+
+func loadExample(t *testing.T) *configs.Config {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, configs.DefaultFile)
+	if err := os.WriteFile(file, []byte(configs.Example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := configs.Load(configs.Options{Dir: dir, Env: testEnv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// names are what users choose in a key.
+var names = regexp.MustCompile(`^(accounts|topics)\.[^.]+\.`)
+
+// TestExampleHasEveryKey compares the fields of Config with what Rows prints,
+// and with what the example file sets.
+func TestExampleHasEveryKey(t *testing.T) {
+	t.Parallel()
+	rows, set := map[string]bool{}, map[string]bool{}
+	for _, r := range loadExample(t).Rows() {
+		key := names.ReplaceAllString(r.Key, "$1.NAME.")
+		rows[key] = true
+		if r.Source != "default" {
+			set[key] = true
+		}
+	}
+	want := fieldKeys(reflect.TypeFor[configs.Config](), "")
+	// What Load itself fills in, and what is not built yet.
+	want = slices.DeleteFunc(want, func(key string) bool {
+		return slices.Contains([]string{"file", "sources", "accounts.NAME.name", "accounts.NAME.limits.per_day"}, key)
+	})
+	slices.Sort(want)
+	if diff := cmp.Diff(want, sortedKeys(rows)); diff != "" {
+		t.Errorf("keys of Rows (-fields +rows):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, sortedKeys(set)); diff != "" {
+		t.Errorf("keys of the example (-fields +example):\n%s", diff)
+	}
+}
+
+func sortedKeys(m map[string]bool) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// fieldKeys returns the dotted keys of the fields of a struct type.
+func fieldKeys(typ reflect.Type, prefix string) []string {
+	var keys []string
+	for f := range typ.Fields() {
+		key := prefix + snake(f.Name)
+		switch {
+		case f.Type.Kind() == reflect.Struct:
+			keys = append(keys, fieldKeys(f.Type, key+".")...)
+		case f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct:
+			keys = append(keys, fieldKeys(f.Type.Elem(), key+".NAME.")...)
+		default:
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+var words = regexp.MustCompile(`([a-z])([A-Z])|([A-Z])([A-Z][a-z])`)
+
+func snake(name string) string {
+	return strings.ToLower(words.ReplaceAllString(name, "${1}${3}_${2}${4}"))
+}
+
+func TestNoSecretIsPrinted(t *testing.T) {
+	t.Parallel()
+	c := loadExample(t)
+	c.RedisURL = "redis://user:hunter2@redis.example:6379/0?password=hunter2"
+	for _, out := range []string{fmt.Sprintf("%v %+v %#v", c, c, c), fmt.Sprint(c.Rows())} {
+		if strings.Contains(out, "hunter2") || strings.Contains(out, "thirty-two-bytes") {
+			t.Errorf("a secret is printed: %s", out)
+		}
+	}
+	if got := c.Accounts["ses-main"].Password.Reveal(); got != "hunter2" {
+		t.Errorf("got password %q", got)
+	}
+}
+
+func TestExampleSecretIsRefused(t *testing.T) {
+	t.Parallel()
+	secret := regexp.MustCompile(`One like (\S+) is`).FindStringSubmatch(configs.Example)
+	if secret == nil {
+		t.Fatal("the example file shows no secret")
+	}
+	_, err := configs.Load(configs.Options{Dir: t.TempDir(), Env: []string{"BROADSIDE_SECRETS=" + secret[1]}})
+	if err == nil || !strings.Contains(err.Error(), "secret of the example file") || strings.Contains(err.Error(), secret[1]) {
+		t.Errorf("got %v", err)
+	}
+}

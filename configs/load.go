@@ -1,0 +1,182 @@
+package configs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// DefaultFile is read when Options name no file and it exists.
+const DefaultFile = "broadside.yaml"
+
+// makeSecret is the command that makes a secret.
+const makeSecret = "export BROADSIDE_SECRET=$(openssl rand -hex 32)"
+
+// Options say where a configuration comes from.
+type Options struct {
+	File string   // --config; empty: DefaultFile in Dir, if it is there
+	Dir  string   // the working directory; empty: that of the process
+	Env  []string // os.Environ()
+}
+
+// Load reads the configuration: defaults, file, platform variables and
+// BROADSIDE_ variables, each over those before it. What is wrong comes back
+// all at once as [Problems]; no message shows a secret.
+func Load(opts Options) (*Config, error) {
+	name, data, err := readFile(opts)
+	if err != nil {
+		return nil, err
+	}
+	return load(name, data, opts)
+}
+
+// load is Load with the text of the file at hand; nil when there is none.
+func load(name string, data []byte, opts Options) (*Config, error) {
+	file, err := ParseYAML(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if data == nil {
+		file.root.at = Place{File: environment}
+	}
+	file.foldKeys(file.root, "")
+
+	root, problems, err := layered(file.root, variables(opts.Env))
+	if err != nil {
+		return nil, err
+	}
+	doc := newDoc(name, root)
+	for _, p := range slices.Concat(file.problems, problems) {
+		doc.add(p)
+	}
+	doc.expand(root, "", opts.Env)
+
+	c := &Config{Sources: sources(doc)}
+	if data != nil {
+		c.File = name
+	}
+	base := opts.Dir
+	if c.File != "" {
+		base = filepath.Dir(name)
+	}
+	doc.Read(func(m *Map) { readConfig(m, c, base) })
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// layered puts the sources of settings together, the last one on top.
+func layered(file *node, vars map[string]string) (*node, Problems, error) {
+	s := newStack()
+	platform, problems := platformLayer(vars)
+	for _, l := range []layer{defaults(), secretLayer(vars), fileLayer(file), platform} {
+		if err := s.add(l); err != nil {
+			return nil, nil, err
+		}
+	}
+	below := s.settings()
+	graft(below, file)
+	env, envProblems := envLayer(vars, below)
+	if err := s.add(env); err != nil {
+		return nil, nil, err
+	}
+	root := s.settings()
+	graft(root, file)
+	return root, slices.Concat(problems, envProblems, s.problems), nil
+}
+
+// readFile returns the file's name, for messages, and its text. Without a
+// file both the text and the error are nil.
+func readFile(opts Options) (name string, data []byte, err error) {
+	name = opts.File
+	if name == "" {
+		name = filepath.Join(opts.Dir, DefaultFile)
+	} else if opts.Dir != "" && !filepath.IsAbs(name) {
+		name = filepath.Join(opts.Dir, name)
+	}
+	data, err = ReadLimited(name)
+	if errors.Is(err, fs.ErrNotExist) && opts.File == "" {
+		return name, nil, nil
+	}
+	if err != nil {
+		return name, nil, FileProblem(name, err)
+	}
+	return name, data, nil
+}
+
+// ReadLimited reads a file, but no more than ParseYAML takes and one byte.
+func ReadLimited(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return io.ReadAll(io.LimitReader(f, MaxFile+1))
+}
+
+// secretLayer lies under the file: BROADSIDE_SECRET alone is the secret when
+// nothing else sets any.
+func secretLayer(vars map[string]string) layer {
+	l := layer{}
+	if v, ok := vars[secretVar]; ok {
+		at := Place{Env: secretVar}
+		l.set(&node{kind: list, at: at, items: []*node{{kind: scalar, at: at, text: v}}}, "secrets")
+	}
+	return l
+}
+
+func sources(doc *Doc) map[string]string {
+	out := map[string]string{}
+	var walk func(n *node, key string)
+	walk = func(n *node, key string) {
+		for _, f := range n.fields {
+			sub := join(key, f.name)
+			switch f.value.kind {
+			case mapping:
+				walk(f.value, sub)
+			case scalar, list:
+				out[sub] = doc.Place(sub).String()
+			}
+		}
+	}
+	walk(doc.root, "")
+	return out
+}
+
+// Location returns the zone that times without one are in, and whether the
+// configuration names one.
+func (c *Config) Location() (*time.Location, bool) {
+	if c.Timezone == "" {
+		return time.UTC, false
+	}
+	loc, err := time.LoadLocation(c.Timezone)
+	if err != nil { // Load has checked the name
+		return time.UTC, false
+	}
+	return loc, true
+}
+
+// RequireSecrets returns [Problems] with a line that makes a secret when the
+// configuration has none.
+func (c *Config) RequireSecrets() error {
+	if len(c.Secrets) > 0 {
+		return nil
+	}
+	file := c.File
+	if file == "" {
+		file = environment
+	}
+	return Problems{{
+		File: file, Key: "secrets",
+		Message: "none is set, and links cannot be signed without one; make one once and keep it: " + makeSecret,
+	}}
+}
+
+// Loopback reports whether the account's host is this machine.
+func (a Account) Loopback() bool { return isLoopback(strings.Trim(a.Host, "[]")) }

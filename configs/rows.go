@@ -1,0 +1,81 @@
+package configs
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Row is one setting as config show prints it; Value shows no secret.
+type Row struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+// Rows returns every setting with its value and where it came from, accounts
+// and topics in alphabetical order. Passwords and secrets are redacted; of
+// redis_url only the user and password are.
+func (c *Config) Rows() []Row {
+	var rows []Row
+	add := func(key, value string) {
+		source := c.Sources[key]
+		if source == "" {
+			source = Place{}.String()
+		}
+		rows = append(rows, Row{key, value, source})
+	}
+	add("namespace", c.Namespace)
+	add("redis_url", redactURL(c.RedisURL.Reveal()))
+	add("redis.max_connections", strconv.Itoa(c.Redis.MaxConnections))
+	add("redis.tls_insecure", strconv.FormatBool(c.Redis.TLSInsecure))
+	add("allow_volatile_redis", strconv.FormatBool(c.AllowVolatileRedis))
+	add("public_url", c.PublicURL)
+	add("secrets", secretList(c.Secrets))
+	add("timezone", c.Timezone)
+	add("listen", c.Listen)
+	add("postal_address", c.PostalAddress)
+	for _, name := range slices.Sorted(maps.Keys(c.Topics)) {
+		add("topics."+name+".name", c.Topics[name].Name)
+		add("topics."+name+".description", c.Topics[name].Description)
+	}
+	add("only_to", strings.Join(c.OnlyTo, ", "))
+	add("retention.runs", FormatDuration(c.Retention.Runs))
+	add("retention.addresses", FormatDuration(c.Retention.Addresses))
+	concurrency := "auto"
+	if c.Worker.Concurrency > 0 {
+		concurrency = strconv.Itoa(c.Worker.Concurrency)
+	}
+	add("worker.concurrency", concurrency)
+	add("worker.drain", FormatDuration(c.Worker.Drain))
+	add("feedback.return_path", c.Feedback.ReturnPath)
+	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
+		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
+	}
+	return rows
+}
+
+func (a Account) rows(add func(key, value string)) {
+	add("host", a.Host)
+	add("port", strconv.Itoa(a.Port))
+	add("tls", a.TLS)
+	add("allow_plaintext", strconv.FormatBool(a.AllowPlaintext))
+	add("ca_file", a.CAFile)
+	add("auth", a.Auth)
+	add("username", a.Username)
+	add("password", a.Password.String())
+	add("helo", a.Helo)
+	add("limits.rate", FormatRate(a.Limits.Rate))
+	add("limits.connections", strconv.Itoa(a.Limits.Connections))
+	add("limits.messages_per_connection", strconv.Itoa(a.Limits.MessagesPerConnection))
+	add("pipelining", a.Pipelining)
+}
+
+func secretList(secrets []Secret) string {
+	shown := make([]string, len(secrets))
+	for i, s := range secrets {
+		shown[i] = s.String()
+	}
+	return strings.Join(shown, ", ")
+}

@@ -1,0 +1,211 @@
+package configs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	// MaxFile is the largest file that ParseYAML reads, in bytes.
+	MaxFile = 1 << 20
+	// maxDepth is far more levels than any file of ours has.
+	maxDepth = 32
+	// maxNodes is far more values than any file of ours has, and keeps the work
+	// on a hostile one small.
+	maxNodes = 10_000
+	// maxKey is the longest key, in bytes.
+	maxKey = 128
+)
+
+// ParseYAML reads the YAML text of a file. The error, of type [Problems], is
+// for text that is not YAML at all. What YAML allows and we do not (anchors,
+// aliases, tags, a key given twice) is kept with the document and comes with
+// [Doc.Err], together with what its reader finds.
+func ParseYAML(file string, data []byte) (*Doc, error) {
+	if len(data) > MaxFile {
+		return nil, Problems{{File: file, Message: fmt.Sprintf("found more than %d bytes: is this the right file?", MaxFile)}}
+	}
+	if p, bad := badBytes(file, data); bad {
+		return nil, Problems{p}
+	}
+	var top yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&top); err != nil && !errors.Is(err, io.EOF) {
+		return nil, Problems{syntaxProblem(file, data, err)}
+	}
+	d := newDoc(file, &node{kind: mapping, at: Place{File: file, Line: 1, Column: 1}})
+	var next yaml.Node
+	if err := dec.Decode(&next); err == nil {
+		d.add(Problem{File: file, Line: max(next.Line, 1), Column: max(next.Column, 1), Message: "found a second document after ---, expected one"})
+	} else if !errors.Is(err, io.EOF) {
+		return nil, Problems{syntaxProblem(file, data, err)}
+	}
+	if len(top.Content) > 0 {
+		n := d.convert(top.Content[0], "", 0)
+		if d.nodes > maxNodes {
+			return nil, Problems{{File: file, Message: fmt.Sprintf("found more than %d values: is this the right file?", maxNodes)}}
+		}
+		switch n.kind {
+		case mapping:
+			d.root.fields = n.fields
+		case null: // a file of comments
+		default:
+			d.add(n.at.problem("", "found %s, expected keys and values such as key: value", n.found()))
+		}
+	}
+	d.index(d.root, "")
+	return d, nil
+}
+
+// convert turns a node of the YAML library into one of ours, and reports what
+// we do not allow.
+func (d *Doc) convert(y *yaml.Node, key string, depth int) *node {
+	n := &node{kind: null, at: Place{File: d.file, Line: y.Line, Column: y.Column}}
+	d.nodes++
+	switch {
+	case d.nodes > maxNodes:
+		return n
+	case depth > maxDepth:
+		d.add(n.at.problem(key, "found more than %d levels", maxDepth))
+		return n
+	case y.Kind == yaml.AliasNode || y.Anchor != "":
+		d.add(n.at.problem(key, "found an anchor or alias; put a value that begins with & or * in quotes"))
+		return n
+	case y.Style&yaml.TaggedStyle != 0:
+		d.add(n.at.problem(key, "found a tag; put a value that begins with ! in quotes"))
+		return n
+	}
+	switch y.Kind {
+	case yaml.ScalarNode:
+		if y.ShortTag() != "!!null" {
+			n.kind, n.text = scalar, y.Value
+		}
+	case yaml.SequenceNode:
+		n.kind = list
+		for i, item := range y.Content {
+			n.items = append(n.items, d.convert(item, fmt.Sprintf("%s[%d]", key, i), depth+1))
+		}
+	case yaml.MappingNode:
+		n.kind = mapping
+		d.convertFields(n, y, key, depth)
+	}
+	return n
+}
+
+func (d *Doc) convertFields(n *node, y *yaml.Node, key string, depth int) {
+	first := map[string]int{} // line of each key
+	for i := 0; i+1 < len(y.Content) && d.nodes <= maxNodes; i += 2 {
+		k := y.Content[i]
+		at := Place{File: d.file, Line: k.Line, Column: k.Column}
+		if y.Style&yaml.FlowStyle != 0 && k.Kind == yaml.MappingNode && k.Style&yaml.FlowStyle != 0 {
+			d.add(n.at.problem(key, "found {{ outside of quotes; put a value that contains {{ }} in quotes"))
+			n.bad = true
+			continue
+		}
+		if k.Kind != yaml.ScalarNode || k.Value == "" || len(k.Value) > maxKey || hasControl(k.Value) || k.Anchor != "" {
+			d.add(at.problem(key, "found a key that is no plain word of at most %d letters", maxKey))
+			continue
+		}
+		sub := join(key, k.Value)
+		if line, twice := first[k.Value]; twice {
+			d.add(at.problem(sub, "given twice, first on line %d", line))
+			continue
+		}
+		first[k.Value] = k.Line
+		n.fields = append(n.fields, field{k.Value, at, d.convert(y.Content[i+1], sub, depth+1)})
+	}
+}
+
+// badBytes finds the first byte that a text file does not have.
+func badBytes(file string, data []byte) (Problem, bool) {
+	line, column := 1, 1
+	for rest := bytes.TrimPrefix(data, []byte("\ufeff")); len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		at := Place{File: file, Line: line, Column: column}
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return at.problem("", "found byte 0x%02x, expected UTF-8 text: save the file as UTF-8", rest[0]), true
+		case r == '\n':
+			line, column = line+1, 0
+		case unicode.IsControl(r) && r != '\t' && r != '\r':
+			return at.problem("", "found control character %U, expected text", r), true
+		}
+		column++
+		rest = rest[size:]
+	}
+	return Problem{}, false
+}
+
+var (
+	yamlError     = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
+
+// syntaxProblem says in our words, and with a place, what the YAML library
+// found. Its messages are not passed on: they may quote values.
+func syntaxProblem(file string, data []byte, err error) Problem {
+	line, message := 1, "found text that is not YAML"
+	if m := yamlError.FindStringSubmatch(err.Error()); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		if strings.Contains(m[2], "did not find expected") {
+			line++ // the library's parser counts from 0, its scanner from 1
+		}
+		message = syntaxMessage(m[2])
+		if a := unknownAnchor.FindStringSubmatch(m[2]); a != nil { // comes without a line
+			before, _, _ := bytes.Cut(data, []byte("*"+a[1]))
+			line = 1 + bytes.Count(before, []byte("\n"))
+		}
+	}
+	lines := bytes.Split(data, []byte("\n"))
+	line = min(max(line, 1), len(lines))
+	text := lines[line-1]
+	indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+	column := 1 + len(indent)
+	if bytes.Contains(indent, []byte("\t")) {
+		message = "found a tab in the indentation, expected blanks"
+	}
+	if bytes.Contains(text, []byte("{{")) {
+		message = "found {{ outside of quotes; put a value that contains {{ }} in quotes"
+	}
+	return Place{File: file, Line: line, Column: column}.problem("", "%s", message)
+}
+
+func syntaxMessage(library string) string {
+	for _, m := range []struct{ part, message string }{
+		{"mapping values are not allowed", `found a second ": " in one entry; put a value that contains it in quotes, or mend the indentation`},
+		{"tab character", "found a tab, expected blanks"},
+		{"cannot start any token", "found a value that begins with a tab, @, % or a backquote; put it in quotes"},
+		{"unknown anchor", "found a value that begins with *; put it in quotes"},
+		{"unexpected end of stream", "found the end of the file inside quotes: a quote is opened and never closed"},
+		{"',' or", "found a [ or { that is not closed; a list is [a, b], and values that begin with a bracket go in quotes"},
+		{"expected node content", "found nothing where a value was expected: is a [ or { not closed?"},
+		{"could not find expected ':'", "found a line that is neither key: value nor - item"},
+		{"did not find expected", "found a line whose indentation fits nothing above it, expected it in line with its neighbours"},
+	} {
+		if strings.Contains(library, m.part) {
+			return m.message
+		}
+	}
+	return "found text that is not YAML"
+}
+
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
+
+func join(key, name string) string {
+	switch {
+	case key == "":
+		return name
+	case name == "":
+		return key
+	}
+	return key + "." + name
+}

@@ -1,0 +1,253 @@
+// Package app puts Broadside together: it builds every part from a
+// configuration and runs the processes. What the command line does beyond
+// parsing and printing is here.
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+	"broadside/campaign/suppression"
+	"broadside/campaign/token"
+	"broadside/configs"
+	"broadside/internal/queue"
+	"broadside/internal/store"
+	"broadside/scheduler"
+	"broadside/sender"
+	"broadside/sender/smtppool"
+	"broadside/throttle"
+)
+
+// An App is one process's view of an installation.
+type App struct {
+	Config      *configs.Config
+	Ledger      *ledger.Ledger
+	Lists       *audience.Lists
+	Suppression *suppression.Store
+	Accounts    *throttle.Accounts
+
+	log   *slog.Logger
+	store *store.Store
+	keys  *token.Keys // nil without secrets
+	conns *throttle.Conns
+	pacer *throttle.Pacer
+	queue *queue.Client
+}
+
+// Options say what the process will do.
+type Options struct {
+	Log *slog.Logger
+	// Sends sets connections aside for claims and for asynq servers.
+	Sends bool
+}
+
+// Open connects to the store and builds the parts. Without redis_url it is the
+// embedded one.
+func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
+	st, err := openStore(ctx, cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	rdb, lua := st.Client(), st.Lua
+	a := &App{
+		Config: cfg, log: o.Log, store: st,
+		Ledger:      ledger.New(rdb, cfg.Namespace, lua),
+		Lists:       audience.NewLists(rdb, cfg.Namespace),
+		Suppression: suppression.New(rdb, cfg.Namespace, lua),
+		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, hostname(), lua),
+		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
+		pacer:       throttle.New(rdb, cfg.Namespace, lua, throttle.Options{Log: o.Log}),
+		queue:       queue.NewClient(rdb, cfg.Namespace),
+	}
+	if len(cfg.Secrets) > 0 {
+		secrets := make([]string, len(cfg.Secrets))
+		for i, s := range cfg.Secrets {
+			secrets[i] = s.Reveal()
+		}
+		if a.keys, err = token.NewKeys(secrets); err != nil {
+			return nil, errors.Join(fmt.Errorf("secrets: %w", err), st.Close())
+		}
+	}
+	return a, nil
+}
+
+func openStore(ctx context.Context, cfg *configs.Config, o Options) (*store.Store, error) {
+	if cfg.RedisURL == "" {
+		return store.OpenEmbedded(ctx, o.Log)
+	}
+	so := store.Options{
+		URL: cfg.RedisURL.Reveal(), MaxConnections: cfg.Redis.MaxConnections,
+		TLSInsecure: cfg.Redis.TLSInsecure, AllowVolatile: cfg.AllowVolatileRedis, Log: o.Log,
+	}
+	if o.Sends {
+		so.Claims, so.PubSub = store.Split(cfg.Redis.MaxConnections)
+	}
+	return store.Open(ctx, so)
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// Embedded reports whether the store is within this process, and forgets.
+func (a *App) Embedded() bool { return a.store.Embedded() }
+
+// Findings returns what the checks of the store found at the start.
+func (a *App) Findings() []store.Finding { return a.store.Findings() }
+
+// Close closes the connections to the store.
+func (a *App) Close() error { return a.store.Close() }
+
+// Ping asks whether the store answers.
+func (a *App) Ping(ctx context.Context) error { return a.store.Client().Ping(ctx).Err() }
+
+func way(acct configs.Account) (sender.AccountConfig, error) {
+	roots, err := certificates(acct.CAFile)
+	if err != nil {
+		return sender.AccountConfig{}, fmt.Errorf("account %s: %w", acct.Name, err)
+	}
+	return sender.AccountConfig{
+		Name: acct.Name, Rate: acct.Limits.Rate, Connections: acct.Limits.Connections,
+		SMTP: smtppool.Config{
+			Account: acct.Name, Host: acct.Host, Port: acct.Port, TLS: acct.TLS, AllowPlaintext: acct.AllowPlaintext,
+			RootCAs: roots, Auth: acct.Auth, Username: acct.Username, Password: acct.Password.Reveal(), Helo: acct.Helo,
+			Pipelining: acct.Pipelining, MaxConns: acct.Limits.Connections, MaxMessages: acct.Limits.MessagesPerConnection,
+		},
+	}, nil
+}
+
+func certificates(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s has no certificate in PEM form", file)
+	}
+	return pool, nil
+}
+
+// Work is the worker process: it feeds active runs and sends, until ctx ends.
+// Then it drains: bodies on the wire may finish, the rest is given back.
+func (a *App) Work(ctx context.Context) error {
+	if err := a.Config.RequireSecrets(); err != nil {
+		return err
+	}
+	ways, err := a.ways()
+	if err != nil {
+		return err
+	}
+	var member *ledger.Member
+	var worker *sender.Worker
+	names := make([]string, len(ways))
+	for i, w := range ways {
+		names[i] = w.Name
+	}
+	member, err = a.Ledger.Join(ctx, ledger.MemberConfig{
+		Server: a.store.Server,
+		OnDead: func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, names...) },
+		OnReset: func(ctx context.Context, id string) error {
+			return a.conns.Restore(ctx, id, worker.Connections())
+		},
+		Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	claims := a.store.Claims(func(_ context.Context, runID string) error { return member.Admit(runID) })
+	line := a.Ledger.Line(claims, a.Suppression)
+	worker = sender.New(sender.Config{
+		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
+		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Keys: a.keys, Ways: ways,
+		Tasks: a.serve, Drain: max(time.Second, a.Config.Worker.Drain-5*time.Second), Log: a.log,
+	})
+	// The way to the ledger outlives ctx: outcomes are recorded while the worker drains.
+	late, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, _ := errgroup.WithContext(late)
+	g.Go(func() error { return line.Run(late) })
+	g.Go(func() error { return member.Run(late) })
+	feeding, stopFeeding := context.WithCancel(ctx)
+	g.Go(func() error { return a.feeder().Run(feeding) })
+	a.log.Info("worker started", "worker", member.ID(), "accounts", names)
+	err = worker.Run(ctx)
+	stopFeeding()
+	leave, cancel := context.WithTimeout(late, 2*time.Second)
+	defer cancel()
+	err = errors.Join(err, member.Leave(leave))
+	stop()
+	a.log.Info("worker stopped", "worker", member.ID())
+	return errors.Join(err, g.Wait())
+}
+
+func (a *App) ways() ([]sender.AccountConfig, error) {
+	var ways []sender.AccountConfig
+	for _, acct := range a.Config.Accounts {
+		if a.Embedded() && !acct.Loopback() {
+			continue // the embedded store forgets whom it has mailed
+		}
+		w, err := way(acct)
+		if err != nil {
+			return nil, err
+		}
+		ways = append(ways, w)
+	}
+	slices.SortFunc(ways, func(a, b sender.AccountConfig) int { return strings.Compare(a.Name, b.Name) })
+	return ways, nil
+}
+
+// serve takes tasks from asynq.
+func (a *App) serve(ctx context.Context, handle func(context.Context, queue.Task)) error {
+	servers := 4
+	if !a.Embedded() {
+		_, pubSub := store.Split(a.Config.Redis.MaxConnections)
+		servers = max(1, min(servers, pubSub))
+	}
+	return queue.Serve(ctx, a.store.Client(), queue.Config{
+		Namespace: a.Config.Namespace, Servers: servers, Concurrency: a.Config.Worker.Concurrency, Log: a.log,
+	}, handle)
+}
+
+func (a *App) feeder() *scheduler.Feeder {
+	return scheduler.NewFeeder(a.Ledger, a.queue, scheduler.FeederConfig{
+		Closed: a.closed, KeepRuns: a.Config.Retention.Runs, KeepAddresses: a.Config.Retention.Addresses, Log: a.log,
+	})
+}
+
+// closed tells until when all of the accounts are closed.
+func (a *App) closed(ctx context.Context, accounts []string) (time.Time, error) {
+	states, err := a.Accounts.States(ctx, accounts...)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var until time.Time
+	for _, name := range accounts {
+		s, closed := states[name]
+		if !closed {
+			return time.Time{}, nil
+		}
+		if until.IsZero() || s.Until.Before(until) {
+			until = s.Until
+		}
+	}
+	return until, nil
+}

@@ -1,0 +1,384 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+	"broadside/configs"
+	"broadside/scheduler"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// A Launch says how a campaign is launched; the zero value launches it as the
+// file says.
+type Launch struct {
+	Audience string         // in place of the file's audience.source
+	Stdin    io.Reader      // read when the source is "-"
+	Now      bool           // although the file has a schedule
+	Again    bool           // although it was launched before
+	Key      string         // a repeated call with the same key returns the same run
+	Rate     float64        // in place of delivery.rate; 0: as the file says
+	Exclude  []string       // beside the file's
+	Limit    int64          // the first so many recipients; 0: all
+	Expect   campaign.Range // in place of audience.expect
+	// Confirm is shown the plan before the first message can leave; its error
+	// stops the launch and nothing was created. nil: not asked.
+	Confirm func(Plan) error
+	// Progress is told the number of rows read, now and then.
+	Progress func(rows int64)
+}
+
+// A Plan is what a launch is about to do.
+type Plan struct {
+	scheduler.Plan
+	Campaign string
+	Subject  string
+	From     string
+	Topic    string
+	NewTopic bool     // no run of this topic is known: a typing error would mail who unsubscribed
+	Accounts []string // with their limits
+	Loopback bool     // all accounts are on this machine
+	Rate     float64  // the lowest ceiling; 0: none
+	Source   string
+}
+
+// Launched is the answer of a launch.
+type Launched struct {
+	Run     string
+	Existed bool // the key was used before: this is its run
+	Plan    Plan
+}
+
+// expandLease is how long an expansion is looked upon as alive without a sign.
+const expandLease = 10 * time.Second
+
+// prepared is a launch whose input has been checked.
+type prepared struct {
+	def      *campaign.Definition
+	snapshot campaign.Snapshot
+	rows     *audience.Reader
+	source   string
+	sel      scheduler.Selection
+}
+
+// prepare opens the audience and compiles the content. The caller closes rows.
+func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (*prepared, error) {
+	if !def.Schedule.IsZero() && !o.Now {
+		key := "schedule.at"
+		if def.Schedule.Cron != "" {
+			key = "schedule.cron"
+		}
+		return nil, configs.Problems{def.Problem(key, "the file has a schedule: use `broadside campaign schedule %s` to send at that time, or `launch --now` to send at once", def.File)}
+	}
+	p := &prepared{def: def, source: def.Audience.Source}
+	if o.Audience != "" {
+		p.source = o.Audience
+	}
+	rows, openErr := a.openAudience(ctx, def, p.source, o)
+	var columns []string
+	if openErr == nil {
+		p.rows, columns = rows, rows.Columns()
+	}
+	var err error
+	if p.snapshot, err = Snapshot(a.Config, def, columns); err != nil || openErr != nil {
+		p.close()
+		return nil, errors.Join(openErr, err)
+	}
+	if o.Rate > 0 {
+		p.snapshot.Rate = o.Rate
+	}
+	if err := a.checkWays(p.snapshot.Accounts); err != nil {
+		p.close()
+		return nil, err
+	}
+	if _, err := a.composer(p.snapshot); err != nil {
+		p.close()
+		return nil, err
+	}
+	if p.sel, err = a.selection(ctx, def, o); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *prepared) close() {
+	if p.rows != nil {
+		p.rows.Close()
+	}
+}
+
+// checkWays refuses accounts that are elsewhere when the store forgets.
+func (a *App) checkWays(names []string) error {
+	if !a.Embedded() {
+		return nil
+	}
+	for _, name := range names {
+		if acct := a.Config.Accounts[name]; !acct.Loopback() {
+			return refused(fmt.Sprintf("account %s sends to %s, and without redis_url (or REDIS_URL) Broadside forgets at exit whom it has mailed and who unsubscribed: "+
+				"the embedded store sends to this machine only", name, acct.Host))
+		}
+	}
+	return nil
+}
+
+// openAudience opens a file, the standard input, or a list.
+func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source string, o Launch) (*audience.Reader, error) {
+	opts := audience.Options{Email: def.Audience.Email, Columns: def.Audience.Columns, Encoding: def.Audience.Encoding}
+	if name, ok := audience.ListName(source); ok {
+		return a.Lists.Open(ctx, name, opts)
+	}
+	if source == "-" {
+		if o.Stdin == nil {
+			return nil, invalid(`audience source "-" is the standard input, which cannot be read here`)
+		}
+		return audience.Open(ctx, audience.Source{Path: "-", Reader: o.Stdin}, opts)
+	}
+	if !filepath.IsAbs(source) && o.Audience == "" {
+		source = filepath.Join(def.Dir, source)
+	}
+	return audience.Open(ctx, audience.Source{Path: source}, opts)
+}
+
+func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, error) {
+	sel := scheduler.Selection{Limit: o.Limit, Expect: def.Audience.Expect, Topic: def.Topic}
+	if o.Expect != (campaign.Range{}) {
+		sel.Expect = o.Expect
+	}
+	if len(a.Config.OnlyTo) > 0 {
+		sel.OnlyTo = func(address string) bool { return configs.MatchAddress(a.Config.OnlyTo, address) }
+	}
+	var err error
+	sel.Excluded, err = a.excluded(ctx, def, o.Exclude)
+	return sel, err
+}
+
+// Plan reads the whole audience and says what a launch would do. It writes
+// nothing.
+func (a *App) Plan(ctx context.Context, def *campaign.Definition, o Launch) (Plan, error) {
+	p, err := a.prepare(ctx, def, o)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer p.close()
+	sp, err := scheduler.Expand(ctx, p.rows, p.sel, a.Suppression, nil, o.Progress)
+	if err != nil {
+		return Plan{}, a.audienceError(p, err)
+	}
+	return a.plan(ctx, p, sp)
+}
+
+func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
+	plan := Plan{
+		Plan: sp, Campaign: p.def.ID, Subject: p.snapshot.Subject, From: p.snapshot.From, Topic: p.def.Topic,
+		Loopback: true, Rate: p.snapshot.Rate, Source: p.source,
+	}
+	limited := true
+	var sum float64
+	for _, name := range p.snapshot.Accounts {
+		acct := a.Config.Accounts[name]
+		plan.Loopback = plan.Loopback && acct.Loopback()
+		text := fmt.Sprintf("%s (%s:%d)", name, acct.Host, acct.Port)
+		plan.Accounts = append(plan.Accounts, text)
+		limited = limited && acct.Limits.Rate > 0
+		sum += acct.Limits.Rate
+	}
+	if limited && (plan.Rate == 0 || sum < plan.Rate) {
+		plan.Rate = sum
+	}
+	known, err := a.Ledger.TopicUsed(ctx, p.def.Topic)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.NewTopic = !known
+	return plan, nil
+}
+
+// audienceError says where an audience comes from when it has nobody.
+func (a *App) audienceError(p *prepared, err error) error {
+	var size *scheduler.AudienceSizeError
+	switch {
+	case errors.Is(err, scheduler.ErrNobody):
+		return invalid(fmt.Sprintf("%s: no valid address in it that is not excluded; nothing was sent", p.source))
+	case errors.As(err, &size):
+		return refused(fmt.Sprintf("%s: %v; nothing was sent", p.source, err))
+	}
+	return err
+}
+
+// Launch makes a run of the campaign now. When it returns without error the
+// whole audience is in and workers may send; on any error nothing was sent.
+func (a *App) Launch(ctx context.Context, def *campaign.Definition, o Launch) (Launched, error) {
+	p, err := a.prepare(ctx, def, o)
+	if err != nil {
+		return Launched{}, err
+	}
+	defer p.close()
+	if o.Key != "" {
+		if id, err := a.Ledger.Named(ctx, "key:"+o.Key); err != nil || id != "" {
+			return Launched{Run: id, Existed: true}, err
+		}
+	}
+	id, err := a.nameRun(ctx, def, o)
+	if err != nil {
+		return Launched{}, err
+	}
+	return a.expand(ctx, p, id, o)
+}
+
+// nameRun chooses the id of the run, and keeps a campaign without cron from
+// being launched twice.
+func (a *App) nameRun(ctx context.Context, def *campaign.Definition, o Launch) (string, error) {
+	id := campaign.RunID(def.ID, time.Now())
+	once := "campaign:" + def.ID
+	if def.Schedule.Cron == "" && !o.Again && o.Key == "" {
+		named, err := a.Ledger.Once(ctx, once, id)
+		if err != nil {
+			return "", err
+		}
+		if named != id {
+			rec, err := a.Ledger.Record(ctx, named)
+			switch {
+			case err == nil && rec.State == campaign.RunFailed:
+				return id, a.Ledger.Again(ctx, once, id)
+			case err != nil && !ledger.Gone(err):
+				return "", err
+			case err == nil && rec.State == campaign.Expanding:
+				return named, nil // that launch died, or is under way: expand decides
+			}
+			return "", a.repetition(ctx, def, rec, named)
+		}
+		return id, nil
+	}
+	// A second run of the same second gets a number.
+	for n := 2; ; n++ {
+		if _, err := a.Ledger.Record(ctx, id); ledger.Gone(err) {
+			break
+		} else if err != nil {
+			return "", err
+		}
+		id = campaign.RunID(def.ID, time.Now()) + "-" + itoa(n)
+	}
+	if def.Schedule.Cron == "" {
+		return id, a.Ledger.Again(ctx, once, id)
+	}
+	return id, nil
+}
+
+// repetition explains why a campaign is not launched again.
+func (a *App) repetition(ctx context.Context, def *campaign.Definition, rec *ledger.Record, id string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "campaign %s was launched before: run %s", def.ID, id)
+	if rec != nil {
+		fmt.Fprintf(&b, ", %s, %s", rec.Created.Format(time.RFC3339), rec.State)
+		if tally, err := a.Ledger.Counts(ctx, id); err == nil {
+			fmt.Fprintf(&b, ", %d of %d accepted", tally.Counts[campaign.Accepted], rec.Total())
+		}
+	}
+	fmt.Fprintf(&b, "\n  broadside run resume %s               goes on with it when it is paused", id)
+	fmt.Fprintf(&b, "\n  launch --exclude run:%s --again    sends to those who have not got it", id)
+	fmt.Fprintf(&b, "\n  launch --again                        sends to everybody once more")
+	return refused(b.String())
+}
+
+// expand makes the run, reads the audience into it and makes it ready.
+func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Launched, error) {
+	holder := rand.Text()
+	held, err := a.Ledger.Expanding(ctx, id, holder, expandLease)
+	if err != nil {
+		return Launched{}, err
+	}
+	if !held {
+		return Launched{}, refused(fmt.Sprintf("run %s is being launched right now by another process", id))
+	}
+	def := p.def
+	if _, err := a.Ledger.Create(ctx, ledger.NewRun{
+		ID: id, Campaign: def.ID, Key: o.Key, Topic: def.Topic, Subject: def.Subject, From: def.From, Audience: p.source,
+		Accounts: p.snapshot.Accounts, Created: time.Now(), Retry: def.Delivery.Retry,
+		MaxAttempts: def.Delivery.MaxAttempts, ExpiresAfter: def.Delivery.ExpiresAfter,
+	}); err != nil {
+		return Launched{}, err
+	}
+	// The lease is kept for as long as this goes on.
+	renewing, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(expandLease / 4)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				_, _ = a.Ledger.Expanding(renewing, id, holder, expandLease) // economy only
+			case <-renewing.Done():
+				return
+			}
+		}
+	}()
+	defer func() { stop(); <-done }()
+	launched, err := a.fill(ctx, p, id, o)
+	if err != nil {
+		return launched, a.undo(ctx, p, id, err)
+	}
+	return launched, nil
+}
+
+func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (Launched, error) {
+	e := a.Ledger.Expand(id)
+	if err := e.Content(ctx, p.snapshot); err != nil {
+		return Launched{}, err
+	}
+	sp, err := scheduler.Expand(ctx, p.rows, p.sel, a.Suppression, e, o.Progress)
+	if err != nil {
+		return Launched{}, a.audienceError(p, err)
+	}
+	plan, err := a.plan(ctx, p, sp)
+	if err != nil {
+		return Launched{}, err
+	}
+	if o.Confirm != nil {
+		if err := o.Confirm(plan); err != nil {
+			return Launched{}, err
+		}
+	}
+	if o.Key != "" {
+		if named, err := a.Ledger.Once(ctx, "key:"+o.Key, id); err != nil || named != id {
+			return Launched{Run: named, Existed: true}, errors.Join(err, errKeyTaken)
+		}
+	}
+	if err := e.Ready(ctx, sp.Skipped); err != nil {
+		return Launched{}, err
+	}
+	if err := a.Ledger.UseTopic(ctx, p.def.Topic); err != nil {
+		a.log.Warn("topic could not be noted as used", "topic", p.def.Topic, "err", err)
+	}
+	a.log.Info("run is ready", "run", id, "campaign", p.def.ID, "recipients", sp.Total, "suppressed", sp.Suppressed)
+	return Launched{Run: id, Plan: plan}, nil
+}
+
+// errKeyTaken: another launch with the same key was faster.
+var errKeyTaken = errors.New("another launch with this key was faster")
+
+// undo removes a run that did not become ready: it does not count as launched.
+func (a *App) undo(ctx context.Context, p *prepared, id string, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := a.Ledger.Drop(ctx, id, p.def.ID); err != nil {
+		return cause // what is left expires by itself
+	}
+	if err := a.Ledger.Unname(ctx, "campaign:"+p.def.ID, id); err != nil {
+		a.log.Warn("launch could not be undone completely", "run", id, "err", err)
+	}
+	return cause
+}

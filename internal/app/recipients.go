@@ -1,0 +1,215 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+	"broadside/configs"
+	"broadside/scheduler"
+)
+
+// A Recipient is one recipient of a run, as `run recipients` shows it.
+type Recipient struct {
+	Address  string     `json:"address"`
+	State    string     `json:"state"`
+	Attempts int        `json:"attempts"`
+	Code     int        `json:"code"`
+	Enhanced string     `json:"enhanced"`
+	Reply    string     `json:"reply"`
+	At       *time.Time `json:"at"` // of the reply; nil: none that is kept
+}
+
+// Recipients calls do for each recipient of a run, of one state when state is
+// not empty. A run whose addresses have expired is invalid input.
+func (a *App) Recipients(ctx context.Context, id, state string, do func(Recipient) error) error {
+	run, err := a.handle(ctx, id)
+	if err != nil {
+		return err
+	}
+	replies, err := a.Ledger.Replies(ctx, run)
+	if err != nil {
+		return err
+	}
+	return a.eachCell(ctx, run, func(part, index int, c ledger.Cell, row audience.Row) error {
+		s := c.State
+		if s == campaign.Issued {
+			s = campaign.Pending
+		}
+		if state != "" && s.String() != state {
+			return nil
+		}
+		r := Recipient{Address: row.Address.String(), State: s.String(), Attempts: c.Attempts}
+		if last, ok := replies[[2]int{part, index}]; ok {
+			at := last.At
+			r.Code, r.Enhanced, r.Reply, r.At = last.Code, last.Enhanced, replyText(last), &at
+		}
+		return do(r)
+	})
+}
+
+// replyText is the reply, and why it was the last one.
+func replyText(l ledger.LastReply) string {
+	switch l.Reason {
+	case "attempts":
+		return strings.TrimSpace("no attempt left: " + l.Text)
+	case "expired":
+		return strings.TrimSpace("expired: " + l.Text)
+	case "stuck":
+		return "stuck: no worker was heard of after seven tries"
+	}
+	return l.Text
+}
+
+func (a *App) handle(ctx context.Context, id string) (*ledger.Run, error) {
+	rec, err := a.Ledger.Record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if h := rec.Handle(); h != nil {
+		return h, nil
+	}
+	return nil, invalid(fmt.Sprintf("run %s is %s: it has no recipients", id, rec.State))
+}
+
+// eachCell walks over all recipients of a run.
+func (a *App) eachCell(ctx context.Context, run *ledger.Run, do func(part, index int, c ledger.Cell, row audience.Row) error) error {
+	for _, p := range run.Sizes {
+		var cells []ledger.Cell
+		for first := 0; first < p.Size; first += audience.ChunkSize {
+			data, err := a.Ledger.Chunk(ctx, run, p.Part, first)
+			if ledger.Gone(err) {
+				return invalid(fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, a.Config.Retention.Addresses))
+			}
+			if err != nil {
+				return err
+			}
+			chunk, err := audience.DecodeChunk(data)
+			if err != nil {
+				return fmt.Errorf("decode recipients of run %s: %w", run.ID, err)
+			}
+			for i := range chunk.Len() {
+				at := (first + i) % ledger.PageCells
+				if at == 0 {
+					if cells, err = a.Ledger.Page(ctx, run, p.Part, (first+i)/ledger.PageCells); err != nil {
+						return err
+					}
+				}
+				if at >= len(cells) {
+					return fmt.Errorf("run %s has fewer cells than recipients", run.ID)
+				}
+				if err := do(p.Part, first+i, cells[at], chunk.Row(i)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Rejects returns the rows of a run's audience that were refused.
+func (a *App) Rejects(ctx context.Context, id string) ([]scheduler.RejectedRow, error) {
+	run, err := a.handle(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := a.Ledger.RejectBlocks(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	out := []scheduler.RejectedRow{}
+	for _, b := range blocks {
+		var rows []scheduler.RejectedRow
+		if err := json.Unmarshal([]byte(b), &rows); err != nil {
+			return nil, fmt.Errorf("decode rejects of run %s: %w", id, err)
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+// excluded returns who is left out: the people of lists and files, and who got
+// the message of another run, may have got it, or is getting it.
+func (a *App) excluded(ctx context.Context, def *campaign.Definition, more []string) (func([32]byte) bool, error) {
+	var seen audience.Seen
+	any := false
+	add := func(source, dir string) error {
+		any = true
+		if name, ok := audience.ListName(source); ok {
+			return a.Lists.Each(ctx, name, func(r *audience.Row) error { seen.Add(r.Address.Hash()); return nil })
+		}
+		if run, ok := strings.CutPrefix(source, "run:"); ok {
+			return a.excludeRun(ctx, run, &seen)
+		}
+		if !filepath.IsAbs(source) {
+			source = filepath.Join(dir, source)
+		}
+		return excludeFile(ctx, source, &seen)
+	}
+	for i, source := range def.Exclude {
+		if err := add(source, def.Dir); err != nil {
+			return nil, errors.Join(configs.Problems{def.Problem("exclude["+itoa(i)+"]", "%v", err)}, err)
+		}
+	}
+	for _, source := range more {
+		if err := add(source, "."); err != nil {
+			return nil, fmt.Errorf("--exclude %s: %w", source, err)
+		}
+	}
+	if !any {
+		return nil, nil
+	}
+	return seen.Has, nil
+}
+
+// excludeRun takes a run id, or a campaign id for its latest run.
+func (a *App) excludeRun(ctx context.Context, name string, seen *audience.Seen) error {
+	id, err := a.Ledger.Find(ctx, name)
+	if of, listErr := a.Ledger.List(ctx, name); listErr == nil && len(of) > 0 {
+		id, err = of[0], nil
+	}
+	if err != nil {
+		return err
+	}
+	run, err := a.handle(ctx, id)
+	if err != nil {
+		return err
+	}
+	return a.eachCell(ctx, run, func(_, _ int, c ledger.Cell, row audience.Row) error {
+		switch c.State {
+		case campaign.Accepted, campaign.Uncertain, campaign.Sending:
+			seen.Add(row.Address.Hash())
+		}
+		return nil
+	})
+}
+
+func excludeFile(ctx context.Context, file string, seen *audience.Seen) error {
+	r, err := audience.Open(ctx, audience.Source{Path: file}, audience.Options{})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var row audience.Row
+	for {
+		err := r.Next(&row)
+		var reject *audience.Reject
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &reject):
+		case err != nil:
+			return err
+		default:
+			seen.Add(row.Address.Hash())
+		}
+	}
+}

@@ -1,0 +1,138 @@
+// Package demo is the first thing a newcomer runs: a whole campaign from a
+// generated list to a report, on the embedded store and the built-in sink. It
+// needs nothing and leaves nothing behind.
+package demo
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/suppression"
+	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/internal/sink"
+)
+
+//go:embed files
+var files embed.FS
+
+// Options of a demo.
+type Options struct {
+	Recipients int    // rows of the generated list
+	Out        string // directory for every accepted message; empty: none
+	// Started is told the run once its audience is in, to show progress.
+	Started func(a *app.App, run string)
+	Log     *slog.Logger
+}
+
+// Run sends the campaign and returns the app, which the caller closes, and the
+// id of the run, which is finished.
+func Run(ctx context.Context, o Options) (*app.App, string, error) {
+	if o.Recipients < 1 || o.Recipients > 100_000 {
+		return nil, "", fmt.Errorf("%w: the demo has 1 to 100000 recipients, not %d", app.ErrInvalid, o.Recipients)
+	}
+	dir, err := os.MkdirTemp("", "broadside-demo-")
+	if err != nil {
+		return nil, "", fmt.Errorf("make a directory for the demo: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := write(dir, o.Recipients); err != nil {
+		return nil, "", err
+	}
+	s := sink.New(sink.Config{Out: o.Out, Logger: o.Log})
+	if err := s.Listen("127.0.0.1:0"); err != nil {
+		return nil, "", fmt.Errorf("start the sink: %w", err)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	serving := make(chan error, 1)
+	go func() { serving <- s.Serve(ctx) }()
+	a, run, err := send(ctx, dir, s.Addr(), o)
+	stop(nil)
+	s.Close()
+	if serveErr := <-serving; err == nil && serveErr != nil && !errors.Is(serveErr, context.Canceled) {
+		err = fmt.Errorf("sink: %w", serveErr)
+	}
+	return a, run, err
+}
+
+// send launches the campaign and works until it is finished.
+func send(ctx context.Context, dir string, addr net.Addr, o Options) (*app.App, string, error) {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return nil, "", fmt.Errorf("address of the sink: %w", err)
+	}
+	cfg, err := configs.Load(configs.Options{Dir: dir, Env: []string{"SMTP_URL=smtp://" + net.JoinHostPort(host, port) + "?tls=none"}})
+	if err != nil {
+		return nil, "", err
+	}
+	a, err := app.Open(ctx, cfg, app.Options{Log: o.Log, Sends: true})
+	if err != nil {
+		return nil, "", err
+	}
+	run, err := launch(ctx, a, dir, o)
+	if err != nil {
+		return nil, "", errors.Join(err, a.Close())
+	}
+	working, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- a.Work(working) }()
+	_, err = a.Wait(ctx, run, nil)
+	stop()
+	if err = errors.Join(err, <-done); err != nil {
+		return nil, "", errors.Join(err, a.Close())
+	}
+	return a, run, nil
+}
+
+func launch(ctx context.Context, a *app.App, dir string, o Options) (string, error) {
+	var entries []suppression.Entry
+	for n := range o.Recipients {
+		if kindOf(n) == suppressed {
+			entries = append(entries, suppression.Entry{
+				Address: person(n).address, Reason: suppression.ReasonUnsubscribe, Source: "demo", At: time.Now(),
+			})
+		}
+	}
+	if _, err := a.Suppression.Add(ctx, entries...); err != nil {
+		return "", err
+	}
+	def, err := campaign.Load(filepath.Join(dir, "campaign.yaml"))
+	if err != nil {
+		return "", err
+	}
+	def.Delivery.Retry = []time.Duration{time.Second, 2 * time.Second}
+	launched, err := a.Launch(ctx, def, app.Launch{})
+	if err != nil {
+		return "", err
+	}
+	if o.Started != nil {
+		o.Started(a, launched.Run)
+	}
+	return launched.Run, nil
+}
+
+// write lays out the demo's project.
+func write(dir string, recipients int) error {
+	for _, name := range []string{"broadside.yaml", "campaign.yaml", "letter.md"} {
+		b, err := files.ReadFile("files/" + name)
+		if err != nil {
+			return fmt.Errorf("read demo file: %w", err)
+		}
+		if name == "broadside.yaml" {
+			b = []byte(strings.ReplaceAll(string(b), "SECRET", secret()))
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			return fmt.Errorf("write demo file: %w", err)
+		}
+	}
+	return writeAudience(filepath.Join(dir, "subscribers.csv"), recipients)
+}

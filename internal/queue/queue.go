@@ -1,0 +1,166 @@
+// Package queue carries recipients from feeders to workers as asynq tasks: one
+// task per recipient, whose payload is only (run, part, index). No address is
+// ever in the queue.
+//
+// A task is a hint. It may be lost, doubled or late: the ledger decides. So
+// asynq's retries, archive, schedulers and groups are not used, and a handler
+// never fails and never waits: it hands the recipient on and returns.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+// taskType is the type of every task.
+const taskType = "broadside:recipient"
+
+// A Task names one recipient of a run.
+type Task struct {
+	Run         string
+	Part, Index int
+}
+
+func (t Task) payload() []byte {
+	b := make([]byte, 0, len(t.Run)+16)
+	b = append(b, t.Run...)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(t.Part), 10)
+	b = append(b, ' ')
+	return strconv.AppendInt(b, int64(t.Index), 10)
+}
+
+func parse(payload []byte) (Task, error) {
+	f := strings.Split(string(payload), " ")
+	if len(f) != 3 || f[0] == "" {
+		return Task{}, fmt.Errorf("unexpected payload %q", payload)
+	}
+	part, err := strconv.Atoi(f[1])
+	if err != nil {
+		return Task{}, fmt.Errorf("unexpected payload %q", payload)
+	}
+	index, err := strconv.Atoi(f[2])
+	if err != nil || part < 0 || index < 0 {
+		return Task{}, fmt.Errorf("unexpected payload %q", payload)
+	}
+	return Task{f[0], part, index}, nil
+}
+
+// Name returns the queue of bulk mail of a namespace.
+func Name(namespace string) string { return namespace + "-bulk-0" }
+
+// A Client enqueues.
+type Client struct {
+	asynq *asynq.Client
+	queue string
+}
+
+// NewClient returns a client on a shared connection pool.
+func NewClient(rdb redis.UniversalClient, namespace string) *Client {
+	return &Client{asynq: asynq.NewClientFromRedisClient(rdb), queue: Name(namespace)}
+}
+
+// enqueuers is how many enqueueing round trips are under way at once.
+const enqueuers = 8
+
+// Enqueue hands tasks out that were issued at the given moment, which makes
+// their ids unique: a twin is as good as the task itself.
+func (c *Client) Enqueue(ctx context.Context, tasks []Task, issued time.Time) error {
+	suffix := ":" + strconv.FormatInt(issued.UnixMilli(), 36)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(enqueuers)
+	share := max(1, (len(tasks)+enqueuers-1)/enqueuers)
+	for len(tasks) > 0 {
+		some := tasks[:min(share, len(tasks))]
+		tasks = tasks[len(some):]
+		g.Go(func() error {
+			for _, t := range some {
+				// One retry: with none asynq would archive what a dead process held.
+				_, err := c.asynq.EnqueueContext(ctx, asynq.NewTask(taskType, t.payload()),
+					asynq.Queue(c.queue), asynq.TaskID(string(t.payload())+suffix), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
+				if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+					return fmt.Errorf("enqueue for run %s: %w", t.Run, err)
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// A Config sizes the servers of one process.
+type Config struct {
+	Namespace string
+	// Servers is how many asynq servers run: each takes one task per round
+	// trip to Redis, and has a pub/sub connection of its own. Default 4.
+	Servers int
+	// Concurrency is how many handlers each server runs. Default 16.
+	Concurrency int
+	Log         *slog.Logger
+}
+
+// Serve takes tasks and calls handle for each until ctx ends; then it stops
+// taking, waits for the handlers under way and returns. handle must not wait.
+func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle func(context.Context, Task)) error {
+	if cfg.Servers == 0 {
+		cfg.Servers = 4
+	}
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = 16
+	}
+	mux := asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		task, err := parse(t.Payload())
+		if err != nil {
+			cfg.Log.Error("task dropped", "err", err)
+			return nil // nobody could ever handle it
+		}
+		handle(ctx, task)
+		return nil
+	})
+	servers := make([]*asynq.Server, 0, cfg.Servers)
+	stop := func() {
+		for _, s := range servers {
+			s.Stop()
+		}
+		for _, s := range servers {
+			s.Shutdown()
+		}
+	}
+	for range cfg.Servers {
+		s := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+			Concurrency:       cfg.Concurrency,
+			Queues:            map[string]int{Name(cfg.Namespace): 1},
+			TaskCheckInterval: 40 * time.Millisecond,
+			ShutdownTimeout:   5 * time.Second,
+			LogLevel:          asynq.WarnLevel,
+			Logger:            logger{cfg.Log},
+		})
+		if err := s.Start(mux); err != nil {
+			stop()
+			return fmt.Errorf("start an asynq server: %w", err)
+		}
+		servers = append(servers, s)
+	}
+	<-ctx.Done()
+	stop()
+	return nil
+}
+
+// logger is asynq's logger on slog. What asynq calls an error is a warning
+// here: nothing is lost by it.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Debug(args ...any) { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
+func (l logger) Info(args ...any)  { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
+func (l logger) Warn(args ...any)  { l.log.Warn("asynq", "text", fmt.Sprint(args...)) }
+func (l logger) Error(args ...any) { l.log.Warn("asynq", "text", fmt.Sprint(args...)) }
+func (l logger) Fatal(args ...any) { l.log.Error("asynq", "text", fmt.Sprint(args...)) }

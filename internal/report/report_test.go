@@ -1,0 +1,115 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/campaign"
+	"broadside/internal/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// october is a finished run with some of everything.
+func october() report.Run {
+	at := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
+	return report.Run{
+		Run: "october-news-20261001T070000Z", Campaign: "october-news", State: campaign.Finished,
+		Subject: `{{default "Hello" .first_name}}, our <October> news`, From: "Acme News <news@acme.example>",
+		Topic: "newsletter", Audience: "subscribers.csv", Accounts: []string{"ses-main", "local"},
+		Total: 12345,
+		Counts: campaign.Counts{
+			campaign.Accepted: 12010, campaign.Bounced: 150, campaign.Failed: 42, campaign.Suppressed: 140, campaign.Uncertain: 3,
+		},
+		After:     report.After{Delivered: 11800, Bounced: 21, Complained: 4, Unsubscribed: 63},
+		Skipped:   campaign.Skipped{Invalid: 12, Duplicate: 8, Excluded: 10},
+		CreatedAt: at, FirstAcceptedAt: at.Add(1250 * time.Millisecond), LastAcceptedAt: at.Add(4*time.Minute + 1250*time.Millisecond),
+		FinishedAt: at.Add(2*time.Hour + 5*time.Minute),
+		Parts: []report.Part{
+			{"gmail", 8000, campaign.Counts{campaign.Accepted: 7900, campaign.Bounced: 60, campaign.Suppressed: 40}},
+			{"microsoft", 345, campaign.Counts{campaign.Accepted: 300, campaign.Failed: 42, campaign.Uncertain: 3}},
+			{"other", 4000, campaign.Counts{campaign.Accepted: 3810, campaign.Bounced: 90, campaign.Suppressed: 100}},
+		},
+		Replies: []report.ReplyCount{
+			{550, "5.1.1", "<reader@gone.example>: Recipient address rejected: User unknown | see https://help.example/?to=reader%40gone.example", campaign.Bounced, 150},
+			{554, "5.7.1", "Message\r\nblocked \x1b[31mby policy\u202e", campaign.Failed, 40},
+			{0, "", "connection closed after the final dot", campaign.Uncertain, 3},
+		},
+	}
+}
+
+// november is a run that is paused half way.
+func november() report.Run {
+	at := time.Date(2026, 11, 1, 9, 0, 0, 123456789, time.FixedZone("CET", 3600))
+	return report.Run{
+		Run: "november-news-20261101T080000Z", Campaign: "november-news", State: campaign.Paused,
+		Reason:  "bounces above 5% at <reader@example.com>",
+		Subject: "=1+1", From: "news@acme.example", Topic: "newsletter", Audience: "list:members", Accounts: []string{"ses-main"},
+		Parent: "october-news-20261001T070000Z",
+		Total:  2000,
+		Counts: campaign.Counts{
+			campaign.Accepted: 1000, campaign.Deferred: 30, campaign.Bounced: 70, campaign.Pending: 800, campaign.Issued: 90, campaign.Sending: 10,
+		},
+		Skipped:   campaign.Skipped{Limited: 500},
+		CreatedAt: at, FirstAcceptedAt: at.Add(time.Second), LastAcceptedAt: at.Add(31 * time.Second), ReadAt: at.Add(time.Minute),
+	}
+}
+
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0]) }
+	document := func(w io.Writer, runs ...report.Run) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(runs[0])
+	}
+	failed := report.Run{Run: "spring-20260301T000000Z", Campaign: "spring", State: campaign.RunFailed, Reason: "subscribers.csv:7: NUL byte", CreatedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	for name, c := range map[string]struct {
+		render func(io.Writer, ...report.Run) error
+		runs   []report.Run
+	}{
+		"finished.txt":  {text, []report.Run{october()}},
+		"paused.txt":    {text, []report.Run{november()}},
+		"failed.txt":    {text, []report.Run{failed}},
+		"finished.json": {document, []report.Run{october()}},
+		"paused.json":   {document, []report.Run{november()}},
+		"failed.json":   {document, []report.Run{failed}},
+		"finished.html": {report.HTML, []report.Run{october()}},
+		"failed.html":   {report.HTML, []report.Run{failed}},
+		"compared.html": {report.HTML, []report.Run{october(), november()}},
+		"finished.md":   {report.Markdown, []report.Run{october()}},
+		"compared.md":   {report.Markdown, []report.Run{october(), november()}},
+		"compared.csv":  {report.CSV, []report.Run{october(), november()}},
+		"none.csv":      {report.CSV, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got bytes.Buffer
+			if err := c.render(&got, c.runs...); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name)
+			if *update {
+				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got.String()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", file, diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package report
+
+import (
+	"time"
+
+	"broadside/campaign"
+)
+
+// A Run is everything that a report says about one run. MarshalJSON makes the
+// JSON document of it.
+type Run struct {
+	Run      string // id
+	Campaign string
+	State    campaign.RunState
+	Reason   string // why it is paused, held or failed; else empty
+
+	Subject  string   // template, as in the campaign file
+	From     string   // RFC 5322 mailbox
+	Topic    string   // what readers unsubscribe from
+	Audience string   // source as the campaign names it: a file or list:NAME
+	Accounts []string // ways out
+	Parent   string   // id of the run whose recipients are tried again; else empty
+
+	Total   int64           // recipients: valid, distinct, suppressed ones included
+	Counts  campaign.Counts // adds up to Total
+	After   After
+	Skipped campaign.Skipped // rows that are not recipients
+
+	// Times are zero until they have come.
+	CreatedAt       time.Time
+	FirstAcceptedAt time.Time
+	LastAcceptedAt  time.Time // not in the JSON document, but in its rate
+	FinishedAt      time.Time
+	ReadAt          time.Time // when the counts were read; not in the JSON document
+
+	Parts   []Part       // by mailbox provider, those without recipients left out
+	Replies []ReplyCount // most frequent first
+}
+
+// After counts what became of accepted recipients later. It does not change
+// their state.
+type After struct {
+	Delivered    int64 `json:"delivered"` // confirmed by the provider
+	Bounced      int64 `json:"bounced"`
+	Blocked      int64 `json:"blocked"`
+	Complained   int64 `json:"complained"`
+	Unsubscribed int64 `json:"unsubscribed"`
+}
+
+// A Part is the recipients of a run at one mailbox provider.
+type Part struct {
+	Provider campaign.Provider
+	Total    int64
+	Counts   campaign.Counts // adds up to Total
+}
+
+// A ReplyCount is how many recipients have the same last reply.
+type ReplyCount struct {
+	Code     int            // SMTP code; 0 when there was none
+	Enhanced string         // RFC 3463, such as 5.1.1; may be empty
+	Text     string         // one of the texts; reports show it through Redact
+	State    campaign.State // of these recipients
+	Count    int64
+}
+
+// Rate returns the accepted messages per second between the first and the
+// last one; 0 when that is not a stretch of time.
+func (r Run) Rate() float64 {
+	d := r.LastAcceptedAt.Sub(r.FirstAcceptedAt)
+	if r.FirstAcceptedAt.IsZero() || d <= 0 {
+		return 0
+	}
+	return float64(r.Counts[campaign.Accepted]) / d.Seconds()
+}
+
+// Rows returns the number of rows that were read of the audience.
+func (r Run) Rows() int64 {
+	s := r.Skipped
+	return r.Total + s.Invalid + s.Duplicate + s.Excluded + s.Limited
+}

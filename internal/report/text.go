@@ -1,0 +1,134 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"broadside/campaign"
+)
+
+// Text writes the report for a terminal: no colour, no control characters,
+// numbers in plain digits.
+func Text(w io.Writer, r Run) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s  %s\n", r.Run, r.State)
+	if r.Reason != "" {
+		fmt.Fprintf(&b, "reason: %s\n", Redact(r.Reason))
+	}
+	b.WriteByte('\n')
+	var facts [][]string
+	for _, f := range r.facts(r.From) {
+		facts = append(facts, []string{f.Name, f.Value})
+	}
+	table(&b, "ll", facts)
+	textCounts(&b, r)
+	textParts(&b, r.Parts)
+	textReplies(&b, r.Replies)
+	return write(w, b.Bytes())
+}
+
+func textCounts(b *bytes.Buffer, r Run) {
+	lines := stateLines(r.Counts, r.Total)
+	fmt.Fprintf(b, "\n%d rows read = %s\n", r.Rows(), sum(r.rowLines(), plain))
+	fmt.Fprintf(b, "%d recipients = %s\n\n", r.Total, sum(lines, plain))
+	for _, d := range r.doubts() {
+		fmt.Fprintf(b, "warning: %s\n\n", d)
+	}
+	textLines(b, lines)
+	if after := r.afterLines(); len(after) > 0 {
+		b.WriteString("\nafter they were accepted:\n")
+		textLines(b, after)
+	}
+}
+
+func textLines(b *bytes.Buffer, lines []line) {
+	rows := make([][]string, 0, len(lines))
+	for _, l := range lines {
+		rows = append(rows, []string{l.Word, plain(l.Count), l.Share(), l.Note})
+	}
+	table(b, "lrrl", rows)
+}
+
+// textParts writes a row for each provider and a column for each state that
+// somebody is in.
+func textParts(b *bytes.Buffer, parts []Part) {
+	if len(parts) == 0 {
+		return
+	}
+	used := usedStates(parts)
+	head := []string{"PROVIDER", "TOTAL"}
+	for _, s := range used {
+		head = append(head, strings.ToUpper(s.String()))
+	}
+	rows := [][]string{head}
+	for _, p := range parts {
+		row := []string{string(p.Provider), plain(p.Total)}
+		for _, s := range used {
+			row = append(row, plain(p.Counts.Report(s)))
+		}
+		rows = append(rows, row)
+	}
+	b.WriteByte('\n')
+	table(b, "l"+strings.Repeat("r", len(used)+1), rows)
+}
+
+// usedStates returns the states that anybody of the parts is in, accepted
+// always.
+func usedStates(parts []Part) []campaign.State {
+	var used []campaign.State
+	for _, s := range states {
+		var n int64
+		for _, p := range parts {
+			n += p.Counts.Report(s)
+		}
+		if n > 0 || s == campaign.Accepted {
+			used = append(used, s)
+		}
+	}
+	return used
+}
+
+func textReplies(b *bytes.Buffer, replies []ReplyCount) {
+	if len(replies) == 0 {
+		return
+	}
+	rows := [][]string{{"REPLIES", "STATE", "CODE", "FOR EXAMPLE"}}
+	for _, c := range replies {
+		rows = append(rows, []string{plain(c.Count), c.State.String(), c.result(), Redact(c.Text)})
+	}
+	b.WriteByte('\n')
+	table(b, "rlll", rows)
+}
+
+// table writes rows of equal length, two spaces apart and two from the left;
+// align has an l or r for each column.
+func table(b *bytes.Buffer, align string, rows [][]string) {
+	widths := make([]int, len(align))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		var out strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if align[i] == 'r' {
+				out.WriteString("  " + pad + cell)
+			} else {
+				out.WriteString("  " + cell + pad)
+			}
+		}
+		b.WriteString(strings.TrimRight(out.String(), " ") + "\n")
+	}
+}
+
+func write(w io.Writer, data []byte) error {
+	if _, err := w.Write(data); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,16 @@
+// Package testkit starts the real servers that Broadside's tests run against:
+// redis-server, Postfix, a recording SMTP sink and a delaying TCP proxy, and
+// the broadside binary itself, each as a process of its own.
+//
+// Its promise: what a test started is gone when the test ends, however it
+// ends. Every process listens on a private port of 127.0.0.1, keeps its files
+// in a temporary directory, is ended by its own pid in Cleanup, and on Linux
+// by the kernel when the test binary dies first (Postfix: within 15 minutes).
+// Nothing is shared between tests, so all of it may be used from parallel ones.
+//
+// A missing program is a failure that names the Debian package, never a skip:
+// a test that did not run has shown nothing.
+//
+// The package is for _test.go files alone; it imports testing and must not be
+// linked into the binary.
+package testkit

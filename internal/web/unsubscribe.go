@@ -1,0 +1,185 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"broadside/campaign/suppression"
+	"broadside/campaign/token"
+)
+
+// Sources of suppressions that come from links.
+const (
+	SourceOneClick = "one-click" // the mail program's own button (RFC 8058)
+	SourcePage     = "page"      // the button of our page
+)
+
+const (
+	maxBody    = 4 << 10         // bytes of a POST
+	addWithin  = 5 * time.Second // for the suppression
+	tellWithin = 2 * time.Second // for OnUnsubscribe
+	retryAfter = "30"            // seconds
+)
+
+// unsubscribe answers a link. The answer to a token that does not open is
+// the same whatever is wrong with it and however it is asked for.
+func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request, text string) {
+	if !allow(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+		return
+	}
+	u, err := s.cfg.Keys.Open(text)
+	if err != nil {
+		s.show(w, r, http.StatusNotFound, content{
+			Title: "This link does not work",
+			Text:  "It may have been cut or changed on its way. Please copy the whole link from the message, or reply to the message and ask to be taken off the list.",
+		})
+		return
+	}
+	name := s.topicName(u.Topic)
+	ask := content{
+		Title:  "Unsubscribe from " + name + "?",
+		Text:   "We will send nothing more of it to " + masked(u.Address) + ".",
+		Button: "Unsubscribe",
+	}
+	switch {
+	case u.Test:
+		s.show(w, r, http.StatusOK, content{
+			Title: "This is a test link",
+			Text:  "It belongs to a test message and unsubscribes nobody. In a real message, readers can unsubscribe from " + name + " here.",
+		})
+	case r.Method != http.MethodPost:
+		s.show(w, r, http.StatusOK, ask)
+	default:
+		s.post(w, r, u, ask)
+	}
+}
+
+// post acts on a POST, if it says that it is meant.
+func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscribe, ask content) {
+	source, err := readSource(w, r)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		s.show(w, r, http.StatusRequestEntityTooLarge, ask)
+		return
+	}
+	if err != nil {
+		s.show(w, r, http.StatusBadRequest, ask)
+		return
+	}
+	if err := s.suppress(r.Context(), u, source); err != nil {
+		s.log.ErrorContext(r.Context(), "unsubscribe not noted", "run", u.Run, "source", source, "err", err)
+		w.Header().Set("Retry-After", retryAfter)
+		s.show(w, r, http.StatusServiceUnavailable, content{
+			Title:  "Please try again in a minute",
+			Text:   "We could not note it just now. You are still subscribed.",
+			Button: "Try again",
+		})
+		return
+	}
+	s.show(w, r, http.StatusOK, content{
+		Title: "You are unsubscribed",
+		Text:  "We will send nothing more of " + s.topicName(u.Topic) + " to " + masked(u.Address) + ". You can close this page.",
+	})
+}
+
+// suppress notes the unsubscribe, and then tells of it if it is new. Neither
+// ends with the request: a reader who closes the page has pressed the button.
+func (s *Server) suppress(ctx context.Context, u token.Unsubscribe, source string) error {
+	ctx = context.WithoutCancel(ctx)
+	add, cancel := context.WithTimeout(ctx, addWithin)
+	defer cancel()
+	scope := suppression.All
+	if u.Topic != "" {
+		scope = suppression.Topic(u.Topic)
+	}
+	added, err := s.cfg.Suppression.Add(add, suppression.Entry{
+		Address: u.Address, Reason: suppression.ReasonUnsubscribe, Scope: scope, Source: source, Run: u.Run,
+	})
+	if err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", added > 0)
+	if added == 0 || s.cfg.OnUnsubscribe == nil {
+		return nil
+	}
+	tell, cancel := context.WithTimeout(ctx, tellWithin)
+	defer cancel()
+	if err := s.cfg.OnUnsubscribe(tell, u.Run, u.Address); err != nil {
+		s.log.WarnContext(ctx, "unsubscribe not counted for its run", "run", u.Run, "err", err)
+	}
+	return nil
+}
+
+// readSource reads who is asking: a mail program sends
+// List-Unsubscribe=One-Click as multipart/form-data or urlencoded (RFC 8058
+// section 3.1), our page its own field. The query of the URL does not count,
+// and neither does a body without either: then it is not known to be meant.
+func readSource(w http.ResponseWriter, r *http.Request) (string, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return "", fmt.Errorf("read body: %w", err)
+	}
+	values, err := parseForm(body, r.Header.Get("Content-Type"))
+	if err != nil {
+		return "", fmt.Errorf("parse form: %w", err)
+	}
+	switch {
+	case strings.EqualFold(values.Get("List-Unsubscribe"), "One-Click"):
+		return SourceOneClick, nil
+	case values.Get("confirm") != "":
+		return SourcePage, nil
+	}
+	return "", errors.New("body says neither List-Unsubscribe=One-Click nor confirm")
+}
+
+// parseForm reads a form. What is not multipart is taken for urlencoded,
+// whatever it calls itself: a wrong label must not cost an unsubscribe.
+func parseForm(body []byte, contentType string) (url.Values, error) {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil || kind != "multipart/form-data" {
+		return url.ParseQuery(strings.TrimSpace(string(body)))
+	}
+	form, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(maxBody)
+	if err != nil {
+		return nil, err
+	}
+	return form.Value, form.RemoveAll()
+}
+
+func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, c content) {
+	if err := s.page.write(w, status, c); err != nil {
+		s.log.ErrorContext(r.Context(), "page not shown", "err", err)
+		plain(w, http.StatusInternalServerError, "something went wrong")
+	}
+}
+
+func (s *Server) topicName(topic string) string {
+	if name := s.cfg.Topics[topic]; name != "" {
+		return name
+	}
+	if topic == "" {
+		return "our messages"
+	}
+	return topic
+}
+
+// masked shows enough of an address for its owner to know it: a link may be
+// forwarded, and its page photographed.
+func masked(address string) string {
+	i := strings.LastIndex(address, "@")
+	if i < 1 {
+		return "you"
+	}
+	_, size := utf8.DecodeRuneInString(address)
+	return address[:size] + "***" + address[i:]
+}

@@ -1,0 +1,440 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"broadside/campaign/suppression"
+	"broadside/campaign/token"
+	"broadside/internal/store"
+	"broadside/internal/testkit"
+	"broadside/internal/web"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const reader = "reader@example.com"
+
+var link = token.Unsubscribe{Topic: "news", Run: "october-20261001T070000Z", Address: reader}
+
+// site is a server on a real suppression list.
+type site struct {
+	keys *token.Keys
+	list *suppression.Store
+	http *httptest.Server
+	log  *buffer
+	told *buffer // what OnUnsubscribe heard
+}
+
+// onBoth runs test on an embedded store and on a real Redis.
+func onBoth(t *testing.T, test func(t *testing.T, s *site)) {
+	t.Helper()
+	for name, open := range map[string]func(t *testing.T) (*store.Store, error){
+		"embedded": func(t *testing.T) (*store.Store, error) { return store.OpenEmbedded(t.Context(), nil) },
+		"redis": func(t *testing.T) (*store.Store, error) {
+			return store.Open(t.Context(), store.Options{URL: testkit.Redis(t)})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st, err := open(t)
+			if err != nil {
+				t.Fatalf("open store: %v", err)
+			}
+			t.Cleanup(func() {
+				if err := st.Close(); err != nil {
+					t.Errorf("close store: %v", err)
+				}
+			})
+			list := suppression.New(st.Client(), "bs", st.Lua)
+			test(t, newSite(t, web.Config{
+				Suppression: list,
+				Ready:       func(ctx context.Context) error { return st.Client().Ping(ctx).Err() },
+			}, list))
+		})
+	}
+}
+
+func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
+	t.Helper()
+	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
+	if err != nil {
+		t.Fatalf("NewKeys: %v", err)
+	}
+	s := &site{keys: keys, list: list, log: &buffer{}, told: &buffer{}}
+	cfg.Keys = keys
+	cfg.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Topics = map[string]string{"news": "Acme <News>"}
+	if cfg.OnUnsubscribe == nil {
+		cfg.OnUnsubscribe = func(_ context.Context, run, address string) error {
+			_, err := io.WriteString(s.told, run+" "+address+"\n")
+			return err
+		}
+	}
+	srv, err := web.New(cfg)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	s.http = httptest.NewServer(srv.Handler())
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// do makes a request; a redirect is not followed.
+func (s *site) do(t *testing.T, method, path, contentType, body string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.http.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatalf("make request: %v", err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("read answer: %v", err)
+	}
+	return res, string(text)
+}
+
+func (s *site) suppressed(t *testing.T) []suppression.Entry {
+	t.Helper()
+	results, err := s.list.Check(t.Context(), reader)
+	if err != nil {
+		t.Fatalf("Check: %v", err)
+	}
+	var entries []suppression.Entry
+	for _, r := range results {
+		if r.Suppressed {
+			entries = append(entries, suppression.Entry{Address: r.Address, Reason: r.Entry.Reason, Scope: r.Entry.Scope, Source: r.Entry.Source, Run: r.Entry.Run})
+		}
+	}
+	return entries
+}
+
+const form = "application/x-www-form-urlencoded"
+
+func multi(t *testing.T, name, value string) (contentType, body string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	if err := errors.Join(w.WriteField(name, value), w.Close()); err != nil {
+		t.Fatalf("write multipart: %v", err)
+	}
+	return w.FormDataContentType(), b.String()
+}
+
+func TestPostUnsubscribes(t *testing.T) {
+	t.Parallel()
+	multiType, multiBody := multi(t, "List-Unsubscribe", "One-Click")
+	for _, tt := range []struct {
+		name, suffix, contentType, body, source string
+	}{
+		{"urlencoded", "", form, "List-Unsubscribe=One-Click", "one-click"},
+		{"multipart", "", multiType, multiBody, "one-click"},
+		{"no content type", "", "", "List-Unsubscribe=One-Click", "one-click"},
+		{"wrong content type", "", "text/plain", "List-Unsubscribe=One-Click\r\n", "one-click"},
+		{"slash at the end", "/", form, "List-Unsubscribe=One-Click", "one-click"},
+		{"the page", "", form, "confirm=yes", "page"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s *site) {
+				path := web.UnsubscribePath + s.keys.Seal(link) + tt.suffix
+				for range 2 { // the second time is as good as the first
+					res, text := s.do(t, "POST", path, tt.contentType, tt.body)
+					if res.StatusCode != 200 || !strings.Contains(text, "You are unsubscribed") || !strings.Contains(text, "Acme &lt;News&gt; to r***@example.com") {
+						t.Errorf("POST: got %d %q, want 200 and that it is done", res.StatusCode, text)
+					}
+				}
+				want := []suppression.Entry{{Address: reader, Reason: "unsubscribe", Scope: "topic:news", Source: tt.source, Run: link.Run}}
+				if diff := cmp.Diff(want, s.suppressed(t)); diff != "" {
+					t.Errorf("suppressed (-want +got):\n%s", diff)
+				}
+				if got, want := s.told.String(), link.Run+" "+reader+"\n"; got != want {
+					t.Errorf("OnUnsubscribe heard %q, want it once: %q", got, want)
+				}
+				if log := s.log.String(); strings.Contains(log, reader) || strings.Count(log, "msg=unsubscribed") != 2 || !strings.Contains(log, "new=true") {
+					t.Errorf("log: got %q, want a line for each, without the address", log)
+				}
+			})
+		})
+	}
+}
+
+func TestWithoutATopicAllMailStops(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *site) {
+		_, text := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(token.Unsubscribe{Address: reader}), form, "confirm=yes")
+		if got := s.suppressed(t); len(got) != 1 || got[0].Scope != "all" || !strings.Contains(text, "our messages") {
+			t.Errorf("got %+v and %q, want the scope all", got, text)
+		}
+	})
+}
+
+// Scanners open every link: whatever is not the button, or a mail program's,
+// changes nothing.
+func TestNothingElseUnsubscribes(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *site) {
+		path := web.UnsubscribePath + s.keys.Seal(link)
+		test := link
+		test.Test = true
+		testPath := web.UnsubscribePath + s.keys.Seal(test)
+		otherType, otherBody := multi(t, "something", "else")
+		for _, tt := range []struct {
+			name, method, path, contentType, body string
+			status                                int
+			want                                  string
+		}{
+			{"look", "GET", path, "", "", 200, `<button type="submit" name="confirm" value="yes">Unsubscribe</button>`},
+			{"look with a query", "GET", path + "?List-Unsubscribe=One-Click&confirm=yes", "", "", 200, "<button"},
+			{"look with a body", "GET", path, form, "List-Unsubscribe=One-Click", 200, "<button"},
+			{"head", "HEAD", path, "", "", 200, ""},
+			{"query of a post", "POST", path + "?List-Unsubscribe=One-Click&confirm=yes", form, "", 400, "<button"},
+			{"empty post", "POST", path, form, "", 400, "<button"},
+			{"other value", "POST", path, form, "List-Unsubscribe=Yes", 400, "<button"},
+			{"other field", "POST", path, otherType, otherBody, 400, "<button"},
+			{"broken urlencoding", "POST", path, form, "List-Unsubscribe=One-Click%zz", 400, "<button"},
+			{"no boundary", "POST", path, "multipart/form-data", otherBody, 400, "<button"},
+			{"large", "POST", path, form, "List-Unsubscribe=One-Click&x=" + strings.Repeat("x", 4096), 413, "<button"},
+			{"large multipart", "POST", path, otherType, strings.Repeat("x", 8192), 413, "<button"},
+			{"put", "PUT", path, form, "List-Unsubscribe=One-Click", 405, "method not allowed"},
+			{"delete", "DELETE", path, "", "", 405, "method not allowed"},
+			{"options", "OPTIONS", path, "", "", 405, "method not allowed"},
+			{"look at a test link", "GET", testPath, "", "", 200, "This is a test link"},
+			{"post to a test link", "POST", testPath, form, "List-Unsubscribe=One-Click", 200, "unsubscribes nobody"},
+		} {
+			res, text := s.do(t, tt.method, tt.path, tt.contentType, tt.body)
+			if res.StatusCode != tt.status || !strings.Contains(text, tt.want) {
+				t.Errorf("%s: got %d %q, want %d with %q", tt.name, res.StatusCode, text, tt.status, tt.want)
+			}
+		}
+		if got := s.suppressed(t); got != nil {
+			t.Errorf("suppressed: got %+v, want nobody", got)
+		}
+		if got := s.told.String(); got != "" {
+			t.Errorf("OnUnsubscribe heard %q, want nothing", got)
+		}
+	})
+}
+
+func TestStrangersLearnNothing(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *site) {
+		good := s.keys.Seal(link)
+		foreign, err := token.NewKeys([]string{"32 bytes of a secret of others!!"})
+		if err != nil {
+			t.Fatalf("NewKeys: %v", err)
+		}
+		var first string
+		for _, text := range []string{
+			"x", "", "/", good[:len(good)-1], good + "A", "A" + good, good + "/" + good, strings.ToLower(good),
+			foreign.Seal(link), s.keys.Message("run", 0, 0), strings.Repeat("A", 3000), "..", "%2e%2e%2f", "%00",
+		} {
+			for _, method := range []string{"GET", "POST"} {
+				res, body := s.do(t, method, web.UnsubscribePath+text, form, "List-Unsubscribe=One-Click")
+				if res.StatusCode != 404 || res.Header.Get("Location") != "" {
+					t.Errorf("%s %q: got %d, want 404 and no redirect", method, text, res.StatusCode)
+				}
+				if first == "" {
+					first = body
+				}
+				if body != first || !strings.Contains(body, "This link does not work") {
+					t.Errorf("%s %q: the answer differs:\n%s", method, text, cmp.Diff(first, body))
+				}
+			}
+		}
+	})
+}
+
+// suppressor fails, or panics.
+type suppressor func() error
+
+func (f suppressor) Add(context.Context, ...suppression.Entry) (int, error) { return 0, f() }
+
+func ready(context.Context) error { return nil }
+
+func TestStoreAway(t *testing.T) {
+	t.Parallel()
+	away := errors.New("store is away")
+	s := newSite(t, web.Config{
+		Suppression: suppressor(func() error { return away }),
+		Ready:       func(context.Context) error { return away },
+	}, nil)
+	path := web.UnsubscribePath + s.keys.Seal(link)
+	res, text := s.do(t, "POST", path, form, "List-Unsubscribe=One-Click")
+	if res.StatusCode != 503 || res.Header.Get("Retry-After") != "30" || !strings.Contains(text, "<button") {
+		t.Errorf("POST: got %d, Retry-After %q, %q, want 503, 30 and the button", res.StatusCode, res.Header.Get("Retry-After"), text)
+	}
+	if got := s.told.String(); got != "" {
+		t.Errorf("OnUnsubscribe heard %q of what was not noted", got)
+	}
+	if res, _ := s.do(t, "GET", path, "", ""); res.StatusCode != 200 {
+		t.Errorf("GET: got %d, want 200: the page needs no store", res.StatusCode)
+	}
+	if res, text := s.do(t, "GET", "/readyz", "", ""); res.StatusCode != 503 || strings.Contains(text, away.Error()) {
+		t.Errorf("/readyz: got %d %q, want 503 without the cause", res.StatusCode, text)
+	}
+	if res, _ := s.do(t, "GET", "/healthz", "", ""); res.StatusCode != 200 {
+		t.Errorf("/healthz: got %d, want 200: the process is alive", res.StatusCode)
+	}
+}
+
+func TestUncountedUnsubscribeStands(t *testing.T) {
+	t.Parallel()
+	st, err := store.OpenEmbedded(t.Context(), nil)
+	if err != nil {
+		t.Fatalf("OpenEmbedded: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	list := suppression.New(st.Client(), "bs", st.Lua)
+	s := newSite(t, web.Config{
+		Suppression:   list,
+		Ready:         ready,
+		OnUnsubscribe: func(context.Context, string, string) error { return errors.New("no such run") },
+	}, list)
+	res, _ := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(link), form, "confirm=yes")
+	if res.StatusCode != 200 || len(s.suppressed(t)) != 1 || !strings.Contains(s.log.String(), "no such run") {
+		t.Errorf("got %d, %+v, log %q, want it noted and the error logged", res.StatusCode, s.suppressed(t), s.log.String())
+	}
+}
+
+func TestPanicHasAnID(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, web.Config{Suppression: suppressor(func() error { panic("secret cause") }), Ready: ready}, nil)
+	res, text := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(link), form, "confirm=yes")
+	id := regexp.MustCompile(`\(id ([A-Z0-9]{8})\)`).FindStringSubmatch(text)
+	if res.StatusCode != 500 || id == nil || strings.Contains(text, "secret cause") {
+		t.Fatalf("got %d %q, want 500 with an id and no cause", res.StatusCode, text)
+	}
+	if log := s.log.String(); !strings.Contains(log, "id="+id[1]) || !strings.Contains(log, "secret cause") {
+		t.Errorf("log: got %q, want the id and the cause", log)
+	}
+}
+
+func TestRoutesAndHeaders(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready, HTTPS: true}, nil)
+	for _, tt := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/healthz", 200}, {"HEAD", "/healthz", 200}, {"POST", "/healthz", 405},
+		{"GET", "/readyz", 200}, {"HEAD", "/readyz", 200}, {"DELETE", "/readyz", 405},
+		{"GET", "/", 404}, {"POST", "/", 404}, {"GET", "/u", 404}, {"GET", "//u/x", 404}, {"GET", "/favicon.ico", 404},
+		{"GET", web.UnsubscribePath + s.keys.Seal(link), 200},
+	} {
+		res, _ := s.do(t, tt.method, tt.path, "", "")
+		if res.StatusCode != tt.status {
+			t.Errorf("%s %s: got %d, want %d", tt.method, tt.path, res.StatusCode, tt.status)
+		}
+		if tt.status == 405 && res.Header.Get("Allow") == "" {
+			t.Errorf("%s %s: 405 without Allow", tt.method, tt.path)
+		}
+		for name, want := range map[string]string{
+			"Referrer-Policy":           "no-referrer",
+			"X-Content-Type-Options":    "nosniff",
+			"X-Frame-Options":           "DENY",
+			"Cache-Control":             "no-store",
+			"Strict-Transport-Security": "max-age=31536000",
+		} {
+			if got := res.Header.Get(name); got != want {
+				t.Errorf("%s %s: %s: got %q, want %q", tt.method, tt.path, name, got, want)
+			}
+		}
+		policy := res.Header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"} {
+			if !strings.Contains(policy, want) {
+				t.Errorf("%s %s: policy %q lacks %q", tt.method, tt.path, policy, want)
+			}
+		}
+	}
+}
+
+// The policy allows the style of the page by its hash: without it the page
+// would be bare in every browser.
+func TestPolicyFitsThePage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready}, nil)
+	res, text := s.do(t, "GET", web.UnsubscribePath+s.keys.Seal(link), "", "")
+	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(text)
+	if style == nil {
+		t.Fatalf("no style in %q", text)
+	}
+	sum := sha256.Sum256([]byte(style[1]))
+	want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, want) {
+		t.Errorf("policy %q lacks %q", policy, want)
+	}
+	for _, want := range []string{`<html lang="en">`, `name="viewport"`, `<form method="post">`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(text, "<script") || strings.Contains(text, "http") || strings.Contains(text, " style=") || strings.Contains(text, reader) {
+		t.Errorf("the page loads something, or shows the whole address: %q", text)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
+	if err != nil {
+		t.Fatalf("NewKeys: %v", err)
+	}
+	list := suppressor(func() error { return nil })
+	for name, cfg := range map[string]web.Config{
+		"no keys":             {Suppression: list, Ready: ready},
+		"no suppression list": {Keys: keys, Ready: ready},
+		"no question":         {Keys: keys, Suppression: list},
+	} {
+		if _, err := web.New(cfg); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// buffer may be written to by several goroutines.
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,278 @@
+package scheduler
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/internal/queue"
+)
+
+const (
+	// leaseTime is how long a feeder's lease of a run lasts without renewal.
+	leaseTime = 3 * time.Second
+	// lookEvery is how often active runs are listed.
+	lookEvery = 250 * time.Millisecond
+	// abandonedAfter is when an expansion that never became ready has failed:
+	// what it wrote has expired by then.
+	abandonedAfter = time.Hour
+)
+
+// A Queue takes recipients for the workers.
+type Queue interface {
+	Enqueue(ctx context.Context, tasks []queue.Task, issued time.Time) error
+}
+
+// FeederConfig is what a Feeder needs beside the ledger and the queue.
+type FeederConfig struct {
+	// Closed tells until when all of a run's accounts are closed; the zero
+	// time when one is open.
+	Closed func(ctx context.Context, accounts []string) (time.Time, error)
+	// KeepRuns and KeepAddresses are the retention of runs that are over.
+	KeepRuns, KeepAddresses time.Duration
+	Log                     *slog.Logger
+}
+
+// A Feeder feeds every active run whose lease it gets.
+type Feeder struct {
+	ledger *ledger.Ledger
+	queue  Queue
+	cfg    FeederConfig
+	holder string
+
+	mu      sync.Mutex
+	feeding map[string]bool
+}
+
+// NewFeeder returns a feeder.
+func NewFeeder(l *ledger.Ledger, q Queue, cfg FeederConfig) *Feeder {
+	return &Feeder{ledger: l, queue: q, cfg: cfg, holder: rand.Text(), feeding: map[string]bool{}}
+}
+
+// Run feeds until ctx ends. Trouble with Redis is logged once per change and
+// waited out.
+func (f *Feeder) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	var trouble string
+	for {
+		ids, err := f.ledger.Active(ctx)
+		if err != nil && ctx.Err() == nil {
+			if trouble != err.Error() {
+				f.cfg.Log.Warn("runs cannot be listed", "err", err)
+			}
+			trouble = err.Error()
+		} else if trouble != "" && ctx.Err() == nil {
+			f.cfg.Log.Info("runs can be listed again")
+			trouble = ""
+		}
+		for _, id := range ids {
+			if f.begin(id) {
+				wg.Go(func() {
+					defer f.end(id)
+					if err := f.feed(ctx, id); err != nil && ctx.Err() == nil {
+						f.cfg.Log.Warn("run cannot be fed now", "run", id, "err", err)
+						pause(ctx, time.Second)
+					}
+				})
+			}
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (f *Feeder) begin(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.feeding[id] {
+		return false
+	}
+	f.feeding[id] = true
+	return true
+}
+
+func (f *Feeder) end(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.feeding, id)
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// feed feeds one run for as long as the lease is held and the run is active.
+func (f *Feeder) feed(ctx context.Context, id string) error {
+	var s *sweep
+	for ctx.Err() == nil {
+		held, err := f.ledger.Lease(ctx, id, f.holder, leaseTime)
+		if err != nil || !held {
+			return err
+		}
+		rec, err := f.ledger.Record(ctx, id)
+		if errors.Is(err, ledger.ErrNoRun) {
+			return f.adopt(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+		over, err := f.settleRun(ctx, rec)
+		if err != nil || over {
+			return err
+		}
+		wait := time.Second
+		if rec.State == campaign.Running {
+			if s == nil {
+				s = newSweep(rec)
+			}
+			if wait, err = f.round(ctx, s, rec); err != nil {
+				return err
+			}
+		} else {
+			s = nil // whatever was remembered may be old by then
+		}
+		pause(ctx, wait)
+	}
+	return nil
+}
+
+// adopt drops a run from the index that has no record (any more): its record
+// comes right after its place in the index, or never.
+func (f *Feeder) adopt(ctx context.Context, id string) error {
+	pause(ctx, 2*leaseTime)
+	if _, err := f.ledger.Record(ctx, id); !errors.Is(err, ledger.ErrNoRun) {
+		return err
+	}
+	return f.ledger.Forget(ctx, id, "")
+}
+
+// settleRun does what is due for a run as a whole: it finishes a cancellation,
+// gives up an abandoned expansion, and retires a run that is over.
+func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, err error) {
+	switch rec.State {
+	case campaign.Expanding:
+		if time.Since(rec.Created) > abandonedAfter {
+			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, "the expansion was not completed", campaign.Expanding)
+			return false, err
+		}
+	case campaign.RunCancelled:
+		if h := rec.Handle(); h != nil && rec.Finished.IsZero() {
+			return false, f.ledger.Sweep(ctx, h)
+		}
+		return true, f.retire(ctx, rec)
+	case campaign.Finished, campaign.RunFailed:
+		return true, f.retire(ctx, rec)
+	}
+	return false, nil
+}
+
+func (f *Feeder) retire(ctx context.Context, rec *ledger.Record) error {
+	if err := f.ledger.Retire(ctx, rec, f.cfg.KeepRuns, f.cfg.KeepAddresses); err != nil {
+		return err
+	}
+	tally, err := f.ledger.Counts(ctx, rec.ID)
+	if err != nil {
+		return err
+	}
+	f.cfg.Log.Info("run is over", "run", rec.ID, "state", string(rec.State), "reason", rec.Reason,
+		"accepted", tally.Counts[campaign.Accepted], "bounced", tally.Counts[campaign.Bounced],
+		"failed", tally.Counts[campaign.Failed], "suppressed", tally.Counts[campaign.Suppressed],
+		"uncertain", tally.Counts[campaign.Uncertain], "cancelled", tally.Counts[campaign.Cancelled])
+	return nil
+}
+
+// round issues what is due in each part, once, and returns how long to wait
+// for the next round.
+func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.Duration, error) {
+	deaths, err := f.ledger.Deaths(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s.force(deaths)
+	closed, err := f.cfg.Closed(ctx, rec.Accounts)
+	if err != nil {
+		return 0, err
+	}
+	now, err := f.ledger.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	tally, err := f.ledger.Counts(ctx, rec.ID)
+	if err != nil {
+		return 0, err
+	}
+	busy := false
+	for _, p := range s.parts {
+		counts := tally.Parts[p.number]
+		p.measure(counts, now)
+		backlog := p.backlog()
+		if closed.After(now) {
+			backlog = 0
+		}
+		n, err := f.issue(ctx, s, p, backlog, int(counts[campaign.Issued]), now)
+		if err != nil {
+			return 0, err
+		}
+		busy = busy || n > 0 || counts[campaign.Issued] > 0 || counts[campaign.Sending] > 0
+	}
+	if busy {
+		return 40 * time.Millisecond, nil
+	}
+	return 400 * time.Millisecond, nil
+}
+
+// issue looks at one page of the part and hands out who is ready there. It
+// asks the ledger even when there is nobody: the answer brings what was noted
+// early.
+func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) (int, error) {
+	since := now.Sub(s.run.Created)
+	room := backlog - issued
+	// Below a quarter of the backlog another round trip is not worth it yet.
+	if room < backlog/4 && !s.forced(p) {
+		room = 0
+	}
+	var ready []int
+	page := p.next(since, s.forced(p))
+	if page >= 0 {
+		cells, err := f.ledger.Page(ctx, s.run, p.number, page)
+		if err != nil {
+			return 0, err
+		}
+		ready = p.read(page, cells, since, room, s.forced(p), since >= s.expires)
+	}
+	out, err := f.ledger.Issue(ctx, s.run, p.number, backlog, p.hold(backlog), s.forced(p), ready)
+	if err != nil {
+		return 0, err
+	}
+	s.note(out.Early)
+	s.done(p, page)
+	if len(out.Indexes) == 0 {
+		return 0, nil
+	}
+	tasks := make([]queue.Task, len(out.Indexes))
+	for i, index := range out.Indexes {
+		tasks[i] = queue.Task{Run: s.run.ID, Part: p.number, Index: index}
+	}
+	if err := f.queue.Enqueue(ctx, tasks, out.At); err != nil {
+		return 0, fmt.Errorf("hand out %d recipients: %w", len(tasks), err)
+	}
+	return len(tasks), nil
+}

@@ -1,0 +1,194 @@
+package scheduler
+
+import (
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+)
+
+const (
+	// minBacklog keeps connections in work before the pace of a part is known.
+	minBacklog = 200
+	// maxBacklog bounds what Redis holds for a part, and what a pause leaves
+	// to be given back.
+	maxBacklog = 4000
+	// minHold is how long nothing may be heard of who was issued.
+	minHold = 20 * time.Second
+	never   = time.Duration(1<<63 - 1)
+)
+
+// A sweep is what a feeder remembers of a run: which pages are all final, and
+// when the others must be looked at. It is only memory: a feeder that knows
+// nothing looks at everything.
+type sweep struct {
+	run     *ledger.Run
+	expires time.Duration
+	parts   []*partSweep
+	deaths  int64 // -1 before the first look
+}
+
+type partSweep struct {
+	number int
+	due    []time.Duration // per page; never: all final
+	dirty  []bool          // per page: to be read with force, after a death
+	turn   int
+
+	settled   int64 // at the last measurement
+	at        time.Time
+	perSecond float64
+}
+
+func newSweep(rec *ledger.Record) *sweep {
+	s := &sweep{run: rec.Handle(), expires: rec.Expires, deaths: -1}
+	for _, p := range s.run.Sizes {
+		pages := (p.Size + ledger.PageCells - 1) / ledger.PageCells
+		s.parts = append(s.parts, &partSweep{number: p.Part, due: make([]time.Duration, pages), dirty: make([]bool, pages)})
+	}
+	return s
+}
+
+// force marks every page for a look that takes issued cells as ready, when
+// more workers have died than were known.
+func (s *sweep) force(deaths int64) {
+	if s.deaths >= 0 && deaths > s.deaths {
+		for _, p := range s.parts {
+			for i := range p.dirty {
+				p.dirty[i] = p.due[i] != never
+			}
+		}
+	}
+	s.deaths = deaths
+}
+
+// forced reports whether the page that next returns is to be read with force.
+func (s *sweep) forced(p *partSweep) bool {
+	for _, d := range p.dirty {
+		if d {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *sweep) done(p *partSweep, page int) {
+	if page >= 0 {
+		p.dirty[page] = false
+	}
+}
+
+// note takes over what was noted by give-backs, releases and deferrals.
+func (s *sweep) note(early []ledger.Early) {
+	for _, e := range early {
+		for _, p := range s.parts {
+			if p.number == e.Part && e.Page < len(p.due) && e.When < p.due[e.Page] {
+				p.due[e.Page] = e.When
+			}
+		}
+	}
+}
+
+// next returns the page to look at, -1 for none. Pages that are due take turns
+// with the first of them, so that neither retries nor the rest of a long list
+// starve.
+func (p *partSweep) next(since time.Duration, forced bool) int {
+	first, n := -1, len(p.due)
+	for i := range n {
+		if forced && p.dirty[i] {
+			return i
+		}
+		if first < 0 && p.due[i] <= since {
+			first = i
+		}
+	}
+	p.turn++
+	if forced || first < 0 || p.turn%2 == 0 {
+		return first
+	}
+	for k := range n {
+		if i := (p.turn/2 + k) % n; p.due[i] <= since {
+			return i
+		}
+	}
+	return first
+}
+
+// read returns who is ready on a page, at most room of them, and remembers
+// when the page is due again. Who is past the run's expiry needs no room.
+func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, room int, forced, expired bool) []int {
+	var ready []int
+	due := never
+	for i, c := range cells {
+		var at time.Duration
+		reissue := false
+		switch c.State {
+		case campaign.Pending, campaign.Deferred:
+			at = c.When
+			if expired {
+				at = 0
+			}
+		case campaign.Issued:
+			at, reissue = c.When, true
+			if forced {
+				at = 0
+			}
+		default:
+			continue // final, or being sent: a claim always ends in a note or a final state
+		}
+		if at <= since && (reissue || expired || room > 0) {
+			if !reissue && !expired {
+				room--
+			}
+			ready = append(ready, page*ledger.PageCells+i)
+			at = since + minHold
+		}
+		due = min(due, at)
+	}
+	if due == never && unfinished(cells) {
+		due = since + minHold
+	}
+	p.due[page] = due
+	return ready
+}
+
+// unfinished reports whether a cell may still change.
+func unfinished(cells []ledger.Cell) bool {
+	for _, c := range cells {
+		if !c.State.Final() {
+			return true
+		}
+	}
+	return false
+}
+
+// measure smooths how many recipients of the part are settled per second.
+func (p *partSweep) measure(c campaign.Counts, now time.Time) {
+	settled := c.Total() - c.Open() + c[campaign.Deferred]
+	if !p.at.IsZero() {
+		dt := now.Sub(p.at).Seconds()
+		if dt < 0.02 {
+			return
+		}
+		rate := max(0, float64(settled-p.settled)/dt)
+		weight := min(1, dt) // about one second of memory
+		if rate > p.perSecond {
+			weight = min(1, 4*dt) // a pace that rises is followed sooner
+		}
+		p.perSecond += (rate - p.perSecond) * weight
+	}
+	p.settled, p.at = settled, now
+}
+
+// backlog is one second of what the part settles, within bounds.
+func (p *partSweep) backlog() int {
+	return min(maxBacklog, max(minBacklog, int(p.perSecond)))
+}
+
+// hold is how long nothing may be heard of who was issued: three times the
+// backlog's own time.
+func (p *partSweep) hold(backlog int) time.Duration {
+	if p.perSecond < 1 {
+		return max(minHold, 3*time.Duration(min(backlog, 200))*time.Second/10)
+	}
+	return max(minHold, time.Duration(3*float64(backlog)/p.perSecond*float64(time.Second)))
+}

@@ -1,0 +1,398 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"broadside/campaign"
+	"broadside/sender/reply"
+	"broadside/sender/smtppool"
+)
+
+const (
+	// leaseRest is how long a process that got no connection waits.
+	leaseRest = 500 * time.Millisecond
+	// firstClosed and maxClosed bound how long an account or lane stays closed
+	// when the rule that closed it has no pause of its own.
+	firstClosed = 2 * time.Second
+	maxClosed   = 5 * time.Minute
+	// refusedClosed is the first pause after a refused login or certificate:
+	// repeated bad logins lock accounts.
+	refusedClosed = 30 * time.Second
+)
+
+// An AccountConfig is one way out.
+type AccountConfig struct {
+	Name        string
+	SMTP        smtppool.Config
+	Rate        float64 // messages a second over all processes; 0 is no limit
+	Connections int     // over all processes
+}
+
+// An account sends what waits in its lanes through its own connections.
+type account struct {
+	w    *Worker
+	cfg  AccountConfig
+	pool *smtppool.Pool
+	log  *slog.Logger
+	wake chan struct{} // one token for each goroutine that may find work
+
+	mu          sync.Mutex
+	lanes       []*lane
+	turn        int
+	paces       map[*run]*pace
+	open        int       // connections under a lease
+	starved     time.Time // no lease before
+	closedUntil time.Time
+	failures    int
+	probing     bool // closed lately: one connection tries, the others wait
+}
+
+func newAccount(w *Worker, cfg AccountConfig) *account {
+	a := &account{
+		w: w, cfg: cfg, log: w.cfg.Log.With("account", cfg.Name),
+		wake: make(chan struct{}, cfg.Connections), paces: map[*run]*pace{},
+	}
+	cfg.SMTP.MaxConns = cfg.Connections
+	a.pool = smtppool.New(cfg.SMTP, (*leases)(a), w.cfg.Log)
+	return a
+}
+
+// leases counts the account's connections over all processes.
+type leases account
+
+func (l *leases) Acquire(ctx context.Context) (bool, error) {
+	ok, err := l.w.cfg.Conns.Acquire(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
+	if ok {
+		l.mu.Lock()
+		l.open++
+		l.mu.Unlock()
+	}
+	return ok, err
+}
+
+func (l *leases) Release(ctx context.Context) error {
+	l.mu.Lock()
+	l.open--
+	l.mu.Unlock()
+	return l.w.cfg.Conns.Release(ctx, l.cfg.Name, l.w.cfg.Member.ID())
+}
+
+func (l *leases) Contended() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	yes, err := l.w.cfg.Conns.Contended(ctx, l.cfg.Name)
+	return yes && err == nil
+}
+
+// connections returns how many connections the account has under a lease here.
+func (a *account) connections() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open
+}
+
+// lane returns the lane of a provider. The caller holds mu.
+func (a *account) lane(p campaign.Provider) *lane {
+	for _, l := range a.lanes {
+		if l.provider == p {
+			return l
+		}
+	}
+	l := &lane{provider: p}
+	a.lanes = append(a.lanes, l)
+	return l
+}
+
+// offer takes an item when its lane is open and has room; otherwise it returns
+// when it may be worth trying again.
+func (a *account) offer(it *item) (bool, time.Duration) {
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.lane(providerOf(it))
+	shut := later(a.closedUntil, l.closedUntil)
+	if a.open == 0 {
+		shut = later(shut, a.starved)
+	}
+	if shut.After(now) {
+		return false, max(time.Second, shut.Sub(now))
+	}
+	if l.size >= l.room() {
+		return false, time.Second
+	}
+	it.since = now
+	l.push(it, false)
+	a.signal()
+	return true, 0
+}
+
+func (a *account) signal() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// putBack returns an item to the front of its lane; its run is not looked at
+// before notBefore.
+func (a *account) putBack(it *item, notBefore time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.lane(providerOf(it))
+	l.push(it, true)
+	for _, q := range l.runs {
+		if q.run == it.run {
+			q.notBefore = notBefore
+		}
+	}
+	a.signal()
+}
+
+// take waits for the next item. Lanes take turns.
+func (a *account) take(ctx context.Context) (*item, error) {
+	for {
+		it, again := a.pop(time.Now())
+		if it != nil {
+			return it, nil
+		}
+		var timer <-chan time.Time
+		if !again.IsZero() {
+			t := time.NewTimer(time.Until(again))
+			defer t.Stop()
+			timer = t.C
+		}
+		select {
+		case <-a.wake:
+		case <-timer:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (a *account) pop(now time.Time) (*item, time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closedUntil.After(now) {
+		return nil, a.closedUntil
+	}
+	if a.probing && a.failures > 0 {
+		return nil, now.Add(time.Second)
+	}
+	var again time.Time
+	for k := range a.lanes {
+		i := (a.turn + k) % len(a.lanes)
+		it, at := a.lanes[i].pop(now)
+		if it == nil {
+			if !at.IsZero() {
+				again = earliest(again, at)
+			}
+			continue
+		}
+		a.turn = i + 1
+		if a.failures > 0 {
+			a.probing = true
+		}
+		if a.waits() {
+			a.signal() // there is more: wake the next
+		}
+		return it, time.Time{}
+	}
+	return nil, again
+}
+
+func (a *account) waits() bool {
+	for _, l := range a.lanes {
+		if l.size > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// pace returns the slots of a run on this account.
+func (a *account) pace(r *run) *pace {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.paces[r]
+	if p == nil {
+		p = &pace{
+			pacer: a.w.cfg.Pacer, account: a.cfg.Name, run: r.handle.ID, rates: [2]float64{a.cfg.Rate, r.rate},
+			lead: 5 * time.Millisecond,
+		}
+		a.paces[r] = p
+	}
+	return p
+}
+
+// forget drops what is kept for a run, and gives back who waits for it.
+func (a *account) forget(r *run) {
+	a.mu.Lock()
+	delete(a.paces, r)
+	a.mu.Unlock()
+	a.release(time.Second, func(it *item) bool { return it.run == r })
+}
+
+// release gives back waiting items, not to be issued again before delay.
+func (a *account) release(delay time.Duration, which func(*item) bool) {
+	a.mu.Lock()
+	var out []*item
+	for _, l := range a.lanes {
+		out = append(out, l.drain(which)...)
+	}
+	a.mu.Unlock()
+	for _, it := range out {
+		a.w.giveBack(it, delay)
+	}
+}
+
+// tend gives back what has waited too long, until ctx ends.
+func (a *account) tend(ctx context.Context) {
+	for sleep(ctx, time.Second) {
+		limit := time.Now().Add(-staleAfter)
+		a.release(0, func(it *item) bool { return it.since.Before(limit) })
+	}
+}
+
+// closeFor is how long something stays closed after its nth failure in a row.
+func closeFor(d reply.Decision, first time.Duration, failures int) time.Duration {
+	pause, factor, limit := d.Backoff, d.Factor, d.MaxBackoff
+	if pause <= 0 || d.Manual {
+		pause, factor, limit = first, 2, maxClosed
+	}
+	if factor < 1 {
+		factor = 1
+	}
+	for range failures - 1 {
+		pause = time.Duration(float64(pause) * factor)
+		if limit > 0 && pause > limit {
+			return limit
+		}
+	}
+	return pause
+}
+
+// fail closes the account after a connection could not be had: nothing was
+// sent, nobody is charged.
+func (a *account) fail(ctx context.Context, err error) time.Duration {
+	var e *smtppool.Error
+	if !errors.As(err, &e) {
+		return time.Second
+	}
+	d := reply.Classify(e.Reply)
+	first := firstClosed
+	if d.Verdict == reply.PauseAccount {
+		first = refusedClosed
+	} else {
+		d.Backoff = 0 // a server that is away is looked for again soon
+	}
+	return a.close(ctx, d, first, err.Error())
+}
+
+// close closes the account for a while, gives back who waits and says so once.
+func (a *account) close(ctx context.Context, d reply.Decision, first time.Duration, reason string) time.Duration {
+	a.mu.Lock()
+	now := time.Now()
+	if a.closedUntil.After(now) { // another connection was faster
+		rest := a.closedUntil.Sub(now)
+		a.mu.Unlock()
+		return rest
+	}
+	a.failures++
+	a.probing = false
+	pause := closeFor(d, first, a.failures)
+	a.closedUntil = now.Add(pause)
+	n := a.failures
+	a.mu.Unlock()
+	a.release(pause, func(*item) bool { return true })
+	fresh, err := a.w.cfg.Accounts.Close(ctx, a.cfg.Name, now.Add(pause), d.Rule, reason)
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("closing cannot be shown", "err", err)
+	}
+	if fresh || n == 1 {
+		a.log.Warn("account is closed", "rule", d.Rule, "for", pause.Round(time.Second).String(), "reason", reason)
+	}
+	return pause
+}
+
+// works notes that the account has a connection that works.
+func (a *account) works(ctx context.Context) {
+	a.mu.Lock()
+	was := a.failures
+	a.failures, a.probing = 0, false
+	a.mu.Unlock()
+	if was == 0 {
+		return
+	}
+	a.signal()
+	a.log.Info("account is open again")
+	if err := a.w.cfg.Accounts.Open(ctx, a.cfg.Name); err != nil && ctx.Err() == nil {
+		a.log.Warn("opening cannot be shown", "err", err)
+	}
+}
+
+// stumble ends a probe that came to nothing, neither well nor badly.
+func (a *account) stumble() {
+	a.mu.Lock()
+	a.probing = false
+	a.mu.Unlock()
+}
+
+// closeLane closes one lane for a while: its provider does not want more now.
+func (a *account) closeLane(it *item, d reply.Decision, r reply.Reply) time.Duration {
+	a.mu.Lock()
+	l := a.lane(providerOf(it))
+	now := time.Now()
+	l.failures++
+	pause := closeFor(d, firstClosed, l.failures)
+	first := !l.closedUntil.After(now)
+	l.closedUntil = later(l.closedUntil, now.Add(pause))
+	a.mu.Unlock()
+	a.release(pause, func(other *item) bool { return providerOf(other) == l.provider })
+	if first {
+		a.log.Warn("lane is closed", "lane", a.cfg.Name+"/"+string(l.provider), "rule", d.Rule,
+			"for", pause.Round(time.Second).String(), "reply", r.String())
+	}
+	return pause
+}
+
+// settled notes a message that was answered, for the lane's pace.
+func (a *account) settled(it *item, accepted bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.lane(providerOf(it))
+	l.count(time.Now())
+	if accepted {
+		l.failures = 0
+	}
+}
+
+// starve notes that other processes have all connections.
+func (a *account) starve() {
+	a.mu.Lock()
+	none := a.open == 0
+	a.starved = time.Now().Add(time.Second)
+	a.mu.Unlock()
+	if none {
+		a.release(time.Second, func(*item) bool { return true })
+	}
+}
+
+func providerOf(it *item) campaign.Provider { return campaign.Providers[it.ref.Part] }
+
+// serve sends until ctx ends. hard ends later: what is on the wire then may
+// still finish.
+func (a *account) serve(ctx, hard context.Context) {
+	d := &delivery{a: a}
+	for {
+		it, err := a.take(ctx)
+		if err != nil {
+			return
+		}
+		d.deliver(ctx, hard, it)
+	}
+}

@@ -1,0 +1,98 @@
+package sender
+
+import (
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/campaign/token"
+	"broadside/templates"
+	"broadside/templates/message"
+)
+
+// A Composer makes the messages of one run. What is the same for all
+// recipients was done when it was made. It is safe for concurrent use.
+type Composer struct {
+	snapshot campaign.Snapshot
+	template *templates.Template
+	skeleton *message.Skeleton
+	keys     *token.Keys
+	from     string // the address alone
+	domain   string // of the Message-IDs
+}
+
+// NewComposer compiles the content of a run. The error names every problem of
+// the templates with its place.
+func NewComposer(s campaign.Snapshot, keys *token.Keys) (*Composer, error) {
+	t, err := templates.Compile(s)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := message.FromSnapshot(s)
+	if err != nil {
+		return nil, err
+	}
+	skeleton, err := message.Compile(spec)
+	if err != nil {
+		return nil, err
+	}
+	from, err := mail.ParseAddress(s.From)
+	if err != nil {
+		return nil, fmt.Errorf("from %q: %w", s.From, err)
+	}
+	return &Composer{
+		snapshot: s, template: t, skeleton: skeleton, keys: keys, from: from.Address,
+		domain: strings.ToLower(from.Address[strings.LastIndexByte(from.Address, '@')+1:]),
+	}, nil
+}
+
+// A Recipient is who a message is for.
+type Recipient struct {
+	Run         string
+	Part, Index int
+	Row         audience.Row
+	Date        time.Time
+	// Test marks a copy whose links unsubscribe nobody; To is where it goes,
+	// when that is not the row's own address.
+	Test bool
+	To   string
+}
+
+// A Draft is one message. Its buffers are used again by the next Compose.
+type Draft struct {
+	From, To string // envelope addresses
+	Message  []byte // RFC 5322, CRLF lines, 7-bit, dots not doubled
+	Letter   templates.Letter
+}
+
+// Compose makes the message of one recipient: the same bytes in every retry,
+// but for the Date.
+func (c *Composer) Compose(d *Draft, r Recipient) error {
+	address := r.Row.Address.String()
+	id := c.keys.Message(r.Run, r.Part, r.Index)
+	link := c.snapshot.PublicURL + "/u/" + c.keys.Seal(token.Unsubscribe{
+		Topic: c.snapshot.Topic, Run: r.Run, Address: address, Test: r.Test,
+	})
+	if err := c.template.Render(&d.Letter, templates.Data{Values: r.Row.Values, Unsubscribe: link}); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	d.From, d.To = c.from, address
+	if c.snapshot.ReturnTo != "" {
+		d.From = token.Prefix + id + "@" + c.snapshot.ReturnTo
+	}
+	if r.To != "" {
+		d.To = r.To
+	}
+	var err error
+	d.Message, err = c.skeleton.Append(d.Message[:0], message.Part{
+		To: d.To, Subject: d.Letter.Subject, HTML: d.Letter.HTML, Text: d.Letter.Text,
+		MessageID: id + "@" + c.domain, Unsubscribe: link, Date: r.Date,
+	})
+	if err != nil {
+		return fmt.Errorf("build the message: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package sender
+
+import (
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+)
+
+const (
+	// minRoom is a lane's room before its pace is known. It is more than the
+	// least backlog of a part: a lane whose room is below the backlog gives
+	// back for ever.
+	minRoom = 400
+	maxRoom = 8192
+	// staleAfter is how long a recipient may wait in a lane. It is then given
+	// back, so that another worker can take it, and so that the feeder hears
+	// of it before it issues again (20 s).
+	staleAfter = 15 * time.Second
+)
+
+// An item is one recipient on its way through a worker.
+type item struct {
+	run    *run
+	ref    ledger.Ref
+	row    audience.Row
+	person ledger.Person
+	since  time.Time // when it came to the lane
+	tries  int       // connections that broke before the claim
+}
+
+// A lane is the recipients of one mailbox provider that wait for one account.
+// Runs take turns in it. Guarded by the account's mu.
+type lane struct {
+	provider campaign.Provider
+	runs     []*waiting
+	turn     int
+	size     int
+
+	closedUntil time.Time
+	failures    int // closings since the last acceptance
+
+	settled   int64 // since measured
+	measured  time.Time
+	perSecond float64
+}
+
+// waiting is the recipients of one run in a lane, first in, first out.
+type waiting struct {
+	run       *run
+	items     []*item
+	notBefore time.Time // its next slot is not before
+}
+
+func (l *lane) push(it *item, front bool) {
+	var q *waiting
+	for _, w := range l.runs {
+		if w.run == it.run {
+			q = w
+		}
+	}
+	if q == nil {
+		q = &waiting{run: it.run}
+		l.runs = append(l.runs, q)
+	}
+	if front {
+		q.items = append([]*item{it}, q.items...)
+	} else {
+		q.items = append(q.items, it)
+	}
+	l.size++
+}
+
+// pop takes the next item; when there is none now, the moment at which it is
+// worth looking again (zero: not before a push).
+func (l *lane) pop(now time.Time) (*item, time.Time) {
+	if l.size == 0 {
+		return nil, time.Time{}
+	}
+	if l.closedUntil.After(now) {
+		return nil, l.closedUntil
+	}
+	var again time.Time
+	for k := range l.runs {
+		i := (l.turn + k) % len(l.runs)
+		q := l.runs[i]
+		if q.notBefore.After(now) {
+			again = earliest(again, q.notBefore)
+			continue
+		}
+		it := q.items[0]
+		q.items[0] = nil
+		q.items = q.items[1:]
+		l.size--
+		l.turn = i + 1
+		if len(q.items) == 0 {
+			l.runs = append(l.runs[:i], l.runs[i+1:]...)
+			l.turn = i
+		}
+		return it, time.Time{}
+	}
+	return nil, again
+}
+
+// drain takes every item for which gone says so.
+func (l *lane) drain(gone func(*item) bool) (out []*item) {
+	keptRuns := l.runs[:0]
+	for _, q := range l.runs {
+		kept := q.items[:0]
+		for _, it := range q.items {
+			if gone(it) {
+				out = append(out, it)
+			} else {
+				kept = append(kept, it)
+			}
+		}
+		clear(q.items[len(kept):])
+		q.items = kept
+		if len(kept) > 0 {
+			keptRuns = append(keptRuns, q)
+		}
+	}
+	clear(l.runs[len(keptRuns):])
+	l.runs = keptRuns
+	l.size -= len(out)
+	return out
+}
+
+// room is two seconds of what the lane settles here.
+func (l *lane) room() int {
+	return min(maxRoom, max(minRoom, int(2*l.perSecond)))
+}
+
+// count notes a settled message for the lane's pace.
+func (l *lane) count(now time.Time) {
+	l.settled++
+	if l.measured.IsZero() {
+		l.measured = now
+		return
+	}
+	dt := now.Sub(l.measured).Seconds()
+	if dt < 0.2 {
+		return
+	}
+	rate := float64(l.settled) / dt
+	l.perSecond += (rate - l.perSecond) * min(1, 2*dt)
+	l.settled, l.measured = 0, now
+}
+
+// earliest returns the earlier of two moments, of which zero is none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,102 @@
+package sender
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"broadside/throttle"
+)
+
+const (
+	// lateSlot is how late a body may leave; after that its slot is lost.
+	lateSlot = 20 * time.Millisecond
+	// slotSpan is the time for which slots are reserved in one call.
+	slotSpan = 250 * time.Millisecond
+	maxSlots = 64
+)
+
+// A pace holds the slots that this process has reserved for one run on one
+// account.
+type pace struct {
+	pacer   *throttle.Pacer
+	account string
+	run     string
+	rates   [2]float64 // of the account and of the run
+
+	mu    sync.Mutex
+	slots []time.Time
+	again time.Time
+	lead  time.Duration // smoothed time from reservation to a body in hand
+	each  time.Duration // smoothed time that one message takes a connection
+}
+
+func (p *pace) unlimited() bool { return p.rates[0] <= 0 && p.rates[1] <= 0 }
+
+// next takes the next slot, reserving more when there is none. Without one it
+// returns when to ask again. conns is how many connections could use slots.
+func (p *pace) next(ctx context.Context, conns int) (slot, again time.Time, err error) {
+	if p.unlimited() {
+		return time.Time{}, time.Time{}, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range 2 {
+		now := time.Now()
+		for len(p.slots) > 0 {
+			slot, p.slots = p.slots[0], p.slots[1:]
+			if slot.Sub(now) > -lateSlot+p.lead {
+				return slot, time.Time{}, nil
+			}
+		}
+		if p.again.After(now) {
+			return time.Time{}, p.again, nil
+		}
+		n := conns
+		if p.each > 0 {
+			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
+		}
+		p.slots, p.again, err = p.pacer.Reserve(ctx, p.account, p.rates[0], p.run, p.rates[1], p.lead, max(1, min(maxSlots, n)))
+		if err != nil {
+			return time.Time{}, time.Time{}, err
+		}
+		if len(p.slots) > 0 {
+			p.again = time.Time{}
+		}
+	}
+	return time.Time{}, later(time.Now().Add(time.Millisecond), p.again), nil
+}
+
+// giveBack returns a slot that was not used, if it can still be.
+func (p *pace) giveBack(slot time.Time) {
+	if slot.IsZero() || time.Until(slot) < 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := 0
+	for i < len(p.slots) && p.slots[i].Before(slot) {
+		i++
+	}
+	p.slots = append(p.slots, time.Time{})
+	copy(p.slots[i+1:], p.slots[i:])
+	p.slots[i] = slot
+}
+
+// observe smooths how long the way to a body took, and the whole message.
+func (p *pace) observe(lead, each time.Duration) {
+	if p.unlimited() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lead += (min(lead, time.Second) - p.lead) / 8
+	p.each += (each - p.each) / 8
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,18 @@
+// Package reply says what a server's answer means.
+//
+// Every refusal, and every answer that did not come, is described by a Reply;
+// Classify turns it into a Decision by an ordered list of rules (rules.yaml,
+// embedded): the first rule that matches wins. The decision is made here and
+// nowhere else; nothing downstream looks at reply text again.
+//
+//	d := reply.Classify(reply.New(reply.Rcpt, 550, "5.1.1 no such user"))
+//	d.Verdict // suppress_hard
+//
+// The promise: an address is suppressed only when the reply concerns exactly
+// one recipient. A rule that says suppress_hard for a reply at another stage
+// than RCPT or the final dot comes out as fail_no_suppress, and so does a rule
+// that wants several confirmations (nothing counts them yet). What happened
+// after the final dot and is not a proper reply is uncertain, never a retry.
+//
+// The package is pure: no network, no clock.
+package reply

@@ -1,0 +1,187 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+	"broadside/campaign/token"
+)
+
+const (
+	// keptChunks bounds the decoded recipients in memory (about 150 KB each).
+	keptChunks = 64
+	// stateEvery is how often the states of known runs are read, so that a
+	// pause stops what waits here within a second.
+	stateEvery = 400 * time.Millisecond
+	// forgetAfter is how long a run without tasks stays compiled.
+	forgetAfter = 10 * time.Minute
+)
+
+// A run is what a worker knows of a run that it sends for.
+type run struct {
+	handle   *ledger.Run
+	composer *Composer
+	accounts []string
+	rate     float64
+	topic    string
+	running  atomic.Bool
+	used     atomic.Int64 // unix seconds
+}
+
+// runs is a worker's cache of compiled runs and decoded chunks.
+type runs struct {
+	ledger *ledger.Ledger
+	keys   *token.Keys
+	log    *slog.Logger
+	load   singleflight.Group
+
+	mu     sync.Mutex
+	known  map[string]*run
+	chunks map[string]*audience.Chunk
+	order  []string // of chunks, the oldest first
+}
+
+func newRuns(l *ledger.Ledger, keys *token.Keys, log *slog.Logger) *runs {
+	return &runs{ledger: l, keys: keys, log: log, known: map[string]*run{}, chunks: map[string]*audience.Chunk{}}
+}
+
+// get returns a run; ledger.ErrNoRun when there is none that could be sent.
+func (c *runs) get(ctx context.Context, id string) (*run, error) {
+	c.mu.Lock()
+	r := c.known[id]
+	c.mu.Unlock()
+	if r == nil {
+		v, err, _ := c.load.Do(id, func() (any, error) { return c.compile(ctx, id) })
+		if err != nil {
+			return nil, err
+		}
+		r = v.(*run)
+	}
+	r.used.Store(time.Now().Unix())
+	return r, nil
+}
+
+func (c *runs) compile(ctx context.Context, id string) (*run, error) {
+	rec, err := c.ledger.Record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	h := rec.Handle()
+	if h == nil {
+		return nil, fmt.Errorf("%w: %s is not ready", ledger.ErrNoRun, id)
+	}
+	snapshot, err := c.ledger.Snapshot(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	composer, err := NewComposer(*snapshot, c.keys)
+	if err != nil {
+		// It compiled when the run was made; this worker is another version, or has other secrets.
+		reason := "a worker cannot compile the content: " + err.Error()
+		if _, err := c.ledger.Turn(ctx, id, campaign.Paused, reason, campaign.Running); err != nil {
+			return nil, err
+		}
+		c.log.Error("run paused", "run", id, "err", err)
+		return nil, err
+	}
+	r := &run{handle: h, composer: composer, accounts: snapshot.Accounts, rate: snapshot.Rate, topic: snapshot.Topic}
+	r.running.Store(rec.State == campaign.Running)
+	r.used.Store(time.Now().Unix())
+	c.mu.Lock()
+	c.known[id] = r
+	c.mu.Unlock()
+	return r, nil
+}
+
+// row returns one recipient of a run.
+func (c *runs) row(ctx context.Context, r *run, part, index int) (audience.Row, error) {
+	first := index - index%audience.ChunkSize
+	key := r.handle.ID + " " + strconv.Itoa(part) + " " + strconv.Itoa(first)
+	c.mu.Lock()
+	chunk := c.chunks[key]
+	c.mu.Unlock()
+	if chunk == nil {
+		v, err, _ := c.load.Do(key, func() (any, error) {
+			data, err := c.ledger.Chunk(ctx, r.handle, part, first)
+			if err != nil {
+				return nil, err
+			}
+			chunk, err := audience.DecodeChunk(data)
+			if err != nil {
+				return nil, fmt.Errorf("decode recipients of run %s: %w", r.handle.ID, err)
+			}
+			c.keep(key, chunk)
+			return chunk, nil
+		})
+		if err != nil {
+			return audience.Row{}, err
+		}
+		chunk = v.(*audience.Chunk)
+	}
+	if index-first >= chunk.Len() {
+		return audience.Row{}, fmt.Errorf("run %s has no recipient %d in part %d", r.handle.ID, index, part)
+	}
+	return chunk.Row(index - first), nil
+}
+
+func (c *runs) keep(key string, chunk *audience.Chunk) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.chunks[key] != nil {
+		return
+	}
+	if len(c.order) >= keptChunks {
+		delete(c.chunks, c.order[0])
+		c.order = c.order[1:]
+	}
+	c.chunks[key] = chunk
+	c.order = append(c.order, key)
+}
+
+// watch follows the states of the known runs until ctx ends, and calls stopped
+// for each that is not running any more.
+func (c *runs) watch(ctx context.Context, stopped func(*run)) {
+	t := time.NewTicker(stateEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		all := make([]*run, 0, len(c.known))
+		for _, r := range c.known {
+			all = append(all, r)
+		}
+		c.mu.Unlock()
+		for _, r := range all {
+			rec, err := c.ledger.Record(ctx, r.handle.ID)
+			switch {
+			case ledger.Gone(err) || err == nil && rec.Attempt != r.handle.Attempt,
+				err == nil && time.Since(time.Unix(r.used.Load(), 0)) > forgetAfter:
+				r.running.Store(false)
+				c.mu.Lock()
+				delete(c.known, r.handle.ID)
+				c.mu.Unlock()
+			case err != nil:
+				continue // claims ask for the state themselves
+			default:
+				r.running.Store(rec.State == campaign.Running)
+			}
+			if !r.running.Load() {
+				stopped(r)
+			}
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package smtppool
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"broadside/sender/reply"
+)
+
+// blockSize is the most that one write of a body takes; each has its own
+// deadline (RFC 5321 4.5.3.2.5). Newsletters are smaller: they go in one.
+const blockSize = 256 << 10
+
+// An Outcome is what became of a message. Classify of its Reply is right in
+// every case; Complete and Written say why.
+type Outcome struct {
+	Reply reply.Reply
+	// Complete reports whether the last byte of the final CRLF.CRLF was handed
+	// to the kernel. When it was not, the server cannot have the message.
+	Complete bool
+	// Written counts the bytes of the message, as it goes over the wire, that
+	// were handed to the kernel. 0: not one has left.
+	Written int
+}
+
+// Body sends the message after Envelope has returned nil, and waits for the
+// reply. The message has lines that end in CRLF; dots are doubled here. A bare
+// CR or LF is refused (reply.LocalMessage).
+//
+// The end of ctx interrupts also the wait for the final reply, which makes the
+// message uncertain: pass a context that outlives a shutdown.
+//
+// Unless the server answered, and not with a 421, the connection is closed
+// hard when Body returns.
+func (c *Conn) Body(ctx context.Context, msg []byte) Outcome {
+	out := c.body(ctx, msg)
+	if c.broken {
+		c.Abort()
+	}
+	return out
+}
+
+func (c *Conn) body(ctx context.Context, msg []byte) Outcome {
+	early := func(name, why string) Outcome {
+		c.broken = true
+		return Outcome{Reply: reply.Lost(reply.Data, name, why)}
+	}
+	switch {
+	case c.broken || !c.inData:
+		return early(reply.ConnReset, "the connection is not open for a message")
+	case ctx.Err() != nil:
+		return early(reply.Cancelled, "interrupted")
+	case c.r.Buffered() > 0:
+		return Outcome{Reply: *c.unasked(reply.Data)}
+	}
+	c.inData = false
+	wire, ok := stuff(c.buf[:0], msg)
+	c.buf = wire
+	if !ok {
+		return early(reply.LocalMessage, "5.6.0 the message has a bare CR or LF")
+	}
+	defer c.watch(ctx)()
+	n, err := c.writeBlocks(wire)
+	if err != nil && n < len(wire) {
+		return Outcome{Reply: *c.unfinished(err), Written: n}
+	}
+	return Outcome{Reply: *c.final(), Complete: true, Written: n}
+}
+
+// writeBlocks writes p with a deadline for each block.
+func (c *Conn) writeBlocks(p []byte) (n int, err error) {
+	for err == nil && n < len(p) {
+		c.limit(c.cfg.Timeouts.Block)
+		var k int
+		k, err = c.write(p[n:min(n+blockSize, len(p))])
+		n += k
+	}
+	return n, err
+}
+
+// final reads the reply after the final dot.
+func (c *Conn) final() *reply.Reply {
+	c.limit(c.cfg.Timeouts.Dot)
+	code, text, err := c.read()
+	if err != nil {
+		return c.lost(reply.Dot, err, false)
+	}
+	r := reply.New(reply.Dot, code, string(text))
+	if code < 400 && code/100 != 2 {
+		return c.lost(reply.Dot, badReply("expected a final reply, got "+r.String()), false)
+	}
+	c.broken = c.broken || code == 421
+	return &r
+}
+
+// unfinished says why a body was not written to its end. A server that closes
+// in the middle has often said why; what it refused counts as its reply to the
+// message.
+func (c *Conn) unfinished(cause error) *reply.Reply {
+	r := c.lost(reply.Data, cause, true)
+	if r.Event != reply.ConnReset {
+		return r
+	}
+	c.limit(time.Second) // the connection is down: what there is, is here
+	if code, text, err := c.read(); err == nil && code >= 400 {
+		said := reply.New(reply.Dot, code, string(text))
+		return &said
+	}
+	return r
+}
+
+// stuff appends the message to dst as it goes over the wire: a dot at the
+// beginning of a line doubled (RFC 5321 4.5.2), and the terminator. It reports
+// whether all line ends are CRLF: a bare one could end the message early for
+// some servers, and begin another.
+func stuff(dst, msg []byte) ([]byte, bool) {
+	lines, copied := 0, 0
+	if len(msg) > 0 && msg[0] == '.' {
+		dst = append(dst, '.')
+	}
+	for at := 0; ; {
+		i := bytes.IndexByte(msg[at:], '\n')
+		if i < 0 {
+			break
+		}
+		at += i + 1
+		if at < 2 || msg[at-2] != '\r' {
+			return dst, false
+		}
+		lines++
+		if at < len(msg) && msg[at] == '.' {
+			dst = append(append(dst, msg[copied:at]...), '.')
+			copied = at
+		}
+	}
+	if bytes.Count(msg, []byte{'\r'}) != lines {
+		return dst, false
+	}
+	dst = append(dst, msg[copied:]...)
+	if !bytes.HasSuffix(msg, []byte("\r\n")) {
+		dst = append(dst, "\r\n"...)
+	}
+	return append(dst, ".\r\n"...), true
+}

@@ -1,0 +1,95 @@
+package smtppool
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// A Conn is one connection that is ready for messages. Only one goroutine may
+// use it at a time.
+type Conn struct {
+	cfg    Config
+	raw    net.Conn // what Dial got; deadlines and the hard close go here
+	client *smtp.Client
+	r      *bufio.Reader // the client's
+	w      *bufio.Writer // the client's; empty between our writes
+	info   Info
+	born   time.Time
+
+	buf  []byte // commands and bodies on their way out
+	text []byte // text of the last reply
+
+	transactions int  // begun
+	needReset    bool // a transaction was refused half way: RSET before the next MAIL
+	inData       bool // 354 received, no body yet
+	broken       bool // only Abort is left
+	doubt        bool // the dialogue went out of step
+	closed       bool
+
+	idleSince time.Time // set by the Pool
+
+	mu      sync.Mutex
+	op      uint64    // counts watches; guarded by mu
+	stopped error     // why the watch under way was interrupted; guarded by mu
+	until   time.Time // the deadline of the stage; guarded by mu
+}
+
+// Info is what the server offers and what was agreed.
+type Info struct {
+	Greeting    string    // first line of the reply to EHLO
+	TLSVersion  string    // "TLS 1.3"; empty without TLS
+	CipherSuite string    // empty without TLS
+	CertExpires time.Time // of the server's certificate; zero without TLS
+	Mechanisms  []string  // offered for the login, in the state that it happens in
+	AuthUsed    string    // empty without a login
+	Pipelining  bool
+	EightBit    bool // 8BITMIME
+	SMTPUTF8    bool
+	HasSize     bool  // SIZE
+	Size        int64 // its limit in bytes; 0 when none is given
+}
+
+// Info returns what the server offers.
+func (c *Conn) Info() Info { return c.info }
+
+// Usable reports whether another message may be sent: the connection is whole,
+// outside a transaction, and below its limits of messages and age.
+func (c *Conn) Usable() bool {
+	return !c.broken && !c.inData && c.transactions < c.cfg.MaxMessages && time.Since(c.born) < c.cfg.MaxAge
+}
+
+// Abort closes the connection hard: what the kernel still holds is thrown
+// away, and the server sees a reset. It is the only way out of DATA without a
+// message. Calling it again does nothing.
+func (c *Conn) Abort() {
+	c.broken = true
+	if c.closed {
+		return
+	}
+	c.closed = true
+	if t, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
+		_ = t.SetLinger(0) // without it the close is only less hard
+	}
+	_ = c.raw.Close() // nothing can be done about it
+}
+
+// Quit says good-bye and closes; it waits two seconds (Timeouts.Quit) for the
+// reply at most. Inside DATA, or when the connection is broken, it is Abort.
+func (c *Conn) Quit(ctx context.Context) {
+	if c.broken || c.inData {
+		c.Abort()
+		return
+	}
+	defer c.watch(ctx)()
+	c.limit(c.cfg.Timeouts.Quit)
+	if _, err := c.write([]byte("QUIT\r\n")); err == nil {
+		_, _, _ = c.read() // any answer will do
+	}
+	c.broken, c.closed = true, true
+	_ = c.client.Close() // as in Abort
+}

@@ -1,0 +1,281 @@
+package smtppool
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"broadside/sender/reply"
+)
+
+// Envelope opens a transaction for one recipient: MAIL, RCPT and DATA, in one
+// write where the server offers PIPELINING (RFC 2920). It returns nil when the
+// server said 354: Body or Abort must follow. Otherwise it returns the reply
+// that refused, or the event that came instead, and no byte of a message was
+// sent. The connection then stays Usable unless the reply was a 421 or the
+// dialogue broke.
+//
+// size is the length of the message in bytes if it is known, else 0. A message
+// larger than the server's SIZE, an address that needs SMTPUTF8 where it is
+// not offered, and an address that cannot stand in a command are refused here,
+// with an event of their own (reply.LocalSize, ...) and the code that a server
+// would use; nothing is sent then.
+func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.Reply {
+	if c.broken || c.inData {
+		c.broken = true
+		return event(reply.Mail, reply.ConnReset, "the connection is closed or inside another message")
+	}
+	if r := c.refuse(from, to, size); r != nil {
+		return r
+	}
+	if ctx.Err() != nil {
+		return event(reply.Mail, reply.Cancelled, "interrupted")
+	}
+	if c.r.Buffered() > 0 {
+		return c.unasked(reply.Mail)
+	}
+	defer c.watch(ctx)()
+	c.transactions++
+	mail, rcpt := c.commands(from, to, size)
+	if c.pipelines() {
+		return c.pipelined()
+	}
+	return c.oneByOne(mail, rcpt)
+}
+
+func event(stage reply.Stage, name, why string) *reply.Reply {
+	r := reply.Lost(stage, name, why)
+	return &r
+}
+
+func (c *Conn) pipelines() bool { return c.info.Pipelining && c.cfg.Pipelining != PipeliningOff }
+
+// refuse returns the reply of our own for what need not be tried.
+func (c *Conn) refuse(from, to string, size int) *reply.Reply {
+	local := func(stage reply.Stage, name string, code int, text string) *reply.Reply {
+		r := reply.New(stage, code, text)
+		r.Event = name
+		return &r
+	}
+	switch {
+	case !fits(from):
+		return local(reply.Mail, reply.LocalAddress, 553, "5.1.7 the sender's address cannot stand in a command")
+	case !fits(to) || to == "":
+		return local(reply.Rcpt, reply.LocalAddress, 553, "5.1.3 the address cannot stand in a command")
+	case !c.info.SMTPUTF8 && (!ascii(from) || !ascii(to)):
+		return local(reply.Mail, reply.LocalSMTPUTF8, 553, "5.6.7 the server does not offer SMTPUTF8, which this address needs")
+	case c.info.Size > 0 && int64(size) > c.info.Size:
+		return local(reply.Mail, reply.LocalSize, 552, fmt.Sprintf("5.3.4 the message has %d bytes, the server takes %d", size, c.info.Size))
+	}
+	return nil
+}
+
+// fits reports whether an address can stand between < and > as it is: no
+// control characters, and blanks and angle brackets only in quotes.
+func fits(addr string) bool {
+	quoted := false
+	for i := 0; i < len(addr); i++ {
+		switch b := addr[i]; {
+		case b < ' ' || b == 0x7f:
+			return false
+		case quoted && b == '\\':
+			i++ // the next one is taken as it is
+			if i == len(addr) || addr[i] < ' ' {
+				return false
+			}
+		case b == '"':
+			quoted = !quoted
+		case !quoted && (b == ' ' || b == '<' || b == '>'):
+			return false
+		}
+	}
+	return !quoted && len(addr) <= 400
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// commands puts the transaction's commands into c.buf and returns where MAIL
+// (after a RSET, if one is needed) and RCPT end in it.
+func (c *Conn) commands(from, to string, size int) (mail, rcpt int) {
+	b := c.buf[:0]
+	if c.needReset {
+		b = append(b, "RSET\r\n"...)
+	}
+	b = append(append(append(b, "MAIL FROM:<"...), from...), '>')
+	if c.info.HasSize && size > 0 {
+		b = strconv.AppendInt(append(b, " SIZE="...), int64(size), 10)
+	}
+	if !ascii(from) || !ascii(to) {
+		b = append(b, " SMTPUTF8"...)
+	}
+	b = append(b, "\r\n"...)
+	mail = len(b)
+	b = append(append(append(b, "RCPT TO:<"...), to...), ">\r\n"...)
+	rcpt = len(b)
+	c.buf = append(b, "DATA\r\n"...)
+	return mail, rcpt
+}
+
+// oneByOne sends the commands of c.buf and waits for each reply.
+func (c *Conn) oneByOne(mail, rcpt int) *reply.Reply {
+	start := 0
+	if c.needReset {
+		start = len("RSET\r\n")
+		if r := c.send(reply.Mail, c.buf[:start]); r != nil {
+			return r
+		}
+		if r := c.reset(); r != nil {
+			return r
+		}
+	}
+	if r := c.ask(reply.Mail, c.buf[start:mail], 250); r != nil {
+		return r
+	}
+	c.needReset = true
+	if r := c.ask(reply.Rcpt, c.buf[mail:rcpt], 250); r != nil {
+		return r
+	}
+	if r := c.ask(reply.Data, c.buf[rcpt:], 354); r != nil {
+		return r
+	}
+	c.opened()
+	return nil
+}
+
+// pipelined sends all commands of c.buf at once. The replies come in order;
+// the first refusal is the answer, but each reply has to be read.
+func (c *Conn) pipelined() *reply.Reply {
+	resetting := c.needReset
+	if r := c.send(reply.Mail, c.buf); r != nil {
+		return r
+	}
+	if resetting {
+		if r := c.reset(); r != nil {
+			return r
+		}
+	}
+	c.needReset = true
+	mail := c.expect(reply.Mail, 250)
+	if mail != nil && c.broken {
+		return mail
+	}
+	rcpt := c.expect(reply.Rcpt, 250)
+	refused := mail
+	if refused == nil {
+		refused = rcpt
+	}
+	if rcpt != nil && c.broken {
+		return refused
+	}
+	data := c.expect(reply.Data, 354)
+	switch {
+	case refused == nil && data == nil:
+		c.opened()
+	case refused == nil:
+		return data
+	case data != nil: // as it should be
+	case rcpt == nil: // MAIL refused, the rest accepted: a dot could deliver
+		c.broken, c.doubt = true, true
+	default:
+		c.loneDot()
+	}
+	return refused
+}
+
+// loneDot ends a DATA that was accepted without a recipient (RFC 2920 3.1).
+func (c *Conn) loneDot() {
+	if c.send(reply.Data, []byte(".\r\n")) != nil {
+		return
+	}
+	c.limit(c.cfg.Timeouts.Data)
+	code, _, err := c.read()
+	if err != nil || code == 421 || code/100 == 3 {
+		c.broken = true
+	}
+}
+
+// opened notes that the server waits for a message now.
+func (c *Conn) opened() { c.inData, c.needReset = true, false }
+
+// reset reads the reply to RSET, which can only be 250 (RFC 5321 4.1.1.5).
+func (c *Conn) reset() *reply.Reply {
+	r := c.expect(reply.Mail, 250)
+	if r == nil {
+		c.needReset = false
+		return nil
+	}
+	if r.Event == "" && r.Code != 421 {
+		r = c.lost(reply.Mail, badReply("RSET was refused: "+r.String()), false)
+	}
+	return r
+}
+
+// ask sends one command and expects a reply.
+func (c *Conn) ask(stage reply.Stage, command []byte, want int) *reply.Reply {
+	if r := c.send(stage, command); r != nil {
+		return r
+	}
+	return c.expect(stage, want)
+}
+
+// send writes commands; nil means that they are on their way.
+func (c *Conn) send(stage reply.Stage, commands []byte) *reply.Reply {
+	c.limit(c.stageTimeout(stage))
+	if _, err := c.write(commands); err != nil {
+		return c.found(c.lost(stage, err, true))
+	}
+	return nil
+}
+
+// expect reads a reply: nil when it is of the class of want (354: exactly).
+// A 421 is the end of the connection (RFC 5321 3.8), and so is a reply that
+// cannot stand here.
+func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
+	c.limit(c.stageTimeout(stage))
+	code, text, err := c.read()
+	if err != nil {
+		return c.found(c.lost(stage, err, false))
+	}
+	if code == want || want == 250 && code/100 == 2 {
+		return nil
+	}
+	if code < 400 {
+		return c.lost(stage, badReply(fmt.Sprintf("expected %d, got %d %s", want, code, text)), false)
+	}
+	if code == 421 {
+		c.broken = true
+	}
+	r := reply.New(stage, code, string(text))
+	return &r
+}
+
+// found tells a connection that was closed between two messages, which says
+// nothing about the server, from one that never worked.
+func (c *Conn) found(r *reply.Reply) *reply.Reply {
+	if r.Stage == reply.Mail && c.transactions > 1 && (r.Event == reply.EOF || r.Event == reply.ConnReset) {
+		r.Event = reply.IdleClosed
+	}
+	return r
+}
+
+// unasked handles what the server said before it was asked: perhaps a 421.
+func (c *Conn) unasked(stage reply.Stage) *reply.Reply {
+	c.limit(c.cfg.Timeouts.Quit)
+	code, text, err := c.read()
+	switch {
+	case err != nil:
+		return c.lost(stage, err, false)
+	case code == 421:
+		c.broken = true
+		r := reply.New(stage, code, string(text))
+		return &r
+	}
+	return c.lost(stage, badReply(fmt.Sprintf("a reply that nobody asked for: %d %s", code, text)), false)
+}

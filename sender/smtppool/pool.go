@@ -1,0 +1,290 @@
+package smtppool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Errors of Get.
+var (
+	// ErrNoLease: the account has as many connections as it may have, over all
+	// processes, and none of them is idle here.
+	ErrNoLease = errors.New("no connection left for the account")
+	// ErrClosed: the Pool was closed.
+	ErrClosed = errors.New("the connection pool is closed")
+)
+
+const (
+	contendedIdle   = time.Second      // idle limit while other processes wait for a lease
+	restBeforeCheck = time.Second      // a connection that rested longer is looked at before use
+	releaseTime     = 5 * time.Second  // for giving a lease back
+	demotion        = 24 * time.Hour   // without pipelining after a protocol doubt
+	minReap         = time.Millisecond // so that a tiny IdleTimeout makes no busy loop
+)
+
+// Leases says whether the account may open one more connection, over all
+// processes. A connection holds one lease from before it is dialled until
+// after it is closed.
+type Leases interface {
+	Acquire(ctx context.Context) (bool, error)
+	Release(ctx context.Context) error
+	// Contended reports whether other processes wait for a lease.
+	Contended() bool
+}
+
+// A Pool keeps the connections of one account in this process: never more
+// than Config.MaxConns, in use, idle and closing together, each under a lease.
+type Pool struct {
+	cfg    Config
+	leases Leases // nil: this process is alone
+	log    *slog.Logger
+
+	// slots has one entry for every connection that is not idle. Only its
+	// owner may dial, and only when none is idle: so idle and not idle
+	// together stay within the channel's capacity.
+	slots chan struct{}
+
+	mu     sync.Mutex
+	idle   []*Conn   // oldest first; guarded by mu
+	closed bool      // guarded by mu
+	inStep time.Time // pipelining is off until then; guarded by mu
+}
+
+// New returns an empty Pool. Without leases this process is taken to be the
+// only user of the account.
+func New(cfg Config, leases Leases, log *slog.Logger) *Pool {
+	cfg = cfg.withDefaults()
+	return &Pool{cfg: cfg, leases: leases, log: log.With("account", cfg.Account), slots: make(chan struct{}, cfg.MaxConns)}
+}
+
+// Get returns a connection that is ready for a message: the one that was used
+// last among the idle ones, else a new one. While MaxConns are in use here it
+// waits for one to come back or for ctx to end. ErrNoLease: other processes
+// have all that the account may have; ask again later. An error of dialling
+// is an *Error. Put or Discard must follow.
+func (p *Pool) Get(ctx context.Context) (*Conn, error) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a connection of account %s: %w", p.cfg.Account, ctx.Err())
+	}
+	c, err := p.get(ctx)
+	if err != nil {
+		<-p.slots
+		return nil, err
+	}
+	return c, nil
+}
+
+func (p *Pool) get(ctx context.Context) (*Conn, error) {
+	leased := false // by a connection that was found dead
+	for {
+		c, err := p.newest()
+		if err != nil {
+			p.giveBack(leased)
+			return nil, err
+		}
+		if c == nil {
+			break
+		}
+		rest := time.Since(c.idleSince)
+		if rest < p.cfg.IdleTimeout && c.Usable() && (rest < restBeforeCheck || c.quiet()) {
+			p.giveBack(leased)
+			return c, nil
+		}
+		c.Abort() // outside a transaction, and nobody is there to be polite to
+		p.giveBack(leased)
+		leased = true
+	}
+	if !leased {
+		if err := p.acquire(ctx); err != nil {
+			return nil, err
+		}
+	}
+	c, err := Dial(ctx, p.dialConfig())
+	if err != nil {
+		p.giveBack(true)
+		return nil, err
+	}
+	p.log.Debug("connection opened", "tls", c.info.TLSVersion, "auth", c.info.AuthUsed, "pipelining", c.pipelines())
+	return c, nil
+}
+
+// newest takes the connection that was used last; nil when none is idle.
+func (p *Pool) newest() (*Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, ErrClosed
+	}
+	n := len(p.idle)
+	if n == 0 {
+		return nil, nil
+	}
+	c := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	return c, nil
+}
+
+func (p *Pool) dialConfig() Config {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cfg := p.cfg
+	if time.Now().Before(p.inStep) {
+		cfg.Pipelining = PipeliningOff
+	}
+	return cfg
+}
+
+// Put returns a connection after use. One that is no longer Usable is closed,
+// politely if it can be; that takes up to Timeouts.Quit.
+func (p *Pool) Put(c *Conn) {
+	if !c.Usable() || !p.keep(c) {
+		p.end(context.Background(), c)
+	}
+	<-p.slots
+}
+
+// keep makes the connection idle, unless the Pool was closed.
+func (p *Pool) keep(c *Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	c.idleSince = time.Now()
+	p.idle = append(p.idle, c)
+	return true
+}
+
+// Discard closes a connection hard and gives its lease back.
+func (p *Pool) Discard(c *Conn) {
+	c.Abort()
+	p.end(context.Background(), c)
+	<-p.slots
+}
+
+// end closes a connection and gives its lease back. The caller owns a slot.
+func (p *Pool) end(ctx context.Context, c *Conn) {
+	if c.doubt && c.pipelines() {
+		p.mu.Lock()
+		p.inStep = time.Now().Add(demotion)
+		p.mu.Unlock()
+		p.log.Info("pipelining switched off", "for", demotion.String())
+	}
+	c.Quit(ctx)
+	p.log.Debug("connection closed", "transactions", c.transactions, "age", time.Since(c.born).Round(time.Millisecond).String())
+	p.giveBack(true)
+}
+
+func (p *Pool) acquire(ctx context.Context) error {
+	if p.leases == nil {
+		return nil
+	}
+	ok, err := p.leases.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("lease a connection of account %s: %w", p.cfg.Account, err)
+	}
+	if !ok {
+		return ErrNoLease
+	}
+	return nil
+}
+
+// giveBack releases a lease, if one is held. What it cannot release ends by
+// the lease's own expiry.
+func (p *Pool) giveBack(leased bool) {
+	if !leased || p.leases == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
+	defer cancel()
+	if err := p.leases.Release(ctx); err != nil {
+		p.log.Warn("connection lease not given back", "err", err)
+	}
+}
+
+// Run ends idle connections in time: after IdleTimeout, and after one second
+// while other processes wait for a lease. It returns when ctx ends.
+func (p *Pool) Run(ctx context.Context) error {
+	tick := time.NewTicker(max(min(p.cfg.IdleTimeout, contendedIdle)/4, minReap))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			limit := p.cfg.IdleTimeout
+			if p.leases != nil && p.leases.Contended() {
+				limit = min(limit, contendedIdle)
+			}
+			p.reap(ctx, limit)
+		}
+	}
+}
+
+// reap ends the connections that have been idle for longer than limit.
+func (p *Pool) reap(ctx context.Context, limit time.Duration) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case p.slots <- struct{}{}: // see slots: what is closing counts
+		default:
+			return
+		}
+		c := p.oldest(limit)
+		if c == nil {
+			<-p.slots
+			return
+		}
+		wg.Go(func() {
+			p.end(ctx, c)
+			<-p.slots
+		})
+	}
+}
+
+// oldest takes the connection that has been idle longest, if that is longer
+// than limit.
+func (p *Pool) oldest(limit time.Duration) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 || time.Since(p.idle[0].idleSince) < limit {
+		return nil
+	}
+	c := p.idle[0]
+	p.idle = append(p.idle[:0], p.idle[1:]...)
+	return c
+}
+
+// Close ends the idle connections and waits until those in use have come back
+// (Put closes them) or ctx ends. Get returns ErrClosed from now on.
+func (p *Pool) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.reap(ctx, 0)
+	held := 0
+	defer func() {
+		for range held {
+			<-p.slots // Get must not hang on a closed pool
+		}
+	}()
+	for held < cap(p.slots) {
+		select {
+		case p.slots <- struct{}{}:
+			held++
+		case <-ctx.Done():
+			return fmt.Errorf("close the connections of account %s: some are still in use: %w", p.cfg.Account, ctx.Err())
+		}
+	}
+	for c := p.oldest(0); c != nil; c = p.oldest(0) {
+		p.end(ctx, c) // Get had a slot when reap wanted it
+	}
+	return nil
+}

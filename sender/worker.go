@@ -1,0 +1,250 @@
+package sender
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"broadside/campaign/ledger"
+	"broadside/campaign/suppression"
+	"broadside/campaign/token"
+	"broadside/internal/queue"
+	"broadside/throttle"
+)
+
+// Config is what a Worker works with.
+type Config struct {
+	Ledger      *ledger.Ledger
+	Line        *ledger.Line
+	Member      *ledger.Member
+	Suppression *suppression.Store
+	Pacer       *throttle.Pacer
+	Conns       *throttle.Conns
+	Accounts    *throttle.Accounts
+	Keys        *token.Keys
+	Ways        []AccountConfig // the accounts of this process
+	// Tasks serves tasks until its context ends, and has no handler under way
+	// when it returns.
+	Tasks func(ctx context.Context, handle func(context.Context, queue.Task)) error
+	// Drain is how long bodies on the wire may take after the end of Run's
+	// context, before they are uncertain.
+	Drain time.Duration
+	Log   *slog.Logger
+}
+
+// A Worker takes recipients from the queue and sends to them.
+type Worker struct {
+	cfg      Config
+	runs     *runs
+	returns  *returns
+	accounts map[string]*account
+
+	mu     sync.Mutex
+	inHand map[handKey]bool // recipients between task and outcome: twins are dropped
+}
+
+type handKey struct {
+	run         *ledger.Run
+	part, index int
+}
+
+// New returns a Worker.
+func New(cfg Config) *Worker {
+	w := &Worker{
+		cfg: cfg, runs: newRuns(cfg.Ledger, cfg.Keys, cfg.Log), returns: newReturns(cfg.Line, cfg.Log),
+		accounts: map[string]*account{}, inHand: map[handKey]bool{},
+	}
+	for _, way := range cfg.Ways {
+		w.accounts[way.Name] = newAccount(w, way)
+	}
+	return w
+}
+
+// Connections returns how many connections each account has open here.
+func (w *Worker) Connections() map[string]int {
+	out := map[string]int{}
+	for name, a := range w.accounts {
+		out[name] = a.connections()
+	}
+	return out
+}
+
+// Run works until ctx ends. Then it stops taking tasks, gives back what waits,
+// lets the bodies on the wire finish within Drain, settles and closes its
+// connections.
+func (w *Worker) Run(ctx context.Context) error {
+	hard, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(w.cfg.Drain, end) })
+	defer stop()
+
+	var background, senders sync.WaitGroup
+	tending, stopTending := context.WithCancel(hard)
+	defer stopTending()
+	background.Go(func() { w.returns.run(tending) })
+	background.Go(func() { w.runs.watch(tending, w.stopped) })
+	for _, a := range w.accounts {
+		background.Go(func() { a.pool.Run(tending) })
+		background.Go(func() { a.tend(tending) })
+		for range a.cfg.Connections {
+			senders.Go(func() { a.serve(ctx, hard) })
+		}
+	}
+	err := w.cfg.Tasks(ctx, w.handle)
+	for _, a := range w.accounts {
+		a.release(0, func(*item) bool { return true })
+	}
+	senders.Wait()
+	for _, a := range w.accounts {
+		a.release(0, func(*item) bool { return true }) // what came back meanwhile
+	}
+	stopTending()
+	background.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := w.returns.flush(last); err != nil {
+		w.cfg.Log.Warn("some recipients could not be given back: they are issued again later", "err", err)
+	}
+	for _, a := range w.accounts {
+		a.pool.Close(last)
+	}
+	return err
+}
+
+// handle takes one task. It never waits for a lane.
+func (w *Worker) handle(ctx context.Context, t queue.Task) {
+	r, err := w.runs.get(ctx, t.Run)
+	if err != nil {
+		if !ledger.Gone(err) && ctx.Err() == nil {
+			w.cfg.Log.Warn("task dropped: it is issued again later", "run", t.Run, "err", err)
+		}
+		return
+	}
+	ref := ledger.Ref{Run: r.handle, Part: t.Part, Index: t.Index}
+	if !r.running.Load() {
+		w.returns.add(ref, 0)
+		return
+	}
+	row, err := w.runs.row(ctx, r, t.Part, t.Index)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.cfg.Log.Warn("task dropped: it is issued again later", "run", t.Run, "err", err)
+		}
+		return
+	}
+	it := &item{run: r, ref: ref, row: row, person: ledger.Person{
+		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())),
+	}}
+	if !w.hold(it) {
+		return
+	}
+	if delay, ok := w.offer(it); !ok {
+		w.giveBack(it, delay)
+	}
+}
+
+func keyOf(hash [32]byte) (k [16]byte) {
+	copy(k[:], hash[:])
+	return k
+}
+
+// offer binds the item to one of the run's accounts whose lane is open and has
+// room, drawn at random; else it returns when to try again.
+func (w *Worker) offer(it *item) (time.Duration, bool) {
+	names := it.run.accounts
+	wait := 30 * time.Second // of an account that this process does not know
+	start := rand.IntN(len(names))
+	for k := range names {
+		a := w.accounts[names[(start+k)%len(names)]]
+		if a == nil {
+			continue
+		}
+		ok, delay := a.offer(it)
+		if ok {
+			return 0, true
+		}
+		wait = min(wait, delay)
+	}
+	return wait, false
+}
+
+// hold notes that an item is in this worker's hands; false for a twin.
+func (w *Worker) hold(it *item) bool {
+	k := handKey{it.ref.Run, it.ref.Part, it.ref.Index}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.inHand[k] {
+		return false
+	}
+	w.inHand[k] = true
+	return true
+}
+
+// drop lets go of an item about which there is nothing to say.
+func (w *Worker) drop(it *item) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.inHand, handKey{it.ref.Run, it.ref.Part, it.ref.Index})
+}
+
+// giveBack returns an item to the ledger, unclaimed.
+func (w *Worker) giveBack(it *item, delay time.Duration) {
+	w.drop(it)
+	w.returns.add(it.ref, delay)
+}
+
+// stopped lets go of a run that is paused, cancelled or over.
+func (w *Worker) stopped(r *run) {
+	for _, a := range w.accounts {
+		a.forget(r)
+	}
+}
+
+// refuse records an outcome without a claim, as long as it takes Redis to
+// listen. What cannot be told is tried again by the feeder.
+func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
+	defer w.drop(it)
+	w.insist(ctx, it, func() error {
+		_, err := w.cfg.Line.Refuse(ctx, it.ref, o)
+		return err
+	})
+}
+
+// settle records the outcome of a claim, as long as it takes Redis to listen.
+// The journal has it too: what cannot be told here is told by the heartbeat,
+// or is uncertain when this process ends first.
+func (w *Worker) settle(ctx context.Context, it *item, token string, o ledger.Outcome) {
+	defer w.drop(it)
+	w.insist(ctx, it, func() error {
+		_, err := w.cfg.Line.Settle(ctx, it.ref, token, o)
+		return err
+	})
+}
+
+func (w *Worker) insist(ctx context.Context, it *item, try func() error) {
+	said := false
+	for {
+		err := try()
+		if err == nil || ledger.Gone(err) {
+			return
+		}
+		if !said {
+			w.cfg.Log.Warn("outcome cannot be recorded yet", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", err)
+			said = true
+		}
+		if !sleep(ctx, settleRest) {
+			return
+		}
+	}
+}
+
+// suppress puts an address that does not exist on the suppression list, before
+// its outcome is recorded: no crash between the two can lose it.
+func (w *Worker) suppress(ctx context.Context, it *item) {
+	w.insist(ctx, it, func() error {
+		_, err := w.cfg.Suppression.Add(ctx, suppressionOf(it))
+		return err
+	})
+}

@@ -1,0 +1,303 @@
+package templates
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	htmltemplate "html/template"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+	"unicode"
+
+	"broadside/campaign"
+)
+
+// Limits of a template. A mail of 2 MiB is refused by few servers and read by
+// nobody; Gmail shows the first 102 KB.
+const (
+	maxSource  = 1 << 20 // bytes of one source
+	maxNesting = 100     // if and with inside one another
+	maxOutput  = 2 << 20 // bytes of a rendered part
+)
+
+// Names of functions that only our own actions call; authors cannot.
+const (
+	rawFunc     = "_raw"
+	urlFunc     = "_url"
+	urlPartFunc = "_urlpart"
+)
+
+// sources are the texts of a snapshot; absent ones are nil.
+type sources struct {
+	subject, preheader, body, text *source
+	used                           map[string]bool
+}
+
+// Fields returns the merge fields that a snapshot's templates use, sorted,
+// without unsubscribe_url. Its error is Problems, as that of Compile; unknown
+// fields are none here, so that Fields can say which columns are needed.
+func Fields(s campaign.Snapshot) ([]string, error) {
+	src, problems := load(s, nil)
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	delete(src.used, unsubscribeField)
+	return slices.Sorted(maps.Keys(src.used)), nil
+}
+
+// load parses and checks all texts of a snapshot; columns nil allows any
+// field.
+func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
+	src := &sources{used: map[string]bool{}}
+	var problems Problems
+	read := func(name, text string) *source {
+		one, ps := readSource(name, text)
+		problems = append(problems, ps...)
+		problems = append(problems, check(one, columns, src.used)...)
+		return one
+	}
+	if strings.TrimSpace(s.Subject) == "" {
+		problems = append(problems, Problem{File: "subject", Text: "there is no subject: write one in the campaign file"})
+	}
+	src.subject = read("subject", s.Subject)
+	if s.Preheader != "" {
+		src.preheader = read("preheader", s.Preheader)
+	}
+	src.body = read(s.BodyFile, s.Markdown+s.HTML)
+	if s.Text != "" {
+		src.text = read(s.TextFile, s.Text)
+	}
+	return src, append(problems, checkLayout(s)...)
+}
+
+// readSource parses a text of bearable size and depth.
+func readSource(name, text string) (*source, Problems) {
+	if len(text) > maxSource {
+		return &source{name: name}, Problems{{File: name, Text: fmt.Sprintf("%d bytes: at most %d are read; put images on a server and link to them", len(text), maxSource)}}
+	}
+	// Before the parser, which recurses.
+	s := &source{name: name, text: text, actions: scanActions(text)}
+	depth := 0
+	for _, a := range s.actions {
+		switch s.keyword(a) {
+		case "if", "with":
+			depth++
+		case "end":
+			depth--
+		}
+		if depth > maxNesting {
+			return s, Problems{s.problem(a.start, fmt.Sprintf("more than %d if and with inside one another", maxNesting))}
+		}
+	}
+	return parseSource(name, text)
+}
+
+// checkLayout checks that body and layout fit each other.
+func checkLayout(s campaign.Snapshot) Problems {
+	body := Problem{File: s.BodyFile}
+	switch {
+	case s.Markdown != "" && s.HTML != "":
+		body.Text = "there is a Markdown and an HTML body: expected one"
+	case strings.TrimSpace(s.Markdown+s.HTML) == "":
+		body.Text = "the file is empty: write what readers shall see"
+	case !slices.Contains(Layouts(), s.Layout):
+		body.Text = fmt.Sprintf("unknown layout %q: there are %s", s.Layout, strings.Join(Layouts(), ", "))
+		if near := closest(s.Layout, Layouts()); near != "" {
+			body.Text = fmt.Sprintf("unknown layout %q, did you mean %s", s.Layout, near)
+		}
+	case s.Layout == LayoutNone && s.Markdown != "":
+		body.Text = "layout none is only for HTML files: leave content.layout out, or use content.html"
+	case s.Layout != LayoutNone && s.HTML != "" && wholePage.MatchString(s.HTML):
+		body.Text = "this is a whole page and the layout " + s.Layout + " would be put around it: set content.layout to none, or keep only what is inside <body>"
+	default:
+		return nil
+	}
+	return Problems{body}
+}
+
+// Compile does everything that is the same for all recipients: it parses,
+// checks, renders Markdown, lays out, inlines CSS, makes the text part and
+// escapes. Its error is Problems: everything that is wrong, with places.
+func Compile(s campaign.Snapshot) (*Template, error) {
+	columns := s.Columns
+	if columns == nil {
+		columns = []string{}
+	}
+	src, problems := load(s, columns)
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	page, err := assemble(s, src)
+	if err != nil {
+		return nil, err
+	}
+	t := &Template{columns: slices.Clone(columns), tidy: s.Text == ""}
+	own := texttemplate.FuncMap{urlFunc: cleanURL, urlPartFunc: escapeURLPart}
+	if t.subject, err = parseFinal("subject", s.Subject, nil); err != nil {
+		return nil, err
+	}
+	if t.text, err = parseFinal("text", page.text, own); err != nil {
+		return nil, err
+	}
+	raw := htmltemplate.FuncMap{rawFunc: func(s string) htmltemplate.HTML { return htmltemplate.HTML(s) }}
+	if t.html, err = htmltemplate.New("html").Funcs(funcs).Funcs(raw).Option("missingkey=error").Parse(page.html); err != nil {
+		return nil, fmt.Errorf("parse the laid-out page of %s: %w", s.BodyFile, err)
+	}
+	if err := t.try(s, src, page); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func parseFinal(name, text string, own texttemplate.FuncMap) (*texttemplate.Template, error) {
+	t, err := texttemplate.New(name).Funcs(funcs).Funcs(own).Option("missingkey=error").Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("parse the laid-out %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// A page is what came out of a snapshot, ready to be parsed.
+type page struct {
+	html, text string
+	places     []place // of the tokens in html
+}
+
+// assemble goes the way that doc.go draws, up to the final parsing.
+func assemble(s campaign.Snapshot, src *sources) (*page, error) {
+	topic := s.TopicName
+	if topic == "" {
+		topic = s.Topic
+	}
+	ts := newTokens(s.Subject, s.Preheader, s.Markdown, s.HTML, topic, s.Postal)
+	same := func(s string) string { return s }
+	content := ts.tokenise(src.body, same)
+	if s.Markdown != "" {
+		var err error
+		if content, err = markdown(content, ts); err != nil {
+			return nil, err
+		}
+	}
+	preheader := ""
+	if src.preheader != nil {
+		preheader = ts.tokenise(src.preheader, html.EscapeString)
+	}
+	full := addPreheader(content, preheader)
+	if s.Layout != LayoutNone {
+		link := "{{." + unsubscribeField + "}}"
+		var err error
+		full, err = fillLayout(s.Layout, frame{
+			Title: ts.tokenise(src.subject, html.EscapeString), Preheader: preheader, Content: content,
+			Topic: ts.escapedText(topic), Postal: ts.escapedText(s.Postal), Unsubscribe: ts.add(token{html: link, text: link}),
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	settled, problems := settle(full, ts)
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	p := &page{text: ownText(s, src, topic)}
+	var err error
+	if s.Text == "" {
+		if p.text, err = plainText(settled, ts); err != nil {
+			return nil, err
+		}
+	}
+	inlined, err := inlineCSS(settled)
+	if err != nil {
+		return nil, err
+	}
+	p.html, p.places = ts.restorePage(inlined)
+	return p, nil
+}
+
+// ownText is the author's text part, with the layout's footer unless it has
+// an unsubscribe link itself.
+func ownText(s campaign.Snapshot, src *sources, topic string) string {
+	if src.text == nil {
+		return ""
+	}
+	used := map[string]bool{}
+	check(src.text, nil, used)
+	if used[unsubscribeField] || s.Layout == LayoutNone {
+		return s.Text
+	}
+	footer := "\n\n" + rule + "\nYou get this because you subscribed to " + literal(topic) + ".\nUnsubscribe: {{." + unsubscribeField + "}}\n"
+	if s.Postal != "" {
+		footer += "\n" + literal(s.Postal) + "\n"
+	}
+	return strings.TrimRight(s.Text, "\n") + footer
+}
+
+// try renders with all fields blank and with all filled: html/template finds
+// only now where it cannot escape, and both must show the link.
+func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
+	const link = "https://unsubscribe.invalid/sample0link"
+	for _, value := range []string{"", "x"} {
+		values := slices.Repeat([]string{value}, len(t.columns))
+		var l Letter
+		if err := t.Render(&l, Data{Values: values, Unsubscribe: link}); err != nil {
+			return p.explain(s, err)
+		}
+		if strings.TrimSpace(l.Subject) == "" && value != "" {
+			return Problems{{File: "subject", Text: "it renders as nothing: write a subject"}}
+		}
+		if !strings.Contains(string(l.HTML), link) {
+			return Problems{{File: s.BodyFile, Text: `no unsubscribe link for every reader: with layout none the page brings its own, as in <a href="{{.unsubscribe_url}}">Unsubscribe</a>, outside of any if`}}
+		}
+		if !strings.Contains(string(l.Text), link) {
+			name := s.TextFile
+			if src.text == nil {
+				name = s.BodyFile
+			}
+			return Problems{{File: name, Text: "no unsubscribe link in the text part for every reader: put {{.unsubscribe_url}} in it, outside of any if, where it is visible"}}
+		}
+	}
+	return nil
+}
+
+// explain finds the place in the author's file of what html/template says
+// about the laid-out page.
+func (p *page) explain(s campaign.Snapshot, err error) error {
+	var e *htmltemplate.Error
+	if !errors.As(err, &e) {
+		return Problems{{File: s.BodyFile, Text: err.Error()}}
+	}
+	offset := 0
+	if e.Node != nil {
+		offset = int(e.Node.Position())
+	} else {
+		for range e.Line {
+			if i := strings.IndexByte(p.html[offset:], '\n'); i >= 0 {
+				offset += i + 1
+			}
+		}
+	}
+	text := strings.ReplaceAll(e.Description, `in context {{"state"`, "here")
+	for _, at := range slices.Backward(p.places) {
+		if at.offset <= offset && at.token.src != nil {
+			return Problems{at.token.src.problem(at.token.offset, "this action stands where a value cannot be made safe: "+text)}
+		}
+	}
+	return Problems{{File: s.BodyFile, Text: "the HTML is broken: " + text}}
+}
+
+// cleanURL keeps a URL from ending early in the text part.
+func cleanURL(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// escapeURLPart percent-encodes a value inside a URL.
+func escapeURLPart(s string) string {
+	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+}

@@ -1,0 +1,82 @@
+package templates
+
+import (
+	"embed"
+	"fmt"
+	"html"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+)
+
+//go:embed layouts/*.html
+var layoutFiles embed.FS
+
+// LayoutNone is the layout of HTML files that are whole pages.
+const LayoutNone = "none"
+
+// Layouts returns the names of the layouts, "none" last.
+func Layouts() []string {
+	files, err := fs.Glob(layoutFiles, "layouts/*.html")
+	if err != nil {
+		return []string{LayoutNone} // the pattern is constant and well-formed
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(strings.TrimPrefix(f, "layouts/"), ".html")
+	}
+	slices.Sort(files)
+	return append(files, LayoutNone)
+}
+
+// A frame is what a layout is filled with: HTML with tokens.
+type frame struct {
+	Title, Preheader, Content, Topic, Postal, Unsubscribe string
+}
+
+// fillLayout puts a frame into a layout. Layouts use [[ and ]], so that they
+// cannot be confused with the author's actions.
+func fillLayout(name string, f frame) (string, error) {
+	b, err := layoutFiles.ReadFile("layouts/" + name + ".html")
+	if err != nil {
+		return "", fmt.Errorf("read layout %s: %w", name, err)
+	}
+	t, err := texttemplate.New(name).Delims("[[", "]]").Parse(string(b))
+	if err != nil {
+		return "", fmt.Errorf("parse layout %s: %w", name, err)
+	}
+	var out strings.Builder
+	if err := t.Execute(&out, f); err != nil {
+		return "", fmt.Errorf("fill layout %s: %w", name, err)
+	}
+	return out.String(), nil
+}
+
+// escapedText returns a token for a text of the configuration: it prints as
+// it is in the text part, and escaped in the HTML.
+func (ts *tokens) escapedText(s string) string {
+	if s == "" {
+		return ""
+	}
+	lines := strings.ReplaceAll(html.EscapeString(s), "\n", "<br>\n")
+	return ts.add(token{html: literal(lines), text: literal(s)})
+}
+
+var (
+	wholePage = regexp.MustCompile(`(?i)<(!doctype|html|body|head)[\s>]`)
+	bodyTag   = regexp.MustCompile(`(?i)<body\b[^>]*>`)
+)
+
+// addPreheader puts a hidden preheader at the beginning of a page that has a
+// layout of its own.
+func addPreheader(page, preheader string) string {
+	if preheader == "" {
+		return page
+	}
+	div := `<div style="display:none;max-height:0;overflow:hidden;mso-hide:all">` + preheader + "</div>"
+	if at := bodyTag.FindStringIndex(page); at != nil {
+		return page[:at[1]] + div + page[at[1]:]
+	}
+	return div + page
+}

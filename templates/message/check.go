@@ -1,0 +1,140 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of single values. A header line has at most 998 octets (RFC 5322,
+// 2.1.1); an address at most 254 (RFC 5321, 4.5.3.1).
+const (
+	maxSubject = 2000
+	maxAddress = 254
+	maxURL     = 900
+	maxID      = 250
+)
+
+// ErrControl is in the chain of every error about a value with a control
+// character that would stand in a header.
+var ErrControl = errors.New("control character in a header")
+
+// checkValue refuses what may not stand in a header value: control
+// characters, above all CR and LF, and what is not UTF-8.
+func checkValue(name, s string) error {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return fmt.Errorf("%s: byte %#02x at offset %d: %w", name, s[i], i, ErrControl)
+		}
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%s: the text is not UTF-8", name)
+	}
+	return nil
+}
+
+// checkAddress refuses what cannot stand between angle brackets as one
+// address. It does not judge whether the address is a good one.
+func checkAddress(s string) error {
+	if err := checkValue("To", s); err != nil {
+		return err
+	}
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || at == len(s)-1 || len(s) > maxAddress {
+		return fmt.Errorf("to %q: expected one address, local@domain, of at most %d bytes", s, maxAddress)
+	}
+	local, domain := s[:at], s[at+1:]
+	for i := 0; i < len(domain); i++ {
+		c := domain[i]
+		if c >= 0x80 || !strings.ContainsRune(domainChars, rune(c)) {
+			return fmt.Errorf("to %q: the domain has %q: expected letters, digits, dots and hyphens (an A-label where it is international)", s, c)
+		}
+	}
+	if local[0] == '"' {
+		return checkQuoted(s, local)
+	}
+	for i := 0; i < len(local); i++ {
+		if c := local[i]; c < 0x80 && c != '.' && !strings.ContainsRune(atext, rune(c)) {
+			return fmt.Errorf("to %q: %q in the local part must be quoted", s, c)
+		}
+	}
+	return nil
+}
+
+const domainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+
+// checkQuoted checks that a local part is one quoted string (RFC 5321,
+// 4.1.2), so that nothing of it can be read as more than an address.
+func checkQuoted(s, local string) error {
+	for i := 1; i < len(local); i++ {
+		switch local[i] {
+		case '\\':
+			i++
+		case '"':
+			if i == len(local)-1 {
+				return nil
+			}
+			return fmt.Errorf("to %q: text after the quoted local part", s)
+		}
+	}
+	return fmt.Errorf("to %q: the quoted local part does not end", s)
+}
+
+// checkURL refuses what cannot stand in List-Unsubscribe.
+func checkURL(s string) error {
+	if !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") {
+		return fmt.Errorf("unsubscribe link %q: expected an https URL", s)
+	}
+	if len(s) > maxURL {
+		return fmt.Errorf("unsubscribe link of %d bytes: at most %d fit in a header line", len(s), maxURL)
+	}
+	if !isToken(s) || strings.ContainsAny(s, `,"`) {
+		return fmt.Errorf("unsubscribe link %q: a character that must be percent-encoded: %w", s, checkControl(s))
+	}
+	return nil
+}
+
+// checkID refuses what cannot be the inside of a Message-ID.
+func checkID(s string) error {
+	local, domain, ok := strings.Cut(s, "@")
+	if !ok || local == "" || domain == "" || len(s) > maxID || !isToken(s) || strings.ContainsAny(s, `()[],;:\"`) || strings.Contains(domain, "@") {
+		return fmt.Errorf("message id %q: expected unique@domain in at most %d bytes of ASCII, without brackets: %w", s, maxID, checkControl(s))
+	}
+	return nil
+}
+
+// errSyntax stands in the chain of errors about values without control
+// characters that are malformed in another way.
+var errSyntax = errors.New("malformed value")
+
+func checkControl(s string) error {
+	if err := checkValue("value", s); err != nil {
+		return err
+	}
+	return errSyntax
+}
+
+// isToken reports whether s is printable ASCII without blanks and angle
+// brackets.
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '<' || c == '>' {
+			return false
+		}
+	}
+	return true
+}
+
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// NeedsSMTPUTF8 reports whether a message to the address needs a server that
+// offers SMTPUTF8.
+func NeedsSMTPUTF8(address string) bool { return !ascii(address) }

@@ -1,0 +1,78 @@
+package message_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/emersion/go-message/mail"
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/templates/message"
+)
+
+// FuzzAppend: whatever the values are, there is an error, or a message with
+// exactly the headers and the two parts that were meant.
+func FuzzAppend(f *testing.F) {
+	sk, err := message.Compile(spec)
+	if err != nil {
+		f.Fatal(err)
+	}
+	p := part()
+	want := names(header(build(f, spec, p)))
+	f.Add(p.To, p.Subject, p.MessageID, p.Unsubscribe, p.HTML, p.Text)
+	f.Add(`"a>b"@example.com`, "日本語", "a@b", "https://a.example/", []byte("\r\r\n.\x00"), []byte("🎉"))
+	f.Add("a@b\r\nBcc: c@d", "x\r\nBcc: c@d", "a@b>\r\nBcc: <c@d", "https://a\r\nBcc: c@d", []byte("\r\n--=_\r\n"), []byte("\n.\nFrom \n"))
+	f.Fuzz(func(t *testing.T, to, subject, id, link string, html, text []byte) {
+		p := part()
+		p.To, p.Subject, p.MessageID, p.Unsubscribe, p.HTML, p.Text = to, subject, id, link, html, text
+		b, err := sk.Append(nil, p)
+		if err != nil {
+			return
+		}
+		if !message.NeedsSMTPUTF8(to) {
+			checkWire(t, bytes.Replace(b, []byte("To: <"+to+">"), nil, 1))
+		}
+		// Each header line of the fixed skeleton once, and no other.
+		if diff := cmp.Diff(want, names(header(b))); diff != "" {
+			t.Fatalf("headers differ (-want +got):\n%s", diff)
+		}
+		r, err := mail.CreateReader(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Header.Subject(); err != nil || got != subject || !utf8.ValidString(got) {
+			t.Fatalf("subject %q (%v), want %q", got, err, subject)
+		}
+		for _, want := range [][]byte{text, html} {
+			part, err := r.NextPart()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(part.Body)
+			if err != nil || string(got) != canonical(want) {
+				t.Fatalf("body %q (%v), want %q", got, err, canonical(want))
+			}
+		}
+		if _, err := r.NextPart(); err != io.EOF {
+			t.Fatalf("a third part: %v", err)
+		}
+	})
+}
+
+func header(b []byte) []byte {
+	h, _, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+	return h
+}
+
+// names returns the names of the header fields.
+func names(header []byte) []string {
+	var out []string
+	for line := range bytes.SplitSeq(header, []byte("\r\n")) {
+		if name, _, ok := bytes.Cut(line, []byte(":")); ok && line[0] != ' ' && line[0] != '\t' {
+			out = append(out, string(name))
+		}
+	}
+	return out
+}

@@ -1,0 +1,261 @@
+package message
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// A slot is a place in the skeleton that is filled per recipient.
+type slot int
+
+const (
+	slotNone slot = iota
+	slotDate
+	slotTo
+	slotSubject
+	slotMessageID
+	slotUnsubscribe
+	slotBoundary
+	slotTextEncoding
+	slotText
+	slotHTMLEncoding
+	slotHTML
+	slots
+)
+
+// A segment is text that is the same in all messages, and the slot after it.
+type segment struct {
+	text []byte
+	slot slot
+}
+
+// A Skeleton is the message of a run with everything filled in that is the
+// same for all recipients. It is never changed: any number of goroutines may
+// use it.
+type Skeleton struct {
+	segments []segment
+	size     int // bytes in all segments, with room for short slots
+}
+
+// A Part is what one recipient's message has of its own.
+type Part struct {
+	To          string // the address alone
+	Subject     string
+	HTML, Text  []byte
+	MessageID   string    // unique@domain, without brackets; the same in every retry
+	Unsubscribe string    // https URL that unsubscribes by POST (RFC 8058)
+	Date        time.Time // written in UTC
+}
+
+// Compile lays out the message of a run. An error says which value of the
+// Spec cannot stand in a header.
+func Compile(spec Spec) (*Skeleton, error) {
+	if err := spec.check(); err != nil {
+		return nil, err
+	}
+	mark := spec.freeMark()
+	m, err := layout(spec, mark)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if _, err := m.WriteTo(&b); err != nil {
+		return nil, fmt.Errorf("lay out the message: %w", err)
+	}
+	return split(b.Bytes(), mark)
+}
+
+// freeMark returns letters that no value of the Spec contains.
+func (s Spec) freeMark() string {
+	all := strings.ToLower(fmt.Sprint(s))
+	mark := "zq"
+	for strings.Contains(all, mark) {
+		mark += "q"
+	}
+	return mark
+}
+
+// placeholder is what stands for a slot while go-mail lays out the message.
+func placeholder(mark string, s slot) string { return fmt.Sprintf("%s%c", mark, 'a'+int(s)) }
+
+// layout has go-mail write headers and multipart structure around
+// placeholders.
+func layout(spec Spec, mark string) (*gomail.Msg, error) {
+	from, err := parseMailbox("from", spec.From)
+	if err != nil {
+		return nil, err
+	}
+	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(placeholder(mark, slotBoundary)))
+	m.FromMailAddress(from)
+	if spec.ReplyTo != "" {
+		reply, err := parseMailbox("reply_to", spec.ReplyTo)
+		if err != nil {
+			return nil, err
+		}
+		m.ReplyToMailAddress(reply)
+	}
+	if err := m.To(placeholder(mark, slotTo) + "@to.invalid"); err != nil {
+		return nil, fmt.Errorf("lay out To: %w", err)
+	}
+	m.SetGenHeader(gomail.HeaderDate, placeholder(mark, slotDate))
+	m.SetGenHeader(gomail.HeaderSubject, placeholder(mark, slotSubject))
+	m.SetGenHeader(gomail.HeaderMessageID, "<"+placeholder(mark, slotMessageID)+">")
+	m.SetGenHeader(gomail.HeaderListUnsubscribe, "<"+placeholder(mark, slotUnsubscribe)+">")
+	m.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
+	// Keeps vacation replies away; many responders know only this header.
+	m.SetGenHeader(gomail.HeaderPrecedence, "bulk")
+	id := "<" + spec.ListID + ">"
+	if spec.ListName != "" {
+		id = phrase(spec.ListName) + " " + id
+	}
+	m.SetGenHeader("List-Id", id)
+	if spec.FeedbackID != "" {
+		m.SetGenHeader("Feedback-ID", spec.FeedbackID)
+	}
+	for _, h := range spec.Headers {
+		m.SetGenHeader(gomail.Header(h.Name), h.Value)
+	}
+	m.SetBodyWriter(gomail.TypeTextPlain, text(placeholder(mark, slotText)),
+		gomail.WithPartEncoding(gomail.Encoding(placeholder(mark, slotTextEncoding))))
+	m.AddAlternativeWriter(gomail.TypeTextHTML, text(placeholder(mark, slotHTML)),
+		gomail.WithPartEncoding(gomail.Encoding(placeholder(mark, slotHTMLEncoding))))
+	return m, nil
+}
+
+func text(s string) func(io.Writer) (int64, error) {
+	return func(w io.Writer) (int64, error) {
+		n, err := io.WriteString(w, s)
+		return int64(n), err
+	}
+}
+
+// split cuts the laid-out message at its placeholders.
+func split(b []byte, mark string) (*Skeleton, error) {
+	// go-mail writes the boundary without quotes; ours has "=" in it.
+	b = bytes.Replace(b, []byte("boundary="+placeholder(mark, slotBoundary)), []byte(`boundary="`+placeholder(mark, slotBoundary)+`"`), 1)
+	b = bytes.Replace(b, []byte("@to.invalid"), nil, 1)
+	sk := &Skeleton{}
+	var seen [slots]int
+	for {
+		before, after, ok := bytes.Cut(b, []byte(mark))
+		if !ok {
+			sk.segments = append(sk.segments, segment{slices.Clone(b), slotNone})
+			break
+		}
+		if len(after) == 0 || after[0] <= 'a' || after[0] >= 'a'+byte(slots) {
+			return nil, fmt.Errorf("lay out the message: unexpected text after a placeholder")
+		}
+		s := slot(after[0] - 'a')
+		seen[s]++
+		sk.segments = append(sk.segments, segment{slices.Clone(before), s})
+		b = after[1:]
+	}
+	for s := slotDate; s < slots; s++ {
+		want := 1
+		if s == slotBoundary {
+			want = 4 // the header, two parts, the end
+		}
+		if seen[s] != want {
+			return nil, fmt.Errorf("lay out the message: slot %d occurs %d times, not %d", s, seen[s], want)
+		}
+	}
+	for _, s := range sk.segments {
+		sk.size += len(s.text)
+	}
+	sk.size += 1024
+	return sk, nil
+}
+
+// Append appends the whole message of one recipient to dst. An error is about
+// a value that cannot stand in a header (errors.Is ErrControl when it has a
+// control character), and leaves dst as it was.
+func (sk *Skeleton) Append(dst []byte, p Part) ([]byte, error) {
+	if err := p.check(); err != nil {
+		return dst, err
+	}
+	text64, html64 := preferBase64(p.Text), preferBase64(p.HTML)
+	var hash [2 * sha256.Size]byte
+	sum := sha256.Sum256([]byte(p.MessageID))
+	hex.Encode(hash[:], sum[:])
+
+	dst = slices.Grow(dst, sk.size+encodedSize(p.Text, text64)+encodedSize(p.HTML, html64))
+	for i := range sk.segments {
+		s := &sk.segments[i]
+		dst = append(dst, s.text...)
+		switch s.slot {
+		case slotDate:
+			dst = p.Date.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700")
+		case slotTo:
+			dst = append(dst, p.To...)
+		case slotSubject:
+			dst = appendUnstructured(dst, len("Subject: "), p.Subject)
+		case slotMessageID:
+			dst = append(dst, p.MessageID...)
+		case slotUnsubscribe:
+			dst = append(dst, p.Unsubscribe...)
+		case slotBoundary:
+			// "=_" occurs neither in quoted-printable nor in base64.
+			dst = append(append(dst, "=_"...), hash[:32]...)
+		case slotTextEncoding:
+			dst = append(dst, encodingName(text64)...)
+		case slotText:
+			dst = appendBody(dst, p.Text, text64)
+		case slotHTMLEncoding:
+			dst = append(dst, encodingName(html64)...)
+		case slotHTML:
+			dst = appendBody(dst, p.HTML, html64)
+		}
+	}
+	return dst, nil
+}
+
+func (p *Part) check() error {
+	if err := checkAddress(p.To); err != nil {
+		return err
+	}
+	if err := checkValue("Subject", p.Subject); err != nil {
+		return err
+	}
+	if len(p.Subject) > maxSubject {
+		return fmt.Errorf("subject of %d bytes: at most %d", len(p.Subject), maxSubject)
+	}
+	if err := checkID(p.MessageID); err != nil {
+		return err
+	}
+	if err := checkURL(p.Unsubscribe); err != nil {
+		return err
+	}
+	if y := p.Date.UTC().Year(); y < 1970 || y > 9999 {
+		return fmt.Errorf("date %v: expected the time of sending", p.Date)
+	}
+	return nil
+}
+
+func encodedSize(body []byte, b64 bool) int {
+	if b64 {
+		return len(body)*3/2 + 128
+	}
+	return len(body) + len(body)/8 + 128
+}
+
+func encodingName(b64 bool) string {
+	if b64 {
+		return "base64"
+	}
+	return "quoted-printable"
+}
+
+func appendBody(dst, body []byte, b64 bool) []byte {
+	if b64 {
+		return appendBase64(dst, body)
+	}
+	return appendQP(dst, body)
+}

@@ -1,0 +1,153 @@
+package templates
+
+import (
+	"html"
+	"regexp"
+	"strings"
+
+	nethtml "golang.org/x/net/html"
+)
+
+// settle makes a tokenised page safe for HTML and CSS tools: where text is, a
+// token becomes a comment, which a parser leaves where it stands; comments
+// for Outlook become tokens; a style attribute with actions in it becomes one
+// declaration. Actions between attributes are problems: HTML parsers drop or
+// reorder attributes.
+func settle(page string, ts *tokens) (string, Problems) {
+	var out strings.Builder
+	var problems Problems
+	z := nethtml.NewTokenizer(strings.NewReader(page))
+	raw := false // inside an element whose content is not HTML
+	for {
+		kind := z.Next()
+		text := string(z.Raw())
+		switch kind {
+		case nethtml.ErrorToken:
+			// The end, or a tag that does not end: the rest as it is.
+			out.WriteString(text)
+			return out.String(), problems
+		case nethtml.TextToken:
+			if !raw {
+				text = ts.match.ReplaceAllString(text, "<!--$0-->")
+			}
+		case nethtml.CommentToken:
+			text = ts.comment(text)
+		case nethtml.StartTagToken, nethtml.SelfClosingTagToken:
+			tag := z.Token()
+			raw = kind == nethtml.StartTagToken && rawElements[tag.Data]
+			if p, ok := ts.badTag(tag); ok {
+				problems = append(problems, p)
+			} else if ts.hideStyle(&tag) {
+				text = tag.String()
+			}
+		case nethtml.EndTagToken:
+			raw = false
+		}
+		out.WriteString(text)
+	}
+}
+
+// rawElements hold text that is not parsed as HTML.
+var rawElements = map[string]bool{"style": true, "script": true, "title": true, "textarea": true, "xmp": true, "noembed": true, "noframes": true, "iframe": true}
+
+var outlookComment = regexp.MustCompile(`(?s)^(<!--\[if [^\]]*\]>)(.*)(<!\[endif\]-->)$`)
+
+// comment keeps a conditional comment, which html/template would take away;
+// what it holds for Outlook is HTML with actions like any other. All other
+// comments are the author's notes and go.
+func (ts *tokens) comment(text string) string {
+	if t := ts.get(text); t != nil && text == "<!--"+ts.match.FindString(text)+"-->" {
+		return text
+	}
+	if m := outlookComment.FindStringSubmatch(text); m != nil && ts.match.MatchString(text) {
+		return ts.hidden(rawHTML(m[1]) + ts.restore(m[2]) + rawHTML(m[3]))
+	}
+	if inner := strings.TrimPrefix(text, "<!"); strings.HasPrefix(inner, "--[if ") || strings.HasPrefix(inner, "[if ") || strings.Contains(inner, "[endif]") {
+		return ts.hidden(rawHTML(text))
+	}
+	return ""
+}
+
+// hidden returns a comment that becomes html in the end, and nothing in the
+// text part.
+func (ts *tokens) hidden(html string) string {
+	return "<!--" + ts.add(token{html: html, control: true}) + "-->"
+}
+
+// rawHTML is an action that prints s unescaped.
+func rawHTML(s string) string {
+	if strings.ContainsRune(s, '`') {
+		s = strings.ReplaceAll(s, "`", "&#96;")
+	}
+	return "{{" + rawFunc + " `" + s + "`}}"
+}
+
+// badTag reports an action in a tag that is not inside an attribute's value.
+func (ts *tokens) badTag(tag nethtml.Token) (Problem, bool) {
+	names := []string{tag.Data}
+	for _, a := range tag.Attr {
+		names = append(names, a.Key)
+	}
+	for _, name := range names {
+		if t := ts.get(name); t != nil && t.src != nil {
+			return t.src.problem(t.offset, `an action between the attributes of <`+ts.match.ReplaceAllString(tag.Data, "...")+
+				`>: write it inside a value, as in style="{{if .vip}}color:gold{{else}}color:black{{end}}"`), true
+		}
+	}
+	return Problem{}, false
+}
+
+// hideStyle puts one token in place of a style attribute that holds tokens:
+// as CSS it would be taken apart. It reports whether there was one.
+func (ts *tokens) hideStyle(tag *nethtml.Token) bool {
+	changed := false
+	for i, a := range tag.Attr {
+		if a.Key == "style" && ts.match.MatchString(a.Val) {
+			tag.Attr[i].Val = ts.add(token{html: ts.restore(html.EscapeString(a.Val)), style: true}) + styleValue
+			changed = true
+		}
+	}
+	return changed
+}
+
+// styleValue makes a declaration of a token.
+const styleValue = ":v"
+
+// restore puts the actions back into a piece of HTML.
+func (ts *tokens) restore(s string) string {
+	out, _ := ts.restorePage(s)
+	return out
+}
+
+// A place says which token ended up at an offset of a page.
+type place struct {
+	offset int
+	token  *token
+}
+
+// restorePage puts the actions back into HTML, and says where they are. Text
+// that only looks like an action is made to print as it is.
+func (ts *tokens) restorePage(s string) (string, []place) {
+	var b strings.Builder
+	var places []place
+	at := 0
+	for _, m := range ts.match.FindAllStringIndex(s, -1) {
+		start, end := m[0], m[1]
+		t := ts.get(s[start:end])
+		if t == nil || start < at {
+			continue
+		}
+		before := s[at:start]
+		if strings.HasSuffix(before, "<!--") && strings.HasPrefix(s[end:], "-->") {
+			before, end = strings.TrimSuffix(before, "<!--"), end+len("-->")
+		} else if t.style && strings.HasPrefix(s[end:], styleValue) {
+			end += len(styleValue)
+		}
+		b.WriteString(literal(before))
+		places = append(places, place{b.Len(), t})
+		b.WriteString(t.html)
+		at = end
+	}
+	b.WriteString(literal(s[at:]))
+	return b.String(), places
+}

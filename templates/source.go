@@ -1,0 +1,303 @@
+package templates
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template/parse"
+	"unicode/utf8"
+)
+
+// A source is one text that an author wrote.
+type source struct {
+	name    string // for messages
+	text    string
+	actions []action
+	tree    *parse.Tree // nil when the text has a syntax error
+}
+
+// An action is one {{...}} of a source.
+type action struct {
+	start, end int  // text[start:end] is the action with its braces
+	control    bool // if, else, with, end or a comment: it prints nothing
+}
+
+// problem makes a Problem at a byte offset of the source.
+func (s *source) problem(offset int, text string) Problem {
+	before := s.text[:min(max(offset, 0), len(s.text))]
+	line := strings.Count(before, "\n") + 1
+	col := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+	return Problem{s.name, line, col, text}
+}
+
+// parseSource parses a text and finds its actions.
+func parseSource(name, text string) (*source, Problems) {
+	s := &source{name: name, text: text}
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return s, Problems{s.problem(i, "a NUL byte: save the file as plain UTF-8 text")}
+	}
+	if !utf8.ValidString(text) {
+		return s, Problems{s.problem(invalidAt(text), "bytes that are not UTF-8: save the file as UTF-8")}
+	}
+	s.actions = scanActions(text)
+	tree, err := parseText(text)
+	if err != nil {
+		offset := s.errorOffset(err)
+		return s, Problems{s.problem(offset, explainSyntax(err))}
+	}
+	s.tree = tree
+	return s, nil
+}
+
+func invalidAt(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
+				return i
+			}
+		}
+	}
+	return len(text)
+}
+
+// parseText parses with every function name allowed; the checker looks at
+// those, and at what was defined beside the main template.
+func parseText(text string) (*parse.Tree, error) {
+	t := parse.New("t")
+	t.Mode = parse.SkipFuncCheck
+	set := map[string]*parse.Tree{}
+	tree, err := t.Parse(text, "{{", "}}", set)
+	if err != nil {
+		return nil, err
+	}
+	for name := range set {
+		if name != "t" {
+			return nil, &definedError{name}
+		}
+	}
+	return tree, nil
+}
+
+// A definedError says that a text defines a template of its own.
+type definedError struct{ name string }
+
+func (e *definedError) Error() string {
+	return `template "` + e.name + `" is defined: define, block and template are refused, because a template that calls itself may never end; write the text in place`
+}
+
+var syntaxPlace = regexp.MustCompile(`^template: t:(\d+): `)
+
+// explainSyntax takes the template's place off a message of text/template.
+func explainSyntax(err error) string {
+	if _, ok := err.(*definedError); ok {
+		return err.Error()
+	}
+	text := syntaxPlace.ReplaceAllString(err.Error(), "")
+	switch {
+	case strings.Contains(text, "unexpected EOF"):
+		return "this action has no {{end}}"
+	case strings.Contains(text, "unclosed action"):
+		return "this action is not closed: expected }}"
+	case strings.Contains(text, "unexpected {{end}}"):
+		return "this {{end}} closes nothing"
+	}
+	return "template syntax: " + text
+}
+
+// errorOffset returns where the syntax error is. The parser knows the line
+// only; the action is the first that makes the text wrong up to its end.
+func (s *source) errorOffset(err error) int {
+	if _, ok := err.(*definedError); ok {
+		return s.find("define", "block")
+	}
+	if strings.Contains(err.Error(), "unexpected EOF") {
+		return s.openAction()
+	}
+	for _, a := range s.actions {
+		_, prefix := parseText(s.text[:a.end])
+		if prefix != nil && !strings.Contains(prefix.Error(), "unexpected EOF") {
+			return a.start
+		}
+	}
+	// The last "{{" is not closed: the scanner gave up there.
+	end := 0
+	if n := len(s.actions); n > 0 {
+		end = s.actions[n-1].end
+	}
+	if i := strings.Index(s.text[end:], "{{"); i >= 0 {
+		return end + i
+	}
+	return end
+}
+
+// find returns where the first action with one of the keywords begins.
+func (s *source) find(keywords ...string) int {
+	for _, a := range s.actions {
+		if slices.Contains(keywords, s.keyword(a)) {
+			return a.start
+		}
+	}
+	return 0
+}
+
+// openAction returns where the innermost action begins that lacks its end.
+func (s *source) openAction() int {
+	var open []int
+	for _, a := range s.actions {
+		switch s.keyword(a) {
+		case "if", "with", "range", "define", "block":
+			open = append(open, a.start)
+		case "end":
+			if len(open) > 0 {
+				open = open[:len(open)-1]
+			}
+		}
+	}
+	if len(open) == 0 {
+		return len(s.text)
+	}
+	return open[len(open)-1]
+}
+
+func (s *source) keyword(a action) string { return keyword(s.text[a.start:a.end]) }
+
+var keywordPattern = regexp.MustCompile(`^\{\{(?:-\s)?\s*([a-z]+)\b`)
+
+// keyword returns the word that an action begins with, "" when it begins
+// with anything else.
+func keyword(text string) string {
+	if m := keywordPattern.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// scanActions finds the actions of a text as text/template's lexer does:
+// strings, raw strings, characters and comments may contain braces.
+func scanActions(text string) []action {
+	var out []action
+	for at := 0; ; {
+		i := strings.Index(text[at:], "{{")
+		if i < 0 {
+			return out
+		}
+		start := at + i
+		end := actionEnd(text, start)
+		if end < 0 {
+			return out
+		}
+		a := action{start: start, end: end}
+		switch keyword(text[start:end]) {
+		case "if", "else", "end", "with":
+			a.control = true
+		case "":
+			a.control = isComment(text[start:])
+		}
+		out = append(out, a)
+		at = end
+	}
+}
+
+func isComment(action string) bool {
+	inner := strings.TrimPrefix(action, "{{")
+	if strings.HasPrefix(inner, "-") {
+		inner = strings.TrimLeft(inner[1:], " \t\r\n")
+	}
+	return strings.HasPrefix(inner, "/*")
+}
+
+// actionEnd returns the offset after the action that begins at start, or -1.
+func actionEnd(text string, start int) int {
+	if isComment(text[start:]) {
+		i := strings.Index(text[start:], "*/")
+		if i < 0 {
+			return -1
+		}
+		j := strings.Index(text[start+i:], "}}")
+		if j < 0 {
+			return -1
+		}
+		return start + i + j + len("}}")
+	}
+	for i := start + len("{{"); i < len(text); i++ {
+		switch c := text[i]; c {
+		case '"', '\'', '`':
+			for i++; i < len(text) && text[i] != c; i++ {
+				if text[i] == '\\' && c != '`' {
+					i++
+				}
+			}
+		case '}':
+			if strings.HasPrefix(text[i:], "}}") {
+				return i + len("}}")
+			}
+		}
+	}
+	return -1
+}
+
+// tokens holds what stands for actions, and for other text that tools must
+// not see, while Markdown, HTML and CSS are worked on.
+type tokens struct {
+	prefix string // letters and digits that no source contains
+	list   []token
+	match  *regexp.Regexp
+}
+
+// A token is one such replacement.
+type token struct {
+	html, text string  // what it becomes in the HTML and in the text part
+	control    bool    // prints nothing
+	style      bool    // stands as the declaration "token:v" in a style attribute
+	src        *source // where it comes from; nil for text of our own
+	offset     int
+}
+
+// newTokens chooses a prefix that none of the texts contains.
+func newTokens(texts ...string) *tokens {
+	all := strings.ToLower(strings.Join(texts, "\n"))
+	for n := 0; ; n++ {
+		prefix := "zq" + strconv.Itoa(n) + "x"
+		if !strings.Contains(all, prefix) {
+			return &tokens{prefix: prefix, match: regexp.MustCompile(prefix + `(\d+)z`)}
+		}
+	}
+}
+
+// add returns the word that stands for t from now on.
+func (ts *tokens) add(t token) string {
+	ts.list = append(ts.list, t)
+	return ts.prefix + strconv.Itoa(len(ts.list)-1) + "z"
+}
+
+// get returns the token that a match of ts.match stands for.
+func (ts *tokens) get(word string) *token {
+	m := ts.match.FindStringSubmatch(word)
+	if m == nil {
+		return nil
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n >= len(ts.list) {
+		return nil
+	}
+	return &ts.list[n]
+}
+
+// tokenise returns the source's text with a token for every action, and what
+// is between them through static.
+func (ts *tokens) tokenise(s *source, static func(string) string) string {
+	var b strings.Builder
+	at := 0
+	for _, a := range s.actions {
+		b.WriteString(static(s.text[at:a.start]))
+		text := s.text[a.start:a.end]
+		b.WriteString(ts.add(token{html: text, text: text, control: a.control, src: s, offset: a.start}))
+		at = a.end
+	}
+	b.WriteString(static(s.text[at:]))
+	return b.String()
+}
+
+// literal makes template source that prints s as it is.
+func literal(s string) string { return strings.ReplaceAll(s, "{{", `{{"{{"}}`) }

@@ -1,0 +1,171 @@
+package throttle
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/acquire.lua
+var acquireSource string
+
+//go:embed lua/setcount.lua
+var setCountSource string
+
+// Conns is the budget of open connections of each account over all processes. A
+// worker's share is kept here and written to Redis as a number; so a command that
+// is sent twice, or whose reply is lost, is put right by the next one. It is safe
+// for concurrent use; of one worker there must be one Conns.
+type Conns struct {
+	rdb               redis.UniversalClient
+	prefix            string
+	acquire, setCount *redis.Script
+
+	mu   sync.Mutex
+	held map[holder]*holding // guarded by mu; its values by their own turn
+}
+
+type holder struct{ account, worker string }
+
+// A holding is how many connections a worker has to an account. Only who holds
+// the turn may read or change it: commands about it go out one after the other.
+type holding struct {
+	turn  chan struct{}
+	count int
+}
+
+// NewConns returns the connection budget on rdb; lua is as in New.
+func NewConns(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Script) *Conns {
+	return &Conns{
+		rdb: rdb, prefix: prefix, acquire: lua(acquireSource), setCount: lua(setCountSource),
+		held: map[holder]*holding{},
+	}
+}
+
+// Acquire counts one connection more for the worker, unless the account has limit
+// open already (0: no limit). A refusal leaves a mark, see Contended.
+func (c *Conns) Acquire(ctx context.Context, account, worker string, limit int) (bool, error) {
+	h, err := c.take(ctx, account, worker)
+	if err != nil {
+		return false, err
+	}
+	defer h.leave()
+	keys := []string{c.key(account), c.mark(account)}
+	ok, err := c.acquire.Run(ctx, c.rdb, keys, worker, h.count, limit).Bool()
+	if err != nil {
+		return false, fmt.Errorf("acquire a connection of account %s: %w", account, err)
+	}
+	if ok {
+		h.count++
+	}
+	return ok, nil
+}
+
+// Release counts one connection less for the worker. Call it when the connection
+// is closed, not before. After an error the count here is right; Redis learns it
+// with the next command about this account, Restore at the latest.
+func (c *Conns) Release(ctx context.Context, account, worker string) error {
+	h, err := c.take(ctx, account, worker)
+	if err != nil {
+		return err
+	}
+	defer h.leave()
+	h.count = max(h.count-1, 0)
+	return c.write(ctx, account, worker, h.count)
+}
+
+// Set states how many connections the worker has open to the account.
+func (c *Conns) Set(ctx context.Context, account, worker string, n int) error {
+	h, err := c.take(ctx, account, worker)
+	if err != nil {
+		return err
+	}
+	defer h.leave()
+	h.count = max(n, 0)
+	return c.write(ctx, account, worker, h.count)
+}
+
+// Restore states all counts of a worker, account by account: after Redis has been
+// restarted, before anything new is acquired, and under a new worker id.
+func (c *Conns) Restore(ctx context.Context, worker string, counts map[string]int) error {
+	for account, n := range counts {
+		if err := c.Set(ctx, account, worker, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget returns the connections that a worker has to the accounts: it is dead.
+func (c *Conns) Forget(ctx context.Context, worker string, accounts ...string) error {
+	for _, account := range accounts {
+		if err := c.Set(ctx, account, worker, 0); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		delete(c.held, holder{account, worker})
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+// Counts returns how many connections each worker has to the account.
+func (c *Conns) Counts(ctx context.Context, account string) (map[string]int, error) {
+	all, err := c.rdb.HGetAll(ctx, c.key(account)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the connections of account %s: %w", account, err)
+	}
+	counts := make(map[string]int, len(all))
+	for worker, text := range all {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("read the connections of account %s, worker %s: %w", account, worker, err)
+		}
+		counts[worker] = n
+	}
+	return counts, nil
+}
+
+// Contended reports whether somebody was refused a connection of the account in
+// the last 5 s: holders of idle connections should let them go.
+func (c *Conns) Contended(ctx context.Context, account string) (bool, error) {
+	n, err := c.rdb.Exists(ctx, c.mark(account)).Result()
+	if err != nil {
+		return false, fmt.Errorf("read the mark of account %s: %w", account, err)
+	}
+	return n > 0, nil
+}
+
+func (c *Conns) write(ctx context.Context, account, worker string, n int) error {
+	if err := c.setCount.Run(ctx, c.rdb, []string{c.key(account)}, worker, n).Err(); err != nil {
+		return fmt.Errorf("count the connections of account %s: %w", account, err)
+	}
+	return nil
+}
+
+// take waits for the turn of a holding.
+func (c *Conns) take(ctx context.Context, account, worker string) (*holding, error) {
+	c.mu.Lock()
+	k := holder{account, worker}
+	h := c.held[k]
+	if h == nil {
+		h = &holding{turn: make(chan struct{}, 1)}
+		c.held[k] = h
+	}
+	c.mu.Unlock()
+	select {
+	case h.turn <- struct{}{}:
+		return h, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the connection count of account %s: %w", account, context.Cause(ctx))
+	}
+}
+
+func (h *holding) leave() { <-h.turn }
+
+func (c *Conns) key(account string) string  { return accountKey(c.prefix, account, "conns") }
+func (c *Conns) mark(account string) string { return accountKey(c.prefix, account, "wanted") }

@@ -1,0 +1,148 @@
+package throttle
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+)
+
+// The budget against a plain map, through random operations of three workers.
+func TestModelConns(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
+		ctx := t.Context()
+		rapid.Check(t, func(rt *rapid.T) {
+			if err := rdb.FlushAll(ctx).Err(); err != nil {
+				rt.Fatal(err)
+			}
+			workers := []string{"w1", "w2", "w3"}
+			procs := map[string]*Conns{}
+			for _, w := range workers {
+				procs[w] = NewConns(rdb, "bs", lua)
+			}
+			model := map[string]int{}
+			worker := rapid.SampledFrom(workers)
+			const limit = 5
+			rt.Repeat(map[string]func(*rapid.T){
+				"acquire": func(rt *rapid.T) {
+					w, sum := worker.Draw(rt, "worker"), 0
+					for n := range maps.Values(model) {
+						sum += n
+					}
+					got, err := procs[w].Acquire(ctx, "a", w, limit)
+					if err != nil {
+						rt.Fatal(err)
+					}
+					if want := sum < limit; got != want {
+						rt.Fatalf("acquire: got %v with %d open, want %v", got, sum, want)
+					}
+					if got {
+						model[w]++
+					}
+				},
+				"release": func(rt *rapid.T) {
+					w := worker.Draw(rt, "worker")
+					if err := procs[w].Release(ctx, "a", w); err != nil {
+						rt.Fatal(err)
+					}
+					model[w] = max(model[w]-1, 0)
+				},
+				"worker found dead": func(rt *rapid.T) {
+					w := worker.Draw(rt, "worker")
+					if err := procs[workers[0]].Forget(ctx, w, "a", "b"); err != nil {
+						rt.Fatal(err)
+					}
+					procs[w] = NewConns(rdb, "bs", lua)
+					delete(model, w)
+				},
+				"redis forgot everything": func(rt *rapid.T) {
+					if err := rdb.FlushAll(ctx).Err(); err != nil {
+						rt.Fatal(err)
+					}
+					for w, n := range model {
+						if err := procs[w].Restore(ctx, w, map[string]int{"a": n}); err != nil {
+							rt.Fatal(err)
+						}
+					}
+				},
+				"": func(rt *rapid.T) {
+					got, err := procs["w1"].Counts(ctx, "a")
+					if err != nil {
+						rt.Fatal(err)
+					}
+					want := maps.Clone(model)
+					maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
+					if diff := cmp.Diff(want, got); diff != "" {
+						rt.Fatalf("counts (-want +got):\n%s", diff)
+					}
+				},
+			})
+		})
+	})
+}
+
+func TestConnsInOneProcess(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
+		ctx, c := t.Context(), NewConns(rdb, "bs", lua)
+		if got, err := c.Contended(ctx, "a"); err != nil || got {
+			t.Errorf("contended: got %v, error %v, want false before any refusal", got, err)
+		}
+		var granted atomic.Int64
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				ok, err := c.Acquire(ctx, "a", "w", 7)
+				if err != nil {
+					t.Error(err)
+				}
+				if ok {
+					granted.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if got := granted.Load(); got != 7 {
+			t.Errorf("got %d connections, want 7", got)
+		}
+		if got, err := c.Contended(ctx, "a"); err != nil || !got {
+			t.Errorf("contended: got %v, error %v, want true after a refusal", got, err)
+		}
+		if ttl := rdb.PTTL(ctx, "bs:{acct:a}:wanted").Val(); ttl <= 0 || ttl > 5*time.Second {
+			t.Errorf("the mark lives for %v, want 5 s", ttl)
+		}
+		if ok, err := c.Acquire(ctx, "a", "w", 0); err != nil || !ok {
+			t.Errorf("no limit: got %v, error %v, want true", ok, err)
+		}
+	})
+}
+
+func TestCountMendsItself(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
+		ctx, c := t.Context(), NewConns(rdb, "bs", lua)
+		if _, err := c.Acquire(ctx, "a", "w", 5); err != nil {
+			t.Fatal(err)
+		}
+		// What a reply that was lost, or a write of another life, leaves behind.
+		if err := rdb.HSet(ctx, "bs:{acct:a}:conns", "w", 4).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Set(ctx, "a", "w", 1); err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Counts(ctx, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]int{"w": 1}, got); diff != "" {
+			t.Errorf("counts (-want +got):\n%s", diff)
+		}
+	})
+}

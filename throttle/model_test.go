@@ -1,0 +1,220 @@
+package throttle
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+)
+
+// A bench is a store whose clock the test sets, and two processes on it.
+type bench struct {
+	m      *miniredis.Miniredis
+	rdb    *redis.Client
+	now    time.Time
+	pacers [2]*Pacer
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{m: miniredis.RunT(t)}
+	for i := range b.pacers {
+		b.rdb = client(t, b.m.Addr())
+		b.pacers[i] = New(b.rdb, "bs", plain, Options{})
+	}
+	b.set(time.Date(2026, 10, 25, 0, 59, 59, 0, time.UTC))
+	return b
+}
+
+func (b *bench) set(t time.Time) {
+	b.now = t
+	b.m.SetTime(t)
+}
+
+func (b *bench) advance(d time.Duration) {
+	b.set(b.now.Add(d))
+	b.m.FastForward(d)
+}
+
+// reserve does what Reserve does, in the time of the store.
+func (b *bench) reserve(ctx context.Context, p *Pacer, l lane) ([]int64, error) {
+	acct, camp := p.line("acct", l.account), p.line("camp", l.run)
+	if l.runRate == 0 {
+		points, _, err := p.ask(ctx, acct, l.acctRate, 0, l.lead, l.n, 0)
+		return points, err
+	}
+	points, _, err := p.both(ctx, acct, l.acctRate, camp, l.runRate, l.lead, l.n)
+	return points, err
+}
+
+// crowd returns the largest number of points in any window, and the smallest
+// distance of two of them, in microseconds.
+func crowd(points []int64, width time.Duration) (most int, closest int64) {
+	sorted := slices.Sorted(slices.Values(points))
+	closest = math.MaxInt64
+	first := 0
+	for i, t := range sorted {
+		if i > 0 {
+			closest = min(closest, t-sorted[i-1])
+		}
+		for t-sorted[first] >= width.Microseconds() {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most, closest
+}
+
+// Whatever two processes ask for, in whatever order, no account and no run gets
+// more than its limit in a second, not even when all bodies are up to 20 ms late.
+func TestModelWindows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		b.m.FlushAll()
+		acctRate := rapid.SampledFrom([]float64{1, 2, 14, 50, 200, 1000}).Draw(rt, "account rate")
+		runRates := []float64{
+			rapid.SampledFrom([]float64{1, 3, 10, 150, 400}).Draw(rt, "rate of run 0"),
+			rapid.SampledFrom([]float64{1, 7, 45, 150}).Draw(rt, "rate of run 1"),
+			0,
+		}
+		var account []int64
+		runs := make([][]int64, len(runRates))
+		for i := range rapid.IntRange(1, 25).Draw(rt, "calls") {
+			b.advance(time.Duration(rapid.IntRange(0, 300_000).Draw(rt, "pause")) * time.Microsecond)
+			run := rapid.IntRange(0, len(runRates)-1).Draw(rt, "run")
+			l := lane{
+				account: "a", acctRate: acctRate, run: fmt.Sprint(run), runRate: runRates[run],
+				lead: rapid.SampledFrom([]time.Duration{0, 4 * time.Millisecond, 90 * time.Millisecond, time.Second}).Draw(rt, "lead"),
+				n:    rapid.SampledFrom([]int{1, 3, 64}).Draw(rt, "n"),
+			}
+			points, err := b.reserve(t.Context(), b.pacers[i%2], l)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			first, last := b.now.Add(l.lead).UnixMicro(), b.now.Add(l.lead+window+maxDelay).UnixMicro()
+			for _, p := range points {
+				if p < first || p > last {
+					rt.Fatalf("point %d, want between %d and %d", p, first, last)
+				}
+			}
+			account = append(account, points...)
+			runs[run] = append(runs[run], points...)
+		}
+		if most, closest := crowd(account, time.Second+20*time.Millisecond); most > int(acctRate) || closest < int64(interval(acctRate))-1 {
+			rt.Fatalf("account: %d points in a second, closest %d us, want at most %v and %v us", most, closest, acctRate, interval(acctRate))
+		}
+		for i, points := range runs[:2] {
+			if most, _ := crowd(points, time.Second+20*time.Millisecond); most > int(runRates[i]) {
+				rt.Fatalf("run %d: %d points in a second, want at most %v", i, most, runRates[i])
+			}
+		}
+	})
+}
+
+// The lane with a lead of two seconds asks first, every time; the other one still
+// has what the slow one cannot use.
+func TestSlowLaneTakesNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, runRate := range []float64{0, 150} {
+		b := newBench(t)
+		slow := lane{account: "a", acctRate: 200, run: "r", runRate: runRate, lead: 2 * time.Second, n: 3}
+		quick := lane{account: "a", acctRate: 200, run: "r", runRate: runRate, lead: 5 * time.Millisecond, n: 100}
+		got := map[time.Duration]int{}
+		for range 40 {
+			for _, l := range []lane{slow, quick} {
+				points, err := b.reserve(t.Context(), b.pacers[0], l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[l.lead] += len(points)
+			}
+			b.advance(100 * time.Millisecond)
+		}
+		rate := 200.0
+		if runRate > 0 {
+			rate = runRate
+		}
+		if got[slow.lead] < 100 {
+			t.Errorf("run rate %v: the slow lane got %d slots, want about 120", runRate, got[slow.lead])
+		}
+		if want := int(4*rate*0.93) - got[slow.lead]; got[quick.lead] < want {
+			t.Errorf("run rate %v: the quick lane got %d slots in 4 s, want at least %d", runRate, got[quick.lead], want)
+		}
+	}
+}
+
+func TestGivenBackTwiceIsFreeOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ctx, p := t.Context(), b.pacers[0]
+	l := p.line("camp", "r")
+	points, _, err := p.ask(ctx, l, 100, 0, 0, 5, 0)
+	if err != nil || len(points) != 5 {
+		t.Fatalf("got points %v, error %v, want 5", points, err)
+	}
+	keys := []string{l.slot, l.holes, l.guard("once")}
+	give := func() int {
+		n, err := p.giveBack.Run(ctx, b.rdb, keys, points[2]).Int()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := give(); n != 1 {
+		t.Fatalf("got %d, want 1", n)
+	}
+	again, _, err := p.ask(ctx, l, 100, 0, 0, 1, 0)
+	if err != nil || !slices.Equal(again, points[2:3]) {
+		t.Fatalf("got %v, error %v, want the point that was given back, %v", again, err, points[2:3])
+	}
+	if n := give(); n != 0 {
+		t.Fatalf("the same command again: got %d, want 0", n)
+	}
+	again, _, err = p.ask(ctx, l, 100, 0, 0, 1, 0)
+	if err != nil || len(again) != 1 || again[0] <= points[4] {
+		t.Errorf("got %v, error %v, want one point after %d", again, err, points[4])
+	}
+}
+
+func TestClockSteppedBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ctx, p := t.Context(), b.pacers[0]
+	l := p.line("acct", "a")
+	before, _, err := p.ask(ctx, l, 100, 0, 100*time.Millisecond, 10, 0)
+	if err != nil || len(before) != 10 {
+		t.Fatalf("got points %v, error %v, want 10", before, err)
+	}
+	ahead := before[9] - b.now.UnixMicro()
+	b.set(b.now.Add(-time.Hour))
+	after, _, err := p.ask(ctx, l, 100, 0, 0, 1, 0)
+	if err != nil || len(after) != 1 {
+		t.Fatalf("an hour back: got points %v, error %v, want one", after, err)
+	}
+	if got := after[0] - b.now.UnixMicro(); got <= ahead || got > ahead+20_000 {
+		t.Errorf("got a point in %d us, want one interval after those that are still ahead (%d us)", got, ahead)
+	}
+}
+
+// A body may leave later than its run's slot by the account's delay, so the slots
+// of the run must lie that much further apart, also those without a delay.
+func TestRunIsStretchedByTheDelay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	l := b.pacers[0].line("camp", "r")
+	for _, slack := range []int64{maxDelay.Microseconds(), 0} {
+		points, _, err := b.pacers[0].ask(t.Context(), l, 100, slack, 0, 10, 0)
+		if err != nil || len(points) != 10 {
+			t.Fatalf("slack %d: got points %v, error %v, want 10", slack, points, err)
+		}
+		if _, closest := crowd(points, time.Second); closest < int64(interval(100)*1.02)-1 {
+			t.Errorf("slack %d: got points %d us apart, want %v", slack, closest, interval(100)*1.02)
+		}
+	}
+}
