@@ -159,19 +159,27 @@ func (a *account) take(ctx context.Context) (*item, error) {
 		if it != nil {
 			return it, nil
 		}
-		var timer <-chan time.Time
-		if !again.IsZero() {
-			t := time.NewTimer(time.Until(again))
-			defer t.Stop()
-			timer = t.C
-		}
-		select {
-		case <-a.wake:
-		case <-timer:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := a.rest(ctx, again); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// rest waits for work, for the moment again (zero: none), or for the end of ctx.
+func (a *account) rest(ctx context.Context, again time.Time) error {
+	var timer <-chan time.Time
+	if !again.IsZero() {
+		t := time.NewTimer(time.Until(again))
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-a.wake:
+	case <-timer:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 func (a *account) pop(now time.Time) (*item, time.Time) {
@@ -227,6 +235,30 @@ func (a *account) pace(r *run) *pace {
 		a.paces[r] = p
 	}
 	return p
+}
+
+// waiting returns how many items of a run wait here.
+func (a *account) waiting(r *run) (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.lanes {
+		for _, q := range l.runs {
+			if q.run == r {
+				n += len(q.items)
+			}
+		}
+	}
+	return n
+}
+
+// slot takes the next slot for a run; without one it returns when to ask
+// again. It reserves for the items that wait here and for as many as the
+// connections can send in that time: a slot that is not used is lost.
+func (a *account) slot(ctx context.Context, p *pace, r *run) (slot, again time.Time, err error) {
+	if p.unlimited() {
+		return time.Time{}, time.Time{}, nil
+	}
+	return p.next(ctx, a.cfg.Connections, a.waiting(r)+1)
 }
 
 // forget drops what is kept for a run, and gives back who waits for it.

@@ -20,6 +20,10 @@ const (
 	claimLife = 10 * time.Second
 	// maxTries is how many broken connections one item survives in a row.
 	maxTries = 3
+	// dialTime is how long getting a connection takes when it was not at hand.
+	dialTime = 50 * time.Millisecond
+	// settleTime is how long one try to reach Redis for an outcome may take.
+	settleTime = 2 * time.Second
 	// settleRest is the pause between tries to reach Redis for an outcome.
 	settleRest = 200 * time.Millisecond
 )
@@ -43,7 +47,7 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 		return
 	}
 	p := a.pace(it.run)
-	slot, again, err := p.next(ctx, a.cfg.Connections)
+	slot, again, err := a.slot(ctx, p, it.run)
 	switch {
 	case err != nil:
 		a.stumble()
@@ -55,6 +59,7 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 		a.putBack(it, again)
 		return
 	}
+	taken := time.Now()
 	if !d.look(ctx, it) {
 		a.stumble()
 		p.giveBack(slot)
@@ -65,7 +70,7 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 		p.giveBack(slot)
 		return
 	}
-	ready := time.Now()
+	connected := time.Now()
 	if err := d.compose(it); err != nil {
 		p.giveBack(slot)
 		a.pool.Put(conn)
@@ -78,9 +83,12 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 		d.refused(ctx, hard, it, *r)
 		return
 	}
-	lead := time.Since(ready)
+	lead := time.Since(taken)
+	if connected.Sub(taken) > dialTime {
+		lead = time.Since(connected) // it was dialled: the next one is not
+	}
 	if d.body(ctx, hard, it, conn, p, slot, start) {
-		p.observe(lead+d.claim, time.Since(ready))
+		p.observe(lead+d.claim, time.Since(connected))
 	}
 }
 
@@ -177,7 +185,7 @@ func (d *delivery) trouble(ctx context.Context, it *item, r reply.Reply, decisio
 // reports whether a body left.
 func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn, p *pace, slot, start time.Time) bool {
 	a, w := d.a, d.a.w
-	if !w.cfg.Member.IsClear() || !slot.IsZero() && !sleep(ctx, time.Until(slot)-d.claim) {
+	if ctx.Err() != nil || !w.cfg.Member.IsClear() || !slot.IsZero() && !sleep(ctx, time.Until(slot)-d.claim) {
 		a.pool.Discard(conn)
 		w.giveBack(it, 0)
 		return false
@@ -213,7 +221,7 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 		return false
 	}
 	journal.Open(entry, c.Attempt)
-	if !d.gate(ctx, p, slot, claimed) {
+	if !d.gate(ctx, it, p, slot, claimed) {
 		release(ledger.Outcome{State: campaign.Pending})
 		return false
 	}
@@ -225,7 +233,7 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 
 // gate waits for the slot. Who misses it reserves again, message in hand, as
 // long as the claim may be used.
-func (d *delivery) gate(ctx context.Context, p *pace, slot, claimed time.Time) bool {
+func (d *delivery) gate(ctx context.Context, it *item, p *pace, slot, claimed time.Time) bool {
 	limit := claimed.Add(claimLife)
 	for {
 		if !slot.IsZero() && !sleep(ctx, time.Until(slot)) {
@@ -239,7 +247,7 @@ func (d *delivery) gate(ctx context.Context, p *pace, slot, claimed time.Time) b
 			return true
 		}
 		for {
-			next, again, err := p.next(ctx, d.a.cfg.Connections)
+			next, again, err := d.a.slot(ctx, p, it.run)
 			if err != nil || !again.Before(limit) {
 				return false
 			}

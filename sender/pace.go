@@ -24,21 +24,20 @@ type pace struct {
 	run     string
 	rates   [2]float64 // of the account and of the run
 
-	mu    sync.Mutex
-	slots []time.Time
-	again time.Time
-	lead  time.Duration // smoothed time from reservation to a body in hand
-	each  time.Duration // smoothed time that one message takes a connection
+	mu     sync.Mutex
+	slots  []time.Time
+	again  time.Time
+	lead   time.Duration // smoothed time from a slot taken to a body in hand
+	spread time.Duration // its smoothed deviation
+	each   time.Duration // smoothed time that one message takes a connection
 }
 
 func (p *pace) unlimited() bool { return p.rates[0] <= 0 && p.rates[1] <= 0 }
 
 // next takes the next slot, reserving more when there is none. Without one it
-// returns when to ask again. conns is how many connections could use slots.
-func (p *pace) next(ctx context.Context, conns int) (slot, again time.Time, err error) {
-	if p.unlimited() {
-		return time.Time{}, time.Time{}, nil
-	}
+// returns when to ask again. conns is how many connections could use slots,
+// waiting how many messages.
+func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range 2 {
@@ -56,7 +55,7 @@ func (p *pace) next(ctx context.Context, conns int) (slot, again time.Time, err 
 		if p.each > 0 {
 			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 		}
-		p.slots, p.again, err = p.pacer.Reserve(ctx, p.account, p.rates[0], p.run, p.rates[1], p.lead, max(1, min(maxSlots, n)))
+		p.slots, p.again, err = p.pacer.Reserve(ctx, p.account, p.rates[0], p.run, p.rates[1], p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
 		if err != nil {
 			return time.Time{}, time.Time{}, err
 		}
@@ -90,7 +89,9 @@ func (p *pace) observe(lead, each time.Duration) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lead += (min(lead, time.Second) - p.lead) / 8
+	off := min(lead, time.Second) - p.lead
+	p.lead += off / 8
+	p.spread += (off.Abs() - p.spread) / 8
 	p.each += (each - p.each) / 8
 }
 

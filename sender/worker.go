@@ -102,7 +102,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	stopTending()
 	background.Wait()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := w.returns.flush(last); err != nil {
 		w.cfg.Log.Warn("some recipients could not be given back: they are issued again later", "err", err)
@@ -206,7 +206,7 @@ func (w *Worker) stopped(r *run) {
 // listen. What cannot be told is tried again by the feeder.
 func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
 	defer w.drop(it)
-	w.insist(ctx, it, func() error {
+	w.insist(ctx, it, func(ctx context.Context) error {
 		_, err := w.cfg.Line.Refuse(ctx, it.ref, o)
 		return err
 	})
@@ -217,16 +217,20 @@ func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
 // or is uncertain when this process ends first.
 func (w *Worker) settle(ctx context.Context, it *item, token string, o ledger.Outcome) {
 	defer w.drop(it)
-	w.insist(ctx, it, func() error {
+	w.insist(ctx, it, func(ctx context.Context) error {
 		_, err := w.cfg.Line.Settle(ctx, it.ref, token, o)
 		return err
 	})
 }
 
-func (w *Worker) insist(ctx context.Context, it *item, try func() error) {
+// insist tries until it succeeds or ctx ends, at least once: what is known at
+// the very end of a shutdown is still told.
+func (w *Worker) insist(ctx context.Context, it *item, try func(context.Context) error) {
 	said := false
 	for {
-		err := try()
+		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+		err := try(once)
+		cancel()
 		if err == nil || ledger.Gone(err) {
 			return
 		}
@@ -243,7 +247,7 @@ func (w *Worker) insist(ctx context.Context, it *item, try func() error) {
 // suppress puts an address that does not exist on the suppression list, before
 // its outcome is recorded: no crash between the two can lose it.
 func (w *Worker) suppress(ctx context.Context, it *item) {
-	w.insist(ctx, it, func() error {
+	w.insist(ctx, it, func(ctx context.Context) error {
 		_, err := w.cfg.Suppression.Add(ctx, suppressionOf(it))
 		return err
 	})

@@ -43,6 +43,8 @@ type App struct {
 	conns *throttle.Conns
 	pacer *throttle.Pacer
 	queue *queue.Client
+
+	schedules *scheduler.Schedules
 }
 
 // Options say what the process will do.
@@ -69,6 +71,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, throttle.Options{Log: o.Log}),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
+		schedules:   scheduler.NewSchedules(rdb, cfg.Namespace, lua),
 	}
 	if len(cfg.Secrets) > 0 {
 		secrets := make([]string, len(cfg.Secrets))
@@ -191,7 +194,7 @@ func (a *App) Work(ctx context.Context) error {
 	a.log.Info("worker started", "worker", member.ID(), "accounts", names)
 	err = worker.Run(ctx)
 	stopFeeding()
-	leave, cancel := context.WithTimeout(late, 2*time.Second)
+	leave, cancel := context.WithTimeout(late, time.Second)
 	defer cancel()
 	err = errors.Join(err, member.Leave(leave))
 	stop()

@@ -37,6 +37,9 @@ type Launch struct {
 	Confirm func(Plan) error
 	// Progress is told the number of rows read, now and then.
 	Progress func(rows int64)
+
+	// Stored has the files that the campaign names; nil: they are on disk.
+	Stored *scheduler.Schedule
 }
 
 // A Plan is what a launch is about to do.
@@ -91,7 +94,7 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 		p.rows, columns = rows, rows.Columns()
 	}
 	var err error
-	if p.snapshot, err = Snapshot(a.Config, def, columns); err != nil || openErr != nil {
+	if p.snapshot, err = snapshot(a.Config, def, columns, a.opener(ctx, o.Stored)); err != nil || openErr != nil {
 		p.close()
 		return nil, errors.Join(openErr, err)
 	}
@@ -145,6 +148,10 @@ func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source
 		}
 		return audience.Open(ctx, audience.Source{Path: "-", Reader: o.Stdin}, opts)
 	}
+	if open := a.opener(ctx, o.Stored); open != nil {
+		opts.File = source
+		return openStored(ctx, open, "audience.source", source, opts)
+	}
 	if !filepath.IsAbs(source) && o.Audience == "" {
 		source = filepath.Join(def.Dir, source)
 	}
@@ -160,7 +167,7 @@ func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch)
 		sel.OnlyTo = func(address string) bool { return configs.MatchAddress(a.Config.OnlyTo, address) }
 	}
 	var err error
-	sel.Excluded, err = a.excluded(ctx, def, o.Exclude)
+	sel.Excluded, err = a.excluded(ctx, def, o.Exclude, a.opener(ctx, o.Stored))
 	return sel, err
 }
 
@@ -302,12 +309,7 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 	if !held {
 		return Launched{}, refused(fmt.Sprintf("run %s is being launched right now by another process", id))
 	}
-	def := p.def
-	if _, err := a.Ledger.Create(ctx, ledger.NewRun{
-		ID: id, Campaign: def.ID, Key: o.Key, Topic: def.Topic, Subject: def.Subject, From: def.From, Audience: p.source,
-		Accounts: p.snapshot.Accounts, Created: time.Now(), Retry: def.Delivery.Retry,
-		MaxAttempts: def.Delivery.MaxAttempts, ExpiresAfter: def.Delivery.ExpiresAfter,
-	}); err != nil {
+	if _, err := a.Ledger.Create(ctx, newRun(p, id, o)); err != nil {
 		return Launched{}, err
 	}
 	// The lease is kept for as long as this goes on.
@@ -326,12 +328,32 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 			}
 		}
 	}()
-	defer func() { stop(); <-done }()
+	defer func() {
+		stop()
+		<-done
+		a.giveUpLease(ctx, id, holder) // a launch that comes to nothing may be repeated at once
+	}()
 	launched, err := a.fill(ctx, p, id, o)
 	if err != nil {
 		return launched, a.undo(ctx, p, id, err)
 	}
 	return launched, nil
+}
+
+func newRun(p *prepared, id string, o Launch) ledger.NewRun {
+	def := p.def
+	return ledger.NewRun{
+		ID: id, Campaign: def.ID, Key: o.Key, Topic: def.Topic, Subject: def.Subject, From: def.From, Audience: p.source,
+		Accounts: p.snapshot.Accounts, Created: time.Now(), Retry: def.Delivery.Retry,
+		MaxAttempts: def.Delivery.MaxAttempts, ExpiresAfter: def.Delivery.ExpiresAfter,
+	}
+}
+
+// giveUpLease lets the lease of an expansion that has ended run out at once.
+func (a *App) giveUpLease(ctx context.Context, id, holder string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, _ = a.Ledger.Expanding(ctx, id, holder, time.Millisecond) // else it runs out by itself
 }
 
 func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (Launched, error) {

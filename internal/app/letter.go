@@ -3,7 +3,7 @@ package app
 import (
 	"errors"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -61,6 +61,10 @@ func configName(cfg *configs.Config) string {
 // Snapshot reads everything that the messages of a campaign are made from.
 // columns are the merge fields of its audience. The error has every problem.
 func Snapshot(cfg *configs.Config, def *campaign.Definition, columns []string) (campaign.Snapshot, error) {
+	return snapshot(cfg, def, columns, nil)
+}
+
+func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, open opener) (campaign.Snapshot, error) {
 	s := campaign.Snapshot{
 		Campaign: def.ID, Topic: def.Topic, TopicName: def.Topic, From: def.From, ReplyTo: def.ReplyTo,
 		Subject: def.Subject, Preheader: def.Preheader, Layout: def.Content.Layout,
@@ -86,35 +90,47 @@ func Snapshot(cfg *configs.Config, def *campaign.Definition, columns []string) (
 	if def.Content.HTML != "" {
 		body, key, into = def.Content.HTML, "content.html", &s.HTML
 	}
-	s.BodyFile, *into, err = readBody(def, key, body)
+	s.BodyFile, *into, err = readBody(def, key, body, open)
 	errs = append(errs, err)
 	if def.Content.Text != "" {
-		s.TextFile, s.Text, err = readBody(def, "content.text", def.Content.Text)
+		s.TextFile, s.Text, err = readBody(def, "content.text", def.Content.Text, open)
 		errs = append(errs, err)
 	}
 	return s, errors.Join(errs...)
 }
 
-func readBody(def *campaign.Definition, key, name string) (file, text string, err error) {
+func readBody(def *campaign.Definition, key, name string, open opener) (file, text string, err error) {
 	file = name
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(def.Dir, file)
 	}
-	f, err := os.Open(file)
+	if open == nil {
+		open = onDisk(def.Dir)
+	}
+	f, err := open(key, name)
 	if err != nil {
-		return file, "", configs.Problems{def.Problem(key, "%v", err)}
+		return file, "", bodyError(def, key, err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxBody+1))
 	switch {
 	case err != nil:
-		return file, "", configs.Problems{def.Problem(key, "%v", err)}
+		return file, "", bodyError(def, key, err)
 	case len(b) > maxBody:
 		return file, "", configs.Problems{def.Problem(key, "%s is larger than 4 MiB", file)}
 	case len(strings.TrimSpace(string(b))) == 0:
 		return file, "", configs.Problems{def.Problem(key, "%s is empty", file)}
 	}
 	return file, string(b), nil
+}
+
+// bodyError says where the campaign file names a file that cannot be read.
+// Trouble of the store stays what it is.
+func bodyError(def *campaign.Definition, key string, err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return configs.Problems{def.Problem(key, "%v", err)}
+	}
+	return err
 }
 
 // composer compiles a snapshot: template errors and unknown merge fields come

@@ -138,10 +138,10 @@ func (a *App) Rejects(ctx context.Context, id string) ([]scheduler.RejectedRow, 
 
 // excluded returns who is left out: the people of lists and files, and who got
 // the message of another run, may have got it, or is getting it.
-func (a *App) excluded(ctx context.Context, def *campaign.Definition, more []string) (func([32]byte) bool, error) {
+func (a *App) excluded(ctx context.Context, def *campaign.Definition, more []string, open opener) (func([32]byte) bool, error) {
 	var seen audience.Seen
 	any := false
-	add := func(source, dir string) error {
+	add := func(key, source, dir string) error {
 		any = true
 		if name, ok := audience.ListName(source); ok {
 			return a.Lists.Each(ctx, name, func(r *audience.Row) error { seen.Add(r.Address.Hash()); return nil })
@@ -149,18 +149,26 @@ func (a *App) excluded(ctx context.Context, def *campaign.Definition, more []str
 		if run, ok := strings.CutPrefix(source, "run:"); ok {
 			return a.excludeRun(ctx, run, &seen)
 		}
+		if key != "" && open != nil {
+			return excludeRows(&seen, func() (*audience.Reader, error) {
+				return openStored(ctx, open, key, source, audience.Options{File: source})
+			})
+		}
 		if !filepath.IsAbs(source) {
 			source = filepath.Join(dir, source)
 		}
-		return excludeFile(ctx, source, &seen)
+		return excludeRows(&seen, func() (*audience.Reader, error) {
+			return audience.Open(ctx, audience.Source{Path: source}, audience.Options{})
+		})
 	}
 	for i, source := range def.Exclude {
-		if err := add(source, def.Dir); err != nil {
-			return nil, errors.Join(configs.Problems{def.Problem("exclude["+itoa(i)+"]", "%v", err)}, err)
+		key := excludeKey(i)
+		if err := add(key, source, def.Dir); err != nil {
+			return nil, errors.Join(configs.Problems{def.Problem(key, "%v", err)}, err)
 		}
 	}
 	for _, source := range more {
-		if err := add(source, "."); err != nil {
+		if err := add("", source, "."); err != nil {
 			return nil, fmt.Errorf("--exclude %s: %w", source, err)
 		}
 	}
@@ -192,8 +200,8 @@ func (a *App) excludeRun(ctx context.Context, name string, seen *audience.Seen) 
 	})
 }
 
-func excludeFile(ctx context.Context, file string, seen *audience.Seen) error {
-	r, err := audience.Open(ctx, audience.Source{Path: file}, audience.Options{})
+func excludeRows(seen *audience.Seen, open func() (*audience.Reader, error)) error {
+	r, err := open()
 	if err != nil {
 		return err
 	}

@@ -66,11 +66,25 @@ type Client struct {
 
 // NewClient returns a client on a shared connection pool.
 func NewClient(rdb redis.UniversalClient, namespace string) *Client {
-	return &Client{asynq: asynq.NewClientFromRedisClient(rdb), queue: Name(namespace)}
+	return &Client{asynq: asynq.NewClientFromRedisClient(pipelined(rdb)), queue: Name(namespace)}
 }
 
-// enqueuers is how many enqueueing round trips are under way at once.
-const enqueuers = 8
+// pipelined returns rdb in a form in which commands that wait at the same
+// moment travel together: asynq asks for each task alone, three times, and
+// without this the round trips and system calls of that cost more than all the
+// rest (measured: half of the CPU of a worker, and of Redis). It is closed with
+// rdb, and shared by all that ask for it.
+func pipelined(rdb redis.UniversalClient) redis.UniversalClient {
+	p, err := rdb.AutoPipeline()
+	if err != nil {
+		return rdb // a client that cannot, or is closed: it will say so itself
+	}
+	return p
+}
+
+// enqueuers is how many tasks are on their way to the queue at once: they
+// share their round trips.
+const enqueuers = 64
 
 // Enqueue hands tasks out that were issued at the given moment, which makes
 // their ids unique: a twin is as good as the task itself.
@@ -126,6 +140,7 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 		handle(ctx, task)
 		return nil
 	})
+	rdb = pipelined(rdb)
 	servers := make([]*asynq.Server, 0, cfg.Servers)
 	stop := func() {
 		for _, s := range servers {

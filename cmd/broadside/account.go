@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadside/configs"
+	"broadside/internal/app"
+)
+
+func accountCommand(c *cli) *cobra.Command {
+	return noun("account", "The ways out: SMTP relays with their limits", accountsCommand(c), checkAccountCommand(c))
+}
+
+func accountsCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "All accounts: limits, open connections, and which are closed",
+		Example: `  broadside account ls`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := c.open(cmd.Context(), false)
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			if a.Embedded() {
+				c.note("no redis_url: this is what is configured; what is open or closed is known with REDIS_URL only")
+			}
+			states, err := a.AccountStates(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.asJSON {
+				return c.json(states)
+			}
+			return c.printAccounts(states)
+		},
+	}
+}
+
+func (c *cli) printAccounts(states []app.AccountState) error {
+	var rows [][]string
+	for _, s := range states {
+		state := "open"
+		if s.Closed != nil {
+			state = fmt.Sprintf("closed until %s: %s", s.Closed.Until.UTC().Format(time.RFC3339), s.Closed.Reason)
+		}
+		rows = append(rows, []string{
+			s.Name, s.Host + ":" + strconv.Itoa(s.Port), s.TLS, configs.FormatRate(s.Limits.RatePerS),
+			fmt.Sprintf("%d of %d", s.Connections, s.Limits.Connections), strconv.Itoa(s.Limits.MessagesPerConnection), state,
+		})
+	}
+	return c.table([]string{"NAME", "SERVER", "TLS", "RATE", "CONNECTIONS", "PER CONNECTION", "STATE"}, rows)
+}
+
+func checkAccountCommand(c *cli) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check NAME",
+		Short: "Connect to an account: TLS, login, what is offered, what to mend",
+		Long: `Connect to an account as a worker would: EHLO, TLS and login. Nothing is sent, and no
+Redis is needed.`,
+		Example: `  broadside account check ses-main`,
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := notYet(cmd, "mailbox"); err != nil {
+				return err
+			}
+			return c.checkAccount(cmd.Context(), args[0])
+		},
+	}
+	cmd.Flags().Bool("mailbox", false, "check the bounce mailbox too (not supported yet)")
+	return cmd
+}
+
+func (c *cli) checkAccount(ctx context.Context, name string) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	check, err := app.CheckAccount(ctx, cfg, name)
+	if check == nil {
+		return err
+	}
+	if c.asJSON {
+		return errors.Join(c.json(check), err)
+	}
+	fmt.Fprintf(c.stdout, "%s (%s)\n", check.Account, check.Address)
+	for _, s := range check.Steps {
+		fmt.Fprintln(c.stdout, strings.TrimRight(fmt.Sprintf("  %-8s %-8s %s", s.Step, s.Outcome, printable(s.Detail)), " "))
+	}
+	if check.Offers != nil {
+		fmt.Fprintf(c.stdout, "  offers   %s\n", offersText(check.Offers))
+	}
+	l := check.Limits
+	fmt.Fprintf(c.stdout, "  limits   rate %s, %d connections, %d messages each\n", configs.FormatRate(l.RatePerS), l.Connections, l.MessagesPerConnection)
+	if check.OK { // else the error says the same
+		for _, p := range check.Problems {
+			fmt.Fprintf(c.stdout, "  note     %s: %s\n", printable(p.Problem), p.Fix)
+		}
+	}
+	return err
+}
+
+func offersText(o *app.AccountOffers) string {
+	var all []string
+	for _, e := range []struct {
+		name string
+		has  bool
+	}{{"PIPELINING", o.Pipelining}, {"8BITMIME", o.EightBit}, {"SMTPUTF8", o.SMTPUTF8}} {
+		if e.has {
+			all = append(all, e.name)
+		}
+	}
+	if o.Size > 0 {
+		all = append(all, fmt.Sprintf("SIZE %d", o.Size))
+	}
+	if len(o.Auth) > 0 {
+		all = append(all, "AUTH "+strings.Join(o.Auth, " "))
+	}
+	if len(all) == 0 {
+		return "nothing"
+	}
+	return printable(strings.Join(all, ", "))
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// rank orders the rooms: a package may import only packages of a lower rank,
+// so that imports point one way and engines never import each other.
+var rank = map[string]int{
+	"configs":              0,
+	"campaign":             1,
+	"campaign/address":     2,
+	"campaign/token":       2,
+	"campaign/ledger":      2,
+	"campaign/suppression": 3, // of addresses
+	"campaign/audience":    3, // of addresses
+
+	"internal/queue":     4,
+	"internal/store":     4,
+	"internal/sink":      4,
+	"internal/report":    4,
+	"throttle":           4,
+	"templates":          4,
+	"templates/message":  4,
+	"sender/reply":       4,
+	"sender/smtppool":    5, // says what a reply is
+	"scheduler/calendar": 4,
+
+	"sender":       6,
+	"scheduler":    6,
+	"internal/web": 6,
+
+	"internal/app":   7,
+	"internal/demo":  8,
+	"internal/bench": 8,
+	"cmd/broadside":  9,
+
+	// Not in the binary.
+	"internal/testkit":            4,
+	"internal/testkit/recsink":    0,
+	"internal/testkit/delayproxy": 0,
+	"internal/e2e":                9,
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "broadside/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) < 10 {
+		t.Fatalf("go list found %d packages", len(lines))
+	}
+	for _, line := range lines {
+		imports := strings.Fields(line)
+		from := strings.TrimPrefix(imports[0], "broadside/")
+		mine, ok := rank[from]
+		if !ok {
+			t.Errorf("package %s has no place in the table", from)
+		}
+		for _, path := range imports[1:] {
+			to, ours := strings.CutPrefix(path, "broadside/")
+			if !ours {
+				continue
+			}
+			if theirs, ok := rank[to]; ok && theirs >= mine {
+				t.Errorf("%s (%d) imports %s (%d)", from, mine, to, theirs)
+			}
+			if to == "internal/testkit" {
+				t.Errorf("%s links the test kit into the binary", from)
+			}
+		}
+	}
+}
+
+// owners says which packages may import a library that belongs to one place.
+var owners = map[string][]string{
+	"github.com/hibiken/asynq":         {"internal/queue"},
+	"github.com/wneessen/go-mail":      {"templates/message"},
+	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
+	"github.com/spf13/cobra":           {"cmd/broadside"},
+	"github.com/spf13/viper":           {"configs"},
+}
+
+func TestLibrariesHaveOnePlace(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "broadside/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		imports := strings.Fields(line)
+		from := strings.TrimPrefix(imports[0], "broadside/")
+		for _, path := range imports[1:] {
+			allowed, ok := owners[path]
+			if !ok {
+				continue
+			}
+			found := false
+			for _, a := range allowed {
+				found = found || a == from
+			}
+			if !found {
+				t.Errorf("%s imports %s, which belongs to %s", from, path, strings.Join(allowed, ", "))
+			}
+		}
+	}
+}

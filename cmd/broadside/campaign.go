@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/templates"
+)
+
+func campaignCommand(c *cli) *cobra.Command {
+	return noun(
+		"campaign", "Campaign files: check, look at, launch, schedule",
+		validateCommand(c), previewCommand(c), trialCommand(c), launchCommand(c),
+		scheduleCommand(c), unscheduleCommand(c), schedulesCommand(c), showScheduleCommand(c),
+	)
+}
+
+func validateCommand(c *cli) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "validate CAMPAIGN",
+		Short: "Check a campaign and all that it refers to",
+		Long: `Check a campaign file, its templates, its audience and the accounts it names.
+Everything that is wrong is shown at once, with its place. Nothing is sent.`,
+		Example: `  broadside campaign validate october.yaml
+  broadside campaign validate october.yaml --format github   # annotations of a pull request`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := notYet(cmd, "online"); err != nil {
+				return err
+			}
+			if format != "text" && format != "github" {
+				return usagef(cmd, "--format: found %q, expected text or github", format)
+			}
+			v, err := validate(cmd.Context(), c, args[0])
+			if err != nil && exitCode(err) != exitInvalid {
+				return err
+			}
+			return c.validated(v, err, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text, or github: annotations for GitHub Actions")
+	cmd.Flags().Bool("online", false, "check links too (not supported yet)")
+	return cmd
+}
+
+// validate loads configuration and campaign, so that the problems of both come
+// out, and checks the rest when they can be read.
+func validate(ctx context.Context, c *cli, file string) (app.Validated, error) {
+	cfg, cfgErr := c.load()
+	def, err := campaign.Load(file)
+	if err := errors.Join(cfgErr, err); err != nil {
+		return app.Validated{}, err
+	}
+	var a *app.App
+	if _, isList := audience.ListName(def.Audience.Source); isList && cfg.RedisURL != "" {
+		if a, err = c.openWith(ctx, cfg, false); err != nil {
+			return app.Validated{}, err
+		}
+		defer c.close(a)
+	}
+	return app.Validate(ctx, cfg, a, def, time.Now())
+}
+
+// validated prints what validate found.
+func (c *cli) validated(v app.Validated, err error, format string) error {
+	if format == "github" {
+		for _, p := range problems(err) {
+			fmt.Fprintln(c.stdout, p.annotation())
+		}
+	}
+	if c.asJSON {
+		list := problems(err)
+		if list == nil {
+			list = []problem{}
+		}
+		return errors.Join(c.json(struct {
+			Valid    bool          `json:"valid"`
+			Problems []problem     `json:"problems"`
+			Campaign app.Validated `json:"campaign"`
+		}{err == nil, list, v}), err)
+	}
+	if err != nil || format == "github" {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%s is valid\n", v.Campaign)
+	if v.Read {
+		fmt.Fprintf(c.stdout, "%s: %d recipients, %d invalid, %d duplicate\n", v.Source, v.Recipients, v.Invalid, v.Duplicate)
+	}
+	return nil
+}
+
+// A problem is one thing that is wrong, and where.
+type problem struct {
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Key     string `json:"key,omitempty"`
+	Message string `json:"message"`
+}
+
+// problems takes an error apart into its problems.
+func problems(err error) []problem {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case configs.Problems:
+		var out []problem
+		for _, p := range e {
+			out = append(out, problem{p.File, p.Line, p.Column, p.Key, p.Message})
+		}
+		return out
+	case templates.Problems:
+		var out []problem
+		for _, p := range e {
+			out = append(out, problem{p.File, p.Line, p.Col, "", p.Text})
+		}
+		return out
+	case *audience.FileError:
+		text := e.What
+		if e.Fix != "" {
+			text += "; " + e.Fix
+		}
+		return []problem{{e.File, e.Line, 0, "", text}}
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && !isKind(err) {
+		var out []problem
+		for _, e := range joined.Unwrap() {
+			out = append(out, problems(e)...)
+		}
+		return out
+	}
+	return []problem{{Message: err.Error()}}
+}
+
+// isKind reports whether err is one error with a kind rather than several.
+func isKind(err error) bool {
+	for _, kind := range []error{app.ErrInvalid, app.ErrRefused, app.ErrUnreachable} {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 && joined.Unwrap()[0] == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// annotation returns the problem as a workflow command of GitHub Actions
+// (docs.github.com/actions, "Setting an error message").
+func (p problem) annotation() string {
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	var where []string
+	if p.File != "" {
+		where = append(where, "file="+property.Replace(p.File))
+	}
+	if p.Line > 0 {
+		where = append(where, fmt.Sprintf("line=%d", p.Line))
+	}
+	if p.Column > 0 {
+		where = append(where, fmt.Sprintf("col=%d", p.Column))
+	}
+	text := p.Message
+	if p.Key != "" {
+		text = p.Key + ": " + text
+	}
+	return strings.TrimSuffix("::error "+strings.Join(where, ","), " ") + "::" + data.Replace(text)
+}
+
+// showPlan prints what a launch is about to do.
+func showPlan(w io.Writer, p app.Plan) {
+	skipped := p.Skipped
+	fmt.Fprintf(w, "campaign    %s\n", p.Campaign)
+	fmt.Fprintf(w, "people      %d to be mailed = %d rows", p.Total-p.Suppressed, p.Rows())
+	for _, s := range []struct {
+		n    int64
+		what string
+	}{
+		{p.Suppressed, "suppressed"}, {skipped.Duplicate, "duplicate"}, {skipped.Invalid, "invalid"},
+		{skipped.Excluded, "excluded"}, {skipped.Limited, "left out by --limit"},
+	} {
+		if s.n > 0 {
+			fmt.Fprintf(w, " - %d %s", s.n, s.what)
+		}
+	}
+	fmt.Fprintf(w, "\naudience    %s\n", printable(p.Source))
+	fmt.Fprintf(w, "from        %s\n", printable(p.From))
+	fmt.Fprintf(w, "subject     %s\n", printable(p.Subject))
+	fmt.Fprintf(w, "topic       %s\n", p.Topic)
+	if p.NewTopic {
+		fmt.Fprintf(w, "            never used before: if it is a slip of the keyboard, people who left the right one would be mailed\n")
+	}
+	fmt.Fprintf(w, "account     %s\n", strings.Join(p.Accounts, ", "))
+	if p.Rate > 0 {
+		d := time.Duration(float64(p.Total-p.Suppressed) / p.Rate * float64(time.Second)).Round(time.Second)
+		fmt.Fprintf(w, "pace        at most %s, so that it takes about %s\n", configs.FormatRate(p.Rate), configs.FormatDuration(max(d, time.Second)))
+	} else {
+		fmt.Fprintf(w, "pace        as fast as the server takes it\n")
+	}
+}
+
+// planDocument is the plan as --dry-run --json prints it.
+func planDocument(p app.Plan) any {
+	return struct {
+		DryRun     bool             `json:"dry_run"`
+		Campaign   string           `json:"campaign"`
+		Rows       int64            `json:"rows"`
+		Total      int64            `json:"total"`
+		Suppressed int64            `json:"suppressed"`
+		Skipped    campaign.Skipped `json:"skipped"`
+		Audience   string           `json:"audience"`
+		From       string           `json:"from"`
+		Subject    string           `json:"subject"`
+		Topic      string           `json:"topic"`
+		NewTopic   bool             `json:"new_topic"`
+		Accounts   []string         `json:"accounts"`
+		Loopback   bool             `json:"loopback"`
+		Rate       float64          `json:"rate"`
+	}{
+		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, p.From, p.Subject,
+		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate,
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+	"broadside/campaign/suppression"
+	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/internal/store"
+	"broadside/sender/smtppool"
+	"broadside/templates"
+)
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1 // while working
+	exitUsage       = 2
+	exitInvalid     = 3 // campaign, audience, configuration, an id that does not exist
+	exitUnreachable = 4 // Redis, SMTP
+	exitTooMany     = 5 // finished, but more failed than --max-failed allows
+	exitRefused     = 6 // by a guard, a missing confirmation, or it was done before
+	exitTimeout     = 7 // still running when --timeout ended
+	exitInterrupted = 130
+)
+
+// A usageError is a command line that cannot be understood.
+type usageError struct {
+	command string // the command whose --help explains it; may be empty
+	text    string
+}
+
+func (e *usageError) Error() string { return e.text }
+
+// usagef returns a wrong use of cmd: exit code 2.
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
+}
+
+// notYet refuses a flag of a later version, whatever its value.
+func notYet(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if cmd.Flags().Changed(name) {
+			return usagef(cmd, "--%s is not supported yet", name)
+		}
+	}
+	return nil
+}
+
+// errInterrupted is what a command returns that has said itself what goes on.
+var errInterrupted = errors.New("interrupted")
+
+// exit prints the error, if any, and returns the exit code.
+func (c *cli) exit(ctx context.Context, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code := exitCode(err)
+	if code == exitFailed && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		err, code = errInterrupted, exitInterrupted
+	}
+	for _, line := range lines(err) {
+		fmt.Fprintf(c.stderr, "broadside: %s\n", line)
+	}
+	var usage *usageError
+	if errors.As(err, &usage) && usage.command != "" {
+		fmt.Fprintf(c.stderr, "see %s --help\n", usage.command)
+	}
+	return code
+}
+
+// lines splits an error that is a list of problems; a line that explains the
+// one before is indented and stays so.
+func lines(err error) []string {
+	var out []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if strings.HasPrefix(line, " ") && len(out) > 0 {
+			out[len(out)-1] += "\n" + line
+			continue
+		}
+		if line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func exitCode(err error) int {
+	var (
+		usage           *usageError
+		problems        configs.Problems
+		audienceFile    *audience.FileError
+		suppressionFile *suppression.FileError
+		template        templates.Problems
+		smtp            *smtppool.Error
+	)
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.Is(err, app.ErrTimeout):
+		return exitTimeout
+	case errors.Is(err, app.ErrTooMany):
+		return exitTooMany
+	case errors.Is(err, store.ErrUnreachable), errors.Is(err, app.ErrUnreachable), errors.As(err, &smtp):
+		return exitUnreachable
+	case errors.Is(err, app.ErrRefused), errors.Is(err, store.ErrUnfit):
+		return exitRefused
+	case errors.As(err, &problems), errors.As(err, &audienceFile), errors.As(err, &suppressionFile), errors.As(err, &template),
+		errors.Is(err, ledger.ErrNoRun), errors.Is(err, audience.ErrNoList), errors.Is(err, app.ErrInvalid), errors.Is(err, store.ErrOptions):
+		return exitInvalid
+	}
+	return exitFailed
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"broadside/configs"
+)
+
+// maxRejectsShown is how many refused rows are shown one by one.
+const maxRejectsShown = 20
+
+// input opens a file, or the standard input for "-". name is what messages
+// call it.
+func (c *cli) input(file string) (in io.ReadCloser, name string, err error) {
+	if file == "-" {
+		return io.NopCloser(c.stdin), "standard input", nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, "", configs.FileProblem(file, err)
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close() //nolint:errcheck // only read
+		return nil, "", configs.FileProblem(file, errors.New("it is a directory"))
+	}
+	return f, file, nil
+}
+
+// export writes CSV to the file that the last argument names, else to the
+// standard output, there as JSON with --json. A file is complete or not there.
+func (c *cli) export(file []string, write func(io.Writer) error) error {
+	if len(file) == 0 || file[0] == "-" {
+		if c.asJSON {
+			return c.csvAsJSON(write)
+		}
+		return write(c.stdout)
+	}
+	f, err := os.CreateTemp(filepath.Dir(file[0]), ".broadside-export-*") // 0o600: addresses
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file[0], err)
+	}
+	err = write(f)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file[0])
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", file[0], err), os.Remove(f.Name()))
+	}
+	c.note("wrote %s", file[0])
+	return nil
+}

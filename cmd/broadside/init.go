@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"broadside/internal/app"
+)
+
+func initCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Write a project to start from",
+		Long: `Write a project that works at once: configuration with a secret of its own,
+campaign, letter, a few subscribers, Procfile and .gitignore. Nothing that is
+there is overwritten.`,
+		Example: `  broadside init
+  broadside init newsletter`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			files, err := app.NewProject(dir)
+			if err != nil {
+				return err
+			}
+			if err := c.written(dir, files); err != nil {
+				return err
+			}
+			c.note("%s", nextSteps(dir))
+			return nil
+		},
+	}
+}
+
+// written prints the files that a command has written.
+func (c *cli) written(dir string, files []string) error {
+	if c.asJSON {
+		return c.json(struct {
+			Dir   string   `json:"dir"`
+			Files []string `json:"files"`
+		}{dir, files})
+	}
+	for _, f := range files {
+		if _, err := fmt.Fprintln(c.stdout, f); err != nil {
+			return fmt.Errorf("write the list of files: %w", err)
+		}
+	}
+	return nil
+}
+
+func nextSteps(dir string) string {
+	cd := ""
+	if dir != "." {
+		cd = "\n  cd " + dir
+	}
+	return `
+Next:` + cd + `
+  broadside sink                               a mail server that delivers nothing (leave it running)
+  broadside campaign launch campaign.yaml      in another terminal: sends the letter to it
+  broadside campaign preview campaign.yaml     shows the letter
+
+To mail real people, set in broadside.yaml: an account, public_url, postal_address
+and REDIS_URL. The secret in it signs unsubscribe links: keep it, and out of git.`
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign"
+	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/internal/report"
+)
+
+// launchFlags are the flags of launch as they were typed.
+type launchFlags struct {
+	audience, key, rate, expect, maxFailed, timeout string
+
+	exclude                       []string
+	limit                         int64
+	dryRun, now, again, wait, yes bool
+}
+
+func launchCommand(c *cli) *cobra.Command {
+	var f launchFlags
+	cmd := &cobra.Command{
+		Use:   "launch CAMPAIGN",
+		Short: "Make a run of a campaign now",
+		Long: `Read the whole audience, make a run of it, and return when it is ready: workers
+send it. With --wait this command stays until the run is over, and does the work
+itself when no worker is alive.
+
+To anything but this machine the plan is shown and the number of people has to
+be typed; --yes answers for scripts. A campaign without cron is launched once.`,
+		Example: `  broadside campaign launch october.yaml --dry-run
+  broadside campaign launch october.yaml --wait
+  broadside campaign launch october.yaml --yes --expect 9000-11000 --key october-2026`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return launch(cmd, c, args[0], f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.audience, "audience", "", "`SRC` in place of the file's audience: a file, -, or list:NAME")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and write nothing")
+	flags.BoolVar(&f.now, "now", false, "send at once although the file has a schedule")
+	flags.BoolVar(&f.again, "again", false, "although the campaign was launched before")
+	flags.StringVar(&f.key, "key", "", "the same `KEY` returns the same run, however often it is called")
+	flags.BoolVar(&f.wait, "wait", false, "stay until the run is over, and report")
+	flags.StringVar(&f.timeout, "timeout", "", "with --wait: leave with 7 after this `DURATION`, such as 10m; the run goes on")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	flags.StringVar(&f.rate, "rate", "", "`RATE` in place of delivery.rate, such as 50/s")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out the people of `SRC`: list:NAME, run:ID or a file (may be repeated)")
+	flags.Int64Var(&f.limit, "limit", 0, "the first `N` recipients only")
+	flags.StringVar(&f.expect, "expect", "", "refuse an audience of another size, such as `9000-11000`")
+	flags.StringVar(&f.maxFailed, "max-failed", "", "with --wait: leave with 5 when more than `N` (or P%) failed, bounced or are uncertain")
+	flags.Int("canary", 0, "a few first (not supported yet)")
+	flags.Bool("force", false, "past a lint (not supported yet)")
+	return cmd
+}
+
+// parse turns the flags into a launch.
+func (f launchFlags) parse(cmd *cobra.Command) (o app.Launch, timeout time.Duration, err error) {
+	if err := notYet(cmd, "canary", "force"); err != nil {
+		return o, 0, err
+	}
+	o = app.Launch{Audience: f.audience, Now: f.now, Again: f.again, Key: f.key, Exclude: f.exclude, Limit: f.limit}
+	switch changed := cmd.Flags().Changed; {
+	case f.again && f.key != "":
+		return o, 0, usagef(cmd, "found --again and --key, expected one of them")
+	case changed("key") && f.key == "":
+		return o, 0, usagef(cmd, "--key: found nothing, expected a word of your choice")
+	case changed("limit") && f.limit < 1:
+		return o, 0, usagef(cmd, "--limit: found %d, expected 1 or more", f.limit)
+	case f.wait || f.dryRun:
+	case changed("timeout") || changed("max-failed"):
+		return o, 0, usagef(cmd, "--timeout and --max-failed need --wait")
+	}
+	if f.rate != "" {
+		if o.Rate, err = configs.ParseRate(f.rate); err != nil {
+			return o, 0, usagef(cmd, "--rate: %v", err)
+		}
+	}
+	if f.expect != "" {
+		if o.Expect.Min, o.Expect.Max, err = configs.ParseRange(f.expect); err != nil {
+			return o, 0, usagef(cmd, "--expect: %v", err)
+		}
+	}
+	if f.timeout != "" {
+		if timeout, err = configs.ParseDuration(f.timeout); err != nil || timeout <= 0 {
+			return o, 0, usagef(cmd, "--timeout: found %q, expected a duration such as 90s or 10m", f.timeout)
+		}
+	}
+	if f.maxFailed != "" {
+		if _, err := allowed(f.maxFailed, 0); err != nil {
+			return o, 0, usagef(cmd, "--max-failed: %v", err)
+		}
+	}
+	return o, timeout, nil
+}
+
+// allowed returns how many of total may fail: N, or P%.
+func allowed(text string, total int64) (int64, error) {
+	if strings.HasSuffix(text, "%") {
+		p, err := configs.ParsePercent(text)
+		return int64(p * float64(total)), err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("found %q, expected a number such as 10, or a share such as 5%%", text)
+	}
+	return n, nil
+}
+
+func launch(cmd *cobra.Command, c *cli, file string, f launchFlags) error {
+	ctx := cmd.Context()
+	o, timeout, err := f.parse(cmd)
+	if err != nil {
+		return err
+	}
+	cfg, cfgErr := c.load()
+	def, err := campaign.Load(file)
+	if err := errors.Join(cfgErr, err); err != nil {
+		return err
+	}
+	wait := f.wait || cfg.RedisURL == ""
+	a, err := c.openWith(ctx, cfg, wait && !f.dryRun)
+	if err != nil {
+		return err
+	}
+	defer c.close(a)
+	o.Stdin = c.stdin
+	o.Progress = c.rowsRead()
+	if f.dryRun {
+		return c.dryRun(ctx, a, def, o)
+	}
+	if a.Embedded() {
+		c.note("no redis_url: the embedded store is used, it forgets this run at exit; set REDIS_URL to keep it")
+	}
+	o.Confirm = c.confirm(def, f.yes)
+	launched, err := a.Launch(ctx, def, o)
+	if err != nil {
+		return err
+	}
+	if launched.Existed {
+		c.note("this key was used before: run %s", launched.Run)
+	} else {
+		c.note("run %s is ready: %d recipients", launched.Run, launched.Plan.Total)
+	}
+	if !wait {
+		return c.launched(ctx, a, launched.Run)
+	}
+	return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
+}
+
+func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, o app.Launch) error {
+	plan, err := a.Plan(ctx, def, o)
+	if err != nil {
+		return err
+	}
+	if before, err := a.LaunchedBefore(ctx, def.ID); err == nil && before != "" && def.Schedule.Cron == "" && !o.Again && o.Key == "" {
+		c.note("launched before as run %s: launch would be refused (see --again and --exclude)", before)
+	}
+	if c.asJSON {
+		return c.json(planDocument(plan))
+	}
+	showPlan(c.stdout, plan)
+	fmt.Fprintln(c.stdout, "dry run: nothing was written or sent")
+	return nil
+}
+
+// confirm returns what asks before a message can leave for anywhere but this
+// machine.
+func (c *cli) confirm(def *campaign.Definition, yes bool) func(app.Plan) error {
+	return func(p app.Plan) error {
+		if p.Loopback {
+			return nil
+		}
+		return c.ask(p, yes, def.Audience.Source == "-")
+	}
+}
+
+// ask shows the plan and has the number of people typed. Without a terminal,
+// or where the standard input is the audience, only --yes will do.
+func (c *cli) ask(p app.Plan, yes, stdinTaken bool) error {
+	if yes && c.quiet {
+		return nil
+	}
+	showPlan(c.stderr, p)
+	if yes {
+		return nil
+	}
+	if stdinTaken || !c.asks() {
+		return fmt.Errorf("%w: this would mail %d people, and nobody can be asked here: add --yes; nothing was sent", app.ErrRefused, p.Total-p.Suppressed)
+	}
+	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
+	fmt.Fprintf(c.stderr, "type the number of people to send (%s), anything else stops: ", want)
+	line, _ := bufio.NewReader(c.stdin).ReadString('\n') // an error is no answer
+	if got := strings.TrimSpace(line); got != want {
+		return fmt.Errorf("%w: found %q, expected %s; nothing was sent", app.ErrRefused, printable(got), want)
+	}
+	return nil
+}
+
+// launched reports a run that others will send.
+func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
+	r, err := a.Report(ctx, id)
+	if err != nil {
+		return err
+	}
+	if alive, err := a.WorkerAlive(ctx); err == nil && !alive && !r.State.Over() {
+		c.note("no worker is alive: start one with `broadside worker`, or add --wait to send from here")
+	}
+	if c.asJSON {
+		return c.json(r)
+	}
+	fmt.Fprintln(c.stdout, id)
+	c.note("follow it with: broadside run watch %s", id)
+	return nil
+}
+
+// attend stays until the run is over, and says what became of it.
+func (c *cli) attend(ctx context.Context, a *app.App, id string, timeout time.Duration, maxFailed string) error {
+	progress := c.progress()
+	s, err := a.Attend(ctx, id, app.Attendance{
+		Timeout: timeout, Seen: progress.see,
+		Alone: func() {
+			if !a.Embedded() {
+				c.note("no worker is alive: this process does the work")
+			}
+		},
+	})
+	progress.end()
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	r, readErr := a.Report(after, id)
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
+	if err := c.printRun(r); err != nil {
+		return err
+	}
+	if err != nil {
+		return c.goesOn(ctx, after, a, r, err)
+	}
+	return c.judge(s.State, r, maxFailed)
+}
+
+// goesOn says what becomes of a run that this command no longer waits for.
+func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err error) error {
+	if ctx.Err() != nil {
+		err = errInterrupted
+	}
+	switch {
+	case r.State.Over():
+	case a.Embedded():
+		err = fmt.Errorf("%w; the embedded store forgets run %s now, with %d recipients not sent to", err, r.Run, r.Counts.Open())
+	case errors.Is(err, app.ErrRefused):
+		err = fmt.Errorf("%w\n  broadside run resume %s    goes on with it\n  broadside run cancel %s    ends it", err, r.Run, r.Run)
+	default:
+		state := "goes on"
+		if alive, aliveErr := a.WorkerAlive(after); aliveErr == nil && !alive {
+			state = "waits for a worker: broadside worker"
+		}
+		err = fmt.Errorf("%w\n  run %s %s\n  broadside run pause %s     stops it for a while\n  broadside run cancel %s    ends it", err, r.Run, state, r.Run, r.Run)
+	}
+	return err
+}
+
+// judge returns the error of a run that is over.
+func (c *cli) judge(state campaign.RunState, r report.Run, maxFailed string) error {
+	switch state {
+	case campaign.RunCancelled:
+		return fmt.Errorf("%w: run %s was cancelled: %s", app.ErrRefused, r.Run, r.Reason)
+	case campaign.RunFailed:
+		return fmt.Errorf("run %s did not become ready: %s", r.Run, r.Reason)
+	}
+	if maxFailed == "" {
+		return nil
+	}
+	limit, err := allowed(maxFailed, r.Total)
+	if err != nil {
+		return err
+	}
+	if failed := r.Counts[campaign.Failed] + r.Counts[campaign.Bounced] + r.Counts[campaign.Uncertain]; failed > limit {
+		return fmt.Errorf("%w: %d of %d failed, bounced or are uncertain, --max-failed is %s", app.ErrTooMany, failed, r.Total, maxFailed)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/configs"
+	"broadside/internal/app"
+)
+
+func previewCommand(c *cli) *cobra.Command {
+	var recipient, out string
+	cmd := &cobra.Command{
+		Use:   "preview CAMPAIGN",
+		Short: "Render the message of one recipient",
+		Long: `Render the message of one recipient, the first one unless you name another, and
+print its header and text part. Nothing is sent, and its links unsubscribe nobody.`,
+		Example: `  broadside campaign preview october.yaml
+  broadside campaign preview october.yaml --recipient ada@example.org --out preview`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := notYet(cmd, "serve"); err != nil {
+				return err
+			}
+			return preview(cmd.Context(), c, args[0], recipient, out)
+		},
+	}
+	cmd.Flags().StringVar(&recipient, "recipient", "", "`ADDRESS` of the audience, or row:N (default: the first)")
+	cmd.Flags().StringVar(&out, "out", "", "write preview.html, preview.txt and preview.eml into `DIR`")
+	cmd.Flags().Bool("serve", false, "show it in a browser (not supported yet)")
+	return cmd
+}
+
+func preview(ctx context.Context, c *cli, file, recipient, out string) error {
+	cfg, def, a, err := c.draft(ctx, file)
+	if err != nil {
+		return err
+	}
+	if a != nil {
+		defer c.close(a)
+	}
+	p, err := app.NewPreview(ctx, cfg, a, def, recipient, c.stdin)
+	if err != nil {
+		return err
+	}
+	var files []string
+	if out != "" {
+		if files, err = p.Write(out); err != nil {
+			return err
+		}
+	}
+	if c.asJSON {
+		return c.json(previewDocument(p))
+	}
+	for _, h := range p.Headers {
+		fmt.Fprintf(c.stdout, "%s: %s\n", h.Name, printable(h.Value))
+	}
+	if out == "" {
+		fmt.Fprintf(c.stdout, "\n%s\n", p.Text)
+		return nil
+	}
+	for _, f := range files {
+		c.note("wrote %s", f)
+	}
+	return nil
+}
+
+func previewDocument(p *app.Preview) any {
+	headers := map[string]string{}
+	for _, h := range p.Headers {
+		headers[h.Name] = h.Value
+	}
+	return struct {
+		Subject string            `json:"subject"`
+		From    string            `json:"from"`
+		To      string            `json:"to"`
+		Headers map[string]string `json:"headers"`
+		HTML    string            `json:"html"`
+		Text    string            `json:"text"`
+	}{p.Subject, p.From, p.To, headers, p.HTML, p.Text}
+}
+
+// draft reads configuration and campaign, so that the problems of both come out.
+// The app is nil unless the audience is a list and there is a Redis to read it
+// from.
+func (c *cli) draft(ctx context.Context, file string) (*configs.Config, *campaign.Definition, *app.App, error) {
+	cfg, cfgErr := c.load()
+	def, err := campaign.Load(file)
+	if err := errors.Join(cfgErr, err); err != nil {
+		return nil, nil, nil, err
+	}
+	if _, isList := audience.ListName(def.Audience.Source); !isList || cfg.RedisURL == "" {
+		return cfg, def, nil, nil
+	}
+	a, err := c.openWith(ctx, cfg, false)
+	return cfg, def, a, err
+}
+
+func trialCommand(c *cli) *cobra.Command {
+	var t app.Trial
+	cmd := &cobra.Command{
+		Use:   "test CAMPAIGN --to ADDRESS,...",
+		Short: "Send marked copies to yourself",
+		Long: `Send copies with [Test] in the subject now: as the first recipient, and as the one
+with the most blanks among the fields that the campaign uses. Their links
+unsubscribe nobody, and nothing is stored.`,
+		Example: `  broadside campaign test october.yaml --to me@acme.example
+  broadside campaign test october.yaml --to me@acme.example,you@acme.example --as row:17`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if n := len(t.To); n == 0 || n > app.MaxTrial {
+				return usagef(cmd, "--to has %d addresses, expected 1 to %d", n, app.MaxTrial)
+			}
+			t.Stdin = c.stdin
+			return trial(cmd.Context(), c, args[0], t)
+		},
+	}
+	cmd.Flags().StringSliceVar(&t.To, "to", nil, "`ADDRESSES` to send copies to, at most 10")
+	cmd.Flags().StringVar(&t.As, "as", "", "`ADDRESS` of the audience, or row:N, whose message it is")
+	return cmd
+}
+
+func trial(ctx context.Context, c *cli, file string, t app.Trial) error {
+	cfg, def, a, err := c.draft(ctx, file)
+	if err != nil {
+		return err
+	}
+	if a != nil {
+		defer c.close(a)
+	}
+	results, err := app.SendTrial(ctx, cfg, a, def, t)
+	if err != nil && len(results) == 0 {
+		return err
+	}
+	if err := errors.Join(c.printTrial(results), err); err != nil {
+		return err
+	}
+	refused := 0
+	for _, r := range results {
+		if !r.Accepted {
+			refused++
+		}
+	}
+	if refused > 0 {
+		return fmt.Errorf("%d of %d copies were not accepted", refused, len(results))
+	}
+	return nil
+}
+
+func (c *cli) printTrial(results []app.TrialResult) error {
+	if c.asJSON {
+		return c.json(results)
+	}
+	var rows [][]string
+	for _, r := range results {
+		outcome := "accepted"
+		if !r.Accepted {
+			outcome = "not accepted"
+		}
+		rows = append(rows, []string{r.To, r.As, strconv.Itoa(r.Row), outcome, r.Reply})
+	}
+	return c.table([]string{"TO", "AS", "ROW", "OUTCOME", "REPLY"}, rows)
+}

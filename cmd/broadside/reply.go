@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign"
+	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/sender/reply"
+)
+
+func replyCommand(c *cli) *cobra.Command {
+	return noun("reply", "What a server's reply means", explainReplyCommand(c))
+}
+
+func explainReplyCommand(c *cli) *cobra.Command {
+	var stage, provider string
+	cmd := &cobra.Command{
+		Use:   "explain REPLY",
+		Short: "Which rule matches a reply, and what would happen",
+		Example: `  broadside reply explain "550 5.1.1 no such user"
+  broadside reply explain "421 4.7.0 too many connections" --stage connect`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := reply.Parse(strings.Join(args, " "))
+			if err != nil {
+				return fmt.Errorf("%w: %w", app.ErrInvalid, err)
+			}
+			if r.Stage, err = stageOfReply(cmd, stage, r); err != nil {
+				return err
+			}
+			if err := checkProvider(cmd, provider); err != nil {
+				return err
+			}
+			return c.explain(r)
+		},
+	}
+	cmd.Flags().StringVar(&stage, "stage", "", "`STAGE` of the dialogue: connect, ehlo, auth, mail, rcpt, data, dot (default: rcpt; dot for a 2xx)")
+	cmd.Flags().StringVar(&provider, "provider", "", "mailbox `PROVIDER` that replied, such as gmail")
+	return cmd
+}
+
+func stageOfReply(cmd *cobra.Command, name string, r reply.Reply) (reply.Stage, error) {
+	switch {
+	case name == "" && r.OK():
+		return reply.Dot, nil
+	case name == "":
+		return reply.Rcpt, nil
+	case slices.Contains(reply.Stages, reply.Stage(name)):
+		return reply.Stage(name), nil
+	}
+	var known []string
+	for _, s := range reply.Stages {
+		known = append(known, string(s))
+	}
+	return "", usagef(cmd, "--stage: found %q, expected one of %s", name, strings.Join(known, ", "))
+}
+
+// checkProvider refuses a slip of the keyboard. No rule looks at the provider
+// so far.
+func checkProvider(cmd *cobra.Command, name string) error {
+	if name == "" || slices.Contains(campaign.Providers, campaign.Provider(name)) {
+		return nil
+	}
+	var known []string
+	for _, p := range campaign.Providers {
+		known = append(known, string(p))
+	}
+	text := fmt.Sprintf("--provider: found %q, expected one of %s", name, strings.Join(known, ", "))
+	if meant := configs.Suggest(name, known); meant != "" {
+		text += fmt.Sprintf("; did you mean %s?", meant)
+	}
+	return usagef(cmd, "%s", text)
+}
+
+// effects say what a verdict does.
+var effects = map[reply.Verdict]string{
+	reply.Accepted:       "the message is delivered to the server",
+	reply.RetryRecipient: "this recipient is tried again later",
+	reply.RetryLane:      "nothing about the recipient: the lane slows down and tries again",
+	reply.PauseLane:      "the lane closes for a while; nobody is charged an attempt",
+	reply.PauseAccount:   "the account closes until it is put right; nobody is charged an attempt",
+	reply.SuppressHard:   "the address is bad: bounced, and suppressed from now on",
+	reply.FailNoSuppress: "failed for good, but not the address's fault: not suppressed",
+	reply.MailboxFull:    "the mailbox is full: tried again later",
+	reply.Greylisted:     "greylisted: tried again soon, the first time is free",
+	reply.Uncertain:      "perhaps delivered: uncertain, never sent again by itself",
+}
+
+func (c *cli) explain(r reply.Reply) error {
+	d := reply.Classify(r)
+	if c.asJSON {
+		return c.json(struct {
+			Rule     string        `json:"rule"`
+			Verdict  reply.Verdict `json:"verdict"`
+			Enhanced string        `json:"enhanced"`
+			Text     string        `json:"text"`
+		}{d.Rule, d.Verdict, r.Enhanced, r.Text})
+	}
+	fmt.Fprintf(c.stdout, "rule      %s (stage %s)\n", d.Rule, r.Stage)
+	fmt.Fprintf(c.stdout, "verdict   %s: %s\n", d.Verdict, effects[d.Verdict])
+	if pause := pauseText(d); pause != "" {
+		fmt.Fprintf(c.stdout, "pause     %s\n", pause)
+	}
+	if r.Enhanced != "" {
+		fmt.Fprintf(c.stdout, "enhanced  %s\n", r.Enhanced)
+	}
+	fmt.Fprintf(c.stdout, "text      %s\n", r.Text)
+	if d.Note != "" {
+		fmt.Fprintf(c.stdout, "note      %s\n", d.Note)
+	}
+	return nil
+}
+
+func pauseText(d reply.Decision) string {
+	switch {
+	case d.Manual:
+		return "until somebody looks at it"
+	case d.AtOnce:
+		return "none, on a new connection"
+	case d.Backoff == 0:
+		return ""
+	case d.Factor > 1 && d.MaxBackoff > 0:
+		return fmt.Sprintf("%s, then %g times as long each time, up to %s", configs.FormatDuration(d.Backoff), d.Factor, configs.FormatDuration(d.MaxBackoff))
+	}
+	return configs.FormatDuration(d.Backoff)
+}

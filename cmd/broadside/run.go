@@ -1,0 +1,331 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign"
+	"broadside/internal/app"
+	"broadside/internal/report"
+)
+
+func runCommand(c *cli) *cobra.Command {
+	return noun(
+		"run", "Runs: watch, pause, cancel, report",
+		runListCommand(c), runShowCommand(c), runWatchCommand(c),
+		runPauseCommand(c), runResumeCommand(c), runCancelCommand(c),
+		runReportCommand(c), runRecipientsCommand(c), runRejectsCommand(c),
+	)
+}
+
+// withRun opens what was kept and finds the run that an id, or the unique
+// beginning of one, stands for.
+func (c *cli) withRun(ctx context.Context, name string, do func(a *app.App, id string) error) error {
+	a, err := c.openKept(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close(a)
+	id, err := a.Ledger.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return do(a, id)
+}
+
+// printRun prints one run: the document, or the report for people.
+func (c *cli) printRun(r report.Run) error {
+	if c.asJSON {
+		return c.json(r)
+	}
+	return report.Text(c.stdout, r)
+}
+
+func runListCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"},
+		Short:   "All runs, the newest first",
+		Example: "  broadside run list\n  broadside run list --json",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := c.openKept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			runs, err := a.Runs(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.asJSON {
+				return c.json(runs)
+			}
+			if len(runs) == 0 {
+				c.note("no runs yet")
+				return nil
+			}
+			var rows [][]string
+			for _, r := range runs {
+				n := func(s campaign.State) string { return strconv.FormatInt(r.Counts.Report(s), 10) }
+				rows = append(rows, []string{
+					r.Run, string(r.State), strconv.FormatInt(r.Total, 10), n(campaign.Accepted), n(campaign.Deferred), n(campaign.Bounced),
+					n(campaign.Failed), n(campaign.Uncertain), r.CreatedAt.UTC().Format("2006-01-02 15:04:05Z"),
+				})
+			}
+			return c.table([]string{"RUN", "STATE", "TOTAL", "ACCEPTED", "DEFERRED", "BOUNCED", "FAILED", "UNCERTAIN", "CREATED"}, rows)
+		},
+	}
+}
+
+func runShowCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show RUN",
+		Short:   "One run: counts, providers, replies",
+		Example: "  broadside run show october-news-20261001T070000Z\n  broadside run show october --json",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withRun(cmd.Context(), args[0], func(a *app.App, id string) error {
+				r, err := a.Report(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				return c.printRun(r)
+			})
+		},
+	}
+}
+
+func runWatchCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "watch RUN",
+		Short:   "Follow a run until it is over",
+		Long:    "Follow a run until it is over, through pauses too. Ctrl-C ends the watching, not the run.",
+		Example: "  broadside run watch october",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
+				progress := c.progress()
+				_, err := a.Watch(ctx, id, progress.see)
+				progress.end()
+				if ctx.Err() != nil {
+					return fmt.Errorf("%w: run %s is not stopped by this\n  broadside run pause %s     stops it for a while\n  broadside run cancel %s    ends it", errInterrupted, id, id, id)
+				}
+				if err != nil {
+					return err
+				}
+				r, err := a.Report(ctx, id)
+				if err != nil {
+					return err
+				}
+				return c.printRun(r)
+			})
+		},
+	}
+}
+
+// turned says what became of a run.
+func (c *cli) turned(ctx context.Context, a *app.App, id string) error {
+	r, err := a.Summary(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		return c.json(r)
+	}
+	c.note("run %s is %s: %d of %d accepted", id, r.State, r.Counts[campaign.Accepted], r.Total)
+	return nil
+}
+
+func runPauseCommand(c *cli) *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "pause RUN | --all",
+		Short:   "Stop a run for a while",
+		Long:    "Stop a run for a while: within a second no message begins any more.",
+		Example: "  broadside run pause october\n  broadside run pause --all",
+		Args:    args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			switch {
+			case all && len(args) > 0:
+				return usagef(cmd, "found a run and --all, expected one of them")
+			case all:
+				return c.pauseAll(ctx)
+			case len(args) == 0:
+				return usagef(cmd, "found no run, expected one, or --all")
+			}
+			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
+				if err := a.Pause(ctx, id); err != nil {
+					return err
+				}
+				return c.turned(ctx, a, id)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "every run that is running")
+	return cmd
+}
+
+func (c *cli) pauseAll(ctx context.Context) error {
+	a, err := c.openKept(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close(a)
+	ids, err := a.PauseAll(ctx)
+	if c.asJSON {
+		return errors.Join(err, c.json(ids))
+	}
+	for _, id := range ids {
+		fmt.Fprintln(c.stdout, id)
+	}
+	c.note("%d runs paused", len(ids))
+	return err
+}
+
+func runResumeCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "resume RUN",
+		Short:   "Go on with a run that is paused or held",
+		Example: "  broadside run resume october",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
+				if err := a.Resume(ctx, id); err != nil {
+					return err
+				}
+				return c.turned(ctx, a, id)
+			})
+		},
+	}
+}
+
+func runCancelCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "cancel RUN",
+		Short:   "End a run: who has not been sent to gets nothing",
+		Example: "  broadside run cancel october",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
+				if err := a.Cancel(ctx, id); err != nil {
+					return err
+				}
+				return c.turned(ctx, a, id)
+			})
+		},
+	}
+}
+
+func runReportCommand(c *cli) *cobra.Command {
+	var format, out string
+	cmd := &cobra.Command{
+		Use:   "report RUN...",
+		Short: "What people forward: no addresses, several runs compared",
+		Long: `Print the report of a run, or compare several. html is one self-contained page.
+Without --format the ending of --out decides, and text is printed where there is
+no --out.`,
+		Example: "  broadside run report october --out october.html\n  broadside run report october september --format csv",
+		Args:    args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if format == "" {
+				format = formatOf(out)
+			}
+			if format != "text" && format != "html" && format != "csv" && format != "md" {
+				return usagef(cmd, "--format: found %q, expected html, csv or md", format)
+			}
+			runs, err := c.reports(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			var b bytes.Buffer
+			if err := c.writeReport(&b, format, runs); err != nil {
+				return err
+			}
+			if out == "" || out == "-" {
+				_, err = c.stdout.Write(b.Bytes())
+				return err
+			}
+			if err := os.WriteFile(out, b.Bytes(), 0o644); err != nil {
+				return fmt.Errorf("write the report: %w", err)
+			}
+			c.note("%s written", out)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "", "html, csv or md")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write to `FILE`")
+	return cmd
+}
+
+// formatOf returns the format that a file's ending asks for.
+func formatOf(file string) string {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".csv":
+		return "csv"
+	case ".md":
+		return "md"
+	case "":
+		return "text"
+	}
+	return "html"
+}
+
+func (c *cli) reports(ctx context.Context, names []string) ([]report.Run, error) {
+	a, err := c.openKept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close(a)
+	var runs []report.Run
+	for _, name := range names {
+		id, err := a.Ledger.Find(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		r, err := a.Report(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+func (c *cli) writeReport(w io.Writer, format string, runs []report.Run) error {
+	inner := *c
+	inner.stdout = w
+	switch {
+	case c.asJSON && len(runs) == 1:
+		return inner.json(runs[0])
+	case c.asJSON:
+		return inner.json(runs)
+	case format == "html":
+		return report.HTML(w, runs...)
+	case format == "csv":
+		return report.CSV(w, runs...)
+	case format == "md":
+		return report.Markdown(w, runs...)
+	}
+	for i, r := range runs {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := report.Text(w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign"
+	"broadside/internal/app"
+	"broadside/scheduler"
+	"broadside/scheduler/calendar"
+)
+
+func scheduleCommand(c *cli) *cobra.Command {
+	var o app.Scheduling
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "schedule CAMPAIGN",
+		Short: "Send a campaign at its time, once or again and again",
+		Long: `Check a campaign and store it, with its content and its audience, until its
+time comes: schedule.at or schedule.cron in the file, or --at. A list is read when
+the time comes, a file now. ` + "`broadside scheduler`" + ` makes a run of it.
+
+A campaign that is scheduled already is replaced, and what differs is shown. A
+time without an offset is in the campaign's timezone, else in the configured one.`,
+		Example: `  broadside campaign schedule october.yaml
+  broadside campaign schedule october.yaml --at 2026-10-01T09:00
+  broadside campaign schedule october-news --at 2026-10-01T10:30+02:00   # the stored one, at another time`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("at") && o.At == "" {
+				return usagef(cmd, "--at: found nothing, expected a time such as 2026-10-01T09:00")
+			}
+			return c.schedule(cmd.Context(), args[0], o, yes)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.At, "at", "", "`TIME` in place of the file's schedule, such as 2026-10-01T09:00 or 2026-10-01T09:00+02:00")
+	flags.BoolVar(&o.Again, "again", false, "although the campaign was launched before")
+	flags.BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (c *cli) schedule(ctx context.Context, name string, o app.Scheduling, yes bool) error {
+	a, err := c.openKept(ctx)
+	if err != nil {
+		if _, fileErr := campaign.Load(name); exitCode(err) == exitInvalid && fileErr != nil && !errors.Is(fileErr, fs.ErrNotExist) {
+			err = errors.Join(err, fileErr) // the problems of both
+		}
+		return err
+	}
+	defer c.close(a)
+	def, stored, err := a.Campaign(ctx, name)
+	if err != nil {
+		return err
+	}
+	o.Stored, o.Progress, o.Confirm = stored, c.rowsRead(), c.confirm(def, yes)
+	s, err := a.AddSchedule(ctx, def, o)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		return c.json(scheduledDocument(s))
+	}
+	verb := "scheduled"
+	if s.Old != nil {
+		verb = "replaced"
+	}
+	fmt.Fprintf(c.stdout, "%s %s: %d recipients now, next %s\n", verb, s.ID, s.Recipients, moment(s.Next, s.Timing))
+	for _, ch := range s.Changes {
+		fmt.Fprintf(c.stdout, "  %s: %s -> %s\n", ch.What, shownValue(ch.From), shownValue(ch.To))
+	}
+	if s.Old != nil && len(s.Changes) == 0 {
+		fmt.Fprintln(c.stdout, "  nothing differs")
+	}
+	c.note("a scheduler fires it (broadside scheduler, or all) and a worker sends it; broadside campaign unschedule %s takes it back", s.ID)
+	return nil
+}
+
+func shownValue(text string) string {
+	if text == "" {
+		return "(none)"
+	}
+	return printable(text)
+}
+
+// moment writes a time in the zone of the schedule, and in UTC.
+func moment(t time.Time, timing scheduler.Timing) string {
+	zone, err := timing.Location()
+	if err != nil {
+		zone = time.UTC
+	}
+	return calendar.InZones(t, zone, time.UTC)
+}
+
+func scheduledDocument(s app.Scheduled) any {
+	list := s.Changes
+	if list == nil {
+		list = []app.Change{}
+	}
+	return struct {
+		ID       string       `json:"id"`
+		Topic    string       `json:"topic"`
+		Next     *string      `json:"next"`
+		Schedule string       `json:"schedule"`
+		Timezone string       `json:"timezone"`
+		Audience string       `json:"audience"`
+		Total    int64        `json:"total"`
+		Replaced bool         `json:"replaced"`
+		Changes  []app.Change `json:"changes"`
+	}{s.ID, s.Topic, stamp(s.Next), s.Timing.String(), s.Timing.Zone, s.Audience, s.Recipients, s.Old != nil, list}
+}
+
+func unscheduleCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "unschedule ID",
+		Short:   "Take a campaign off the schedule",
+		Long:    "Remove a scheduled campaign, its stored files and the record of its past times. Its runs stay.",
+		Example: "  broadside campaign unschedule october-news",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return c.withSchedule(ctx, args[0], func(a *app.App, id string) error {
+				running, err := a.RemoveSchedule(ctx, id)
+				if err != nil {
+					return err
+				}
+				if running != "" {
+					c.note("its time had just come: see run %s, and cancel it (broadside run cancel %s) if it is not wanted", running, running)
+				}
+				if c.asJSON {
+					return c.json(map[string]any{"id": id, "unscheduled": true})
+				}
+				fmt.Fprintf(c.stdout, "unscheduled %s\n", id)
+				return nil
+			})
+		},
+	}
+}
+
+// withSchedule opens the installation and finds a scheduled campaign.
+func (c *cli) withSchedule(ctx context.Context, name string, do func(a *app.App, id string) error) error {
+	a, err := c.openKept(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close(a)
+	id, err := a.FindSchedule(ctx, name)
+	if err != nil {
+		return err
+	}
+	return do(a, id)
+}
+
+func schedulesCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "Scheduled campaigns and their next times",
+		Example: "  broadside campaign list\n  broadside campaign list --json",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := c.openKept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			all, err := a.Schedules(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.printSchedules(all)
+		},
+	}
+}
+
+// A scheduleRow is a scheduled campaign in `campaign list --json`.
+type scheduleRow struct {
+	ID       string  `json:"id"`
+	Topic    string  `json:"topic"`
+	Next     *string `json:"next"`
+	Schedule string  `json:"schedule"`
+	LastRun  *string `json:"last_run"`
+	Timezone string  `json:"timezone"`
+	State    string  `json:"state"` // scheduled, firing, done
+	Fired    int64   `json:"fired"`
+	Missed   int64   `json:"missed"`
+	Failed   int64   `json:"failed"`
+}
+
+func rowOf(e *scheduler.Entry) scheduleRow {
+	r := scheduleRow{
+		ID: e.ID, Topic: e.Topic, Next: stamp(e.Next), Schedule: e.Timing.String(), Timezone: e.Timing.Zone,
+		State: stateOf(e), Fired: e.Fired, Missed: e.Missed, Failed: e.Failed,
+	}
+	if e.LastRun != "" {
+		r.LastRun = &e.LastRun
+	}
+	return r
+}
+
+func stateOf(e *scheduler.Entry) string {
+	switch {
+	case e.Done():
+		return "done"
+	case !e.Firing.IsZero():
+		return "firing"
+	}
+	return "scheduled"
+}
+
+func (c *cli) printSchedules(all []*scheduler.Entry) error {
+	if c.asJSON {
+		rows := make([]scheduleRow, len(all))
+		for i, e := range all {
+			rows[i] = rowOf(e)
+		}
+		return c.json(rows)
+	}
+	if len(all) == 0 {
+		c.note("nothing is scheduled: broadside campaign schedule CAMPAIGN")
+		return nil
+	}
+	rows := make([][]string, len(all))
+	for i, e := range all {
+		next := "done"
+		if !e.Done() {
+			next = moment(e.Next, e.Timing)
+		}
+		rows[i] = []string{e.ID, e.Topic, next, e.Timing.String(), e.LastRun, counted(e.Missed), counted(e.Failed)}
+	}
+	return c.table([]string{"ID", "TOPIC", "NEXT", "SCHEDULE", "LAST RUN", "MISSED", "FAILED"}, rows)
+}
+
+// counted returns n, and nothing for none.
+func counted(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign"
+	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/scheduler"
+)
+
+func showScheduleCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show ID",
+		Short:   "A scheduled campaign: next times, what was missed, last runs",
+		Example: "  broadside campaign show october-news\n  broadside campaign show october-news --json",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withSchedule(cmd.Context(), args[0], func(a *app.App, id string) error {
+				s, err := a.ShowSchedule(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				if c.asJSON {
+					return c.json(shownDocument(s))
+				}
+				c.printSchedule(s)
+				return nil
+			})
+		},
+	}
+}
+
+// An occurrenceRow is a past time in `campaign show --json`.
+type occurrenceRow struct {
+	At      *string `json:"at"`
+	Until   *string `json:"until"` // the last of a row of missed times
+	Times   int64   `json:"times"`
+	Outcome string  `json:"outcome"`
+	Run     string  `json:"run,omitempty"`
+	Reason  string  `json:"reason,omitempty"`
+}
+
+// A scheduleRun is a run in `campaign show --json`.
+type scheduleRun struct {
+	Run       string  `json:"run"`
+	State     string  `json:"state"`
+	Total     int64   `json:"total"`
+	Accepted  int64   `json:"accepted"`
+	CreatedAt *string `json:"created_at"`
+}
+
+func shownDocument(s app.Shown) any {
+	doc := struct {
+		scheduleRow
+		Subject     string          `json:"subject"`
+		From        string          `json:"from"`
+		Audience    string          `json:"audience"`
+		Total       int64           `json:"total"` // recipients when it was scheduled
+		MaxLateness string          `json:"max_lateness"`
+		Trouble     string          `json:"trouble"`
+		Upcoming    []*string       `json:"upcoming"`
+		Occurrences []occurrenceRow `json:"occurrences"`
+		Runs        []scheduleRun   `json:"runs"`
+	}{
+		scheduleRow: rowOf(s.Entry), Subject: s.Subject, From: s.From, Audience: s.Audience, Total: s.Recipients,
+		MaxLateness: configs.FormatDuration(s.Timing.MaxLateness), Trouble: s.Trouble,
+		Upcoming: []*string{}, Occurrences: []occurrenceRow{}, Runs: []scheduleRun{},
+	}
+	for _, t := range s.Upcoming {
+		doc.Upcoming = append(doc.Upcoming, stamp(t))
+	}
+	for _, o := range s.Occurrences {
+		doc.Occurrences = append(doc.Occurrences, occurrenceRow{stamp(o.At), stamp(o.Until), o.Times(), o.Outcome, o.Run, o.Reason})
+	}
+	for _, r := range s.Runs {
+		doc.Runs = append(doc.Runs, scheduleRun{r.ID, string(r.State), r.Total(), r.Counts[campaign.Accepted], stamp(r.Created)})
+	}
+	return doc
+}
+
+// shownOccurrences is how many past times are printed; --json has all that are
+// kept.
+const shownOccurrences = 10
+
+func (c *cli) printSchedule(s app.Shown) {
+	w := c.stdout
+	fmt.Fprintf(w, "campaign    %s, %s\n", s.ID, stateOf(s.Entry))
+	fmt.Fprintf(w, "subject     %s\n", printable(s.Subject))
+	fmt.Fprintf(w, "from        %s\n", printable(s.From))
+	fmt.Fprintf(w, "topic       %s\n", s.Topic)
+	fmt.Fprintf(w, "audience    %s, %d recipients when it was scheduled\n", printable(s.Audience), s.Recipients)
+	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, s.Timing.Zone, configs.FormatDuration(s.Timing.MaxLateness))
+	for i, t := range s.Upcoming {
+		label := ""
+		if i == 0 {
+			label = "next"
+		}
+		fmt.Fprintf(w, "%-11s %s\n", label, moment(t, s.Timing))
+	}
+	if s.Trouble != "" {
+		fmt.Fprintf(w, "trouble     %s\n", printable(s.Trouble))
+	}
+	if s.Fired+s.Missed+s.Failed > 0 {
+		fmt.Fprintf(w, "so far      %d fired, %d missed, %d failed\n", s.Fired, s.Missed, s.Failed)
+	}
+	for _, o := range s.Occurrences[:min(len(s.Occurrences), shownOccurrences)] {
+		fmt.Fprintf(w, "  %s\n", occurrenceText(o, s.Timing))
+	}
+	for i, r := range s.Runs {
+		label := ""
+		if i == 0 {
+			label = "runs"
+		}
+		fmt.Fprintf(w, "%-11s %s, %s, %d of %d accepted\n", label, r.ID, r.State, r.Counts[campaign.Accepted], r.Total())
+	}
+}
+
+func occurrenceText(o scheduler.Occurrence, t scheduler.Timing) string {
+	text := moment(o.At, t)
+	if !o.Until.IsZero() {
+		text = fmt.Sprintf("%d times, %s to %s", o.Times(), text, moment(o.Until, t))
+	}
+	text += "  " + o.Outcome
+	if o.Run != "" {
+		text += "  " + o.Run
+	}
+	if o.Reason != "" {
+		text += ": " + printable(o.Reason)
+	}
+	return text
+}

@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"broadside/campaign/suppression"
+	"broadside/configs"
+	"broadside/internal/app"
+)
+
+func suppressionCommand(c *cli) *cobra.Command {
+	return noun("suppression", "Addresses that must not be mailed",
+		suppressCommand(c), unsuppressCommand(c), checkSuppressionCommand(c),
+		importSuppressionCommand(c), exportSuppressionCommand(c), suppressionStatsCommand(c))
+}
+
+func suppressCommand(c *cli) *cobra.Command {
+	var topic, expires string
+	var e suppression.Entry
+	cmd := &cobra.Command{
+		Use:   "add ADDRESS...",
+		Short: "Keep addresses from being mailed",
+		Long: `Keep addresses from being mailed, from now on and in runs that are under way. Who
+is on the list already keeps the reason and the time of it.`,
+		Example: `  broadside suppression add ada@example.org
+  broadside suppression add ada@example.org --reason complaint --topic newsletter
+  broadside suppression add ada@example.org --expires 90d`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if e.Expires, err = expiry(cmd, expires, time.Now()); err != nil {
+				return err
+			}
+			return c.suppress(cmd.Context(), e, topic, args)
+		},
+	}
+	cmd.Flags().StringVar(&e.Reason, "reason", suppression.ReasonManual, "`WORD` that says why: bounce, complaint, unsubscribe, manual, ...")
+	cmd.Flags().StringVar(&topic, "topic", "", "only for messages of this `TOPIC` (default: for all)")
+	cmd.Flags().StringVar(&expires, "expires", "", "until then: a `TIME` such as 2030-01-31, or a duration such as 90d (default: for ever)")
+	return cmd
+}
+
+// expiry reads --expires.
+func expiry(cmd *cobra.Command, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			if !t.After(now) {
+				return t, usagef(cmd, "--expires: %s is past", text)
+			}
+			return t, nil
+		}
+	}
+	d, err := configs.ParseDuration(text)
+	if err != nil || d == 0 {
+		return time.Time{}, usagef(cmd, "--expires: found %q, expected a time such as 2030-01-31T09:00:00Z, a day, or a duration such as 90d", text)
+	}
+	return now.Add(d), nil
+}
+
+func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, texts []string) error {
+	addresses, err := app.Addresses(texts)
+	if err != nil {
+		return err
+	}
+	a, err := c.openKept(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close(a)
+	e.Scope, e.Source = suppression.All, "operator"
+	if topic != "" {
+		if err := a.Topic(topic); err != nil {
+			return err
+		}
+		e.Scope = suppression.Topic(topic)
+	}
+	entries := make([]suppression.Entry, len(addresses))
+	for i, address := range addresses {
+		entries[i] = e
+		entries[i].Address = address.String()
+	}
+	added, err := a.Suppression.Add(ctx, entries...)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		return c.json(struct {
+			Added int `json:"added"`
+			Known int `json:"known"`
+		}{added, len(entries) - added})
+	}
+	_, err = fmt.Fprintf(c.stdout, "added %d, known before %d\n", added, len(entries)-added)
+	return err
+}
+
+func unsuppressCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "rm ADDRESS...",
+		Aliases: []string{"remove"},
+		Short:   "Take addresses off the list, for every topic",
+		Long: `Take addresses off the list, in every scope. Do it only when the person asked for
+it: mail to people who unsubscribed or complained ruins a sender's name.`,
+		Example: `  broadside suppression rm ada@example.org`,
+		Args:    args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := app.Addresses(args); err != nil {
+				return err
+			}
+			a, err := c.openKept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			n, err := a.Suppression.Rm(cmd.Context(), args...)
+			if err != nil {
+				return err
+			}
+			if c.asJSON {
+				return c.json(struct {
+					Removed int `json:"removed"`
+				}{n})
+			}
+			_, err = fmt.Fprintf(c.stdout, "removed %d\n", n)
+			return err
+		},
+	}
+}
+
+func checkSuppressionCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "check ADDRESS...",
+		Short:   "Is an address on the list, and why",
+		Example: `  broadside suppression check ada@example.org --json`,
+		Args:    args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := app.Addresses(args); err != nil {
+				return err
+			}
+			a, err := c.openKept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			results, err := a.Suppression.Check(cmd.Context(), args...)
+			if err != nil {
+				return err
+			}
+			return c.printChecks(results)
+		},
+	}
+}
+
+func (c *cli) printChecks(results []suppression.Result) error {
+	if c.asJSON {
+		return c.json(results)
+	}
+	var rows [][]string
+	for _, r := range results {
+		row := []string{r.Address, "no", "", "", "", "", ""}
+		if e := r.Entry; r.Suppressed {
+			row = []string{r.Address, "yes", e.Reason, e.Scope, e.Source, e.Run, e.At.UTC().Format(time.RFC3339)}
+		}
+		rows = append(rows, row)
+	}
+	return c.table([]string{"ADDRESS", "SUPPRESSED", "REASON", "SCOPE", "SOURCE", "RUN", "AT"}, rows)
+}
+
+func importSuppressionCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE",
+		Short: "Add the addresses, or their SHA-256, of a CSV file",
+		Long: `Add the addresses of a CSV file with a header; only a column address or sha256
+(hex, of the lower-cased address) is needed, the others are those that export
+writes. Nobody is removed. FILE - is the standard input.`,
+		Example: `  broadside suppression import unsubscribed.csv
+  broadside suppression import - < bounces.csv`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, name, err := c.input(args[0])
+			if err != nil {
+				return err
+			}
+			defer in.Close() //nolint:errcheck // only read
+			a, err := c.openKept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			sum, err := a.Suppression.Import(cmd.Context(), in, name)
+			if err != nil {
+				return err
+			}
+			return c.importedSuppressions(name, sum)
+		},
+	}
+}
+
+func (c *cli) importedSuppressions(name string, sum suppression.Imported) error {
+	for i, r := range sum.Rejects {
+		if i == maxRejectsShown {
+			c.note("... and %d more", len(sum.Rejects)-i)
+			break
+		}
+		c.note("%s:%d: %s: %s", name, r.Line, r.Reason, printable(r.Value))
+	}
+	for _, column := range sum.Ignored {
+		c.note("%s: column %q is not one of ours and was left out", name, printable(column))
+	}
+	if c.asJSON {
+		if err := c.json(sum); err != nil {
+			return err
+		}
+	} else if _, err := fmt.Fprintf(c.stdout, "%d rows: %d added, %d known before, %d rejected\n", sum.Rows, sum.Added, sum.Known, len(sum.Rejects)); err != nil {
+		return err
+	}
+	if sum.Rows > 0 && len(sum.Rejects) == sum.Rows {
+		return fmt.Errorf("%w: none of the %d rows of %s could be used", app.ErrInvalid, sum.Rows, name)
+	}
+	return nil
+}
+
+func exportSuppressionCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write the list as CSV",
+		Long: `Write the list as CSV, to the standard output without FILE. import reads it back.
+--json prints an array of objects instead.`,
+		Example: `  broadside suppression export suppressed.csv
+  broadside suppression export | gzip > suppressed.csv.gz`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := c.openKept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			return c.export(args, func(w io.Writer) error {
+				_, err := a.Suppression.Export(cmd.Context(), w)
+				return err
+			})
+		},
+	}
+}
+
+func suppressionStatsCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "stats",
+		Short:   "How many addresses, by reason, scope and source",
+		Example: `  broadside suppression stats`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := c.openKept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close(a)
+			stats, err := a.Suppression.Stats(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.asJSON {
+				return c.json(stats)
+			}
+			return c.table([]string{"WHAT", "ENTRIES"}, statsRows(stats))
+		},
+	}
+}
+
+func statsRows(s suppression.Stats) [][]string {
+	rows := [][]string{
+		{"total", strconv.Itoa(s.Total)}, {"known by hash only", strconv.Itoa(s.Hashed)}, {"expired, beside the total", strconv.Itoa(s.Expired)},
+	}
+	for _, group := range []struct {
+		name   string
+		counts map[string]int
+	}{{"reason", s.Reasons}, {"scope", s.Scopes}, {"source", s.Sources}} {
+		for _, key := range slices.Sorted(maps.Keys(group.counts)) {
+			rows = append(rows, []string{group.name + " " + key, strconv.Itoa(group.counts[key])})
+		}
+	}
+	return rows
+}
+
+// csvAsJSON prints what write writes as CSV as an array of objects.
+func (c *cli) csvAsJSON(write func(io.Writer) error) error {
+	r, w := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		err := write(w)
+		w.CloseWithError(err)
+		written <- err
+	}()
+	err := c.objects(csv.NewReader(r))
+	r.CloseWithError(err)
+	return errors.Join(err, <-written)
+}
+
+func (c *cli) objects(in *csv.Reader) error {
+	header, err := in.Read()
+	if err != nil {
+		return fmt.Errorf("read CSV: %w", err)
+	}
+	out, err := c.rows("json")
+	if err != nil {
+		return err
+	}
+	for {
+		record, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return out.close()
+		}
+		if err != nil {
+			return fmt.Errorf("read CSV: %w", err)
+		}
+		object := map[string]string{}
+		for i, name := range header {
+			object[name] = record[i]
+		}
+		if err := out.row(nil, object); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"broadside/configs"
+	"broadside/sender/reply"
+	"broadside/sender/smtppool"
+)
+
+// The steps of an account's check.
+const (
+	stepConnect = "connect"
+	stepEHLO    = "ehlo"
+	stepTLS     = "tls"
+	stepAuth    = "auth"
+)
+
+// Outcomes of a step.
+const (
+	stepOK      = "ok"
+	stepFailed  = "failed"
+	stepSkipped = "skipped" // not configured, or not reached
+)
+
+// An AccountCheck is what was found when an account was tried.
+type AccountCheck struct {
+	Account  string           `json:"account"`
+	Address  string           `json:"address"` // host:port
+	OK       bool             `json:"ok"`
+	Steps    []AccountStep    `json:"steps"`  // in the order of the dialogue
+	Offers   *AccountOffers   `json:"offers"` // nil when the login was not reached
+	Limits   AccountLimits    `json:"limits"`
+	Problems []AccountProblem `json:"problems"`
+}
+
+// An AccountStep is one part of the dialogue.
+type AccountStep struct {
+	Step    string `json:"step"`    // connect, ehlo, tls, auth
+	Outcome string `json:"outcome"` // ok, failed, skipped
+	Detail  string `json:"detail"`
+}
+
+// AccountOffers is what the server offers.
+type AccountOffers struct {
+	Pipelining bool     `json:"pipelining"`
+	EightBit   bool     `json:"8bitmime"`
+	SMTPUTF8   bool     `json:"smtputf8"`
+	Size       int64    `json:"size"` // longest message in bytes; 0: not said
+	Auth       []string `json:"auth"`
+}
+
+// An AccountProblem is something to mend or to know, and what to do.
+type AccountProblem struct {
+	Problem string `json:"problem"`
+	Fix     string `json:"fix"`
+}
+
+// certSoon is how long before its end a certificate is worth a word.
+const certSoon = 14 * 24 * time.Hour
+
+// CheckAccount connects to an account as a worker would: TCP, EHLO, TLS and login. It
+// sends nothing. The error is ErrInvalid for a name that is not configured, or a
+// *smtppool.Error, which the check explains too.
+func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*AccountCheck, error) {
+	acct, ok := cfg.Accounts[name]
+	if !ok {
+		return nil, noAccount(cfg, name)
+	}
+	w, err := way(acct)
+	if err != nil {
+		return nil, invalid(err.Error())
+	}
+	w.SMTP.Timeouts = hasty
+	check := &AccountCheck{
+		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: limitsOf(acct), Problems: []AccountProblem{},
+	}
+	conn, err := smtppool.Dial(ctx, w.SMTP)
+	if err != nil {
+		check.failed(acct, err)
+		return check, err
+	}
+	defer conn.Quit(ctx)
+	check.OK = true
+	check.describe(acct, conn.Info(), time.Now())
+	return check, nil
+}
+
+func noAccount(cfg *configs.Config, name string) error {
+	known := slices.Sorted(maps.Keys(cfg.Accounts))
+	if len(known) == 0 {
+		return invalid("no account is configured: add one under accounts in " + configName(cfg) + ", or set SMTP_URL=smtp://user:password@host:587")
+	}
+	text := fmt.Sprintf("no account %q; configured are %s", name, strings.Join(known, ", "))
+	if meant := configs.Suggest(name, known); meant != "" {
+		text += fmt.Sprintf("; did you mean %s?", meant)
+	}
+	return invalid(text)
+}
+
+// stepsOf returns the steps of an account in the order in which they happen.
+func stepsOf(acct configs.Account) []string {
+	switch acct.TLS {
+	case configs.TLSImplicit:
+		return []string{stepConnect, stepTLS, stepEHLO, stepAuth}
+	case configs.TLSNone:
+		return []string{stepConnect, stepEHLO, stepAuth}
+	}
+	return []string{stepConnect, stepEHLO, stepTLS, stepAuth}
+}
+
+// failed says how far it went.
+func (c *AccountCheck) failed(acct configs.Account, err error) {
+	at, detail, fix := stepConnect, err.Error(), ""
+	var smtp *smtppool.Error
+	if errors.As(err, &smtp) {
+		at, detail, fix = failedStep(smtp.Reply), smtp.Reply.String(), smtp.Hint
+	}
+	outcome := stepOK
+	for _, step := range stepsOf(acct) {
+		s := AccountStep{Step: step, Outcome: outcome}
+		switch {
+		case step == at:
+			s.Outcome, s.Detail = stepFailed, detail
+			outcome = stepSkipped
+		case outcome == stepSkipped:
+			s.Detail = "not reached"
+		}
+		c.Steps = append(c.Steps, s)
+	}
+	c.Problems = append(c.Problems, AccountProblem{Problem: detail, Fix: fix})
+}
+
+// failedStep returns the step that a reply, or what came instead, belongs to.
+func failedStep(r reply.Reply) string {
+	switch r.Event {
+	case reply.TLSCert, reply.TLSHandshake, reply.TLSMissing:
+		return stepTLS
+	}
+	switch r.Stage {
+	case reply.Ehlo:
+		return stepEHLO
+	case reply.Auth:
+		return stepAuth
+	}
+	return stepConnect
+}
+
+// describe says what was agreed, and what is worth a word.
+func (c *AccountCheck) describe(acct configs.Account, in smtppool.Info, now time.Time) {
+	c.Offers = &AccountOffers{
+		Pipelining: in.Pipelining, EightBit: in.EightBit, SMTPUTF8: in.SMTPUTF8, Size: in.Size, Auth: append([]string{}, in.Mechanisms...),
+	}
+	for _, step := range stepsOf(acct) {
+		s := AccountStep{Step: step, Outcome: stepOK}
+		switch step {
+		case stepEHLO:
+			s.Detail = in.Greeting
+		case stepTLS:
+			s.Detail = fmt.Sprintf("%s, %s, certificate until %s", in.TLSVersion, in.CipherSuite, in.CertExpires.UTC().Format(time.DateOnly))
+		case stepAuth:
+			s.Detail = in.AuthUsed
+			if in.AuthUsed == "" {
+				s.Outcome, s.Detail = stepSkipped, "no login is configured"
+			}
+		}
+		c.Steps = append(c.Steps, s)
+	}
+	c.advise(acct, in, now)
+}
+
+// advise adds what works today and may not tomorrow.
+func (c *AccountCheck) advise(acct configs.Account, in smtppool.Info, now time.Time) {
+	add := func(problem, fix string) { c.Problems = append(c.Problems, AccountProblem{problem, fix}) }
+	if !in.CertExpires.IsZero() && in.CertExpires.Sub(now) < certSoon {
+		add("the server's certificate ends on "+in.CertExpires.UTC().Format(time.DateOnly), "renew it on the server before that, or sending stops")
+	}
+	if in.TLSVersion == "" && !acct.Loopback() {
+		add("mail and password travel in clear (allow_plaintext)", "set tls: starttls or implicit unless the network is your own")
+	}
+	if in.AuthUsed == "" && len(in.Mechanisms) > 0 && acct.Auth != "none" {
+		add("the server offers a login and the account has no username", "set username and password if it refuses to relay without")
+	}
+	if acct.Pipelining == smtppool.PipeliningEnvelope && !in.Pipelining {
+		add("the server does not offer PIPELINING", "set pipelining: auto; each message takes three round trips more")
+	}
+	const newsletter = 256 << 10
+	if in.Size > 0 && in.Size < newsletter {
+		add(fmt.Sprintf("the server takes messages of at most %d bytes", in.Size), "keep letters below that, or raise the server's limit (message_size_limit in Postfix)")
+	}
+}

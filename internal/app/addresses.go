@@ -1,0 +1,32 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+
+	"broadside/campaign/address"
+)
+
+// Addresses reads addresses that a person named. The error is ErrInvalid, and has
+// each one that cannot be mailed.
+func Addresses(texts []string) ([]address.Address, error) {
+	var all []address.Address
+	var errs []error
+	for _, text := range texts {
+		a, err := address.Parse(text)
+		if err != nil {
+			errs = append(errs, invalid(fmt.Sprintf("%q is not an address: %v", text, err)))
+			continue
+		}
+		all = append(all, a)
+	}
+	return all, errors.Join(errs...)
+}
+
+// Topic checks the name of a topic: any when none is declared in the configuration.
+func (a *App) Topic(name string) error {
+	if _, ok := a.Config.Topics[name]; ok || len(a.Config.Topics) == 0 {
+		return nil
+	}
+	return invalid(fmt.Sprintf("no topic %q in %s", name, configName(a.Config)))
+}

@@ -1,0 +1,108 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"broadside/campaign"
+	"broadside/configs"
+	"broadside/sender"
+)
+
+// A Header is one header field, unfolded and decoded.
+type Header struct{ Name, Value string }
+
+// A Preview is the message of one recipient, as it would be sent.
+type Preview struct {
+	Subject, From, To string
+	Headers           []Header // all of them, in their order
+	HTML, Text        string
+	Message           []byte // the whole of it: an .eml file
+}
+
+// NewPreview renders the message of one recipient: an address of the audience,
+// row:N, or the first one when who is empty. Its links unsubscribe nobody. a is
+// only needed when the audience is a list, else nil; stdin when it is "-".
+func NewPreview(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition, who string, stdin io.Reader) (*Preview, error) {
+	d, err := openDesk(ctx, cfg, a, def, stdin)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	p, err := d.named(who)
+	if err != nil {
+		return nil, err
+	}
+	c, err := sender.NewComposer(d.snapshot, d.keys)
+	if err != nil {
+		return nil, err
+	}
+	draft, err := d.compose(c, "preview", p, "")
+	if err != nil {
+		return nil, err
+	}
+	headers, err := headersOf(draft.Message)
+	if err != nil {
+		return nil, err
+	}
+	return &Preview{
+		Subject: draft.Letter.Subject, From: d.snapshot.From, To: draft.To, Headers: headers,
+		HTML: string(draft.Letter.HTML), Text: string(draft.Letter.Text), Message: draft.Message,
+	}, nil
+}
+
+// headersOf reads the header of a message, in its order.
+func headersOf(message []byte) ([]Header, error) {
+	head, _, ok := bytes.Cut(message, []byte("\r\n\r\n"))
+	if !ok {
+		return nil, fmt.Errorf("read the header of a message: it has no end")
+	}
+	unfolded := strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(string(head))
+	var headers []Header
+	var words mime.WordDecoder
+	for line := range strings.SplitSeq(unfolded, "\r\n") {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, fmt.Errorf("read the header of a message: line %q has no colon", line)
+		}
+		value = strings.TrimSpace(value)
+		if decoded, err := words.DecodeHeader(value); err == nil {
+			value = decoded
+		}
+		headers = append(headers, Header{name, value})
+	}
+	return headers, nil
+}
+
+// previewFiles are the names that Write gives.
+const (
+	previewHTML = "preview.html"
+	previewText = "preview.txt"
+	previewEML  = "preview.eml"
+)
+
+// Write writes preview.html, preview.txt and preview.eml into dir, which is made
+// when it is missing, over those of an earlier preview. It returns their paths.
+func (p *Preview) Write(dir string) ([]string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the preview's directory: %w", err)
+	}
+	var paths []string
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{previewHTML, []byte(p.HTML)}, {previewText, []byte(p.Text)}, {previewEML, p.Message}} {
+		path := filepath.Join(dir, f.name)
+		if err := os.WriteFile(path, f.data, 0o644); err != nil {
+			return nil, fmt.Errorf("write the preview: %w", err)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}

@@ -1,0 +1,80 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"broadside/internal/web"
+)
+
+// Listen opens the port of the web process.
+func (a *App) Listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", a.Config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for http (listen, or PORT): %w", err)
+	}
+	return ln, nil
+}
+
+// Web is the web process: it serves readers' links on ln until ctx ends, and
+// closes ln.
+func (a *App) Web(ctx context.Context, ln net.Listener) error {
+	if err := a.Config.RequireSecrets(); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	topics := map[string]string{}
+	for id, t := range a.Config.Topics {
+		if t.Name != "" {
+			topics[id] = t.Name
+		}
+	}
+	server, err := web.New(web.Config{
+		Keys: a.keys, Suppression: a.Suppression, Ready: a.Ping,
+		OnUnsubscribe: func(ctx context.Context, run, _ string) error {
+			if run == "" {
+				return nil
+			}
+			return a.Ledger.CountAfter(ctx, run, "unsubscribed")
+		},
+		Topics: topics, HTTPS: strings.HasPrefix(a.Config.PublicURL, "https://"), Log: a.log,
+	})
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	a.log.Info("web started", "listen", ln.Addr().String(), "public_url", a.Config.PublicURL)
+	err = server.Run(ctx, ln)
+	a.log.Info("web stopped")
+	return err
+}
+
+// All is every process in one: web, worker and scheduler. When one of them
+// ends with an error the others are ended too.
+func (a *App) All(ctx context.Context, ln net.Listener) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.Web(ctx, ln) })
+	g.Go(func() error { return a.Work(ctx) })
+	g.Go(func() error { return a.Schedule(ctx) })
+	return g.Wait()
+}
+
+// Release checks what a deployment needs before its processes start: the
+// store was checked by Open; this is the configuration.
+func (a *App) Release() error {
+	errs := []error{a.Config.RequireSecrets()}
+	if a.Config.PublicURL == "" {
+		errs = append(errs, invalid("public_url is not set: set it (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`"))
+	}
+	if len(a.Config.Accounts) == 0 {
+		errs = append(errs, invalid("no account is configured: add one under accounts in "+configName(a.Config)+", or set SMTP_URL=smtp://user:password@host:587"))
+	}
+	if _, err := a.ways(); err != nil {
+		errs = append(errs, invalid(err.Error()))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,369 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata" // the tests' own zones, whatever the machine has
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+	"broadside/configs"
+	"broadside/internal/testkit"
+	"broadside/scheduler"
+)
+
+// scheduling is a project on a Redis of its own.
+type scheduling struct {
+	*App
+	t   *testing.T
+	dir string
+}
+
+const scheduledCampaign = `id: news
+topic: newsletter
+from: Acme News <news@acme.example>
+subject: "Hello {{.first_name}}"
+audience: {source: people.csv}
+exclude: [not.csv]
+content: {markdown: letter.md}
+`
+
+func newScheduling(t *testing.T) *scheduling {
+	t.Helper()
+	s := &scheduling{t: t, dir: t.TempDir()}
+	s.write("people.csv", "email,first_name\nada@example.org,Ada\ngrace@gmail.com,Grace\nzoe@example.com,Zoe\n")
+	s.write("not.csv", "email\nzoe@example.com\n")
+	s.write("letter.md", "# Hello {{.first_name}}\n")
+	cfg, err := configs.Load(configs.Options{Dir: s.dir, Env: []string{
+		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
+		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.App, err = Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func (s *scheduling) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// def loads a campaign whose file ends in more.
+func (s *scheduling) def(more string) *campaign.Definition {
+	s.t.Helper()
+	s.write("campaign.yaml", scheduledCampaign+more)
+	def, err := campaign.Load(filepath.Join(s.dir, "campaign.yaml"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return def
+}
+
+// add schedules a campaign.
+func (s *scheduling) add(more string, o Scheduling) Scheduled {
+	s.t.Helper()
+	done, err := s.AddSchedule(s.t.Context(), s.def(more), o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return done
+}
+
+// firingOf is an occurrence of what was scheduled.
+func firingOf(s Scheduled) scheduler.Firing {
+	return scheduler.Firing{Schedule: s.Schedule, Occurrence: s.Next}
+}
+
+// goOn says that an occurrence is still to be fired.
+func goOn(context.Context) error { return nil }
+
+// What is sent is what was scheduled, whatever became of the files.
+func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	done := s.add("schedule: {cron: \"0 9 * * *\"}\n", Scheduling{})
+	for _, name := range []string{"people.csv", "not.csv", "letter.md", "campaign.yaml"} {
+		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made, err := s.makeRun(t.Context(), firingOf(done), goOn)
+	want := scheduler.Made{Run: campaign.RunID("news", done.Next)}
+	if err != nil || made != want {
+		t.Fatalf("got %+v, %v; want %+v", made, err, want)
+	}
+	rec, err := s.Ledger.Record(t.Context(), made.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec.State != campaign.Running || rec.Total() != 2 || rec.Skipped.Excluded != 1 {
+		t.Errorf("run is %s with %d recipients, %d excluded; want running, 2, 1", rec.State, rec.Total(), rec.Skipped.Excluded)
+	}
+	snapshot, err := s.Ledger.Snapshot(t.Context(), rec.Handle())
+	if err != nil || snapshot.Markdown != "# Hello {{.first_name}}\n" {
+		t.Errorf("content is %q, error %v", snapshot.Markdown, err)
+	}
+	// Once more, as after a crash before it was recorded: nothing new.
+	if again, err := s.makeRun(t.Context(), firingOf(done), goOn); err != nil || again != want {
+		t.Errorf("once more: got %+v, %v; want %+v", again, err, want)
+	}
+	if ids, err := s.Ledger.List(t.Context(), ""); err != nil || len(ids) != 1 {
+		t.Errorf("runs are %v, error %v; want one", ids, err)
+	}
+}
+
+// A scheduler that dies between the record of a run and its readiness leaves
+// it expanding; the next one goes on with it.
+func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	done := s.add("", Scheduling{At: time.Now().Add(time.Hour).Format(time.RFC3339)})
+	died := errors.New("the plug was pulled")
+	if _, err := s.makeRun(t.Context(), firingOf(done), func(context.Context) error { return died }); !errors.Is(err, died) {
+		t.Fatalf("got %v, want %v", err, died)
+	}
+	id := campaign.RunID("news", done.Next)
+	if rec, err := s.Ledger.Record(t.Context(), id); err != nil || rec.State != campaign.Expanding {
+		t.Fatalf("run is %+v, error %v; want it expanding", rec, err)
+	}
+	if made, err := s.makeRun(t.Context(), firingOf(done), goOn); err != nil || made != (scheduler.Made{Run: id}) {
+		t.Fatalf("got %+v, %v", made, err)
+	}
+	// From now on the campaign, which has no cron, was launched.
+	if _, err := s.Launch(t.Context(), s.def(""), Launch{}); !errors.Is(err, ErrRefused) {
+		t.Errorf("launch: got %v, want ErrRefused", err)
+	}
+	if _, err := s.AddSchedule(t.Context(), s.def(""), Scheduling{At: "2199-01-01T09:00"}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "--again") {
+		t.Errorf("schedule: got %v, want ErrRefused that names --again", err)
+	}
+	s.add("", Scheduling{At: "2199-01-01T09:00", Again: true})
+}
+
+func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
+	t.Parallel()
+	late := func(context.Context) error { return scheduler.ErrLate }
+	gone := func(context.Context) error { return scheduler.ErrGone }
+	for _, tc := range []struct {
+		name    string
+		prepare func(t *testing.T, s *scheduling)
+		still   func(context.Context) error
+		want    scheduler.Made // Failure is a part of it
+		err     error
+		state   campaign.RunState // empty: no run
+	}{
+		{
+			"the list is gone", func(t *testing.T, s *scheduling) {
+				if _, err := s.Lists.Remove(t.Context(), "staff"); err != nil {
+					t.Fatal(err)
+				}
+			}, goOn, scheduler.Made{Failure: "list:staff"}, nil, "",
+		},
+		{"too late at the end", func(*testing.T, *scheduling) {}, late, scheduler.Made{}, scheduler.ErrLate, campaign.RunFailed},
+		{"unscheduled at the end", func(*testing.T, *scheduling) {}, gone, scheduler.Made{}, scheduler.ErrGone, campaign.RunFailed},
+		{
+			"the account is gone", func(_ *testing.T, s *scheduling) { s.Config.Accounts = nil }, goOn,
+			scheduler.Made{Failure: "no account is configured"}, nil, "",
+		},
+		{
+			"launched meanwhile", func(t *testing.T, s *scheduling) {
+				if _, err := s.Launch(t.Context(), s.def("schedule: {at: 2199-01-01T09:00}\n"), Launch{Now: true, Audience: "list:staff"}); err != nil {
+					t.Fatal(err)
+				}
+			}, goOn, scheduler.Made{Failure: "launched meanwhile as run news-"}, nil, "",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScheduling(t)
+			if _, err := s.Lists.Import(t.Context(), "staff", audience.Source{Path: filepath.Join(s.dir, "people.csv")}, audience.Options{}, audience.Replace, false); err != nil {
+				t.Fatal(err)
+			}
+			s.write("people.csv", "email,first_name\n")
+			def := s.def("schedule: {at: 2199-01-01T09:00}\n")
+			def.Source = []byte(strings.Replace(string(def.Source), "people.csv", "list:staff", 1))
+			def.Audience.Source = "list:staff"
+			done, err := s.AddSchedule(t.Context(), def, Scheduling{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tc.prepare(t, s)
+			made, err := s.makeRun(t.Context(), firingOf(done), tc.still)
+			if !errors.Is(err, tc.err) || made.Run != tc.want.Run || !strings.Contains(made.Failure, tc.want.Failure) {
+				t.Errorf("got %+v, %v; want %+v, %v", made, err, tc.want, tc.err)
+			}
+			rec, err := s.Ledger.Record(t.Context(), campaign.RunID("news", done.Next))
+			switch {
+			case tc.state == "" && !ledger.Gone(err):
+				t.Errorf("there is a run %+v, error %v", rec, err)
+			case tc.state != "" && (err != nil || rec.State != tc.state):
+				t.Errorf("run is %+v, error %v; want it %s", rec, err, tc.state)
+			}
+		})
+	}
+}
+
+// Trouble with Redis is not the campaign's fault.
+func TestTroubleIsNotTheCampaignsFault(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	done := s.add("schedule: {cron: \"@daily\"}\n", Scheduling{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if made, err := s.makeRun(ctx, firingOf(done), goOn); err == nil || made != (scheduler.Made{}) {
+		t.Errorf("got %+v, %v; want an error alone", made, err)
+	}
+	if made, err := s.makeRun(t.Context(), firingOf(done), goOn); err != nil || made.Failure != "" {
+		t.Errorf("afterwards: got %+v, %v", made, err)
+	}
+}
+
+func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	if first := s.add("schedule: {cron: \"0 9 * * *\"}\n", Scheduling{}); first.Old != nil || first.Changes != nil {
+		t.Errorf("the first one replaces %+v, changes %v", first.Old, first.Changes)
+	}
+	s.write("letter.md", "# Hi {{.first_name}}\n")
+	s.write("people.csv", "email,first_name\nada@example.org,Ada\n")
+	second := s.add("schedule: {cron: \"0 10 * * *\", max_lateness: 2h}\ndelivery: {rate: 5/s}\n", Scheduling{})
+	var what []string
+	for _, c := range second.Changes {
+		what = append(what, c.What)
+	}
+	want := []string{"schedule", "max_lateness", "recipients", "rate", "content.markdown", "audience.source"}
+	if diff := cmp.Diff(want, what); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	all, err := s.Schedules(t.Context())
+	if err != nil || len(all) != 1 || all[0].Timing.Cron != "0 10 * * *" {
+		t.Errorf("scheduled are %+v, error %v", all, err)
+	}
+	// The stored one at another time, without the files.
+	def, stored, err := s.Campaign(t.Context(), "ne")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.dir = t.TempDir()
+	third, err := s.AddSchedule(t.Context(), def, Scheduling{At: "2199-01-01 09:00", Stored: stored})
+	if err != nil || third.Recipients != 1 || third.Next.Format(time.RFC3339) != "2199-01-01T08:00:00Z" {
+		t.Errorf("got %d recipients, next %v, error %v", third.Recipients, third.Next, err)
+	}
+}
+
+func TestTiming(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name, more, zone, at string
+		want                 string // or a part of the error
+		zoneWant             string
+	}{
+		{"local to the campaign", "schedule: {at: 2026-03-29T02:30}\ntimezone: Europe/Berlin\n", "America/New_York", "", "2026-03-29T03:00:00+02:00", "Europe/Berlin"},
+		{"local to the configuration", "schedule: {at: 2026-11-01T01:30}\n", "America/New_York", "", "2026-11-01T01:30:00-04:00", "America/New_York"},
+		{"with an offset", "schedule: {at: 2026-04-01T09:00+02:00}\n", "", "", "2026-04-01T07:00:00Z", "UTC"},
+		{"by the command line", "schedule: {cron: \"@daily\"}\n", "Europe/Berlin", "2026-04-01T09:00", "2026-04-01T09:00:00+02:00", "Europe/Berlin"},
+		{"cron", "schedule: {cron: \"0 9 * * MON\"}\n", "Europe/Berlin", "", "0 9 * * MON", "Europe/Berlin"},
+		{"no zone", "schedule: {at: 2026-04-01T09:00}\n", "", "", "campaign.yaml:1:17: schedule.at: time \"2026-04-01T09:00\" has no offset", ""},
+		{"cron without a zone", "schedule: {cron: \"@daily\"}\n", "", "", "campaign.yaml:1:19: schedule.cron: cron \"@daily\": no timezone is set", ""},
+		{"past", "schedule: {at: 2026-02-01T09:00Z}\n", "", "", "schedule.at: found 2026-02-01T09:00:00Z, which is past", ""},
+		{"past by the command line", "", "UTC", "2026-02-01T09:00", "--at: found 2026-02-01T09:00:00Z, which is past", ""},
+		{"no such time", "", "UTC", "tomorrow", "--at: time \"tomorrow\": expected something like", ""},
+		{"a bad cron", "schedule: {cron: \"61 9 * * *\"}\n", "UTC", "", "schedule.cron: cron \"61 9 * * *\": minute", ""},
+		{"no schedule", "", "UTC", "", "add schedule.at or schedule.cron, or give --at TIME", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			def, err := campaign.Parse("campaign.yaml", ".", []byte(tc.more+scheduledCampaign))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Timing(&configs.Config{Timezone: tc.zone}, def, tc.at, now)
+			if err != nil {
+				var problems configs.Problems
+				if tc.zoneWant != "" || !strings.Contains(err.Error(), tc.want) || !errors.As(err, &problems) && !errors.Is(err, ErrInvalid) {
+					t.Errorf("got error %v, want %s", err, tc.want)
+				}
+				return
+			}
+			if got.String() != tc.want || got.Zone != tc.zoneWant {
+				t.Errorf("got %s in %s, want %s in %s", got, got.Zone, tc.want, tc.zoneWant)
+			}
+		})
+	}
+}
+
+// Two schedulers, side by side, and what they come to.
+func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	s.add("schedule: {cron: \"@every 1s\"}\n", Scheduling{})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	for range 2 {
+		go func() { ended <- s.Schedule(ctx) }()
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(20 * time.Second)
+	for {
+		shown, err := s.ShowSchedule(t.Context(), "news")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown.Fired >= 3 {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("fired %d", shown.Fired)
+		}
+	}
+	stop()
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Errorf("Schedule: %v", err)
+		}
+	}
+	shown, err := s.ShowSchedule(t.Context(), "news")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := s.Ledger.List(t.Context(), "news")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fired []string
+	for _, o := range shown.Occurrences {
+		fired = append(fired, o.Run)
+	}
+	// The last run may be ready and not yet recorded: then it is the next one.
+	if len(ids) == len(fired)+1 && ids[0] == campaign.RunID("news", shown.Next) {
+		ids = ids[1:]
+	}
+	if diff := cmp.Diff(fired, ids); diff != "" {
+		t.Errorf("recorded and made (-recorded +made):\n%s", diff)
+	}
+	if running, err := s.RemoveSchedule(t.Context(), "news"); err != nil || running != "" {
+		t.Errorf("RemoveSchedule: %q, %v", running, err)
+	}
+	if _, err := s.ShowSchedule(t.Context(), "news"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("ShowSchedule: got %v, want ErrInvalid", err)
+	}
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"broadside/campaign"
+	"broadside/configs"
+	"broadside/scheduler"
+	"broadside/scheduler/calendar"
+)
+
+// Timing reads when a campaign is due: at, if it is not empty, in place of the
+// schedule in its file. A time without an offset is in the campaign's zone,
+// else the configuration's. What is wrong, and a time that has passed, is
+// configs.Problems.
+func Timing(cfg *configs.Config, def *campaign.Definition, at string, now time.Time) (scheduler.Timing, error) {
+	t := scheduler.Timing{MaxLateness: def.Schedule.MaxLateness}
+	bad := func(key, format string, args ...any) (scheduler.Timing, error) {
+		if key == "--at" {
+			return scheduler.Timing{}, invalid("--at: " + fmt.Sprintf(format, args...))
+		}
+		return scheduler.Timing{}, configs.Problems{def.Problem(key, format, args...)}
+	}
+	zone, err := zoneOf(cfg, def)
+	if err != nil {
+		return bad("timezone", "%v", err)
+	}
+	t.Zone = "UTC" // for what has its own offset
+	if zone != nil {
+		t.Zone = zone.String()
+	}
+	key, text := "schedule.at", def.Schedule.At
+	switch {
+	case at != "":
+		key, text = "--at", at
+	case def.Schedule.Cron != "":
+		c, err := calendar.ParseCron(def.Schedule.Cron, zone)
+		if err != nil {
+			return bad("schedule.cron", "%v", err)
+		}
+		if c.Next(now).IsZero() {
+			return bad("schedule.cron", "%q has no time to come", c)
+		}
+		t.Cron = c.String()
+		return t, nil
+	case text == "":
+		return bad("schedule", "missing: add schedule.at or schedule.cron, or give --at TIME")
+	}
+	if t.At, err = calendar.ParseAt(text, zone); err != nil {
+		return bad(key, "%v", err)
+	}
+	if !t.At.After(now) {
+		return bad(key, "found %s, which is past (it is %s), expected a time to come; `launch --now` sends at once",
+			t.At.Format(time.RFC3339), now.In(t.At.Location()).Format(time.RFC3339))
+	}
+	return t, nil
+}
+
+// zoneOf returns the zone of times without an offset; nil when none is set.
+func zoneOf(cfg *configs.Config, def *campaign.Definition) (*time.Location, error) {
+	if def.Timezone != "" {
+		return time.LoadLocation(def.Timezone)
+	}
+	if zone, ok := cfg.Location(); ok {
+		return zone, nil
+	}
+	return nil, nil
+}

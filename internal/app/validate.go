@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/configs"
+	"broadside/scheduler/calendar"
+	"broadside/templates"
+)
+
+// A Validated says what a valid campaign comes to.
+type Validated struct {
+	Campaign   string `json:"campaign"`
+	Source     string `json:"audience"`
+	Recipients int64  `json:"recipients"` // distinct valid addresses; suppressions are not looked up
+	Invalid    int64  `json:"invalid"`
+	Duplicate  int64  `json:"duplicate"`
+	Read       bool   `json:"read"` // the audience was read; it is not when it is the standard input
+}
+
+// Validate checks a campaign file and everything that it refers to, without
+// sending. The error has every problem. a is nil where there is no Redis: then
+// a list as the audience cannot be looked at, and is ErrUnreachable.
+func Validate(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition, now time.Time) (Validated, error) {
+	v := Validated{Campaign: def.ID, Source: def.Audience.Source}
+	var errs []error
+	rows, err := openToValidate(ctx, cfg, a, def)
+	errs = append(errs, err)
+	var columns []string
+	if rows != nil {
+		defer rows.Close() //nolint:errcheck // only read
+		columns = rows.Columns()
+	}
+	snapshot, err := Snapshot(cfg, def, columns)
+	errs = append(errs, err, checkTemplates(snapshot, rows != nil), checkSchedule(cfg, def, now))
+	if rows != nil {
+		errs = append(errs, v.read(rows))
+	}
+	return v, errors.Join(errs...)
+}
+
+func openToValidate(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition) (*audience.Reader, error) {
+	if def.Audience.Source == "-" {
+		return nil, nil
+	}
+	if _, isList := audience.ListName(def.Audience.Source); isList && a == nil {
+		return nil, unreachable(fmt.Sprintf("%s is in Redis, and no redis_url is set: set it in %s, or REDIS_URL", def.Audience.Source, configName(cfg)))
+	}
+	if a == nil {
+		a = &App{Config: cfg}
+	}
+	return a.openAudience(ctx, def, def.Audience.Source, Launch{})
+}
+
+// checkTemplates finds the problems of the templates; unknown merge fields only
+// when the columns are known.
+func checkTemplates(s campaign.Snapshot, columnsKnown bool) error {
+	if s.Markdown == "" && s.HTML == "" {
+		return nil // the file could not be read, which was said
+	}
+	var err error
+	if columnsKnown {
+		_, err = templates.Compile(s)
+	} else {
+		_, err = templates.Fields(s)
+	}
+	return err
+}
+
+// checkSchedule reads the schedule as the scheduler will.
+func checkSchedule(cfg *configs.Config, def *campaign.Definition, now time.Time) error {
+	if def.Schedule.IsZero() {
+		return nil
+	}
+	var zone *time.Location
+	if loc, ok := cfg.Location(); ok {
+		zone = loc
+	}
+	if def.Timezone != "" {
+		loc, err := time.LoadLocation(def.Timezone)
+		if err != nil {
+			return configs.Problems{def.Problem("timezone", "%v", err)}
+		}
+		zone = loc
+	}
+	if def.Schedule.Cron != "" {
+		if _, err := calendar.ParseCron(def.Schedule.Cron, zone); err != nil {
+			return configs.Problems{def.Problem("schedule.cron", "%v", err)}
+		}
+		return nil
+	}
+	at, err := calendar.ParseAt(def.Schedule.At, zone)
+	if err != nil {
+		return configs.Problems{def.Problem("schedule.at", "%v", err)}
+	}
+	if at.Before(now) {
+		return configs.Problems{def.Problem("schedule.at", "found %s, which is past (it is %s), expected a time to come; `launch --now` sends at once",
+			at.Format(time.RFC3339), now.In(at.Location()).Format(time.RFC3339))}
+	}
+	return nil
+}
+
+// read counts the whole audience.
+func (v *Validated) read(rows *audience.Reader) error {
+	v.Read = true
+	var seen audience.Seen
+	var row audience.Row
+	for {
+		err := rows.Next(&row)
+		var reject *audience.Reject
+		switch {
+		case err == nil && seen.Add(row.Address.Hash()):
+			v.Recipients++
+		case err == nil:
+			v.Duplicate++
+		case err == io.EOF && v.Recipients == 0:
+			return invalid(fmt.Sprintf("%s: no valid address in it", v.Source))
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &reject):
+			v.Invalid++
+		default:
+			return err
+		}
+	}
+}

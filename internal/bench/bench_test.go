@@ -1,0 +1,275 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/internal/app"
+	"broadside/internal/testkit"
+)
+
+// TestMain is also the agent that measurements start.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		if err := Agent(context.Background(), os.Args[2:], os.Stdin, os.Stdout, slog.New(slog.DiscardHandler)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func options(t *testing.T) Options {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{
+		Recipients: 300, Connections: 4, Size: 12 << 10, Agent: []string{self, "agent"},
+		Stderr: testWriter{t}, Say: func(text string) { t.Log(text) },
+	}
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("child: %s", p)
+	return len(p), nil
+}
+
+func run(t *testing.T, o Options) *Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	res, err := Run(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func TestAllStages(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.Workers, o.RTT, o.AOF = 2, 2*time.Millisecond, true
+	o.ProfileDir = filepath.Join(t.TempDir(), "profiles")
+	res := run(t, o)
+	if res.Expand == nil || res.Expand.Rows != 300 || res.Expand.RowsPerS <= 0 || res.Expand.ChunkBytes <= 0 {
+		t.Errorf("expand: %+v", res.Expand)
+	}
+	if res.Render == nil || res.Render.Micros <= 0 || res.Render.Allocs <= 0 {
+		t.Errorf("render: %+v", res.Render)
+	}
+	s := res.Send
+	if s == nil || s.Messages != 300 {
+		t.Fatalf("send: %+v", s)
+	}
+	for what, value := range map[string]float64{
+		"messages/s": s.PerS, "first message": s.FirstMillis, "worker CPU": s.WorkerCPU, "sink CPU": s.SinkCPU, "Redis CPU": s.RedisCPU,
+		"commands": s.RedisCommands, "network": s.RedisBytes, "allocations": s.Allocs, "memory": float64(s.WorkerMemory),
+	} {
+		if value <= 0 {
+			t.Errorf("%s is %v", what, value)
+		}
+	}
+	// Four connections, 2 ms away, and at least one round trip for each message.
+	if limit := 4 / 0.002; s.PerS > limit {
+		t.Errorf("%v messages/s over a distance that allows %v", s.PerS, limit)
+	}
+	if s.SMTPSource == nil || s.SMTPSource.PerS <= 0 || s.SMTPSource.Ratio <= 0 {
+		t.Errorf("smtp-source: %+v (Debian: apt-get install postfix)", s.SMTPSource)
+	}
+	profiles, err := filepath.Glob(filepath.Join(o.ProfileDir, "worker-[12].*.pprof"))
+	if err != nil || len(profiles) != 4 {
+		t.Errorf("profiles %q, %v", profiles, err)
+	}
+	if rows := res.Rows(); len(rows) < 20 || len(rows[0]) != 4 {
+		t.Errorf("rows %q", rows)
+	}
+}
+
+func TestNamedRedisAndServerAreUsedAndCleared(t *testing.T) {
+	t.Parallel()
+	redis := testkit.NewRedis(t)
+	sink := testkit.NewRecsink(t)
+	o := options(t)
+	o.Redis, o.SMTP, o.Stages = redis.URL(), sink.Addr(), []string{StageSend}
+	res := run(t, o)
+	if res.Expand != nil || res.Render != nil || res.Send == nil || res.Send.SinkCPU != 0 {
+		t.Errorf("stages: %+v", res)
+	}
+	accepted := map[string]int{}
+	for _, e := range sink.Records() {
+		if e.Kind == 'A' {
+			accepted[e.Rcpt]++
+		}
+	}
+	for rcpt, n := range accepted {
+		domain := rcpt[strings.LastIndexByte(rcpt, '@')+1:]
+		if !strings.HasPrefix(domain, "example.") {
+			t.Errorf("%s is not a name for examples", rcpt)
+		}
+		if n > 1 && rcpt != "reader@example.com" { // that one is smtp-source's
+			t.Errorf("%s got %d messages", rcpt, n)
+		}
+	}
+	if len(accepted) != 301 {
+		t.Errorf("%d addresses at the server, want 300 and that of smtp-source", len(accepted))
+	}
+}
+
+func TestLetterHasTheAskedSize(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{8 << 10, 20 << 10, 100_000} {
+		b := &bench{Options: Options{Recipients: 3, Size: size, Connections: 1}, dir: t.TempDir()}
+		if err := b.write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if off := b.size - size; off < -size/50 || off > size/50 {
+			t.Errorf("asked for %d bytes, got %d", size, b.size)
+		}
+	}
+}
+
+func TestWrongOptionsAreInvalid(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Options){
+		"stage":       func(o *Options) { o.Stages = []string{"reder"} },
+		"recipients":  func(o *Options) { o.Recipients = -1 },
+		"workers":     func(o *Options) { o.Workers = 1000 },
+		"connections": func(o *Options) { o.Connections = -5 },
+		"too small":   func(o *Options) { o.Size = 100 },
+		"distance":    func(o *Options) { o.SMTP, o.RTT = "127.0.0.1:25", time.Second },
+	} {
+		o := options(t)
+		change(&o)
+		if _, err := Run(t.Context(), o); !errors.Is(err, app.ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
+	}
+	for _, args := range [][]string{nil, {"worker"}, {"sink"}, {"sink", "far"}, {"other", "x"}} {
+		if err := Agent(t.Context(), args, strings.NewReader(""), io.Discard, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("Agent(%q): no error", args)
+		}
+	}
+}
+
+func TestAgentAnswersUntilItsInputEnds(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := Agent(t.Context(), []string{"sink", "0s"}, strings.NewReader("\n\n"), &out, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(&out)
+	var answers []usage
+	for {
+		var u usage
+		if err := dec.Decode(&u); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, u)
+	}
+	if len(answers) != 2 || answers[0].Listening == "" || answers[1].CPU < answers[0].CPU || answers[1].Mallocs == 0 {
+		t.Errorf("answers %+v", answers)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() { // an echo, of one connection
+		c, err := l.Accept()
+		if err == nil {
+			_, _ = io.Copy(c, c)
+			c.Close()
+		}
+	}()
+	const rtt = 60 * time.Millisecond
+	d, err := newDistance(l.Addr().String(), rtt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- d.serve(ctx) }()
+	c, err := net.Dial("tcp", d.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got := make([]byte, 5)
+	for i := range 3 { // the first one waits for the handshake too
+		start := time.Now()
+		if _, err := io.WriteString(c, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != "hello" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+		if took := time.Since(start); took < rtt {
+			t.Errorf("answer %d after %v, want at least %v", i, took, rtt)
+		}
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Read(got); err == nil {
+		t.Error("the connection outlives the distance")
+	}
+}
+
+const info = "# CPU\r\nused_cpu_sys:1.5\r\nused_cpu_user:2.25\r\nused_cpu_sys_children:9\r\n# Stats\r\ntotal_commands_processed:1000\r\n" +
+	"total_net_input_bytes:300\r\ntotal_net_output_bytes:50\r\nused_memory:4096\r\nused_memory_human:4K\r\n" +
+	"cmdstat_evalsha:calls=10,usec=200,usec_per_call=20.00,rejected_calls=0,failed_calls=0\r\ncmdstat_get:calls=4,usec=8,usec_per_call=2.00\r\n"
+
+func TestReading(t *testing.T) {
+	t.Parallel()
+	got := parseReading(info)
+	want := reading{cpu: 3.75, commands: 1000, bytes: 350, memory: 4096, kinds: map[string]kind{"evalsha": {10, 200}, "get": {4, 8}}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(reading{}, kind{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	before := reading{kinds: map[string]kind{"evalsha": {5, 199}}}
+	costs := []Command{{"get", 2, 4}, {"evalsha", 2.5, 0.5}}
+	if diff := cmp.Diff(costs, top(before, got, 2, 9)); diff != "" {
+		t.Errorf("top: -want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff(costs[:1], top(before, got, 2, 1)); diff != "" {
+		t.Errorf("top one: -want +got:\n%s", diff)
+	}
+}
+
+func FuzzReading(f *testing.F) {
+	f.Add(info)
+	f.Add("cmdstat_x:calls=,usec")
+	f.Fuzz(func(t *testing.T, text string) {
+		for name := range parseReading(text).kinds {
+			if !strings.Contains(text, "cmdstat_"+name) {
+				t.Errorf("%q: there is no command %q", text, name)
+			}
+		}
+	})
+}

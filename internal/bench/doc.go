@@ -1,0 +1,16 @@
+// Package bench measures what this machine makes of Broadside, in figures that
+// can be compared: messages a second beside what Postfix's smtp-source does in
+// the same minute to the same server, and the CPU, commands and memory that one
+// message costs.
+//
+// Everything is real: a redis-server, worker processes and an SMTP server, each
+// a process of its own, and a generated campaign of the asked size that is
+// launched as any other. Nothing that it makes is kept.
+//
+//	expand   a list of N rows is read, checked and stored; nothing is sent
+//	render   one core makes messages; no Redis, no SMTP
+//	send     N messages go out, then smtp-source sends as many of that size
+//
+// Children are this same program, started as Options.Agent says; they answer
+// questions on their standard input, and end when it does (see Agent).
+package bench

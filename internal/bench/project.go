@@ -1,0 +1,182 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/campaign/token"
+	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/sender"
+)
+
+const campaignFile = `id: bench
+topic: bench
+from: Acme News <news@acme.example>
+reply_to: hello@acme.example
+subject: "{{.first_name}}, {{.points}} points and three things from {{.shop}}"
+preheader: "What is new for {{.company}} in {{.city}}"
+audience: {source: people.csv}
+content: {markdown: letter.md}
+`
+
+// greeting and paragraph make the letter: together they use all twelve fields.
+const (
+	greeting = `# Hello {{.first_name}} {{.last_name}}
+
+{{.company}}, {{.street}}, {{.city}}, {{.country}}: you have been with us since {{.customer_since}}
+on the **{{.plan}}** plan, and {{.orders}} orders later there are {{.points}} points on your account.
+
+[Use code {{.code}} in {{.shop}}](https://www.acme.example/offer?code={{.code}})
+`
+	paragraph = `
+## %d. Something worth your time in {{.city}}
+
+Dear {{.first_name}}, people who garden know that a *good* tool outlives its price tag. This month we
+looked at what came back to our workshop, what was repaired in an hour, and what we would not sell again
+to anybody at {{.company}}. [Read on](https://www.acme.example/news/%d): it takes about four minutes.
+`
+)
+
+// letter returns the letter with n paragraphs and a tail of filler.
+func letter(n, filler int) string {
+	var b strings.Builder
+	b.WriteString(greeting)
+	for i := range n {
+		fmt.Fprintf(&b, paragraph, i+1, i+1)
+	}
+	if filler > 0 {
+		b.WriteString("\n" + strings.Repeat("more ", filler/5) + "\n")
+	}
+	return b.String()
+}
+
+// write lays out the project: the list, the campaign, and a letter of such a
+// length that the message of the first recipient has the asked size.
+func (b *bench) write(ctx context.Context) error {
+	if err := b.configure("127.0.0.1:25", "redis://127.0.0.1:6379/0", "bench"); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "campaign.yaml"), []byte(campaignFile), 0o600); err != nil {
+		return fmt.Errorf("write the campaign: %w", err)
+	}
+	if err := writePeople(filepath.Join(b.dir, "people.csv"), b.Recipients, b.domains()); err != nil {
+		return err
+	}
+	empty, err := b.try(ctx, 0, 0)
+	if err != nil {
+		return err
+	}
+	const probe = 20
+	longer, err := b.try(ctx, probe, 0)
+	if err != nil {
+		return err
+	}
+	each := float64(longer-empty) / probe
+	n := int(float64(b.Size-empty) / each)
+	if n < 0 {
+		return fmt.Errorf("%w: size is %d bytes, the shortest letter has %d", app.ErrInvalid, b.Size, empty)
+	}
+	if b.size, err = b.try(ctx, n, 0); err != nil {
+		return err
+	}
+	if rest := b.Size - b.size; rest > 20 { // the filler is in both parts of the message
+		b.size, err = b.try(ctx, n, rest/2)
+	}
+	return err
+}
+
+func (b *bench) domains() []string {
+	if b.SMTP != "" {
+		return safeDomains
+	}
+	return realDomains
+}
+
+// try writes the letter and returns the size of its first message.
+func (b *bench) try(ctx context.Context, n, filler int) (int, error) {
+	if err := os.WriteFile(filepath.Join(b.dir, "letter.md"), []byte(letter(n, filler)), 0o600); err != nil {
+		return 0, fmt.Errorf("write the letter: %w", err)
+	}
+	c, rows, err := b.composer(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	var d sender.Draft
+	if err := c.Compose(&d, recipient(0, rows[0])); err != nil {
+		return 0, err
+	}
+	return len(d.Message), nil
+}
+
+func recipient(i int, row audience.Row) sender.Recipient {
+	return sender.Recipient{Run: "bench-20260101T000000Z", Index: i, Row: row, Date: time.Now()}
+}
+
+// composer compiles the campaign and reads its first recipients.
+func (b *bench) composer(ctx context.Context, n int) (*sender.Composer, []audience.Row, error) {
+	cfg, def, err := b.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := audience.Open(ctx, audience.Source{Path: filepath.Join(b.dir, def.Audience.Source)}, audience.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer r.Close()
+	snapshot, err := app.Snapshot(cfg, def, r.Columns())
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := token.NewKeys([]string{cfg.Secrets[0].Reveal()})
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := make([]audience.Row, min(n, b.Recipients))
+	for i := range rows {
+		if err := r.Next(&rows[i]); err != nil {
+			return nil, nil, fmt.Errorf("read row %d of the list: %w", i+1, err)
+		}
+		rows[i].Values = append([]string(nil), rows[i].Values...) // the reader uses its array again
+	}
+	c, err := sender.NewComposer(snapshot, keys)
+	return c, rows, err
+}
+
+// configure writes the configuration of all processes.
+func (b *bench) configure(smtp, redis, namespace string) error {
+	host, port, err := net.SplitHostPort(smtp)
+	if err != nil {
+		return fmt.Errorf("%w: SMTP address %q, expected host:port", app.ErrInvalid, smtp)
+	}
+	text := fmt.Sprintf(`namespace: %s
+redis_url: %q
+public_url: http://127.0.0.1:8080
+secrets: [%s]
+timezone: UTC
+postal_address: Acme Ltd, 1 High Street, London
+accounts:
+  bench: {host: %q, port: %s, tls: none, limits: {connections: %d}}
+`, namespace, redis, rand.Text()+rand.Text(), host, port, b.Connections)
+	if err := os.WriteFile(filepath.Join(b.dir, "broadside.yaml"), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	return nil
+}
+
+func (b *bench) load() (*configs.Config, *campaign.Definition, error) {
+	cfg, err := configs.Load(configs.Options{Dir: b.dir})
+	if err != nil {
+		return nil, nil, err
+	}
+	def, err := campaign.Load(filepath.Join(b.dir, "campaign.yaml"))
+	return cfg, def, err
+}

@@ -1,0 +1,189 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"broadside/internal/app"
+	"broadside/internal/store"
+)
+
+// startTime is how long a child may take until it answers.
+const startTime = 20 * time.Second
+
+// A server is the Redis of one stage.
+type server struct {
+	url       string
+	namespace string
+	proc      *exec.Cmd // nil: it was there before
+	since     time.Time // when proc was started
+	dir       string
+	store     *store.Store
+}
+
+// startRedis starts a redis-server, or looks at the one that was named.
+func (b *bench) startRedis(ctx context.Context) (*server, error) {
+	s := &server{url: b.Redis, namespace: "bench"}
+	if b.Redis == "" {
+		if err := s.start(ctx, b.AOF); err != nil {
+			return nil, err
+		}
+	} else {
+		s.namespace = "bench-" + strconv.FormatInt(time.Now().UnixNano(), 36) // what is there stays as it is
+	}
+	var err error
+	if s.store, err = store.Open(ctx, store.Options{URL: s.url, MaxConnections: 1, Log: b.Log}); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+func (s *server) start(ctx context.Context, aof bool) error {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return fmt.Errorf("%w: redis-server is not installed: install it (Debian: apt-get install redis-server), or name a Redis that may be used with --redis", app.ErrUnreachable)
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp("", "broadside-bench-redis-"); err != nil {
+		return fmt.Errorf("make a directory for redis-server: %w", err)
+	}
+	keep := "no"
+	if aof {
+		keep = "yes"
+	}
+	s.proc = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--appendonly", keep, "--appendfsync", "everysec", "--daemonize", "no", "--logfile", "redis.log")
+	s.since = time.Now()
+	if err := s.proc.Start(); err != nil {
+		return errors.Join(fmt.Errorf("start redis-server: %w", err), os.RemoveAll(s.dir))
+	}
+	if err := answers(ctx, net.JoinHostPort("127.0.0.1", port)); err != nil {
+		return errors.Join(fmt.Errorf("start redis-server: %w", err), s.stop())
+	}
+	s.url = "redis://127.0.0.1:" + port + "/0"
+	return nil
+}
+
+// stop ends the server that start started.
+func (s *server) stop() error {
+	var errs []error
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.proc != nil {
+		errs = append(errs, s.proc.Process.Kill()) // nothing in it is to be kept
+		_ = s.proc.Wait()                          // says that it was killed
+		errs = append(errs, os.RemoveAll(s.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// freePort returns a port that nobody listens on.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// answers waits until somebody listens at addr.
+func answers(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			return c.Close()
+		}
+		if !sleep(ctx, 10*time.Millisecond) {
+			return fmt.Errorf("nobody listens at %s: %w", addr, err)
+		}
+	}
+}
+
+// A reading is the meters of a Redis at one moment.
+type reading struct {
+	cpu      float64 // seconds
+	commands float64
+	bytes    float64 // network, both directions
+	memory   float64 // used_memory
+	kinds    map[string]kind
+}
+
+type kind struct{ calls, micros float64 }
+
+// read asks Redis for its meters.
+func (s *server) read(ctx context.Context) (reading, error) {
+	text, err := s.store.Client().Info(ctx, "everything").Result()
+	if err != nil {
+		return reading{}, fmt.Errorf("read the meters of redis: %w", err)
+	}
+	return parseReading(text), nil
+}
+
+func parseReading(text string) reading {
+	r := reading{kinds: map[string]kind{}}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		n, _ := strconv.ParseFloat(value, 64) // text is none of those asked for
+		switch key {
+		case "used_cpu_user", "used_cpu_sys":
+			r.cpu += n
+		case "total_commands_processed":
+			r.commands = n
+		case "total_net_input_bytes", "total_net_output_bytes":
+			r.bytes += n
+		case "used_memory":
+			r.memory = n
+		}
+		if name, ok := strings.CutPrefix(key, "cmdstat_"); ok {
+			var k kind
+			for field := range strings.SplitSeq(value, ",") {
+				what, number, _ := strings.Cut(field, "=")
+				n, _ := strconv.ParseFloat(number, 64)
+				switch what {
+				case "calls":
+					k.calls = n
+				case "usec":
+					k.micros = n
+				}
+			}
+			r.kinds[name] = k
+		}
+	}
+	return r
+}
+
+// top returns what kinds of commands cost most between two readings, per
+// message.
+func top(before, after reading, messages float64, n int) []Command {
+	var all []Command
+	for name, k := range after.kinds {
+		was := before.kinds[name]
+		all = append(all, Command{Name: name, Calls: (k.calls - was.calls) / messages, Micros: (k.micros - was.micros) / messages})
+	}
+	slices.SortFunc(all, func(a, b Command) int {
+		switch {
+		case a.Micros > b.Micros:
+			return -1
+		case a.Micros < b.Micros:
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return all[:min(n, len(all))]
+}

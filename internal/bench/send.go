@@ -1,0 +1,220 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"broadside/campaign"
+	"broadside/internal/app"
+)
+
+// minPace is the pace in messages a second below which a measurement is given
+// up, and patience what it may take beside.
+const (
+	minPace  = 50
+	patience = 2 * time.Minute
+	// settled is the age of a Redis at which workers that join may claim at
+	// once: before, they must assume that it was restarted under them.
+	settled = 4 * time.Second
+)
+
+// A field is where the send stage takes place.
+type field struct {
+	redis   *server
+	sink    *child // nil: the SMTP server is not ours
+	smtp    string // its address
+	workers []*child
+	app     *app.App
+	def     *campaign.Definition
+}
+
+// send sends one run, then lets smtp-source do the same.
+func (b *bench) send(ctx context.Context) (res *Send, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience+time.Duration(b.Recipients)*time.Second/minPace)
+	defer cancel()
+	f := &field{}
+	defer within(&err, f.clear)
+	if err := b.prepare(ctx, f); err != nil {
+		return nil, err
+	}
+	res, err = b.campaign(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if res.SMTPSource, err = b.smtpSource(ctx, f.smtp); err != nil {
+		return nil, err
+	}
+	if res.SMTPSource != nil {
+		res.SMTPSource.Ratio = res.PerS / res.SMTPSource.PerS
+	}
+	return res, nil
+}
+
+// prepare starts everything; clear ends what was started, also after an error.
+func (b *bench) prepare(ctx context.Context, f *field) (err error) {
+	if f.redis, err = b.startRedis(ctx); err != nil {
+		return err
+	}
+	if f.smtp = b.SMTP; f.smtp == "" {
+		if f.sink, err = b.startChild(ctx, "sink", b.RTT.String()); err != nil {
+			return err
+		}
+		u, err := f.sink.ask()
+		if err != nil {
+			return err
+		}
+		f.smtp = u.Listening
+	}
+	if f.app, f.def, err = b.open(ctx, f.redis, f.smtp); err != nil {
+		return err
+	}
+	if f.redis.proc != nil && !sleep(ctx, time.Until(f.redis.since.Add(settled))) {
+		return context.Cause(ctx)
+	}
+	for i := range b.Workers {
+		args := []string{"worker", b.dir}
+		if b.ProfileDir != "" {
+			args = append(args, filepath.Join(b.ProfileDir, "worker-"+strconv.Itoa(i+1)))
+		}
+		w, err := b.startChild(ctx, args...)
+		if err != nil {
+			return err
+		}
+		f.workers = append(f.workers, w)
+	}
+	return b.ready(ctx, f)
+}
+
+// ready waits until all workers are on the list.
+func (b *bench) ready(ctx context.Context, f *field) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, errors.New("the workers did not start"))
+	defer cancel()
+	for {
+		workers, err := f.app.Ledger.Workers(ctx)
+		if err != nil {
+			return err
+		}
+		if len(workers) >= b.Workers {
+			return nil
+		}
+		if !sleep(ctx, 20*time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// sleep waits for d or the end of ctx, and reports whether d passed.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (f *field) clear() error {
+	var errs []error
+	for _, w := range f.workers {
+		errs = append(errs, w.stop())
+	}
+	if f.sink != nil {
+		errs = append(errs, f.sink.stop())
+	}
+	if f.app != nil {
+		errs = append(errs, f.app.Close())
+	}
+	if f.redis != nil {
+		errs = append(errs, f.redis.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// meters are all meters at one moment.
+type meters struct {
+	redis         reading
+	workers, sink usage
+}
+
+func (f *field) read(ctx context.Context) (m meters, err error) {
+	if m.workers, err = askAll(f.workers); err != nil {
+		return m, err
+	}
+	if f.sink != nil {
+		if m.sink, err = f.sink.ask(); err != nil {
+			return m, err
+		}
+	}
+	m.redis, err = f.redis.read(ctx)
+	return m, err
+}
+
+// campaign launches the run and waits for its end.
+func (b *bench) campaign(ctx context.Context, f *field) (_ *Send, err error) {
+	idle, err := f.redis.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var before meters
+	launched, err := f.app.Launch(ctx, f.def, app.Launch{
+		// Everything is stored by then, and no message can have left.
+		Confirm: func(app.Plan) (err error) { before, err = f.read(ctx); return err },
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer within(&err, func() error { return remove(ctx, f.app, launched.Run) })
+	peak := before.redis.memory
+	status, err := f.app.Wait(ctx, launched.Run, func(app.Status) {
+		if r, err := f.redis.read(ctx); err == nil { // one reading less
+			peak = max(peak, r.memory)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := b.Recipients
+	if got := int(status.Counts[campaign.Accepted]); got != n {
+		return nil, fmt.Errorf("%d of %d messages were accepted: %v", got, n, status.Counts)
+	}
+	if got := int(after.sink.Accepted - before.sink.Accepted); f.sink != nil && got != n {
+		return nil, fmt.Errorf("the sink took %d messages, expected %d", got, n)
+	}
+	chunks, err := chunkBytes(ctx, f.app, launched.Run)
+	if err != nil {
+		return nil, err
+	}
+	s := per(n, before, after)
+	s.Seconds = status.LastAccepted.Sub(status.Ready).Seconds()
+	s.PerS = float64(n) / s.Seconds
+	s.FirstMillis = float64(status.FirstAccepted.Sub(status.Ready).Milliseconds())
+	s.RedisPeak = (peak - idle.memory - chunks) / float64(n)
+	return s, nil
+}
+
+// per divides what happened between two readings by the number of messages.
+func per(n int, before, after meters) *Send {
+	m := float64(n)
+	micros := func(a, b usage) float64 { return float64((b.CPU - a.CPU).Microseconds()) / m }
+	return &Send{
+		Messages: n, WorkerMemory: after.workers.Memory,
+		WorkerCPU:     micros(before.workers, after.workers),
+		SinkCPU:       micros(before.sink, after.sink),
+		RedisCPU:      (after.redis.cpu - before.redis.cpu) * 1e6 / m,
+		RedisCommands: (after.redis.commands - before.redis.commands) / m,
+		RedisBytes:    (after.redis.bytes - before.redis.bytes) / m,
+		Allocs:        float64(after.workers.Mallocs-before.workers.Mallocs) / m,
+		AllocBytes:    float64(after.workers.Allocated-before.workers.Allocated) / m,
+		Commands:      top(before.redis, after.redis, m, 12),
+	}
+}

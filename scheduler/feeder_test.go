@@ -1,0 +1,214 @@
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/internal/queue"
+	"broadside/internal/testkit"
+)
+
+// recorder is a queue that keeps what it is given and tells of it.
+type recorder struct {
+	mu    sync.Mutex
+	tasks map[queue.Task]int
+	news  chan struct{}
+}
+
+func newRecorder() *recorder {
+	return &recorder{tasks: map[queue.Task]int{}, news: make(chan struct{}, 1)}
+}
+
+func (r *recorder) Enqueue(_ context.Context, tasks []queue.Task, _ time.Time) error {
+	r.mu.Lock()
+	for _, t := range tasks {
+		r.tasks[t]++
+	}
+	r.mu.Unlock()
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (r *recorder) wait(t *testing.T, what string, ok func(map[queue.Task]int) bool) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		r.mu.Lock()
+		done := ok(r.tasks)
+		n := len(r.tasks)
+		r.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-r.news:
+		case <-limit:
+			t.Fatalf("%s: %d tasks", what, n)
+		}
+	}
+}
+
+func stores(t *testing.T, f func(t *testing.T, l *ledger.Ledger)) {
+	t.Run("redis", func(t *testing.T) {
+		opt, err := redis.ParseURL(testkit.Redis(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rdb := redis.NewClient(opt)
+		t.Cleanup(func() { rdb.Close() })
+		f(t, ledger.New(rdb, "bs", redis.NewScript))
+	})
+	t.Run("embedded", func(t *testing.T) {
+		m := miniredis.NewMiniRedis()
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Close)
+		rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
+		t.Cleanup(func() { rdb.Close() })
+		f(t, ledger.New(rdb, "bs", func(src string) *redis.Script {
+			if strings.HasPrefix(src, "#!") {
+				_, src, _ = strings.Cut(src, "\n")
+			}
+			return redis.NewScript(src)
+		}))
+	})
+}
+
+func makeRun(t *testing.T, l *ledger.Ledger, size int) *ledger.Run {
+	t.Helper()
+	ctx := t.Context()
+	if _, err := l.Create(ctx, ledger.NewRun{
+		ID: "r", Campaign: "news", Created: time.Now(), Retry: campaign.DefaultRetry, MaxAttempts: 3, ExpiresAfter: time.Hour, Accounts: []string{"a"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	e := l.Expand("r")
+	if err := e.Content(ctx, campaign.Snapshot{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Add(ctx, ledger.Chunk{Data: []byte("x"), Suppressed: make([]bool, size)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Ready(ctx, campaign.Skipped{}); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := l.Record(ctx, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec.Handle()
+}
+
+// feedWith runs a feeder until the test ends.
+func feedWith(t *testing.T, l *ledger.Ledger, q Queue, closed func() time.Time) {
+	t.Helper()
+	f := NewFeeder(l, q, FeederConfig{
+		Closed:   func(context.Context, []string) (time.Time, error) { return closed(), nil },
+		KeepRuns: time.Hour, KeepAddresses: time.Minute, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("feeder: %v", err)
+		}
+	})
+}
+
+func isOpen() time.Time { return time.Time{} }
+
+func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
+	stores(t, func(t *testing.T, l *ledger.Ledger) {
+		const size = 500
+		run, q := makeRun(t, l, size), newRecorder()
+		feedWith(t, l, q, isOpen)
+		q.wait(t, "the first backlog", func(m map[queue.Task]int) bool { return len(m) == minBacklog })
+		n := l.Line(nil, nil)
+		ctx, stop := context.WithCancel(context.Background())
+		running := make(chan error, 1)
+		go func() { running <- n.Run(ctx) }()
+		defer func() { stop(); <-running }()
+		for i := range minBacklog {
+			if _, err := n.Refuse(ctx, ledger.Ref{Run: run, Index: i}, ledger.Outcome{State: campaign.Failed}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		q.wait(t, "the second backlog", func(m map[queue.Task]int) bool { return len(m) >= 2*minBacklog })
+		for i := minBacklog; i < size; i++ {
+			if _, err := n.Refuse(ctx, ledger.Ref{Run: run, Index: i}, ledger.Outcome{State: campaign.Failed}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// All are final: the run is over, retired, and fed no more.
+		deadline := time.Now().Add(20 * time.Second)
+		for {
+			ids, err := l.Active(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(ids) == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the run is still active")
+			}
+			time.Sleep(10 * time.Millisecond) // between two questions
+		}
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		for task, n := range q.tasks {
+			if n != 1 {
+				t.Errorf("%v was handed out %d times", task, n)
+			}
+		}
+	})
+}
+
+func TestFeederIssuesNobodyWhileAllAccountsAreClosed(t *testing.T) {
+	stores(t, func(t *testing.T, l *ledger.Ledger) {
+		makeRun(t, l, 10)
+		q := newRecorder()
+		var mu sync.Mutex
+		asked := make(chan struct{}, 3)
+		until := time.Now().Add(time.Hour)
+		feedWith(t, l, q, func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			return until
+		})
+		for range 3 {
+			<-asked
+		}
+		q.mu.Lock()
+		if len(q.tasks) != 0 {
+			t.Errorf("%d tasks for closed accounts", len(q.tasks))
+		}
+		q.mu.Unlock()
+		mu.Lock()
+		until = time.Time{}
+		mu.Unlock()
+		q.wait(t, "after opening", func(m map[queue.Task]int) bool { return len(m) == 10 })
+	})
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

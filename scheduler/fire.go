@@ -1,0 +1,306 @@
+package scheduler
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// pollEvery is how often a Firer looks for what is due.
+	pollEvery = 250 * time.Millisecond
+	// claimLease is how long an occurrence is left to a scheduler that gives
+	// no sign.
+	claimLease = 10 * time.Second
+	// maxFirings is how many occurrences one Firer is at; each of another
+	// schedule.
+	maxFirings = 4
+	// troublePause is how long an occurrence rests that cannot be fired now.
+	troublePause = 2 * time.Second
+)
+
+// What ends the firing of an occurrence before its run is ready.
+var (
+	ErrLate = errors.New("later than max_lateness")
+	ErrGone = errors.New("the campaign was unscheduled")
+	// ErrTaken: this process gave no sign for too long, another goes on.
+	ErrTaken = errors.New("another scheduler has the occurrence")
+)
+
+// A Firing is an occurrence that this process makes a run of.
+type Firing struct {
+	Schedule
+	Occurrence time.Time
+	now        time.Time // when it was claimed
+	holder     string
+}
+
+// A Made is what became of an occurrence for good.
+type Made struct {
+	Run     string // empty: none was made
+	Failure string // why the run could not be made ready; empty: it is
+}
+
+// FirerConfig is what a Firer needs beside the schedules.
+type FirerConfig struct {
+	// Make makes the run of an occurrence ready, or finds that it is: who was
+	// here before may have died in the middle. An error is trouble that may
+	// pass, and Make is called again. still is asked right before the run
+	// becomes ready; its error is to be returned.
+	Make func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error)
+	Log  *slog.Logger
+}
+
+// A Firer fires each occurrence exactly once, however many of them run. It
+// claims an occurrence, makes its run, whose id follows from campaign and time
+// and is taken once, and only then goes on to the next one: whoever dies in
+// between is made up for by another.
+type Firer struct {
+	schedules *Schedules
+	cfg       FirerConfig
+	pause     time.Duration // after trouble
+	wake      chan struct{} // an occurrence was dealt with: the next may be due
+}
+
+// NewFirer returns a Firer.
+func NewFirer(s *Schedules, cfg FirerConfig) *Firer {
+	return &Firer{schedules: s, cfg: cfg, pause: troublePause, wake: make(chan struct{}, 1)}
+}
+
+// Run fires until ctx ends. Trouble with Redis is logged once per change and
+// waited out.
+func (f *Firer) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	t := time.NewTicker(pollEvery)
+	defer t.Stop()
+	busy := make(chan struct{}, maxFirings)
+	var trouble string
+	for {
+		err := f.poll(ctx, &wg, busy)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && trouble != err.Error():
+			f.cfg.Log.Warn("schedules cannot be read", "err", err)
+			trouble = err.Error()
+		case err == nil && trouble != "":
+			f.cfg.Log.Info("schedules can be read again")
+			trouble = ""
+		}
+		select {
+		case <-t.C:
+		case <-f.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// poll begins with everything that is due, as far as there is room.
+func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}) error {
+	for {
+		select {
+		case busy <- struct{}{}:
+		default:
+			return nil
+		}
+		firing, err := f.schedules.next(ctx, rand.Text())
+		if err != nil || firing == nil {
+			<-busy
+			return err
+		}
+		wg.Go(func() {
+			defer func() {
+				<-busy
+				select {
+				case f.wake <- struct{}{}:
+				default:
+				}
+			}()
+			f.fire(ctx, *firing)
+		})
+	}
+}
+
+// fire deals with one occurrence.
+func (f *Firer) fire(ctx context.Context, o Firing) {
+	log := f.cfg.Log.With("campaign", o.ID, "occurrence", o.Occurrence)
+	made, err := Made{}, error(ErrLate)
+	if o.now.Sub(o.Occurrence) <= o.Timing.MaxLateness {
+		made, err = f.make(ctx, o)
+	}
+	switch {
+	case err == nil:
+		err = f.done(ctx, o, made, log)
+	case errors.Is(err, ErrLate):
+		err = f.miss(ctx, o, log)
+	case errors.Is(err, ErrGone), errors.Is(err, ErrTaken):
+		log.Info("occurrence was left", "err", err)
+		return
+	}
+	if err == nil {
+		return
+	}
+	// It stays due. Whoever comes next finds how far this went.
+	pause, trouble := f.pause, err.Error()
+	if ctx.Err() != nil {
+		pause, trouble = 0, ""
+	} else {
+		log.Warn("occurrence cannot be fired now", "err", err)
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := f.schedules.giveBack(late, o, pause, trouble); err != nil {
+		log.Warn("claim of an occurrence ends by itself", "err", err)
+	}
+}
+
+// make calls Make, and keeps the claim meanwhile.
+func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		t := time.NewTicker(f.schedules.lease / 4)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				return
+			}
+			if err := f.schedules.still(ctx, o); errors.Is(err, ErrGone) || errors.Is(err, ErrTaken) {
+				stop(err)
+				return
+			}
+		}
+	})
+	made, err := f.cfg.Make(ctx, o, func(ctx context.Context) error { return f.schedules.still(ctx, o) })
+	stop(nil)
+	wg.Wait()
+	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrGone) || errors.Is(cause, ErrTaken)) {
+		err = cause
+	}
+	return made, err
+}
+
+func (f *Firer) done(ctx context.Context, o Firing, made Made, log *slog.Logger) error {
+	next, err := o.Timing.Next(o.Occurrence)
+	if err != nil {
+		return err
+	}
+	entry := Occurrence{At: o.Occurrence, Outcome: Fired, Run: made.Run, Reason: made.Failure}
+	if made.Failure != "" {
+		entry.Outcome = Failed
+	}
+	kept, err := f.schedules.record(ctx, o, entry, next)
+	switch {
+	case err != nil || !kept:
+	case made.Failure != "":
+		log.Warn("occurrence failed, nothing was sent", "run", made.Run, "reason", made.Failure)
+	default:
+		log.Info("occurrence fired", "run", made.Run)
+	}
+	return err
+}
+
+func (f *Firer) miss(ctx context.Context, o Firing, log *slog.Logger) error {
+	now, err := f.schedules.Now(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := f.schedules.Get(ctx, o.ID)
+	if err != nil {
+		if errors.Is(err, ErrNoSchedule) {
+			return nil
+		}
+		return err
+	}
+	entry, next, err := missed(o.Timing, o.Occurrence, now, e.Trouble)
+	if err != nil {
+		return err
+	}
+	kept, err := f.schedules.record(ctx, o, entry, next)
+	if kept {
+		log.Warn("occurrence missed, nothing was sent", "times", entry.Times(), "reason", entry.Reason)
+	}
+	return err
+}
+
+// next claims the first due occurrence; nil when nothing is due.
+func (s *Schedules) next(ctx context.Context, holder string) (*Firing, error) {
+	res, err := s.claim.Run(ctx, s.rdb, []string{s.key("due")}, holder, s.lease.Milliseconds(), s.of("")).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("claim an occurrence: %w", err)
+	}
+	if len(res) == 0 {
+		return nil, nil
+	}
+	text := func(i int) string { t, _ := res[i].(string); return t }
+	now, _ := res[3].(int64)
+	o := &Firing{Occurrence: fromMillis(text(2)), now: time.UnixMilli(now).UTC(), holder: holder}
+	if err := json.Unmarshal([]byte(text(4)), &o.Schedule); err != nil {
+		return nil, fmt.Errorf("decode schedule %s: %w", text(0), err)
+	}
+	return o, nil
+}
+
+// still makes the claim last longer, and tells whether the occurrence is still
+// to be fired.
+func (s *Schedules) still(ctx context.Context, o Firing) error {
+	res, err := s.hold.Run(ctx, s.rdb, []string{s.of(o.ID)}, o.holder, s.lease.Milliseconds()).Int64Slice()
+	if err != nil {
+		return fmt.Errorf("keep an occurrence of %s: %w", o.ID, err)
+	}
+	switch {
+	case res[0] < 0:
+		return ErrGone
+	case res[0] == 0:
+		return ErrTaken
+	case time.UnixMilli(res[1]).Sub(o.Occurrence) > o.Timing.MaxLateness:
+		return ErrLate
+	}
+	return nil
+}
+
+func (s *Schedules) giveBack(ctx context.Context, o Firing, pause time.Duration, trouble string) error {
+	if err := s.release.Run(ctx, s.rdb, []string{s.of(o.ID)}, o.holder, pause.Milliseconds(), trouble).Err(); err != nil {
+		return fmt.Errorf("give back an occurrence of %s: %w", o.ID, err)
+	}
+	return nil
+}
+
+// record records what became of an occurrence, and goes on to next; the zero
+// time ends the schedule. It reports false when the claim was lost: then
+// another has recorded it, or will.
+func (s *Schedules) record(ctx context.Context, o Firing, entry Occurrence, next time.Time) (bool, error) {
+	var err error
+	if entry.Recorded.IsZero() {
+		if entry.Recorded, err = s.Now(ctx); err != nil {
+			return false, err
+		}
+	}
+	text, err := json.Marshal(entry)
+	if err != nil {
+		return false, fmt.Errorf("record an occurrence of %s: %w", o.ID, err)
+	}
+	ms := ""
+	if !next.IsZero() {
+		ms = fmt.Sprint(next.UnixMilli())
+	}
+	run := entry.Run
+	if entry.Outcome != Fired {
+		run = ""
+	}
+	n, err := s.settle.Run(ctx, s.rdb, []string{s.key("due"), s.of(o.ID), s.key("history:" + o.ID)},
+		o.ID, o.Version, o.holder, ms, text, keepOccurrences, run, entry.Outcome, entry.Times()).Int()
+	if err != nil {
+		return false, fmt.Errorf("record an occurrence of %s: %w", o.ID, err)
+	}
+	return n == 1, nil
+}

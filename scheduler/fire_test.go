@@ -1,0 +1,351 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/redis/go-redis/v9"
+
+	"broadside/internal/testkit"
+)
+
+// keepers runs a test on the embedded kind of Redis and on a real one.
+func keepers(t *testing.T, f func(t *testing.T, s *Schedules)) {
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		m := miniredis.RunT(t)
+		rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
+		t.Cleanup(func() { rdb.Close() })
+		f(t, NewSchedules(rdb, "bs", func(src string) *redis.Script {
+			return redis.NewScript(strings.Replace(src, "#!", "--#!", 1))
+		}))
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		opts, err := redis.ParseURL(testkit.Redis(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rdb := redis.NewClient(opts)
+		t.Cleanup(func() { rdb.Close() })
+		f(t, NewSchedules(rdb, "bs", redis.NewScript))
+	})
+}
+
+// put stores a schedule without files.
+func put(t *testing.T, s *Schedules, id string, timing Timing) *Schedule {
+	t.Helper()
+	if timing.Zone == "" {
+		timing.Zone = "UTC"
+	}
+	if timing.MaxLateness == 0 {
+		timing.MaxLateness = time.Hour
+	}
+	sc := Schedule{ID: id, Topic: "newsletter", Timing: timing, Version: NewVersion()}
+	if _, err := s.Put(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	return &sc
+}
+
+// soon is the whole second after the next one.
+func soon(t *testing.T, s *Schedules) time.Time {
+	t.Helper()
+	now, err := s.Now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now.Truncate(time.Second).Add(2 * time.Second)
+}
+
+type makeFunc = func(context.Context, Firing, func(context.Context) error) (Made, error)
+
+// firing runs a Firer until the test ends, or stop is called.
+func firing(t *testing.T, s *Schedules, makeRun makeFunc) (stop func()) {
+	t.Helper()
+	f := NewFirer(s, FirerConfig{Make: makeRun, Log: slog.New(slog.DiscardHandler)})
+	f.pause = 50 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// until looks at a schedule until ok, for 20 s.
+func until(t *testing.T, s *Schedules, id string, ok func(*Entry) bool) *Entry {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); ; <-tick.C {
+		e, err := s.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok(e) {
+			return e
+		}
+		if time.Now().After(end) {
+			t.Fatalf("schedule %s did not come to it: %+v", id, e)
+		}
+	}
+}
+
+func history(t *testing.T, s *Schedules, id string) []Occurrence {
+	t.Helper()
+	all, err := s.History(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// A ledger that makes runs once, as that of campaign/ledger does.
+type runs struct {
+	mu   sync.Mutex
+	made map[string]int // run -> how many times Make made it ready
+}
+
+func (r *runs) make(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
+	id := fmt.Sprint(f.ID, "-", f.Occurrence.Unix())
+	if err := still(ctx); err != nil {
+		return Made{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.made[id]++
+	return Made{Run: id}, nil
+}
+
+func TestEachOccurrenceIsFiredOnceByTwoFirers(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		put(t, s, "tick", Timing{Cron: "@every 1s"})
+		put(t, s, "tock", Timing{Cron: "@every 1s"})
+		r := &runs{made: map[string]int{}}
+		stop1, stop2 := firing(t, s, r.make), firing(t, s, r.make)
+		until(t, s, "tick", func(e *Entry) bool { return e.Fired >= 4 })
+		until(t, s, "tock", func(e *Entry) bool { return e.Fired >= 4 })
+		stop1()
+		stop2()
+		for _, id := range []string{"tick", "tock"} {
+			all := history(t, s, id)
+			for i, o := range all {
+				if o.Outcome != Fired || r.made[o.Run] != 1 {
+					t.Errorf("%v: %s, made %d times", o.At, o.Outcome, r.made[o.Run])
+				}
+				if i > 0 && all[i-1].At.Sub(o.At) != time.Second {
+					t.Errorf("after %v came %v", o.At, all[i-1].At)
+				}
+			}
+			e, err := s.Get(t.Context(), id)
+			if err != nil || e.LastRun != all[0].Run || !e.Next.Equal(all[0].At.Add(time.Second)) || !e.Firing.IsZero() {
+				t.Errorf("%s: last run %s, next %v, at %v, error %v", id, e.LastRun, e.Next, e.Firing, err)
+			}
+		}
+	})
+}
+
+// A process that dies at an occurrence leaves its claim behind.
+func TestWhoDiesAtAnOccurrenceIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		s.lease = 400 * time.Millisecond
+		at := soon(t, s)
+		put(t, s, "once", Timing{At: at})
+		var dead *Firing
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for dead == nil {
+			<-tick.C
+			var err error
+			if dead, err = s.next(t.Context(), "dead"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := &runs{made: map[string]int{}}
+		stop := firing(t, s, r.make)
+		e := until(t, s, "once", (*Entry).Done)
+		stop()
+		if e.Fired != 1 || len(r.made) != 1 {
+			t.Errorf("fired %d, made %v", e.Fired, r.made)
+		}
+		// It was not dead, only slow: what it does now changes nothing.
+		if err := s.still(t.Context(), *dead); !errors.Is(err, ErrTaken) {
+			t.Errorf("still: got %v, want ErrTaken", err)
+		}
+		if kept, err := s.record(t.Context(), *dead, Occurrence{At: at, Outcome: Failed}, time.Time{}); kept || err != nil {
+			t.Errorf("record: got %v, %v; want false", kept, err)
+		}
+		if n := len(history(t, s, "once")); n != 1 {
+			t.Errorf("%d occurrences are recorded, want 1", n)
+		}
+	})
+}
+
+// A firer that is told to stop in the middle leaves the occurrence to the
+// next one at once.
+func TestWhoStopsAtAnOccurrenceGivesItBack(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		s.lease = time.Hour // the claim is given back, it does not end
+		put(t, s, "once", Timing{At: soon(t, s)})
+		begun := make(chan struct{})
+		stop := firing(t, s, func(ctx context.Context, _ Firing, _ func(context.Context) error) (Made, error) {
+			close(begun)
+			<-ctx.Done()
+			return Made{}, context.Cause(ctx)
+		})
+		<-begun
+		stop()
+		if e := until(t, s, "once", func(e *Entry) bool { return e.Firing.IsZero() }); e.Trouble != "" {
+			t.Errorf("trouble is %q, want none", e.Trouble)
+		}
+		r := &runs{made: map[string]int{}}
+		firing(t, s, r.make)
+		if e := until(t, s, "once", (*Entry).Done); e.Fired != 1 {
+			t.Errorf("fired %d times", e.Fired)
+		}
+	})
+}
+
+func TestWhatIsTooLateIsRecordedAndNotSent(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		at := soon(t, s)
+		put(t, s, "late", Timing{At: at, MaxLateness: time.Second})
+		put(t, s, "slow", Timing{At: at, MaxLateness: time.Second})
+		firing(t, s, func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
+			if f.ID == "late" {
+				return Made{}, errors.New("the way is blocked")
+			}
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for ; ; <-tick.C { // the audience is long
+				if err := still(ctx); err != nil {
+					return Made{}, err
+				}
+			}
+		})
+		for _, id := range []string{"late", "slow"} {
+			e := until(t, s, id, (*Entry).Done)
+			got := history(t, s, id)
+			want := []Occurrence{{At: at, Outcome: Missed, Count: 1}}
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Occurrence{}, "Reason", "Recorded")); diff != "" || e.Missed != 1 || e.Fired != 0 {
+				t.Errorf("%s: missed %d, fired %d (-want +got):\n%s", id, e.Missed, e.Fired, diff)
+			}
+			if id == "late" && !strings.Contains(got[0].Reason, "the way is blocked") {
+				t.Errorf("reason %q does not say what was in the way", got[0].Reason)
+			}
+		}
+	})
+}
+
+func TestTroubleIsTriedAgainAndFailureIsNot(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		at := soon(t, s)
+		put(t, s, "trouble", Timing{At: at})
+		put(t, s, "failure", Timing{At: at})
+		var mu sync.Mutex
+		var calls []string
+		firing(t, s, func(_ context.Context, f Firing, _ func(context.Context) error) (Made, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, f.ID)
+			switch {
+			case f.ID == "failure":
+				return Made{Run: "r", Failure: "no such list"}, nil
+			case count(calls, "trouble") < 3:
+				return Made{}, errors.New("connection refused")
+			}
+			return Made{Run: "t"}, nil
+		})
+		if e := until(t, s, "failure", (*Entry).Done); e.Failed != 1 || e.LastRun != "" {
+			t.Errorf("failed %d times, last run %q", e.Failed, e.LastRun)
+		}
+		if got := history(t, s, "failure")[0]; got.Outcome != Failed || got.Reason != "no such list" || got.Run != "r" {
+			t.Errorf("recorded is %+v", got)
+		}
+		if e := until(t, s, "trouble", (*Entry).Done); e.Fired != 1 || e.Trouble != "" || e.LastRun != "t" {
+			t.Errorf("got %+v", e)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if count(calls, "failure") != 1 || count(calls, "trouble") != 3 {
+			t.Errorf("calls were %v", calls)
+		}
+	})
+}
+
+func count(all []string, s string) (n int) {
+	for _, a := range all {
+		if a == s {
+			n++
+		}
+	}
+	return n
+}
+
+func TestUnscheduledWhileItIsFired(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		s.lease = 200 * time.Millisecond // is renewed
+		at := soon(t, s)
+		put(t, s, "gone", Timing{At: at})
+		begun, cause := make(chan struct{}), make(chan error, 1)
+		firing(t, s, func(ctx context.Context, _ Firing, still func(context.Context) error) (Made, error) {
+			close(begun)
+			<-ctx.Done()
+			cause <- context.Cause(ctx)
+			return Made{}, ctx.Err()
+		})
+		<-begun
+		if got, err := s.Remove(t.Context(), "gone"); err != nil || !got.Equal(at) {
+			t.Errorf("Remove: got %v, %v; want %v", got, err, at)
+		}
+		if err := <-cause; !errors.Is(err, ErrGone) {
+			t.Errorf("it was stopped by %v, want ErrGone", err)
+		}
+		if _, err := s.Remove(t.Context(), "gone"); !errors.Is(err, ErrNoSchedule) {
+			t.Errorf("Remove once more: got %v, want ErrNoSchedule", err)
+		}
+	})
+}
+
+func TestReplacedWhileItIsFired(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		at := soon(t, s)
+		put(t, s, "news", Timing{At: at})
+		begun, on := make(chan struct{}), make(chan struct{})
+		firing(t, s, func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
+			close(begun)
+			<-on
+			return Made{Run: "first"}, still(ctx)
+		})
+		<-begun
+		later := at.Add(24 * time.Hour)
+		put(t, s, "news", Timing{At: later})
+		close(on)
+		e := until(t, s, "news", func(e *Entry) bool { return e.Fired == 1 })
+		if !e.Next.Equal(later) || e.LastRun != "first" {
+			t.Errorf("next is %v, want %v; last run %q", e.Next, later, e.LastRun)
+		}
+	})
+}

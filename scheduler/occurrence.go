@@ -1,0 +1,62 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+)
+
+// What becomes of an occurrence.
+const (
+	Fired  = "fired"  // its run was made
+	Missed = "missed" // nobody was there in time: not sent
+	Failed = "failed" // its run could not be made: not sent
+)
+
+// keepOccurrences is how many are kept of each schedule.
+const keepOccurrences = 200
+
+// An Occurrence is one time of a schedule that has passed, or a row of times
+// that were missed one after the other.
+type Occurrence struct {
+	At       time.Time `json:"at"`
+	Outcome  string    `json:"outcome"`
+	Run      string    `json:"run,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Until    time.Time `json:"until,omitzero"` // the last of the row
+	Count    int64     `json:"count,omitempty"`
+	Recorded time.Time `json:"recorded"`
+}
+
+// Times returns how many times of the schedule it stands for.
+func (o Occurrence) Times() int64 { return max(1, o.Count) }
+
+// countMissed bounds the times that are counted one by one.
+const countMissed = 1_000_000
+
+// missed returns the row of times from first on that are too late now, and the
+// first one that is not; the zero time when there is none.
+func missed(t Timing, first, now time.Time, trouble string) (Occurrence, time.Time, error) {
+	o := Occurrence{At: first, Count: 1, Outcome: Missed, Recorded: now}
+	tooLate, last := now.Add(-t.MaxLateness), first
+	next, err := t.Next(first)
+	for err == nil && !next.IsZero() && next.Before(tooLate) {
+		if o.Count == countMissed {
+			next, err = t.Next(tooLate.Add(-1))
+			trouble = "and more times after that"
+			break
+		}
+		last, o.Count = next, o.Count+1
+		next, err = t.Next(next)
+	}
+	if err != nil {
+		return Occurrence{}, time.Time{}, err
+	}
+	o.Reason = fmt.Sprintf("%v late, max_lateness is %v", now.Sub(last).Round(time.Second), t.MaxLateness)
+	if o.Count > 1 {
+		o.Until = last
+	}
+	if trouble != "" {
+		o.Reason += "; " + trouble
+	}
+	return o, next, nil
+}

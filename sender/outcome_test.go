@@ -1,0 +1,168 @@
+package sender
+
+import (
+	"testing"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/sender/reply"
+)
+
+func TestOutcomeFollowsTheTableOfVerdicts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		verdict    reply.Verdict
+		state      campaign.State
+		greylisted bool
+		ours       bool
+	}{
+		{reply.Accepted, campaign.Accepted, false, true},
+		{reply.SuppressHard, campaign.Bounced, false, true},
+		{reply.FailNoSuppress, campaign.Failed, false, true},
+		{reply.RetryRecipient, campaign.Deferred, false, true},
+		{reply.MailboxFull, campaign.Deferred, false, true},
+		{reply.Greylisted, campaign.Deferred, true, true},
+		{reply.Uncertain, campaign.Uncertain, false, true},
+		{reply.RetryLane, 0, false, false},
+		{reply.PauseLane, 0, false, false},
+		{reply.PauseAccount, 0, false, false},
+	} {
+		o, ours := outcome(reply.Decision{Verdict: tt.verdict}, ledger.Reply{Code: 1})
+		if ours != tt.ours || o.State != tt.state || o.Greylisted != tt.greylisted || o.Reply.Code != 1 {
+			t.Errorf("%s: %+v, %v", tt.verdict, o, ours)
+		}
+	}
+	if n := len(reply.Verdicts); n != 10 {
+		t.Errorf("%d verdicts, the table has 10", n)
+	}
+}
+
+func TestCloseForGrowsToItsLimit(t *testing.T) {
+	t.Parallel()
+	rule := reply.Decision{Backoff: time.Minute, Factor: 2, MaxBackoff: 3 * time.Minute}
+	for _, tt := range []struct {
+		d        reply.Decision
+		failures int
+		want     time.Duration
+	}{
+		{rule, 1, time.Minute},
+		{rule, 2, 2 * time.Minute},
+		{rule, 3, 3 * time.Minute},
+		{rule, 40, 3 * time.Minute},
+		{reply.Decision{}, 1, 2 * time.Second},
+		{reply.Decision{}, 3, 8 * time.Second},
+		{reply.Decision{}, 60, maxClosed},
+		{reply.Decision{Manual: true, Backoff: time.Hour}, 1, 2 * time.Second},
+	} {
+		if got := closeFor(tt.d, firstClosed, tt.failures); got != tt.want {
+			t.Errorf("closeFor(%+v, %d) = %s, want %s", tt.d, tt.failures, got, tt.want)
+		}
+	}
+}
+
+func TestQueueID(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"2.0.0 Ok: queued as 4BxYz12": "4BxYz12",
+		"2.0.0 Queued As <ab12>.":     "ab12",
+		"2.0.0 ok":                    "",
+		"queued as ":                  "",
+	} {
+		if got := queueID(text); got != want {
+			t.Errorf("queueID(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func items(r *run, n int) (out []*item) {
+	for i := range n {
+		out = append(out, &item{run: r, ref: ledger.Ref{Index: i}})
+	}
+	return out
+}
+
+func TestRunsTakeTurnsInALane(t *testing.T) {
+	t.Parallel()
+	l := &lane{}
+	a, b := &run{}, &run{}
+	for _, it := range items(a, 3) {
+		l.push(it, false)
+	}
+	for _, it := range items(b, 2) {
+		l.push(it, false)
+	}
+	now := time.Now()
+	var got []*run
+	for {
+		it, again := l.pop(now)
+		if it == nil {
+			if !again.IsZero() {
+				t.Errorf("an empty lane wants to be looked at again at %v", again)
+			}
+			break
+		}
+		got = append(got, it.run)
+	}
+	want := []*run{a, b, a, b, a}
+	if len(got) != len(want) {
+		t.Fatalf("%d items, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("turn %d went to the wrong run", i)
+		}
+	}
+}
+
+func TestARunThatWaitsForItsSlotHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	l := &lane{}
+	slow, fast := &run{}, &run{}
+	l.push(items(slow, 1)[0], false)
+	l.push(items(fast, 1)[0], false)
+	now := time.Now()
+	l.runs[0].notBefore = now.Add(time.Second)
+	if it, _ := l.pop(now); it == nil || it.run != fast {
+		t.Fatal("the fast run waits behind the slow one")
+	}
+	if it, again := l.pop(now); it != nil || !again.Equal(now.Add(time.Second)) {
+		t.Errorf("got %v, again %v", it, again)
+	}
+	if it, _ := l.pop(now.Add(time.Second)); it == nil || it.run != slow {
+		t.Error("the slow run was forgotten")
+	}
+}
+
+func TestDrainTakesOnlyWhomItShould(t *testing.T) {
+	t.Parallel()
+	l := &lane{}
+	a, b := &run{}, &run{}
+	for _, it := range append(items(a, 3), items(b, 2)...) {
+		l.push(it, false)
+	}
+	out := l.drain(func(it *item) bool { return it.run == a && it.ref.Index != 1 })
+	if len(out) != 2 || l.size != 3 {
+		t.Fatalf("%d drained, %d left", len(out), l.size)
+	}
+	out = l.drain(func(*item) bool { return true })
+	if len(out) != 3 || l.size != 0 || len(l.runs) != 0 {
+		t.Errorf("%d drained, %d left in %d runs", len(out), l.size, len(l.runs))
+	}
+}
+
+func TestRoomFollowsThePaceOfTheLane(t *testing.T) {
+	t.Parallel()
+	l := &lane{}
+	if l.room() != minRoom {
+		t.Errorf("room %d before anything is known", l.room())
+	}
+	now := time.Now()
+	for range 4000 {
+		now = now.Add(time.Millisecond)
+		l.count(now)
+	}
+	if got := l.room(); got < 1800 || got > 2200 {
+		t.Errorf("room %d at 1,000 a second, want about 2,000", got)
+	}
+}
