@@ -2,7 +2,7 @@
 TOOL = go tool -modfile=tools/go.mod
 FUZZTIME = 10s
 
-.PHONY: build test check fuzz bench demo update-golden
+.PHONY: build test check fuzz bench microbench demo update-golden
 
 build: ## bin/broadside
 	go build -o bin/broadside ./cmd/broadside
@@ -12,7 +12,9 @@ check: ## formatting, vet, staticcheck
 	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)" && go vet ./... && $(TOOL) staticcheck ./...
 fuzz: ## every fuzz target for FUZZTIME
 	set -e; for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u); do for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c 6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
-bench: ## every benchmark
+bench: ## this machine beside smtp-source; docs/performance.md says how to read it
+	go run ./cmd/broadside bench
+microbench: ## every benchmark of a single step
 	go test -run '^$$' -bench . -benchmem ./...
 demo: ## 1,000 recipients to a built-in sink; needs nothing
 	go run ./cmd/broadside demo

@@ -4,8 +4,9 @@
 // Expand turns a campaign and an audience into a run; nothing is sent until
 // the whole audience is in. A Feeder sweeps the ledger of each active run and
 // issues who is due, up to a backlog per part, so that Redis memory does not
-// grow with the list and a paused run stops at once. Schedules fires campaigns
-// at their time, each occurrence exactly once, and records what it missed.
+// grow with the list and a paused run stops at once. Schedules keeps campaigns
+// until their time; a Firer fires each occurrence exactly once, and records what
+// was missed.
 //
 // The feeder lives here and runs in every worker process, under a lease per
 // run: a lone worker is enough to finish a run.

@@ -148,6 +148,9 @@ func (f *Feeder) feed(ctx context.Context, id string) error {
 			}
 		} else {
 			s = nil // whatever was remembered may be old by then
+			if rec.State == campaign.Expanding {
+				wait = lookEvery // its first message should not wait for us
+			}
 		}
 		pause(ctx, wait)
 	}

@@ -63,6 +63,14 @@ func TestFilesOfASchedule(t *testing.T) {
 	})
 }
 
+// zeros is a file without an end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 func TestPutRefuses(t *testing.T) {
 	t.Parallel()
 	keepers(t, func(t *testing.T, s *Schedules) {
@@ -77,6 +85,10 @@ func TestPutRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		sc.Files = []File{f}
+		s.Discard(ctx, sc.Version)
+		if _, err := s.Stage(ctx, sc.Version, "audience.source", "a.csv", io.LimitReader(zeros{}, MaxFile+1)); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("a file that is too large: got %v, want ErrTooLarge", err)
+		}
 		s.Discard(ctx, sc.Version)
 		if _, err := s.Put(ctx, sc); err == nil {
 			t.Error("files that are gone: no error")

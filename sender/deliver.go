@@ -59,6 +59,8 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 		a.putBack(it, again)
 		return
 	}
+	// A slot that is still far does not need a connection yet: others use it.
+	sleep(ctx, time.Until(slot)-p.ahead())
 	taken := time.Now()
 	if !d.look(ctx, it) {
 		a.stumble()
@@ -246,6 +248,7 @@ func (d *delivery) gate(ctx context.Context, it *item, p *pace, slot, claimed ti
 		if slot.IsZero() || now.Sub(slot) <= lateSlot {
 			return true
 		}
+		d.a.log.Debug("slot missed", "late_ms", now.Sub(slot).Milliseconds())
 		for {
 			next, again, err := d.a.slot(ctx, p, it.run)
 			if err != nil || !again.Before(limit) {

@@ -66,6 +66,17 @@ func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.T
 	return time.Time{}, later(time.Now().Add(time.Millisecond), p.again), nil
 }
 
+// ahead is how long before its slot a message should be begun. The caller
+// need not hold mu.
+func (p *pace) ahead() time.Duration {
+	if p.unlimited() {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lead + 2*p.spread
+}
+
 // giveBack returns a slot that was not used, if it can still be.
 func (p *pace) giveBack(slot time.Time) {
 	if slot.IsZero() || time.Until(slot) < 0 {

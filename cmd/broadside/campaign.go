@@ -184,8 +184,11 @@ func showPlan(w io.Writer, p app.Plan) {
 		n    int64
 		what string
 	}{
-		{p.Suppressed, "suppressed"}, {skipped.Duplicate, "duplicate"}, {skipped.Invalid, "invalid"},
-		{skipped.Excluded, "excluded"}, {skipped.Limited, "left out by --limit"},
+		{p.Suppressed, "suppressed"},
+		{skipped.Duplicate, "duplicate"},
+		{skipped.Invalid, "invalid"},
+		{skipped.Excluded, "excluded"},
+		{skipped.Limited, "left out by --limit"},
 	} {
 		if s.n > 0 {
 			fmt.Fprintf(w, " - %d %s", s.n, s.what)

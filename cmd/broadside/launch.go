@@ -140,9 +140,12 @@ func launch(cmd *cobra.Command, c *cli, file string, f launchFlags) error {
 	if a.Embedded() {
 		c.note("no redis_url: the embedded store is used, it forgets this run at exit; set REDIS_URL to keep it")
 	}
-	o.Confirm = c.confirm(def, f.yes)
+	o.Confirm = c.confirm(f.yes)
 	launched, err := a.Launch(ctx, def, o)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("%w before the whole audience was in: nothing was sent", errInterrupted)
+	case err != nil:
 		return err
 	}
 	if launched.Existed {
@@ -174,18 +177,18 @@ func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, 
 
 // confirm returns what asks before a message can leave for anywhere but this
 // machine.
-func (c *cli) confirm(def *campaign.Definition, yes bool) func(app.Plan) error {
+func (c *cli) confirm(yes bool) func(app.Plan) error {
 	return func(p app.Plan) error {
 		if p.Loopback {
 			return nil
 		}
-		return c.ask(p, yes, def.Audience.Source == "-")
+		return c.ask(p, yes)
 	}
 }
 
 // ask shows the plan and has the number of people typed. Without a terminal,
 // or where the standard input is the audience, only --yes will do.
-func (c *cli) ask(p app.Plan, yes, stdinTaken bool) error {
+func (c *cli) ask(p app.Plan, yes bool) error {
 	if yes && c.quiet {
 		return nil
 	}
@@ -193,7 +196,7 @@ func (c *cli) ask(p app.Plan, yes, stdinTaken bool) error {
 	if yes {
 		return nil
 	}
-	if stdinTaken || !c.asks() {
+	if p.Source == "-" || !c.asks() {
 		return fmt.Errorf("%w: this would mail %d people, and nobody can be asked here: add --yes; nothing was sent", app.ErrRefused, p.Total-p.Suppressed)
 	}
 	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
@@ -211,8 +214,8 @@ func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
 	if err != nil {
 		return err
 	}
-	if alive, err := a.WorkerAlive(ctx); err == nil && !alive && !r.State.Over() {
-		c.note("no worker is alive: start one with `broadside worker`, or add --wait to send from here")
+	if !r.State.Over() {
+		c.noteWorkers(ctx, a)
 	}
 	if c.asJSON {
 		return c.json(r)
@@ -220,6 +223,13 @@ func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
 	fmt.Fprintln(c.stdout, id)
 	c.note("follow it with: broadside run watch %s", id)
 	return nil
+}
+
+// noteWorkers says how to start a worker when none is alive.
+func (c *cli) noteWorkers(ctx context.Context, a *app.App) {
+	if alive, err := a.WorkerAlive(ctx); err == nil && !alive {
+		c.note("no worker is alive: start one with `broadside worker` (or launch with --wait to send from there)")
+	}
 }
 
 // attend stays until the run is over, and says what became of it.

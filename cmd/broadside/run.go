@@ -114,6 +114,9 @@ func runWatchCommand(c *cli) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
+				if r, err := a.Summary(ctx, id); err == nil && !r.State.Over() {
+					c.noteWorkers(ctx, a)
+				}
 				progress := c.progress()
 				_, err := a.Watch(ctx, id, progress.see)
 				progress.end()

@@ -59,7 +59,7 @@ func (c *cli) schedule(ctx context.Context, name string, o app.Scheduling, yes b
 	if err != nil {
 		return err
 	}
-	o.Stored, o.Progress, o.Confirm = stored, c.rowsRead(), c.confirm(def, yes)
+	o.Stored, o.Progress, o.Confirm = stored, c.rowsRead(), c.confirm(yes)
 	s, err := a.AddSchedule(ctx, def, o)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -81,6 +82,9 @@ func shownDocument(s app.Shown) any {
 	return doc
 }
 
+// overdueAfter is when a time that was not fired raises the question why.
+const overdueAfter = 3 * time.Second
+
 // shownOccurrences is how many past times are printed; --json has all that are
 // kept.
 const shownOccurrences = 10
@@ -99,6 +103,9 @@ func (c *cli) printSchedule(s app.Shown) {
 			label = "next"
 		}
 		fmt.Fprintf(w, "%-11s %s\n", label, moment(t, s.Timing))
+	}
+	if !s.Done() && time.Since(s.Next) > overdueAfter {
+		fmt.Fprintln(w, "overdue     is `broadside scheduler` running?")
 	}
 	if s.Trouble != "" {
 		fmt.Fprintf(w, "trouble     %s\n", printable(s.Trouble))

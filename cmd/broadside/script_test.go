@@ -202,7 +202,9 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	re, err := regexp.Compile(args[0])
 	ts.Check(err)
-	for end := time.Now().Add(patience); ; {
+	t := time.NewTicker(5 * lookEvery)
+	defer t.Stop()
+	for end := time.Now().Add(patience); ; <-t.C {
 		exitOf(ts, args[1:])
 		if re.MatchString(ts.ReadFile("stdout")) {
 			return

@@ -31,6 +31,9 @@ func (a *App) Attend(ctx context.Context, id string, o Attendance) (Status, erro
 	if err != nil {
 		return Status{}, err
 	}
+	if rec.State.Over() && !rec.Finished.IsZero() {
+		return a.Wait(ctx, id, o.Seen) // nothing is left to do
+	}
 	waiting, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	if o.Timeout > 0 {
@@ -62,8 +65,8 @@ func (a *App) Attend(ctx context.Context, id string, o Attendance) (Status, erro
 		err = context.Cause(waiting)
 	}
 	stop()
-	if helpErr := <-done; err == nil {
-		err = helpErr
+	if helpErr := <-done; helpErr != nil && err == nil {
+		a.log.Warn("work was not put down in order", "err", helpErr) // but the run is over
 	}
 	if last, readErr := a.Status(context.WithoutCancel(ctx), id); readErr == nil {
 		s = last // what was on the wire has been settled since
@@ -110,7 +113,10 @@ func (h *helper) work(ctx context.Context) error {
 		h.began()
 	}
 	h.alone.Store(true)
-	return h.a.Work(ctx)
+	if err := h.a.Work(ctx); err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+		return err
+	}
+	return nil
 }
 
 // Rules of closed accounts (sender/reply) that only a person can do something

@@ -334,10 +334,13 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 		a.giveUpLease(ctx, id, holder) // a launch that comes to nothing may be repeated at once
 	}()
 	launched, err := a.fill(ctx, p, id, o)
-	if err != nil {
-		return launched, a.undo(ctx, p, id, err)
+	if err == nil {
+		return launched, nil
 	}
-	return launched, nil
+	if err = a.undo(ctx, p, id, o, err); errors.Is(err, errKeyTaken) {
+		return launched, nil
+	}
+	return Launched{}, err
 }
 
 func newRun(p *prepared, id string, o Launch) ledger.NewRun {
@@ -375,8 +378,12 @@ func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (Launc
 		}
 	}
 	if o.Key != "" {
-		if named, err := a.Ledger.Once(ctx, "key:"+o.Key, id); err != nil || named != id {
-			return Launched{Run: named, Existed: true}, errors.Join(err, errKeyTaken)
+		named, err := a.Ledger.Once(ctx, "key:"+o.Key, id)
+		if err != nil {
+			return Launched{}, err
+		}
+		if named != id {
+			return Launched{Run: named, Existed: true}, errKeyTaken
 		}
 	}
 	if err := e.Ready(ctx, sp.Skipped); err != nil {
@@ -393,13 +400,17 @@ func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (Launc
 var errKeyTaken = errors.New("another launch with this key was faster")
 
 // undo removes a run that did not become ready: it does not count as launched.
-func (a *App) undo(ctx context.Context, p *prepared, id string, cause error) error {
+func (a *App) undo(ctx context.Context, p *prepared, id string, o Launch, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := a.Ledger.Drop(ctx, id, p.def.ID); err != nil {
 		return cause // what is left expires by itself
 	}
-	if err := a.Ledger.Unname(ctx, "campaign:"+p.def.ID, id); err != nil {
+	err := a.Ledger.Unname(ctx, "campaign:"+p.def.ID, id)
+	if o.Key != "" {
+		err = errors.Join(err, a.Ledger.Unname(ctx, "key:"+o.Key, id))
+	}
+	if err != nil {
 		a.log.Warn("launch could not be undone completely", "run", id, "err", err)
 	}
 	return cause

@@ -40,24 +40,24 @@ func (a *App) makeRun(ctx context.Context, f scheduler.Firing, still func(contex
 	}
 	def, err := campaign.Parse(f.File, filepath.Dir(f.File), f.Source)
 	if err != nil {
-		return a.verdict(ctx, id, err)
+		return a.verdict(ctx, f, id, err)
 	}
 	o := Launch{Now: true, Stored: &f.Schedule, Confirm: func(Plan) error { return still(ctx) }}
 	p, err := a.prepare(ctx, def, o)
 	if err != nil {
-		return a.verdict(ctx, id, err)
+		return a.verdict(ctx, f, id, err)
 	}
 	defer p.close()
 	if f.Timing.Cron == "" {
 		if err := a.nameOccurrence(ctx, f, id); err != nil {
-			return a.verdict(ctx, id, err)
+			return a.verdict(ctx, f, id, err)
 		}
 	}
 	if _, err := a.Ledger.Create(ctx, newRun(p, id, o)); err != nil {
 		return scheduler.Made{}, err
 	}
 	if _, err := a.fill(ctx, p, id, o); err != nil {
-		return a.verdict(ctx, id, err)
+		return a.verdict(ctx, f, id, err)
 	}
 	return scheduler.Made{Run: id}, nil
 }
@@ -114,12 +114,16 @@ func (a *App) nameOccurrence(ctx context.Context, f scheduler.Firing, id string)
 // verdict tells errors of the input, and an occurrence that is not to be sent
 // any more, from trouble that may pass. The run, if it was begun, has failed:
 // nothing was sent.
-func (a *App) verdict(ctx context.Context, id string, cause error) (scheduler.Made, error) {
+func (a *App) verdict(ctx context.Context, f scheduler.Firing, id string, cause error) (scheduler.Made, error) {
 	late, gone := errors.Is(cause, scheduler.ErrLate), errors.Is(cause, scheduler.ErrGone)
 	if !late && !gone && !a.isInput(ctx, cause) {
 		return scheduler.Made{}, cause
 	}
 	reason := strings.TrimSpace(cause.Error())
+	// It does not count as launched.
+	if err := a.Ledger.Unname(ctx, "campaign:"+f.ID, id); err != nil {
+		return scheduler.Made{}, err
+	}
 	before, err := a.Ledger.Turn(ctx, id, campaign.RunFailed, reason, campaign.Expanding)
 	switch {
 	case err != nil && !ledger.Gone(err):

@@ -169,7 +169,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 	}{
 		{
 			"the list is gone", func(t *testing.T, s *scheduling) {
-				if _, err := s.Lists.Remove(t.Context(), "staff"); err != nil {
+				if err := s.Lists.Rm(t.Context(), "staff"); err != nil {
 					t.Fatal(err)
 				}
 			}, goOn, scheduler.Made{Failure: "list:staff"}, nil, "",
@@ -191,7 +191,12 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := newScheduling(t)
-			if _, err := s.Lists.Import(t.Context(), "staff", audience.Source{Path: filepath.Join(s.dir, "people.csv")}, audience.Options{}, audience.Replace, false); err != nil {
+			rows, err := audience.Open(t.Context(), audience.Source{Path: filepath.Join(s.dir, "people.csv")}, audience.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			if _, err := s.Lists.Import(t.Context(), "staff", rows, audience.ImportOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			s.write("people.csv", "email,first_name\n")
@@ -279,8 +284,8 @@ func TestTiming(t *testing.T) {
 		{"with an offset", "schedule: {at: 2026-04-01T09:00+02:00}\n", "", "", "2026-04-01T07:00:00Z", "UTC"},
 		{"by the command line", "schedule: {cron: \"@daily\"}\n", "Europe/Berlin", "2026-04-01T09:00", "2026-04-01T09:00:00+02:00", "Europe/Berlin"},
 		{"cron", "schedule: {cron: \"0 9 * * MON\"}\n", "Europe/Berlin", "", "0 9 * * MON", "Europe/Berlin"},
-		{"no zone", "schedule: {at: 2026-04-01T09:00}\n", "", "", "campaign.yaml:1:17: schedule.at: time \"2026-04-01T09:00\" has no offset", ""},
-		{"cron without a zone", "schedule: {cron: \"@daily\"}\n", "", "", "campaign.yaml:1:19: schedule.cron: cron \"@daily\": no timezone is set", ""},
+		{"no zone", "schedule: {at: 2026-04-01T09:00}\n", "", "", "campaign.yaml:1:16: schedule.at: time \"2026-04-01T09:00\" has no offset", ""},
+		{"cron without a zone", "schedule: {cron: \"@daily\"}\n", "", "", "campaign.yaml:1:18: schedule.cron: cron \"@daily\": no timezone is set", ""},
 		{"past", "schedule: {at: 2026-02-01T09:00Z}\n", "", "", "schedule.at: found 2026-02-01T09:00:00Z, which is past", ""},
 		{"past by the command line", "", "UTC", "2026-02-01T09:00", "--at: found 2026-02-01T09:00:00Z, which is past", ""},
 		{"no such time", "", "UTC", "tomorrow", "--at: time \"tomorrow\": expected something like", ""},

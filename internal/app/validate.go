@@ -10,7 +10,6 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/configs"
-	"broadside/scheduler/calendar"
 	"broadside/templates"
 )
 
@@ -73,37 +72,13 @@ func checkTemplates(s campaign.Snapshot, columnsKnown bool) error {
 	return err
 }
 
-// checkSchedule reads the schedule as the scheduler will.
+// checkSchedule reads the schedule, if there is one, as the scheduler will.
 func checkSchedule(cfg *configs.Config, def *campaign.Definition, now time.Time) error {
 	if def.Schedule.IsZero() {
 		return nil
 	}
-	var zone *time.Location
-	if loc, ok := cfg.Location(); ok {
-		zone = loc
-	}
-	if def.Timezone != "" {
-		loc, err := time.LoadLocation(def.Timezone)
-		if err != nil {
-			return configs.Problems{def.Problem("timezone", "%v", err)}
-		}
-		zone = loc
-	}
-	if def.Schedule.Cron != "" {
-		if _, err := calendar.ParseCron(def.Schedule.Cron, zone); err != nil {
-			return configs.Problems{def.Problem("schedule.cron", "%v", err)}
-		}
-		return nil
-	}
-	at, err := calendar.ParseAt(def.Schedule.At, zone)
-	if err != nil {
-		return configs.Problems{def.Problem("schedule.at", "%v", err)}
-	}
-	if at.Before(now) {
-		return configs.Problems{def.Problem("schedule.at", "found %s, which is past (it is %s), expected a time to come; `launch --now` sends at once",
-			at.Format(time.RFC3339), now.In(at.Location()).Format(time.RFC3339))}
-	}
-	return nil
+	_, err := Timing(cfg, def, "", now)
+	return err
 }
 
 // read counts the whole audience.

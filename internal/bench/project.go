@@ -28,7 +28,8 @@ audience: {source: people.csv}
 content: {markdown: letter.md}
 `
 
-// greeting and paragraph make the letter: together they use all twelve fields.
+// greeting and paragraph make the letter: the greeting uses all twelve fields,
+// as a newsletter does, and the paragraphs are the same for everybody.
 const (
 	greeting = `# Hello {{.first_name}} {{.last_name}}
 
@@ -38,11 +39,11 @@ on the **{{.plan}}** plan, and {{.orders}} orders later there are {{.points}} po
 [Use code {{.code}} in {{.shop}}](https://www.acme.example/offer?code={{.code}})
 `
 	paragraph = `
-## %d. Something worth your time in {{.city}}
+## %d. Something worth your time
 
-Dear {{.first_name}}, people who garden know that a *good* tool outlives its price tag. This month we
-looked at what came back to our workshop, what was repaired in an hour, and what we would not sell again
-to anybody at {{.company}}. [Read on](https://www.acme.example/news/%d): it takes about four minutes.
+People who garden know that a *good* tool outlives its price tag. This month we looked at what came back
+to our workshop, what was repaired in an hour, and what we would not sell again to anybody, however often
+they ask. [Read on](https://www.acme.example/news/%d): it takes about four minutes.
 `
 )
 
