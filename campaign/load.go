@@ -153,6 +153,6 @@ func (d *Definition) readDelivery(m *configs.Map) {
 	}
 	m.Int("max_attempts", &v.MaxAttempts, 1, maxAttempts, "a number of attempts")
 	m.Duration("expires_after", &v.ExpiresAfter, time.Second, maxWait)
-	m.Off("on_uncertain", "only hold is, and is the default: they are reported, and broadside run resolve decides", "hold")
+	m.Off("on_uncertain", "only hold is, and is the default: they are reported and not sent again", "hold")
 	m.Off("durability", "only fast is, and is the default", "fast")
 }

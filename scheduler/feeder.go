@@ -223,6 +223,8 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		return 0, err
 	}
 	busy := false
+	var issued [][]queue.Task // by part
+	var at time.Time
 	for _, p := range s.parts {
 		counts := tally.Parts[p.number]
 		p.measure(counts, now)
@@ -230,11 +232,19 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		if closed.After(now) {
 			backlog = 0
 		}
-		n, err := f.issue(ctx, s, p, backlog, int(counts[campaign.Issued]), now)
+		tasks, then, err := f.issue(ctx, s, p, backlog, int(counts[campaign.Issued]), now)
 		if err != nil {
 			return 0, err
 		}
-		busy = busy || n > 0 || counts[campaign.Issued] > 0 || counts[campaign.Sending] > 0
+		if len(tasks) > 0 {
+			issued, at = append(issued, tasks), then
+		}
+		busy = busy || len(tasks) > 0 || counts[campaign.Issued] > 0 || counts[campaign.Sending] > 0
+	}
+	if tasks := mixed(issued); len(tasks) > 0 {
+		if err := f.queue.Enqueue(ctx, tasks, at); err != nil {
+			return 0, fmt.Errorf("hand out %d recipients: %w", len(tasks), err)
+		}
 	}
 	if busy {
 		return 40 * time.Millisecond, nil
@@ -245,7 +255,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 // issue looks at one page of the part and hands out who is ready there. It
 // asks the ledger even when there is nobody: the answer brings what was noted
 // early.
-func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) (int, error) {
+func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) ([]queue.Task, time.Time, error) {
 	since := now.Sub(s.run.Created)
 	room := backlog - issued
 	// Below a quarter of the backlog another round trip is not worth it yet.
@@ -257,25 +267,41 @@ func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, iss
 	if page >= 0 {
 		cells, err := f.ledger.Page(ctx, s.run, p.number, page)
 		if err != nil {
-			return 0, err
+			return nil, now, err
 		}
 		ready = p.read(page, cells, since, room, s.forced(p), since >= s.expires)
 	}
 	out, err := f.ledger.Issue(ctx, s.run, p.number, backlog, p.hold(backlog), s.forced(p), ready)
 	if err != nil {
-		return 0, err
+		return nil, now, err
 	}
 	s.note(out.Early)
 	s.done(p, page)
 	if len(out.Indexes) == 0 {
-		return 0, nil
+		return nil, now, nil
 	}
 	tasks := make([]queue.Task, len(out.Indexes))
 	for i, index := range out.Indexes {
 		tasks[i] = queue.Task{Run: s.run.ID, Part: p.number, Index: index}
 	}
-	if err := f.queue.Enqueue(ctx, tasks, out.At); err != nil {
-		return 0, fmt.Errorf("hand out %d recipients: %w", len(tasks), err)
+	return tasks, out.At, nil
+}
+
+// mixed lets parts take turns in proportion to their sizes: the queue is first
+// in, first out, and a block of one part would make all others wait for it.
+func mixed(parts [][]queue.Task) []queue.Task {
+	total, longest := 0, 0
+	for _, p := range parts {
+		total, longest = total+len(p), max(longest, len(p))
 	}
-	return len(tasks), nil
+	out := make([]queue.Task, 0, total)
+	for i := range longest {
+		for _, p := range parts {
+			// Position i of the longest is position i*len/longest of this one.
+			for j := i * len(p) / longest; j < (i+1)*len(p)/longest; j++ {
+				out = append(out, p[j])
+			}
+		}
+	}
+	return out
 }

@@ -134,21 +134,27 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Template{columns: slices.Clone(columns), tidy: s.Text == ""}
 	own := texttemplate.FuncMap{urlFunc: cleanURL, urlPartFunc: escapeURLPart}
-	if t.subject, err = parseFinal("subject", s.Subject, nil); err != nil {
+	subject, err := parseFinal("subject", s.Subject, nil)
+	if err != nil {
 		return nil, err
 	}
-	if t.text, err = parseFinal("text", page.text, own); err != nil {
+	text, err := parseFinal("text", page.text, own)
+	if err != nil {
 		return nil, err
 	}
 	raw := htmltemplate.FuncMap{rawFunc: func(s string) htmltemplate.HTML { return htmltemplate.HTML(s) }}
-	if t.html, err = htmltemplate.New("html").Funcs(funcs).Funcs(raw).Option("missingkey=error").Parse(page.html); err != nil {
+	body, err := htmltemplate.New("html").Funcs(funcs).Funcs(raw).Option("missingkey=error").Parse(page.html)
+	if err != nil {
 		return nil, fmt.Errorf("parse the laid-out page of %s: %w", s.BodyFile, err)
 	}
+	t := &Template{columns: slices.Clone(columns), subject: part{template: subject}, html: part{template: body}, text: part{template: text}, tidy: s.Text == ""}
 	if err := t.try(s, src, page); err != nil {
 		return nil, err
 	}
+	t.subject.flat = flatten(subject.Tree, columns)
+	t.html.flat = flatten(body.Tree, columns) // escaped now, by try
+	t.text.flat = flatten(text.Tree, columns)
 	return t, nil
 }
 

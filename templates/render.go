@@ -3,10 +3,9 @@ package templates
 import (
 	"errors"
 	"fmt"
-	htmltemplate "html/template"
+	"io"
 	"strings"
 	"sync"
-	texttemplate "text/template"
 	"unicode"
 	"unicode/utf8"
 )
@@ -22,11 +21,27 @@ var ErrTooLarge = errors.New("the rendered part is larger than 2 MiB")
 // A Template is a compiled snapshot. It is safe for concurrent use.
 type Template struct {
 	columns []string
-	subject *texttemplate.Template
-	html    *htmltemplate.Template
-	text    *texttemplate.Template
+	subject part
+	html    part
+	text    part
 	tidy    bool // the text part was made here: gaps are closed
 	scratch sync.Pool
+}
+
+// A part is one template, and the program that does the same faster; nil
+// while there is none.
+type part struct {
+	template interface {
+		Execute(w io.Writer, data any) error
+	}
+	flat program
+}
+
+func (p part) render(sc *scratch) error {
+	if p.flat != nil {
+		return p.flat.run(&sc.out, &sc.flat)
+	}
+	return p.template.Execute(&sc.out, sc.values)
 }
 
 // Data is what one recipient has of its own.
@@ -44,7 +59,8 @@ type Letter struct {
 
 // scratch is what one Render needs and the next can use again.
 type scratch struct {
-	values map[string]string
+	values map[string]string // empty if all parts are flat
+	flat   flatData
 	out    limited
 }
 
@@ -62,16 +78,23 @@ func (t *Template) Render(l *Letter, d Data) error {
 		sc = &scratch{values: make(map[string]string, len(t.columns)+1)}
 	}
 	defer t.scratch.Put(sc)
-	for i, c := range t.columns {
-		sc.values[c] = cleanValue(d.Values[i])
+	sc.flat.values = sc.flat.values[:0]
+	for _, v := range d.Values {
+		sc.flat.values = append(sc.flat.values, cleanValue(v))
 	}
-	sc.values[unsubscribeField] = d.Unsubscribe
+	sc.flat.values = append(sc.flat.values, d.Unsubscribe)
+	if t.subject.flat == nil || t.html.flat == nil || t.text.flat == nil {
+		for i, c := range t.columns {
+			sc.values[c] = sc.flat.values[i]
+		}
+		sc.values[unsubscribeField] = d.Unsubscribe
+	}
 	return t.render(l, sc)
 }
 
 func (t *Template) render(l *Letter, sc *scratch) error {
 	sc.out.b = sc.out.b[:0]
-	if err := t.subject.Execute(&sc.out, sc.values); err != nil {
+	if err := t.subject.render(sc); err != nil {
 		return fmt.Errorf("render the subject: %w", err)
 	}
 	l.Subject = cleanSubject(string(sc.out.b))
@@ -80,13 +103,13 @@ func (t *Template) render(l *Letter, sc *scratch) error {
 	defer func() { sc.out.b = kept }() // the letter owns its own buffers
 
 	sc.out.b = l.HTML[:0]
-	err := t.html.Execute(&sc.out, sc.values)
+	err := t.html.render(sc)
 	l.HTML = sc.out.b
 	if err != nil {
 		return fmt.Errorf("render the HTML: %w", err)
 	}
 	sc.out.b = l.Text[:0]
-	err = t.text.Execute(&sc.out, sc.values)
+	err = t.text.render(sc)
 	l.Text = sc.out.b
 	if err != nil {
 		return fmt.Errorf("render the text part: %w", err)
@@ -106,6 +129,15 @@ func (w *limited) Write(p []byte) (int, error) {
 	}
 	w.b = append(w.b, p...)
 	return len(p), nil
+}
+
+// writeString is Write for a program; all or nothing is written.
+func (w *limited) writeString(s string) error {
+	if len(w.b)+len(s) > maxOutput {
+		return ErrTooLarge
+	}
+	w.b = append(w.b, s...)
+	return nil
 }
 
 // cleanValue makes a merge value text: what is not UTF-8 is replaced, control

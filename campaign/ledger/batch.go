@@ -21,15 +21,35 @@ const maxBatch = 128
 
 // A call is one question to Redis that waits for company.
 type call struct {
-	queue func(redis.Pipeliner) // puts it on a pipeline, maybe a second time
-	read  func() error          // its error after Exec
-	load  *redis.Script         // the script it needs, if any
-	done  chan error            // gets read's error, or that of the whole batch
+	script *redis.Script // nil: plain commands alone
+	target *target
+	args   []any
+	width  int // answers of the script for one call
+
+	plain func(redis.Pipeliner)    // queues further commands; may be nil
+	read  func(answer []any) error // takes the answers, after Exec
+	done  chan error               // gets read's error, or that of the whole batch
+}
+
+// A target is the keys of one part of a run: calls of a script to the same
+// target go out as one call of it.
+type target struct {
+	part int
+	keys []string
+}
+
+// A shared call is one call of a script for several that wait.
+type shared struct {
+	script *redis.Script
+	target *target
+	calls  []*call
+	cmd    *redis.Cmd
 }
 
 // A batcher sends the calls that are waiting at the same moment as one
-// pipeline. Alone a call waits for nobody; under load the round trips and
-// system calls are shared by all connections of the worker.
+// pipeline, and those that concern the same part of a run as one call of their
+// script. Alone a call waits for nobody; under load round trips, system calls
+// and the scripts' own beginnings are shared by all connections of the worker.
 type batcher struct {
 	rdb redis.UniversalClient
 	in  chan *call
@@ -77,24 +97,26 @@ func (b *batcher) exec(ctx context.Context, calls []*call) {
 	// A batch that is on its way is not torn by a shutdown: its answers are facts.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTime)
 	defer cancel()
-	again := b.send(ctx, calls)
-	if len(again) == 0 {
+	missing := b.send(ctx, calls)
+	if len(missing) == 0 {
 		return
 	}
-	for _, c := range again {
-		if err := c.load.Load(ctx, b.rdb).Err(); err != nil {
+	loaded := map[*redis.Script]error{}
+	var again []*call
+	for _, c := range missing {
+		err, ok := loaded[c.script]
+		if !ok {
+			err = c.script.Load(ctx, b.rdb).Err()
+			loaded[c.script] = err
+		}
+		if err != nil {
 			c.done <- err
-			c.done = nil
+			continue
 		}
+		again = append(again, c)
 	}
-	rest := again[:0]
-	for _, c := range again {
-		if c.done != nil {
-			rest = append(rest, c)
-		}
-	}
-	for _, c := range b.send(ctx, rest) {
-		c.done <- errors.New("Redis forgets its scripts")
+	for _, c := range b.send(ctx, again) {
+		c.done <- errors.New("redis forgets its scripts")
 	}
 }
 
@@ -105,19 +127,68 @@ func (b *batcher) send(ctx context.Context, calls []*call) (missing []*call) {
 		return nil
 	}
 	pipe := b.rdb.Pipeline()
+	groups := group(calls)
+	for _, g := range groups {
+		args := []any{g.target.part}
+		for _, c := range g.calls {
+			args = append(args, c.args...)
+		}
+		g.cmd = g.script.EvalSha(ctx, pipe, g.target.keys, args...)
+	}
+	// Plain commands come after the scripts: a suppression is read after the claim.
 	for _, c := range calls {
-		c.queue(pipe)
+		if c.plain != nil {
+			c.plain(pipe)
+		}
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	for _, c := range calls {
-		err := c.read()
-		if err != nil && c.load != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-			missing = append(missing, c)
+		if c.script == nil {
+			c.done <- c.read(nil)
+		}
+	}
+	for _, g := range groups {
+		answer, err := g.cmd.Slice()
+		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
+			missing = append(missing, g.calls...)
 			continue
 		}
-		c.done <- err
+		for i, c := range g.calls {
+			switch {
+			case err != nil:
+				c.done <- err
+			case len(answer) != len(g.calls)*c.width:
+				c.done <- fmt.Errorf("unexpected answer %v", answer)
+			default:
+				c.done <- c.read(answer[i*c.width : (i+1)*c.width])
+			}
+		}
 	}
 	return missing
+}
+
+// group puts calls of the same script to the same target together.
+func group(calls []*call) []*shared {
+	type key struct {
+		script *redis.Script
+		target *target
+	}
+	at := map[key]*shared{}
+	var out []*shared
+	for _, c := range calls {
+		if c.script == nil {
+			continue
+		}
+		k := key{c.script, c.target}
+		g := at[k]
+		if g == nil {
+			g = &shared{script: c.script, target: c.target}
+			at[k] = g
+			out = append(out, g)
+		}
+		g.calls = append(g.calls, c)
+	}
+	return out
 }
 
 // do hands a call over and waits for its answer.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,11 +37,38 @@ type Line struct {
 	supp   Suppressions
 	claims *batcher
 	other  *batcher
+
+	mu      sync.Mutex
+	targets map[targetKey]*target
+}
+
+type targetKey struct {
+	run  *Run
+	part int
+}
+
+// maxTargets bounds the keys that are kept ready.
+const maxTargets = 1000
+
+// target returns the keys of a part of a run, the same ones every time.
+func (n *Line) target(ref Ref) *target {
+	k := targetKey{ref.Run, ref.Part}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.targets[k]
+	if t == nil {
+		if len(n.targets) >= maxTargets {
+			clear(n.targets)
+		}
+		t = &target{part: ref.Part, keys: n.l.keys(ref.Run, ref.Part)}
+		n.targets[k] = t
+	}
+	return t
 }
 
 // Line returns a way to the ledger. claims must not retry commands.
 func (l *Ledger) Line(claims redis.UniversalClient, supp Suppressions) *Line {
-	return &Line{l: l, supp: supp, claims: newBatcher(claims), other: newBatcher(l.rdb)}
+	return &Line{l: l, supp: supp, claims: newBatcher(claims), other: newBatcher(l.rdb), targets: map[targetKey]*target{}}
 }
 
 // Run carries the questions until ctx ends. What is asked afterwards gets no
@@ -65,13 +93,13 @@ func (n *Line) Look(ctx context.Context, ref Ref, p Person) (Look, error) {
 	var cell *redis.StringCmd
 	var supp func() (bool, error)
 	var look Look
-	at := int64(ref.Index * cellSize)
+	key, at := n.target(ref).keys[2], int64(ref.Index*cellSize)
 	err := n.other.do(ctx, &call{
-		queue: func(pipe redis.Pipeliner) {
-			cell = pipe.GetRange(ctx, n.l.cellsKey(ref.Run, ref.Part), at, at)
+		plain: func(pipe redis.Pipeliner) {
+			cell = pipe.GetRange(ctx, key, at, at)
 			supp = n.supp.Queue(ctx, pipe, p.Topic, p.Hash)
 		},
-		read: func() error {
+		read: func([]any) error {
 			s, err := cell.Result()
 			if err != nil {
 				return err
@@ -104,18 +132,13 @@ type Claim struct {
 // An error means that it is not known whether the claim holds; nothing may be
 // sent, and the journal's entry says so to the next heartbeat.
 func (n *Line) Claim(ctx context.Context, ref Ref, token string, p Person) (Claim, error) {
-	var res *redis.Cmd
 	var supp func() (bool, error)
 	var c Claim
-	keys := n.l.keys(ref.Run, ref.Part)
 	err := n.claims.do(ctx, &call{
-		load: n.l.script.claim,
-		queue: func(pipe redis.Pipeliner) {
-			res = n.l.script.claim.EvalSha(ctx, pipe, keys, ref.Part, ref.Index, token)
-			supp = n.supp.Queue(ctx, pipe, p.Topic, p.Hash)
-		},
-		read: func() (err error) {
-			if c, err = parseClaim(res); err != nil {
+		script: n.l.script.claim, target: n.target(ref), args: []any{ref.Index, token}, width: 2,
+		plain: func(pipe redis.Pipeliner) { supp = n.supp.Queue(ctx, pipe, p.Topic, p.Hash) },
+		read: func(answer []any) (err error) {
+			if c, err = parseClaim(answer); err != nil {
 				return err
 			}
 			c.Suppressed, err = supp()
@@ -128,16 +151,9 @@ func (n *Line) Claim(ctx context.Context, ref Ref, token string, p Person) (Clai
 	return c, nil
 }
 
-func parseClaim(cmd *redis.Cmd) (Claim, error) {
-	res, err := cmd.Slice()
-	if err != nil {
-		return Claim{}, err
-	}
-	if len(res) != 2 {
-		return Claim{}, fmt.Errorf("unexpected answer %v", res)
-	}
-	code, _ := res[0].(int64)
-	switch v := res[1].(type) {
+func parseClaim(answer []any) (Claim, error) {
+	code, _ := answer[0].(int64)
+	switch v := answer[1].(type) {
 	case int64:
 		if code == 1 {
 			return Claim{Held: true, Attempt: int(v)}, nil
@@ -149,7 +165,7 @@ func parseClaim(cmd *redis.Cmd) (Claim, error) {
 	case string:
 		return Claim{RunState: campaign.RunState(v)}, nil
 	}
-	return Claim{}, fmt.Errorf("unexpected answer %v", res)
+	return Claim{}, fmt.Errorf("unexpected answer %v", answer)
 }
 
 // A Reply is the last word of a server about a recipient.
@@ -180,49 +196,52 @@ func jitter() int { return 80 + rand.IntN(41) }
 // Settle records the outcome of a claim by its token. It reports whether it
 // changed something: false when the token holds nothing any more.
 func (n *Line) Settle(ctx context.Context, ref Ref, token string, o Outcome) (bool, error) {
-	ok, err := n.number(ctx, n.l.script.settle, ref, ref.Index, token, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
+	ok, err := n.applied(ctx, n.l.script.settle, ref, ref.Index, token, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
 	if err != nil {
 		return false, fmt.Errorf("settle %s: %w", ref, err)
 	}
-	return ok == 1, nil
+	return ok, nil
 }
 
 // Refuse records an outcome that needed no claim: Deferred, Bounced, Failed or
 // Suppressed before the body.
 func (n *Line) Refuse(ctx context.Context, ref Ref, o Outcome) (bool, error) {
-	ok, err := n.number(ctx, n.l.script.refuse, ref, ref.Index, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted))
+	ok, err := n.applied(ctx, n.l.script.refuse, ref, ref.Index, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted))
 	if err != nil {
 		return false, fmt.Errorf("refuse %s: %w", ref, err)
 	}
-	return ok == 1, nil
+	return ok, nil
 }
 
 // GiveBack returns issued recipients of one part unclaimed, not to be issued
 // again before delay.
 func (n *Line) GiveBack(ctx context.Context, run *Run, part int, indexes []int, delay time.Duration) error {
-	args := make([]any, 0, len(indexes)+1)
-	args = append(args, seconds(delay))
+	args := make([]any, 0, len(indexes)+2)
+	args = append(args, part, seconds(delay))
 	for _, i := range indexes {
 		args = append(args, i)
 	}
-	if _, err := n.number(ctx, n.l.script.giveback, Ref{Run: run, Part: part}, args...); err != nil {
+	if err := n.l.run(ctx, n.l.script.giveback, n.target(Ref{Run: run, Part: part}).keys, args...).Err(); err != nil {
 		return fmt.Errorf("give back %d recipients of run %s: %w", len(indexes), run.ID, err)
 	}
 	return nil
 }
 
-// number calls a script that answers with a number.
-func (n *Line) number(ctx context.Context, s *redis.Script, ref Ref, args ...any) (int64, error) {
-	var res *redis.Cmd
-	var v int64
-	keys := n.l.keys(ref.Run, ref.Part)
-	args = append([]any{ref.Part}, args...)
+// applied calls a script that answers with 1 or 0.
+func (n *Line) applied(ctx context.Context, s *redis.Script, ref Ref, args ...any) (bool, error) {
+	var ok bool
 	err := n.other.do(ctx, &call{
-		load:  s,
-		queue: func(pipe redis.Pipeliner) { res = s.EvalSha(ctx, pipe, keys, args...) },
-		read:  func() (err error) { v, err = res.Int64(); return err },
+		script: s, target: n.target(ref), args: args, width: 1,
+		read: func(answer []any) error {
+			v, isNumber := answer[0].(int64)
+			if !isNumber {
+				return fmt.Errorf("unexpected answer %v", answer)
+			}
+			ok = v == 1
+			return nil
+		},
 	})
-	return v, err
+	return ok, err
 }
 
 func flag(b bool) int {
@@ -235,11 +254,11 @@ func flag(b bool) int {
 // settle records an outcome outside of a Line: heartbeats and observers.
 func (l *Ledger) settle(ctx context.Context, ref Ref, token string, o Outcome) (bool, error) {
 	ok, err := l.run(ctx, l.script.settle, l.keys(ref.Run, ref.Part),
-		ref.Part, ref.Index, token, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay)).Int()
+		ref.Part, ref.Index, token, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay)).Int64Slice()
 	if err != nil {
 		return false, fmt.Errorf("settle %s: %w", ref, err)
 	}
-	return ok == 1, nil
+	return len(ok) == 1 && ok[0] == 1, nil
 }
 
 // Gone reports whether err says that the run does not exist any more: tasks

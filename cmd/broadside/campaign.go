@@ -56,20 +56,13 @@ Everything that is wrong is shown at once, with its place. Nothing is sent.`,
 
 // validate loads configuration and campaign, so that the problems of both come
 // out, and checks the rest when they can be read.
-func validate(ctx context.Context, c *cli, file string) (app.Validated, error) {
-	cfg, cfgErr := c.load()
-	def, err := campaign.Load(file)
-	if err := errors.Join(cfgErr, err); err != nil {
+func validate(ctx context.Context, c *cli, name string) (app.Validated, error) {
+	proof, done, err := c.proof(ctx, name)
+	if err != nil {
 		return app.Validated{}, err
 	}
-	var a *app.App
-	if _, isList := audience.ListName(def.Audience.Source); isList && cfg.RedisURL != "" {
-		if a, err = c.openWith(ctx, cfg, false); err != nil {
-			return app.Validated{}, err
-		}
-		defer c.close(a)
-	}
-	return app.Validate(ctx, cfg, a, def, time.Now())
+	defer done()
+	return app.Validate(ctx, proof, time.Now())
 }
 
 // validated prints what validate found.

@@ -115,14 +115,17 @@ func allowed(text string, total int64) (int64, error) {
 	return n, nil
 }
 
-func launch(cmd *cobra.Command, c *cli, file string, f launchFlags) error {
+func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 	ctx := cmd.Context()
 	o, timeout, err := f.parse(cmd)
 	if err != nil {
 		return err
 	}
 	cfg, cfgErr := c.load()
-	def, err := campaign.Load(file)
+	var def *campaign.Definition
+	if isFile := cfgErr != nil || cfg.RedisURL == "" || app.IsFile(name); isFile {
+		def, err = campaign.Load(name)
+	}
 	if err := errors.Join(cfgErr, err); err != nil {
 		return err
 	}
@@ -132,6 +135,11 @@ func launch(cmd *cobra.Command, c *cli, file string, f launchFlags) error {
 		return err
 	}
 	defer c.close(a)
+	if def == nil {
+		if def, o.Stored, err = a.Campaign(ctx, name); err != nil {
+			return err
+		}
+	}
 	o.Stdin = c.stdin
 	o.Progress = c.rowsRead()
 	if f.dryRun {

@@ -10,7 +10,6 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
-	"broadside/configs"
 	"broadside/internal/app"
 )
 
@@ -37,15 +36,13 @@ print its header and text part. Nothing is sent, and its links unsubscribe nobod
 	return cmd
 }
 
-func preview(ctx context.Context, c *cli, file, recipient, out string) error {
-	cfg, def, a, err := c.draft(ctx, file)
+func preview(ctx context.Context, c *cli, name, recipient, out string) error {
+	proof, done, err := c.proof(ctx, name)
 	if err != nil {
 		return err
 	}
-	if a != nil {
-		defer c.close(a)
-	}
-	p, err := app.NewPreview(ctx, cfg, a, def, recipient, c.stdin)
+	defer done()
+	p, err := app.NewPreview(ctx, proof, recipient)
 	if err != nil {
 		return err
 	}
@@ -86,20 +83,33 @@ func previewDocument(p *app.Preview) any {
 	}{p.Subject, p.From, p.To, headers, p.HTML, p.Text}
 }
 
-// draft reads configuration and campaign, so that the problems of both come out.
-// The app is nil unless the audience is a list and there is a Redis to read it
-// from.
-func (c *cli) draft(ctx context.Context, file string) (*configs.Config, *campaign.Definition, *app.App, error) {
+// proof reads configuration and campaign, so that the problems of both come out.
+// Redis is only opened for what is in it: a stored campaign, or a list. The
+// caller calls done.
+func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(), err error) {
+	p.Stdin = c.stdin
 	cfg, cfgErr := c.load()
-	def, err := campaign.Load(file)
+	if p.Config = cfg; cfgErr == nil && cfg.RedisURL != "" && !app.IsFile(name) {
+		if p.App, err = c.openWith(ctx, cfg, false); err != nil {
+			return p, nil, err
+		}
+		if p.Def, p.Stored, err = p.App.Campaign(ctx, name); err != nil {
+			c.close(p.App)
+			return p, nil, err
+		}
+		return p, func() { c.close(p.App) }, nil
+	}
+	p.Def, err = campaign.Load(name)
 	if err := errors.Join(cfgErr, err); err != nil {
-		return nil, nil, nil, err
+		return p, nil, err
 	}
-	if _, isList := audience.ListName(def.Audience.Source); !isList || cfg.RedisURL == "" {
-		return cfg, def, nil, nil
+	if _, isList := audience.ListName(p.Def.Audience.Source); !isList || cfg.RedisURL == "" {
+		return p, func() {}, nil
 	}
-	a, err := c.openWith(ctx, cfg, false)
-	return cfg, def, a, err
+	if p.App, err = c.openWith(ctx, cfg, false); err != nil {
+		return p, nil, err
+	}
+	return p, func() { c.close(p.App) }, nil
 }
 
 func trialCommand(c *cli) *cobra.Command {
@@ -117,7 +127,6 @@ unsubscribe nobody, and nothing is stored.`,
 			if n := len(t.To); n == 0 || n > app.MaxTrial {
 				return usagef(cmd, "--to has %d addresses, expected 1 to %d", n, app.MaxTrial)
 			}
-			t.Stdin = c.stdin
 			return trial(cmd.Context(), c, args[0], t)
 		},
 	}
@@ -126,15 +135,13 @@ unsubscribe nobody, and nothing is stored.`,
 	return cmd
 }
 
-func trial(ctx context.Context, c *cli, file string, t app.Trial) error {
-	cfg, def, a, err := c.draft(ctx, file)
+func trial(ctx context.Context, c *cli, name string, t app.Trial) error {
+	proof, done, err := c.proof(ctx, name)
 	if err != nil {
 		return err
 	}
-	if a != nil {
-		defer c.close(a)
-	}
-	results, err := app.SendTrial(ctx, cfg, a, def, t)
+	defer done()
+	results, err := app.SendTrial(ctx, proof, t)
 	if err != nil && len(results) == 0 {
 		return err
 	}

@@ -74,12 +74,8 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		schedules:   scheduler.NewSchedules(rdb, cfg.Namespace, lua),
 	}
 	if len(cfg.Secrets) > 0 {
-		secrets := make([]string, len(cfg.Secrets))
-		for i, s := range cfg.Secrets {
-			secrets[i] = s.Reveal()
-		}
-		if a.keys, err = token.NewKeys(secrets); err != nil {
-			return nil, errors.Join(fmt.Errorf("secrets: %w", err), st.Close())
+		if a.keys, err = keysOf(cfg); err != nil {
+			return nil, errors.Join(err, st.Close())
 		}
 	}
 	return a, nil
@@ -220,10 +216,10 @@ func (a *App) ways() ([]sender.AccountConfig, error) {
 
 // serve takes tasks from asynq.
 func (a *App) serve(ctx context.Context, handle func(context.Context, queue.Task)) error {
-	servers := 4
+	servers := 4 // within the process they have nothing to wait for
 	if !a.Embedded() {
 		_, pubSub := store.Split(a.Config.Redis.MaxConnections)
-		servers = max(1, min(servers, pubSub))
+		servers = max(1, pubSub)
 	}
 	return queue.Serve(ctx, a.store.Client(), queue.Config{
 		Namespace: a.Config.Namespace, Servers: servers, Concurrency: a.Config.Worker.Concurrency, Log: a.log,

@@ -71,6 +71,9 @@ func (a *App) turn(ctx context.Context, id string, to campaign.RunState, from ..
 		return err
 	}
 	if !slices.Contains(from, before) {
+		if before == to {
+			return refused(fmt.Sprintf("run %s is %s already", id, before))
+		}
 		return refused(fmt.Sprintf("run %s is %s: it cannot become %s", id, before, to))
 	}
 	a.log.Info("run changed its state", "run", id, "from", before, "to", to, "reason", byOperator)

@@ -15,11 +15,38 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/token"
 	"broadside/configs"
+	"broadside/scheduler"
 	"broadside/sender"
 )
 
 // rowPrefix marks the number of a row where a recipient is named: row:3.
 const rowPrefix = "row:"
+
+// A Proof is a campaign that is looked at before it is launched.
+type Proof struct {
+	Config *configs.Config
+	App    *App // nil where nothing of it is in Redis
+	Def    *campaign.Definition
+	Stored *scheduler.Schedule // has the files that it names; nil: they are on disk
+	Stdin  io.Reader           // read when the audience is "-"
+}
+
+// audience opens the rows of the proof.
+func (p Proof) audience(ctx context.Context) (*audience.Reader, error) {
+	source, a := p.Def.Audience.Source, p.App
+	if _, isList := audience.ListName(source); isList && a == nil {
+		return nil, unreachable(fmt.Sprintf("%s is in Redis, and no redis_url is set: set it in %s, or REDIS_URL", source, configName(p.Config)))
+	}
+	if a == nil {
+		a = &App{Config: p.Config}
+	}
+	return a.openAudience(ctx, p.Def, source, Launch{Stdin: p.Stdin, Stored: p.Stored})
+}
+
+// snapshot reads what the messages are made from.
+func (p Proof) snapshot(ctx context.Context, columns []string) (campaign.Snapshot, error) {
+	return snapshot(p.Config, p.Def, columns, p.App.opener(ctx, p.Stored))
+}
 
 // A desk renders messages of a campaign that is not launched. Its audience is
 // read once, by one of the methods that choose rows.
@@ -32,24 +59,18 @@ type desk struct {
 }
 
 // openDesk checks a campaign's content against the columns of its audience; the
-// error has every problem of both. a is only needed for a list, else nil.
-func openDesk(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition, stdin io.Reader) (*desk, error) {
-	if _, isList := audience.ListName(def.Audience.Source); isList && a == nil {
-		return nil, unreachable(fmt.Sprintf("%s is in Redis, and no redis_url is set: set it in %s, or REDIS_URL", def.Audience.Source, configName(cfg)))
-	}
-	if a == nil {
-		a = &App{Config: cfg}
-	}
-	d := &desk{source: def.Audience.Source}
+// error has every problem of both.
+func openDesk(ctx context.Context, proof Proof) (*desk, error) {
+	d := &desk{source: proof.Def.Audience.Source}
 	var columns []string
 	var openErr error
-	if d.rows, openErr = a.openAudience(ctx, def, d.source, Launch{Stdin: stdin}); openErr == nil {
+	if d.rows, openErr = proof.audience(ctx); openErr == nil {
 		columns = d.rows.Columns()
 	}
 	var err error
-	d.snapshot, err = Snapshot(cfg, def, columns)
+	d.snapshot, err = proof.snapshot(ctx, columns)
 	if err = errors.Join(openErr, err); err == nil {
-		d.keys, err = keysOf(cfg)
+		d.keys, err = keysOf(proof.Config)
 	}
 	if err == nil {
 		_, err = sender.NewComposer(d.snapshot, d.keys)

@@ -49,7 +49,7 @@ func TestExtremes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			cfg, def := draft(t, "email,first name,city\n"+tt.rows)
-			d, err := openDesk(t.Context(), cfg, nil, def, nil)
+			d, err := openDesk(t.Context(), Proof{Config: cfg, Def: def})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestExtremes(t *testing.T) {
 func TestExtremesLooksAtUsedFields(t *testing.T) {
 	t.Parallel()
 	cfg, def := draft(t, "email,first name,city,note,more\na@x.example,A,Oslo,n,m\nb@x.example,B,Pune,,\nc@x.example,,Pune,n,m\n")
-	d, err := openDesk(t.Context(), cfg, nil, def, nil)
+	d, err := openDesk(t.Context(), Proof{Config: cfg, Def: def})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestExtremesLooksAtUsedFields(t *testing.T) {
 func TestPreviewMessage(t *testing.T) {
 	t.Parallel()
 	cfg, def := draft(t, "email,first name,city\nada@x.example,\"Jürgen <b> the very first of that long and winding name, who wraps\",Oslo\n")
-	p, err := NewPreview(t.Context(), cfg, nil, def, "", nil)
+	p, err := NewPreview(t.Context(), Proof{Config: cfg, Def: def}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -77,12 +78,8 @@ type prepared struct {
 
 // prepare opens the audience and compiles the content. The caller closes rows.
 func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (*prepared, error) {
-	if !def.Schedule.IsZero() && !o.Now {
-		key := "schedule.at"
-		if def.Schedule.Cron != "" {
-			key = "schedule.cron"
-		}
-		return nil, configs.Problems{def.Problem(key, "the file has a schedule: use `broadside campaign schedule %s` to send at that time, or `launch --now` to send at once", def.File)}
+	if err := unscheduled(def, o); err != nil {
+		return nil, err
 	}
 	p := &prepared{def: def, source: def.Audience.Source}
 	if o.Audience != "" {
@@ -114,6 +111,23 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 		return nil, err
 	}
 	return p, nil
+}
+
+// unscheduled refuses what has its time, unless it shall go at once.
+func unscheduled(def *campaign.Definition, o Launch) error {
+	key := "schedule.at"
+	if def.Schedule.Cron != "" {
+		key = "schedule.cron"
+	}
+	switch {
+	case o.Now:
+		return nil
+	case o.Stored != nil:
+		return invalid(fmt.Sprintf("campaign %s is scheduled: %s; `broadside campaign schedule %s --at TIME` changes that, `launch --now` sends at once", def.ID, o.Stored.Timing, def.ID))
+	case !def.Schedule.IsZero():
+		return configs.Problems{def.Problem(key, "the file has a schedule: use `broadside campaign schedule %s` to send at that time, or `launch --now` to send at once", def.File)}
+	}
+	return nil
 }
 
 func (p *prepared) close() {
@@ -148,14 +162,18 @@ func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source
 		}
 		return audience.Open(ctx, audience.Source{Path: "-", Reader: o.Stdin}, opts)
 	}
-	if open := a.opener(ctx, o.Stored); open != nil {
+	if open := a.opener(ctx, o.Stored); open != nil && o.Audience == "" {
 		opts.File = source
 		return openStored(ctx, open, "audience.source", source, opts)
 	}
 	if !filepath.IsAbs(source) && o.Audience == "" {
 		source = filepath.Join(def.Dir, source)
 	}
-	return audience.Open(ctx, audience.Source{Path: source}, opts)
+	rows, err := audience.Open(ctx, audience.Source{Path: source}, opts)
+	if file, ok := errors.AsType[*audience.FileError](err); ok && o.Audience == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, configs.Problems{def.Problem("audience.source", "%v", file)}
+	}
+	return rows, err
 }
 
 func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, error) {
@@ -254,28 +272,29 @@ func (a *App) nameRun(ctx context.Context, def *campaign.Definition, o Launch) (
 		if err != nil {
 			return "", err
 		}
-		if named != id {
-			rec, err := a.Ledger.Record(ctx, named)
-			switch {
-			case err == nil && rec.State == campaign.RunFailed:
-				return id, a.Ledger.Again(ctx, once, id)
-			case err != nil && !ledger.Gone(err):
-				return "", err
-			case err == nil && rec.State == campaign.Expanding:
-				return named, nil // that launch died, or is under way: expand decides
-			}
-			return "", a.repetition(ctx, def, rec, named)
+		// A launch of the same second has made the very same id.
+		rec, err := a.Ledger.Record(ctx, named)
+		switch {
+		case ledger.Gone(err) && named == id:
+			return id, nil
+		case err == nil && rec.State == campaign.RunFailed:
+			return id, a.Ledger.Again(ctx, once, id)
+		case err != nil && !ledger.Gone(err):
+			return "", err
+		case err == nil && rec.State == campaign.Expanding:
+			return named, nil // that launch died, or is under way: expand decides
 		}
-		return id, nil
+		return "", a.repetition(ctx, def, rec, named)
 	}
 	// A second run of the same second gets a number.
+	first := id
 	for n := 2; ; n++ {
 		if _, err := a.Ledger.Record(ctx, id); ledger.Gone(err) {
 			break
 		} else if err != nil {
 			return "", err
 		}
-		id = campaign.RunID(def.ID, time.Now()) + "-" + itoa(n)
+		id = first + "-" + itoa(n)
 	}
 	if def.Schedule.Cron == "" {
 		return id, a.Ledger.Again(ctx, once, id)
@@ -309,8 +328,17 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 	if !held {
 		return Launched{}, refused(fmt.Sprintf("run %s is being launched right now by another process", id))
 	}
-	if _, err := a.Ledger.Create(ctx, newRun(p, id, o)); err != nil {
+	made, err := a.Ledger.Create(ctx, newRun(p, id, o))
+	if err != nil {
 		return Launched{}, err
+	}
+	if !made { // by a launch of the same second, or by one that died
+		switch rec, err := a.Ledger.Record(ctx, id); {
+		case err != nil:
+			return Launched{}, err
+		case rec.State != campaign.Expanding:
+			return Launched{}, a.repetition(ctx, p.def, rec, id)
+		}
 	}
 	// The lease is kept for as long as this goes on.
 	renewing, stop := context.WithCancel(ctx)

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"broadside/campaign"
@@ -21,34 +21,43 @@ const maxBody = 4 << 20
 // accountsOf returns the accounts of a campaign: those it names, or the only
 // one there is.
 func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error) {
-	known := make([]string, 0, len(cfg.Accounts))
-	for name := range cfg.Accounts {
-		known = append(known, name)
-	}
-	sort.Strings(known)
 	if len(def.Delivery.Accounts) == 0 {
-		switch len(known) {
+		switch names := namesOf(cfg.Accounts); len(names) {
 		case 1:
-			return known, nil
+			return names, nil
 		case 0:
 			return nil, invalid("no account is configured: add one under accounts in " + configName(cfg) + ", or set SMTP_URL=smtp://user:password@host:587")
+		default:
+			return nil, configs.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
 		}
-		return nil, configs.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(known), strings.Join(known, ", "))}
 	}
 	var problems configs.Problems
 	for i, name := range def.Delivery.Accounts {
 		if _, ok := cfg.Accounts[name]; !ok {
-			hint := "no account is configured"
-			if len(known) > 0 {
-				hint = "configured are " + strings.Join(known, ", ")
-			}
-			problems = append(problems, def.Problem("delivery.accounts["+itoa(i)+"]", "no account %q; %s", name, hint))
+			problems = append(problems, def.Problem("delivery.accounts["+itoa(i)+"]", "no account %q; %s", name, known(name, cfg.Accounts)))
 		}
 	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	return slices.Clone(def.Delivery.Accounts), nil
+}
+
+func namesOf[T any](configured map[string]T) []string {
+	return slices.Sorted(maps.Keys(configured))
+}
+
+// known says what is configured, and what of it was most probably meant.
+func known[T any](word string, configured map[string]T) string {
+	names := namesOf(configured)
+	if len(names) == 0 {
+		return "none is configured"
+	}
+	text := "configured are " + strings.Join(names, ", ")
+	if meant := configs.Suggest(word, names); meant != "" {
+		text += "; did you mean " + meant + "?"
+	}
+	return text
 }
 
 func configName(cfg *configs.Config) string {
@@ -58,12 +67,9 @@ func configName(cfg *configs.Config) string {
 	return "broadside.yaml"
 }
 
-// Snapshot reads everything that the messages of a campaign are made from.
-// columns are the merge fields of its audience. The error has every problem.
-func Snapshot(cfg *configs.Config, def *campaign.Definition, columns []string) (campaign.Snapshot, error) {
-	return snapshot(cfg, def, columns, nil)
-}
-
+// snapshot reads everything that the messages of a campaign are made from.
+// columns are the merge fields of its audience; open opens its files, on disk
+// when it is nil. The error has every problem.
 func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, open opener) (campaign.Snapshot, error) {
 	s := campaign.Snapshot{
 		Campaign: def.ID, Topic: def.Topic, TopicName: def.Topic, From: def.From, ReplyTo: def.ReplyTo,
@@ -75,7 +81,7 @@ func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, o
 	if t, ok := cfg.Topics[def.Topic]; ok && t.Name != "" {
 		s.TopicName = t.Name
 	} else if !ok && len(cfg.Topics) > 0 {
-		errs = append(errs, configs.Problems{def.Problem("topic", "no topic %q in %s", def.Topic, configName(cfg))})
+		errs = append(errs, configs.Problems{def.Problem("topic", "no topic %q in %s; %s", def.Topic, configName(cfg), known(def.Topic, cfg.Topics))})
 	}
 	if cfg.PublicURL == "" {
 		errs = append(errs, invalid("public_url is not set: without it no message can have an unsubscribe link; set it in "+configName(cfg)+

@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"mime"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"broadside/campaign"
-	"broadside/configs"
 	"broadside/sender"
 )
 
@@ -27,10 +24,9 @@ type Preview struct {
 }
 
 // NewPreview renders the message of one recipient: an address of the audience,
-// row:N, or the first one when who is empty. Its links unsubscribe nobody. a is
-// only needed when the audience is a list, else nil; stdin when it is "-".
-func NewPreview(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition, who string, stdin io.Reader) (*Preview, error) {
-	d, err := openDesk(ctx, cfg, a, def, stdin)
+// row:N, or the first one when who is empty. Its links unsubscribe nobody.
+func NewPreview(ctx context.Context, proof Proof, who string) (*Preview, error) {
+	d, err := openDesk(ctx, proof)
 	if err != nil {
 		return nil, err
 	}

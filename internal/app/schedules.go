@@ -97,10 +97,17 @@ func fileText(s *scheduler.Schedule, key string) string {
 	return ""
 }
 
+// IsFile reports whether the name of a campaign is that of a file, and not the
+// id of one that is scheduled.
+func IsFile(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil || strings.ContainsAny(name, "./\\")
+}
+
 // Campaign reads a campaign that a person named: a file, or one that is
 // scheduled, by its id. Then stored has its files.
 func (a *App) Campaign(ctx context.Context, name string) (def *campaign.Definition, stored *scheduler.Schedule, err error) {
-	if _, statErr := os.Stat(name); statErr == nil || strings.ContainsAny(name, "./\\") {
+	if IsFile(name) {
 		def, err = campaign.Load(name)
 		return def, nil, err
 	}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
 
-	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/configs"
 	"broadside/sender"
@@ -33,9 +31,8 @@ var hasty = smtppool.Timeouts{
 
 // A Trial says where marked copies of a campaign go.
 type Trial struct {
-	To    []string  // addresses, at most MaxTrial
-	As    string    // address of the audience, or row:N; empty: the first row and the one with most blanks
-	Stdin io.Reader // read when the audience is "-"
+	To []string // addresses, at most MaxTrial
+	As string   // address of the audience, or row:N; empty: the first row and the one with most blanks
 }
 
 // A TrialResult is what became of one copy.
@@ -51,15 +48,14 @@ type TrialResult struct {
 }
 
 // SendTrial sends marked copies of a campaign now, through its first account. Their
-// links unsubscribe nobody, and nothing is stored. a is only needed when the
-// audience is a list, else nil. A copy that was not accepted is a result, not an
-// error; an account that cannot be reached is a *smtppool.Error.
-func SendTrial(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition, t Trial) ([]TrialResult, error) {
-	to, err := t.addresses(cfg)
+// links unsubscribe nobody, and nothing is stored. A copy that was not accepted is
+// a result, not an error; an account that cannot be reached is a *smtppool.Error.
+func SendTrial(ctx context.Context, proof Proof, t Trial) ([]TrialResult, error) {
+	to, err := t.addresses(proof.Config)
 	if err != nil {
 		return nil, err
 	}
-	d, err := openDesk(ctx, cfg, a, def, t.Stdin)
+	d, err := openDesk(ctx, proof)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +85,7 @@ func SendTrial(ctx context.Context, cfg *configs.Config, a *App, def *campaign.D
 			results = append(results, TrialResult{To: address, As: p.Address.String(), Row: p.n, Subject: draft.Letter.Subject})
 		}
 	}
-	replies, err := sendNow(ctx, cfg.Accounts[d.snapshot.Accounts[0]], drafts)
+	replies, err := sendNow(ctx, proof.Config.Accounts[d.snapshot.Accounts[0]], drafts)
 	for i, r := range replies {
 		results[i].Accepted = reply.Classify(r).Verdict == reply.Accepted
 		results[i].Code, results[i].Enhanced, results[i].Reply = r.Code, r.Enhanced, r.String()

@@ -23,38 +23,33 @@ type Validated struct {
 	Read       bool   `json:"read"` // the audience was read; it is not when it is the standard input
 }
 
-// Validate checks a campaign file and everything that it refers to, without
-// sending. The error has every problem. a is nil where there is no Redis: then
-// a list as the audience cannot be looked at, and is ErrUnreachable.
-func Validate(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition, now time.Time) (Validated, error) {
+// Validate checks a campaign and everything that it refers to, without sending.
+// The error has every problem. A list as the audience is ErrUnreachable where
+// there is no Redis. The time of a stored campaign was checked when it was stored.
+func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error) {
+	def := proof.Def
 	v := Validated{Campaign: def.ID, Source: def.Audience.Source}
 	var errs []error
-	rows, err := openToValidate(ctx, cfg, a, def)
-	errs = append(errs, err)
+	var rows *audience.Reader
+	var err error
+	if v.Source != "-" {
+		rows, err = proof.audience(ctx)
+		errs = append(errs, err)
+	}
 	var columns []string
 	if rows != nil {
 		defer rows.Close() //nolint:errcheck // only read
 		columns = rows.Columns()
 	}
-	snapshot, err := Snapshot(cfg, def, columns)
-	errs = append(errs, err, checkTemplates(snapshot, rows != nil), checkSchedule(cfg, def, now))
+	snapshot, err := proof.snapshot(ctx, columns)
+	errs = append(errs, err, checkTemplates(snapshot, rows != nil))
+	if proof.Stored == nil {
+		errs = append(errs, checkSchedule(proof.Config, def, now))
+	}
 	if rows != nil {
 		errs = append(errs, v.read(rows))
 	}
 	return v, errors.Join(errs...)
-}
-
-func openToValidate(ctx context.Context, cfg *configs.Config, a *App, def *campaign.Definition) (*audience.Reader, error) {
-	if def.Audience.Source == "-" {
-		return nil, nil
-	}
-	if _, isList := audience.ListName(def.Audience.Source); isList && a == nil {
-		return nil, unreachable(fmt.Sprintf("%s is in Redis, and no redis_url is set: set it in %s, or REDIS_URL", def.Audience.Source, configName(cfg)))
-	}
-	if a == nil {
-		a = &App{Config: cfg}
-	}
-	return a.openAudience(ctx, def, def.Audience.Source, Launch{})
 }
 
 // checkTemplates finds the problems of the templates; unknown merge fields only

@@ -26,10 +26,11 @@ type Options struct {
 const DefaultMaxConnections = 20
 
 // Split proposes how many of max connections a process that sends sets aside
-// for claims and for subscriptions (one per asynq server). At least half are
-// left for everything else.
+// for claims and for subscriptions (one per asynq server, of which as many as
+// can be keep the connections to mail servers in work). At least two fifths
+// are left for everything else, which goes out in pipelines.
 func Split(max int) (claims, pubSub int) {
-	return min(8, (max+3)/4), min(16, max/4)
+	return min(6, (max+4)/5), min(12, max*2/5)
 }
 
 // A Store is the connection of this process to Redis.

@@ -178,11 +178,11 @@ func TestOpenRefusesASmallBudget(t *testing.T) {
 	}
 }
 
-func TestSplitLeavesHalf(t *testing.T) {
+func TestSplitLeavesTwoFifths(t *testing.T) {
 	t.Parallel()
 	for max := 2; max < 200; max++ {
 		claims, pubSub := store.Split(max)
-		if shared := max - claims - pubSub; claims < 1 || shared < 1 || shared < max/2-1 {
+		if shared := max - claims - pubSub; claims < 1 || shared < 1 || shared < max*2/5-1 {
 			t.Errorf("Split(%d): claims %d, subscriptions %d, shared %d", max, claims, pubSub, shared)
 		}
 	}

@@ -113,6 +113,7 @@ func (s *server) options(size int) *redis.Options {
 	o.PoolTimeout = 4 * time.Second
 	o.ContextTimeoutEnabled = true
 	o.DisableIdentity = true
+	o.Protocol = 2 // RESP3 looks for push notifications with every reply, and has none for us
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return o
 }

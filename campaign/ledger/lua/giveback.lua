@@ -13,4 +13,4 @@ for k = 3, #ARGV do
     n = n + 1
   end
 end
-return n
+return done(n)

@@ -6,10 +6,10 @@
 -- ARGV  2 backlog of the part  3 seconds to wait for a sign of life
 --       4 force: 1 = issued cells are ready at once (a worker was found dead)
 --       5 ranges of indexes: "3,7-90,100"
--- Returns {issued indexes as an array, early as a flat array, now in ms}; early
--- is handed over: it is empty afterwards.
+-- Returns {issued indexes as an array, notes as a flat array, now in ms}; the notes
+-- are handed over: they are gone afterwards.
 local backlog, hold, force = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
-local early = redis.call('HGETALL', KEYS[7])
+local noted = redis.call('HGETALL', KEYS[7])
 redis.call('DEL', KEYS[7])
 local issued = {}
 local room = backlog - tonumber(redis.call('HGET', KEYS[2], part .. ':' .. ISSUED) or 0)
@@ -47,4 +47,4 @@ if run_state == 'running' then
     for i = tonumber(first), tonumber(last) or tonumber(first) do offer(i) end
   end
 end
-return {issued, early, now_ms}
+return done({issued, noted, now_ms})

@@ -30,13 +30,9 @@ local function read(i)
   return {state = s, attempts = math.floor(b / 16), silent = math.floor(b / 2) % 8, grey = b % 2, when = w1 * 65536 + w2 * 256 + w3}
 end
 
--- note tells the feeder that the page of recipient i has something earlier
--- than it remembers.
-local function note(i, when)
-  local field = part .. ':' .. math.floor(i / PAGE)
-  local old = redis.call('HGET', KEYS[7], field)
-  if not old or tonumber(old) > when then redis.call('HSET', KEYS[7], field, when) end
-end
+-- What a script changes beside the cells is summed up and written once, by
+-- done: a batch of claims or outcomes costs the counters no more than one.
+local changes, opened, early, accepted = {}, 0, {}, false
 
 -- move changes the cell c of recipient i to a state, with the attempts, silent
 -- issues and greylisting flag that stand in c. Nothing else writes cells.
@@ -46,23 +42,45 @@ local function move(i, c, to, when)
   when = math.min(when, 16777215)
   redis.call('SETRANGE', KEYS[3], i * 5, string.char(to, c.attempts * 16 + c.silent * 2 + c.grey,
     math.floor(when / 65536), math.floor(when / 256) % 256, when % 256))
-  if to == PENDING or to == DEFERRED then note(i, when) end
+  if to == PENDING or to == DEFERRED then
+    local page = part .. ':' .. math.floor(i / PAGE)
+    if not early[page] or early[page] > when then early[page] = when end
+  end
   local from = c.state
   c.state, c.when = to, when
   if from == to then return end
-  redis.call('HINCRBY', KEYS[2], part .. ':' .. from, -1)
-  redis.call('HINCRBY', KEYS[2], part .. ':' .. to, 1)
-  if FINAL[to] and not FINAL[from] then
-    if redis.call('HINCRBY', KEYS[2], 'open', -1) == 0 then
+  changes[from] = (changes[from] or 0) - 1
+  changes[to] = (changes[to] or 0) + 1
+  if FINAL[to] and not FINAL[from] then opened = opened - 1 end
+  if FINAL[from] and not FINAL[to] then opened = opened + 1 end
+end
+
+-- done writes counters and notes, looks whether the run is finished, and
+-- returns the script's answer. Every script ends with it.
+local function done(answer)
+  for state, n in pairs(changes) do
+    if n ~= 0 then redis.call('HINCRBY', KEYS[2], part .. ':' .. state, n) end
+  end
+  -- The feeder is told of pages that have something earlier than it remembers.
+  for page, when in pairs(early) do
+    local old = redis.call('HGET', KEYS[7], page)
+    if not old or tonumber(old) > when then redis.call('HSET', KEYS[7], page, when) end
+  end
+  if accepted then
+    redis.call('HSETNX', KEYS[2], 'first', now_ms)
+    redis.call('HSET', KEYS[2], 'last', now_ms)
+  end
+  if opened ~= 0 then
+    local open = redis.call('HINCRBY', KEYS[2], 'open', opened)
+    if open == 0 then
       redis.call('HSET', KEYS[1], 'finished', now_ms)
       if run_state ~= 'cancelled' then redis.call('HSET', KEYS[1], 'state', 'finished') end
-    end
-  elseif FINAL[from] and not FINAL[to] then
-    if redis.call('HINCRBY', KEYS[2], 'open', 1) == 1 then
+    elseif open == opened then
       redis.call('HDEL', KEYS[1], 'finished')
       if run_state == 'finished' then redis.call('HSET', KEYS[1], 'state', 'running') end
     end
   end
+  return answer
 end
 
 -- remember keeps the last reply of a recipient that is not accepted.
@@ -73,8 +91,7 @@ end
 -- accept records a 250 after the final dot.
 local function accept(i, c)
   move(i, c, ACCEPTED, 0)
-  redis.call('HSETNX', KEYS[2], 'first', now_ms)
-  redis.call('HSET', KEYS[2], 'last', now_ms)
+  accepted = true
   if c.attempts > 1 or c.grey == 1 then redis.call('HDEL', KEYS[6], part .. ':' .. i) end
 end
 

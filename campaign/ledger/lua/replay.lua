@@ -38,4 +38,4 @@ elseif c.state == PENDING or c.state == ISSUED or (c.state == SENDING and owner 
 else
   return 0
 end
-return 1
+return done(1)

@@ -12,4 +12,4 @@ for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do
     n = n + 1
   end
 end
-return n
+return done(n)

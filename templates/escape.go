@@ -1,0 +1,81 @@
+package templates
+
+import "strings"
+
+// htmlEscaper is html/template's name of the escaper for values in text.
+const htmlEscaper = "_html_template_htmlescaper"
+
+// flatFuncs are the functions that a flattened tree may call. Those of
+// html/template are not exported, so that they are written anew here, for
+// plain text; FuzzFlatAgrees holds them to the originals. Escapers for
+// scripts, style sheets and srcset are left to html/template.
+var flatFuncs = map[string]any{
+	"default": funcs["default"],
+	"upper":   funcs["upper"],
+	"lower":   funcs["lower"],
+	"title":   funcs["title"],
+	"trim":    funcs["trim"],
+
+	urlFunc:     cleanURL,
+	urlPartFunc: escapeURLPart,
+
+	htmlEscaper:                    escapeHTML.Replace,
+	"_html_template_attrescaper":   escapeHTML.Replace,
+	"_html_template_rcdataescaper": escapeHTML.Replace,
+
+	"_html_template_urlfilter":     filterURL,
+	"_html_template_urlnormalizer": func(s string) string { return percentEncode(s, true) },
+	"_html_template_urlescaper":    func(s string) string { return percentEncode(s, false) },
+}
+
+// escapeHTML makes text safe in HTML text and in quoted attributes.
+var escapeHTML = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<", "&lt;", ">", "&gt;")
+
+// filterURL lets only links through that are relative or of a scheme that
+// runs nothing.
+func filterURL(s string) string {
+	scheme, _, ok := strings.Cut(s, ":")
+	if !ok || strings.Contains(scheme, "/") {
+		return s
+	}
+	for _, safe := range []string{"http", "https", "mailto"} {
+		if strings.EqualFold(scheme, safe) {
+			return s
+		}
+	}
+	return "#ZgotmplZ"
+}
+
+// percentEncode encodes what cannot stand in a URL (RFC 3986). In a whole URL
+// delimiters and what is encoded already stay.
+func percentEncode(s string, whole bool) string {
+	const hex = "0123456789abcdef"
+	var b []byte
+	done := 0
+	for i := range len(s) {
+		if keptInURL(s, i, whole) {
+			continue
+		}
+		b = append(append(b, s[done:i]...), '%', hex[s[i]>>4], hex[s[i]&15])
+		done = i + 1
+	}
+	if done == 0 {
+		return s
+	}
+	return string(append(b, s[done:]...))
+}
+
+func keptInURL(s string, i int, whole bool) bool {
+	switch c := s[i]; {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
+		return true
+	case c == '%':
+		return whole && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2])
+	default:
+		return whole && strings.IndexByte("!#$&*+,/:;=?@[]", c) >= 0
+	}
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}

@@ -1,0 +1,269 @@
+package templates
+
+import (
+	"slices"
+	"text/template/parse"
+)
+
+// The template packages look fields and functions up by reflection for every
+// recipient. Most templates need none of that, since their values are all
+// text: flatten turns such a tree, after html/template has put its escapers
+// in, into a program of plain function calls that writes the same bytes. A
+// tree with anything else in it is executed by its package, as before.
+
+// A program is a flattened tree; nil: the tree cannot be flattened.
+type program []step
+
+// A step prints, or runs one of two programs.
+type step struct {
+	print       textFunc  // nil: a choice
+	test        truthFunc // of an if; nil: a with
+	with        textFunc
+	then, other program
+}
+
+// flatData is what a program reads. dot is the value of the innermost with.
+type flatData struct {
+	values []string // in the order of Template.columns, then the unsubscribe link
+	dot    string
+}
+
+type (
+	textFunc  func(*flatData) string
+	truthFunc func(*flatData) bool
+)
+
+// run writes what the program prints; its only error is ErrTooLarge.
+func (p program) run(w *limited, d *flatData) error {
+	for i := range p {
+		s := &p[i]
+		next, outer := s.other, d.dot
+		switch {
+		case s.print != nil:
+			if err := w.writeString(s.print(d)); err != nil {
+				return err
+			}
+			continue
+		case s.test != nil:
+			if s.test(d) {
+				next = s.then
+			}
+		default:
+			if v := s.with(d); v != "" {
+				next, d.dot = s.then, v
+			}
+		}
+		if err := next.run(w, d); err != nil {
+			return err
+		}
+		d.dot = outer
+	}
+	return nil
+}
+
+// flatten returns a tree's program, or nil. A tree of html/template must have
+// been executed once: it is escaped only then.
+func flatten(tree *parse.Tree, columns []string) program {
+	if tree == nil {
+		return nil
+	}
+	f := flattener{fields: append(slices.Clone(columns), unsubscribeField)}
+	return f.block(tree.Root)
+}
+
+// A flattener turns nodes into functions; nil: it does not know the node.
+type flattener struct {
+	fields []string
+	inWith bool // . is the value of a with, and not all fields
+}
+
+func (f flattener) block(list *parse.ListNode) program {
+	p := program{}
+	if list == nil {
+		return p
+	}
+	for _, n := range list.Nodes {
+		var s step
+		switch n := n.(type) {
+		case *parse.TextNode:
+			s.print = constant(string(n.Text))
+		case *parse.ActionNode:
+			s.print = f.pipe(n.Pipe)
+		case *parse.IfNode:
+			s.test, s.then, s.other = f.truth(n.Pipe), f.block(n.List), f.block(n.ElseList)
+		case *parse.WithNode:
+			inner := flattener{f.fields, true}
+			s.with, s.then, s.other = f.pipe(n.Pipe), inner.block(n.List), f.block(n.ElseList)
+		}
+		choice := (s.test != nil || s.with != nil) && s.then != nil && s.other != nil
+		if s.print == nil && !choice {
+			return nil
+		}
+		p = append(p, s)
+	}
+	return p
+}
+
+func constant(s string) textFunc { return func(*flatData) string { return s } }
+
+func (f flattener) pipe(p *parse.PipeNode) textFunc {
+	if len(p.Decl) > 0 {
+		return nil
+	}
+	// HTML in text is the one value that htmlescaper leaves alone.
+	if len(p.Cmds) == 2 && called(p.Cmds[0]) == rawFunc && called(p.Cmds[1]) == htmlEscaper && len(p.Cmds[0].Args) == 2 {
+		return f.value(p.Cmds[0].Args[1])
+	}
+	var v textFunc
+	for i, cmd := range p.Cmds {
+		if v = f.command(cmd, v); v == nil {
+			return nil
+		}
+		if i > 0 && called(cmd) == "" {
+			return nil
+		}
+	}
+	return v
+}
+
+// called is the name of the function that a command calls, if it does.
+func called(cmd *parse.CommandNode) string {
+	if n, ok := cmd.Args[0].(*parse.IdentifierNode); ok {
+		return n.Ident
+	}
+	return ""
+}
+
+// command returns what a command yields; piped is its last argument, if any.
+func (f flattener) command(cmd *parse.CommandNode, piped textFunc) textFunc {
+	name := called(cmd)
+	if name == "" {
+		if len(cmd.Args) > 1 {
+			return nil
+		}
+		return f.value(cmd.Args[0])
+	}
+	var args []textFunc
+	for _, a := range cmd.Args[1:] {
+		v := f.value(a)
+		if v == nil {
+			return nil
+		}
+		args = append(args, v)
+	}
+	if piped != nil {
+		args = append(args, piped)
+	}
+	switch call := flatFuncs[name].(type) {
+	case func(string) string:
+		if len(args) == 1 {
+			a := args[0]
+			return func(d *flatData) string { return call(a(d)) }
+		}
+	case func(string, string) string:
+		if len(args) == 2 {
+			a, b := args[0], args[1]
+			return func(d *flatData) string { return call(a(d), b(d)) }
+		}
+	}
+	return nil
+}
+
+// value returns an argument that is text.
+func (f flattener) value(n parse.Node) textFunc {
+	switch n := n.(type) {
+	case *parse.StringNode:
+		return constant(n.Text)
+	case *parse.DotNode:
+		if f.inWith {
+			return func(d *flatData) string { return d.dot }
+		}
+	case *parse.FieldNode:
+		if !f.inWith {
+			return f.field(n.Ident)
+		}
+	case *parse.VariableNode:
+		if n.Ident[0] == "$" {
+			return f.field(n.Ident[1:])
+		}
+	case *parse.PipeNode:
+		return f.pipe(n)
+	}
+	return nil
+}
+
+func (f flattener) field(ident []string) textFunc {
+	if len(ident) != 1 {
+		return nil
+	}
+	// As in the map for the slow path, the last of two equal names counts.
+	for i, name := range slices.Backward(f.fields) {
+		if name == ident[0] {
+			return func(d *flatData) string { return d.values[i] }
+		}
+	}
+	return nil
+}
+
+// truth returns a condition: a text that is not blank, or a comparison.
+func (f flattener) truth(n parse.Node) truthFunc {
+	if p, ok := n.(*parse.PipeNode); ok && len(p.Decl) == 0 && len(p.Cmds) == 1 {
+		args := p.Cmds[0].Args[1:]
+		switch name := called(p.Cmds[0]); name {
+		case "not", "and", "or":
+			return f.logic(name, args)
+		case "eq", "ne":
+			return f.compare(name, args)
+		}
+	}
+	v := f.value(n)
+	if v == nil {
+		return nil
+	}
+	return func(d *flatData) bool { return v(d) != "" }
+}
+
+func (f flattener) logic(name string, args []parse.Node) truthFunc {
+	var all []truthFunc
+	for _, a := range args {
+		t := f.truth(a)
+		if t == nil {
+			return nil
+		}
+		all = append(all, t)
+	}
+	switch {
+	case name == "not" && len(all) == 1:
+		return func(d *flatData) bool { return !all[0](d) }
+	case name == "and" && len(all) > 0:
+		return func(d *flatData) bool {
+			return !slices.ContainsFunc(all, func(t truthFunc) bool { return !t(d) })
+		}
+	case name == "or" && len(all) > 0:
+		return func(d *flatData) bool {
+			return slices.ContainsFunc(all, func(t truthFunc) bool { return t(d) })
+		}
+	}
+	return nil
+}
+
+func (f flattener) compare(name string, args []parse.Node) truthFunc {
+	var all []textFunc
+	for _, a := range args {
+		v := f.value(a)
+		if v == nil {
+			return nil
+		}
+		all = append(all, v)
+	}
+	switch {
+	case name == "ne" && len(all) == 2:
+		return func(d *flatData) bool { return all[0](d) != all[1](d) }
+	case name == "eq" && len(all) > 1:
+		return func(d *flatData) bool {
+			first := all[0](d)
+			return slices.ContainsFunc(all[1:], func(v textFunc) bool { return v(d) == first })
+		}
+	}
+	return nil
+}
