@@ -7,7 +7,8 @@ FUZZTIME = 10s
 build: ## bin/broadside
 	go build -o bin/broadside ./cmd/broadside
 test: ## every test; needs redis-server, postfix, sasl2-bin (.ci/run installs them), and root for Postfix
-	go test -race -p 2 -timeout 10m ./...
+	go test -race -p 2 -timeout 12m $$(go list ./... | grep -v internal/e2e)
+	go test -timeout 12m ./internal/e2e # alone: it measures rates, with real processes
 check: ## formatting, vet, staticcheck
 	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)" && go vet ./... && $(TOOL) staticcheck ./...
 fuzz: ## every fuzz target for FUZZTIME

@@ -11,8 +11,9 @@ import (
 )
 
 // Load reads a campaign file. What is wrong with it comes back all at once as
-// [configs.Problems]; a file that does not exist also is [io/fs.ErrNotExist].
-// The files that it names are not opened.
+// [configs.Problems], beside a definition of what could be read if it is YAML at
+// all; a file that does not exist also is [io/fs.ErrNotExist]. The files that it
+// names are not opened.
 func Load(file string) (*Definition, error) {
 	data, err := configs.ReadLimited(file)
 	if err != nil {
@@ -43,10 +44,7 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 		d.Lines[key] = Pos{at.Line, at.Column}
 	}
 	doc.Read(d.read)
-	if err := doc.Err(); err != nil {
-		return nil, err
-	}
-	return d, nil
+	return d, doc.Err()
 }
 
 // Problem returns a problem with the value of a dotted key

@@ -61,3 +61,16 @@ type Skipped struct {
 func RunID(campaign string, t time.Time) string {
 	return campaign + "-" + t.UTC().Format("20060102T150405Z")
 }
+
+// OfRun returns the campaign of a run id.
+func OfRun(run string) string {
+	for i := len(run) - 1; i > 0; i-- {
+		if run[i] != '-' || len(run) < i+17 {
+			continue
+		}
+		if _, err := time.Parse("20060102T150405Z", run[i+1:i+17]); err == nil {
+			return run[:i]
+		}
+	}
+	return run
+}

@@ -71,3 +71,19 @@ func TestRunID(t *testing.T) {
 		}
 	}
 }
+
+func TestOfRunFindsTheCampaign(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
+	for _, id := range []string{"october-news", "a", "x-20200101T000000Z"} {
+		run := campaign.RunID(id, at)
+		for _, run := range []string{run, run + "-2"} {
+			if got := campaign.OfRun(run); got != id {
+				t.Errorf("OfRun(%q) = %q, want %q", run, got, id)
+			}
+		}
+	}
+	if got := campaign.OfRun("odd"); got != "odd" {
+		t.Errorf("OfRun(odd) = %q", got)
+	}
+}

@@ -164,7 +164,7 @@ func (f *Feeder) adopt(ctx context.Context, id string) error {
 	if _, err := f.ledger.Record(ctx, id); !errors.Is(err, ledger.ErrNoRun) {
 		return err
 	}
-	return f.ledger.Forget(ctx, id, "")
+	return f.ledger.Forget(ctx, id, campaign.OfRun(id))
 }
 
 // settleRun does what is due for a run as a whole: it finishes a cancellation,
@@ -178,13 +178,27 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 		}
 	case campaign.RunCancelled:
 		if h := rec.Handle(); h != nil && rec.Finished.IsZero() {
-			return false, f.ledger.Sweep(ctx, h)
+			return false, f.sweepCancelled(ctx, h)
 		}
 		return true, f.retire(ctx, rec)
 	case campaign.Finished, campaign.RunFailed:
 		return true, f.retire(ctx, rec)
 	}
 	return false, nil
+}
+
+// sweepCancelled cancels who is left of a cancelled run. Those on the wire are
+// waited for.
+func (f *Feeder) sweepCancelled(ctx context.Context, run *ledger.Run) error {
+	tally, err := f.ledger.Counts(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	c := tally.Counts
+	if c[campaign.Pending]+c[campaign.Issued]+c[campaign.Deferred] == 0 {
+		return nil
+	}
+	return f.ledger.Sweep(ctx, run)
 }
 
 func (f *Feeder) retire(ctx context.Context, rec *ledger.Record) error {

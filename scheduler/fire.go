@@ -131,10 +131,7 @@ func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}
 // fire deals with one occurrence.
 func (f *Firer) fire(ctx context.Context, o Firing) {
 	log := f.cfg.Log.With("campaign", o.ID, "occurrence", o.Occurrence)
-	made, err := Made{}, error(ErrLate)
-	if o.now.Sub(o.Occurrence) <= o.Timing.MaxLateness {
-		made, err = f.make(ctx, o)
-	}
+	made, err := f.make(ctx, o)
 	switch {
 	case err == nil:
 		err = f.done(ctx, o, made, log)
@@ -304,3 +301,6 @@ func (s *Schedules) record(ctx context.Context, o Firing, entry Occurrence, next
 	}
 	return n == 1, nil
 }
+
+// Late reports whether the occurrence was due longer ago than it may be sent.
+func (f Firing) Late() bool { return f.now.Sub(f.Occurrence) > f.Timing.MaxLateness }

@@ -232,6 +232,9 @@ func TestWhatIsTooLateIsRecordedAndNotSent(t *testing.T) {
 		put(t, s, "slow", Timing{At: at, MaxLateness: time.Second})
 		firing(t, s, func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
 			if f.ID == "late" {
+				if f.Late() {
+					return Made{}, ErrLate
+				}
 				return Made{}, errors.New("the way is blocked")
 			}
 			tick := time.NewTicker(20 * time.Millisecond)

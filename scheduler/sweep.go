@@ -15,11 +15,13 @@ const (
 	maxBacklog = 4000
 	// minHold is how long nothing may be heard of who was issued.
 	minHold = 20 * time.Second
-	never   = time.Duration(1<<63 - 1)
+	// lookAgain is how long no page is left unread.
+	lookAgain = time.Minute
+	never     = time.Duration(1<<63 - 1)
 )
 
-// A sweep is what a feeder remembers of a run: which pages are all final, and
-// when the others must be looked at. It is only memory: a feeder that knows
+// A sweep is what a feeder remembers of a run: when each page must be looked
+// at. It is only memory: a feeder that knows
 // nothing looks at everything.
 type sweep struct {
 	run     *ledger.Run
@@ -30,7 +32,7 @@ type sweep struct {
 
 type partSweep struct {
 	number int
-	due    []time.Duration // per page; never: all final
+	due    []time.Duration // per page
 	dirty  []bool          // per page: to be read with force, after a death
 	turn   int
 
@@ -54,7 +56,7 @@ func (s *sweep) force(deaths int64) {
 	if s.deaths >= 0 && deaths > s.deaths {
 		for _, p := range s.parts {
 			for i := range p.dirty {
-				p.dirty[i] = p.due[i] != never
+				p.dirty[i] = true
 			}
 		}
 	}
@@ -133,7 +135,7 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 				at = 0
 			}
 		default:
-			continue // final, or being sent: a claim always ends in a note or a final state
+			continue // final, or being sent: a claim ends in a note or a final state
 		}
 		if at <= since && (reissue || expired || room > 0) {
 			if !reissue && !expired {
@@ -144,21 +146,10 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 		}
 		due = min(due, at)
 	}
-	if due == never && unfinished(cells) {
-		due = since + minHold
-	}
-	p.due[page] = due
+	// Whatever is remembered may be wrong after a while: Redis went back in
+	// time, or another feeder took the notes. A minute is cheap.
+	p.due[page] = min(due, since+lookAgain)
 	return ready
-}
-
-// unfinished reports whether a cell may still change.
-func unfinished(cells []ledger.Cell) bool {
-	for _, c := range cells {
-		if !c.State.Final() {
-			return true
-		}
-	}
-	return false
 }
 
 // measure smooths how many recipients of the part are settled per second.

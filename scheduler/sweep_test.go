@@ -31,7 +31,7 @@ func TestReadFindsWhoIsReadyAndWhenToLookAgain(t *testing.T) {
 		want    []int
 		due     time.Duration
 	}{
-		{"all final", cells(campaign.Accepted, campaign.Failed), 9, false, false, nil, never},
+		{"all final", cells(campaign.Accepted, campaign.Failed), 9, false, false, nil, now + lookAgain},
 		{"pending within the room", cells(campaign.Pending, campaign.Pending, campaign.Pending), 2, false, false, []int{0, 1}, 0},
 		{"no room", cells(campaign.Pending), 0, false, false, nil, 0},
 		{"deferred, not yet", []ledger.Cell{at(campaign.Deferred, 150*time.Second)}, 9, false, false, nil, 150 * time.Second},
@@ -40,7 +40,8 @@ func TestReadFindsWhoIsReadyAndWhenToLookAgain(t *testing.T) {
 		{"issued, may still be heard of", []ledger.Cell{at(campaign.Issued, 120*time.Second)}, 9, false, false, nil, 120 * time.Second},
 		{"issued, after a death", []ledger.Cell{at(campaign.Issued, 120*time.Second)}, 0, true, false, []int{0}, now + minHold},
 		{"expired needs no room", []ledger.Cell{at(campaign.Deferred, 150*time.Second)}, 0, false, true, []int{0}, now + minHold},
-		{"being sent", cells(campaign.Sending), 9, false, false, nil, now + minHold},
+		{"being sent", cells(campaign.Sending), 9, false, false, nil, now + lookAgain},
+		{"deferred for hours", []ledger.Cell{at(campaign.Deferred, 5*time.Hour)}, 9, false, false, nil, now + lookAgain},
 	} {
 		p := &partSweep{due: make([]time.Duration, 1), dirty: make([]bool, 1)}
 		got := p.read(0, tt.cells, now, tt.room, tt.forced, tt.expired)
@@ -81,11 +82,11 @@ func TestADeathMakesEveryOpenPageDirtyOnce(t *testing.T) {
 	if s.forced(p) {
 		t.Fatal("forced without a death")
 	}
-	p.due[0] = never
 	s.force(8)
-	if !s.forced(p) || p.next(0, true) != 1 {
+	if !s.forced(p) || p.next(0, true) != 0 {
 		t.Errorf("dirty %v", p.dirty)
 	}
+	s.done(p, 0)
 	s.done(p, 1)
 	s.force(8)
 	if s.forced(p) {

@@ -351,11 +351,16 @@ func (a *account) close(ctx context.Context, d reply.Decision, first time.Durati
 	return pause
 }
 
-// works notes that the account has a connection that works.
+// works notes that the account's server takes mail, or refuses it for the
+// recipient's own sake.
 func (a *account) works(ctx context.Context) {
 	a.mu.Lock()
 	was := a.failures
-	a.failures, a.probing = 0, false
+	if a.closedUntil.After(time.Now()) {
+		was = 0 // this connection is older than what closed the account
+	} else {
+		a.failures, a.probing = 0, false
+	}
 	a.mu.Unlock()
 	if was == 0 {
 		return
@@ -367,8 +372,8 @@ func (a *account) works(ctx context.Context) {
 	}
 }
 
-// stumble ends a probe that came to nothing, neither well nor badly.
-func (a *account) stumble() {
+// probed ends a probe, however it went: the next item may be one.
+func (a *account) probed() {
 	a.mu.Lock()
 	a.probing = false
 	a.mu.Unlock()
@@ -426,5 +431,6 @@ func (a *account) serve(ctx, hard context.Context) {
 			return
 		}
 		d.deliver(ctx, hard, it)
+		a.probed()
 	}
 }

@@ -42,7 +42,6 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 	a, w := d.a, d.a.w
 	start := time.Now()
 	if err := w.cfg.Member.Clear(ctx); err != nil {
-		a.stumble()
 		w.giveBack(it, 0)
 		return
 	}
@@ -50,12 +49,10 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 	slot, again, err := a.slot(ctx, p, it.run)
 	switch {
 	case err != nil:
-		a.stumble()
 		w.giveBack(it, time.Second)
 		sleep(ctx, time.Second) // Redis is away: not a busy loop
 		return
 	case !again.IsZero():
-		a.stumble()
 		a.putBack(it, again)
 		return
 	}
@@ -63,7 +60,6 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 	sleep(ctx, time.Until(slot)-p.ahead())
 	taken := time.Now()
 	if !d.look(ctx, it) {
-		a.stumble()
 		p.giveBack(slot)
 		return
 	}
@@ -81,10 +77,16 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 	}
 	if r := conn.Envelope(ctx, d.draft.From, d.draft.To, len(d.draft.Message)); r != nil {
 		p.giveBack(slot)
-		a.pool.Put(conn)
-		d.refused(ctx, hard, it, *r)
+		decision := reply.Classify(*r)
+		if decision.AtOnce {
+			a.pool.Discard(conn) // it is this connection that has had enough
+		} else {
+			a.pool.Put(conn)
+		}
+		d.refused(ctx, hard, it, *r, decision)
 		return
 	}
+	a.works(ctx)
 	lead := time.Since(taken)
 	if connected.Sub(taken) > dialTime {
 		lead = time.Since(connected) // it was dialled: the next one is not
@@ -121,15 +123,12 @@ func (d *delivery) connect(ctx context.Context, it *item) (*smtppool.Conn, bool)
 	conn, err := a.pool.Get(ctx)
 	switch {
 	case err == nil:
-		a.works(ctx)
 		return conn, true
 	case errors.Is(err, smtppool.ErrNoLease):
-		a.stumble()
 		a.putBack(it, time.Time{})
 		a.starve()
 		sleep(ctx, leaseRest)
 	case ctx.Err() != nil:
-		a.stumble()
 		a.w.giveBack(it, 0)
 	default:
 		a.w.giveBack(it, a.fail(ctx, err))
@@ -150,12 +149,12 @@ func (d *delivery) unprintable(ctx context.Context, it *item, err error) {
 }
 
 // refused handles a reply that came before the body: no claim is needed.
-func (d *delivery) refused(ctx, hard context.Context, it *item, r reply.Reply) {
+func (d *delivery) refused(ctx, hard context.Context, it *item, r reply.Reply, decision reply.Decision) {
 	a, w := d.a, d.a.w
-	decision := reply.Classify(r)
 	o, ours := outcome(decision, d.ledgerReply(r))
 	d.trace(it, r, decision, 0, time.Time{})
 	if ours {
+		a.works(ctx)
 		if o.State == campaign.Bounced {
 			w.suppress(hard, it)
 		}
@@ -223,13 +222,15 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 		return false
 	}
 	journal.Open(entry, c.Attempt)
-	if !d.gate(ctx, it, p, slot, claimed) {
+	// Redis may have been restarted since: then others may not have told it what
+	// they know, and this claim does not count. The journal has it as open, or
+	// we see here that claims are not allowed: one of the two.
+	if !w.cfg.Member.IsClear() || !d.gate(ctx, it, p, slot, claimed) {
 		release(ledger.Outcome{State: campaign.Pending})
 		return false
 	}
 	out := conn.Body(hard, d.draft.Message)
-	a.pool.Put(conn)
-	d.finish(ctx, hard, it, entry, c.Attempt, out, start)
+	d.finish(ctx, hard, it, entry, c.Attempt, conn, out, start)
 	return true
 }
 
@@ -266,14 +267,19 @@ func (d *delivery) gate(ctx context.Context, it *item, p *pace, slot, claimed ti
 }
 
 // finish records what became of a body.
-func (d *delivery) finish(ctx, hard context.Context, it *item, e ledger.Entry, attempt int, out smtppool.Outcome, start time.Time) {
+func (d *delivery) finish(ctx, hard context.Context, it *item, e ledger.Entry, attempt int, conn *smtppool.Conn, out smtppool.Outcome, start time.Time) {
 	a, w := d.a, d.a.w
 	decision := reply.Classify(out.Reply)
 	o, ours := outcome(decision, d.ledgerReply(out.Reply))
 	if !ours {
 		o = ledger.Outcome{State: campaign.Pending, Reply: d.ledgerReply(out.Reply), Delay: time.Second}
 	}
-	w.cfg.Member.Journal().Close(e, o)
+	w.cfg.Member.Journal().Close(e, o) // first: what is known is known
+	if decision.AtOnce {
+		a.pool.Discard(conn)
+	} else {
+		a.pool.Put(conn)
+	}
 	d.trace(it, out.Reply, decision, attempt, start)
 	if o.State == campaign.Bounced {
 		w.suppress(hard, it)
@@ -284,7 +290,7 @@ func (d *delivery) finish(ctx, hard context.Context, it *item, e ledger.Entry, a
 		case ctx.Err() != nil:
 		case decision.Verdict == reply.PauseAccount:
 			o.Delay = a.close(ctx, decision, refusedClosed, out.Reply.String())
-		case !decision.AtOnce:
+		default:
 			o.Delay = a.closeLane(it, decision, out.Reply)
 		}
 	}

@@ -75,6 +75,8 @@ func (w *Worker) Connections() map[string]int {
 // lets the bodies on the wire finish within Drain, settles and closes its
 // connections.
 func (w *Worker) Run(ctx context.Context) error {
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
 	hard, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(w.cfg.Drain, end) })
@@ -93,6 +95,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	err := w.cfg.Tasks(ctx, w.handle)
+	quit() // also when there are no tasks to be had any more
 	for _, a := range w.accounts {
 		a.release(0, func(*item) bool { return true })
 	}
@@ -231,7 +234,7 @@ func (w *Worker) insist(ctx context.Context, it *item, try func(context.Context)
 		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 		err := try(once)
 		cancel()
-		if err == nil || ledger.Gone(err) {
+		if err == nil {
 			return
 		}
 		if !said {

@@ -24,8 +24,14 @@
 // Everything that is the same for all recipients happens once, in Compile:
 //
 //	source -> actions become tokens -> Markdown -> layout -> CSS inlined
-//	       -> tokens become actions -> html/template -> escaped
-//	                 \-> text part -> text/template
+//	       -> tokens become actions -> html/template -> escaped -> program
+//	                 \-> text part -> text/template -> program
+//
+// The template packages find values by reflection. A program of plain calls
+// writes the same bytes instead, per part, where that part needs no more than
+// text, conditions and the escapers of text, attributes and links. With an
+// action in a style, script or srcset, or with len, print, or "or" as a value,
+// the package renders the part.
 //
 // Markdown, HTML and CSS tools would mangle actions ({{ in a link target is
 // percent-encoded, an if around a table row is moved out of the table), so

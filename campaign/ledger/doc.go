@@ -15,7 +15,7 @@
 //	pending, issued   -> deferred | bounced | failed | suppressed
 //	                                 Refuse     refused before the body
 //	uncertain         -> accepted | bounced     a late reply, by the token
-//	not final         -> cancelled   Sweep
+//	pending, issued, deferred -> cancelled   Sweep
 //
 // Every change is Lua on keys of one hash slot, {run:<id>}, and goes through
 // the one function move of lua/lib.lua: cell, counters and finish check change

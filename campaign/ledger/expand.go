@@ -136,6 +136,10 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 		keys = append(keys, e.key("cells:"+itoa(n)))
 		args = append(args, n, e.parts[n].size, e.parts[n].suppressed)
 	}
+	// It may have been taken for a run without a record, and dropped.
+	if err := e.l.rdb.SAdd(ctx, e.l.activeKey(), e.run.ID).Err(); err != nil {
+		return fmt.Errorf("make run %s ready: %w", e.run.ID, err)
+	}
 	res, err := e.l.run(ctx, e.l.script.ready, keys, args...).Slice()
 	if err != nil {
 		return fmt.Errorf("make run %s ready: %w", e.run.ID, err)
@@ -195,18 +199,12 @@ func (l *Ledger) RejectBlocks(ctx context.Context, r *Run) ([]string, error) {
 // Drop removes a run that never became ready, as if it had not been created:
 // its input was bad.
 func (l *Ledger) Drop(ctx context.Context, id, name string) error {
-	rec, err := l.Record(ctx, id)
+	dropped, err := l.run(ctx, l.script.drop, []string{l.runKey(id, "record"), l.runKey(id, "counts")}).Int()
 	if err != nil {
-		return err
-	}
-	if rec.Attempt != "" {
-		return fmt.Errorf("drop run %s: it is ready", id)
-	}
-	if err := l.Forget(ctx, id, name); err != nil {
-		return err
-	}
-	if err := l.rdb.Del(ctx, l.runKey(id, "record"), l.runKey(id, "counts")).Err(); err != nil {
 		return fmt.Errorf("drop run %s: %w", id, err)
 	}
-	return nil
+	if dropped == 0 {
+		return fmt.Errorf("drop run %s: it is ready", id)
+	}
+	return l.Forget(ctx, id, name)
 }

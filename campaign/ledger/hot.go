@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -176,8 +177,15 @@ type Reply struct {
 	Text     string // at most 512 bytes
 }
 
+// maxReply is how much of a reply is kept.
+const maxReply = 512
+
 func (r Reply) field() string {
-	return strconv.Itoa(r.Code) + "\t" + oneLine(r.Enhanced) + "\t" + oneLine(r.Account) + "\t" + oneLine(r.Text)
+	text := oneLine(r.Text)
+	if len(text) > maxReply {
+		text = strings.ToValidUTF8(text[:maxReply], "")
+	}
+	return strconv.Itoa(r.Code) + "\t" + oneLine(r.Enhanced) + "\t" + oneLine(r.Account) + "\t" + text
 }
 
 // An Outcome is what became of one try. State is Accepted, Deferred, Bounced,
@@ -241,7 +249,10 @@ func (n *Line) applied(ctx context.Context, s *redis.Script, ref Ref, args ...an
 			return nil
 		},
 	})
-	return ok, err
+	if err != nil {
+		return false, err // the answer may still be on its way
+	}
+	return ok, nil
 }
 
 func flag(b bool) int {

@@ -32,7 +32,7 @@ type Ledger struct {
 }
 
 type scripts struct {
-	create, ready, turn                                   *redis.Script
+	create, ready, turn, drop                             *redis.Script
 	claim, settle, refuse, giveback, issue, sweep, replay *redis.Script
 	lease, takeOff                                        *redis.Script
 }
@@ -46,6 +46,7 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 	return &Ledger{rdb: rdb, prefix: prefix, script: scripts{
 		create:   lua(source("create")),
 		ready:    lua(source("ready")),
+		drop:     lua(always + source("drop")),
 		turn:     lua(always + source("turn")),
 		claim:    lua(lib + source("claim")),
 		settle:   lua(always + lib + source("settle")),

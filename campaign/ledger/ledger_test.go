@@ -476,3 +476,32 @@ func TestReplayMendsARedisThatWentBack(t *testing.T) {
 		}
 	})
 }
+
+func TestDropLeavesNothingAndSparesWhatIsReady(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Ledger) {
+		ctx := t.Context()
+		n := NewRun{ID: "news-20261001T070000Z", Campaign: "news", Created: time.Now(), Retry: campaign.DefaultRetry, MaxAttempts: 3}
+		if _, err := l.Create(ctx, n); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Drop(ctx, n.ID, n.Campaign); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Record(ctx, n.ID); !Gone(err) {
+			t.Errorf("record after drop: %v", err)
+		}
+		if ids, _ := l.List(ctx, "news"); len(ids) != 0 {
+			t.Errorf("listed after drop: %v", ids)
+		}
+		newRun(t, l, "r", 1)
+		if err := l.Drop(ctx, "r", "news"); err == nil {
+			t.Error("a run that is ready was dropped")
+		}
+		if err := l.Forget(ctx, "r", "news"); err != nil {
+			t.Fatal(err)
+		}
+		if ids, _ := l.Active(ctx); len(ids) != 1 || ids[0] != "r" {
+			t.Errorf("active %v: a run with a record was forgotten", ids)
+		}
+	})
+}

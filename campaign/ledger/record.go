@@ -78,13 +78,8 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 	for i, d := range n.Retry {
 		retry[i] = strconv.FormatInt(max(1, seconds(d)), 10)
 	}
-	score := float64(n.Created.UnixMilli())
-	pipe := l.rdb.Pipeline()
-	pipe.SAdd(ctx, l.activeKey(), n.ID)
-	pipe.ZAddNX(ctx, l.runsKey(), redis.Z{Score: score, Member: n.ID})
-	pipe.ZAddNX(ctx, l.campaignKey(n.Campaign), redis.Z{Score: score, Member: n.ID})
-	if _, err := pipe.Exec(ctx); err != nil {
-		return false, fmt.Errorf("index run %s: %w", n.ID, err)
+	if err := l.index(ctx, n.ID, n.Campaign, n.Created); err != nil {
+		return false, err
 	}
 	made, err := l.run(ctx, l.script.create, []string{l.runKey(n.ID, "record")},
 		"campaign", n.Campaign, "key", n.Key, "parent", n.Parent, "topic", n.Topic, "subject", n.Subject,
@@ -94,7 +89,21 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("create run %s: %w", n.ID, err)
 	}
-	return made == 1, nil
+	// Once more: whoever found no record yet may have taken it off the index.
+	return made == 1, l.index(ctx, n.ID, n.Campaign, n.Created)
+}
+
+// index puts a run on the lists of runs.
+func (l *Ledger) index(ctx context.Context, id, name string, created time.Time) error {
+	score := float64(created.UnixMilli())
+	pipe := l.rdb.Pipeline()
+	pipe.SAdd(ctx, l.activeKey(), id)
+	pipe.ZAddNX(ctx, l.runsKey(), redis.Z{Score: score, Member: id})
+	pipe.ZAddNX(ctx, l.campaignKey(name), redis.Z{Score: score, Member: id})
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("index run %s: %w", id, err)
+	}
+	return nil
 }
 
 // Record reads the record of a run; ErrNoRun when there is none.
@@ -242,69 +251,6 @@ func (l *Ledger) Find(ctx context.Context, prefix string) (string, error) {
 	return "", fmt.Errorf("%w: %q", ErrNoRun, prefix)
 }
 
-// Once names run as the one run of key (a campaign without cron, or a
-// --key) unless another is named; it returns the run that is named. With
-// replace the name changes from old to run.
-func (l *Ledger) Once(ctx context.Context, key, run string) (string, error) {
-	k := l.prefix + ":once:" + key
-	if _, err := l.rdb.SetNX(ctx, k, run, 0).Result(); err != nil {
-		return "", fmt.Errorf("name run %s: %w", run, err)
-	}
-	named, err := l.rdb.Get(ctx, k).Result()
-	if err != nil {
-		return "", fmt.Errorf("name run %s: %w", run, err)
-	}
-	return named, nil
-}
-
-// Named returns the run that is named for key; empty when there is none.
-func (l *Ledger) Named(ctx context.Context, key string) (string, error) {
-	run, err := l.rdb.Get(ctx, l.prefix+":once:"+key).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("read the run named for %s: %w", key, err)
-	}
-	return run, nil
-}
-
-// Unname takes the name back from a run that never became ready.
-func (l *Ledger) Unname(ctx context.Context, key, run string) error {
-	named, err := l.Named(ctx, key)
-	if err != nil || named != run {
-		return err
-	}
-	if err := l.rdb.Del(ctx, l.prefix+":once:"+key).Err(); err != nil {
-		return fmt.Errorf("take the name from run %s: %w", run, err)
-	}
-	return nil
-}
-
-// UseTopic notes that a run of the topic was made, and TopicUsed tells it: a
-// topic that was never used may be a typing error, and would mail people who
-// have unsubscribed.
-func (l *Ledger) UseTopic(ctx context.Context, topic string) error {
-	if err := l.rdb.SAdd(ctx, l.prefix+":topics:used", topic).Err(); err != nil {
-		return fmt.Errorf("note topic %s: %w", topic, err)
-	}
-	return nil
-}
-
-// TopicUsed reports whether UseTopic was told of the topic.
-func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
-	used, err := l.rdb.SIsMember(ctx, l.prefix+":topics:used", topic).Result()
-	if err != nil {
-		return false, fmt.Errorf("look up topic %s: %w", topic, err)
-	}
-	return used, nil
-}
-
-// Again names run in place of whatever was named for key.
-func (l *Ledger) Again(ctx context.Context, key, run string) error {
-	if err := l.rdb.Set(ctx, l.prefix+":once:"+key, run, 0).Err(); err != nil {
-		return fmt.Errorf("name run %s: %w", run, err)
-	}
-	return nil
-}
-
 // Turn changes the state of a whole run when it is in one of from, and returns
 // the state before.
 func (l *Ledger) Turn(ctx context.Context, id string, to campaign.RunState, reason string, from ...campaign.RunState) (campaign.RunState, error) {
@@ -344,7 +290,8 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 	return nil
 }
 
-// Forget drops a run whose record has expired from the indexes.
+// Forget drops a run that has no record (any more) from the indexes. A record
+// that is made in the same moment keeps its place.
 func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 	pipe := l.rdb.Pipeline()
 	pipe.SRem(ctx, l.activeKey(), id)
@@ -353,7 +300,14 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("forget run %s: %w", id, err)
 	}
-	return nil
+	rec, err := l.Record(ctx, id)
+	if errors.Is(err, ErrNoRun) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.index(ctx, id, rec.Campaign, rec.Created)
 }
 
 // Expanding takes or renews the right to expand a run, so that two launches do

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"broadside/campaign"
 )
 
 const (
@@ -22,8 +20,8 @@ const (
 	// deadAfter is how long the same counter must be seen, on the observer's
 	// own monotonic clock with Redis answering throughout.
 	deadAfter = 15 * time.Second
-	// settleTime is how long nothing is claimed after Redis changed: for
-	// workers that joined in the second that was lost.
+	// joinWait is how long nothing is claimed after Redis changed: for workers
+	// that joined in the second that was lost.
 	joinWait = 3 * time.Second
 )
 
@@ -61,9 +59,11 @@ type Member struct {
 	changed  chan struct{}
 
 	// Used by Run alone.
-	quiet  time.Time // nothing is claimed before
-	beaten time.Time
-	seen   map[string]sighting
+	quiet     time.Time // nothing is claimed before
+	beaten    time.Time
+	observed  time.Time
+	seen      map[string]sighting
+	replaying replaying
 }
 
 type sighting struct {
@@ -187,9 +187,9 @@ func (m *Member) Leave(ctx context.Context) error {
 }
 
 func (m *Member) tick(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, beatEvery)
+	asking, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
-	runID, _, err := m.cfg.Server(ctx)
+	runID, _, err := m.cfg.Server(asking)
 	if err != nil {
 		return err
 	}
@@ -197,167 +197,65 @@ func (m *Member) tick(ctx context.Context) error {
 	fresh := runID != m.replayed
 	m.mu.Unlock()
 	if fresh {
-		if err := m.replay(ctx, runID); err != nil {
+		if err := m.replay(ctx, runID); err != nil { // as long as it takes
 			return err
 		}
 	}
+	asking, cancelRest := context.WithTimeout(ctx, beatEvery)
+	defer cancelRest()
 	if fresh || time.Since(m.beaten) >= beatEvery {
-		if err := m.beat(ctx, runID); err != nil {
+		if err := m.beat(asking, runID); err != nil {
 			return err
 		}
-		if err := m.review(ctx); err != nil {
+		if err := m.review(asking); err != nil {
 			return err
 		}
 	}
-	return m.observe(ctx, runID)
+	return m.observe(asking, runID)
 }
 
-// beat raises the counter. A worker that was taken off takes a new id.
-func (m *Member) beat(ctx context.Context, runID string) error {
+// heartbeat is what the list of workers holds: counter, the run_id that was
+// replayed to, and Redis' time in milliseconds.
+func (m *Member) heartbeat(ctx context.Context, id, runID string) error {
 	now, err := m.l.Now(ctx)
 	if err != nil {
 		return err
 	}
+	value := fmt.Sprintf("%d %s %d", m.counter, runID, now.UnixMilli())
+	if err := m.l.rdb.HSet(ctx, m.l.workersKey(), id, value).Err(); err != nil {
+		return fmt.Errorf("write the heartbeat: %w", err)
+	}
+	return nil
+}
+
+// beat raises the counter. A worker that was taken off takes a new id, which
+// is on the list before anything is claimed under it.
+func (m *Member) beat(ctx context.Context, runID string) error {
+	old, listed := m.ID(), true
 	if m.counter > 0 {
-		listed, err := m.l.rdb.HExists(ctx, m.l.workersKey(), m.ID()).Result()
-		if err != nil {
+		var err error
+		if listed, err = m.l.rdb.HExists(ctx, m.l.workersKey(), old).Result(); err != nil {
 			return fmt.Errorf("read the list of workers: %w", err)
-		}
-		if !listed {
-			m.mu.Lock()
-			old := m.id
-			m.id = newWorkerID()
-			m.mu.Unlock()
-			m.cfg.Log.Info("worker was taken off the list, goes on under a new id", "worker", old, "new", m.ID())
-			if err := m.cfg.OnReset(ctx, m.ID()); err != nil {
-				return err
-			}
 		}
 	}
 	m.counter++
-	value := fmt.Sprintf("%d %s %d", m.counter, runID, now.UnixMilli())
-	if err := m.l.rdb.HSet(ctx, m.l.workersKey(), m.ID(), value).Err(); err != nil {
-		return fmt.Errorf("write the heartbeat: %w", err)
+	id := old
+	if !listed {
+		id = newWorkerID()
+	}
+	if err := m.heartbeat(ctx, id, runID); err != nil {
+		return err
 	}
 	m.beaten = time.Now()
-	return nil
-}
-
-// replay tells a Redis with a new run_id what the journal knows.
-func (m *Member) replay(ctx context.Context, runID string) error {
-	m.mu.Lock()
-	m.setClear(false)
-	m.mu.Unlock()
-	entries := m.journal.sent()
-	changed := 0
-	for len(entries) > 0 {
-		n := min(500, len(entries))
-		k, err := m.l.replayAll(ctx, m.ID(), entries[:n])
-		if err != nil {
-			return err
-		}
-		entries, changed = entries[n:], changed+k
-	}
-	// Our heartbeat may be among what was lost: it is written again, not missed.
-	if err := m.l.rdb.HSet(ctx, m.l.workersKey(), m.ID(), fmt.Sprintf("%d %s 0", m.counter, runID)).Err(); err != nil {
-		return fmt.Errorf("write the heartbeat: %w", err)
-	}
-	if err := m.cfg.OnReset(ctx, m.ID()); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	m.replayed = runID
-	m.mu.Unlock()
-	m.quiet = time.Now().Add(joinWait)
-	clear(m.seen)
-	m.cfg.Log.Info("redis was restarted, journal replayed", "worker", m.ID(), "redis_run_id", runID, "mended", changed)
-	return nil
-}
-
-func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) (changed int, err error) {
-	if err := l.script.replay.Load(ctx, l.rdb).Err(); err != nil {
-		return 0, fmt.Errorf("replay the journal: %w", err)
-	}
-	pipe := l.rdb.Pipeline()
-	cmds := make([]*redis.Cmd, len(entries))
-	for i, e := range entries {
-		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.ref.Run, e.ref.Part),
-			e.ref.Part, e.ref.Index, e.token, worker, e.attempt, int(e.how), e.outcome.Reply.field(), jitter())
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, fmt.Errorf("replay the journal: %w", err)
-	}
-	for _, c := range cmds {
-		n, _ := c.Int()
-		changed += n
-	}
-	return changed, nil
-}
-
-// review compares the claims that Redis holds with the journal and the list:
-// those of ours that ended are settled as logged, those that nobody knows
-// become uncertain.
-func (m *Member) review(ctx context.Context) error {
-	ids, err := m.l.Active(ctx)
-	if err != nil {
-		return err
-	}
-	type held struct {
-		ref   Ref
-		token string
-	}
-	var claims []held
-	for _, id := range ids {
-		rec, err := m.l.Record(ctx, id)
-		if errors.Is(err, ErrNoRun) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		run := rec.Handle()
-		if run == nil {
-			continue
-		}
-		tokens, err := m.l.Claims(ctx, run)
-		if err != nil {
-			return err
-		}
-		for at, token := range tokens {
-			claims = append(claims, held{Ref{run, at[0], at[1]}, token})
-		}
-	}
-	if len(claims) == 0 {
+	if listed {
 		return nil
 	}
-	// The list comes after the claims: who claimed was on it by then.
-	list, err := m.l.rdb.HGetAll(ctx, m.l.workersKey()).Result()
-	if err != nil {
-		return fmt.Errorf("read the list of workers: %w", err)
-	}
-	me := m.ID()
-	for _, c := range claims {
-		worker, _, _ := strings.Cut(c.token, ".")
-		o := Outcome{State: campaign.Uncertain}
-		if worker == me {
-			if e, ok := m.journal.find(c.token); ok {
-				if e.how == asking || e.how == open {
-					continue
-				}
-				o = e.outcome
-			}
-		} else if _, ok := list[worker]; ok {
-			continue
-		}
-		applied, err := m.l.settle(ctx, c.ref, c.token, o)
-		if err != nil {
-			return err
-		}
-		if applied && o.State == campaign.Uncertain {
-			m.cfg.Log.Info("claim without an owner is uncertain", "run", c.ref.Run.ID, "part", c.ref.Part, "index", c.ref.Index, "worker", worker)
-		}
-	}
-	return nil
+	m.mu.Lock()
+	m.id = id
+	m.mu.Unlock()
+	m.cfg.Log.Info("worker was taken off the list, goes on under a new id", "worker", old, "new", id)
+	// What was counted for the old id since must go, and stand under the new one.
+	return errors.Join(m.cfg.OnDead(ctx, old), m.cfg.OnReset(ctx, id))
 }
 
 // observe watches the other workers' counters and decides whether claims are
@@ -368,6 +266,10 @@ func (m *Member) observe(ctx context.Context, runID string) error {
 		return fmt.Errorf("read the list of workers: %w", err)
 	}
 	now := time.Now()
+	if now.Sub(m.observed) > beatEvery {
+		clear(m.seen) // it was we who were away, perhaps with everybody else
+	}
+	m.observed = now
 	all := true
 	for worker, value := range list {
 		if f := strings.Fields(value); len(f) < 2 || f[1] != runID {
@@ -409,6 +311,9 @@ func later(a, b time.Time) time.Time {
 }
 
 func (m *Member) takeOff(ctx context.Context, worker, value string) error {
+	if err := m.cfg.OnDead(ctx, worker); err != nil {
+		return err
+	}
 	n, err := m.l.run(ctx, m.l.script.takeOff, []string{m.l.workersKey(), m.l.deathsKey()}, worker, value).Int()
 	if err != nil {
 		return fmt.Errorf("take worker %s off the list: %w", worker, err)
@@ -417,9 +322,6 @@ func (m *Member) takeOff(ctx context.Context, worker, value string) error {
 		return nil
 	}
 	m.cfg.Log.Info("worker is dead, taken off the list", "worker", worker)
-	if err := m.cfg.OnDead(ctx, worker); err != nil {
-		return err
-	}
 	return m.review(ctx)
 }
 

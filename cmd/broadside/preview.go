@@ -83,7 +83,8 @@ func previewDocument(p *app.Preview) any {
 	}{p.Subject, p.From, p.To, headers, p.HTML, p.Text}
 }
 
-// proof reads configuration and campaign, so that the problems of both come out.
+// proof reads configuration and campaign, so that the problems of both come out;
+// those of a campaign file that can be read in part are p.Faults.
 // Redis is only opened for what is in it: a stored campaign, or a list. The
 // caller calls done.
 func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(), err error) {
@@ -99,9 +100,9 @@ func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(),
 		}
 		return p, func() { c.close(p.App) }, nil
 	}
-	p.Def, err = campaign.Load(name)
-	if err := errors.Join(cfgErr, err); err != nil {
-		return p, nil, err
+	p.Def, p.Faults = campaign.Load(name)
+	if cfgErr != nil || p.Def == nil {
+		return p, nil, errors.Join(cfgErr, p.Faults)
 	}
 	if _, isList := audience.ListName(p.Def.Audience.Source); !isList || cfg.RedisURL == "" {
 		return p, func() {}, nil

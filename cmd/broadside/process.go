@@ -29,6 +29,9 @@ func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.
 		return err
 	}
 	defer c.close(a)
+	if a.Embedded() {
+		log.Warn("no redis_url: the embedded store is used, it forgets everything at exit and sends to this machine only; set REDIS_URL to keep runs, lists and unsubscribes")
+	}
 	err = serve(a)
 	if ctx.Err() != nil && err != nil {
 		log.Warn("not everything was put down in order", "err", err)

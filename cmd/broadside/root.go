@@ -34,10 +34,6 @@ const longHelp = `Broadside sends newsletters in bulk: a campaign file and a lis
 one message per person comes out of a pool of SMTP connections, and every
 recipient ends in exactly one state.
 
-  broadside demo                               a whole campaign, here and now
-  broadside init                               a project to start from
-  broadside campaign launch campaign.yaml      send it
-
 Exit codes: 0 done; 1 failed while working; 2 wrong usage; 3 invalid input;
 4 a service is not reachable; 5 more failed than --max-failed; 6 refused;
 7 still running when --timeout ended; 130 interrupted.`
@@ -52,6 +48,9 @@ func rootCommand(c *cli) *cobra.Command {
 		configCommand(c), versionCommand(c),
 	)
 	root.Long = longHelp
+	root.Example = `  broadside demo                               a whole campaign, here and now
+  broadside init                               a project to start from
+  broadside campaign launch campaign.yaml      send it`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%v", err) })
 	flags := root.PersistentFlags()
@@ -64,6 +63,7 @@ func rootCommand(c *cli) *cobra.Command {
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			verbs(cmd)
+			cmd.Example = "  broadside completion bash > /etc/bash_completion.d/broadside"
 		}
 	}
 	return root
@@ -74,7 +74,32 @@ func noun(name, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short}
 	cmd.AddCommand(commands...)
 	verbs(cmd)
+	var examples []string
+	for _, verb := range commands {
+		first, _, _ := strings.Cut(verb.Example, "\n")
+		examples = append(examples, first)
+	}
+	cmd.Example = strings.Join(examples, "\n")
+	for _, name := range later[name] {
+		cmd.AddCommand(notYetCommand(name))
+	}
 	return cmd
+}
+
+// later are the verbs of later versions, by their nouns: they are refused by
+// name, as keys and flags are.
+var later = map[string][]string{
+	"broadside": {"person", "feedback", "lane", "trace", "send", "dkim", "doctor", "backup", "restore", "token", "audit", "explain"},
+	"run":       {"retry", "resolve"},
+}
+
+func notYetCommand(name string) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Hidden: true, DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usagef(cmd.Parent(), "%s is not supported yet", cmd.CommandPath())
+		},
+	}
 }
 
 // verbs makes a missing or unknown verb of a noun a wrong usage.
@@ -88,14 +113,23 @@ func verbs(cmd *cobra.Command) {
 			}
 		}
 		if len(args) == 0 {
-			return usagef(cmd, "%s: expected one of: %s", cmd.CommandPath(), strings.Join(known, ", "))
+			return usagef(cmd, "%sexpected one of: %s", nounOf(cmd), strings.Join(known, ", "))
 		}
-		text := fmt.Sprintf("%s: found %q, expected one of: %s", cmd.CommandPath(), args[0], strings.Join(known, ", "))
+		text := fmt.Sprintf("%sfound %q, expected one of: %s", nounOf(cmd), args[0], strings.Join(known, ", "))
 		if meant := configs.Suggest(args[0], known); meant != "" {
 			text += fmt.Sprintf("; did you mean %s?", meant)
 		}
 		return usagef(cmd, "%s", text)
 	}
+}
+
+// nounOf begins a message about a verb of cmd; the program's own name stands
+// in front of every message.
+func nounOf(cmd *cobra.Command) string {
+	if !cmd.HasParent() {
+		return ""
+	}
+	return cmd.CommandPath() + ": "
 }
 
 // args makes a wrong number of arguments a wrong usage; use what the command

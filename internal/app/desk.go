@@ -27,6 +27,7 @@ type Proof struct {
 	Config *configs.Config
 	App    *App // nil where nothing of it is in Redis
 	Def    *campaign.Definition
+	Faults error               // of the campaign file, when Def is only what could be read of it
 	Stored *scheduler.Schedule // has the files that it names; nil: they are on disk
 	Stdin  io.Reader           // read when the audience is "-"
 }
@@ -61,6 +62,9 @@ type desk struct {
 // openDesk checks a campaign's content against the columns of its audience; the
 // error has every problem of both.
 func openDesk(ctx context.Context, proof Proof) (*desk, error) {
+	if proof.Faults != nil {
+		return nil, proof.Faults
+	}
 	d := &desk{source: proof.Def.Audience.Source}
 	var columns []string
 	var openErr error
@@ -74,6 +78,7 @@ func openDesk(ctx context.Context, proof Proof) (*desk, error) {
 	}
 	if err == nil {
 		_, err = sender.NewComposer(d.snapshot, d.keys)
+		err = placed(proof.Def, err)
 	}
 	if err != nil {
 		d.close()

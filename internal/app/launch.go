@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"broadside/campaign"
@@ -104,7 +103,7 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 	}
 	if _, err := a.composer(p.snapshot); err != nil {
 		p.close()
-		return nil, err
+		return nil, placed(def, err)
 	}
 	if p.sel, err = a.selection(ctx, def, o); err != nil {
 		p.close()
@@ -262,62 +261,6 @@ func (a *App) Launch(ctx context.Context, def *campaign.Definition, o Launch) (L
 	return a.expand(ctx, p, id, o)
 }
 
-// nameRun chooses the id of the run, and keeps a campaign without cron from
-// being launched twice.
-func (a *App) nameRun(ctx context.Context, def *campaign.Definition, o Launch) (string, error) {
-	id := campaign.RunID(def.ID, time.Now())
-	once := "campaign:" + def.ID
-	if def.Schedule.Cron == "" && !o.Again && o.Key == "" {
-		named, err := a.Ledger.Once(ctx, once, id)
-		if err != nil {
-			return "", err
-		}
-		// A launch of the same second has made the very same id.
-		rec, err := a.Ledger.Record(ctx, named)
-		switch {
-		case ledger.Gone(err) && named == id:
-			return id, nil
-		case err == nil && rec.State == campaign.RunFailed:
-			return id, a.Ledger.Again(ctx, once, id)
-		case err != nil && !ledger.Gone(err):
-			return "", err
-		case err == nil && rec.State == campaign.Expanding:
-			return named, nil // that launch died, or is under way: expand decides
-		}
-		return "", a.repetition(ctx, def, rec, named)
-	}
-	// A second run of the same second gets a number.
-	first := id
-	for n := 2; ; n++ {
-		if _, err := a.Ledger.Record(ctx, id); ledger.Gone(err) {
-			break
-		} else if err != nil {
-			return "", err
-		}
-		id = first + "-" + itoa(n)
-	}
-	if def.Schedule.Cron == "" {
-		return id, a.Ledger.Again(ctx, once, id)
-	}
-	return id, nil
-}
-
-// repetition explains why a campaign is not launched again.
-func (a *App) repetition(ctx context.Context, def *campaign.Definition, rec *ledger.Record, id string) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "campaign %s was launched before: run %s", def.ID, id)
-	if rec != nil {
-		fmt.Fprintf(&b, ", %s, %s", rec.Created.Format(time.RFC3339), rec.State)
-		if tally, err := a.Ledger.Counts(ctx, id); err == nil {
-			fmt.Fprintf(&b, ", %d of %d accepted", tally.Counts[campaign.Accepted], rec.Total())
-		}
-	}
-	fmt.Fprintf(&b, "\n  broadside run resume %s               goes on with it when it is paused", id)
-	fmt.Fprintf(&b, "\n  launch --exclude run:%s --again    sends to those who have not got it", id)
-	fmt.Fprintf(&b, "\n  launch --again                        sends to everybody once more")
-	return refused(b.String())
-}
-
 // expand makes the run, reads the audience into it and makes it ready.
 func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Launched, error) {
 	holder := rand.Text()
@@ -328,7 +271,11 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 	if !held {
 		return Launched{}, refused(fmt.Sprintf("run %s is being launched right now by another process", id))
 	}
-	made, err := a.Ledger.Create(ctx, newRun(p, id, o))
+	created, err := a.Ledger.Now(ctx) // the clock that the cells go by
+	if err != nil {
+		return Launched{}, err
+	}
+	made, err := a.Ledger.Create(ctx, newRun(p, id, o, created))
 	if err != nil {
 		return Launched{}, err
 	}
@@ -371,11 +318,11 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 	return Launched{}, err
 }
 
-func newRun(p *prepared, id string, o Launch) ledger.NewRun {
+func newRun(p *prepared, id string, o Launch, created time.Time) ledger.NewRun {
 	def := p.def
 	return ledger.NewRun{
 		ID: id, Campaign: def.ID, Key: o.Key, Topic: def.Topic, Subject: def.Subject, From: def.From, Audience: p.source,
-		Accounts: p.snapshot.Accounts, Created: time.Now(), Retry: def.Delivery.Retry,
+		Accounts: p.snapshot.Accounts, Created: created, Retry: def.Delivery.Retry,
 		MaxAttempts: def.Delivery.MaxAttempts, ExpiresAfter: def.Delivery.ExpiresAfter,
 	}
 }

@@ -67,9 +67,12 @@ func configName(cfg *configs.Config) string {
 	return "broadside.yaml"
 }
 
-// snapshot reads everything that the messages of a campaign are made from.
-// columns are the merge fields of its audience; open opens its files, on disk
-// when it is nil. The error has every problem.
+// Snapshot reads everything that the messages of a campaign are made from.
+// columns are the merge fields of its audience. The error has every problem.
+func Snapshot(cfg *configs.Config, def *campaign.Definition, columns []string) (campaign.Snapshot, error) {
+	return snapshot(cfg, def, columns, nil)
+}
+
 func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, open opener) (campaign.Snapshot, error) {
 	s := campaign.Snapshot{
 		Campaign: def.ID, Topic: def.Topic, TopicName: def.Topic, From: def.From, ReplyTo: def.ReplyTo,
@@ -96,8 +99,10 @@ func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, o
 	if def.Content.HTML != "" {
 		body, key, into = def.Content.HTML, "content.html", &s.HTML
 	}
-	s.BodyFile, *into, err = readBody(def, key, body, open)
-	errs = append(errs, err)
+	if body != "" { // else the campaign file was read in part
+		s.BodyFile, *into, err = readBody(def, key, body, open)
+		errs = append(errs, err)
+	}
 	if def.Content.Text != "" {
 		s.TextFile, s.Text, err = readBody(def, "content.text", def.Content.Text, open)
 		errs = append(errs, err)
@@ -137,6 +142,31 @@ func bodyError(def *campaign.Definition, key string, err error) error {
 		return configs.Problems{def.Problem(key, "%v", err)}
 	}
 	return err
+}
+
+// placed gives problems with what the campaign file has of the templates itself,
+// subject and preheader, their place in it.
+func placed(def *campaign.Definition, err error) error {
+	problems, ok := errors.AsType[templates.Problems](err)
+	if !ok {
+		return err
+	}
+	var inFile configs.Problems
+	var rest templates.Problems
+	for _, p := range problems {
+		if p.File == "subject" || p.File == "preheader" {
+			inFile = append(inFile, def.Problem(p.File, "%s", p.Text))
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	switch {
+	case len(inFile) == 0:
+		return err
+	case len(rest) == 0:
+		return inFile
+	}
+	return errors.Join(inFile, rest)
 }
 
 // composer compiles a snapshot: template errors and unknown merge fields come

@@ -38,6 +38,9 @@ func (a *App) makeRun(ctx context.Context, f scheduler.Firing, still func(contex
 	if err != nil || made != nil {
 		return *orNothing(made), err
 	}
+	if f.Late() {
+		return scheduler.Made{}, scheduler.ErrLate
+	}
 	def, err := campaign.Parse(f.File, filepath.Dir(f.File), f.Source)
 	if err != nil {
 		return a.verdict(ctx, f, id, err)
@@ -53,7 +56,11 @@ func (a *App) makeRun(ctx context.Context, f scheduler.Firing, still func(contex
 			return a.verdict(ctx, f, id, err)
 		}
 	}
-	if _, err := a.Ledger.Create(ctx, newRun(p, id, o)); err != nil {
+	created, err := a.Ledger.Now(ctx)
+	if err != nil {
+		return scheduler.Made{}, err
+	}
+	if _, err := a.Ledger.Create(ctx, newRun(p, id, o, created)); err != nil {
 		return scheduler.Made{}, err
 	}
 	if _, err := a.fill(ctx, p, id, o); err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"broadside/campaign"
@@ -32,7 +34,7 @@ func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error
 	var errs []error
 	var rows *audience.Reader
 	var err error
-	if v.Source != "-" {
+	if v.Source != "-" && v.Source != "" {
 		rows, err = proof.audience(ctx)
 		errs = append(errs, err)
 	}
@@ -42,14 +44,49 @@ func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error
 		columns = rows.Columns()
 	}
 	snapshot, err := proof.snapshot(ctx, columns)
-	errs = append(errs, err, checkTemplates(snapshot, rows != nil))
+	errs = append(errs, err, placed(def, checkTemplates(snapshot, rows != nil)))
 	if proof.Stored == nil {
 		errs = append(errs, checkSchedule(proof.Config, def, now))
 	}
+	errs = append([]error{proof.Faults}, beyond(proof.Faults, errs)...)
 	if rows != nil {
 		errs = append(errs, v.read(rows))
 	}
 	return v, errors.Join(errs...)
+}
+
+// beyond leaves out what follows from the faults of the campaign file: problems
+// with the same keys, and content or an audience that it does not name.
+func beyond(faults error, errs []error) []error {
+	var known configs.Problems
+	if !errors.As(faults, &known) {
+		return errs
+	}
+	return without(errs, func(p configs.Problem) bool {
+		return slices.ContainsFunc(known, func(k configs.Problem) bool {
+			return k.Key != "" && (k.Key == p.Key || strings.HasPrefix(p.Key, k.Key+".") || strings.HasPrefix(p.Key, k.Key+"[") || strings.HasPrefix(k.Key, p.Key+"."))
+		})
+	})
+}
+
+// without drops problems from lists of them, however they are joined.
+func without(errs []error, drop func(configs.Problem) bool) []error {
+	var rest []error
+	for _, err := range errs {
+		switch e := err.(type) {
+		case *kindError:
+			rest = append(rest, err)
+		case configs.Problems:
+			if left := slices.DeleteFunc(slices.Clone(e), drop); len(left) > 0 {
+				rest = append(rest, left)
+			}
+		case interface{ Unwrap() []error }:
+			rest = append(rest, without(e.Unwrap(), drop)...)
+		default:
+			rest = append(rest, err)
+		}
+	}
+	return rest
 }
 
 // checkTemplates finds the problems of the templates; unknown merge fields only

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -82,6 +83,9 @@ func pipelined(rdb redis.UniversalClient) redis.UniversalClient {
 	return p
 }
 
+// stopTime is how long asynq's servers may take to stop.
+const stopTime = 6 * time.Second
+
 // enqueuers is how many tasks are on their way to the queue at once: they
 // share their round trips.
 const enqueuers = 64
@@ -143,11 +147,23 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 	rdb = pipelined(rdb)
 	servers := make([]*asynq.Server, 0, cfg.Servers)
 	stop := func() {
+		var wg sync.WaitGroup
 		for _, s := range servers {
-			s.Stop()
+			wg.Go(func() {
+				s.Stop()
+				s.Shutdown()
+			})
 		}
-		for _, s := range servers {
-			s.Shutdown()
+		stopped := make(chan struct{})
+		go func() {
+			wg.Wait()
+			close(stopped)
+		}()
+		// asynq asks Redis without a deadline; one that hangs must not hold up
+		// the end of the process, which takes the goroutines with it.
+		select {
+		case <-stopped:
+		case <-time.After(stopTime):
 		}
 	}
 	for range cfg.Servers {

@@ -10,7 +10,6 @@
 -- are handed over: they are gone afterwards.
 local backlog, hold, force = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 local noted = redis.call('HGETALL', KEYS[7])
-redis.call('DEL', KEYS[7])
 local issued = {}
 local room = backlog - tonumber(redis.call('HGET', KEYS[2], part .. ':' .. ISSUED) or 0)
 local expired = now >= (tonumber(record[5]) or 16777215)
@@ -47,4 +46,7 @@ if run_state == 'running' then
     for i = tonumber(first), tonumber(last) or tonumber(first) do offer(i) end
   end
 end
+-- Last, since it is a write that a full Redis allows, and would let all others
+-- of the script through.
+if #noted > 0 then redis.call('DEL', KEYS[7]) end
 return done({issued, noted, now_ms})

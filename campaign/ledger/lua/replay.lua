@@ -11,6 +11,8 @@ local i, token, entry = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[6])
 local field = part .. ':' .. i
 local c = read(i)
 if not c or c.state == ACCEPTED or c.state == BOUNCED then return 0 end
+-- A late reply lifts who is uncertain, by the token that is kept.
+if c.state == UNCERTAIN and entry == SENDING then return 0 end
 local held = redis.call('HGET', KEYS[4], field)
 local owner = held and string.match(held, '^([^. ]+)')
 local attempts = math.max(c.attempts, tonumber(ARGV[5]))

@@ -1,0 +1,71 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Once names run as the one run of key (a campaign without cron, or a
+// --key) unless another is named; it returns the run that is named.
+func (l *Ledger) Once(ctx context.Context, key, run string) (string, error) {
+	k := l.prefix + ":once:" + key
+	if _, err := l.rdb.SetNX(ctx, k, run, 0).Result(); err != nil {
+		return "", fmt.Errorf("name run %s: %w", run, err)
+	}
+	named, err := l.rdb.Get(ctx, k).Result()
+	if err != nil {
+		return "", fmt.Errorf("name run %s: %w", run, err)
+	}
+	return named, nil
+}
+
+// Named returns the run that is named for key; empty when there is none.
+func (l *Ledger) Named(ctx context.Context, key string) (string, error) {
+	run, err := l.rdb.Get(ctx, l.prefix+":once:"+key).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read the run named for %s: %w", key, err)
+	}
+	return run, nil
+}
+
+// Unname takes the name back from a run that never became ready.
+func (l *Ledger) Unname(ctx context.Context, key, run string) error {
+	named, err := l.Named(ctx, key)
+	if err != nil || named != run {
+		return err
+	}
+	if err := l.rdb.Del(ctx, l.prefix+":once:"+key).Err(); err != nil {
+		return fmt.Errorf("take the name from run %s: %w", run, err)
+	}
+	return nil
+}
+
+// UseTopic notes that a run of the topic was made, and TopicUsed tells it: a
+// topic that was never used may be a typing error, and would mail people who
+// have unsubscribed.
+func (l *Ledger) UseTopic(ctx context.Context, topic string) error {
+	if err := l.rdb.SAdd(ctx, l.prefix+":topics:used", topic).Err(); err != nil {
+		return fmt.Errorf("note topic %s: %w", topic, err)
+	}
+	return nil
+}
+
+// TopicUsed reports whether UseTopic was told of the topic.
+func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
+	used, err := l.rdb.SIsMember(ctx, l.prefix+":topics:used", topic).Result()
+	if err != nil {
+		return false, fmt.Errorf("look up topic %s: %w", topic, err)
+	}
+	return used, nil
+}
+
+// Again names run in place of whatever was named for key.
+func (l *Ledger) Again(ctx context.Context, key, run string) error {
+	if err := l.rdb.Set(ctx, l.prefix+":once:"+key, run, 0).Err(); err != nil {
+		return fmt.Errorf("name run %s: %w", run, err)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
+)
+
+// replayBatch is how many entries go out in one pipeline, replayTime how long
+// that may take.
+const (
+	replayBatch = 500
+	replayTime  = 5 * time.Second
+)
+
+// replaying is how far a replay has got: one that breaks off goes on.
+type replaying struct {
+	runID   string
+	entries []entry
+	mended  int
+}
+
+// replay tells a Redis with a new run_id what the journal knows.
+func (m *Member) replay(ctx context.Context, runID string) error {
+	m.mu.Lock()
+	m.setClear(false)
+	m.mu.Unlock()
+	r := &m.replaying
+	if r.runID != runID {
+		*r = replaying{runID: runID, entries: m.journal.sent()}
+	}
+	for len(r.entries) > 0 {
+		n := min(replayBatch, len(r.entries))
+		mended, err := m.l.replayAll(ctx, m.ID(), r.entries[:n])
+		if err != nil {
+			return err
+		}
+		r.entries, r.mended = r.entries[n:], r.mended+mended
+	}
+	ctx, cancel := context.WithTimeout(ctx, replayTime)
+	defer cancel()
+	// Our heartbeat may be among what was lost: it is written again, not missed.
+	if err := m.heartbeat(ctx, m.ID(), runID); err != nil {
+		return err
+	}
+	if err := m.cfg.OnReset(ctx, m.ID()); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.replayed = runID
+	m.mu.Unlock()
+	m.quiet = time.Now().Add(joinWait)
+	clear(m.seen)
+	m.cfg.Log.Info("redis was restarted, journal replayed", "worker", m.ID(), "redis_run_id", runID, "mended", r.mended)
+	*r = replaying{}
+	return nil
+}
+
+func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) (changed int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, replayTime)
+	defer cancel()
+	if err := l.script.replay.Load(ctx, l.rdb).Err(); err != nil {
+		return 0, fmt.Errorf("replay the journal: %w", err)
+	}
+	pipe := l.rdb.Pipeline()
+	cmds := make([]*redis.Cmd, len(entries))
+	for i, e := range entries {
+		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.ref.Run, e.ref.Part),
+			e.ref.Part, e.ref.Index, e.token, worker, e.attempt, int(e.how), e.outcome.Reply.field(), jitter())
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("replay the journal: %w", err)
+	}
+	for _, c := range cmds {
+		n, err := c.Int()
+		if err != nil {
+			return 0, fmt.Errorf("replay the journal: %w", err)
+		}
+		changed += n
+	}
+	return changed, nil
+}
+
+// A heldClaim is a claim as Redis has it.
+type heldClaim struct {
+	ref   Ref
+	token string
+}
+
+// review compares the claims that Redis holds with the journal and the list:
+// those of ours that ended are settled as logged, those that nobody knows
+// become uncertain.
+func (m *Member) review(ctx context.Context) error {
+	claims, err := m.l.allClaims(ctx)
+	if err != nil || len(claims) == 0 {
+		return err
+	}
+	// The list comes after the claims: who claimed was on it by then.
+	list, err := m.l.rdb.HGetAll(ctx, m.l.workersKey()).Result()
+	if err != nil {
+		return fmt.Errorf("read the list of workers: %w", err)
+	}
+	me := m.ID()
+	for _, c := range claims {
+		worker, _, _ := strings.Cut(c.token, ".")
+		o := Outcome{State: campaign.Uncertain}
+		if e, ok := m.journal.find(c.token); ok {
+			if e.how == asking || e.how == open {
+				continue
+			}
+			o = e.outcome
+		} else if _, ok := list[worker]; ok && worker != me {
+			continue
+		}
+		applied, err := m.l.settle(ctx, c.ref, c.token, o)
+		if err != nil {
+			return err
+		}
+		if applied && o.State == campaign.Uncertain {
+			m.cfg.Log.Info("claim without an owner is uncertain", "run", c.ref.Run.ID, "part", c.ref.Part, "index", c.ref.Index, "worker", worker)
+		}
+	}
+	return nil
+}
+
+// allClaims reads the claims of all active runs.
+func (l *Ledger) allClaims(ctx context.Context) ([]heldClaim, error) {
+	ids, err := l.Active(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var claims []heldClaim
+	for _, id := range ids {
+		rec, err := l.Record(ctx, id)
+		if errors.Is(err, ErrNoRun) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		run := rec.Handle()
+		if run == nil {
+			continue
+		}
+		tokens, err := l.Claims(ctx, run)
+		if err != nil {
+			return nil, err
+		}
+		for at, token := range tokens {
+			claims = append(claims, heldClaim{Ref{run, at[0], at[1]}, token})
+		}
+	}
+	return claims, nil
+}

@@ -1,0 +1,171 @@
+package templates
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/campaign"
+)
+
+// flatSnapshot has body as its HTML and in its subject and preheader.
+func flatSnapshot(body string) campaign.Snapshot {
+	return campaign.Snapshot{
+		Topic: "t", Postal: "p", Subject: "{{.code}} {{trim .plan}}", Preheader: "{{.plan}}", HTML: body, BodyFile: "b", TextFile: "t", Layout: "plain",
+		Columns: []string{"code", "plan"},
+	}
+}
+
+// Bodies that become programs, and those that html/template executes. Their
+// text parts always become programs.
+var (
+	flatBodies = []string{
+		"", "{{.code}}", "a{{.code}}b{{.plan}}{{.unsubscribe_url}}c", "{{$.code}}", `{{"<b>"}} {{"{{"}}`, "<!--[if mso]><b>{{.code}}</b><![endif]-->", "<![if !mso]>x<![endif]>",
+		`<a href="{{.code}}">x</a>`, `<a href="https://a.example/{{.code}}/x?q={{.plan}}&amp;r={{.code}}#{{.plan}}">x</a>`, `<a href="mailto:{{.code}}?subject={{.plan}}">x</a>`,
+		`<img alt='{{.code}}' title="a {{.plan}}" src="{{.code}}">`, "<textarea>{{.code}}</textarea>", `<td class="{{if .code}}a{{else}}{{.plan}}{{end}}">`, "<p data-x={{.code}}>",
+		`{{default "friend & co" .code}}`, `{{.code | trim | default "x" | upper}}`, `{{title (lower .code)}}`, `{{default .plan (trim .code) | title}}`, `{{(.code)}}`,
+		"{{if .code}}a{{else if .plan}}b{{.plan}}{{else}}c{{end}}", "{{if not .code}}a{{end}}", "{{if and .code (not .plan)}}a{{else}}b{{end}}", "{{if or .code (and .plan .plan)}}a{{end}}", "{{if trim .code}}a{{end}}",
+		`{{if eq .code .plan "" "x"}}a{{else}}b{{end}}`, `{{if ne (upper .code) "X"}}a{{end}}`, `{{if "" }}a{{end}}`, `{{if .code | trim}}a{{end}}`, "{{if $.code}}{{end}}",
+		"{{with .code}}{{.}} {{$.plan}} {{if eq . $.plan}}=={{end}}{{with $.plan}}{{.}}{{else}}{{.}}{{end}}{{.}}{{else}}{{.plan}}{{end}}{{.code}}", "{{with trim .code | upper}}{{. | lower}}{{if .}}y{{end}}{{end}}",
+	}
+	treeBodies = []string{
+		`<p style="color:{{.code}}">x`, `<p onclick="f({{.code}})">x`, `<script>var x = "{{.code}}", y = {{.plan}}</script>`, `<img srcset="{{.code}} 2x">`, `<style>p{color:{{.code}}}</style>`,
+		"<!--[if mso]><td class={{.code}}><![endif]-->", "{{len .code}}", `{{print .code "-" .plan}}`, "{{or .code .plan}}", "{{if len .code}}a{{end}}", "{{if eq (len .code) 1}}a{{end}}", "{{if true}}a{{end}}",
+	}
+)
+
+func TestFlatten(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		bodies []string
+		want   bool
+	}{{flatBodies, true}, {treeBodies, false}} {
+		for _, body := range c.bodies {
+			tmpl, err := Compile(flatSnapshot(body + "<p>x</p>"))
+			if err != nil {
+				t.Errorf("%s: %v", body, err)
+				continue
+			}
+			if got := tmpl.html.flat != nil; got != c.want {
+				t.Errorf("%s: a program: %v, want %v", body, got, c.want)
+			}
+			if tmpl.subject.flat == nil {
+				t.Errorf("%s: the subject is no program", body)
+			}
+			for _, code := range hostile() {
+				agree(t, tmpl, []string{code, "x", "u"})
+				agree(t, tmpl, []string{"x", code, code})
+			}
+		}
+	}
+}
+
+// TestFlattenNames: of two columns of one name both ways take the same, and a
+// column cannot take the place of the link.
+func TestFlattenNames(t *testing.T) {
+	t.Parallel()
+	s := flatSnapshot("{{.code}} {{.unsubscribe_url}}")
+	s.Columns = []string{"code", "plan", "code", unsubscribeField}
+	tmpl, err := Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agree(t, tmpl, []string{"a", "b", "c", "d", "e"})
+	var l Letter
+	if err := tmpl.Render(&l, Data{Values: []string{"a", "b", "c", "d"}, Unsubscribe: "e"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(l.Text); !strings.HasPrefix(got, "c e\n") {
+		t.Errorf("%q, want c e", got)
+	}
+}
+
+// TestFlattenTooLarge: both ways end at the same byte.
+func TestFlattenTooLarge(t *testing.T) {
+	t.Parallel()
+	s := flatSnapshot("{{.code}}")
+	s.Subject = "s"
+	tmpl, err := Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l Letter
+	if err := tmpl.Render(&l, Data{Values: []string{"", "x"}, Unsubscribe: "u"}); err != nil {
+		t.Fatal(err)
+	}
+	fits := maxOutput - len(l.HTML)
+	for n, want := range map[int]error{fits: nil, fits + 1: ErrTooLarge, maxOutput + 1: ErrTooLarge} {
+		values := []string{strings.Repeat("a", n), "x"}
+		if err := tmpl.Render(&l, Data{Values: values, Unsubscribe: "u"}); !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v, want %v", n, err, want)
+		}
+		agree(t, tmpl, append(values, "u"))
+	}
+}
+
+// hostile are values that escapers must not let through as they are.
+func hostile() []string {
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	return []string{
+		"", "plain", " two  words\t", string(all), "<script>alert(1)</script> \"&'+`=", "javascript:alert(1)", "JavaScript:x", "HTTPS://a.example/%7e%zz%4?a=b&c#d", "httpſ:x", "mailto:a@b", "a/b:c", ":", "//x",
+		"\xff\xc3(\xed\xa0\x80", "\ufdd0\ufffe\uffff\ufffd\u2028", "花子 🎉 ärger o'neill", "&amp; &#34; %", "{{.plan}}", "a\r\nBcc: b", "%", "%4", "%41", "]]>--><!--",
+	}
+}
+
+// agree compares a template with itself without programs. The values, those
+// of the columns and the link, are not made clean as Render does, so that the
+// escapers alone are held to html/template's.
+func agree(t *testing.T, fast *Template, values []string) {
+	t.Helper()
+	slow := &Template{columns: fast.columns, subject: part{template: fast.subject.template}, html: part{template: fast.html.template}, text: part{template: fast.text.template}, tidy: fast.tidy}
+	named := map[string]string{}
+	for i, c := range fast.columns {
+		named[c] = values[i]
+	}
+	named[unsubscribeField] = values[len(fast.columns)]
+	var got, want Letter
+	gotErr := fast.render(&got, &scratch{values: named, flat: flatData{values: values}})
+	wantErr := slow.render(&want, &scratch{values: named})
+	if (gotErr == nil) != (wantErr == nil) || errors.Is(gotErr, ErrTooLarge) != errors.Is(wantErr, ErrTooLarge) {
+		t.Fatalf("%v, want %v", gotErr, wantErr)
+	}
+	if diff := cmp.Diff([]string{want.Subject, string(want.HTML), string(want.Text)}, []string{got.Subject, string(got.HTML), string(got.Text)}); diff != "" {
+		t.Fatalf("the program differs from its template for %.200q (-want +got):\n%s", values, diff)
+	}
+}
+
+// FuzzFlatAgrees: whatever the body and the values are, a program writes the
+// bytes that its template does.
+func FuzzFlatAgrees(f *testing.F) {
+	for i, body := range append(flatBodies, treeBodies...) {
+		f.Add(body, hostile()[i%len(hostile())], "x", "https://a.example/u", false)
+	}
+	for _, name := range []string{"october.md", "page.html"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(b), "a<b", "gold", "u", name == "october.md")
+	}
+	f.Fuzz(func(t *testing.T, body, code, plan, link string, md bool) {
+		s := flatSnapshot(body)
+		s.Columns = []string{"code", "plan", "email", "first_name", "last_name", "company"}
+		if md {
+			s.Markdown, s.HTML = body, ""
+		} else if wholePage.MatchString(body) {
+			s.Layout = LayoutNone
+		}
+		tmpl, err := Compile(s)
+		if err != nil {
+			return // FuzzCompile looks at the error
+		}
+		agree(t, tmpl, []string{code, plan, "a@b.example", code, plan, "", link})
+	})
+}
