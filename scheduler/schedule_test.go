@@ -34,15 +34,21 @@ func TestUpcoming(t *testing.T) {
 		want   []string
 	}{
 		{
-			"cron over the end of summer time", Timing{Cron: "30 2 * * *", Zone: "Europe/Berlin"}, "2026-10-23T12:00:00Z",
+			"cron over the end of summer time",
+			Timing{Cron: "30 2 * * *", Zone: "Europe/Berlin"},
+			"2026-10-23T12:00:00Z",
 			[]string{"2026-10-24T02:30:00+02:00", "2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"},
 		},
 		{
-			"cron over the beginning of summer time", Timing{Cron: "30 2 * * *", Zone: "Europe/Berlin"}, "2026-03-27T12:00:00Z",
+			"cron over the beginning of summer time",
+			Timing{Cron: "30 2 * * *", Zone: "Europe/Berlin"},
+			"2026-03-27T12:00:00Z",
 			[]string{"2026-03-28T02:30:00+01:00", "2026-03-29T03:00:00+02:00", "2026-03-30T02:30:00+02:00"},
 		},
 		{
-			"a pause", Timing{Cron: "@every 1s", Zone: "UTC"}, "2026-10-01T09:00:00.25Z",
+			"a pause",
+			Timing{Cron: "@every 1s", Zone: "UTC"},
+			"2026-10-01T09:00:00.25Z",
 			[]string{"2026-10-01T09:00:01Z", "2026-10-01T09:00:02Z", "2026-10-01T09:00:03Z"},
 		},
 		{"once", Timing{At: moment(t, "2026-10-01T07:00:00Z"), Zone: "Europe/Berlin"}, "2026-10-01T06:59:59Z", []string{"2026-10-01T09:00:00+02:00"}},
@@ -85,11 +91,16 @@ func TestMissed(t *testing.T) {
 			"2026-10-04T09:00:00+02:00",
 		},
 		{
-			"once", Timing{At: moment(t, "2026-10-01T07:00:00Z"), Zone: "UTC", MaxLateness: time.Minute}, "2026-10-01T07:00:00Z", "2026-10-01T08:00:00Z",
-			Occurrence{Outcome: Missed, Count: 1, Reason: "1h0m0s late, max_lateness is 1m0s"}, "",
+			"once",
+			Timing{At: moment(t, "2026-10-01T07:00:00Z"), Zone: "UTC", MaxLateness: time.Minute},
+			"2026-10-01T07:00:00Z", "2026-10-01T08:00:00Z",
+			Occurrence{Outcome: Missed, Count: 1, Reason: "1h0m0s late, max_lateness is 1m0s"},
+			"",
 		},
 		{
-			"more than are counted", Timing{Cron: "@every 1s", Zone: "UTC", MaxLateness: time.Minute}, "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z",
+			"more than are counted",
+			Timing{Cron: "@every 1s", Zone: "UTC", MaxLateness: time.Minute},
+			"2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z",
 			Occurrence{
 				Outcome: Missed, Count: countMissed, Until: moment(t, "2026-01-01T00:00:00Z").Add((countMissed - 1) * time.Second),
 				Reason: "466h13m21s late, max_lateness is 1m0s; and more times after that",

@@ -74,8 +74,13 @@ func TestGolden(t *testing.T) {
 		s      campaign.Snapshot
 		values []string
 	}{
-		{"october", october, values}, {"october-blank", october, blank}, {"october-hostile", october, hostile}, {"october-scripts", october, scripts},
-		{"page", page, values}, {"page-blank", page, blank}, {"own-text", own, values},
+		{"october", october, values},
+		{"october-blank", october, blank},
+		{"october-hostile", october, hostile},
+		{"october-scripts", october, scripts},
+		{"page", page, values},
+		{"page-blank", page, blank},
+		{"own-text", own, values},
 	} {
 		l := render(t, c.s, c.values)
 		for ext, got := range map[string]string{".html": string(l.HTML), ".txt": l.Subject + "\n\n" + string(l.Text)} {

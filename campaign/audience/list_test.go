@@ -76,15 +76,18 @@ func TestImportModes(t *testing.T) {
 		lines string
 	}{
 		{
-			audience.Merge, audience.Imported{Version: 2, Rows: 4, Added: 1, Updated: 1, Invalid: 1, Duplicate: 1, Total: 3},
+			audience.Merge,
+			audience.Imported{Version: 2, Rows: 4, Added: 1, Updated: 1, Invalid: 1, Duplicate: 1, Total: 3},
 			"email,first_name,city,plan\nann@x.example,Ann,Berlin,\nBOB@x.example,Robert,Paris,pro\neva@x.example,Eva,,\n",
 		},
 		{
-			audience.Add, audience.Imported{Version: 2, Rows: 4, Added: 1, Known: 1, Invalid: 1, Duplicate: 1, Total: 3},
+			audience.Add,
+			audience.Imported{Version: 2, Rows: 4, Added: 1, Known: 1, Invalid: 1, Duplicate: 1, Total: 3},
 			"email,first_name,city,plan\nann@x.example,Ann,Berlin,\nbob@x.example,Bob,Paris,\neva@x.example,Eva,,\n",
 		},
 		{
-			audience.Replace, audience.Imported{Version: 2, Rows: 4, Added: 2, Invalid: 1, Duplicate: 1, Total: 2},
+			audience.Replace,
+			audience.Imported{Version: 2, Rows: 4, Added: 2, Invalid: 1, Duplicate: 1, Total: 2},
 			"email,first_name,plan\nBOB@x.example,Robert,pro\neva@x.example,Eva,\n",
 		},
 	}

@@ -105,7 +105,7 @@ func (s *stream) unopened(err error) error {
 	e := &FileError{File: s.name, Err: err}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		e.What, e.Fix = "no such file", "check the name; a path is relative to the campaign file"
+		e.What, e.Fix = "no such file", "check the name"
 	case errors.Is(err, fs.ErrPermission):
 		e.What, e.Fix = "no permission to read it", "check the file's owner and mode"
 	default:

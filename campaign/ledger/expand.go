@@ -26,17 +26,13 @@ const expansionTTL = time.Hour
 // dies half way leaves nothing, and of two the first that is ready wins. It
 // belongs to one goroutine.
 type Expansion struct {
-	l       *Ledger
-	run     Run
-	parts   map[int]*partState
-	chunks  int
-	rejects int64
+	l      *Ledger
+	run    Run
+	parts  map[int]*partState
+	chunks int
 }
 
-type partState struct {
-	size, suppressed int
-	cells            []byte // not yet written
-}
+type partState struct{ size, suppressed int }
 
 // Expand begins an expansion of the run.
 func (l *Ledger) Expand(id string) *Expansion {

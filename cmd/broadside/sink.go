@@ -65,10 +65,16 @@ func (c *cli) printCounts(n sink.Counts) error {
 		what string
 		n    int64
 	}{
-		{"connections", n.Connections}, {sink.Accepted.String(), n.Accepted}, {sink.Deferred.String(), n.Deferred},
-		{sink.Bounced.String(), n.Bounced}, {sink.Policy.String(), n.Policy}, {sink.Full.String(), n.Full},
-		{sink.Dropped.String(), n.Dropped}, {sink.DroppedAfterDot.String(), n.DroppedAfterDot},
-		{sink.Refused.String(), n.Refused}, {"bytes", n.Bytes},
+		{"connections", n.Connections},
+		{sink.Accepted.String(), n.Accepted},
+		{sink.Deferred.String(), n.Deferred},
+		{sink.Bounced.String(), n.Bounced},
+		{sink.Policy.String(), n.Policy},
+		{sink.Full.String(), n.Full},
+		{sink.Dropped.String(), n.Dropped},
+		{sink.DroppedAfterDot.String(), n.DroppedAfterDot},
+		{sink.Refused.String(), n.Refused},
+		{"bytes", n.Bytes},
 	} {
 		rows = append(rows, []string{r.what, strconv.FormatInt(r.n, 10)})
 	}

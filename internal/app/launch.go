@@ -170,7 +170,7 @@ func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source
 	}
 	rows, err := audience.Open(ctx, audience.Source{Path: source}, opts)
 	if file, ok := errors.AsType[*audience.FileError](err); ok && o.Audience == "" && errors.Is(err, fs.ErrNotExist) {
-		return nil, configs.Problems{def.Problem("audience.source", "%v", file)}
+		return nil, configs.Problems{def.Problem("audience.source", "%v; a path is relative to the campaign file", file)}
 	}
 	return rows, err
 }

@@ -178,7 +178,8 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 		{"unscheduled at the end", func(*testing.T, *scheduling) {}, gone, scheduler.Made{}, scheduler.ErrGone, campaign.RunFailed},
 		{
 			"the account is gone", func(_ *testing.T, s *scheduling) { s.Config.Accounts = nil }, goOn,
-			scheduler.Made{Failure: "no account is configured"}, nil, "",
+			scheduler.Made{Failure: "no account is configured"},
+			nil, "",
 		},
 		{
 			"launched meanwhile", func(t *testing.T, s *scheduling) {

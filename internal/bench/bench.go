@@ -50,8 +50,10 @@ func (o Options) withDefaults() (Options, error) {
 		def   int
 		limit int
 	}{
-		{"recipients", &o.Recipients, 100_000, 50_000_000}, {"size", &o.Size, 20 << 10, 1 << 20},
-		{"connections", &o.Connections, 50, 1000}, {"workers", &o.Workers, 1, 64},
+		{"recipients", &o.Recipients, 100_000, 50_000_000},
+		{"size", &o.Size, 20 << 10, 1 << 20},
+		{"connections", &o.Connections, 50, 1000},
+		{"workers", &o.Workers, 1, 64},
 	} {
 		if *d.field == 0 {
 			*d.field = d.def

@@ -346,9 +346,17 @@ func TestRoutesAndHeaders(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/healthz", 200}, {"HEAD", "/healthz", 200}, {"POST", "/healthz", 405},
-		{"GET", "/readyz", 200}, {"HEAD", "/readyz", 200}, {"DELETE", "/readyz", 405},
-		{"GET", "/", 404}, {"POST", "/", 404}, {"GET", "/u", 404}, {"GET", "//u/x", 404}, {"GET", "/favicon.ico", 404},
+		{"GET", "/healthz", 200},
+		{"HEAD", "/healthz", 200},
+		{"POST", "/healthz", 405},
+		{"GET", "/readyz", 200},
+		{"HEAD", "/readyz", 200},
+		{"DELETE", "/readyz", 405},
+		{"GET", "/", 404},
+		{"POST", "/", 404},
+		{"GET", "/u", 404},
+		{"GET", "//u/x", 404},
+		{"GET", "/favicon.ico", 404},
 		{"GET", web.UnsubscribePath + s.keys.Seal(link), 200},
 	} {
 		res, _ := s.do(t, tt.method, tt.path, "", "")

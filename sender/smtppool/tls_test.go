@@ -282,7 +282,9 @@ func TestPlaintext(t *testing.T) {
 	wantProblem(t, cfg, reply.Setup, "allow_plaintext: true")
 	for _, cfg := range []Config{
 		{Host: "mx.example.com", AllowPlaintext: true},
-		{Host: "localhost"}, {Host: "127.0.0.2"}, {Host: "::1"},
+		{Host: "localhost"},
+		{Host: "127.0.0.2"},
+		{Host: "::1"},
 	} {
 		cfg.TLS, cfg.Username, cfg.Password = TLSNone, "u", "p"
 		if r := deliver(t.Context(), scripted(t, cfg, hello("AUTH PLAIN")+"C: AUTH PLAIN AHUAcA==\nS: 235 in\n"+oneMail)); !r.OK() {
