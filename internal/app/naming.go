@@ -58,8 +58,12 @@ func (a *App) repetition(ctx context.Context, def *campaign.Definition, rec *led
 			fmt.Fprintf(&b, ", %d of %d accepted", tally.Counts[campaign.Accepted], rec.Total())
 		}
 	}
-	fmt.Fprintf(&b, "\n  broadside run resume %s               goes on with it when it is paused", id)
-	fmt.Fprintf(&b, "\n  launch --exclude run:%s --again    sends to those who have not got it", id)
-	fmt.Fprintf(&b, "\n  launch --again                        sends to everybody once more")
+	for _, way := range [][2]string{
+		{"broadside run resume " + id, "goes on with it when it is paused"},
+		{"broadside campaign launch " + def.File + " --again --exclude run:" + id, "sends to those who have not got it"},
+		{"broadside campaign launch " + def.File + " --again", "sends to everybody once more"},
+	} {
+		fmt.Fprintf(&b, "\n  %s\n      %s", way[0], way[1])
+	}
 	return refused(b.String())
 }
