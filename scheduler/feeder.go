@@ -22,6 +22,8 @@ const (
 	// abandonedAfter is when an expansion that never became ready has failed:
 	// what it wrote has expired by then.
 	abandonedAfter = time.Hour
+	// pruneEvery is how often the lists of runs lose those that have expired.
+	pruneEvery = time.Hour
 )
 
 // A Queue takes recipients for the workers.
@@ -63,7 +65,14 @@ func (f *Feeder) Run(ctx context.Context) error {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	var trouble string
+	var pruned time.Time
 	for {
+		if time.Since(pruned) > pruneEvery {
+			pruned = time.Now()
+			if err := f.ledger.Prune(ctx, pruned.Add(-f.cfg.KeepRuns)); err != nil && ctx.Err() == nil {
+				f.cfg.Log.Warn("expired runs cannot be pruned now", "err", err)
+			}
+		}
 		ids, err := f.ledger.Active(ctx)
 		if err != nil && ctx.Err() == nil {
 			if trouble != err.Error() {

@@ -505,3 +505,32 @@ func TestDropLeavesNothingAndSparesWhatIsReady(t *testing.T) {
 		}
 	})
 }
+
+func TestPruneForgetsRunsWhoseRecordHasExpired(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Ledger) {
+		ctx := t.Context()
+		for _, id := range []string{"news-20261001T070000Z", "news-20261002T070000Z", "news-20261003T070000Z"} {
+			n := NewRun{ID: id, Campaign: "news", Created: time.Now().Add(-time.Hour), Retry: campaign.DefaultRetry, MaxAttempts: 3}
+			if id == "news-20261003T070000Z" {
+				n.Created = time.Now()
+			}
+			if _, err := l.Create(ctx, n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The first and the last lose their record; the last is too young to be looked at.
+		l.rdb.Del(ctx, l.runKey("news-20261001T070000Z", "record"), l.runKey("news-20261003T070000Z", "record"))
+		if err := l.Prune(ctx, time.Now().Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"", "news"} {
+			ids, err := l.List(ctx, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{"news-20261003T070000Z", "news-20261002T070000Z"}, ids); diff != "" {
+				t.Errorf("runs of %q (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+}

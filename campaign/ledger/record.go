@@ -226,6 +226,26 @@ func (l *Ledger) List(ctx context.Context, name string) ([]string, error) {
 	return ids, nil
 }
 
+// Prune takes runs that were created before a moment, and whose record has
+// expired, off the lists of runs.
+func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
+	ids, err := l.rdb.ZRangeByScore(ctx, l.runsKey(), &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(before.UnixMilli(), 10)}).Result()
+	if err != nil {
+		return fmt.Errorf("list runs: %w", err)
+	}
+	for _, id := range ids {
+		if _, err := l.Record(ctx, id); errors.Is(err, ErrNoRun) {
+			err = l.Forget(ctx, id, campaign.OfRun(id))
+			if err != nil {
+				return err
+			}
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Find returns the id that prefix stands for: an id, or a prefix of exactly
 // one. ErrNoRun otherwise, with the candidates when there are several.
 func (l *Ledger) Find(ctx context.Context, prefix string) (string, error) {

@@ -1,0 +1,237 @@
+package sender
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
+	"broadside/campaign/address"
+	"broadside/campaign/audience"
+	"broadside/campaign/ledger"
+	"broadside/campaign/suppression"
+	"broadside/campaign/token"
+	"broadside/internal/queue"
+	"broadside/internal/sink"
+	"broadside/internal/testkit"
+	"broadside/sender/smtppool"
+	"broadside/throttle"
+)
+
+// looks answers the questions about suppression in their order: before the
+// envelope, then with the claim.
+type looks struct {
+	n      atomic.Int64
+	answer func(n int64) bool
+}
+
+func (l *looks) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
+	return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
+}
+
+// A fixture is a worker with one recipient, a real Redis and a real sink.
+type fixture struct {
+	t      *testing.T
+	ledger *ledger.Ledger
+	run    *ledger.Run
+	sink   *sink.Sink
+	supp   *suppression.Store
+	rdb    *redis.Client
+}
+
+func newFixture(t *testing.T, to string) *fixture {
+	t.Helper()
+	opt, err := redis.ParseURL(testkit.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &fixture{t: t, rdb: redis.NewClient(opt), sink: sink.New(sink.Config{})}
+	t.Cleanup(func() { b.rdb.Close() })
+	if err := b.sink.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- b.sink.Serve(context.Background()) }()
+	t.Cleanup(func() { b.sink.Close(); <-served })
+	b.ledger = ledger.New(b.rdb, "bs", redis.NewScript)
+	b.supp = suppression.New(b.rdb, "bs", redis.NewScript)
+	b.expand(to)
+	return b
+}
+
+func (b *fixture) expand(to string) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	must := func(err error) {
+		b.t.Helper()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	_, err := b.ledger.Create(ctx, ledger.NewRun{
+		ID: "news-1", Campaign: "news", Topic: "news", Created: time.Now(), Retry: campaign.DefaultRetry,
+		MaxAttempts: 3, ExpiresAfter: time.Hour, Accounts: []string{"sink"},
+	})
+	must(err)
+	e := b.ledger.Expand("news-1")
+	must(e.Content(ctx, campaign.Snapshot{
+		Campaign: "news", Topic: "news", TopicName: "News", From: "News <news@acme.example>", Subject: "Hello {{.email}}",
+		Markdown: "Some news.", BodyFile: "letter.md", Layout: "plain", Postal: "Acme", PublicURL: "https://news.acme.example",
+		Columns: []string{"email"}, Accounts: []string{"sink"},
+	}))
+	a, err := address.Parse(to)
+	must(err)
+	rows := []audience.Row{{Line: 2, Address: a, Values: []string{to}}}
+	must(e.Add(ctx, ledger.Chunk{Data: audience.EncodeChunk(nil, rows), Suppressed: []bool{false}}))
+	must(e.Ready(ctx, campaign.Skipped{}))
+	rec, err := b.ledger.Record(ctx, "news-1")
+	must(err)
+	b.run = rec.Handle()
+}
+
+// work lets a worker have the recipient's task until done says that it has
+// seen enough of the counts.
+func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool) campaign.Counts {
+	b.t.Helper()
+	nothing := func(context.Context, string) error { return nil }
+	member, err := b.ledger.Join(b.t.Context(), ledger.MemberConfig{
+		Server: func(context.Context) (string, time.Duration, error) { return "one", time.Hour, nil },
+		OnDead: nothing, OnReset: nothing, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	line := b.ledger.Line(b.rdb, supp)
+	lineCtx, stopLine := context.WithCancel(context.Background())
+	lineDone := make(chan error, 1)
+	go func() { lineDone <- line.Run(lineCtx) }()
+	keys, err := token.NewKeys([]string{"0123456789abcdef0123456789abcdef"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(b.sink.Addr().String())
+	number, _ := strconv.Atoi(port)
+	w := New(Config{
+		Ledger: b.ledger, Line: line, Member: member, Suppression: b.supp, Keys: keys,
+		Pacer:    throttle.New(b.rdb, "bs", redis.NewScript, throttle.Options{}),
+		Conns:    throttle.NewConns(b.rdb, "bs", redis.NewScript),
+		Accounts: throttle.NewAccounts(b.rdb, "bs", "here", redis.NewScript),
+		Ways: []AccountConfig{{Name: "sink", Connections: 1, SMTP: smtppool.Config{
+			Account: "sink", Host: host, Port: number, TLS: "none",
+		}}},
+		Tasks: func(ctx context.Context, handle func(context.Context, queue.Task)) error {
+			handle(ctx, queue.Task{Run: "news-1"})
+			<-ctx.Done()
+			return nil
+		},
+		Drain: time.Second, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	worked := make(chan error, 1)
+	go func() { worked <- w.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-worked; err != nil {
+			b.t.Error(err)
+		}
+		stopLine()
+		<-lineDone
+	}()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		tally, err := b.ledger.Counts(context.Background(), "news-1")
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if done(tally.Counts) {
+			return tally.Counts
+		}
+		if time.Now().After(deadline) {
+			text, _ := json.Marshal(tally.Counts)
+			b.t.Fatalf("counts %s", text)
+		}
+		time.Sleep(5 * time.Millisecond) // between two questions
+	}
+}
+
+func TestAMessageIsSentAndSettled(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, "ada@example.org")
+	b.work(b.supp, func(c campaign.Counts) bool { return c[campaign.Accepted] == 1 })
+	if got := b.sink.Counts(); got.Accepted != 1 {
+		t.Errorf("sink %+v", got)
+	}
+}
+
+func TestABadAddressIsSuppressedForTheNextCampaign(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, "bounce@example.org")
+	b.work(b.supp, func(c campaign.Counts) bool { return c[campaign.Bounced] == 1 })
+	found, err := b.supp.Check(t.Context(), "bounce@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := json.Marshal(found)
+	if len(found) != 1 || !found[0].Suppressed || found[0].Entry.Reason != suppression.ReasonBounce || found[0].Entry.Run != "news-1" {
+		t.Errorf("suppression %s", text)
+	}
+}
+
+// An unsubscribe that comes between the look before the envelope and the claim
+// keeps the body back (promise 4).
+func TestASuppressionFoundWithTheClaimKeepsTheBodyBack(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, "ada@example.org")
+	b.work(&looks{answer: func(n int64) bool { return n > 1 }}, func(c campaign.Counts) bool { return c[campaign.Suppressed] == 1 })
+	if got := b.sink.Counts(); got.Accepted != 0 || got.Connections != 1 {
+		t.Errorf("sink %+v: a message for who has unsubscribed", got)
+	}
+}
+
+// A twin that is faster between the look and the claim keeps the body back
+// (promise 1), and the twin's claim is left alone.
+func TestATwinsClaimKeepsTheBodyBack(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, "ada@example.org")
+	twin := b.ledger.Line(b.rdb, b.supp)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- twin.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	ref := ledger.Ref{Run: b.run}
+	asked := make(chan struct{})
+	l := &looks{}
+	l.answer = func(n int64) bool {
+		switch n {
+		case 1: // the look: the twin claims right after it
+			if c, err := twin.Claim(ctx, ref, "twin.1", ledger.Person{Topic: "news"}); err != nil || !c.Held {
+				t.Errorf("twin's claim: %+v, %v", c, err)
+			}
+		case 2:
+			close(asked)
+		}
+		return false
+	}
+	b.work(l, func(c campaign.Counts) bool {
+		select {
+		case <-asked:
+			return c[campaign.Sending] == 1
+		default:
+			return false
+		}
+	})
+	if got := b.sink.Counts(); got.Accepted != 0 {
+		t.Errorf("sink %+v: two could have sent", got)
+	}
+	claims, err := b.ledger.Claims(t.Context(), b.run)
+	if err != nil || claims[[2]int{}] != "twin.1" {
+		t.Errorf("claims %v, %v", claims, err)
+	}
+}
