@@ -105,6 +105,9 @@ func (f *Firer) Run(ctx context.Context) error {
 // poll begins with everything that is due, as far as there is room.
 func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}) error {
 	for {
+		if ctx.Err() != nil {
+			return ctx.Err() // what was just given back is for another process
+		}
 		select {
 		case busy <- struct{}{}:
 		default:
@@ -158,8 +161,12 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	}
 }
 
-// make calls Make, and keeps the claim meanwhile.
+// make calls Make, and keeps the claim meanwhile. A claim whose answer came
+// when ctx had already ended makes nothing.
 func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
+	if err := context.Cause(ctx); err != nil {
+		return Made{}, err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
