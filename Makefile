@@ -1,16 +1,26 @@
 # What people and CI run. Tools are pinned in tools/go.mod.
 TOOL = go tool -modfile=tools/go.mod
 FUZZTIME = 10s
+# Of chaos: which list of faults, how long, and how many campaigns at a time.
+SEED = 1
+FAULTS = 200
+PEOPLE = 2000
+PARALLEL = 12
 
-.PHONY: build test check fuzz bench microbench demo update-golden
+.PHONY: build test check chaos chaos-long fuzz bench microbench demo update-golden
 
 build: ## bin/broadside
 	go build -o bin/broadside ./cmd/broadside
 test: ## every test; needs redis-server, postfix, sasl2-bin (.ci/run installs them), and root for Postfix
 	go test -race -p 2 -timeout 12m $$(go list ./... | grep -v internal/e2e)
+	go test -tags faults ./internal/failpoint
 	go test -timeout 12m ./internal/e2e # alone: it measures rates, with real processes
 check: ## formatting, vet, staticcheck
 	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)" && go vet ./... && $(TOOL) staticcheck ./...
+chaos: ## FAULTS faults in as many campaigns (docs/reliability.md); -chaos.only 17 runs one of them again
+	go test ./internal/e2e -run '^TestChaos$$' -count=1 -v -timeout 60m -args -chaos.faults=$(FAULTS) -chaos.seed=$(SEED) -chaos.people=$(PEOPLE) -chaos.parallel=$(PARALLEL)
+chaos-long: ## a million recipients, and something is ended every 20 s; ten minutes at most
+	go test ./internal/e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args -chaos.seed=$(SEED) -chaos.long=1000000
 fuzz: ## every fuzz target for FUZZTIME
 	set -e; for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u); do for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c 6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
 bench: ## this machine beside smtp-source; docs/performance.md says how to read it

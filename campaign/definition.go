@@ -19,6 +19,7 @@ type Definition struct {
 	Content   Content  // content
 	Schedule  Schedule // schedule
 	Delivery  Delivery // delivery
+	Guard     Guard    // guard
 
 	// File is the path that the definition was read from; Dir its directory,
 	// which the paths in it are relative to.
@@ -69,7 +70,18 @@ type Delivery struct {
 	Retry        []time.Duration // retry: default DefaultRetry; the last one repeats
 	MaxAttempts  int             // max_attempts: 1 to 15, default 12
 	ExpiresAfter time.Duration   // expires_after: default 48h
+	OnUncertain  string          // on_uncertain: hold (default) or resend
+	Durability   string          // durability: fast (default) or replicated
 }
+
+// What happens to recipients of whom it is not known whether the message was
+// accepted, and what a claim waits for.
+const (
+	Hold       = "hold"       // they are reported, and left alone
+	Resend     = "resend"     // they are tried again after 15 minutes
+	Fast       = "fast"       // a claim holds when Redis has it
+	Replicated = "replicated" // a claim holds when a replica has it too
+)
 
 // DefaultRetry is the pause after the first, second, ... deferral.
 var DefaultRetry = []time.Duration{

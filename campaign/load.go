@@ -37,7 +37,10 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 			Retry:        slices.Clone(DefaultRetry),
 			MaxAttempts:  DefaultMaxAttempts,
 			ExpiresAfter: DefaultExpiresAfter,
+			OnUncertain:  Hold,
+			Durability:   Fast,
 		},
+		Guard: Guard{CanaryWait: DefaultCanaryWait},
 		Lines: map[string]Pos{},
 	}
 	for key, at := range doc.Places() {
@@ -79,10 +82,13 @@ func (d *Definition) read(m *configs.Map) {
 	m.Check("timezone", &d.Timezone, "an IANA time zone such as Europe/Berlin or UTC", configs.IsZone)
 	m.Map("audience", d.readAudience)
 	m.Strings("exclude", &d.Exclude, "list:NAME, run:ID or a .csv or .jsonl file", isExclusion)
+	if len(d.Exclude) > maxExclude {
+		m.Problem("exclude", "found %d entries, expected at most %d: put them into one list with broadside list import", len(d.Exclude), maxExclude)
+	}
 	m.Map("content", d.readContent)
 	m.Map("schedule", d.readSchedule)
 	m.Map("delivery", d.readDelivery)
-	m.Off("guard", "watch the run with broadside run watch")
+	m.MapOrOff("guard", d.readGuard)
 	m.Map("tracking", func(m *configs.Map) {
 		m.Off("opens", "leave the key out")
 		m.Off("clicks", "leave the key out")
@@ -151,6 +157,6 @@ func (d *Definition) readDelivery(m *configs.Map) {
 	}
 	m.Int("max_attempts", &v.MaxAttempts, 1, maxAttempts, "a number of attempts")
 	m.Duration("expires_after", &v.ExpiresAfter, time.Second, maxWait)
-	m.Off("on_uncertain", "only hold is, and is the default: they are reported and not sent again", "hold")
-	m.Off("durability", "only fast is, and is the default", "fast")
+	m.Choice("on_uncertain", &v.OnUncertain, Hold, Resend)
+	m.Choice("durability", &v.Durability, Fast, Replicated)
 }

@@ -56,21 +56,35 @@ type Skipped struct {
 	Limited   int64 `json:"limited,omitempty"` // left out by --limit
 }
 
+// runTime is how a run id has its time.
+const runTime = "20060102T150405Z"
+
 // RunID returns the id of the run of the campaign at t:
 // october-news-20261001T070000Z.
 func RunID(campaign string, t time.Time) string {
-	return campaign + "-" + t.UTC().Format("20060102T150405Z")
+	return campaign + "-" + t.UTC().Format(runTime)
 }
 
 // OfRun returns the campaign of a run id.
 func OfRun(run string) string {
+	campaign, _ := splitRun(run)
+	return campaign
+}
+
+// TimeOfRun returns the time in a run id; zero when it is none.
+func TimeOfRun(run string) time.Time {
+	_, t := splitRun(run)
+	return t
+}
+
+func splitRun(run string) (campaign string, t time.Time) {
 	for i := len(run) - 1; i > 0; i-- {
-		if run[i] != '-' || len(run) < i+17 {
+		if run[i] != '-' || len(run) < i+1+len(runTime) {
 			continue
 		}
-		if _, err := time.Parse("20060102T150405Z", run[i+1:i+17]); err == nil {
-			return run[:i]
+		if t, err := time.Parse(runTime, run[i+1:i+1+len(runTime)]); err == nil {
+			return run[:i], t
 		}
 	}
-	return run
+	return run, time.Time{}
 }

@@ -18,6 +18,9 @@ const (
 	// maxWait bounds what is waited for: the ledger counts seconds since the
 	// run was created in three bytes, which is 194 days.
 	maxWait = 30 * 24 * time.Hour
+	// maxExclude is how many lists, runs and files are left out: each is read at
+	// every launch, and files are stored with a schedule.
+	maxExclude = 100
 
 	mailboxExample = "Acme News <news@acme.example>"
 	mailboxForm    = "one mailbox such as " + mailboxExample

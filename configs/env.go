@@ -84,6 +84,9 @@ func (d *Doc) expand(n *node, key string, environ []string) {
 	for i, item := range n.items {
 		d.expand(item, fmt.Sprintf("%s[%d]", key, i), environ)
 	}
+	if n.kind == scalar && n.at.File == "" {
+		d.bound(n, key)
+	}
 	if n.kind != scalar || n.at.File == "" || !strings.Contains(n.text, "${") {
 		return
 	}
@@ -120,8 +123,18 @@ func expandText(text string, environ []string) (out, problem string) {
 			}
 			return "", problem
 		}
-		b.WriteString(value)
+		if b.WriteString(value); b.Len() > maxValue {
+			return "", fmt.Sprintf("found more than %d bytes with the variables filled in: is %s the right one?", maxValue, name)
+		}
 		text = after
+	}
+}
+
+// bound reports a value that is too long, and takes it away.
+func (d *Doc) bound(n *node, key string) {
+	if len(n.text) > maxValue {
+		d.add(n.at.problem(key, "found %d bytes, expected at most %d: is this the right value?", len(n.text), maxValue))
+		n.bad, n.text = true, ""
 	}
 }
 

@@ -166,6 +166,18 @@ func (m *Map) Rate(name string, dst *float64) {
 	})
 }
 
+// Percent reads a share that is more than nothing, as ParsePercent does.
+func (m *Map) Percent(name string, dst *float64) {
+	m.scalar(name, "a share over 0 and up to 100%, such as 5% or 0.1%", func(text string) bool {
+		v, err := ParsePercent(text)
+		if err != nil || v == 0 {
+			return false
+		}
+		*dst = v
+		return true
+	})
+}
+
 // Range reads a range of sizes, as ParseRange does.
 func (m *Map) Range(name string, low, high *int64) {
 	m.scalar(name, "a range such as 9000-11000", func(text string) bool {
@@ -223,6 +235,14 @@ func (m *Map) Map(name string, read func(m *Map)) {
 	sub := &Map{doc: m.doc, n: n, key: m.Key(name), shape: join(m.shape, name)}
 	read(sub)
 	sub.done()
+}
+
+// MapOrOff is Map for a feature that false and off in place of the keys turn off.
+func (m *Map) MapOrOff(name string, read func(m *Map)) {
+	if n := m.n.get(name); n != nil && n.kind == scalar && !n.bad && n.off(nil) {
+		n.kind = null
+	}
+	m.Map(name, read)
 }
 
 // Maps reads a mapping from free names to mappings of known keys. read is

@@ -136,3 +136,24 @@ func ParsePercent(text string) (float64, error) {
 	}
 	return n / 100, nil
 }
+
+// FormatPercent prints a fraction as ParsePercent reads it: 5%, 0.1%.
+func FormatPercent(fraction float64) string {
+	return strconv.FormatFloat(math.Round(fraction*1e8)/1e6, 'f', -1, 64) + "%"
+}
+
+// FormatBytes prints a size as people write it, in units of 1,000: 512 bytes,
+// 6.3 MB.
+func FormatBytes(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	value, unit := float64(n)/1e3, "kB"
+	for _, next := range []string{"MB", "GB", "TB"} {
+		if value < 999.95 {
+			break
+		}
+		value, unit = value/1e3, next
+	}
+	return fmt.Sprintf("%.1f %s", value, unit)
+}

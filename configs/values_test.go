@@ -100,6 +100,15 @@ func TestParsePercent(t *testing.T) {
 	}
 }
 
+func TestFormatPercentReadsBack(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"5%", "0.1%", "100%", "33.3%", "0.000001%", "7%", "29%"} {
+		if v, err := configs.ParsePercent(text); err != nil || configs.FormatPercent(v) != text {
+			t.Errorf("%s comes back as %s (%v)", text, configs.FormatPercent(v), err)
+		}
+	}
+}
+
 func TestSuggest(t *testing.T) {
 	t.Parallel()
 	known := []string{"namespace", "listen", "tls", "port", "max_attempts", "reply_to"}
@@ -149,6 +158,17 @@ func TestLoopback(t *testing.T) {
 	} {
 		if got := (configs.Account{Host: host}).Loopback(); got != want {
 			t.Errorf("Loopback of %q = %v, want %v", host, got, want)
+		}
+	}
+}
+
+func TestFormatBytes(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64]string{
+		0: "0 bytes", 999: "999 bytes", 1000: "1.0 kB", 6_320_000: "6.3 MB", 999_949: "999.9 kB", 999_950: "1.0 MB", 25_276_026_880: "25.3 GB", 3e15: "3000.0 TB",
+	} {
+		if got := configs.FormatBytes(n); got != want {
+			t.Errorf("FormatBytes(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

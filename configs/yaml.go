@@ -24,6 +24,8 @@ const (
 	maxNodes = 10_000
 	// maxKey is the longest key, in bytes.
 	maxKey = 128
+	// maxValue is the longest value, in bytes, with its variables filled in.
+	maxValue = 64 << 10
 )
 
 // ParseYAML reads the YAML text of a file. The error, of type [Problems], is
@@ -88,6 +90,7 @@ func (d *Doc) convert(y *yaml.Node, key string, depth int) *node {
 	case yaml.ScalarNode:
 		if y.ShortTag() != "!!null" {
 			n.kind, n.text = scalar, y.Value
+			d.bound(n, key)
 		}
 	case yaml.SequenceNode:
 		n.kind = list

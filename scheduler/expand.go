@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,9 @@ import (
 
 // ErrNobody is returned when an audience has no recipient.
 var ErrNobody = errors.New("the audience has no recipient")
+
+// ErrNoRoom is for Selection.Room: Redis has not the memory for the run.
+var ErrNoRoom = errors.New("redis has not enough memory")
 
 // An AudienceSizeError is returned when an audience is not of the expected
 // size.
@@ -43,6 +47,10 @@ type Selection struct {
 	Expect   campaign.Range           // refuse another size
 	OnlyTo   func(address string) bool
 	Topic    string // for the suppression look-up
+	// Room is asked before anything is written whether Redis has so many bytes
+	// left, again and again of a very large audience; its error stops the
+	// expansion. nil: not asked.
+	Room func(ctx context.Context, bytes int64) error
 }
 
 // A Plan is what an audience comes to.
@@ -51,18 +59,16 @@ type Plan struct {
 	Suppressed int64
 	Skipped    campaign.Skipped
 	Parts      map[int]int64 // recipients per part
+	Bytes      int64         // of recipients and rejects, as they are stored
 }
+
+// Memory returns how many bytes of Redis' memory the run needs at its peak,
+// about: recipients, their states, and what is handed out while sending.
+func (p Plan) Memory() int64 { return needs(p.Parts, p.Total, p.Bytes) }
 
 // Rows returns the number of rows that were read.
 func (p Plan) Rows() int64 {
 	return p.Total + p.Skipped.Invalid + p.Skipped.Duplicate + p.Skipped.Excluded + p.Skipped.Limited
-}
-
-// A store takes what an expansion writes: ledger.Expansion, or nothing for a
-// dry run.
-type store interface {
-	Add(ctx context.Context, chunks ...ledger.Chunk) error
-	Rejects(ctx context.Context, block []byte) error
 }
 
 // Expand reads the whole audience, leaves out invalid, duplicate and excluded
@@ -71,34 +77,37 @@ type store interface {
 // caller makes the run ready; a nil expansion only plans.
 func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression.Store, e *ledger.Expansion, progress func(int64)) (Plan, error) {
 	x := &expander{sel: sel, supp: supp, parts: map[int][]audience.Row{}, plan: Plan{Parts: map[int]int64{}}}
+	x.out = outbox{room: sel.Room, most: mostHeld, parts: map[int]int64{}}
 	if e != nil {
-		x.store = e
+		x.out.store = e
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	x.full = make(chan filled, 4)
 	g.Go(func() error { return x.write(gctx) })
-	g.Go(func() error {
-		defer close(x.full)
-		return x.read(gctx, rows, progress)
-	})
-	if err := g.Wait(); err != nil {
+	defer func() { _ = g.Wait() }() // after a panic too
+	// Reading stays on this goroutine: a panic over what stands in a file is
+	// the caller's to stop.
+	err := x.readAll(gctx, rows, progress)
+	if err := cmp.Or(g.Wait(), err); err != nil {
 		return Plan{}, err
 	}
-	x.plan.Suppressed = x.suppressed
+	x.plan.Suppressed, x.plan.Bytes = x.suppressed, x.out.bytes
 	if x.plan.Total == 0 {
 		return x.plan, ErrNobody
 	}
 	if r := sel.Expect; r != (campaign.Range{}) && (x.plan.Total < r.Min || x.plan.Total > r.Max) {
 		return x.plan, &AudienceSizeError{x.plan.Total, r}
 	}
+	if err := x.out.flush(ctx); err != nil {
+		return Plan{}, err
+	}
 	return x.plan, nil
 }
 
 type expander struct {
-	sel   Selection
-	supp  *suppression.Store
-	store store // nil: only a plan
-	full  chan filled
+	sel  Selection
+	supp *suppression.Store
+	full chan filled
 
 	// Of the reading goroutine.
 	seen    audience.Seen
@@ -107,6 +116,7 @@ type expander struct {
 	plan    Plan
 
 	// Of the writing goroutine.
+	out        outbox
 	suppressed int64
 }
 
@@ -124,8 +134,21 @@ type RejectedRow struct {
 	Value  string `json:"value"`
 }
 
+// KeptRejects is how many rejected rows of an audience are kept; more are only
+// counted.
+const KeptRejects = 100_000
+
+// maxRecipients is how many recipients a run has at most, so that the states of
+// a part fit in one Redis string (512 MB).
+const maxRecipients = 100_000_000
+
 // progressEvery is how many rows pass between two words of progress.
 const progressEvery = 5000
+
+func (x *expander) readAll(ctx context.Context, rows Audience, progress func(int64)) error {
+	defer close(x.full)
+	return x.read(ctx, rows, progress)
+}
 
 func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)) error {
 	var row audience.Row
@@ -137,6 +160,9 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 			return x.flush(ctx)
 		case errors.As(err, &reject):
 			x.plan.Skipped.Invalid++
+			if x.plan.Skipped.Invalid > KeptRejects {
+				break // counted; the file is not what it should be
+			}
 			x.rejects = append(x.rejects, RejectedRow{reject.Line, reject.Reason, reject.Value})
 			if len(x.rejects) >= audience.ChunkSize {
 				if err := x.send(ctx, filled{rejects: x.rejects}); err != nil {
@@ -171,7 +197,9 @@ func (x *expander) take(ctx context.Context, row audience.Row) error {
 		x.plan.Skipped.Limited++
 		return nil
 	}
-	x.plan.Total++
+	if x.plan.Total++; x.plan.Total > maxRecipients {
+		return &AudienceSizeError{x.plan.Total, campaign.Range{Max: maxRecipients}}
+	}
 	part := campaign.PartOf(row.Address.Domain)
 	x.plan.Parts[part]++
 	row.Values = append([]string(nil), row.Values...) // the reader uses its array again
@@ -207,7 +235,7 @@ func (x *expander) send(ctx context.Context, f filled) error {
 	}
 }
 
-// write looks up suppressions and stores chunks, until the reader is done.
+// write looks up suppressions and hands chunks on, until the reader is done.
 func (x *expander) write(ctx context.Context) error {
 	for f := range x.full {
 		if f.rejects != nil {
@@ -225,11 +253,8 @@ func (x *expander) write(ctx context.Context) error {
 				x.suppressed++
 			}
 		}
-		if x.store == nil {
-			continue
-		}
 		chunk := ledger.Chunk{Part: f.part, Data: audience.EncodeChunk(nil, f.rows), Suppressed: suppressed}
-		if err := x.store.Add(ctx, chunk); err != nil {
+		if err := x.out.add(ctx, chunk); err != nil {
 			return err
 		}
 	}
@@ -237,14 +262,11 @@ func (x *expander) write(ctx context.Context) error {
 }
 
 func (x *expander) writeRejects(ctx context.Context, rows []RejectedRow) error {
-	if x.store == nil {
-		return nil
-	}
 	block, err := json.Marshal(rows)
 	if err != nil {
 		return fmt.Errorf("encode rejects: %w", err)
 	}
-	return x.store.Rejects(ctx, block)
+	return x.out.reject(ctx, block)
 }
 
 func (x *expander) look(ctx context.Context, rows []audience.Row) ([]bool, error) {

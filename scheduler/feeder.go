@@ -11,6 +11,8 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/internal/crash"
+	"broadside/internal/outage"
 	"broadside/internal/queue"
 )
 
@@ -24,6 +26,8 @@ const (
 	abandonedAfter = time.Hour
 	// pruneEvery is how often the lists of runs lose those that have expired.
 	pruneEvery = time.Hour
+	// restAfter is the pause after trouble with Redis.
+	restAfter = time.Second
 )
 
 // A Queue takes recipients for the workers.
@@ -47,6 +51,7 @@ type Feeder struct {
 	queue  Queue
 	cfg    FeederConfig
 	holder string
+	crash  *crash.Reporter
 
 	mu      sync.Mutex
 	feeding map[string]bool
@@ -54,7 +59,7 @@ type Feeder struct {
 
 // NewFeeder returns a feeder.
 func NewFeeder(l *ledger.Ledger, q Queue, cfg FeederConfig) *Feeder {
-	return &Feeder{ledger: l, queue: q, cfg: cfg, holder: rand.Text(), feeding: map[string]bool{}}
+	return &Feeder{ledger: l, queue: q, cfg: cfg, holder: rand.Text(), crash: crash.NewReporter(cfg.Log), feeding: map[string]bool{}}
 }
 
 // Run feeds until ctx ends. Trouble with Redis is logged once per change and
@@ -64,7 +69,7 @@ func (f *Feeder) Run(ctx context.Context) error {
 	defer wg.Wait()
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	var trouble string
+	listing := outage.NewNotice(f.cfg.Log, "runs cannot be listed", "runs can be listed again")
 	var pruned time.Time
 	for {
 		if time.Since(pruned) > pruneEvery {
@@ -74,25 +79,20 @@ func (f *Feeder) Run(ctx context.Context) error {
 			}
 		}
 		ids, err := f.ledger.Active(ctx)
-		if err != nil && ctx.Err() == nil {
-			if trouble != err.Error() {
-				f.cfg.Log.Warn("runs cannot be listed", "err", err)
-			}
-			trouble = err.Error()
-		} else if trouble != "" && ctx.Err() == nil {
-			f.cfg.Log.Info("runs can be listed again")
-			trouble = ""
+		if ctx.Err() != nil {
+			return nil
 		}
+		listing.Note(err)
 		for _, id := range ids {
 			if f.begin(id) {
 				wg.Go(func() {
 					defer f.end(id)
-					if err := f.feed(ctx, id); err != nil && ctx.Err() == nil {
-						f.cfg.Log.Warn("run cannot be fed now", "run", id, "err", err)
-						pause(ctx, time.Second)
-					}
+					f.attend(ctx, id)
 				})
 			}
+		}
+		if err != nil {
+			pause(ctx, restAfter)
 		}
 		select {
 		case <-t.C:
@@ -100,6 +100,26 @@ func (f *Feeder) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// attend feeds one run, through trouble too, until another feeder has it, it is
+// over or ctx ends.
+func (f *Feeder) attend(ctx context.Context, id string) {
+	notice := outage.NewNotice(f.cfg.Log.With("run", id), "run cannot be fed now", "run is fed again")
+	for ctx.Err() == nil {
+		err := f.safely(ctx, id, notice)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		notice.Note(err)
+		pause(ctx, restAfter)
+	}
+}
+
+// safely is feed, of which a panic is trouble with this run alone.
+func (f *Feeder) safely(ctx context.Context, id string, well *outage.Notice) (err error) {
+	defer f.crash.Recover(func(c *crash.Fault) { err = c }, "run", id)
+	return f.feed(ctx, id, well)
 }
 
 func (f *Feeder) begin(id string) bool {
@@ -128,8 +148,9 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// feed feeds one run for as long as the lease is held and the run is active.
-func (f *Feeder) feed(ctx context.Context, id string) error {
+// feed feeds one run for as long as the lease is held and the run is active. It
+// notes each round that went well.
+func (f *Feeder) feed(ctx context.Context, id string, well *outage.Notice) error {
 	var s *sweep
 	for ctx.Err() == nil {
 		held, err := f.ledger.Lease(ctx, id, f.holder, leaseTime)
@@ -161,6 +182,7 @@ func (f *Feeder) feed(ctx context.Context, id string) error {
 				wait = lookEvery // its first message should not wait for us
 			}
 		}
+		well.Note(nil)
 		pause(ctx, wait)
 	}
 	return nil
@@ -182,7 +204,7 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 	switch rec.State {
 	case campaign.Expanding:
 		if time.Since(rec.Created) > abandonedAfter {
-			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, "the expansion was not completed", campaign.Expanding)
+			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, campaign.CodeAbandoned.Reason("the expansion was not completed"), campaign.Expanding)
 			return false, err
 		}
 	case campaign.RunCancelled:
@@ -244,6 +266,9 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	tally, err := f.ledger.Counts(ctx, rec.ID)
 	if err != nil {
 		return 0, err
+	}
+	if paused, err := f.guard(ctx, s, rec, tally, now); err != nil || paused {
+		return lookEvery, err
 	}
 	busy := false
 	var issued [][]queue.Task // by part

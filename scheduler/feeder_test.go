@@ -90,9 +90,14 @@ func stores(t *testing.T, f func(t *testing.T, l *ledger.Ledger)) {
 
 func makeRun(t *testing.T, l *ledger.Ledger, size int) *ledger.Run {
 	t.Helper()
+	return makeGuarded(t, l, size, campaign.Guard{})
+}
+
+func makeGuarded(t *testing.T, l *ledger.Ledger, size int, guard campaign.Guard) *ledger.Run {
+	t.Helper()
 	ctx := t.Context()
 	if _, err := l.Create(ctx, ledger.NewRun{
-		ID: "r", Campaign: "news", Created: time.Now(), Retry: campaign.DefaultRetry, MaxAttempts: 3, ExpiresAfter: time.Hour, Accounts: []string{"a"},
+		ID: "r", Campaign: "news", Created: time.Now(), Retry: campaign.DefaultRetry, MaxAttempts: 3, ExpiresAfter: time.Hour, Accounts: []string{"a"}, Guard: guard,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -116,19 +121,30 @@ func makeRun(t *testing.T, l *ledger.Ledger, size int) *ledger.Run {
 // feedWith runs a feeder until the test ends.
 func feedWith(t *testing.T, l *ledger.Ledger, q Queue, closed func() time.Time) {
 	t.Helper()
-	f := NewFeeder(l, q, FeederConfig{
+	feed(t, newTestFeeder(l, q, closed))
+}
+
+func newTestFeeder(l *ledger.Ledger, q Queue, closed func() time.Time) *Feeder {
+	return NewFeeder(l, q, FeederConfig{
 		Closed:   func(context.Context, []string) (time.Time, error) { return closed(), nil },
 		KeepRuns: time.Hour, KeepAddresses: time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
-	ctx, stop := context.WithCancel(context.Background())
+}
+
+// feed runs a feeder until stop is called, or the test ends.
+func feed(t *testing.T, f *Feeder) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
+	stop = sync.OnceFunc(func() {
+		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("feeder: %v", err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 func isOpen() time.Time { return time.Time{} }

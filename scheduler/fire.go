@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"broadside/internal/crash"
+	"broadside/internal/outage"
 )
 
 const (
@@ -22,6 +25,9 @@ const (
 	maxFirings = 4
 	// troublePause is how long an occurrence rests that cannot be fired now.
 	troublePause = 2 * time.Second
+	// roomPause is how long it rests when Redis has no memory for its run: the
+	// whole audience is read before that is known.
+	roomPause = 30 * time.Second
 )
 
 // What ends the firing of an occurrence before its run is ready.
@@ -65,11 +71,15 @@ type Firer struct {
 	cfg       FirerConfig
 	pause     time.Duration // after trouble
 	wake      chan struct{} // an occurrence was dealt with: the next may be due
+	crash     *crash.Reporter
+
+	mu       sync.Mutex
+	troubled map[string]*outage.Notice // by schedule: those whose occurrence could not be fired; guarded by mu
 }
 
 // NewFirer returns a Firer.
 func NewFirer(s *Schedules, cfg FirerConfig) *Firer {
-	return &Firer{schedules: s, cfg: cfg, pause: troublePause, wake: make(chan struct{}, 1)}
+	return &Firer{schedules: s, cfg: cfg, pause: troublePause, wake: make(chan struct{}, 1), crash: crash.NewReporter(cfg.Log), troubled: map[string]*outage.Notice{}}
 }
 
 // Run fires until ctx ends. Trouble with Redis is logged once per change and
@@ -80,18 +90,15 @@ func (f *Firer) Run(ctx context.Context) error {
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
 	busy := make(chan struct{}, maxFirings)
-	var trouble string
+	notice := outage.NewNotice(f.cfg.Log, "schedules cannot be read", "schedules can be read again")
 	for {
 		err := f.poll(ctx, &wg, busy)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
-		case err != nil && trouble != err.Error():
-			f.cfg.Log.Warn("schedules cannot be read", "err", err)
-			trouble = err.Error()
-		case err == nil && trouble != "":
-			f.cfg.Log.Info("schedules can be read again")
-			trouble = ""
+		}
+		notice.Note(err)
+		if err != nil {
+			pause(ctx, restAfter)
 		}
 		select {
 		case <-t.C:
@@ -131,9 +138,11 @@ func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}
 	}
 }
 
-// fire deals with one occurrence.
+// fire deals with one occurrence. After a panic its claim ends by itself.
 func (f *Firer) fire(ctx context.Context, o Firing) {
+	defer f.crash.Recover(nil, "campaign", o.ID, "occurrence", o.Occurrence)
 	log := f.cfg.Log.With("campaign", o.ID, "occurrence", o.Occurrence)
+	notice := f.notice(o.ID)
 	made, err := f.make(ctx, o)
 	switch {
 	case err == nil:
@@ -141,24 +150,49 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	case errors.Is(err, ErrLate):
 		err = f.miss(ctx, o, log)
 	case errors.Is(err, ErrGone), errors.Is(err, ErrTaken):
+		f.forget(o.ID)
 		log.Info("occurrence was left", "err", err)
 		return
 	}
 	if err == nil {
+		f.forget(o.ID)
+		notice.Note(nil)
 		return
 	}
 	// It stays due. Whoever comes next finds how far this went.
 	pause, trouble := f.pause, err.Error()
+	if errors.Is(err, ErrNoRoom) {
+		pause = max(pause, roomPause)
+	}
 	if ctx.Err() != nil {
 		pause, trouble = 0, ""
 	} else {
-		log.Warn("occurrence cannot be fired now", "err", err)
+		notice.Note(err, "occurrence", o.Occurrence)
 	}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := f.schedules.giveBack(late, o, pause, trouble); err != nil {
 		log.Warn("claim of an occurrence ends by itself", "err", err)
 	}
+}
+
+// notice returns what says in the log that occurrences of a campaign cannot be
+// fired, from one try to the next.
+func (f *Firer) notice(id string) *outage.Notice {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.troubled[id]
+	if n == nil {
+		n = outage.NewNotice(f.cfg.Log.With("campaign", id), "occurrence cannot be fired now", "occurrence could be dealt with")
+		f.troubled[id] = n
+	}
+	return n
+}
+
+func (f *Firer) forget(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.troubled, id)
 }
 
 // make calls Make, and keeps the claim meanwhile. A claim whose answer came
@@ -184,13 +218,19 @@ func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 			}
 		}
 	})
-	made, err := f.cfg.Make(ctx, o, func(ctx context.Context) error { return f.schedules.still(ctx, o) })
+	made, err := f.safely(ctx, o)
 	stop(nil)
 	wg.Wait()
 	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrGone) || errors.Is(cause, ErrTaken)) {
 		err = cause
 	}
 	return made, err
+}
+
+// safely calls Make. A panic is trouble with this occurrence alone.
+func (f *Firer) safely(ctx context.Context, o Firing) (made Made, err error) {
+	defer f.crash.Recover(func(c *crash.Fault) { err = c }, "campaign", o.ID, "occurrence", o.Occurrence)
+	return f.cfg.Make(ctx, o, func(ctx context.Context) error { return f.schedules.still(ctx, o) })
 }
 
 func (f *Firer) done(ctx context.Context, o Firing, made Made, log *slog.Logger) error {

@@ -14,6 +14,9 @@ var ErrNoSchedule = errors.New("no such schedule")
 // ErrPast is returned for a schedule without an occurrence in the future.
 var ErrPast = errors.New("the time has passed")
 
+// ErrTooMany is returned for a schedule beyond the thousandth.
+var ErrTooMany = errors.New("there are 1000 schedules already")
+
 // A Timing says when a campaign is due: once, or by a cron text.
 type Timing struct {
 	At          time.Time     `json:"at,omitzero"`    // the one occurrence; zero with Cron

@@ -16,6 +16,9 @@ import (
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
+// maxSchedules bounds the schedules: all are read to list or find one.
+const maxSchedules = 1000
+
 // stagedTTL is how long files live that no schedule names: of one that is
 // being stored, and of one that was replaced while an occurrence is under way.
 const stagedTTL = time.Hour
@@ -34,6 +37,7 @@ type Schedules struct {
 	rdb    redis.UniversalClient
 	prefix string
 	lease  time.Duration // of a claim
+	most   int           // schedules
 
 	put, claim, hold, release, settle, remove *redis.Script
 }
@@ -43,7 +47,7 @@ type Schedules struct {
 func NewSchedules(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Schedules {
 	const always = "#!lua flags=allow-oom\n" // for what frees memory, or keeps something from being done twice
 	return &Schedules{
-		rdb: rdb, prefix: prefix, lease: claimLease,
+		rdb: rdb, prefix: prefix, lease: claimLease, most: maxSchedules,
 		put: lua(source("put")), claim: lua(source("claim")), hold: lua(always + source("hold")),
 		release: lua(always + source("release")), settle: lua(always + source("settle")), remove: lua(always + source("remove")),
 	}
@@ -94,7 +98,7 @@ func (s *Schedules) Put(ctx context.Context, sc Schedule) (*Schedule, error) {
 		pieces += f.Pieces
 	}
 	res, err := s.put.Run(ctx, s.rdb, []string{s.key("due"), s.key("ids"), s.of(sc.ID), s.files(sc.Version)},
-		sc.ID, sc.Version, text, next.UnixMilli(), pieces, s.files(""), stagedTTL.Milliseconds()).Slice()
+		sc.ID, sc.Version, text, next.UnixMilli(), pieces, s.files(""), stagedTTL.Milliseconds(), s.most).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, err)
 	}
@@ -103,6 +107,8 @@ func (s *Schedules) Put(ctx context.Context, sc Schedule) (*Schedule, error) {
 		return nil, fmt.Errorf("store schedule %s: some of its files are gone", sc.ID)
 	case -1:
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, ErrPast)
+	case -2:
+		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, ErrTooMany)
 	}
 	return decodeOld(sc.ID, res[1])
 }

@@ -27,7 +27,9 @@ type sweep struct {
 	run     *ledger.Run
 	expires time.Duration
 	parts   []*partSweep
-	deaths  int64 // -1 before the first look
+	deaths  int64     // -1 before the first look
+	canary  bool      // only who is early is let go
+	looked  time.Time // at the canary's cells
 }
 
 type partSweep struct {
@@ -35,6 +37,9 @@ type partSweep struct {
 	due    []time.Duration // per page
 	dirty  []bool          // per page: to be read with force, after a death
 	turn   int
+
+	canary      bool // only first of size are let go
+	first, size int
 
 	settled   int64 // at the last measurement
 	at        time.Time
@@ -45,9 +50,37 @@ func newSweep(rec *ledger.Record) *sweep {
 	s := &sweep{run: rec.Handle(), expires: rec.Expires, deaths: -1}
 	for _, p := range s.run.Sizes {
 		pages := (p.Size + ledger.PageCells - 1) / ledger.PageCells
-		s.parts = append(s.parts, &partSweep{number: p.Part, due: make([]time.Duration, pages), dirty: make([]bool, pages)})
+		s.parts = append(s.parts, &partSweep{number: p.Part, due: make([]time.Duration, pages), dirty: make([]bool, pages), size: p.Size})
+	}
+	if s.canary = rec.Canary(); s.canary {
+		for i, n := range shares(rec.Guard.Canary, s.run.Sizes) {
+			s.parts[i].canary, s.parts[i].first = true, n
+		}
 	}
 	return s
+}
+
+// release lets those go who waited for the canary.
+func (s *sweep) release() {
+	if !s.canary {
+		return
+	}
+	s.canary = false
+	for _, p := range s.parts {
+		p.canary = false
+		clear(p.due)
+	}
+}
+
+// early reports whether recipient i is let go while the canary lasts. The early
+// ones are spread over the part, since lists are often sorted by age, and
+// always the same ones: no restart can make them more.
+func (p *partSweep) early(i int) bool {
+	if !p.canary {
+		return true
+	}
+	first, size := int64(p.first), int64(p.size)
+	return int64(i+1)*first/size > int64(i)*first/size
 }
 
 // force marks every page for a look that takes issued cells as ready, when
@@ -125,6 +158,9 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 		reissue := false
 		switch c.State {
 		case campaign.Pending, campaign.Deferred:
+			if c.State == campaign.Pending && !expired && !p.early(page*ledger.PageCells+i) {
+				continue // all pages are due again when the canary is over
+			}
 			at = c.When
 			if expired {
 				at = 0

@@ -78,6 +78,8 @@ func (l *leases) Release(ctx context.Context) error {
 	l.mu.Lock()
 	l.open--
 	l.mu.Unlock()
+	ctx, cancel := l.w.within(ctx, settleTime)
+	defer cancel()
 	return l.w.cfg.Conns.Release(ctx, l.cfg.Name, l.w.cfg.Member.ID())
 }
 
@@ -313,6 +315,7 @@ func closeFor(d reply.Decision, first time.Duration, failures int) time.Duration
 func (a *account) fail(ctx context.Context, err error) time.Duration {
 	var e *smtppool.Error
 	if !errors.As(err, &e) {
+		sleep(ctx, settleRest) // it is Redis that was asked for a lease
 		return time.Second
 	}
 	d := reply.Classify(e.Reply)
@@ -323,6 +326,25 @@ func (a *account) fail(ctx context.Context, err error) time.Duration {
 		d.Backoff = 0 // a server that is away is looked for again soon
 	}
 	return a.close(ctx, d, first, err.Error())
+}
+
+// closedCode returns the code that the rule of a closing comes under.
+func closedCode(d reply.Decision) campaign.Code {
+	switch d.Rule {
+	case "auth-rejected", "auth-needed", "auth-required":
+		return campaign.CodeAccountLogin
+	case "ev-tls-relay":
+		return campaign.CodeAccountTLS
+	case "ev-setup":
+		return campaign.CodeAccountSetup
+	case "g-relay-denied-relay":
+		return campaign.CodeAccountRelay
+	case "ev-connect-failed":
+		return campaign.CodeAccountAway
+	case "f-5xx-session":
+		return campaign.CodeAccountShut
+	}
+	return campaign.CodeAccountBusy
 }
 
 // close closes the account for a while, gives back who waits and says so once.
@@ -341,12 +363,13 @@ func (a *account) close(ctx context.Context, d reply.Decision, first time.Durati
 	n := a.failures
 	a.mu.Unlock()
 	a.release(pause, func(*item) bool { return true })
-	fresh, err := a.w.cfg.Accounts.Close(ctx, a.cfg.Name, now.Add(pause), d.Rule, reason)
+	code := closedCode(d)
+	fresh, err := a.w.cfg.Accounts.Close(ctx, a.cfg.Name, now.Add(pause), string(code), code.Reason("%s", reason))
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("closing cannot be shown", "err", err)
 	}
 	if fresh || n == 1 {
-		a.log.Warn("account is closed", "rule", d.Rule, "for", pause.Round(time.Second).String(), "reason", reason)
+		a.log.Warn("account is closed", "code", string(code), "rule", d.Rule, "for", pause.Round(time.Second).String(), "reason", reason)
 	}
 	return pause
 }
@@ -384,9 +407,11 @@ func (a *account) closeLane(it *item, d reply.Decision, r reply.Reply) time.Dura
 	a.mu.Lock()
 	l := a.lane(providerOf(it))
 	now := time.Now()
-	l.failures++
-	pause := closeFor(d, firstClosed, l.failures)
 	first := !l.closedUntil.After(now)
+	if first { // else another connection was faster: that is one closing, not two
+		l.failures++
+	}
+	pause := closeFor(d, firstClosed, l.failures)
 	l.closedUntil = later(l.closedUntil, now.Add(pause))
 	a.mu.Unlock()
 	a.release(pause, func(other *item) bool { return providerOf(other) == l.provider })
@@ -430,7 +455,7 @@ func (a *account) serve(ctx, hard context.Context) {
 		if err != nil {
 			return
 		}
-		d.deliver(ctx, hard, it)
+		d.attempt(ctx, hard, it)
 		a.probed()
 	}
 }

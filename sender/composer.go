@@ -69,9 +69,12 @@ type Draft struct {
 }
 
 // Compose makes the message of one recipient: the same bytes in every retry,
-// but for the Date.
+// and in a run that sends it once more, but for the Date.
 func (c *Composer) Compose(d *Draft, r Recipient) error {
 	address := r.Row.Address.String()
+	if err := c.identify(&r); err != nil {
+		return err
+	}
 	id := c.keys.Message(r.Run, r.Part, r.Index)
 	link := c.snapshot.PublicURL + "/u/" + c.keys.Seal(token.Unsubscribe{
 		Topic: c.snapshot.Topic, Run: r.Run, Address: address, Test: r.Test,
@@ -94,5 +97,24 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 	if err != nil {
 		return fmt.Errorf("build the message: %w", err)
 	}
+	return nil
+}
+
+// identify gives a message that is sent once more, by another run, the
+// identity that it had the first time.
+func (c *Composer) identify(r *Recipient) error {
+	if c.snapshot.Origin == "" {
+		return nil
+	}
+	columns := len(c.snapshot.Columns)
+	if len(r.Row.Values) <= columns {
+		return fmt.Errorf("find the first message: there are %d values, expected %d and the place in run %s", len(r.Row.Values), columns, c.snapshot.Origin)
+	}
+	o, err := campaign.ParseOrigin(r.Row.Values[columns])
+	if err != nil {
+		return fmt.Errorf("find the first message in run %s: %w", c.snapshot.Origin, err)
+	}
+	r.Run, r.Part, r.Index = c.snapshot.Origin, o.Part, o.Index
+	r.Row.Values = r.Row.Values[:columns]
 	return nil
 }

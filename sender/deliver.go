@@ -10,13 +10,15 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
+	"broadside/internal/failpoint"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 )
 
 const (
-	// claimLife is how long after a claim its first body byte may leave. Later
-	// (the process was frozen) the claim is released and the connection closed.
+	// claimLife is how long after a claim was asked for its first body byte may
+	// leave. Later (the process was frozen, perhaps before it read the answer)
+	// the claim is released and the connection closed.
 	claimLife = 10 * time.Second
 	// maxTries is how many broken connections one item survives in a row.
 	maxTries = 3
@@ -24,8 +26,12 @@ const (
 	dialTime = 50 * time.Millisecond
 	// settleTime is how long one try to reach Redis for an outcome may take.
 	settleTime = 2 * time.Second
-	// settleRest is the pause between tries to reach Redis for an outcome.
-	settleRest = 200 * time.Millisecond
+	// settleRest is the pause between tries to reach Redis for an outcome, and
+	// after one of another kind that failed.
+	settleRest = time.Second
+	// lastTime is how long the last give-backs and the good-byes to servers may
+	// take at the end of a shutdown.
+	lastTime = 2 * time.Second
 )
 
 // A delivery is the work of one connection's goroutine: one message at a time.
@@ -33,6 +39,7 @@ type delivery struct {
 	a     *account
 	draft Draft
 	claim time.Duration // smoothed time of a claim
+	hand  hand          // of the item under way
 }
 
 // deliver takes one item to its end: a final state, a later try, or back to
@@ -41,7 +48,7 @@ type delivery struct {
 func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 	a, w := d.a, d.a.w
 	start := time.Now()
-	if err := w.cfg.Member.Clear(ctx); err != nil {
+	if w.cfg.Ready(ctx) != nil || w.cfg.Member.Clear(ctx) != nil {
 		w.giveBack(it, 0)
 		return
 	}
@@ -71,7 +78,7 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 	connected := time.Now()
 	if err := d.compose(it); err != nil {
 		p.giveBack(slot)
-		a.pool.Put(conn)
+		d.put(conn)
 		d.unprintable(hard, it, err)
 		return
 	}
@@ -79,9 +86,9 @@ func (d *delivery) deliver(ctx, hard context.Context, it *item) {
 		p.giveBack(slot)
 		decision := reply.Classify(*r)
 		if decision.AtOnce {
-			a.pool.Discard(conn) // it is this connection that has had enough
+			d.discard(conn) // it is this connection that has had enough
 		} else {
-			a.pool.Put(conn)
+			d.put(conn)
 		}
 		d.refused(ctx, hard, it, *r, decision)
 		return
@@ -106,6 +113,7 @@ func (d *delivery) look(ctx context.Context, it *item) bool {
 		return false
 	case err != nil:
 		w.giveBack(it, time.Second)
+		sleep(ctx, settleRest)
 		return false
 	case look.State != campaign.Pending && look.State != campaign.Issued:
 		w.drop(it) // a twin was faster
@@ -123,6 +131,7 @@ func (d *delivery) connect(ctx context.Context, it *item) (*smtppool.Conn, bool)
 	conn, err := a.pool.Get(ctx)
 	switch {
 	case err == nil:
+		d.hand.conn = conn
 		return conn, true
 	case errors.Is(err, smtppool.ErrNoLease):
 		a.putBack(it, time.Time{})
@@ -185,21 +194,22 @@ func (d *delivery) trouble(ctx context.Context, it *item, r reply.Reply, decisio
 // body claims the recipient and sends the message that waits behind a 354. It
 // reports whether a body left.
 func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn, p *pace, slot, start time.Time) bool {
-	a, w := d.a, d.a.w
+	w := d.a.w
 	if ctx.Err() != nil || !w.cfg.Member.IsClear() || !slot.IsZero() && !sleep(ctx, time.Until(slot)-d.claim) {
-		a.pool.Discard(conn)
+		d.discard(conn)
 		w.giveBack(it, 0)
 		return false
 	}
+	failpoint.Hit(failpoint.BeforeClaim)
 	entry := w.cfg.Member.Ask(it.ref)
+	d.hand.claim = entry
 	asked := time.Now()
 	c, err := w.cfg.Line.Claim(hard, it.ref, entry.Token, it.person)
 	claimed := time.Now()
 	d.claim += (claimed.Sub(asked) - d.claim) / 8
-	journal := w.cfg.Member.Journal()
 	release := func(o ledger.Outcome) {
-		journal.Close(entry, o)
-		a.pool.Discard(conn)
+		d.conclude(entry, o)
+		d.discard(conn)
 		w.settle(hard, it, entry.Token, o)
 	}
 	switch {
@@ -208,11 +218,16 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 		// heartbeat if it is carried out only later.
 		release(ledger.Outcome{State: campaign.Pending, Delay: time.Second})
 		w.returns.add(it.ref, time.Second)
+		w.unclaimable(err)
+		sleep(ctx, time.Second) // not a busy loop
 		return false
 	case !c.Held:
-		journal.Close(entry, ledger.Outcome{State: campaign.Pending})
-		a.pool.Discard(conn)
+		d.conclude(entry, ledger.Outcome{State: campaign.Pending})
+		d.discard(conn)
 		w.giveBack(it, 0) // does nothing to a cell that is not issued
+		if c.RunState != "" {
+			w.halt(it.run)
+		}
 		return false
 	case c.Suppressed:
 		release(ledger.Outcome{State: campaign.Suppressed})
@@ -221,14 +236,17 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 		release(ledger.Outcome{State: campaign.Pending})
 		return false
 	}
-	journal.Open(entry, c.Attempt)
+	w.cfg.Member.Journal().Open(entry, c.Attempt)
+	w.claimable()
+	failpoint.Hit(failpoint.AfterClaim)
 	// Redis may have been restarted since: then others may not have told it what
 	// they know, and this claim does not count. The journal has it as open, or
 	// we see here that claims are not allowed: one of the two.
-	if !w.cfg.Member.IsClear() || !d.gate(ctx, it, p, slot, claimed) {
+	if !w.cfg.Member.IsClear() || !d.gate(ctx, it, p, slot, asked) {
 		release(ledger.Outcome{State: campaign.Pending})
 		return false
 	}
+	d.hand.sent = true
 	out := conn.Body(hard, d.draft.Message)
 	d.finish(ctx, hard, it, entry, c.Attempt, conn, out, start)
 	return true
@@ -236,8 +254,8 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 
 // gate waits for the slot. Who misses it reserves again, message in hand, as
 // long as the claim may be used.
-func (d *delivery) gate(ctx context.Context, it *item, p *pace, slot, claimed time.Time) bool {
-	limit := claimed.Add(claimLife)
+func (d *delivery) gate(ctx context.Context, it *item, p *pace, slot, asked time.Time) bool {
+	limit := asked.Add(claimLife)
 	for {
 		if !slot.IsZero() && !sleep(ctx, time.Until(slot)) {
 			return false
@@ -274,11 +292,11 @@ func (d *delivery) finish(ctx, hard context.Context, it *item, e ledger.Entry, a
 	if !ours {
 		o = ledger.Outcome{State: campaign.Pending, Reply: d.ledgerReply(out.Reply), Delay: time.Second}
 	}
-	w.cfg.Member.Journal().Close(e, o) // first: what is known is known
+	d.conclude(e, o) // first: what is known is known
 	if decision.AtOnce {
-		a.pool.Discard(conn)
+		d.discard(conn)
 	} else {
-		a.pool.Put(conn)
+		d.put(conn)
 	}
 	d.trace(it, out.Reply, decision, attempt, start)
 	if o.State == campaign.Bounced {
@@ -294,6 +312,7 @@ func (d *delivery) finish(ctx, hard context.Context, it *item, e ledger.Entry, a
 			o.Delay = a.closeLane(it, decision, out.Reply)
 		}
 	}
+	failpoint.Hit(failpoint.BeforeSettle)
 	w.settle(hard, it, e.Token, o)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"broadside/campaign/ledger"
+	"broadside/internal/outage"
 )
 
 // returnsEvery is how long give-backs wait for company.
@@ -52,6 +53,7 @@ func (r *returns) add(ref ledger.Ref, delay time.Duration) {
 
 // run flushes until ctx ends.
 func (r *returns) run(ctx context.Context) {
+	notice := outage.NewNotice(r.log, "recipients cannot be given back now", "recipients are given back again")
 	for {
 		select {
 		case <-r.kick:
@@ -59,9 +61,13 @@ func (r *returns) run(ctx context.Context) {
 			return
 		}
 		sleep(ctx, returnsEvery)
-		if err := r.flush(ctx); err != nil && ctx.Err() == nil {
-			r.log.Warn("recipients cannot be given back now", "err", err)
-			sleep(ctx, time.Second)
+		err := r.flush(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		notice.Note(err)
+		if err != nil {
+			sleep(ctx, settleRest)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/campaign/token"
+	"broadside/internal/crash"
 )
 
 const (
@@ -35,6 +36,7 @@ type run struct {
 	rate     float64
 	topic    string
 	running  atomic.Bool
+	failing  streak
 	used     atomic.Int64 // unix seconds
 }
 
@@ -43,6 +45,7 @@ type runs struct {
 	ledger *ledger.Ledger
 	keys   *token.Keys
 	log    *slog.Logger
+	crash  *crash.Reporter
 	load   singleflight.Group
 
 	mu     sync.Mutex
@@ -52,7 +55,7 @@ type runs struct {
 }
 
 func newRuns(l *ledger.Ledger, keys *token.Keys, log *slog.Logger) *runs {
-	return &runs{ledger: l, keys: keys, log: log, known: map[string]*run{}, chunks: map[string]*audience.Chunk{}}
+	return &runs{ledger: l, keys: keys, log: log, crash: crash.NewReporter(log), known: map[string]*run{}, chunks: map[string]*audience.Chunk{}}
 }
 
 // get returns a run; ledger.ErrNoRun when there is none that could be sent.
@@ -84,10 +87,10 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	composer, err := NewComposer(*snapshot, c.keys)
+	composer, err := c.compose(*snapshot)
 	if err != nil {
 		// It compiled when the run was made; this worker is another version, or has other secrets.
-		reason := "a worker cannot compile the content: " + err.Error()
+		reason := campaign.CodeContent.Reason("a worker cannot compile the content: %v", err)
 		if _, err := c.ledger.Turn(ctx, id, campaign.Paused, reason, campaign.Running); err != nil {
 			return nil, err
 		}
@@ -101,6 +104,12 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 	c.known[id] = r
 	c.mu.Unlock()
 	return r, nil
+}
+
+// compose compiles the content of a run. A panic is an error of this content.
+func (c *runs) compose(s campaign.Snapshot) (composer *Composer, err error) {
+	defer c.crash.Recover(func(f *crash.Fault) { err = f }, "campaign", s.Campaign)
+	return NewComposer(s, c.keys)
 }
 
 // row returns one recipient of a run.
@@ -174,8 +183,9 @@ func (c *runs) watch(ctx context.Context, stopped func(*run)) {
 				c.mu.Lock()
 				delete(c.known, r.handle.ID)
 				c.mu.Unlock()
-			case err != nil:
-				continue // claims ask for the state themselves
+			case err != nil: // claims ask for the state themselves
+				sleep(ctx, settleRest)
+				continue
 			default:
 				r.running.Store(rec.State == campaign.Running)
 			}

@@ -5,11 +5,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
+	"broadside/internal/crash"
+	"broadside/internal/outage"
 	"broadside/internal/queue"
 	"broadside/throttle"
 )
@@ -28,21 +31,33 @@ type Config struct {
 	// Tasks serves tasks until its context ends, and has no handler under way
 	// when it returns.
 	Tasks func(ctx context.Context, handle func(context.Context, queue.Task)) error
+	// Ready waits while Redis refuses what sending needs, or until ctx ends, whose
+	// error it returns: an envelope whose recipient cannot be claimed then costs a
+	// connection. nil: it never does.
+	Ready func(ctx context.Context) error
 	// Drain is how long bodies on the wire may take after the end of Run's
-	// context, before they are uncertain.
-	Drain time.Duration
-	Log   *slog.Logger
+	// context, before they are uncertain; Rest is how long it may then take to
+	// say so and to close what is open, 3 s by default.
+	Drain, Rest time.Duration
+	Log         *slog.Logger
 }
 
 // A Worker takes recipients from the queue and sends to them.
 type Worker struct {
 	cfg      Config
+	crash    *crash.Reporter
 	runs     *runs
 	returns  *returns
 	accounts map[string]*account
 
 	mu     sync.Mutex
 	inHand map[handKey]bool // recipients between task and outcome: twins are dropped
+
+	barred atomic.Bool // the last claim got no answer
+
+	reading, recording *outage.Notice // of tasks, of outcomes
+
+	end atomic.Pointer[time.Time] // of the shutdown under way
 }
 
 type handKey struct {
@@ -53,8 +68,16 @@ type handKey struct {
 // New returns a Worker.
 func New(cfg Config) *Worker {
 	w := &Worker{
-		cfg: cfg, runs: newRuns(cfg.Ledger, cfg.Keys, cfg.Log), returns: newReturns(cfg.Line, cfg.Log),
+		cfg: cfg, crash: crash.NewReporter(cfg.Log), runs: newRuns(cfg.Ledger, cfg.Keys, cfg.Log), returns: newReturns(cfg.Line, cfg.Log),
 		accounts: map[string]*account{}, inHand: map[handKey]bool{},
+		reading:   outage.NewNotice(cfg.Log, "tasks are dropped, their recipients are issued again later", "tasks are taken again"),
+		recording: outage.NewNotice(cfg.Log, "outcomes cannot be recorded yet", "outcomes are recorded again"),
+	}
+	if w.cfg.Rest == 0 {
+		w.cfg.Rest = 3 * time.Second
+	}
+	if w.cfg.Ready == nil {
+		w.cfg.Ready = context.Cause
 	}
 	for _, way := range cfg.Ways {
 		w.accounts[way.Name] = newAccount(w, way)
@@ -73,13 +96,17 @@ func (w *Worker) Connections() map[string]int {
 
 // Run works until ctx ends. Then it stops taking tasks, gives back what waits,
 // lets the bodies on the wire finish within Drain, settles and closes its
-// connections.
+// connections within Rest: whoever does not answer by then is left alone.
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	hard, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(w.cfg.Drain, end) })
+	stop := context.AfterFunc(ctx, func() {
+		last := time.Now().Add(w.cfg.Drain + w.cfg.Rest)
+		w.end.Store(&last)
+		time.AfterFunc(w.cfg.Drain, end)
+	})
 	defer stop()
 
 	var background, senders sync.WaitGroup
@@ -105,7 +132,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	stopTending()
 	background.Wait()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	last, cancel := w.within(context.WithoutCancel(ctx), lastTime)
 	defer cancel()
 	if err := w.returns.flush(last); err != nil {
 		w.cfg.Log.Warn("some recipients could not be given back: they are issued again later", "err", err)
@@ -116,12 +143,27 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// handle takes one task. It never waits for a lane.
+// within bounds a step by limit, and by what is left of a shutdown.
+func (w *Worker) within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(limit)
+	if end := w.end.Load(); end != nil && end.Before(until) {
+		until = *end
+	}
+	return context.WithDeadline(ctx, until)
+}
+
+// handle takes one task. It never waits for a lane. A panic drops it.
 func (w *Worker) handle(ctx context.Context, t queue.Task) {
+	var it *item
+	defer w.crash.Recover(func(*crash.Fault) {
+		if it != nil {
+			w.drop(it)
+		}
+	}, "run", t.Run, "part", t.Part, "index", t.Index)
 	r, err := w.runs.get(ctx, t.Run)
 	if err != nil {
 		if !ledger.Gone(err) && ctx.Err() == nil {
-			w.cfg.Log.Warn("task dropped: it is issued again later", "run", t.Run, "err", err)
+			w.reading.Note(err, "run", t.Run)
 		}
 		return
 	}
@@ -133,11 +175,12 @@ func (w *Worker) handle(ctx context.Context, t queue.Task) {
 	row, err := w.runs.row(ctx, r, t.Part, t.Index)
 	if err != nil {
 		if ctx.Err() == nil {
-			w.cfg.Log.Warn("task dropped: it is issued again later", "run", t.Run, "err", err)
+			w.reading.Note(err, "run", t.Run)
 		}
 		return
 	}
-	it := &item{run: r, ref: ref, row: row, person: ledger.Person{
+	w.reading.Note(nil)
+	it = &item{run: r, ref: ref, row: row, person: ledger.Person{
 		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())),
 	}}
 	if !w.hold(it) {
@@ -171,6 +214,20 @@ func (w *Worker) offer(it *item) (time.Duration, bool) {
 		wait = min(wait, delay)
 	}
 	return wait, false
+}
+
+// unclaimable says once that no recipient can be claimed, and why; claimable
+// that it is over.
+func (w *Worker) unclaimable(err error) {
+	if !w.barred.Swap(true) {
+		w.cfg.Log.Warn("recipients cannot be claimed, nothing is sent meanwhile", "err", err)
+	}
+}
+
+func (w *Worker) claimable() {
+	if w.barred.Load() && w.barred.Swap(false) {
+		w.cfg.Log.Info("recipients can be claimed again")
+	}
 }
 
 // hold notes that an item is in this worker's hands; false for a twin.
@@ -213,6 +270,7 @@ func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
 		_, err := w.cfg.Line.Refuse(ctx, it.ref, o)
 		return err
 	})
+	w.watch(ctx, it.run, o)
 }
 
 // settle records the outcome of a claim, as long as it takes Redis to listen.
@@ -224,24 +282,18 @@ func (w *Worker) settle(ctx context.Context, it *item, token string, o ledger.Ou
 		_, err := w.cfg.Line.Settle(ctx, it.ref, token, o)
 		return err
 	})
+	w.watch(ctx, it.run, o)
 }
 
 // insist tries until it succeeds or ctx ends, at least once: what is known at
 // the very end of a shutdown is still told.
 func (w *Worker) insist(ctx context.Context, it *item, try func(context.Context) error) {
-	said := false
 	for {
-		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+		once, cancel := w.within(context.WithoutCancel(ctx), settleTime)
 		err := try(once)
 		cancel()
-		if err == nil {
-			return
-		}
-		if !said {
-			w.cfg.Log.Warn("outcome cannot be recorded yet", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", err)
-			said = true
-		}
-		if !sleep(ctx, settleRest) {
+		w.recording.Note(err, "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index)
+		if err == nil || !sleep(ctx, settleRest) {
 			return
 		}
 	}

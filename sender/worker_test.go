@@ -36,7 +36,7 @@ func (l *looks) Queue(context.Context, redis.Pipeliner, string, [16]byte) func()
 	return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
 }
 
-// A fixture is a worker with one recipient, a real Redis and a real sink.
+// A fixture is a worker with its recipients, a real Redis and a real sink.
 type fixture struct {
 	t      *testing.T
 	ledger *ledger.Ledger
@@ -44,9 +44,11 @@ type fixture struct {
 	sink   *sink.Sink
 	supp   *suppression.Store
 	rdb    *redis.Client
+	to     []string
+	alter  func(*Config) // of the worker; nil: none
 }
 
-func newFixture(t *testing.T, to string) *fixture {
+func newFixture(t *testing.T, to ...string) *fixture {
 	t.Helper()
 	opt, err := redis.ParseURL(testkit.Redis(t))
 	if err != nil {
@@ -62,11 +64,12 @@ func newFixture(t *testing.T, to string) *fixture {
 	t.Cleanup(func() { b.sink.Close(); <-served })
 	b.ledger = ledger.New(b.rdb, "bs", redis.NewScript)
 	b.supp = suppression.New(b.rdb, "bs", redis.NewScript)
-	b.expand(to)
+	b.to = to
+	b.expand()
 	return b
 }
 
-func (b *fixture) expand(to string) {
+func (b *fixture) expand() {
 	b.t.Helper()
 	ctx := b.t.Context()
 	must := func(err error) {
@@ -86,10 +89,13 @@ func (b *fixture) expand(to string) {
 		Markdown: "Some news.", BodyFile: "letter.md", Layout: "plain", Postal: "Acme", PublicURL: "https://news.acme.example",
 		Columns: []string{"email"}, Accounts: []string{"sink"},
 	}))
-	a, err := address.Parse(to)
-	must(err)
-	rows := []audience.Row{{Line: 2, Address: a, Values: []string{to}}}
-	must(e.Add(ctx, ledger.Chunk{Data: audience.EncodeChunk(nil, rows), Suppressed: []bool{false}}))
+	var rows []audience.Row
+	for i, to := range b.to {
+		a, err := address.Parse(to)
+		must(err)
+		rows = append(rows, audience.Row{Line: i + 2, Address: a, Values: []string{to}})
+	}
+	must(e.Add(ctx, ledger.Chunk{Data: audience.EncodeChunk(nil, rows), Suppressed: make([]bool, len(rows))}))
 	must(e.Ready(ctx, campaign.Skipped{}))
 	rec, err := b.ledger.Record(ctx, "news-1")
 	must(err)
@@ -118,7 +124,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 	}
 	host, port, _ := net.SplitHostPort(b.sink.Addr().String())
 	number, _ := strconv.Atoi(port)
-	w := New(Config{
+	cfg := Config{
 		Ledger: b.ledger, Line: line, Member: member, Suppression: b.supp, Keys: keys,
 		Pacer:    throttle.New(b.rdb, "bs", redis.NewScript, throttle.Options{}),
 		Conns:    throttle.NewConns(b.rdb, "bs", redis.NewScript),
@@ -127,12 +133,18 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 			Account: "sink", Host: host, Port: number, TLS: "none",
 		}}},
 		Tasks: func(ctx context.Context, handle func(context.Context, queue.Task)) error {
-			handle(ctx, queue.Task{Run: "news-1"})
+			for i := range b.to {
+				handle(ctx, queue.Task{Run: "news-1", Index: i})
+			}
 			<-ctx.Done()
 			return nil
 		},
 		Drain: time.Second, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	if b.alter != nil {
+		b.alter(&cfg)
+	}
+	w := New(cfg)
 	ctx, stop := context.WithCancel(context.Background())
 	worked := make(chan error, 1)
 	go func() { worked <- w.Run(ctx) }()

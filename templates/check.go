@@ -30,7 +30,15 @@ func check(s *source, columns []string, used map[string]bool) Problems {
 	return c.problems
 }
 
+// full reports whether more problems are only counted: their places and hints
+// cost time.
+func (c *checker) full() bool { return len(c.problems) > maxProblems }
+
 func (c *checker) refuse(n parse.Node, format string, args ...any) kind {
+	if c.full() {
+		c.problems = append(c.problems, Problem{})
+		return kindBad
+	}
 	c.problems = append(c.problems, c.src.problem(c.offset(n), fmt.Sprintf(format, args...)))
 	return kindBad
 }
@@ -116,6 +124,9 @@ func (c *checker) command(cmd *parse.CommandNode, dot kind, piped *kind) kind {
 func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 	f, ok := functions[n.Ident]
 	if !ok {
+		if c.full() {
+			return c.refuse(n, "unknown function")
+		}
 		known := slices.Sorted(maps.Keys(functions))
 		if near := closest(n.Ident, known); near != "" {
 			return c.refuse(n, "unknown function %s, did you mean %s", n.Ident, near)
@@ -201,6 +212,10 @@ func (c *checker) field(n parse.Node, ident []string) kind {
 	}
 	c.used[name] = true
 	if c.columns == nil || name == unsubscribeField || slices.Contains(c.columns, name) {
+		return kindText
+	}
+	if c.full() {
+		c.refuse(n, "unknown merge field")
 		return kindText
 	}
 	known := append(slices.Clone(c.columns), unsubscribeField)

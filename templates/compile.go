@@ -15,12 +15,16 @@ import (
 	"broadside/campaign"
 )
 
+// MaxSource is how many bytes of one source are read.
+const MaxSource = 1 << 20
+
 // Limits of a template. A mail of 2 MiB is refused by few servers and read by
 // nobody; Gmail shows the first 102 KB.
 const (
-	maxSource  = 1 << 20 // bytes of one source
 	maxNesting = 100     // if and with inside one another
 	maxOutput  = 2 << 20 // bytes of a rendered part
+
+	maxProblems = 100 // that are shown
 )
 
 // Names of functions that only our own actions call; authors cannot.
@@ -57,6 +61,7 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 		one, ps := readSource(name, text)
 		problems = append(problems, ps...)
 		problems = append(problems, check(one, columns, src.used)...)
+		problems = append(problems, oversized(one)...)
 		return one
 	}
 	if strings.TrimSpace(s.Subject) == "" {
@@ -67,16 +72,23 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 		src.preheader = read("preheader", s.Preheader)
 	}
 	src.body = read(s.BodyFile, s.Markdown+s.HTML)
+	if s.Markdown != "" {
+		problems = append(problems, bearable(src.body)...)
+	}
 	if s.Text != "" {
 		src.text = read(s.TextFile, s.Text)
 	}
-	return src, append(problems, checkLayout(s)...)
+	problems = append(problems, checkLayout(s)...)
+	if n := len(problems) - maxProblems; n > 0 {
+		problems = append(problems[:maxProblems], Problem{File: s.BodyFile, Text: fmt.Sprintf("and %d more problems", n)})
+	}
+	return src, problems
 }
 
 // readSource parses a text of bearable size and depth.
 func readSource(name, text string) (*source, Problems) {
-	if len(text) > maxSource {
-		return &source{name: name}, Problems{{File: name, Text: fmt.Sprintf("%d bytes: at most %d are read; put images on a server and link to them", len(text), maxSource)}}
+	if len(text) > MaxSource {
+		return &source{name: name}, Problems{{File: name, Text: fmt.Sprintf("%d bytes: at most %d are read; put images on a server and link to them", len(text), MaxSource)}}
 	}
 	// Before the parser, which recurses.
 	s := &source{name: name, text: text, actions: scanActions(text)}
@@ -131,6 +143,9 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 		return nil, err
 	}
 	page, err := assemble(s, src)
+	if _, ok := errors.AsType[Problems](err); err != nil && !ok {
+		err = Problems{{File: s.BodyFile, Text: err.Error()}} // of a tool that reads the author's page
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +163,13 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the laid-out page of %s: %w", s.BodyFile, err)
 	}
-	t := &Template{columns: slices.Clone(columns), subject: part{template: subject}, html: part{template: body}, text: part{template: text}, tidy: s.Text == ""}
+	t := &Template{
+		columns: slices.Clone(columns), subject: part{template: subject}, html: part{template: body}, text: part{template: text}, tidy: s.Text == "",
+		work: workOf(subject.Tree, body.Tree, text.Tree),
+	}
+	if t.work.of(usualValue) > maxWork {
+		return nil, Problems{{File: s.BodyFile, Text: fmt.Sprintf("for each recipient more than %d MiB of text would be handled: take conditions and functions out", maxWork>>20)}}
+	}
 	if err := t.try(s, src, page); err != nil {
 		return nil, err
 	}

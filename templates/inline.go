@@ -15,6 +15,9 @@ func inlineCSS(page string) (string, error) {
 	if !styleElement.MatchString(page) {
 		return page, nil // parsing would only rewrite the author's HTML
 	}
+	if err := stylable(page); err != nil {
+		return "", err
+	}
 	page = styleElement.ReplaceAllStringFunc(page, keepAtRules)
 	p, err := premailer.NewPremailerFromString(page, premailer.NewOptions(premailer.WithKeepBangImportant(false)))
 	if err != nil {
@@ -41,23 +44,26 @@ func keepAtRules(element string) string {
 	if strings.Contains(m[1], "data-premailer") {
 		return element
 	}
-	css, kept := m[2], strings.Builder{}
-	for at := 0; at < len(css); {
+	css, at := m[2], 0
+	var rest, kept strings.Builder
+	for at < len(css) {
 		start, end := nextAtRule(css, at)
 		if start < 0 {
 			break
 		}
 		if mediaRule.MatchString(css[start:end]) {
-			at = end
-			continue
+			rest.WriteString(css[at:end])
+		} else {
+			rest.WriteString(css[at:start])
+			kept.WriteString(css[start:end] + "\n")
 		}
-		kept.WriteString(css[start:end] + "\n")
-		css, at = css[:start]+css[end:], start
+		at = end
 	}
 	if kept.Len() == 0 {
 		return element
 	}
-	return m[1] + css + `</style><style data-premailer="ignore">` + kept.String() + "</style>"
+	rest.WriteString(css[at:])
+	return m[1] + rest.String() + `</style><style data-premailer="ignore">` + kept.String() + "</style>"
 }
 
 // nextAtRule returns where the first at-rule outside of blocks, strings and

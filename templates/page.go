@@ -36,7 +36,9 @@ func settle(page string, ts *tokens) (string, Problems) {
 			tag := z.Token()
 			raw = kind == nethtml.StartTagToken && rawElements[tag.Data]
 			if p, ok := ts.badTag(tag); ok {
-				problems = append(problems, p)
+				if problems = append(problems, p); len(problems) == maxProblems {
+					return "", problems
+				}
 			} else if ts.hideStyle(&tag) {
 				text = tag.String()
 			}

@@ -46,6 +46,9 @@ func (ps Problems) err() error {
 func closest(word string, candidates []string) string {
 	best, limit := "", max(1, min(3, (len(word)+1)/3))
 	for _, c := range candidates {
+		if len(c)-len(word) > limit || len(word)-len(c) > limit {
+			continue // the distance is at least that
+		}
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d <= limit {
 			best, limit = c, d-1
 		}

@@ -18,6 +18,10 @@ const maxSubject = 250
 // than 2 MiB.
 var ErrTooLarge = errors.New("the rendered part is larger than 2 MiB")
 
+// ErrTooMuch is in the chain of Render's error when the values are so long
+// that the template's functions would take too much time over them.
+var ErrTooMuch = errors.New("the values are too long for this template: its functions would handle more than 256 MiB of text")
+
 // A Template is a compiled snapshot. It is safe for concurrent use.
 type Template struct {
 	columns []string
@@ -25,6 +29,7 @@ type Template struct {
 	html    part
 	text    part
 	tidy    bool // the text part was made here: gaps are closed
+	work    bound
 	scratch sync.Pool
 }
 
@@ -65,7 +70,8 @@ type scratch struct {
 }
 
 // Render fills l for one recipient. After Compile an error means that d does
-// not fit the snapshot, or that the result is too large (ErrTooLarge).
+// not fit the snapshot, or that the result or the work would be too large
+// (ErrTooLarge, ErrTooMuch).
 func (t *Template) Render(l *Letter, d Data) error {
 	if len(d.Values) != len(t.columns) {
 		return fmt.Errorf("render: %d values for %d columns", len(d.Values), len(t.columns))
@@ -79,8 +85,14 @@ func (t *Template) Render(l *Letter, d Data) error {
 	}
 	defer t.scratch.Put(sc)
 	sc.flat.values = sc.flat.values[:0]
+	longest := len(d.Unsubscribe)
 	for _, v := range d.Values {
-		sc.flat.values = append(sc.flat.values, cleanValue(v))
+		v = cleanValue(v)
+		longest = max(longest, len(v))
+		sc.flat.values = append(sc.flat.values, v)
+	}
+	if t.work.of(longest) > maxWork {
+		return fmt.Errorf("render: %w", ErrTooMuch)
 	}
 	sc.flat.values = append(sc.flat.values, d.Unsubscribe)
 	if t.subject.flat == nil || t.html.flat == nil || t.text.flat == nil {

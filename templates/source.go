@@ -3,6 +3,7 @@ package templates
 import (
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"text/template/parse"
@@ -114,11 +115,13 @@ func (s *source) errorOffset(err error) int {
 	if strings.Contains(err.Error(), "unexpected EOF") {
 		return s.openAction()
 	}
-	for _, a := range s.actions {
-		_, prefix := parseText(s.text[:a.end])
-		if prefix != nil && !strings.Contains(prefix.Error(), "unexpected EOF") {
-			return a.start
-		}
+	// What is wrong stays wrong however much of the text follows.
+	first := sort.Search(len(s.actions), func(i int) bool {
+		_, prefix := parseText(s.text[:s.actions[i].end])
+		return prefix != nil && !strings.Contains(prefix.Error(), "unexpected EOF")
+	})
+	if first < len(s.actions) {
+		return s.actions[first].start
 	}
 	// The last "{{" is not closed: the scanner gave up there.
 	end := 0
@@ -254,12 +257,20 @@ type token struct {
 	offset     int
 }
 
+// prefixPattern finds every prefix of tokens that a text contains: none begins
+// inside another.
+var prefixPattern = regexp.MustCompile(`zq[0-9]+x`)
+
 // newTokens chooses a prefix that none of the texts contains.
 func newTokens(texts ...string) *tokens {
-	all := strings.ToLower(strings.Join(texts, "\n"))
+	taken := map[string]bool{}
+	for _, text := range texts {
+		for _, found := range prefixPattern.FindAllString(strings.ToLower(text), -1) {
+			taken[found] = true
+		}
+	}
 	for n := 0; ; n++ {
-		prefix := "zq" + strconv.Itoa(n) + "x"
-		if !strings.Contains(all, prefix) {
+		if prefix := "zq" + strconv.Itoa(n) + "x"; !taken[prefix] {
 			return &tokens{prefix: prefix, match: regexp.MustCompile(prefix + `(\d+)z`)}
 		}
 	}

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,13 +16,19 @@ import (
 // what is hidden on the page (the preheader) is left out.
 func plainText(page string, ts *tokens) (string, error) {
 	doc, err := nethtml.Parse(strings.NewReader(page))
+	if err != nil && strings.Contains(err.Error(), "open stack of elements") {
+		return "", errDeep
+	}
 	if err != nil {
 		return "", fmt.Errorf("read the HTML for the text part: %w", err)
 	}
-	w := &textWriter{ts: ts}
+	w := &textWriter{ts: ts, tables: map[*nethtml.Node]bool{}}
 	w.node(doc)
 	return ts.restoreText(strings.TrimRight(w.out.String(), " \n") + "\n"), nil
 }
+
+// errDeep is the HTML parser's limit, in our words.
+var errDeep = errors.New("more than 500 elements are open inside one another: close them, or take some away")
 
 // restoreText puts the actions back into text.
 func (ts *tokens) restoreText(s string) string {
@@ -52,6 +59,7 @@ type textWriter struct {
 	marked int      // the place in prefix of that item's indent
 	lists  []int    // per open list the next number; -1: not numbered
 	pre    bool
+	tables map[*nethtml.Node]bool // those that were looked at: have they headings
 }
 
 // need asks for at least n line breaks before the next word.
@@ -347,7 +355,7 @@ func (w *textWriter) cell(n *nethtml.Node) {
 	data := false
 	for p := n.Parent; p != nil && p.DataAtom != atom.Body; p = p.Parent {
 		if p.DataAtom == atom.Table {
-			data = attr(p, "role") != "presentation" && hasHeading(p)
+			data = w.isData(p)
 			break
 		}
 	}
@@ -366,6 +374,16 @@ func (w *textWriter) cell(n *nethtml.Node) {
 		}
 	}
 	w.children(n)
+}
+
+// isData reports whether a table has headings.
+func (w *textWriter) isData(table *nethtml.Node) bool {
+	known, ok := w.tables[table]
+	if !ok {
+		known = attr(table, "role") != "presentation" && hasHeading(table)
+		w.tables[table] = known
+	}
+	return known
 }
 
 func hasHeading(n *nethtml.Node) bool {

@@ -14,7 +14,10 @@ const (
 	maxLine    = 1 << 20  // bytes of a line, and of a row of several lines
 	maxRow     = 64 << 10 // bytes of the values of one row
 	maxColumns = 256
-	maxShown   = 200 // bytes of a Reject's Value
+	maxHeader  = 1 << 10   // bytes of the name of a column
+	maxRatio   = 200       // bytes of text for one compressed byte: lists have 3 to 30
+	freeText   = 256 << 20 // bytes of text that any file may have
+	maxShown   = 200       // bytes of a Reject's Value
 )
 
 // A Row is one recipient. Its strings may be kept; the array of Values belongs

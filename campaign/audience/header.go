@@ -31,6 +31,9 @@ type plan struct {
 func planColumns(l *lines, headers []string, opts Options) (*plan, error) {
 	h := &header{l: l, names: make([]string, len(headers)), fields: make([][]string, len(headers))}
 	for i, name := range headers {
+		if len(name) > maxHeader {
+			return nil, h.errorf("give it a short name", "the name of column %d has %d bytes, at most %d are read: %q", i+1, len(name), maxHeader, shown(name))
+		}
 		h.names[i] = norm.NFC.String(strings.TrimSpace(name))
 	}
 	if len(headers) > maxColumns {

@@ -20,6 +20,9 @@ type lines struct {
 	eof     bool // no more to read
 	n       int  // number of the line last returned
 
+	total int64 // bytes of text read
+	free  int64 // of them are read without a look at their ratio
+
 	// suspect is set by the first byte that is not plain ASCII or is NUL;
 	// from then on every line is looked at.
 	suspect  bool
@@ -27,7 +30,7 @@ type lines struct {
 }
 
 func newLines(ctx context.Context, s *stream) *lines {
-	return &lines{stream: s, ctx: ctx, buf: make([]byte, 64<<10)}
+	return &lines{stream: s, ctx: ctx, buf: make([]byte, 64<<10), free: freeText}
 }
 
 // next returns the next line without its end (LF or CRLF). It is valid until
@@ -102,6 +105,11 @@ func (l *lines) fill() error {
 		l.suspect = !plain(l.buf[l.w : l.w+n])
 	}
 	l.w += n
+	l.total += int64(n)
+	if l.packed != "" && l.total > l.free && l.total/maxRatio > l.raw.n {
+		return l.at(l.n+1, fmt.Sprintf("%d bytes of %s data have become more than %d MiB of text: that is no list of people", l.raw.n, l.packed, l.total>>20),
+			"look into the file; if it is what you want, unpack it first")
+	}
 	if err == io.EOF {
 		l.eof = true
 		return nil

@@ -270,7 +270,9 @@ func second[T any](_ T, err error) error { return err }
 
 func TestListNames(t *testing.T) {
 	t.Parallel()
-	lists := audience.NewLists(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}), "test")
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	t.Cleanup(func() { rdb.Close() })
+	lists := audience.NewLists(rdb, "test")
 	for _, name := range []string{"", "A", "-a", "a b", "a}", strings.Repeat("a", 65), "a/b", "ä"} {
 		var file *audience.FileError
 		if err := lists.Rm(t.Context(), name); !errors.As(err, &file) || !strings.Contains(file.What, "not a name for a list") {

@@ -189,14 +189,16 @@ func (s *stream) fail(line int, err error) error {
 	return fmt.Errorf("read %s: %w", s.name, err)
 }
 
-// A tap remembers the error of the reader below a decompressor.
+// A tap remembers the error of the reader below a decompressor, and counts.
 type tap struct {
 	r   io.Reader
+	n   int64 // bytes read
 	err error
 }
 
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
+	t.n += int64(n)
 	if err != nil && err != io.EOF {
 		t.err = err
 	}

@@ -15,6 +15,13 @@ import (
 // seconds, so its question must be over well before.
 const batchTime = 5 * time.Second
 
+// replicaTime bounds how long a claim waits for a replica.
+const replicaTime = 100 * time.Millisecond
+
+// ErrNotReplicated is the answer to a claim that no replica of Redis
+// acknowledged in time: a failover might forget it.
+var ErrNotReplicated = errors.New("no replica of redis has acknowledged the claim")
+
 // maxBatch is how many calls go out together. Redis is blocked for about
 // 5 us for each.
 const maxBatch = 128
@@ -25,6 +32,9 @@ type call struct {
 	target *target
 	args   []any
 	width  int // answers of the script for one call
+
+	// replicated: the answer counts only once a replica has what the script wrote.
+	replicated bool
 
 	plain func(redis.Pipeliner)    // queues further commands; may be nil
 	read  func(answer []any) error // takes the answers, after Exec
@@ -44,6 +54,16 @@ type shared struct {
 	target *target
 	calls  []*call
 	cmd    *redis.Cmd
+	err    error // of what came with the command
+}
+
+// queue puts the call on a pipeline.
+func (g *shared) queue(ctx context.Context, pipe redis.Pipeliner) {
+	args := []any{g.target.part}
+	for _, c := range g.calls {
+		args = append(args, c.args...)
+	}
+	g.cmd = g.script.EvalSha(ctx, pipe, g.target.keys, args...)
 }
 
 // A batcher sends the calls that are waiting at the same moment as one
@@ -101,13 +121,23 @@ func (b *batcher) exec(ctx context.Context, calls []*call) {
 	if len(missing) == 0 {
 		return
 	}
-	loaded := map[*redis.Script]error{}
+	type place struct {
+		script *redis.Script
+		node   redis.UniversalClient
+	}
+	loaded := map[place]error{}
 	var again []*call
 	for _, c := range missing {
-		err, ok := loaded[c.script]
+		node, err := primary(ctx, b.rdb, c.target.keys[0])
+		if err != nil {
+			c.done <- err
+			continue
+		}
+		at := place{c.script, node}
+		err, ok := loaded[at]
 		if !ok {
-			err = c.script.Load(ctx, b.rdb).Err()
-			loaded[c.script] = err
+			err = c.script.Load(ctx, node).Err()
+			loaded[at] = err
 		}
 		if err != nil {
 			c.done <- err
@@ -129,11 +159,11 @@ func (b *batcher) send(ctx context.Context, calls []*call) (missing []*call) {
 	pipe := b.rdb.Pipeline()
 	groups := group(calls)
 	for _, g := range groups {
-		args := []any{g.target.part}
-		for _, c := range g.calls {
-			args = append(args, c.args...)
+		if g.calls[0].replicated {
+			b.sendReplicated(ctx, g)
+		} else {
+			g.queue(ctx, pipe)
 		}
-		g.cmd = g.script.EvalSha(ctx, pipe, g.target.keys, args...)
 	}
 	// Plain commands come after the scripts: a suppression is read after the claim.
 	for _, c := range calls {
@@ -149,6 +179,9 @@ func (b *batcher) send(ctx context.Context, calls []*call) (missing []*call) {
 	}
 	for _, g := range groups {
 		answer, err := g.cmd.Slice()
+		if err == nil && g.err != nil {
+			err = g.err
+		}
 		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
 			missing = append(missing, g.calls...)
 			continue
@@ -165,6 +198,73 @@ func (b *batcher) send(ctx context.Context, calls []*call) (missing []*call) {
 		}
 	}
 	return missing
+}
+
+// sendReplicated carries out the calls of g and waits until a replica has what
+// they wrote. WAIT counts for the connection that wrote, so both go down the
+// same one, in a Redis Cluster to the node of the run.
+func (b *batcher) sendReplicated(ctx context.Context, g *shared) {
+	node, err := primary(ctx, b.rdb, g.target.keys[0])
+	if err != nil {
+		g.cmd = redis.NewCmdResult(nil, err)
+		return
+	}
+	pipe := node.Pipeline()
+	g.queue(ctx, pipe)
+	replicas := wait(ctx, pipe)
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	g.err = acknowledged(replicas)
+}
+
+// primary returns the client of the node that has key.
+func primary(ctx context.Context, rdb redis.UniversalClient, key string) (redis.UniversalClient, error) {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		return rdb, nil
+	}
+	node, err := cluster.MasterForKey(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("find the primary of a key: %w", err)
+	}
+	return node, nil
+}
+
+// loadAll loads the script on every primary: a replica may be away, and runs
+// no script of ours.
+func loadAll(ctx context.Context, rdb redis.UniversalClient, s *redis.Script) error {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		return s.Load(ctx, rdb).Err()
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return s.Load(ctx, node).Err()
+	})
+}
+
+// wait asks how many replicas have all that its connection wrote.
+func wait(ctx context.Context, to interface {
+	Do(ctx context.Context, args ...any) *redis.Cmd
+},
+) *redis.Cmd {
+	return to.Do(ctx, "WAIT", 1, replicaTime.Milliseconds())
+}
+
+func acknowledged(replicas *redis.Cmd) error {
+	n, err := replicas.Int()
+	if err == nil && n > 0 {
+		return nil
+	}
+	return errors.Join(ErrNotReplicated, err)
+}
+
+// CheckReplicas tells whether claims of a run with durability: replicated can
+// hold: ErrNotReplicated when no replica answers in time.
+func (l *Ledger) CheckReplicas(ctx context.Context, id string) error {
+	node, err := primary(ctx, l.rdb, l.runKey(id, "record"))
+	if err != nil {
+		return err
+	}
+	return acknowledged(wait(ctx, node))
 }
 
 // group puts calls of the same script to the same target together.

@@ -14,7 +14,8 @@
 //	                                 Settle     by the claim's token
 //	pending, issued   -> deferred | bounced | failed | suppressed
 //	                                 Refuse     refused before the body
-//	uncertain         -> accepted | bounced     a late reply, by the token
+//	uncertain         -> accepted | bounced     a late reply, by the token; Resolve
+//	sending           -> deferred               in place of uncertain, under on_uncertain: resend
 //	pending, issued, deferred -> cancelled   Sweep
 //
 // Every change is Lua on keys of one hash slot, {run:<id>}, and goes through

@@ -146,6 +146,20 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 	return nil
 }
 
+// Discard removes what was written, when it comes to nothing: a Redis that has
+// no room for it gets its memory back now and not in an hour. An expansion by
+// which the run is ready stays.
+func (e *Expansion) Discard(ctx context.Context) error {
+	keys := []string{e.l.runKey(e.run.ID, "record"), e.key("content"), e.key("chunks"), e.key("rejects")}
+	for n := range e.parts {
+		keys = append(keys, e.key("cells:"+itoa(n)))
+	}
+	if err := e.l.run(ctx, e.l.script.discard, keys, e.run.Attempt).Err(); err != nil {
+		return fmt.Errorf("discard what was written of run %s: %w", e.run.ID, err)
+	}
+	return nil
+}
+
 // Snapshot reads the content of a run.
 func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, error) {
 	b, err := l.rdb.Get(ctx, l.runKey(r.ID, r.Attempt+":content")).Bytes()

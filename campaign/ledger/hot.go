@@ -130,13 +130,14 @@ type Claim struct {
 
 // Claim asks for a recipient in the name of token, and reads its suppression
 // after that: a suppression that was acknowledged before the claim is seen.
-// An error means that it is not known whether the claim holds; nothing may be
-// sent, and the journal's entry says so to the next heartbeat.
+// An error means that it is not known whether the claim holds, or that it may
+// be forgotten (ErrNotReplicated); nothing may be sent, and the journal's entry
+// says so to the next heartbeat.
 func (n *Line) Claim(ctx context.Context, ref Ref, token string, p Person) (Claim, error) {
 	var supp func() (bool, error)
 	var c Claim
 	err := n.claims.do(ctx, &call{
-		script: n.l.script.claim, target: n.target(ref), args: []any{ref.Index, token}, width: 2,
+		script: n.l.script.claim, target: n.target(ref), args: []any{ref.Index, token}, width: 2, replicated: ref.Run.Replicated,
 		plain: func(pipe redis.Pipeliner) { supp = n.supp.Queue(ctx, pipe, p.Topic, p.Hash) },
 		read: func(answer []any) (err error) {
 			if c, err = parseClaim(answer); err != nil {
@@ -270,6 +271,20 @@ func (l *Ledger) settle(ctx context.Context, ref Ref, token string, o Outcome) (
 		return false, fmt.Errorf("settle %s: %w", ref, err)
 	}
 	return len(ok) == 1 && ok[0] == 1, nil
+}
+
+// Resolve records what somebody else knows of an uncertain recipient (the
+// operator, an event of the provider): to is Accepted or Bounced. It reports
+// false when the recipient is not uncertain (any more).
+func (l *Ledger) Resolve(ctx context.Context, ref Ref, to campaign.State, r Reply) (bool, error) {
+	if to != campaign.Accepted && to != campaign.Bounced {
+		return false, fmt.Errorf("resolve %s: %v is not what an uncertain recipient can become", ref, to)
+	}
+	n, err := l.run(ctx, l.script.resolve, l.keys(ref.Run, ref.Part), ref.Part, ref.Index, int(to), r.field()).Int()
+	if err != nil {
+		return false, fmt.Errorf("resolve %s: %w", ref, err)
+	}
+	return n == 1, nil
 }
 
 // Gone reports whether err says that the run does not exist any more: tasks

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,6 +89,20 @@ func (j *Journal) set(e Entry, how campaign.State, attempt int, o Outcome) {
 	}
 }
 
+// Len returns how many claims were logged so far.
+func (j *Journal) Len() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.next
+}
+
+// Reaches reports whether the journal still has claim n and all later ones.
+func (j *Journal) Reaches(n uint64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return n > j.next || j.next-n < journalSize
+}
+
 // find returns the entry of a token, of which the worker id is a part.
 func (j *Journal) find(token string) (entry, bool) {
 	_, counter, ok := strings.Cut(token, ".")
@@ -107,7 +123,9 @@ func (j *Journal) find(token string) (entry, bool) {
 }
 
 // sent returns, per recipient, the last entry that was sent or is open: what
-// a Redis that went back in time must be told.
+// a Redis that went back in time must be told. Where an earlier try was
+// uncertain (on_uncertain: resend) that comes before it: the doubt remains.
+// Older entries come first.
 func (j *Journal) sent() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -115,7 +133,7 @@ func (j *Journal) sent() []entry {
 		run         string
 		part, index int
 	}
-	last := make(map[recipient]entry, len(j.ring))
+	last, doubt := make(map[recipient]entry, len(j.ring)), map[recipient]entry{}
 	for _, e := range j.ring {
 		if e.how == asking || e.how == notSent || e.how == campaign.Suppressed {
 			continue
@@ -124,10 +142,17 @@ func (j *Journal) sent() []entry {
 		if e.n > last[k].n {
 			last[k] = e
 		}
+		if e.how == campaign.Uncertain && e.n > doubt[k].n {
+			doubt[k] = e
+		}
 	}
-	out := make([]entry, 0, len(last))
-	for _, e := range last {
+	out := make([]entry, 0, len(last)+len(doubt))
+	for k, e := range last {
 		out = append(out, e)
+		if d := doubt[k]; d.n != 0 && d.n != e.n {
+			out = append(out, d)
+		}
 	}
+	slices.SortFunc(out, func(a, b entry) int { return cmp.Compare(a.n, b.n) })
 	return out
 }

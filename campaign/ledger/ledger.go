@@ -32,9 +32,9 @@ type Ledger struct {
 }
 
 type scripts struct {
-	create, ready, turn, drop                             *redis.Script
+	create, ready, turn, drop, discard                    *redis.Script
 	claim, settle, refuse, giveback, issue, sweep, replay *redis.Script
-	lease, takeOff                                        *redis.Script
+	resolve, lease, beat, takeOff, note, name             *redis.Script
 }
 
 // New returns the ledger whose keys begin with prefix. lua turns source text
@@ -47,7 +47,9 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 		create:   lua(source("create")),
 		ready:    lua(source("ready")),
 		drop:     lua(always + source("drop")),
+		discard:  lua(always + source("discard")),
 		turn:     lua(always + source("turn")),
+		note:     lua(always + source("note")),
 		claim:    lua(lib + source("claim")),
 		settle:   lua(always + lib + source("settle")),
 		refuse:   lua(always + lib + source("refuse")),
@@ -55,8 +57,11 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 		issue:    lua(lib + source("issue")),
 		sweep:    lua(always + lib + source("sweep")),
 		replay:   lua(always + lib + source("replay")),
+		resolve:  lua(always + lib + source("resolve")),
 		lease:    lua(always + source("lease")),
+		beat:     lua(always + source("beat")),
 		takeOff:  lua(always + source("takeoff")),
+		name:     lua(always + source("name")),
 	}}
 }
 
@@ -75,6 +80,8 @@ type Run struct {
 	Attempt string    // names the expansion that won
 	Created time.Time // cells count their seconds from here
 	Sizes   []PartSize
+	// Replicated: a claim holds only once a replica of Redis has it.
+	Replicated bool
 }
 
 // A PartSize is the number of recipients of one part.

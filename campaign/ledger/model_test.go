@@ -21,6 +21,7 @@ type model struct {
 	cells  []modelCell
 	claims map[int]string
 	late   map[int]string
+	resend bool // on_uncertain: resend
 }
 
 type modelCell struct {
@@ -41,11 +42,48 @@ func (m *model) move(i int, to campaign.State, later bool) {
 	if m.state == campaign.RunCancelled && (to == campaign.Pending || to == campaign.Deferred) {
 		to = campaign.Cancelled
 	}
+	if to == campaign.Cancelled && m.doubtful(i) {
+		to = campaign.Uncertain
+	}
 	m.cells[i].State, m.cells[i].Later = to, later && !to.Final()
 	open := m.open()
 	if open == 0 && m.state == campaign.Running || open == 0 && m.state == campaign.Paused {
 		m.state = campaign.Finished
 	}
+}
+
+// doubtful tells whether an earlier try may have been accepted.
+func (m *model) doubtful(i int) bool { return m.resend && m.late[i] != "" }
+
+func (m *model) giveUp(i int) {
+	if m.doubtful(i) {
+		m.move(i, campaign.Uncertain, false)
+	} else {
+		m.move(i, campaign.Failed, false)
+	}
+}
+
+func (m *model) doubt(i int, token string) {
+	m.late[i] = token
+	if m.resend && m.state != campaign.RunCancelled && m.cells[i].Attempts < modelAttempts {
+		m.move(i, campaign.Deferred, true)
+	} else {
+		m.move(i, campaign.Uncertain, false)
+	}
+}
+
+// lift applies what became known of a doubtful claim.
+func (m *model) lift(i int, o Outcome) {
+	delete(m.late, i)
+	m.move(i, o.State, false)
+}
+
+func (m *model) resolve(i int, to campaign.State) bool {
+	if m.cells[i].State != campaign.Uncertain {
+		return false
+	}
+	m.lift(i, Outcome{State: to})
+	return true
 }
 
 func (m *model) open() (n int) {
@@ -68,7 +106,7 @@ func (m *model) apply(i int, o Outcome) {
 		c.grey, c.Attempts = true, max(0, c.Attempts-1)
 		m.move(i, campaign.Deferred, true)
 	case c.Attempts >= modelAttempts:
-		m.move(i, campaign.Failed, false)
+		m.giveUp(i)
 	default:
 		m.move(i, campaign.Deferred, true)
 	}
@@ -97,16 +135,15 @@ func (m *model) settle(i int, token string, o Outcome) bool {
 			c.Attempts--
 			m.move(i, o.State, o.Delay > 0)
 		case campaign.Uncertain:
-			m.late[i] = token
-			m.move(i, o.State, false)
+			m.doubt(i, token)
 		default:
 			m.apply(i, o)
 		}
 		return true
 	}
-	if m.late[i] == token && c.State == campaign.Uncertain && (o.State == campaign.Accepted || o.State == campaign.Bounced) {
-		delete(m.late, i)
-		m.move(i, o.State, false)
+	liftable := c.State == campaign.Uncertain || !c.State.Final() && c.State != campaign.Sending
+	if liftable && m.late[i] == token && (o.State == campaign.Accepted || o.State == campaign.Bounced) {
+		m.lift(i, o)
 		return true
 	}
 	return false
@@ -150,7 +187,7 @@ func (m *model) issue(indexes []int, backlog int, force, late bool) (issued []in
 			}
 			if !force {
 				if c.Silent >= 7 {
-					m.move(i, campaign.Failed, false)
+					m.giveUp(i)
 					continue
 				}
 				c.Silent++
@@ -184,6 +221,11 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 			run := newRun(t, l, "r"+strconv.Itoa(runs), size)
 			m := newModel(size)
 			ctx := context.Background()
+			if m.resend = rapid.Bool().Draw(rt, "resend"); m.resend {
+				if err := l.rdb.HSet(ctx, l.keys(run, 0)[0], "on_uncertain", "resend").Err(); err != nil {
+					rt.Fatal(err)
+				}
+			}
 			tokens := []string{"w1.1", "w1.2", "w2.1"}
 			index := rapid.IntRange(0, size-1)
 			outcome := rapid.Custom(func(t *rapid.T) Outcome {
@@ -252,6 +294,13 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 						m.cells[i].Silent = 0
 						m.move(i, campaign.Pending, delay > 0)
 					}
+				},
+				"resolve": func(rt *rapid.T) {
+					i := index.Draw(rt, "i")
+					to := rapid.SampledFrom([]campaign.State{campaign.Accepted, campaign.Bounced}).Draw(rt, "to")
+					got, err := l.Resolve(ctx, Ref{run, 0, i}, to, Reply{})
+					ok(err)
+					same("resolved", m.resolve(i, to), got)
 				},
 				"pause": func(*rapid.T) {
 					_, err := l.Turn(ctx, run.ID, campaign.Paused, "", campaign.Running)

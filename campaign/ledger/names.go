@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,16 +9,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Once names run as the one run of key (a campaign without cron, or a
-// --key) unless another is named; it returns the run that is named.
+// Once names run as the one run of key (a campaign without cron, a --key, or a
+// retry) unless another is named; it returns the run that is named.
 func (l *Ledger) Once(ctx context.Context, key, run string) (string, error) {
-	k := l.prefix + ":once:" + key
-	if _, err := l.rdb.SetNX(ctx, k, run, 0).Result(); err != nil {
-		return "", fmt.Errorf("name run %s: %w", run, err)
-	}
-	named, err := l.rdb.Get(ctx, k).Result()
+	return l.Rename(ctx, key, "", run)
+}
+
+// Rename names run for key in place of old, if old is what is named; empty is
+// nobody. It returns the run that is named now: who lost to another is told of
+// it.
+func (l *Ledger) Rename(ctx context.Context, key, old, run string) (string, error) {
+	named, err := l.run(ctx, l.script.name, []string{l.prefix + ":once:" + key}, old, run).Text()
 	if err != nil {
-		return "", fmt.Errorf("name run %s: %w", run, err)
+		return "", fmt.Errorf("name run %s: %w", cmp.Or(run, old), err)
 	}
 	return named, nil
 }
@@ -33,14 +37,8 @@ func (l *Ledger) Named(ctx context.Context, key string) (string, error) {
 
 // Unname takes the name back from a run that never became ready.
 func (l *Ledger) Unname(ctx context.Context, key, run string) error {
-	named, err := l.Named(ctx, key)
-	if err != nil || named != run {
-		return err
-	}
-	if err := l.rdb.Del(ctx, l.prefix+":once:"+key).Err(); err != nil {
-		return fmt.Errorf("take the name from run %s: %w", run, err)
-	}
-	return nil
+	_, err := l.Rename(ctx, key, run, "")
+	return err
 }
 
 // UseTopic notes that a run of the topic was made, and TopicUsed tells it: a
@@ -60,6 +58,15 @@ func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
 		return false, fmt.Errorf("look up topic %s: %w", topic, err)
 	}
 	return used, nil
+}
+
+// Topics returns every topic that UseTopic was told of, in no order.
+func (l *Ledger) Topics(ctx context.Context) ([]string, error) {
+	topics, err := l.rdb.SMembers(ctx, l.prefix+":topics:used").Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the topics: %w", err)
+	}
+	return topics, nil
 }
 
 // Again names run in place of whatever was named for key.

@@ -30,9 +30,19 @@ type replaying struct {
 func (m *Member) replay(ctx context.Context, runID string) error {
 	m.mu.Lock()
 	m.setClear(false)
+	m.replayed = "" // no connection is admitted meanwhile, to the old server either
 	m.mu.Unlock()
+	if m.severed != runID {
+		m.severed = runID
+		if m.cfg.Sever != nil {
+			m.cfg.Sever()
+		}
+	}
 	r := &m.replaying
 	if r.runID != runID {
+		if err := m.holdForgotten(ctx, runID); err != nil {
+			return err
+		}
 		*r = replaying{runID: runID, entries: m.journal.sent()}
 	}
 	for len(r.entries) > 0 {
@@ -46,7 +56,7 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	// Our heartbeat may be among what was lost: it is written again, not missed.
-	if err := m.heartbeat(ctx, m.ID(), runID); err != nil {
+	if err := m.tell(ctx, m.ID(), runID); err != nil {
 		return err
 	}
 	if err := m.cfg.OnReset(ctx, m.ID()); err != nil {
@@ -55,17 +65,99 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 	m.mu.Lock()
 	m.replayed = runID
 	m.mu.Unlock()
-	m.quiet = time.Now().Add(joinWait)
+	m.quiet = m.now().Add(joinWait)
 	clear(m.seen)
 	m.cfg.Log.Info("redis was restarted, journal replayed", "worker", m.ID(), "redis_run_id", runID, "mended", r.mended)
 	*r = replaying{}
 	return nil
 }
 
+// maxForgotten is how much Redis may have lost: workers that lived and ended
+// within a longer time have taken their journals with them.
+const maxForgotten = time.Minute
+
+// holdForgotten looks how far Redis went back, and holds all runs when that is
+// further than the journals reach: what is missing cannot be told any more,
+// and to send on would mail some people twice.
+func (m *Member) holdForgotten(ctx context.Context, runID string) error {
+	ctx, cancel := context.WithTimeout(ctx, replayTime)
+	defer cancel()
+	list, err := m.l.rdb.HGetAll(ctx, m.l.workersKey()).Result()
+	if err != nil {
+		return fmt.Errorf("read the list of workers: %w", err)
+	}
+	deaths, err := m.l.Deaths(ctx)
+	if err != nil {
+		return err
+	}
+	why := m.forgotten(list, deaths, runID)
+	if why == "" {
+		return nil
+	}
+	reason := campaign.CodeHeldRedis.Reason("Redis has lost more than the workers can make up for (%s): who was sent to is not known", why)
+	ids, err := m.l.Active(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		rec, err := m.l.Record(ctx, id)
+		if errors.Is(err, ErrNoRun) || err == nil && rec.Created.After(m.told.at) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		before, err := m.l.Turn(ctx, id, campaign.Held, reason, campaign.Running, campaign.Paused)
+		if err != nil && !errors.Is(err, ErrNoRun) {
+			return err
+		}
+		if before == campaign.Running || before == campaign.Paused {
+			m.cfg.Log.Error("run is held", "run", id, "reason", reason)
+		}
+	}
+	return nil
+}
+
+// forgotten says what was lost beyond recall, by the list of workers that a
+// Redis with a new run_id has; empty when the journals make up for all of it.
+func (m *Member) forgotten(list map[string]string, deaths int64, runID string) string {
+	before := map[string]heartbeat{} // as this Redis was when it ended, or was saved
+	var newest time.Time
+	for worker, value := range list {
+		if h := parseHeartbeat(value); h.runID != runID {
+			before[worker] = h
+			newest = later(newest, h.at)
+		}
+	}
+	if newest.Sub(m.told.at) > beatEvery {
+		return "" // it was we who were away
+	}
+	own, listed := before[m.ID()]
+	if !listed {
+		if deaths > m.deaths {
+			return "" // not forgotten: taken off the list
+		}
+		own = m.joined // it had not joined then
+	}
+	if lost := m.told.at.Sub(own.at); lost > maxForgotten {
+		return fmt.Sprintf("it went back by %v", lost.Round(time.Second))
+	}
+	if !m.journal.Reaches(own.journal + 1) {
+		return fmt.Sprintf("more than %d claims", journalSize)
+	}
+	for worker, h := range before {
+		// Who joined since we last looked lives, and tells for itself.
+		if !m.known[worker] && worker != m.ID() && h.at.Before(m.told.at) {
+			return "worker " + worker + " was at work then and has ended since"
+		}
+	}
+	return ""
+}
+
 func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) (changed int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
-	if err := l.script.replay.Load(ctx, l.rdb).Err(); err != nil {
+	if err := loadAll(ctx, l.rdb, l.script.replay); err != nil {
 		return 0, fmt.Errorf("replay the journal: %w", err)
 	}
 	pipe := l.rdb.Pipeline()

@@ -39,8 +39,14 @@ type Record struct {
 	Ready    time.Time // zero until the audience was in
 	Finished time.Time // zero while anything is open
 	Expires  time.Duration
+	Retry    []time.Duration // pauses after the first, second, ... deferral
+	Attempts int             // at most so many for each recipient
 	Skipped  campaign.Skipped
 	Sizes    []PartSize
+
+	Resend, Replicated bool // as in NewRun
+	Guard              campaign.Guard
+	Watch              Watch
 }
 
 // Handle returns the handle of a run that became ready, else nil.
@@ -48,7 +54,7 @@ func (r *Record) Handle() *Run {
 	if r.Attempt == "" {
 		return nil
 	}
-	return &Run{ID: r.ID, Attempt: r.Attempt, Created: r.Created, Sizes: r.Sizes}
+	return &Run{ID: r.ID, Attempt: r.Attempt, Created: r.Created, Sizes: r.Sizes, Replicated: r.Replicated}
 }
 
 // Total returns the number of recipients.
@@ -68,6 +74,9 @@ type NewRun struct {
 	Retry                                                     []time.Duration
 	MaxAttempts                                               int
 	ExpiresAfter                                              time.Duration
+	Resend                                                    bool // who is uncertain is tried again
+	Replicated                                                bool // a claim waits for a replica
+	Guard                                                     campaign.Guard
 }
 
 // Create makes the record of a run in state expanding. It reports false when
@@ -85,12 +94,20 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 		"campaign", n.Campaign, "key", n.Key, "parent", n.Parent, "topic", n.Topic, "subject", n.Subject,
 		"from", n.From, "audience", n.Audience, "accounts", strings.Join(n.Accounts, ","),
 		"created", n.Created.UnixMilli(), "retry", strings.Join(retry, ","),
-		"max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter)).Int()
+		"guard", encode(n.Guard), "max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter),
+		"on_uncertain", pick(n.Resend, "resend", "hold"), "durability", pick(n.Replicated, "replicated", "fast")).Int()
 	if err != nil {
 		return false, fmt.Errorf("create run %s: %w", n.ID, err)
 	}
 	// Once more: whoever found no record yet may have taken it off the index.
 	return made == 1, l.index(ctx, n.ID, n.Campaign, n.Created)
+}
+
+func pick(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
 }
 
 // index puts a run on the lists of runs.
@@ -125,10 +142,18 @@ func parseRecord(id string, m map[string]string) *Record {
 		From: m["from"], Audience: m["audience"],
 		Created: fromMillis(m["created"]), Ready: fromMillis(m["ready"]), Finished: fromMillis(m["finished"]),
 		Expires: time.Duration(atoi64(m["expires"])) * time.Second,
+		Resend:  m["on_uncertain"] == "resend", Replicated: m["durability"] == "replicated",
 		Skipped: campaign.Skipped{
 			Invalid: atoi64(m["invalid"]), Duplicate: atoi64(m["duplicate"]),
 			Excluded: atoi64(m["excluded"]), Limited: atoi64(m["limited"]),
 		},
+	}
+	r.readGuard(m)
+	r.Attempts = int(atoi64(m["max_attempts"]))
+	for d := range strings.SplitSeq(m["retry"], ",") {
+		if d != "" {
+			r.Retry = append(r.Retry, time.Duration(atoi64(d))*time.Second)
+		}
 	}
 	if m["accounts"] != "" {
 		r.Accounts = strings.Split(m["accounts"], ",")

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"broadside/internal/outage"
 )
 
 const (
@@ -32,13 +34,16 @@ var ErrNotReplayed = errors.New("redis was restarted: the journal has not been r
 // MemberConfig is what a Member needs beside the ledger.
 type MemberConfig struct {
 	// Server tells the run_id of Redis, new with each of its lives, and how
-	// long that life is.
+	// long that life is. In a cluster it is those of all primaries, joined by +.
 	Server func(ctx context.Context) (runID string, uptime time.Duration, err error)
 	// OnDead is told of each worker that is taken off, OnReset of a new
 	// run_id: whoever keeps counts per worker mends them.
 	OnDead  func(ctx context.Context, worker string) error
 	OnReset func(ctx context.Context, worker string) error
-	Log     *slog.Logger
+	// Sever closes the connections to Redis that are open: some may lead to
+	// the server that was, which may still answer. May be nil.
+	Sever func()
+	Log   *slog.Logger
 }
 
 // A Member is a worker's place on the list of workers. While Run runs it
@@ -58,8 +63,15 @@ type Member struct {
 	clear    bool   // claims are allowed
 	changed  chan struct{}
 
+	now func() time.Time // the monotonic clock of this process
+
 	// Used by Run alone.
-	quiet     time.Time // nothing is claimed before
+	joined    heartbeat       // the first one under this id
+	told      heartbeat       // the last one that Redis took
+	deaths    int64           // of workers, when that was
+	known     map[string]bool // workers on the list when it was last read
+	severed   string          // run_id whose appearance ended all connections
+	quiet     time.Time       // nothing is claimed before
 	beaten    time.Time
 	observed  time.Time
 	seen      map[string]sighting
@@ -76,14 +88,14 @@ func (l *Ledger) deathsKey() string  { return l.prefix + ":{workers}:deaths" }
 
 // Join puts a worker with a new random id on the list.
 func (l *Ledger) Join(ctx context.Context, cfg MemberConfig) (*Member, error) {
-	m := &Member{l: l, cfg: cfg, kick: make(chan struct{}, 1), changed: make(chan struct{}), seen: map[string]sighting{}}
+	m := &Member{l: l, cfg: cfg, kick: make(chan struct{}, 1), changed: make(chan struct{}), seen: map[string]sighting{}, now: time.Now}
 	runID, uptime, err := cfg.Server(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("join the workers: %w", err)
 	}
 	m.id, m.replayed = newWorkerID(), runID
 	if uptime < joinWait {
-		m.quiet = time.Now().Add(joinWait)
+		m.quiet = m.now().Add(joinWait)
 	}
 	if err := m.beat(ctx, runID); err != nil {
 		return nil, fmt.Errorf("join the workers: %w", err)
@@ -122,7 +134,7 @@ func (m *Member) Mine(token string) bool {
 func (m *Member) Admit(runID string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if runID == m.replayed {
+	if runID != "" && slices.Contains(strings.Split(m.replayed, "+"), runID) {
 		return nil
 	}
 	m.setClear(false)
@@ -163,6 +175,7 @@ func (m *Member) Clear(ctx context.Context) error {
 func (m *Member) Run(ctx context.Context) error {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
+	notice := outage.NewNotice(m.cfg.Log.With("worker", m.ID()), "heartbeat missed", "heartbeats are back")
 	for {
 		select {
 		case <-t.C:
@@ -170,8 +183,12 @@ func (m *Member) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if err := m.tick(ctx); err != nil && ctx.Err() == nil {
-			m.cfg.Log.Warn("heartbeat missed", "worker", m.ID(), "err", err)
+		err := m.tick(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		notice.Note(err)
+		if err != nil {
 			clear(m.seen) // Redis did not answer throughout
 		}
 	}
@@ -203,7 +220,7 @@ func (m *Member) tick(ctx context.Context) error {
 	}
 	asking, cancelRest := context.WithTimeout(ctx, beatEvery)
 	defer cancelRest()
-	if fresh || time.Since(m.beaten) >= beatEvery {
+	if fresh || m.now().Sub(m.beaten) >= beatEvery {
 		if err := m.beat(asking, runID); err != nil {
 			return err
 		}
@@ -214,17 +231,38 @@ func (m *Member) tick(ctx context.Context) error {
 	return m.observe(asking, runID)
 }
 
-// heartbeat is what the list of workers holds: counter, the run_id that was
-// replayed to, and Redis' time in milliseconds.
-func (m *Member) heartbeat(ctx context.Context, id, runID string) error {
+// A heartbeat is what the list of workers holds of one.
+type heartbeat struct {
+	counter int64
+	runID   string    // of the Redis that the journal was replayed to
+	at      time.Time // by Redis' clock
+	journal uint64    // claims that were asked for until then
+}
+
+func (h heartbeat) String() string {
+	return fmt.Sprintf("%d %s %d %d", h.counter, h.runID, h.at.UnixMilli(), h.journal)
+}
+
+func parseHeartbeat(value string) heartbeat {
+	f := strings.Fields(value)
+	if len(f) != 4 {
+		return heartbeat{}
+	}
+	return heartbeat{counter: atoi64(f[0]), runID: f[1], at: fromMillis(f[2]), journal: uint64(atoi64(f[3]))}
+}
+
+// tell writes the heartbeat.
+func (m *Member) tell(ctx context.Context, id, runID string) error {
+	journal := m.journal.Len()
 	now, err := m.l.Now(ctx)
 	if err != nil {
 		return err
 	}
-	value := fmt.Sprintf("%d %s %d", m.counter, runID, now.UnixMilli())
-	if err := m.l.rdb.HSet(ctx, m.l.workersKey(), id, value).Err(); err != nil {
+	h := heartbeat{m.counter, runID, now.Truncate(time.Millisecond), journal} // as it is read back
+	if err := m.l.run(ctx, m.l.script.beat, []string{m.l.workersKey()}, id, h.String()).Err(); err != nil {
 		return fmt.Errorf("write the heartbeat: %w", err)
 	}
+	m.told = h
 	return nil
 }
 
@@ -232,8 +270,8 @@ func (m *Member) heartbeat(ctx context.Context, id, runID string) error {
 // is on the list before anything is claimed under it.
 func (m *Member) beat(ctx context.Context, runID string) error {
 	old, listed := m.ID(), true
+	var err error
 	if m.counter > 0 {
-		var err error
 		if listed, err = m.l.rdb.HExists(ctx, m.l.workersKey(), old).Result(); err != nil {
 			return fmt.Errorf("read the list of workers: %w", err)
 		}
@@ -243,10 +281,16 @@ func (m *Member) beat(ctx context.Context, runID string) error {
 	if !listed {
 		id = newWorkerID()
 	}
-	if err := m.heartbeat(ctx, id, runID); err != nil {
+	if err := m.tell(ctx, id, runID); err != nil {
 		return err
 	}
-	m.beaten = time.Now()
+	m.beaten = m.now()
+	if m.deaths, err = m.l.Deaths(ctx); err != nil {
+		return err
+	}
+	if m.counter == 1 || !listed {
+		m.joined = m.told
+	}
 	if listed {
 		return nil
 	}
@@ -265,14 +309,16 @@ func (m *Member) observe(ctx context.Context, runID string) error {
 	if err != nil {
 		return fmt.Errorf("read the list of workers: %w", err)
 	}
-	now := time.Now()
+	now := m.now()
 	if now.Sub(m.observed) > beatEvery {
 		clear(m.seen) // it was we who were away, perhaps with everybody else
 	}
 	m.observed = now
 	all := true
+	m.known = make(map[string]bool, len(list))
 	for worker, value := range list {
-		if f := strings.Fields(value); len(f) < 2 || f[1] != runID {
+		m.known[worker] = true
+		if parseHeartbeat(value).runID != runID {
 			all = false
 		}
 		if worker == m.ID() {
@@ -347,11 +393,8 @@ func (l *Ledger) Workers(ctx context.Context) ([]string, error) {
 	}
 	var alive []string
 	for worker, value := range list {
-		if f := strings.Fields(value); len(f) == 3 {
-			ms, _ := strconv.ParseInt(f[2], 10, 64)
-			if now.Sub(time.UnixMilli(ms)) < 12*time.Second {
-				alive = append(alive, worker)
-			}
+		if now.Sub(parseHeartbeat(value).at) < 12*time.Second {
+			alive = append(alive, worker)
 		}
 	}
 	return alive, nil

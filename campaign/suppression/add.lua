@@ -2,26 +2,31 @@
 -- Adds suppression entries to one shard.
 --
 -- KEYS[1]  hash: field -> value; a value begins with its expiry in Unix
---          milliseconds (0 is never) and a tab
+--          milliseconds (0 is never, 1 marks a removal), a tab and its time
 -- ARGV[1]  now, Unix milliseconds
--- ARGV     then for each entry: field, expiry, value
+-- ARGV[2]  add; replay: entries that were acknowledged before, which do not
+--          come back where a later removal stands; or count: change nothing
+-- ARGV     then for each entry: field, expiry, time, value
 -- returns  how many addresses were not suppressed before
 --
 -- Atomic because "keep what holds longer" reads before it writes: of two
 -- writers at once neither may shorten what the other acknowledged. Idempotent.
 -- Allowed when Redis is out of memory: an unsubscribe must never be refused.
-local now = tonumber(ARGV[1])
+local now, how = tonumber(ARGV[1]), ARGV[2]
 local added = 0
-for i = 2, #ARGV, 3 do
-  local field, expires, value = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
-  local old = redis.call('HGET', KEYS[1], field)
-  local ends = old and tonumber(string.match(old, '^(%d+)\t') or '')
-  local gone = not ends or (ends > 0 and ends <= now)
-  if gone then
-    added = added + 1
-  end
-  if gone or (ends > 0 and (expires == 0 or expires > ends)) then
-    redis.call('HSET', KEYS[1], field, value)
+for i = 3, #ARGV, 4 do
+  local field, expires, at, value = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
+  local old = redis.call('HGET', KEYS[1], field) or ''
+  local ends = tonumber(string.match(old, '^(%d+)\t') or '')
+  local removed = tonumber(string.match(old, '^1\t(%d+)\t') or '')
+  if not (how == 'replay' and removed and removed >= at) then
+    local gone = not ends or (ends > 0 and ends <= now)
+    if gone then
+      added = added + 1
+    end
+    if how ~= 'count' and (gone or (ends > 0 and (expires == 0 or expires > ends))) then
+      redis.call('HSET', KEYS[1], field, value)
+    end
   end
 end
 return added

@@ -2,8 +2,10 @@
 // why, since when and by whose word.
 //
 // It keeps the promise that a suppressed address is not mailed: an entry that
-// [Store.Add] has acknowledged is seen by every look-up that begins after it.
-// Adding is a union and never takes anything away; only [Store.Rm] does. An
+// [Store.Add] has acknowledged is seen by every look-up that begins after it,
+// and one behind a [Barrier] survives the death of its server too.
+// Adding is a union and never takes anything away; only [Store.Rm] does, and
+// leaves a mark, so that [Store.Replay] of an older entry does not undo it. An
 // entry is found by the SHA-256 of the canonical address, so that lists of
 // hashes can be imported, and a person can be forgotten and still not be
 // mailed.
@@ -20,7 +22,8 @@
 // their size), each in a slot of its own in a cluster:
 //
 //	<prefix>:supp:<0-f>    field: 16 bytes of the hash, then the topic ("" is all)
-//	                       value: see encode; text, so that redis-cli shows it
+//	                       value: see encode and removed; text, so that redis-cli
+//	                       shows it
 //	<prefix>:supp:topics   every topic that ever had an entry: which fields an
 //	                       address can have
 package suppression

@@ -78,6 +78,24 @@ func (e Entry) complete(now time.Time) (Entry, error) {
 	return e, nil
 }
 
+// Check reports why an entry could not be added; nil when it could.
+func (e Entry) Check() error {
+	_, err := e.complete(time.Now())
+	return err
+}
+
+// completeAll is complete for entries of which none is used if one is bad.
+func completeAll(entries []Entry, now time.Time) ([]Entry, error) {
+	all := make([]Entry, len(entries))
+	for i, e := range entries {
+		var err error
+		if all[i], err = e.complete(now); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // maxTopic and maxText bound what one entry can cost, in bytes.
 const (
 	maxTopic = 200
@@ -135,6 +153,14 @@ func (e Entry) expiresMilli() int64 {
 	}
 	return max(e.Expires.UnixMilli(), 1)
 }
+
+// removed begins a value that says that an entry was removed, and when:
+//
+//	1 TAB at TAB "removed"
+//
+// It has no address: who was taken off the list is nobody's business. To every
+// look-up it is an entry that has expired.
+const removed = "1\t"
 
 // live reports whether a stored value holds at now. What cannot be read
 // holds: doubt keeps mail back.

@@ -6,26 +6,18 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Export writes the list as CSV, with a header, in no order, and returns the
-// number of entries. Every entry that is there from the beginning to the end
-// of the export is in it, whoever adds or removes others meanwhile. Expired
-// entries are left out. Import reads it back.
+// number of entries. What Each says of them holds. Import reads it back.
 func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
 	out := csv.NewWriter(w)
 	if err := out.Write(columns); err != nil {
 		return 0, fmt.Errorf("export suppressions: %w", err)
 	}
-	n, now := 0, s.now()
-	err := s.scan(ctx, func(f, value string) error {
-		if !live(value, now) {
-			return nil
-		}
-		e, err := decode(f, value)
-		if err != nil {
-			return err
-		}
+	n := 0
+	err := s.Each(ctx, func(e Entry) error {
 		n++
 		return out.Write([]string{
 			e.Address, hex.EncodeToString(e.Hash[:]), e.Reason, e.Scope, e.Source, e.Run, timeText(e.At), timeText(e.Expires),
@@ -39,6 +31,25 @@ func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
 		return n, fmt.Errorf("export suppressions: %w", err)
 	}
 	return n, nil
+}
+
+// Each calls f with every entry, in no order. One that is there from the
+// beginning to the end is met exactly once, whoever adds or removes others
+// meanwhile; of those that come or go, each at most once. Expired ones are left
+// out. It holds for one server: whoever must know compares its run id before
+// and after.
+func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
+	now := s.now()
+	return s.scan(ctx, func(field, value string) error {
+		if !live(value, now) {
+			return nil
+		}
+		e, err := decode(field, value)
+		if err != nil {
+			return err
+		}
+		return f(e)
+	})
 }
 
 // scan calls f once for each stored entry. HSCAN returns whatever is present
@@ -85,7 +96,9 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	now := s.now()
 	err := s.scan(ctx, func(f, value string) error {
 		if !live(value, now) {
-			st.Expired++
+			if !strings.HasPrefix(value, removed) {
+				st.Expired++
+			}
 			return nil
 		}
 		e, err := decode(f, value)

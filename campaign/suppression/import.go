@@ -82,7 +82,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, file string) (Imported,
 		if len(entries) == 0 {
 			continue
 		}
-		n, err := s.addBatch(ctx, im.now, entries)
+		n, err := s.addBatch(ctx, asNew, im.now, entries)
 		result.Added += n
 		if err != nil {
 			return result, fmt.Errorf("import suppressions: %w", err)

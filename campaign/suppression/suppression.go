@@ -1,11 +1,11 @@
 package suppression
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"broadside/campaign/address"
@@ -15,6 +15,9 @@ import (
 
 //go:embed add.lua
 var addSource string
+
+//go:embed rm.lua
+var rmSource string
 
 //go:embed topics.lua
 var topicsSource string
@@ -27,6 +30,7 @@ type Store struct {
 	rdb    redis.UniversalClient
 	prefix string
 	add    *redis.Script
+	rm     *redis.Script
 	topics *redis.Script
 	now    func() time.Time
 }
@@ -34,7 +38,7 @@ type Store struct {
 // New returns the list under prefix. lua makes a script from its source: it
 // is redis.NewScript, or what a store that lacks script flags offers instead.
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
-	return &Store{rdb: rdb, prefix: prefix, add: lua(addSource), topics: lua(topicsSource), now: time.Now}
+	return &Store{rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), now: time.Now}
 }
 
 // Add adds entries and returns how many of them suppress what was not
@@ -44,65 +48,54 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 // When an entry is not valid nothing is added. When Redis fails some may be:
 // adding again is harmless.
 func (s *Store) Add(ctx context.Context, entries ...Entry) (int, error) {
-	complete := make([]Entry, len(entries))
+	n, err := s.addAll(ctx, asNew, entries)
+	if err != nil {
+		return n, fmt.Errorf("add suppressions: %w", err)
+	}
+	return n, nil
+}
+
+// CountNew returns what Add would, and adds nothing.
+func (s *Store) CountNew(ctx context.Context, entries ...Entry) (int, error) {
+	n, err := s.addAll(ctx, asCount, entries)
+	if err != nil {
+		return n, fmt.Errorf("count new suppressions: %w", err)
+	}
+	return n, nil
+}
+
+func (s *Store) addAll(ctx context.Context, how string, entries []Entry) (int, error) {
 	now := s.now()
-	for i, e := range entries {
-		var err error
-		if complete[i], err = e.complete(now); err != nil {
-			return 0, fmt.Errorf("add suppression: %w", err)
-		}
+	complete, err := completeAll(entries, now)
+	if err != nil {
+		return 0, err
 	}
 	added := 0
 	for part := range slices.Chunk(complete, batch) {
-		n, err := s.addBatch(ctx, now, part)
+		n, err := s.addBatch(ctx, how, now, part)
 		added += n
 		if err != nil {
-			return added, fmt.Errorf("add suppressions: %w", err)
+			return added, err
 		}
 	}
 	return added, nil
 }
 
-func (s *Store) addBatch(ctx context.Context, now time.Time, entries []Entry) (int, error) {
-	var args [shards][]any
-	var topics []any
-	seen := map[string]bool{}
-	for _, e := range entries {
-		if t := e.topic(); t != "" && !seen[t] {
-			seen[t] = true
-			topics = append(topics, t)
-		}
-		a := &args[shardOf(e.key())]
-		if *a == nil {
-			*a = []any{now.UnixMilli()}
-		}
-		*a = append(*a, field(e.key(), e.topic()), strconv.FormatInt(e.expiresMilli(), 10), e.encode())
-	}
-
-	// EVAL with the source: in a pipeline there is no falling back from
-	// EVALSHA when the server has forgotten the script.
+func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries []Entry) (int, error) {
+	w := newWrite(how, now, entries)
 	pipe := s.rdb.Pipeline()
-	if topics != nil {
-		s.topics.Eval(ctx, pipe, []string{s.topicsKey()}, topics...)
+	if w.topics != nil && how != asCount {
+		s.topics.Eval(ctx, pipe, []string{s.topicsKey()}, w.topics...)
 	}
-	var counts []*redis.Cmd
-	for shard, a := range args {
-		if a != nil {
-			counts = append(counts, s.add.Eval(ctx, pipe, []string{s.shardKey(shard)}, a...))
-		}
-	}
+	counts := s.queueWrite(ctx, pipe, w, w.shards()...)
 	_, err := pipe.Exec(ctx)
-	added := 0
-	for _, c := range counts {
-		if n, err := c.Int(); err == nil {
-			added += n
-		}
-	}
-	return added, err
+	added, failed := sum(counts)
+	return added, cmp.Or(failed, err)
 }
 
 // Rm takes addresses off the list, in every scope, and returns how many
-// entries it removed, expired ones included.
+// entries it removed, expired ones included. That they were removed is noted,
+// with the time of Redis: see Replay.
 func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 	keys, err := keysOf(addresses)
 	if err != nil {
@@ -112,22 +105,41 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("remove suppressions: %w", err)
 	}
+	now, err := s.rdb.Time(ctx).Result()
+	if err != nil {
+		return 0, fmt.Errorf("remove suppressions: ask redis for the time: %w", err)
+	}
 	removed := 0
 	for part := range slices.Chunk(keys, batch) {
-		pipe := s.rdb.Pipeline()
-		counts := make([]*redis.IntCmd, len(part))
-		for i, k := range part {
-			counts[i] = pipe.HDel(ctx, s.shardKey(shardOf(k)), fields(k, topics)...)
-		}
-		_, err := pipe.Exec(ctx)
-		for _, c := range counts {
-			removed += int(c.Val())
-		}
+		n, err := s.rmBatch(ctx, now, part, topics)
+		removed += n
 		if err != nil {
 			return removed, fmt.Errorf("remove suppressions: %w", err)
 		}
 	}
 	return removed, nil
+}
+
+func (s *Store) rmBatch(ctx context.Context, now time.Time, keys []Key, topics []string) (int, error) {
+	var args [shards][]any
+	for _, k := range keys {
+		a := &args[shardOf(k)]
+		if *a == nil {
+			*a = []any{now.UnixMilli()}
+		}
+		for _, f := range fields(k, topics) {
+			*a = append(*a, f)
+		}
+	}
+	pipe := s.rdb.Pipeline()
+	var counts []*redis.Cmd
+	for shard, a := range args {
+		if a != nil {
+			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.shardKey(shard)}, a...))
+		}
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	return sum(counts)
 }
 
 // scopes returns "" (all) and then, sorted, every topic that can have an

@@ -17,14 +17,19 @@ var rank = map[string]int{
 	"campaign/suppression": 3, // of addresses
 	"campaign/audience":    3, // of addresses
 
+	"internal/outage": 0,
+	"internal/crash":  0,
+
 	"internal/queue":     4,
 	"internal/store":     4,
 	"internal/sink":      4,
+	"internal/backup":    4,
 	"internal/report":    4,
 	"throttle":           4,
 	"templates":          4,
 	"templates/message":  4,
 	"sender/reply":       4,
+	"internal/doctor":    5,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
@@ -36,6 +41,8 @@ var rank = map[string]int{
 	"internal/demo":  8,
 	"internal/bench": 8,
 	"cmd/broadside":  9,
+
+	"internal/failpoint": 0, // empty in a binary without the tag "faults"
 
 	// Not in the binary.
 	"internal/testkit":            4,

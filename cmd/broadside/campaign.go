@@ -201,6 +201,17 @@ func showPlan(w io.Writer, p app.Plan) {
 	} else {
 		fmt.Fprintf(w, "pace        as fast as the server takes it\n")
 	}
+	fmt.Fprintf(w, "memory      about %s of Redis", configs.FormatBytes(p.Memory()))
+	if p.Redis.Limit > 0 {
+		fmt.Fprintf(w, ", %s are free", configs.FormatBytes(p.Redis.Free()))
+		if !p.Redis.Fits(p.Memory()) {
+			fmt.Fprint(w, ": launch would be refused")
+		}
+	}
+	fmt.Fprintln(w)
+	if p.Guard.Canary > 0 {
+		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, configs.FormatDuration(p.Guard.CanaryWait))
+	}
 }
 
 // planDocument is the plan as --dry-run --json prints it.
@@ -220,8 +231,26 @@ func planDocument(p app.Plan) any {
 		Accounts   []string         `json:"accounts"`
 		Loopback   bool             `json:"loopback"`
 		Rate       float64          `json:"rate"`
+		Canary     int              `json:"canary"`
+		Memory     planMemory       `json:"redis_memory"`
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, p.From, p.Subject,
-		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate,
+		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
 	}
+}
+
+// planMemory is what a run needs of Redis' memory, in bytes.
+type planMemory struct {
+	Needed int64  `json:"needed"`
+	Free   *int64 `json:"free"` // null: not known
+	Fits   bool   `json:"fits"` // false: launch would be refused
+}
+
+func memoryOf(p app.Plan) planMemory {
+	m := planMemory{Needed: p.Memory(), Fits: p.Redis.Fits(p.Memory())}
+	if p.Redis.Limit > 0 {
+		free := p.Redis.Free()
+		m.Free = &free
+	}
+	return m
 }

@@ -39,17 +39,28 @@ func (c *cli) export(file []string, write func(io.Writer) error) error {
 		}
 		return write(c.stdout)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file[0]), ".broadside-export-*") // 0o600: addresses
-	if err != nil {
-		return fmt.Errorf("write %s: %w", file[0], err)
-	}
-	err = write(f)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), file[0])
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", file[0], err), os.Remove(f.Name()))
+	if err := whole(file[0], write); err != nil {
+		return err
 	}
 	c.note("wrote %s", file[0])
+	return nil
+}
+
+// whole writes a file that only its owner can read, and that is complete or not
+// there. One of that name is replaced at the end.
+func whole(file string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".broadside-export-*") // 0o600: addresses
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	if err = write(f); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", file, err), os.Remove(f.Name()))
+	}
 	return nil
 }

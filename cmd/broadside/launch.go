@@ -23,6 +23,7 @@ type launchFlags struct {
 
 	exclude                       []string
 	limit                         int64
+	canary                        int
 	dryRun, now, again, wait, yes bool
 }
 
@@ -45,39 +46,55 @@ be typed; --yes answers for scripts. A campaign without cron is launched once.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.audience, "audience", "", "`SRC` in place of the file's audience: a file, -, or list:NAME")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and write nothing")
+	f.sending(cmd)
 	flags.BoolVar(&f.now, "now", false, "send at once although the file has a schedule")
 	flags.BoolVar(&f.again, "again", false, "although the campaign was launched before")
 	flags.StringVar(&f.key, "key", "", "the same `KEY` returns the same run, however often it is called")
-	flags.BoolVar(&f.wait, "wait", false, "stay until the run is over, and report")
-	flags.StringVar(&f.timeout, "timeout", "", "with --wait: leave with 7 after this `DURATION`, such as 10m; the run goes on")
-	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
-	flags.StringVar(&f.rate, "rate", "", "`RATE` in place of delivery.rate, such as 50/s")
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out the people of `SRC`: list:NAME, run:ID or a file (may be repeated)")
-	flags.Int64Var(&f.limit, "limit", 0, "the first `N` recipients only")
 	flags.StringVar(&f.expect, "expect", "", "refuse an audience of another size, such as `9000-11000`")
-	flags.StringVar(&f.maxFailed, "max-failed", "", "with --wait: leave with 5 when more than `N` (or P%) failed, bounced or are uncertain")
-	flags.Int("canary", 0, "a few first (not supported yet)")
+	flags.IntVar(&f.canary, "canary", 0, "send to `N` first, wait, and go on when they went well (in place of guard.canary; 0: none)")
 	flags.Bool("force", false, "past a lint (not supported yet)")
 	return cmd
 }
 
+// sending adds the flags of every command that makes a run now.
+func (f *launchFlags) sending(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and write nothing")
+	flags.BoolVar(&f.wait, "wait", false, "stay until the run is over, and report")
+	flags.StringVar(&f.timeout, "timeout", "", "with --wait: leave with 7 after this `DURATION`, such as 10m; the run goes on")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	flags.StringVar(&f.rate, "rate", "", "`RATE` in place of delivery.rate, such as 50/s")
+	flags.Int64Var(&f.limit, "limit", 0, "the first `N` recipients only")
+	flags.StringVar(&f.maxFailed, "max-failed", "", "with --wait: leave with 5 when more than `N` (or P%) failed, bounced or are uncertain")
+}
+
+// maxKey bounds --key, in bytes: it is kept for ever.
+const maxKey = 200
+
 // parse turns the flags into a launch.
 func (f launchFlags) parse(cmd *cobra.Command) (o app.Launch, timeout time.Duration, err error) {
-	if err := notYet(cmd, "canary", "force"); err != nil {
+	if err := notYet(cmd, "force"); err != nil {
 		return o, 0, err
 	}
 	o = app.Launch{Audience: f.audience, Now: f.now, Again: f.again, Key: f.key, Exclude: f.exclude, Limit: f.limit}
 	switch changed := cmd.Flags().Changed; {
 	case f.again && f.key != "":
 		return o, 0, usagef(cmd, "found --again and --key, expected one of them")
+	case len(f.key) > maxKey:
+		return o, 0, usagef(cmd, "--key: found %d bytes, expected at most %d", len(f.key), maxKey)
 	case changed("key") && f.key == "":
 		return o, 0, usagef(cmd, "--key: found nothing, expected a word of your choice")
 	case changed("limit") && f.limit < 1:
 		return o, 0, usagef(cmd, "--limit: found %d, expected 1 or more", f.limit)
+	case f.canary < 0:
+		return o, 0, usagef(cmd, "--canary: found %d, expected a number of recipients, or 0 for none", f.canary)
 	case f.wait || f.dryRun:
 	case changed("timeout") || changed("max-failed"):
 		return o, 0, usagef(cmd, "--timeout and --max-failed need --wait")
+	}
+	if cmd.Flags().Changed("canary") {
+		o.Canary = &f.canary
 	}
 	if f.rate != "" {
 		if o.Rate, err = configs.ParseRate(f.rate); err != nil {
@@ -150,11 +167,8 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 	}
 	o.Confirm = c.confirm(f.yes)
 	launched, err := a.Launch(ctx, def, o)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("%w before the whole audience was in: nothing was sent", errInterrupted)
-	case err != nil:
-		return err
+	if err != nil {
+		return notMade(ctx, err)
 	}
 	if launched.Existed {
 		c.note("this key was used before: run %s", launched.Run)
@@ -167,6 +181,14 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 	return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
 }
 
+// notMade is the error of a run that did not become ready.
+func notMade(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w before the whole audience was in: nothing was sent", errInterrupted)
+	}
+	return err
+}
+
 func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, o app.Launch) error {
 	plan, err := a.Plan(ctx, def, o)
 	if err != nil {
@@ -175,6 +197,11 @@ func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, 
 	if before, err := a.LaunchedBefore(ctx, def.ID); err == nil && before != "" && def.Schedule.Cron == "" && !o.Again && o.Key == "" {
 		c.note("launched before as run %s: launch would be refused (see --again and --exclude)", before)
 	}
+	return c.printPlan(plan)
+}
+
+// printPlan prints what --dry-run was asked for.
+func (c *cli) printPlan(plan app.Plan) error {
 	if c.asJSON {
 		return c.json(planDocument(plan))
 	}
@@ -277,7 +304,7 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 	case a.Embedded():
 		err = fmt.Errorf("%w; the embedded store forgets run %s now, with %d recipients not sent to", err, r.Run, r.Counts.Open())
 	case errors.Is(err, app.ErrRefused):
-		err = fmt.Errorf("%w\n  broadside run resume %s    goes on with it\n  broadside run cancel %s    ends it", err, r.Run, r.Run)
+		err = fmt.Errorf("%w\n  broadside run resume %s    goes on with it\n  broadside run cancel %s    ends it%s", err, r.Run, r.Run, explainHint(r.Reason))
 	default:
 		state := "goes on"
 		if alive, aliveErr := a.WorkerAlive(after); aliveErr == nil && !alive {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
 	"github.com/spf13/cobra"
 
 	"broadside/internal/app"
+	"broadside/internal/doctor"
 )
 
 // process opens an installation for a process that runs until a signal ends
@@ -31,6 +33,8 @@ func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.
 	defer c.close(a)
 	if a.Embedded() {
 		log.Warn("no redis_url: the embedded store is used, it forgets everything at exit and sends to this machine only; set REDIS_URL to keep runs, lists and unsubscribes")
+	} else {
+		a.Checked(ctx)
 	}
 	err = serve(a)
 	if ctx.Err() != nil && err != nil {
@@ -105,13 +109,6 @@ func listening(ctx context.Context, a *app.App, serve func(context.Context, net.
 	return serve(ctx, ln)
 }
 
-// A finding is one check of release.
-type finding struct {
-	Level string `json:"level"`
-	Text  string `json:"text"`
-	Fix   string `json:"fix,omitempty"`
-}
-
 func releaseCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:     "release",
@@ -124,23 +121,9 @@ func releaseCommand(c *cli) *cobra.Command {
 				return err
 			}
 			defer c.close(a)
-			found := []finding{}
-			for _, f := range a.Findings() {
-				found = append(found, finding{f.Level.String(), f.Text, f.Fix})
-			}
 			err = a.Release()
-			if c.asJSON {
-				if jsonErr := c.json(found); jsonErr != nil {
-					return jsonErr
-				}
-				return err
-			}
-			for _, f := range found {
-				fmt.Fprintf(c.stdout, "%-8s redis: %s", f.Level, f.Text)
-				if f.Fix != "" {
-					fmt.Fprintf(c.stdout, "; %s", f.Fix)
-				}
-				fmt.Fprintln(c.stdout)
+			if printErr := c.printFindings(doctor.AtStart(a.Checkup(cmd.Context()))); printErr != nil || c.asJSON {
+				return errors.Join(printErr, err)
 			}
 			if err == nil {
 				fmt.Fprintf(c.stdout, "%-8s configuration: %d accounts\n", "ok", len(a.Config.Accounts))

@@ -70,6 +70,9 @@ func (p *progress) line(s app.Status, now time.Time) string {
 	if d := now.Sub(p.since).Seconds(); d >= 1 && s.State == campaign.Running {
 		fmt.Fprintf(&b, ", %.0f/s", float64(s.Counts[campaign.Accepted]-p.first)/d)
 	}
+	if canary := s.CanaryNow(); canary != nil {
+		fmt.Fprintf(&b, " (%s)", canary)
+	}
 	if s.Reason != "" {
 		fmt.Fprintf(&b, " (%s)", printable(s.Reason))
 	}

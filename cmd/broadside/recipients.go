@@ -9,6 +9,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/internal/app"
+	"broadside/scheduler"
 )
 
 // rowFormat returns the format of rows that the flags ask for.
@@ -120,6 +121,9 @@ func runRejectsCommand(c *cli) *cobra.Command {
 					if err := w.row([]string{strconv.Itoa(r.Line), r.Reason, csvCell(r.Value)}, r); err != nil {
 						return err
 					}
+				}
+				if len(rejects) >= scheduler.KeptRejects {
+					c.note("these are the first %d; run show says how many there were", len(rejects))
 				}
 				return w.close()
 			})

@@ -44,8 +44,9 @@ func rootCommand(c *cli) *cobra.Command {
 		demoCommand(c), initCommand(c), campaignCommand(c), runCommand(c),
 		listCommand(c), suppressionCommand(c), accountCommand(c), replyCommand(c),
 		workerCommand(c), schedulerCommand(c), webCommand(c), allCommand(c), releaseCommand(c),
+		backupCommand(c), restoreCommand(c),
 		sinkCommand(c), benchCommand(c),
-		configCommand(c), versionCommand(c),
+		doctorCommand(c), explainCommand(c), configCommand(c), versionCommand(c),
 	)
 	root.Long = longHelp
 	root.Example = `  broadside demo                               a whole campaign, here and now
@@ -89,8 +90,7 @@ func noun(name, short string, commands ...*cobra.Command) *cobra.Command {
 // later are the verbs of later versions, by their nouns: they are refused by
 // name, as keys and flags are.
 var later = map[string][]string{
-	"broadside": {"person", "feedback", "lane", "trace", "send", "dkim", "doctor", "backup", "restore", "token", "audit", "explain"},
-	"run":       {"retry", "resolve"},
+	"broadside": {"person", "feedback", "lane", "trace", "send", "dkim", "token", "audit"},
 }
 
 func notYetCommand(name string) *cobra.Command {
@@ -177,7 +177,10 @@ func (c *cli) close(a *app.App) {
 
 // openKept is open for commands on what was kept from earlier: without Redis
 // there is nothing.
-func (c *cli) openKept(ctx context.Context) (*app.App, error) {
+func (c *cli) openKept(ctx context.Context) (*app.App, error) { return c.openKeptTo(ctx, false) }
+
+// openKeptTo is openKept; sends: this process will send.
+func (c *cli) openKeptTo(ctx context.Context, sends bool) (*app.App, error) {
 	cfg, err := c.load()
 	if err != nil {
 		return nil, err
@@ -185,7 +188,7 @@ func (c *cli) openKept(ctx context.Context) (*app.App, error) {
 	if cfg.RedisURL == "" {
 		return nil, fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis)
 	}
-	return c.openWith(ctx, cfg, false)
+	return c.openWith(ctx, cfg, sends)
 }
 
 const needRedis = "there is no Redis configured, and the embedded store forgets at exit: set REDIS_URL (or redis_url in broadside.yaml) to redis://HOST:6379/0"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,10 +21,11 @@ import (
 
 func runCommand(c *cli) *cobra.Command {
 	return noun(
-		"run", "Runs: watch, pause, cancel, report",
+		"run", "Runs: watch, pause, cancel, report, retry",
 		runListCommand(c), runShowCommand(c), runWatchCommand(c),
 		runPauseCommand(c), runResumeCommand(c), runCancelCommand(c),
 		runReportCommand(c), runRecipientsCommand(c), runRejectsCommand(c),
+		runRetryCommand(c), runResolveCommand(c),
 	)
 }
 
@@ -73,15 +75,24 @@ func runListCommand(c *cli) *cobra.Command {
 				c.note("no runs yet")
 				return nil
 			}
+			header := []string{"RUN", "STATE", "TOTAL", "ACCEPTED", "DEFERRED", "BOUNCED", "FAILED", "UNCERTAIN", "CREATED"}
+			linked := slices.ContainsFunc(runs, func(r report.Run) bool { return r.Parent != "" })
+			if linked {
+				header = append(header, "FOLLOWS")
+			}
 			var rows [][]string
 			for _, r := range runs {
 				n := func(s campaign.State) string { return strconv.FormatInt(r.Counts.Report(s), 10) }
-				rows = append(rows, []string{
+				row := []string{
 					r.Run, string(r.State), strconv.FormatInt(r.Total, 10), n(campaign.Accepted), n(campaign.Deferred), n(campaign.Bounced),
 					n(campaign.Failed), n(campaign.Uncertain), r.CreatedAt.UTC().Format("2006-01-02 15:04:05Z"),
-				})
+				}
+				if linked {
+					row = append(row, r.Parent)
+				}
+				rows = append(rows, row)
 			}
-			return c.table([]string{"RUN", "STATE", "TOTAL", "ACCEPTED", "DEFERRED", "BOUNCED", "FAILED", "UNCERTAIN", "CREATED"}, rows)
+			return c.table(header, rows)
 		},
 	}
 }

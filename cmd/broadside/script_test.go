@@ -26,12 +26,13 @@ func TestMain(m *testing.M) {
 // line and for each way to get it wrong. Beside testscript's own commands:
 //
 //	project           writes a project: broadside.yaml, campaign.yaml, letter.md, subscribers.csv (5 rows)
-//	redis             starts a private Redis and sets REDIS_URL
+//	redis [OPTIONS]   starts a private Redis and sets REDIS_URL
 //	sink              starts an SMTP server and sets SMTP_URL, SINK (host:port)
 //	accepted N        waits until the sink has taken N messages for N recipients
 //	exits N CMD...    runs CMD and expects that very exit code
 //	terminate WORD    sends SIGTERM to the "broadside WORD" in the background
 //	eventually RE CMD...   runs CMD until its output matches, for 20 s
+//	remember NAME RE       sets NAME to what RE finds first in the last output
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -49,7 +50,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"project": writeProject, "redis": startRedis, "sink": startSink,
-			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually,
+			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually, "remember": remember,
 		},
 	})
 }
@@ -114,10 +115,10 @@ func writeProject(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func startRedis(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: redis")
+	if neg {
+		ts.Fatalf("usage: redis [OPTIONS...]")
 	}
-	ts.Setenv("REDIS_URL", testkit.Redis(stageOf(ts).tb))
+	ts.Setenv("REDIS_URL", testkit.Redis(stageOf(ts).tb, args...))
 }
 
 func startSink(ts *testscript.TestScript, neg bool, args []string) {
@@ -213,4 +214,17 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("nothing like %s within %s", args[0], patience)
 		}
 	}
+}
+
+func remember(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: remember NAME REGEXP")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	found := re.FindString(ts.ReadFile("stdout"))
+	if found == "" {
+		ts.Fatalf("nothing like %s in the output", args[1])
+	}
+	ts.Setenv(args[0], found)
 }

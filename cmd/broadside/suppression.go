@@ -247,10 +247,7 @@ func exportSuppressionCommand(c *cli) *cobra.Command {
 				return err
 			}
 			defer c.close(a)
-			return c.export(args, func(w io.Writer) error {
-				_, err := a.Suppression.Export(cmd.Context(), w)
-				return err
-			})
+			return c.export(args, func(w io.Writer) error { return a.ExportSuppressions(cmd.Context(), w) })
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/configs"
+	"broadside/internal/outage"
 	"broadside/internal/queue"
 	"broadside/internal/store"
 	"broadside/scheduler"
@@ -45,6 +47,8 @@ type App struct {
 	queue *queue.Client
 
 	schedules *scheduler.Schedules
+
+	left atomic.Bool // a part of the process was left behind
 }
 
 // Options say what the process will do.
@@ -52,6 +56,8 @@ type Options struct {
 	Log *slog.Logger
 	// Sends sets connections aside for claims and for asynq servers.
 	Sends bool
+	// Unfit opens a store that is not fit to send from, to look at it.
+	Unfit bool
 }
 
 // Open connects to the store and builds the parts. Without redis_url it is the
@@ -87,7 +93,7 @@ func openStore(ctx context.Context, cfg *configs.Config, o Options) (*store.Stor
 	}
 	so := store.Options{
 		URL: cfg.RedisURL.Reveal(), MaxConnections: cfg.Redis.MaxConnections,
-		TLSInsecure: cfg.Redis.TLSInsecure, AllowVolatile: cfg.AllowVolatileRedis, Log: o.Log,
+		TLSInsecure: cfg.Redis.TLSInsecure, AllowVolatile: cfg.AllowVolatileRedis, Unfit: o.Unfit, Log: o.Log,
 	}
 	if o.Sends {
 		so.Claims, so.PubSub = store.Split(cfg.Redis.MaxConnections)
@@ -106,11 +112,17 @@ func hostname() string {
 // Embedded reports whether the store is within this process, and forgets.
 func (a *App) Embedded() bool { return a.store.Embedded() }
 
-// Findings returns what the checks of the store found at the start.
-func (a *App) Findings() []store.Finding { return a.store.Findings() }
-
-// Close closes the connections to the store.
-func (a *App) Close() error { return a.store.Close() }
+// Close closes the connections to the store. It does not wait for one that
+// hangs, and leaves them to the end of the process when a part of it was left
+// behind: asynq does not survive the loss of its client.
+func (a *App) Close() error {
+	if a.left.Load() {
+		return nil
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	return within(over, closeTime, func(context.Context) error { return a.store.Close() })
+}
 
 // Ping asks whether the store answers.
 func (a *App) Ping(ctx context.Context) error { return a.store.Client().Ping(ctx).Err() }
@@ -134,9 +146,12 @@ func certificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := configs.ReadLimited(file)
 	if err != nil {
 		return nil, fmt.Errorf("read ca_file: %w", err)
+	}
+	if len(pem) > configs.MaxFile {
+		return nil, fmt.Errorf("ca_file %s has more than %d bytes: name a file with the certificates that are needed", file, configs.MaxFile)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
@@ -146,8 +161,13 @@ func certificates(file string) (*x509.CertPool, error) {
 }
 
 // Work is the worker process: it feeds active runs and sends, until ctx ends.
-// Then it drains: bodies on the wire may finish, the rest is given back.
+// Then it drains: bodies on the wire may finish, the rest is given back. It
+// returns before worker.drain is over, whatever hangs.
 func (a *App) Work(ctx context.Context) error {
+	return a.put(ctx, a.work)
+}
+
+func (a *App) work(ctx context.Context) error {
 	if err := a.Config.RequireSecrets(); err != nil {
 		return err
 	}
@@ -167,17 +187,21 @@ func (a *App) Work(ctx context.Context) error {
 		OnReset: func(ctx context.Context, id string) error {
 			return a.conns.Restore(ctx, id, worker.Connections())
 		},
-		Log: a.log,
+		Sever: a.store.Sever, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
+	gate, down := queue.NewGate(a.log), shutdownOf(a.Config.Worker.Drain)
 	claims := a.store.Claims(func(_ context.Context, runID string) error { return member.Admit(runID) })
 	line := a.Ledger.Line(claims, a.Suppression)
 	worker = sender.New(sender.Config{
 		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
 		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Keys: a.keys, Ways: ways,
-		Tasks: a.serve, Drain: max(time.Second, a.Config.Worker.Drain-5*time.Second), Log: a.log,
+		Tasks: func(ctx context.Context, handle func(context.Context, queue.Task)) error {
+			return a.serve(ctx, gate, handle)
+		},
+		Ready: gate.Pass, Drain: down.bodies, Rest: down.rest, Log: a.log,
 	})
 	// The way to the ledger outlives ctx: outcomes are recorded while the worker drains.
 	late, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -219,14 +243,14 @@ func (a *App) ways() ([]sender.AccountConfig, error) {
 }
 
 // serve takes tasks from asynq.
-func (a *App) serve(ctx context.Context, handle func(context.Context, queue.Task)) error {
+func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.Context, queue.Task)) error {
 	servers := 4 // within the process they have nothing to wait for
 	if !a.Embedded() {
 		_, pubSub := store.Split(a.Config.Redis.MaxConnections)
 		servers = max(1, pubSub)
 	}
 	return queue.Serve(ctx, a.store.Client(), queue.Config{
-		Namespace: a.Config.Namespace, Servers: servers, Concurrency: a.Config.Worker.Concurrency, Log: a.log,
+		Namespace: a.Config.Namespace, Servers: servers, Concurrency: a.Config.Worker.Concurrency, Gate: gate, Log: a.log,
 	}, handle)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -119,11 +120,11 @@ func (h *helper) work(ctx context.Context) error {
 	return nil
 }
 
-// Rules of closed accounts (sender/reply) that only a person can do something
-// about, and those of a server that is not there.
+// Codes of closed accounts that only a person can do something about, and those
+// of a server that is not there.
 var (
-	needsPerson = map[string]bool{"auth-rejected": true, "auth-needed": true, "auth-required": true, "ev-setup": true, "ev-tls-relay": true}
-	notThere    = map[string]bool{"ev-connect-failed": true, "f-5xx-session": true}
+	needsPerson = []campaign.Code{campaign.CodeAccountLogin, campaign.CodeAccountSetup, campaign.CodeAccountTLS}
+	notThere    = []campaign.Code{campaign.CodeAccountAway, campaign.CodeAccountShut}
 )
 
 // blocked returns ErrUnreachable when there is no way out left that could
@@ -137,7 +138,8 @@ func (h *helper) blocked(ctx context.Context, s Status) error {
 	var errs []error
 	for _, name := range h.accounts {
 		state := states[name]
-		if !needsPerson[state.Code] && !(notThere[state.Code] && heard == 0) {
+		code := campaign.Code(state.Code)
+		if !slices.Contains(needsPerson, code) && (!slices.Contains(notThere, code) || heard > 0) {
 			return nil
 		}
 		errs = append(errs, errors.New(state.Reason))
@@ -154,7 +156,12 @@ func (a *App) WorkerAlive(ctx context.Context) (bool, error) {
 // LaunchedBefore returns the run that keeps a campaign without cron from
 // being launched again; empty when there is none.
 func (a *App) LaunchedBefore(ctx context.Context, name string) (string, error) {
-	id, err := a.Ledger.Named(ctx, "campaign:"+name)
+	return a.standing(ctx, onceOf(name))
+}
+
+// standing returns the run that a name stands for, unless it failed.
+func (a *App) standing(ctx context.Context, once string) (string, error) {
+	id, err := a.Ledger.Named(ctx, once)
 	if err != nil || id == "" {
 		return "", err
 	}

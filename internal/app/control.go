@@ -11,7 +11,7 @@ import (
 )
 
 // byOperator is the reason of a state that a person asked for.
-const byOperator = "by the operator"
+var byOperator = campaign.CodeOperator.Reason("by the operator")
 
 // Pause stops a running run: within a second no message begins any more.
 // ErrRefused when it is not running.
@@ -40,8 +40,18 @@ func (a *App) PauseAll(ctx context.Context) ([]string, error) {
 	return paused, errors.Join(errs...)
 }
 
-// Resume goes on with a run that is paused or held.
+// Resume goes on with a run that is paused or held. After a guard has paused
+// it the guards count from here: the old numbers would stop it again at once.
 func (a *App) Resume(ctx context.Context, id string) error {
+	s, err := a.Status(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s.State == campaign.Paused && campaign.CodeOf(s.Reason).ByGuard() {
+		if err := a.Ledger.NoteBase(ctx, id, s.Sample()); err != nil {
+			return err
+		}
+	}
 	return a.turn(ctx, id, campaign.Running, campaign.Paused, campaign.Held)
 }
 

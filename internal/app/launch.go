@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/store"
 	"broadside/scheduler"
 )
 
@@ -32,6 +32,7 @@ type Launch struct {
 	Exclude  []string       // beside the file's
 	Limit    int64          // the first so many recipients; 0: all
 	Expect   campaign.Range // in place of audience.expect
+	Canary   *int           // in place of guard.canary; 0: none, nil: as the file says
 	// Confirm is shown the plan before the first message can leave; its error
 	// stops the launch and nothing was created. nil: not asked.
 	Confirm func(Plan) error
@@ -54,6 +55,8 @@ type Plan struct {
 	Loopback bool     // all accounts are on this machine
 	Rate     float64  // the lowest ceiling; 0: none
 	Source   string
+	Guard    campaign.Guard
+	Redis    store.Memory // of a dry run: the run needs Memory() bytes of it
 }
 
 // Launched is the answer of a launch.
@@ -63,24 +66,36 @@ type Launched struct {
 	Plan    Plan
 }
 
-// expandLease is how long an expansion is looked upon as alive without a sign.
-const expandLease = 10 * time.Second
-
 // prepared is a launch whose input has been checked.
 type prepared struct {
 	def      *campaign.Definition
 	snapshot campaign.Snapshot
-	rows     *audience.Reader
+	rows     rowSource
 	source   string
 	sel      scheduler.Selection
+	once     string // what it is the one run of; empty: it may be repeated
+	guard    campaign.Guard
+	retry    *chosen // rows, when they are recipients of another run; else nil
 }
+
+// A rowSource is an audience that is closed after use.
+type rowSource interface {
+	scheduler.Audience
+	Close() error
+}
+
+// onceOf names a campaign without cron, which has one run.
+func onceOf(id string) string { return "campaign:" + id }
 
 // prepare opens the audience and compiles the content. The caller closes rows.
 func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (*prepared, error) {
 	if err := unscheduled(def, o); err != nil {
 		return nil, err
 	}
-	p := &prepared{def: def, source: def.Audience.Source}
+	p := &prepared{def: def, source: def.Audience.Source, guard: def.Guard}
+	if def.Schedule.Cron == "" {
+		p.once = onceOf(def.ID)
+	}
 	if o.Audience != "" {
 		p.source = o.Audience
 	}
@@ -97,6 +112,10 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 	if o.Rate > 0 {
 		p.snapshot.Rate = o.Rate
 	}
+	if err := p.setCanary(o.Canary); err != nil {
+		p.close()
+		return nil, err
+	}
 	if err := a.checkWays(p.snapshot.Accounts); err != nil {
 		p.close()
 		return nil, err
@@ -105,11 +124,42 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 		p.close()
 		return nil, placed(def, err)
 	}
+	if err := a.checkDurability(ctx, def); err != nil {
+		p.close()
+		return nil, err
+	}
 	if p.sel, err = a.selection(ctx, def, o); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// setCanary takes over how many of the run go first.
+func (p *prepared) setCanary(n *int) error {
+	if n == nil {
+		return nil
+	}
+	p.guard.Canary = *n
+	if *n > 0 && p.guard.CanaryWait >= p.def.Delivery.ExpiresAfter {
+		return invalid(fmt.Sprintf("the canary waits for %s (guard.canary_wait), and the run expires after %s (delivery.expires_after): all others would be too late",
+			configs.FormatDuration(p.guard.CanaryWait), configs.FormatDuration(p.def.Delivery.ExpiresAfter)))
+	}
+	return nil
+}
+
+// checkDurability refuses a run whose claims would wait for a replica that is
+// not there.
+func (a *App) checkDurability(ctx context.Context, def *campaign.Definition) error {
+	if def.Delivery.Durability != campaign.Replicated {
+		return nil
+	}
+	err := a.Ledger.CheckReplicas(ctx, def.ID)
+	if errors.Is(err, ledger.ErrNotReplicated) {
+		return refused(def.Problem("delivery.durability",
+			"found replicated, but no replica of Redis answers: connect one, or use fast; nothing was sent").Error())
+	}
+	return err
 }
 
 // unscheduled refuses what has its time, unless it shall go at once.
@@ -200,13 +250,23 @@ func (a *App) Plan(ctx context.Context, def *campaign.Definition, o Launch) (Pla
 	if err != nil {
 		return Plan{}, a.audienceError(p, err)
 	}
-	return a.plan(ctx, p, sp)
+	return a.dryPlan(ctx, p, sp)
+}
+
+// dryPlan is plan with what a run that is not written would find.
+func (a *App) dryPlan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
+	plan, err := a.plan(ctx, p, sp)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Redis, err = a.store.Memory(ctx)
+	return plan, err
 }
 
 func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
 	plan := Plan{
 		Plan: sp, Campaign: p.def.ID, Subject: p.snapshot.Subject, From: p.snapshot.From, Topic: p.def.Topic,
-		Loopback: true, Rate: p.snapshot.Rate, Source: p.source,
+		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Guard: p.guard,
 	}
 	limited := true
 	var sum float64
@@ -233,6 +293,8 @@ func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, e
 func (a *App) audienceError(p *prepared, err error) error {
 	var size *scheduler.AudienceSizeError
 	switch {
+	case errors.Is(err, scheduler.ErrNobody) && p.retry != nil:
+		return p.retry.nobody()
 	case errors.Is(err, scheduler.ErrNobody):
 		return invalid(fmt.Sprintf("%s: no valid address in it that is not excluded; nothing was sent", p.source))
 	case errors.As(err, &size):
@@ -254,60 +316,36 @@ func (a *App) Launch(ctx context.Context, def *campaign.Definition, o Launch) (L
 			return Launched{Run: id, Existed: true}, err
 		}
 	}
-	id, err := a.nameRun(ctx, def, o)
+	id, err := a.nameRun(ctx, p, o)
 	if err != nil {
-		return Launched{}, err
+		return Launched{}, full(err)
 	}
 	return a.expand(ctx, p, id, o)
 }
 
 // expand makes the run, reads the audience into it and makes it ready.
 func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Launched, error) {
-	holder := rand.Text()
-	held, err := a.Ledger.Expanding(ctx, id, holder, expandLease)
+	h, err := a.hold(ctx, id, "launched")
 	if err != nil {
 		return Launched{}, err
 	}
-	if !held {
-		return Launched{}, refused(fmt.Sprintf("run %s is being launched right now by another process", id))
-	}
+	defer h.letGo(ctx)
 	created, err := a.Ledger.Now(ctx) // the clock that the cells go by
 	if err != nil {
 		return Launched{}, err
 	}
 	made, err := a.Ledger.Create(ctx, newRun(p, id, o, created))
 	if err != nil {
-		return Launched{}, err
+		return Launched{}, a.undo(ctx, p, id, o, full(err))
 	}
 	if !made { // by a launch of the same second, or by one that died
 		switch rec, err := a.Ledger.Record(ctx, id); {
 		case err != nil:
 			return Launched{}, err
 		case rec.State != campaign.Expanding:
-			return Launched{}, a.repetition(ctx, p.def, rec, id)
+			return Launched{}, a.repeated(ctx, p, rec, id)
 		}
 	}
-	// The lease is kept for as long as this goes on.
-	renewing, stop := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t := time.NewTicker(expandLease / 4)
-		defer t.Stop()
-		for {
-			select {
-			case <-t.C:
-				_, _ = a.Ledger.Expanding(renewing, id, holder, expandLease) // economy only
-			case <-renewing.Done():
-				return
-			}
-		}
-	}()
-	defer func() {
-		stop()
-		<-done
-		a.giveUpLease(ctx, id, holder) // a launch that comes to nothing may be repeated at once
-	}()
 	launched, err := a.fill(ctx, p, id, o)
 	if err == nil {
 		return launched, nil
@@ -319,29 +357,47 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 }
 
 func newRun(p *prepared, id string, o Launch, created time.Time) ledger.NewRun {
-	def := p.def
+	def, parent := p.def, ""
+	if p.retry != nil {
+		parent = p.retry.of.ID
+	}
 	return ledger.NewRun{
-		ID: id, Campaign: def.ID, Key: o.Key, Topic: def.Topic, Subject: def.Subject, From: def.From, Audience: p.source,
+		ID: id, Campaign: def.ID, Key: o.Key, Parent: parent, Topic: def.Topic, Subject: def.Subject, From: def.From, Audience: p.source,
 		Accounts: p.snapshot.Accounts, Created: created, Retry: def.Delivery.Retry,
 		MaxAttempts: def.Delivery.MaxAttempts, ExpiresAfter: def.Delivery.ExpiresAfter,
+		Resend: def.Delivery.OnUncertain == campaign.Resend, Replicated: def.Delivery.Durability == campaign.Replicated,
+		Guard: p.guard,
 	}
 }
 
-// giveUpLease lets the lease of an expansion that has ended run out at once.
-func (a *App) giveUpLease(ctx context.Context, id, holder string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	_, _ = a.Ledger.Expanding(ctx, id, holder, time.Millisecond) // else it runs out by itself
-}
-
-func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (Launched, error) {
+// read writes content and audience of the run to a new expansion, which the
+// caller makes ready or discards.
+func (a *App) read(ctx context.Context, p *prepared, id string, o Launch) (*ledger.Expansion, scheduler.Plan, error) {
 	e := a.Ledger.Expand(id)
 	if err := e.Content(ctx, p.snapshot); err != nil {
-		return Launched{}, err
+		return e, scheduler.Plan{}, err
 	}
-	sp, err := scheduler.Expand(ctx, p.rows, p.sel, a.Suppression, e, o.Progress)
+	sel := p.sel
+	sel.Room = a.room
+	sp, err := scheduler.Expand(ctx, p.rows, sel, a.Suppression, e, o.Progress)
 	if err != nil {
-		return Launched{}, a.audienceError(p, err)
+		return e, scheduler.Plan{}, a.audienceError(p, err)
+	}
+	return e, sp, nil
+}
+
+// fill reads the audience, has the plan confirmed and makes the run ready. What
+// it wrote is gone when it returns an error.
+func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (launched Launched, err error) {
+	e, sp, err := a.read(ctx, p, id, o)
+	defer func() {
+		if err != nil {
+			err = full(err)
+			a.discard(ctx, id, e)
+		}
+	}()
+	if err != nil {
+		return Launched{}, err
 	}
 	plan, err := a.plan(ctx, p, sp)
 	if err != nil {
@@ -351,6 +407,20 @@ func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (Launc
 		if err := o.Confirm(plan); err != nil {
 			return Launched{}, err
 		}
+	}
+	for p.retry != nil {
+		stale, err := p.retry.stale(ctx)
+		if err != nil {
+			return Launched{}, err
+		}
+		if !stale {
+			break
+		}
+		a.discard(ctx, id, e)
+		if e, sp, err = a.read(ctx, p, id, o); err != nil {
+			return Launched{}, err
+		}
+		plan.Plan = sp
 	}
 	if o.Key != "" {
 		named, err := a.Ledger.Once(ctx, "key:"+o.Key, id)
@@ -363,6 +433,9 @@ func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (Launc
 	}
 	if err := e.Ready(ctx, sp.Skipped); err != nil {
 		return Launched{}, err
+	}
+	if p.once != "" && (o.Again || o.Key != "") {
+		a.takeName(ctx, p, id)
 	}
 	if err := a.Ledger.UseTopic(ctx, p.def.Topic); err != nil {
 		a.log.Warn("topic could not be noted as used", "topic", p.def.Topic, "err", err)
@@ -381,7 +454,10 @@ func (a *App) undo(ctx context.Context, p *prepared, id string, o Launch, cause 
 	if err := a.Ledger.Drop(ctx, id, p.def.ID); err != nil {
 		return cause // what is left expires by itself
 	}
-	err := a.Ledger.Unname(ctx, "campaign:"+p.def.ID, id)
+	var err error
+	if p.once != "" {
+		err = a.Ledger.Unname(ctx, p.once, id)
+	}
 	if o.Key != "" {
 		err = errors.Join(err, a.Ledger.Unname(ctx, "key:"+o.Key, id))
 	}

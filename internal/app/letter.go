@@ -15,8 +15,8 @@ import (
 	"broadside/templates"
 )
 
-// maxBody bounds a content file.
-const maxBody = 4 << 20
+// maxBody bounds a content file, in bytes.
+const maxBody = templates.MaxSource
 
 // accountsOf returns the accounts of a campaign: those it names, or the only
 // one there is.
@@ -128,7 +128,7 @@ func readBody(def *campaign.Definition, key, name string, open opener) (file, te
 	case err != nil:
 		return file, "", bodyError(def, key, err)
 	case len(b) > maxBody:
-		return file, "", configs.Problems{def.Problem(key, "%s is larger than 4 MiB", file)}
+		return file, "", configs.Problems{def.Problem(key, "%s is larger than %d MiB: put images on a server and link to them", file, maxBody>>20)}
 	case len(strings.TrimSpace(string(b))) == 0:
 		return file, "", configs.Problems{def.Problem(key, "%s is empty", file)}
 	}

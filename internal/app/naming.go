@@ -10,42 +10,92 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// nameRun chooses the id of the run, and keeps a campaign without cron from
-// being launched twice.
-func (a *App) nameRun(ctx context.Context, def *campaign.Definition, o Launch) (string, error) {
-	id := campaign.RunID(def.ID, time.Now())
-	once := "campaign:" + def.ID
-	if def.Schedule.Cron == "" && !o.Again && o.Key == "" {
-		named, err := a.Ledger.Once(ctx, once, id)
+// youngest is how long ago a run can have begun whose name stands, and whose
+// record was never made: its launch died in between, or is just there.
+const youngest = time.Hour
+
+// nameRun chooses the id of the run, and keeps what has one run (a campaign
+// without cron, a retry) from having another.
+func (a *App) nameRun(ctx context.Context, p *prepared, o Launch) (string, error) {
+	id, err := a.freeID(ctx, campaign.RunID(p.def.ID, time.Now()))
+	if err != nil || p.once == "" {
+		return id, err
+	}
+	named, err := a.Ledger.Once(ctx, p.once, id)
+	if o.Again || o.Key != "" {
+		return id, err // it takes the name from an earlier run when it is ready
+	}
+	for ; err == nil && named != id; named, err = a.Ledger.Rename(ctx, p.once, named, id) {
+		rec, err := a.Ledger.Record(ctx, named)
+		switch {
+		case err == nil && rec.State == campaign.Expanding, ledger.Gone(err) && a.begun(named):
+			return named, nil // that launch died, or is under way: expand decides
+		case err != nil && !ledger.Gone(err):
+			return "", err
+		}
+		counts, err := a.countsAsRun(ctx, p, rec)
 		if err != nil {
 			return "", err
 		}
-		rec, err := a.Ledger.Record(ctx, named)
-		switch {
-		case ledger.Gone(err) && named == id:
-			return id, nil
-		case err != nil && !ledger.Gone(err):
-			return "", err
-		case err == nil && rec.State == campaign.Expanding:
-			return named, nil // that launch died, or is under way: expand decides
-		case err != nil || rec.State != campaign.RunFailed: // one that failed does not count
-			return "", a.repetition(ctx, def, rec, named)
+		if counts && named != "" {
+			return "", a.repeated(ctx, p, rec, named)
 		}
 	}
-	// A second run of the same second gets a number.
+	return id, err
+}
+
+// freeID returns id, with a number when it is taken: two runs of one second.
+func (a *App) freeID(ctx context.Context, id string) (string, error) {
 	first := id
 	for n := 2; ; n++ {
 		if _, err := a.Ledger.Record(ctx, id); ledger.Gone(err) {
-			break
+			return id, nil
 		} else if err != nil {
 			return "", err
 		}
 		id = first + "-" + itoa(n)
 	}
-	if def.Schedule.Cron == "" {
-		return id, a.Ledger.Again(ctx, once, id)
+}
+
+// begun reports whether a run without a record was named so lately that its
+// record cannot have expired.
+func (a *App) begun(id string) bool {
+	t := campaign.TimeOfRun(id)
+	return !t.IsZero() && time.Since(t) < min(youngest, a.Config.Retention.Runs)
+}
+
+// countsAsRun reports whether a run stands in the way of another one of the
+// same name: one that failed does not, nor a retry that mailed nobody because
+// all were suppressed.
+func (a *App) countsAsRun(ctx context.Context, p *prepared, rec *ledger.Record) (bool, error) {
+	if rec == nil || p.retry == nil {
+		return rec == nil || rec.State != campaign.RunFailed, nil
 	}
-	return id, nil
+	tally, err := a.Ledger.Counts(ctx, rec.ID)
+	if err != nil {
+		return false, err
+	}
+	return rec.State != campaign.RunFailed && tally.Counts[campaign.Suppressed] < rec.Total(), nil
+}
+
+// takeName makes a run that is ready the one that its name stands for, in
+// place of an earlier one.
+func (a *App) takeName(ctx context.Context, p *prepared, id string) {
+	named, err := a.Ledger.Named(ctx, p.once)
+	if err == nil && named != id {
+		_, err = a.Ledger.Rename(ctx, p.once, named, id)
+	}
+	if err != nil {
+		a.log.Warn("run could not be named", "run", id, "name", p.once, "err", err)
+	}
+}
+
+// repeated explains why there is no second run.
+func (a *App) repeated(ctx context.Context, p *prepared, rec *ledger.Record, id string) error {
+	if p.retry != nil {
+		return p.retry.before(ctx, rec, id)
+	}
+	return a.repetition(ctx, p.def, rec, id)
 }
 
 // repetition explains why a campaign is not launched again.

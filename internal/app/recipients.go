@@ -60,11 +60,11 @@ func (a *App) Recipients(ctx context.Context, id, state string, do func(Recipien
 func replyText(l ledger.LastReply) string {
 	switch l.Reason {
 	case "attempts":
-		return strings.TrimSpace("no attempt left: " + l.Text)
+		return strings.TrimSpace(campaign.CodeAttempts.Reason("no attempt left: %s", l.Text))
 	case "expired":
-		return strings.TrimSpace("expired: " + l.Text)
+		return strings.TrimSpace(campaign.CodeExpired.Reason("out of time: %s", l.Text))
 	case "stuck":
-		return "stuck: no worker was heard of after seven tries"
+		return campaign.CodeStuck.Reason("no worker was heard of after seven tries")
 	}
 	return l.Text
 }
@@ -178,26 +178,69 @@ func (a *App) excluded(ctx context.Context, def *campaign.Definition, more []str
 	return seen.Has, nil
 }
 
-// excludeRun takes a run id, or a campaign id for its latest run.
+// excludeRun takes a run id, or a campaign id for its latest run. The runs that
+// are linked to a run belong to it: who got the message by one of them has it.
 func (a *App) excludeRun(ctx context.Context, name string, seen *audience.Seen) error {
-	id, err := a.Ledger.Find(ctx, name)
-	if of, listErr := a.Ledger.List(ctx, name); listErr == nil && len(of) > 0 {
-		id, err = of[0], nil
-	}
+	rec, err := a.latest(ctx, name)
 	if err != nil {
 		return err
 	}
-	run, err := a.handle(ctx, id)
-	if err != nil {
-		return err
-	}
-	return a.eachCell(ctx, run, func(_, _ int, c ledger.Cell, row audience.Row) error {
-		switch c.State {
-		case campaign.Accepted, campaign.Uncertain, campaign.Sending:
-			seen.Add(row.Address.Hash())
+	if rec == nil {
+		id, err := a.Ledger.Find(ctx, name)
+		if err != nil {
+			return err
 		}
-		return nil
+		if rec, err = a.Ledger.Record(ctx, id); err != nil {
+			return err
+		}
+	}
+	if _, err := a.handle(ctx, rec.ID); err != nil {
+		return err
+	}
+	linked, err := a.linked(ctx, rec)
+	if err != nil {
+		return err
+	}
+	return a.collect(ctx, append(linked, rec), seen, func(s campaign.State) bool {
+		return s == campaign.Accepted || s == campaign.Uncertain || s == campaign.Sending
 	})
+}
+
+// latest returns the latest run of a campaign that is linked to none; nil when
+// there is none.
+func (a *App) latest(ctx context.Context, name string) (*ledger.Record, error) {
+	ids, err := a.Ledger.List(ctx, name)
+	if name == "" || err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		rec, err := a.Ledger.Record(ctx, id)
+		if ledger.Gone(err) || err == nil && rec.Parent != "" {
+			continue
+		}
+		return rec, err
+	}
+	return nil, nil
+}
+
+// collect adds the recipients of runs who are in one of the states.
+func (a *App) collect(ctx context.Context, runs []*ledger.Record, seen *audience.Seen, in func(campaign.State) bool) error {
+	for _, rec := range runs {
+		h := rec.Handle()
+		if h == nil {
+			continue // it sent to nobody
+		}
+		err := a.eachCell(ctx, h, func(_, _ int, c ledger.Cell, row audience.Row) error {
+			if in(c.State) {
+				seen.Add(row.Address.Hash())
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func excludeRows(seen *audience.Seen, open func() (*audience.Reader, error)) error {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"broadside/campaign/suppression"
 	"broadside/internal/web"
 )
 
@@ -35,7 +36,7 @@ func (a *App) Web(ctx context.Context, ln net.Listener) error {
 		}
 	}
 	server, err := web.New(web.Config{
-		Keys: a.keys, Suppression: a.Suppression, Ready: a.Ping,
+		Keys: a.keys, Suppression: a.Suppression, Ready: a.Ping, Server: a.server,
 		OnUnsubscribe: func(ctx context.Context, run, _ string) error {
 			if run == "" {
 				return nil
@@ -51,6 +52,12 @@ func (a *App) Web(ctx context.Context, ln net.Listener) error {
 	err = server.Run(ctx, ln)
 	a.log.Info("web stopped")
 	return err
+}
+
+// server tells which Redis is in charge, and what can be asked of it.
+func (a *App) server(ctx context.Context) (string, suppression.Barrier, error) {
+	d, err := a.store.Durability(ctx)
+	return d.RunID, suppression.Barrier{Disk: d.Disk, Replica: d.Replica}, err
 }
 
 // All is every process in one: web, worker and scheduler. When one of them

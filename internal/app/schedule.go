@@ -25,7 +25,8 @@ func (a *App) Schedule(ctx context.Context) error {
 		return err
 	}
 	a.log.Info("scheduler started")
-	err := scheduler.NewFirer(a.schedules, scheduler.FirerConfig{Make: a.makeRun, Log: a.log}).Run(ctx)
+	firer := scheduler.NewFirer(a.schedules, scheduler.FirerConfig{Make: a.makeRun, Log: a.log})
+	err := a.put(ctx, firer.Run)
 	a.log.Info("scheduler stopped")
 	return err
 }
@@ -45,13 +46,15 @@ func (a *App) makeRun(ctx context.Context, f scheduler.Firing, still func(contex
 	if err != nil {
 		return a.verdict(ctx, f, id, err)
 	}
-	o := Launch{Now: true, Stored: &f.Schedule, Confirm: func(Plan) error { return still(ctx) }}
+	o := Launch{Now: true, Again: f.Again, Stored: &f.Schedule, Confirm: func(Plan) error { return still(ctx) }}
 	p, err := a.prepare(ctx, def, o)
 	if err != nil {
 		return a.verdict(ctx, f, id, err)
 	}
 	defer p.close()
+	p.once = ""
 	if f.Timing.Cron == "" {
+		p.once = onceOf(f.ID)
 		if err := a.nameOccurrence(ctx, f, id); err != nil {
 			return a.verdict(ctx, f, id, err)
 		}
@@ -98,24 +101,24 @@ func (a *App) found(ctx context.Context, id string) (*scheduler.Made, error) {
 // nameOccurrence makes the run the one run of a campaign without cron, unless
 // it had one.
 func (a *App) nameOccurrence(ctx context.Context, f scheduler.Firing, id string) error {
-	once := "campaign:" + f.ID
-	if f.Again {
-		return a.Ledger.Again(ctx, once, id)
-	}
+	once := onceOf(f.ID)
 	named, err := a.Ledger.Once(ctx, once, id)
-	if err != nil || named == id {
-		return err
+	if f.Again {
+		return err // it takes the name from an earlier run when it is ready
 	}
-	rec, err := a.Ledger.Record(ctx, named)
-	switch {
-	case err == nil && rec.State == campaign.RunFailed:
-		return a.Ledger.Again(ctx, once, id)
-	case err == nil && rec.State == campaign.Expanding:
-		return fmt.Errorf("run %s of the campaign is being launched", named)
-	case err != nil && !ledger.Gone(err):
-		return err
+	for ; err == nil && named != id; named, err = a.Ledger.Rename(ctx, once, named, id) {
+		rec, err := a.Ledger.Record(ctx, named)
+		switch {
+		case err == nil && rec.State == campaign.RunFailed, named == "":
+			continue
+		case err == nil && rec.State == campaign.Expanding:
+			return fmt.Errorf("run %s of the campaign is being launched", named)
+		case err != nil && !ledger.Gone(err):
+			return err
+		}
+		return refused(fmt.Sprintf("the campaign was launched meanwhile as run %s; schedule it with --again to send it once more", named))
 	}
-	return refused(fmt.Sprintf("the campaign was launched meanwhile as run %s; schedule it with --again to send it once more", named))
+	return err
 }
 
 // verdict tells errors of the input, and an occurrence that is not to be sent
@@ -126,9 +129,9 @@ func (a *App) verdict(ctx context.Context, f scheduler.Firing, id string, cause 
 	if !late && !gone && !a.isInput(ctx, cause) {
 		return scheduler.Made{}, cause
 	}
-	reason := strings.TrimSpace(cause.Error())
+	reason := campaign.CodeNotLaunched.Reason("%s", strings.TrimSpace(cause.Error()))
 	// It does not count as launched.
-	if err := a.Ledger.Unname(ctx, "campaign:"+f.ID, id); err != nil {
+	if err := a.Ledger.Unname(ctx, onceOf(f.ID), id); err != nil {
 		return scheduler.Made{}, err
 	}
 	before, err := a.Ledger.Turn(ctx, id, campaign.RunFailed, reason, campaign.Expanding)
@@ -155,7 +158,7 @@ func (a *App) isInput(ctx context.Context, err error) bool {
 		template templates.Problems
 		network  net.Error
 	)
-	if ctx.Err() != nil || errors.As(err, &network) || a.Ping(ctx) != nil {
+	if ctx.Err() != nil || errors.As(err, &network) || errors.Is(err, scheduler.ErrNoRoom) || a.Ping(ctx) != nil {
 		return false
 	}
 	return errors.As(err, &problems) || errors.As(err, &file) || errors.As(err, &template) ||
@@ -257,6 +260,9 @@ func (a *App) enter(ctx context.Context, def *campaign.Definition, s scheduler.S
 	old, err := a.schedules.Put(ctx, s)
 	if errors.Is(err, scheduler.ErrPast) {
 		return Scheduled{}, invalid(fmt.Sprintf("%s has passed while the campaign was read; nothing was stored", s.Timing))
+	}
+	if errors.Is(err, scheduler.ErrTooMany) {
+		return Scheduled{}, refused(fmt.Sprintf("%v: take some away with broadside campaign unschedule; campaign list shows those that are done", err))
 	}
 	if err != nil {
 		return Scheduled{}, err

@@ -175,13 +175,14 @@ func (a *App) Schedules(ctx context.Context) ([]*scheduler.Entry, error) {
 	return all, nil
 }
 
-// lastRun returns the newest run of the campaign, also one that was launched.
+// lastRun returns the newest run of the campaign, also one that was launched,
+// but none that is linked to another.
 func (a *App) lastRun(ctx context.Context, e *scheduler.Entry) (string, error) {
-	runs, err := a.Ledger.List(ctx, e.ID)
-	if err != nil || len(runs) == 0 {
+	rec, err := a.latest(ctx, e.ID)
+	if err != nil || rec == nil {
 		return e.LastRun, err
 	}
-	return runs[0], nil
+	return rec.ID, nil
 }
 
 // A Shown is what `campaign show` prints of a scheduled campaign.

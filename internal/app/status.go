@@ -32,12 +32,21 @@ func (a *App) Report(ctx context.Context, id string) (report.Run, error) {
 		return report.Run{}, err
 	}
 	r := s.report(time.Now())
-	if h := s.Handle(); h != nil {
-		if r.Replies, err = a.replies(ctx, h); err != nil {
-			return report.Run{}, err
+	h := s.Handle()
+	if h == nil {
+		return r, nil
+	}
+	linked, err := a.linked(ctx, s.Record)
+	if err != nil {
+		return report.Run{}, err
+	}
+	for _, l := range linked {
+		if l.Parent == id {
+			r.Linked = append(r.Linked, l.ID)
 		}
 	}
-	return r, nil
+	r.Replies, err = a.replies(ctx, h)
+	return r, err
 }
 
 // Runs returns all runs that are still known, the newest first.
@@ -71,7 +80,7 @@ func (s Status) report(now time.Time) report.Run {
 	if s.Handle() == nil {
 		return r // it never became ready: it has no recipients
 	}
-	r.Total, r.Counts = s.Total(), s.Counts
+	r.Total, r.Counts, r.Canary = s.Total(), s.Counts, s.CanaryNow()
 	r.FirstAcceptedAt, r.LastAcceptedAt = s.FirstAccepted, s.LastAccepted
 	r.After = report.After{
 		Delivered: s.After["delivered"], Bounced: s.After["bounced"], Blocked: s.After["blocked"],
@@ -85,6 +94,14 @@ func (s Status) report(now time.Time) report.Run {
 	}
 	slices.SortStableFunc(r.Parts, func(a, b report.Part) int { return cmp.Compare(b.Total, a.Total) })
 	return r
+}
+
+// CanaryNow returns what the run waits for; nil when all of it may go.
+func (s Status) CanaryNow() *report.Canary {
+	if s.State.Over() || !s.Record.Canary() {
+		return nil
+	}
+	return &report.Canary{Recipients: s.Guard.Canary, GoesOnAt: s.CanaryEnds()}
 }
 
 // replies counts the last replies of those who have not got the message.

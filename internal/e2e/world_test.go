@@ -33,6 +33,7 @@ type setup struct {
 	accounts string   // YAML below accounts:, two blanks deep
 	delivery string   // YAML below delivery:, two blanks deep
 	people   int
+	bin      string // of broadside; empty: testkit.Build
 }
 
 // account is the YAML of an account at addr without TLS.
@@ -43,7 +44,10 @@ func account(name, addr, more string) string {
 
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, bin: testkit.Build(t), dir: t.TempDir(), redis: testkit.NewRedis(t, s.redis...)}
+	if s.bin == "" {
+		s.bin = testkit.Build(t)
+	}
+	w := &world{t: t, bin: s.bin, dir: t.TempDir(), redis: testkit.NewRedis(t, s.redis...)}
 	w.write("broadside.yaml", `namespace: e2e
 redis_url: `+w.redis.URL()+`
 public_url: http://127.0.0.1:8080
@@ -64,7 +68,7 @@ audience: {source: people.csv}
 content: {markdown: letter.md}
 `+delivery)
 	w.write("letter.md", "# Hello {{.first_name}}\n\nSome news from {{.city}}.\n")
-	w.people(s.people, "person%d@example.org")
+	w.people(s.people, pattern)
 	return w
 }
 
@@ -126,6 +130,7 @@ func (w *world) worker() *testkit.Proc {
 type document struct {
 	Run     string           `json:"run"`
 	State   string           `json:"state"`
+	Reason  string           `json:"reason"`
 	Total   int64            `json:"total"`
 	Counts  map[string]int64 `json:"counts"`
 	After   map[string]int64 `json:"after"`

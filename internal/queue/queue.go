@@ -20,6 +20,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"broadside/internal/outage"
 )
 
 // taskType is the type of every task.
@@ -123,17 +125,33 @@ type Config struct {
 	Servers int
 	// Concurrency is how many handlers each server runs. Default 16.
 	Concurrency int
-	Log         *slog.Logger
+	// Gate is shut while Redis gives no tasks away; nil: one of its own.
+	Gate *outage.Gate
+	Log  *slog.Logger
+}
+
+// NewGate returns a gate for Config, which says in the log when it is shut and
+// opened.
+func NewGate(log *slog.Logger) *outage.Gate {
+	return outage.NewGate(outage.NewNotice(log,
+		"redis gives no tasks away: looking again every second", "redis gives tasks away again"))
 }
 
 // Serve takes tasks and calls handle for each until ctx ends; then it stops
 // taking, waits for the handlers under way and returns. handle must not wait.
+//
+// While Redis refuses to give tasks away, or cannot be reached, one server asks
+// it once a second, the others wait. An error at the end means that something is
+// left behind which uses rdb: it must not be closed then.
 func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle func(context.Context, Task)) error {
 	if cfg.Servers == 0 {
 		cfg.Servers = 4
 	}
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = 16
+	}
+	if cfg.Gate == nil {
+		cfg.Gate = NewGate(cfg.Log)
 	}
 	mux := asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		task, err := parse(t.Payload())
@@ -144,28 +162,8 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 		handle(ctx, task)
 		return nil
 	})
-	rdb = pipelined(rdb)
+	rdb = gated{pipelined(rdb), cfg.Gate, ctx}
 	servers := make([]*asynq.Server, 0, cfg.Servers)
-	stop := func() {
-		var wg sync.WaitGroup
-		for _, s := range servers {
-			wg.Go(func() {
-				s.Stop()
-				s.Shutdown()
-			})
-		}
-		stopped := make(chan struct{})
-		go func() {
-			wg.Wait()
-			close(stopped)
-		}()
-		// asynq asks Redis without a deadline; one that hangs must not hold up
-		// the end of the process, which takes the goroutines with it.
-		select {
-		case <-stopped:
-		case <-time.After(stopTime):
-		}
-	}
 	for range cfg.Servers {
 		s := asynq.NewServerFromRedisClient(rdb, asynq.Config{
 			Concurrency:       cfg.Concurrency,
@@ -174,24 +172,52 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 			ShutdownTimeout:   5 * time.Second,
 			LogLevel:          asynq.WarnLevel,
 			Logger:            logger{cfg.Log},
+			ErrorHandler: asynq.ErrorHandlerFunc(func(_ context.Context, _ *asynq.Task, err error) {
+				if asynq.IsPanicError(err) {
+					cfg.Log.Error("task dropped: its handler panicked", "err", err)
+				}
+			}),
 		})
 		if err := s.Start(mux); err != nil {
-			stop()
-			return fmt.Errorf("start an asynq server: %w", err)
+			return errors.Join(fmt.Errorf("start an asynq server: %w", err), stop(servers))
 		}
 		servers = append(servers, s)
 	}
 	<-ctx.Done()
-	stop()
-	return nil
+	return stop(servers)
 }
 
-// logger is asynq's logger on slog. What asynq calls an error is a warning
-// here: nothing is lost by it.
+// stop stops asynq's servers. It asks Redis without a deadline: one that hangs
+// must not hold up the end of the process, which takes the goroutines with it.
+func stop(servers []*asynq.Server) error {
+	var wg sync.WaitGroup
+	for _, s := range servers {
+		wg.Go(func() {
+			s.Stop()
+			s.Shutdown()
+		})
+	}
+	stopped := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		return nil
+	case <-time.After(stopTime):
+		return fmt.Errorf("stop taking tasks: redis did not answer for %s", stopTime)
+	}
+}
+
+// logger is asynq's logger on slog. What asynq calls an error is none to us:
+// nothing is lost by it, and what lasts is known by the gate.
 type logger struct{ log *slog.Logger }
 
-func (l logger) Debug(args ...any) { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
-func (l logger) Info(args ...any)  { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
-func (l logger) Warn(args ...any)  { l.log.Warn("asynq", "text", fmt.Sprint(args...)) }
-func (l logger) Error(args ...any) { l.log.Warn("asynq", "text", fmt.Sprint(args...)) }
-func (l logger) Fatal(args ...any) { l.log.Error("asynq", "text", fmt.Sprint(args...)) }
+func (l logger) say(args []any) { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
+
+func (l logger) Debug(args ...any) { l.say(args) }
+func (l logger) Info(args ...any)  { l.say(args) }
+func (l logger) Warn(args ...any)  { l.say(args) }
+func (l logger) Error(args ...any) { l.say(args) }
+func (l logger) Fatal(args ...any) { l.say(args) }

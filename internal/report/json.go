@@ -25,14 +25,21 @@ type document struct {
 	RatePerS        float64           `json:"rate_per_s"`
 
 	Reason   string   `json:"reason,omitempty"`
+	Canary   *canary  `json:"canary,omitempty"`
 	Subject  string   `json:"subject,omitempty"`
 	From     string   `json:"from,omitempty"`
 	Topic    string   `json:"topic,omitempty"`
 	Audience string   `json:"audience,omitempty"`
 	Accounts []string `json:"accounts,omitempty"`
 	Parent   string   `json:"parent,omitempty"`
+	Linked   []string `json:"linked,omitempty"`
 	Parts    []part   `json:"parts,omitempty"`
 	Replies  []reply  `json:"replies,omitempty"`
+}
+
+type canary struct {
+	Recipients int    `json:"recipients"`
+	GoesOnAt   moment `json:"goes_on_at"`
 }
 
 type part struct {
@@ -56,7 +63,10 @@ func (r Run) MarshalJSON() ([]byte, error) {
 		Total: r.Total, Counts: counts(r.Counts), After: r.After, Skipped: r.Skipped,
 		CreatedAt: moment(r.CreatedAt), FirstAcceptedAt: moment(r.FirstAcceptedAt), FinishedAt: moment(r.FinishedAt),
 		RatePerS: r.roundedRate(),
-		Reason:   Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent,
+		Reason:   Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent, Linked: r.Linked,
+	}
+	if r.Canary != nil {
+		d.Canary = &canary{r.Canary.Recipients, moment(r.Canary.GoesOnAt)}
 	}
 	for _, p := range r.Parts {
 		d.Parts = append(d.Parts, part{p.Provider, p.Total, counts(p.Counts)})

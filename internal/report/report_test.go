@@ -53,8 +53,8 @@ func november() report.Run {
 		Run: "november-news-20261101T080000Z", Campaign: "november-news", State: campaign.Paused,
 		Reason:  "bounces above 5% at <reader@example.com>",
 		Subject: "=1+1", From: "news@acme.example", Topic: "newsletter", Audience: "list:members", Accounts: []string{"ses-main"},
-		Parent: "october-news-20261001T070000Z",
-		Total:  2000,
+		Parent: "october-news-20261001T070000Z", Linked: []string{"november-news-20261102T080000Z", "november-news-20261103T080000Z"},
+		Total: 2000,
 		Counts: campaign.Counts{
 			campaign.Accepted: 1000, campaign.Deferred: 30, campaign.Bounced: 70, campaign.Pending: 800, campaign.Issued: 90, campaign.Sending: 10,
 		},

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
 	"broadside/campaign"
@@ -20,6 +21,9 @@ type Run struct {
 	Audience string   // source as the campaign names it: a file or list:NAME
 	Accounts []string // ways out
 	Parent   string   // id of the run whose recipients are tried again; else empty
+	Linked   []string // ids of the runs whose Parent this is, the oldest first
+
+	Canary *Canary // nil: all of the run may go
 
 	Total   int64           // recipients: valid, distinct, suppressed ones included
 	Counts  campaign.Counts // adds up to Total
@@ -35,6 +39,20 @@ type Run struct {
 
 	Parts   []Part       // by mailbox provider, those without recipients left out
 	Replies []ReplyCount // most frequent first
+}
+
+// A Canary is the first recipients of a run, while all others wait for them.
+type Canary struct {
+	Recipients int
+	GoesOnAt   time.Time // if they went well; zero while some have no answer
+}
+
+// String says what is waited for.
+func (c Canary) String() string {
+	if c.GoesOnAt.IsZero() {
+		return fmt.Sprintf("canary: %d first, all others wait for their answers", c.Recipients)
+	}
+	return fmt.Sprintf("canary: %d tried, goes on at %s", c.Recipients, c.GoesOnAt.UTC().Format(time.RFC3339))
 }
 
 // After counts what became of accepted recipients later. It does not change

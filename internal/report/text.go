@@ -18,6 +18,9 @@ func Text(w io.Writer, r Run) error {
 	if r.Reason != "" {
 		fmt.Fprintf(&b, "reason: %s\n", Redact(r.Reason))
 	}
+	if r.Canary != nil {
+		fmt.Fprintf(&b, "%s\n", r.Canary)
+	}
 	b.WriteByte('\n')
 	var facts [][]string
 	for _, f := range r.facts(r.From) {

@@ -132,6 +132,7 @@ func (r Run) facts(from string) []fact {
 	facts := []fact{
 		{"campaign", r.Campaign},
 		{"follows", r.Parent},
+		{"followed by", strings.Join(r.Linked, ", ")},
 		{"subject", r.Subject},
 		{"from", from},
 		{"topic", r.Topic},

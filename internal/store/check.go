@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"broadside/campaign"
 )
 
 // ErrUnfit: the server answers, but sending cannot rely on it.
@@ -37,24 +39,43 @@ func (l Level) String() string {
 
 // A Finding is the outcome of one check.
 type Finding struct {
+	Code  campaign.Code // names the check
 	Level Level
 	Text  string // what was found
+	Why   string // what comes of it; empty when Good
 	Fix   string // what to do; empty when Good
 }
 
+func good(code campaign.Code, format string, args ...any) Finding {
+	return Finding{Code: code, Level: Good, Text: fmt.Sprintf(format, args...)}
+}
+
+// String returns one line: what was found, why it matters, and the fix.
+func (f Finding) String() string {
+	text := f.Text
+	if f.Why != "" {
+		text += ": " + f.Why
+	}
+	if f.Fix != "" {
+		text += "; " + f.Fix
+	}
+	return text
+}
+
 // inspect judges what INFO says, worst first.
-func inspect(info map[string]string, loopback, allowVolatile bool) []Finding {
+func inspect(info map[string]string, asked kind, loopback, allowVolatile bool) []Finding {
 	f := []Finding{
 		checkVersion(info),
-		checkRole(info),
+		checkRole(info, asked),
 		checkEviction(info),
 		checkPersistence(info, loopback || allowVolatile),
 	}
+	const lookAt = "look at the disk of the Redis server and its log"
 	if info["aof_enabled"] == "1" && info["aof_last_write_status"] != "ok" {
-		f = append(f, Finding{Failed, "the last write of the append-only file failed", "look at the disk of the Redis server and its log"})
+		f = append(f, Finding{campaign.CodeRedisDisk, Failed, "the last write of the append-only file failed", "Redis refuses every write", lookAt})
 	}
 	if status := info["rdb_last_bgsave_status"]; status != "" && status != "ok" {
-		f = append(f, Finding{Warning, "the last snapshot could not be written", "look at the disk and the memory of the Redis server and its log"})
+		f = append(f, Finding{campaign.CodeRedisDisk, Warning, "the last snapshot could not be written", "a restart would go back to the one before", lookAt + "; it also fails for lack of memory"})
 	}
 	slices.SortStableFunc(f, func(a, b Finding) int { return cmp.Compare(b.Level, a.Level) })
 	return f
@@ -65,21 +86,21 @@ func checkVersion(info map[string]string) Finding {
 	text := info["redis_version"]
 	major, _, _ := strings.Cut(text, ".")
 	if n, err := strconv.Atoi(major); err != nil {
-		return Finding{Failed, fmt.Sprintf("INFO gives the version %q, expected a number", text), upgrade}
+		return Finding{campaign.CodeRedisVersion, Failed, fmt.Sprintf("INFO gives the version %q, expected a number", text), "what it can do is not known", upgrade}
 	} else if n < 7 {
-		return Finding{Failed, "version " + text + " is older than 7.0: it cannot record what was sent when its memory is full", upgrade}
+		return Finding{campaign.CodeRedisVersion, Failed, "version " + text + " is older than 7.0", "it cannot record what was sent when its memory is full", upgrade}
 	}
-	return Finding{Level: Good, Text: "version " + text}
+	return good(campaign.CodeRedisVersion, "version %s", text)
 }
 
-func checkRole(info map[string]string) Finding {
-	if info["redis_mode"] == "cluster" {
-		return Finding{Failed, "the server is a node of a Redis Cluster, which is not supported yet", "use a single server"}
+func checkRole(info map[string]string, asked kind) Finding {
+	if info["redis_mode"] == "cluster" && asked != cluster {
+		return Finding{campaign.CodeRedisRole, Failed, "the server is a node of a Redis Cluster", "it has a part of the keys only", "write redis-cluster:// in redis_url"}
 	}
 	if role := info["role"]; role != "master" {
-		return Finding{Failed, fmt.Sprintf("the server is a %s, which cannot be written to", cmp.Or(role, "server of unknown role")), "set redis_url to the primary"}
+		return Finding{campaign.CodeRedisRole, Failed, fmt.Sprintf("the server is a %s", cmp.Or(role, "server of unknown role")), "it cannot be written to", "set redis_url to the primary"}
 	}
-	return Finding{Level: Good, Text: "primary"}
+	return good(campaign.CodeRedisRole, "primary")
 }
 
 func checkEviction(info map[string]string) Finding {
@@ -87,30 +108,41 @@ func checkEviction(info map[string]string) Finding {
 	policy := info["maxmemory_policy"]
 	switch {
 	case policy == "noeviction":
-		return Finding{Level: Good, Text: "never evicts keys"}
+		return good(campaign.CodeRedisEviction, "never evicts keys")
 	case info["maxmemory"] == "0":
-		return Finding{Warning, fmt.Sprintf("maxmemory-policy is %s; it would delete keys if maxmemory were set", policy), fix}
+		return Finding{campaign.CodeRedisEviction, Warning, fmt.Sprintf("maxmemory-policy is %s", policy), "it would delete keys if maxmemory were set", fix}
 	}
-	return Finding{Failed, fmt.Sprintf("maxmemory-policy is %q: when its memory is full it deletes keys, and with them who was sent to and who unsubscribed", policy), fix}
+	return Finding{
+		campaign.CodeRedisEviction, Failed, fmt.Sprintf("maxmemory-policy is %q", policy),
+		"when its memory is full it deletes keys, and with them who was sent to and who unsubscribed", fix,
+	}
 }
 
 // checkPersistence looks for a sign that the server writes to disk. INFO
 // does not show whether snapshots are configured, only whether there were any.
 func checkPersistence(info map[string]string, volatileAllowed bool) Finding {
 	const fix = "set appendonly yes"
-	positive := func(key string) bool {
-		n, err := strconv.ParseInt(info[key], 10, 64)
-		return err == nil && n > 0
-	}
 	switch {
 	case info["aof_enabled"] == "1":
-		return Finding{Level: Good, Text: "append-only file"}
-	case positive("rdb_saves") || positive("rdb_last_load_keys_loaded"):
-		return Finding{Warning, "snapshots only: a crash loses the minutes since the last one", fix}
+		return good(campaign.CodeRedisPersistence, "append-only file")
+	case number(info, "rdb_saves") > 0 || number(info, "rdb_last_load_keys_loaded") > 0:
+		return Finding{campaign.CodeRedisPersistence, Warning, "snapshots only", "a crash loses the minutes since the last one", fix}
 	case volatileAllowed:
-		return Finding{Warning, "no persistence: a restart of Redis forgets runs, lists and unsubscribes", fix}
+		return Finding{campaign.CodeRedisPersistence, Warning, "no persistence", "a restart of Redis forgets runs, lists and unsubscribes", fix}
 	}
-	return Finding{Failed, "no persistence (append-only file off, no snapshot written or loaded): a restart would forget who was sent to and who unsubscribed", fix + ", or allow_volatile_redis: true in broadside.yaml to take that risk"}
+	return Finding{
+		campaign.CodeRedisPersistence, Failed, "no persistence (append-only file off, no snapshot written or loaded)",
+		"a restart would forget who was sent to and who unsubscribed", fix + ", or allow_volatile_redis: true in broadside.yaml to take that risk",
+	}
+}
+
+// number returns a figure of INFO, 0 when it is not there.
+func number(info map[string]string, key string) int64 {
+	n, err := strconv.ParseInt(info[key], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // refusal returns ErrUnfit with every failed finding, or nil.
@@ -118,8 +150,18 @@ func refusal(addr string, findings []Finding) error {
 	var errs []error
 	for _, f := range findings {
 		if f.Level == Failed {
-			errs = append(errs, fmt.Errorf("%w: %s: %s; %s", ErrUnfit, addr, f.Text, f.Fix))
+			errs = append(errs, fmt.Errorf("%w: %s: %s", ErrUnfit, addr, f))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// FindingOf returns the finding that an error of Open amounts to.
+func FindingOf(err error) Finding {
+	f := Finding{campaign.CodeRedisUnreachable, Failed, err.Error(), "nothing can be launched, sent or unsubscribed without it", "see redis_url"}
+	var lost *unreachableError
+	if errors.As(err, &lost) {
+		f.Text, f.Fix = fmt.Sprintf("redis at %s %s: %v", lost.addr, lost.what, lost.err), lost.fix
+	}
+	return f
 }

@@ -28,8 +28,8 @@ func TestInspect(t *testing.T) {
 		{name: "old", change: map[string]string{"redis_version": "6.2.14"}, loopback: true, level: Failed, want: "version 6.2.14 is older than 7.0"},
 		{name: "two digits", change: map[string]string{"redis_version": "10.0.0"}, level: Good},
 		{name: "no version", change: map[string]string{"redis_version": ""}, level: Failed, want: "expected a number"},
-		{name: "replica", change: map[string]string{"role": "slave"}, level: Failed, want: "cannot be written to"},
-		{name: "cluster", change: map[string]string{"redis_mode": "cluster"}, level: Failed, want: "not supported yet"},
+		{name: "replica", change: map[string]string{"role": "slave"}, level: Failed, want: "the server is a slave"},
+		{name: "cluster", change: map[string]string{"redis_mode": "cluster"}, level: Failed, want: "node of a Redis Cluster"},
 		{name: "evicts", change: map[string]string{"maxmemory_policy": "allkeys-lru"}, loopback: true, allow: true, level: Failed, want: `maxmemory-policy is "allkeys-lru"`},
 		{name: "would evict", change: map[string]string{"maxmemory_policy": "volatile-lru", "maxmemory": "0"}, level: Warning, want: "maxmemory-policy is volatile-lru"},
 		{name: "volatile", change: map[string]string{"aof_enabled": "0"}, level: Failed, want: "no persistence"},
@@ -44,13 +44,13 @@ func TestInspect(t *testing.T) {
 			t.Parallel()
 			info := maps.Clone(healthy)
 			maps.Copy(info, tt.change)
-			got := inspect(info, tt.loopback, tt.allow)
-			if got[0].Level != tt.level || !strings.Contains(got[0].Text, tt.want) {
+			got := inspect(info, single, tt.loopback, tt.allow)
+			if got[0].Level != tt.level || !strings.Contains(got[0].String(), tt.want) {
 				t.Errorf("worst: got %s %q, want %s %q", got[0].Level, got[0].Text, tt.level, tt.want)
 			}
 			for _, f := range got {
-				if (f.Level == Good) != (f.Fix == "") {
-					t.Errorf("finding %+v: a fix is for what is wrong, and for all of it", f)
+				if (f.Level == Good) != (f.Fix == "") || (f.Level == Good) != (f.Why == "") || f.Code == "" {
+					t.Errorf("finding %+v: reason and fix are for what is wrong, and for all of it", f)
 				}
 			}
 			err := refusal("h:1", got)

@@ -17,15 +17,14 @@ import (
 // by the goroutine of that command, with its context, and must not use the
 // returned client.
 //
-// It has Options.Claims connections (at least one), and belongs to the store.
+// A replica is never admitted. It has Options.Claims connections (at least one;
+// in a cluster to each primary), and belongs to the store.
 func (s *Store) Claims(onConnect func(ctx context.Context, runID string) error) redis.UniversalClient {
-	o := s.options()
-	o.PoolSize = max(1, s.claims)
-	o.MaxActiveConns = o.PoolSize
+	o := s.options(max(1, s.claims))
 	o.MaxRetries = -1
 	o.OnConnect = func(ctx context.Context, c *redis.Conn) error {
-		id, err := s.runID(ctx, c)
-		if err != nil {
+		id, err := s.identify(ctx, c)
+		if err != nil || id == "" {
 			return err
 		}
 		return onConnect(ctx, id)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
 )
 
 // Connections of an embedded store: nobody counts them, but each costs a few
@@ -39,12 +41,12 @@ func OpenEmbedded(ctx context.Context, log *slog.Logger) (*Store, error) {
 		return &redis.Options{Addr: "embedded", Dialer: dial}
 	}}
 	s := &Store{
+		server:   srv,
 		embedded: m,
 		claims:   embeddedClaims,
-		options:  func() *redis.Options { return srv.options(embeddedShared) },
-		findings: []Finding{{Warning, "embedded store: forgets everything at exit", "set redis_url (or REDIS_URL) to keep runs, lists and unsubscribes"}},
+		findings: []Finding{{campaign.CodeRedisEmbedded, Warning, "embedded store", "it forgets everything at exit", "set redis_url (or REDIS_URL) to keep runs, lists and unsubscribes"}},
 	}
-	s.client = s.newClient(s.options())
+	s.client = s.newClient(srv.options(embeddedShared))
 	if err := errors.Join(first.Close(), s.client.Ping(ctx).Err()); err != nil {
 		return nil, errors.Join(fmt.Errorf("start embedded store: %w", err), s.Close())
 	}

@@ -38,7 +38,7 @@ func TestEmbedded(t *testing.T) {
 	if id, err := s.RunID(t.Context()); err != nil || id != store.EmbeddedRunID {
 		t.Errorf("RunID: got %q, %v, want %q", id, err, store.EmbeddedRunID)
 	}
-	if f := s.Findings(); len(f) != 1 || !strings.Contains(f[0].Text, "forgets everything at exit") {
+	if f := s.Findings(); len(f) != 1 || !strings.Contains(f[0].Text, "embedded store") {
 		t.Errorf("findings: got %+v, want that it forgets", f)
 	}
 	var got string

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // ErrUnreachable: there is no answer from Redis, or it refuses the login.
@@ -38,7 +36,7 @@ func (e *unreachableError) Error() string {
 func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.err} }
 
 // readInfo waits for the server and returns what INFO says.
-func readInfo(ctx context.Context, c *redis.Client, s *server) (map[string]string, error) {
+func readInfo(ctx context.Context, c informer, s *server) (map[string]string, error) {
 	wait, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	var loading error // what it said when it last answered
@@ -53,7 +51,7 @@ func readInfo(ctx context.Context, c *redis.Client, s *server) (map[string]strin
 		switch {
 		case strings.HasPrefix(err.Error(), "LOADING"):
 			loading = err
-		case loading == nil || wait.Err() == nil:
+		case loading == nil || wait.Err() == nil && !timedOut(err):
 			return nil, unreachable(s, err)
 		}
 		select {
@@ -64,11 +62,17 @@ func readInfo(ctx context.Context, c *redis.Client, s *server) (map[string]strin
 	}
 }
 
+// timedOut reports whether err is a deadline that passed, perhaps before its
+// context says so.
+func timedOut(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
+
 // unreachable tells the causes apart that need different hands.
 func unreachable(s *server, err error) error {
 	e := &unreachableError{s.addr, "is not reachable", err, "start it there, or set redis_url (or REDIS_URL) to where it runs"}
 	var certificate *tls.CertificateVerificationError
-	var network net.Error
 	text := err.Error()
 	switch {
 	case errors.As(err, &certificate):
@@ -80,7 +84,7 @@ func unreachable(s *server, err error) error {
 	case strings.Contains(text, "NOPERM"):
 		e.what = "refuses INFO, which is needed to know whether it was restarted"
 		e.fix = "allow it to this user: ACL SETUSER ... +info"
-	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout():
+	case timedOut(err):
 		e.what = "does not answer in time"
 		e.fix = s.otherTLS(e.fix)
 	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || strings.Contains(text, "tls: "):
@@ -107,32 +111,4 @@ func parseInfo(text string) map[string]string {
 		}
 	}
 	return info
-}
-
-// EmbeddedRunID is the run id of every embedded store.
-const EmbeddedRunID = "embedded"
-
-// RunID returns the id that the server drew when it started: another one
-// means that it was restarted, or that another server took its place, and
-// what it had acknowledged may be gone.
-func (s *Store) RunID(ctx context.Context) (string, error) { return s.runID(ctx, s.client) }
-
-// informer is a client, or one connection of it.
-type informer interface {
-	Info(ctx context.Context, sections ...string) *redis.StringCmd
-}
-
-func (s *Store) runID(ctx context.Context, c informer) (string, error) {
-	if s.Embedded() {
-		return EmbeddedRunID, nil
-	}
-	text, err := c.Info(ctx, "server").Result()
-	if err != nil {
-		return "", fmt.Errorf("read redis run_id: %w", err)
-	}
-	id := parseInfo(text)["run_id"]
-	if id == "" {
-		return "", errors.New("read redis run_id: INFO server has none")
-	}
-	return id, nil
 }

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"sync"
 
 	"github.com/alicebob/miniredis/v2"
@@ -13,12 +16,13 @@ import (
 
 // Options say where the store is and how much of it a process may use.
 type Options struct {
-	URL            string // redis://, rediss:// or unix://
-	MaxConnections int    // of this process, all in all; default 20
+	URL            string // redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://
+	MaxConnections int    // of this process to any one server, all in all; default 20
 	Claims         int    // of these: for the client that Claims makes; 0 where nothing is claimed
 	PubSub         int    // of these: left free for subscriptions; 0 where no asynq server runs
-	TLSInsecure    bool   // do not verify the certificate of rediss://
+	TLSInsecure    bool   // do not verify certificates
 	AllowVolatile  bool   // accept a Redis without persistence elsewhere than on loopback
+	Unfit          bool   // return the store although it is unfit, to look at it
 	Log            *slog.Logger
 }
 
@@ -35,14 +39,15 @@ func Split(max int) (claims, pubSub int) {
 
 // A Store is the connection of this process to Redis.
 type Store struct {
-	client   *redis.Client
-	options  func() *redis.Options // fresh every time: go-redis keeps what it is given
+	client   redis.UniversalClient
+	server   *server
+	ceiling  *ceiling // nil: embedded
 	claims   int
 	embedded *miniredis.Miniredis // nil: a real Redis
 	findings []Finding
 
 	mu      sync.Mutex
-	clients []*redis.Client // every client that was made, for Close; guarded by mu
+	clients []redis.UniversalClient // every client that was made, for Close; guarded by mu
 }
 
 // Open connects to Redis and checks that it is fit. It gives up after five
@@ -64,25 +69,63 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	setLogger(o.Log)
-	s := &Store{claims: o.Claims, options: func() *redis.Options { return server.options(shared) }}
-	s.client = s.newClient(s.options())
-	info, err := readInfo(ctx, s.client, server)
-	if err == nil {
-		s.findings = inspect(info, server.loopback, o.AllowVolatile)
-		err = refusal(server.addr, s.findings)
+	s := &Store{server: server, ceiling: newCeiling(o.MaxConnections, server), claims: o.Claims}
+	if err := s.findPrimary(ctx); err != nil {
+		return nil, err
 	}
-	if err != nil {
+	s.client = s.newClient(s.options(shared))
+	if err := s.check(ctx, o.AllowVolatile); err != nil && !(o.Unfit && errors.Is(err, ErrUnfit)) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) newClient(o *redis.Options) *redis.Client {
-	c := redis.NewClient(o)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.clients = append(s.clients, c)
-	return c
+// options returns those of a client with a pool of size connections.
+func (s *Store) options(size int) *redis.Options {
+	o := s.server.options(size)
+	if s.ceiling != nil {
+		o.Dialer = s.ceiling.dial
+	}
+	return o
+}
+
+// check looks at every primary and keeps what it finds.
+func (s *Store) check(ctx context.Context, allowVolatile bool) error {
+	if err := s.findNodes(ctx); err != nil {
+		return s.asUnreachable(ctx, err)
+	}
+	var mu sync.Mutex
+	var all [][]Finding
+	err := s.each(ctx, func(ctx context.Context, node informer) error {
+		info, err := readInfo(ctx, node, s.server)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, inspect(info, s.server.kind, s.server.loopback, allowVolatile))
+		return nil
+	})
+	if err != nil {
+		return s.asUnreachable(ctx, err)
+	}
+	s.findings = merge(all)
+	return refusal(s.server.addr, s.findings)
+}
+
+// merge makes one list of those of several servers: what is the same of all
+// is said once.
+func merge(all [][]Finding) []Finding {
+	var out []Finding
+	for _, findings := range all {
+		for _, f := range findings {
+			if !slices.Contains(out, f) {
+				out = append(out, f)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int { return cmp.Compare(b.Level, a.Level) })
+	return out
 }
 
 // Client returns the shared client. It belongs to the store: do not close it.
@@ -94,6 +137,16 @@ func (s *Store) Embedded() bool { return s.embedded != nil }
 // Findings returns what the checks at the start found, worst first.
 func (s *Store) Findings() []Finding { return s.findings }
 
+// Sever closes every connection that is open. Each is made again when it is
+// needed, to whom the name or the sentinels lead then: for the moment at which
+// another server has taken the place of the one that was, which may still be
+// there for connections that it has.
+func (s *Store) Sever() {
+	if s.ceiling != nil {
+		s.ceiling.sever()
+	}
+}
+
 // Close closes every connection, those of Claims too, and ends an embedded
 // store.
 func (s *Store) Close() error {
@@ -103,7 +156,9 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	var errs []error
 	for _, c := range clients {
-		errs = append(errs, c.Close())
+		if err := c.Close(); !errors.Is(err, net.ErrClosed) { // by Sever, before
+			errs = append(errs, err)
+		}
 	}
 	if s.embedded != nil {
 		s.embedded.Close()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -18,15 +17,23 @@ import (
 // that asked first, so they lie in the user's cache, where go build replaces
 // only what has changed.
 var (
-	buildBroadside  = sync.OnceValues(func() (string, error) { return build("cmd/broadside") })
-	buildRecsink    = sync.OnceValues(func() (string, error) { return build("internal/testkit/recsink") })
-	buildDelayproxy = sync.OnceValues(func() (string, error) { return build("internal/testkit/delayproxy") })
+	buildBroadside  = sync.OnceValues(func() (string, error) { return build("cmd/broadside", "broadside") })
+	buildFaulty     = sync.OnceValues(func() (string, error) { return build("cmd/broadside", "broadside-faulty", "-tags", "faults") })
+	buildRecsink    = sync.OnceValues(func() (string, error) { return build("internal/testkit/recsink", "recsink") })
+	buildDelayproxy = sync.OnceValues(func() (string, error) { return build("internal/testkit/delayproxy", "delayproxy") })
 )
 
 // Build builds the broadside command and returns its path.
 func Build(t testing.TB) string {
 	t.Helper()
 	return built(t, buildBroadside)
+}
+
+// BuildFaulty builds the broadside command with the fail points of
+// internal/failpoint and returns its path.
+func BuildFaulty(t testing.TB) string {
+	t.Helper()
+	return built(t, buildFaulty)
 }
 
 func built(t testing.TB, f func() (string, error)) string {
@@ -38,9 +45,9 @@ func built(t testing.TB, f func() (string, error)) string {
 	return path
 }
 
-// build builds the package in dir of this module. Test binaries that run at
-// the same time take turns.
-func build(dir string) (string, error) {
+// build builds the package in dir of this module under a name, with further
+// flags. Test binaries that run at the same time take turns.
+func build(dir, name string, flags ...string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
@@ -50,7 +57,7 @@ func build(dir string) (string, error) {
 		return "", fmt.Errorf("find a place for %s: %w", dir, err)
 	}
 	sum := sha256.Sum256([]byte(root)) // each checkout has its own
-	out := filepath.Join(cache, "broadside-testkit", hex.EncodeToString(sum[:6]), path.Base(dir))
+	out := filepath.Join(cache, "broadside-testkit", hex.EncodeToString(sum[:6]), name)
 	if err := os.MkdirAll(filepath.Dir(out), 0o700); err != nil {
 		return "", fmt.Errorf("make a place for %s: %w", dir, err)
 	}
@@ -62,7 +69,8 @@ func build(dir string) (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("lock the build of %s: %w", dir, err)
 	}
-	cmd := exec.Command("go", "build", "-C", root, "-buildvcs=false", "-o", out, "./"+dir)
+	args := append([]string{"build", "-C", root, "-buildvcs=false", "-o", out}, flags...)
+	cmd := exec.Command("go", append(args, "./"+dir)...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", dir, err, text)
 	}

@@ -1,18 +1,29 @@
 package testkit
 
 import (
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"testing"
 )
 
+// Ports are taken from below the range that Linux gives to outgoing
+// connections: none of those can take the port of a server that is down.
+const firstPort, lastPort = 12_000, 32_000
+
 // Port returns a TCP port of 127.0.0.1 that was free a moment ago. Another
-// process may take it before the server does: a caller that can must retry.
+// server may take it before the caller's does: a caller that can must retry.
 func Port(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("found no free port in 100 attempts")
+	return 0
 }

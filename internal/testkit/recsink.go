@@ -1,8 +1,11 @@
 package testkit
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,6 +23,7 @@ type RecSink struct {
 	proc *Proc
 	addr string
 	file string
+	ctrl string
 
 	mu    sync.Mutex
 	asked int // how often it was asked for its counters
@@ -27,7 +31,7 @@ type RecSink struct {
 
 // A Record is one event that the sink wrote down.
 type Record struct {
-	Kind byte // 'A' accepted, 'L' taken without a reply, 'T' 4xx, 'P' 5xx, 'H' throttled
+	Kind byte // 'A' accepted, 'L' taken without a reply, 'N' not taken and without a reply, 'T' 4xx, 'P' 5xx, 'H' throttled
 	At   time.Time
 	Rcpt string
 	ID   string // Message-ID, "" when there is none
@@ -39,9 +43,10 @@ type Record struct {
 func NewRecsink(t testing.TB, args ...string) *RecSink {
 	t.Helper()
 	r := &RecSink{t: t, file: filepath.Join(t.TempDir(), "records")}
-	args = append([]string{"-addr", "127.0.0.1:0", "-out", r.file}, args...)
+	args = append([]string{"-addr", "127.0.0.1:0", "-control", "127.0.0.1:0", "-out", r.file}, args...)
 	r.proc = Start(t, nil, built(t, buildRecsink), args...)
 	r.addr = listening(r.proc)
+	_, r.ctrl, _ = strings.Cut(r.proc.WaitLine("control on ", patience), "control on ")
 	return r
 }
 
@@ -88,6 +93,59 @@ func (r *RecSink) Accepted() map[string]int {
 		}
 	}
 	return n
+}
+
+// Fault makes the sink do action wrong at a stage of each dialogue, every nth
+// time, until Clear (internal/testkit/recsink/fault.go lists both).
+func (r *RecSink) Fault(stage, action string, every int) {
+	r.t.Helper()
+	r.order(fmt.Sprintf("fault %s %s %d", stage, action, every))
+}
+
+// Clear lifts the fault.
+func (r *RecSink) Clear() {
+	r.t.Helper()
+	r.order("clear")
+}
+
+// Struck returns how often the fault in force has struck.
+func (r *RecSink) Struck() int {
+	r.t.Helper()
+	return r.number("struck")
+}
+
+// Count returns how many messages were taken so far, lost replies included.
+func (r *RecSink) Count() int {
+	r.t.Helper()
+	return r.number("count")
+}
+
+func (r *RecSink) number(order string) int {
+	r.t.Helper()
+	n, err := strconv.Atoi(r.order(order))
+	if err != nil {
+		r.t.Fatalf("ask recsink for its %s: %v", order, err)
+	}
+	return n
+}
+
+// order gives the sink one order and returns its answer.
+func (r *RecSink) order(text string) string {
+	r.t.Helper()
+	c, err := net.DialTimeout("tcp", r.ctrl, patience)
+	if err != nil {
+		r.t.Fatalf("order recsink to %s: %v", text, err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience)) // fails only on a closed connection
+	if _, err := io.WriteString(c, text+"\n"); err != nil {
+		r.t.Fatalf("order recsink to %s: %v", text, err)
+	}
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil || strings.HasPrefix(answer, "error") {
+		r.t.Fatalf("order recsink to %s: %q, %v", text, answer, err)
+	}
+	return strings.TrimSpace(answer)
 }
 
 // Stats asks the sink for its counters, which also flushes its file:

@@ -1,9 +1,11 @@
 package testkit_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/smtp"
+	"net/textproto"
 	"strings"
 	"testing"
 	"time"
@@ -172,4 +174,96 @@ func TestDelayProxy(t *testing.T) {
 	if got := r.Stats()["conns"]; got != 1 {
 		t.Errorf("got %v connections at the server, want 1", got)
 	}
+}
+
+// TestRecsinkFaults shows a fault at each stage, and that it can be lifted.
+func TestRecsinkFaults(t *testing.T) {
+	t.Parallel()
+	r := testkit.NewRecsink(t)
+	for _, tt := range []struct {
+		stage, action string
+		want          string // kinds of the records that it leaves
+		code          int    // of the reply, 0: the dialogue breaks
+	}{
+		{"mail", "drop", "", 0},
+		{"rcpt", "421", "", 421},
+		{"data", "garbage", "", 0},
+		{"body", "drop", "N", 0},
+		{"dot", "drop", "L", 0},
+		{"dot", "forget", "N", 0},
+		{"dot", "421", "T", 421},
+		{"dot", "garbage", "L", 0},
+		{"dot", "endless", "L", 0},
+		{"dot", "drip", "A", 250},
+	} {
+		before := len(r.Records())
+		r.Fault(tt.stage, tt.action, 1)
+		err := deliverTo(dialSMTP(t, r.Addr()), "ann@example.test")
+		var said *textproto.Error
+		switch {
+		case tt.code == 250 && err != nil, tt.code != 250 && err == nil:
+			t.Errorf("%s at %s: got %v, want code %d", tt.action, tt.stage, err, tt.code)
+		case tt.code == 421 && (!errors.As(err, &said) || said.Code != 421):
+			t.Errorf("%s at %s: got %v, want 421", tt.action, tt.stage, err)
+		}
+		r.Clear()
+		kinds := ""
+		for _, rec := range r.Records()[before:] {
+			kinds += string(rec.Kind)
+		}
+		if kinds != tt.want {
+			t.Errorf("%s at %s: left records %q, want %q", tt.action, tt.stage, kinds, tt.want)
+		}
+	}
+	send(t, dialSMTP(t, r.Addr()), "bob@example.test", "afterwards")
+	if got := r.Accepted()["bob@example.test"]; got != 1 {
+		t.Errorf("after the faults a message arrived %d times", got)
+	}
+}
+
+// TestRecsinkHangsUntilLifted shows that the dialogue goes on where it stood,
+// and that refused connections are possible again.
+func TestRecsinkHangsUntilLifted(t *testing.T) {
+	t.Parallel()
+	r := testkit.NewRecsink(t, "-addr", fmt.Sprintf("127.0.0.1:%d", testkit.Port(t)))
+	c := dialSMTP(t, r.Addr())
+	r.Fault("dot", "hang", 1)
+	done := make(chan error, 1)
+	go func() { done <- deliverTo(c, "ann@example.test") }()
+	for r.Count() == 0 {
+		time.Sleep(time.Millisecond) // between two questions
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("answered while it should hang: %v", err)
+	default:
+	}
+	r.Clear()
+	if err := <-done; err != nil {
+		t.Errorf("after the hang: %v", err)
+	}
+	r.Fault("listen", "refuse", 1)
+	if c, err := net.Dial("tcp", r.Addr()); err == nil {
+		c.Close()
+		t.Error("a connection was possible")
+	}
+	r.Clear()
+	send(t, dialSMTP(t, r.Addr()), "bob@example.test", "afterwards")
+}
+
+func deliverTo(c *smtp.Client, to string) error {
+	if err := c.Mail("news@example.test"); err != nil {
+		return err
+	}
+	if err := c.Rcpt(to); err != nil {
+		return err
+	}
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write([]byte("Subject: x\r\n\r\nhello\r\n")); err != nil {
+		return err
+	}
+	return w.Close()
 }

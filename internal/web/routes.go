@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -60,7 +59,7 @@ func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
 		panic(v) // how a handler says that the connection is to be cut
 	}
 	id := rand.Text()[:8]
-	s.log.ErrorContext(r.Context(), "http handler panicked", "id", id, "method", r.Method, "panic", v, "stack", string(debug.Stack()))
+	s.crash.Stopped(v, "id", id, "method", r.Method)
 	plain(w, http.StatusInternalServerError, "something went wrong (id "+id+")")
 }
 

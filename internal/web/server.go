@@ -11,22 +11,28 @@ import (
 
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
+	"broadside/internal/crash"
 )
 
-// A Suppressor notes who must not be mailed. It returns how many entries are
-// new; *suppression.Store is one.
+// A Suppressor notes who must not be mailed; *suppression.Store is one.
 type Suppressor interface {
-	Add(ctx context.Context, entries ...suppression.Entry) (int, error)
+	AddLasting(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
+	Replay(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
 }
 
-// Config is what a Server needs. Only HTTPS, Topics, OnUnsubscribe and Log may
-// be left out.
+// Config is what a Server needs. Only Server, HTTPS, Topics, OnUnsubscribe and
+// Log may be left out.
 type Config struct {
 	Keys        *token.Keys // open the links
 	Suppression Suppressor
 
 	// Ready says whether the store answers; its context ends after a second.
 	Ready func(context.Context) error
+
+	// Server says which server is behind the list, by an id that is another one
+	// after each of its starts, and what it offers against forgetting. Without
+	// it nothing is replayed.
+	Server func(context.Context) (id string, b suppression.Barrier, err error)
 
 	// OnUnsubscribe is told of each unsubscribe that is new, to count it for
 	// the run. The suppression stands whatever it returns; an error is logged.
@@ -39,9 +45,11 @@ type Config struct {
 
 // A Server answers HTTP.
 type Server struct {
-	cfg  Config
-	log  *slog.Logger
-	page *page
+	cfg    Config
+	log    *slog.Logger
+	page   *page
+	crash  *crash.Reporter
+	keeper *keeper
 }
 
 // New returns a server.
@@ -58,6 +66,8 @@ func New(cfg Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.keeper = &keeper{list: cfg.Suppression, server: cfg.Server, log: s.log}
+	s.crash = crash.NewReporter(s.log)
 	var err error
 	if s.page, err = newPage(); err != nil {
 		return nil, fmt.Errorf("make web server: %w", err)
@@ -77,7 +87,8 @@ const (
 )
 
 // Run serves on ln until ctx ends, then finishes what is under way for at
-// most five seconds and returns nil. It closes ln.
+// most five seconds and returns nil. It closes ln. Only while it runs is
+// replayed what the store has forgotten.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler:           s.Handler(),
@@ -88,6 +99,16 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.keeper.run(watch)
+	}()
+	defer func() {
+		stop()
+		<-watched
+	}()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	select {

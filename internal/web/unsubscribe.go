@@ -102,14 +102,14 @@ func (s *Server) suppress(ctx context.Context, u token.Unsubscribe, source strin
 	if u.Topic != "" {
 		scope = suppression.Topic(u.Topic)
 	}
-	added, err := s.cfg.Suppression.Add(add, suppression.Entry{
+	isNew, err := s.keeper.note(add, suppression.Entry{
 		Address: u.Address, Reason: suppression.ReasonUnsubscribe, Scope: scope, Source: source, Run: u.Run,
 	})
 	if err != nil {
 		return err
 	}
-	s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", added > 0)
-	if added == 0 || s.cfg.OnUnsubscribe == nil {
+	s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", isNew)
+	if !isNew || s.cfg.OnUnsubscribe == nil {
 		return nil
 	}
 	tell, cancel := context.WithTimeout(ctx, tellWithin)

@@ -273,7 +273,13 @@ func TestStrangersLearnNothing(t *testing.T) {
 // suppressor fails, or panics.
 type suppressor func() error
 
-func (f suppressor) Add(context.Context, ...suppression.Entry) (int, error) { return 0, f() }
+func (f suppressor) AddLasting(context.Context, suppression.Barrier, ...suppression.Entry) (suppression.Noted, error) {
+	return suppression.Noted{Lasting: true}, f()
+}
+
+func (f suppressor) Replay(context.Context, suppression.Barrier, ...suppression.Entry) (suppression.Noted, error) {
+	return suppression.Noted{Lasting: true}, f()
+}
 
 func ready(context.Context) error { return nil }
 

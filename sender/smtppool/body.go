@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"broadside/internal/failpoint"
 	"broadside/sender/reply"
 )
 
@@ -65,7 +66,10 @@ func (c *Conn) body(ctx context.Context, msg []byte) Outcome {
 	if err != nil && n < len(wire) {
 		return Outcome{Reply: *c.unfinished(err), Written: n}
 	}
-	return Outcome{Reply: *c.final(), Complete: true, Written: n}
+	failpoint.Hit(failpoint.AfterDot)
+	final := c.final()
+	failpoint.Hit(failpoint.AfterReply)
+	return Outcome{Reply: *final, Complete: true, Written: n}
 }
 
 // writeBlocks writes p with a deadline for each block.
@@ -73,8 +77,11 @@ func (c *Conn) writeBlocks(p []byte) (n int, err error) {
 	for err == nil && n < len(p) {
 		c.limit(c.cfg.Timeouts.Block)
 		var k int
-		k, err = c.write(p[n:min(n+blockSize, len(p))])
+		k, err = c.write(p[n:min(n+failpoint.Half(min(blockSize, len(p))), len(p))])
 		n += k
+		if n < len(p) {
+			failpoint.Hit(failpoint.InBody)
+		}
 	}
 	return n, err
 }

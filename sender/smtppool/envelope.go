@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"broadside/internal/failpoint"
 	"broadside/sender/reply"
 )
 
@@ -139,6 +140,7 @@ func (c *Conn) oneByOne(mail, rcpt int) *reply.Reply {
 		return r
 	}
 	c.needReset = true
+	failpoint.Hit(failpoint.AfterMail)
 	if r := c.ask(reply.Rcpt, c.buf[mail:rcpt], 250); r != nil {
 		return r
 	}
@@ -156,6 +158,7 @@ func (c *Conn) pipelined() *reply.Reply {
 	if r := c.send(reply.Mail, c.buf); r != nil {
 		return r
 	}
+	failpoint.Hit(failpoint.AfterMail)
 	if resetting {
 		if r := c.reset(); r != nil {
 			return r

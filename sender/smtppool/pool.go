@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"broadside/internal/outage"
 )
 
 // Errors of Get.
@@ -42,6 +44,7 @@ type Pool struct {
 	cfg    Config
 	leases Leases // nil: this process is alone
 	log    *slog.Logger
+	giving *outage.Notice // of leases that are given back
 
 	// slots has one entry for every connection that is not idle. Only its
 	// owner may dial, and only when none is idle: so idle and not idle
@@ -58,7 +61,11 @@ type Pool struct {
 // only user of the account.
 func New(cfg Config, leases Leases, log *slog.Logger) *Pool {
 	cfg = cfg.withDefaults()
-	return &Pool{cfg: cfg, leases: leases, log: log.With("account", cfg.Account), slots: make(chan struct{}, cfg.MaxConns)}
+	log = log.With("account", cfg.Account)
+	return &Pool{
+		cfg: cfg, leases: leases, log: log, slots: make(chan struct{}, cfg.MaxConns),
+		giving: outage.NewNotice(log, "closed connections cannot be taken off the account's count now", "closed connections are taken off the count again"),
+	}
 }
 
 // Get returns a connection that is ready for a message: the one that was used
@@ -203,9 +210,7 @@ func (p *Pool) giveBack(leased bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
 	defer cancel()
-	if err := p.leases.Release(ctx); err != nil {
-		p.log.Warn("connection lease not given back", "err", err)
-	}
+	p.giving.Note(p.leases.Release(ctx))
 }
 
 // Run ends idle connections in time: after IdleTimeout, and after one second

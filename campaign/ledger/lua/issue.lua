@@ -19,15 +19,13 @@ local function offer(i)
   if not c or FINAL[c.state] or c.state == SENDING then return end
   if expired and (c.state ~= ISSUED or c.when <= now) then
     local old = redis.call('HGET', KEYS[6], part .. ':' .. i)
-    remember(i, c, 'expired', old and string.match(old, '^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or '0\t\t\t')
-    return move(i, c, FAILED, 0)
+    return give_up(i, c, 'expired', old and string.match(old, '^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or '0\t\t\t')
   end
   if c.state == ISSUED then
     if c.when > now and not force then return end
     if not force then
       if c.silent >= 7 then
-        remember(i, c, 'stuck', '0\t\t\t')
-        return move(i, c, FAILED, 0)
+        return give_up(i, c, 'stuck', '0\t\t\t')
       end
       c.silent = c.silent + 1
     end

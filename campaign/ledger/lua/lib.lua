@@ -17,7 +17,7 @@ local PAGE = 13104
 local part = ARGV[1]
 local clock = redis.call('TIME')
 local now_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-local record = redis.call('HMGET', KEYS[1], 'state', 'created', 'retry', 'max_attempts', 'expires')
+local record = redis.call('HMGET', KEYS[1], 'state', 'created', 'retry', 'max_attempts', 'expires', 'on_uncertain')
 local run_state = record[1]
 -- Seconds since the run was created; a `when` is reached when it is <= now.
 local now = math.max(0, math.floor((now_ms - (tonumber(record[2]) or now_ms)) / 1000))
@@ -34,10 +34,17 @@ end
 -- done: a batch of claims or outcomes costs the counters no more than one.
 local changes, opened, early, accepted = {}, 0, {}, false
 
+-- doubtful tells whether an earlier try of recipient i, under on_uncertain:
+-- resend, may have been accepted: who ends without another try is uncertain.
+local function doubtful(i)
+  return record[6] == 'resend' and redis.call('HEXISTS', KEYS[5], part .. ':' .. i) == 1
+end
+
 -- move changes the cell c of recipient i to a state, with the attempts, silent
 -- issues and greylisting flag that stand in c. Nothing else writes cells.
 local function move(i, c, to, when)
   if run_state == 'cancelled' and (to == PENDING or to == DEFERRED) then to = CANCELLED end
+  if to == CANCELLED and doubtful(i) then to = UNCERTAIN end
   if FINAL[to] then when = 0 end
   when = math.min(when, 16777215)
   redis.call('SETRANGE', KEYS[3], i * 5, string.char(to, c.attempts * 16 + c.silent * 2 + c.grey,
@@ -88,6 +95,12 @@ local function remember(i, c, reason, reply)
   redis.call('HSET', KEYS[6], part .. ':' .. i, now_ms .. '\t' .. c.attempts .. '\t' .. reason .. '\t' .. reply)
 end
 
+-- give_up ends the tries for a recipient, for want of time or attempts.
+local function give_up(i, c, reason, reply)
+  remember(i, c, reason, reply)
+  move(i, c, doubtful(i) and UNCERTAIN or FAILED, 0)
+end
+
 -- accept records a 250 after the final dot.
 local function accept(i, c)
   move(i, c, ACCEPTED, 0)
@@ -104,8 +117,7 @@ local function defer(i, c, jitter, grey, reply)
     c.grey, c.attempts, delay = 1, math.max(0, c.attempts - 1), 360
   else
     if c.attempts >= tonumber(record[4]) then
-      remember(i, c, 'attempts', reply)
-      return move(i, c, FAILED, 0)
+      return give_up(i, c, 'attempts', reply)
     end
     local n, last = 0, 0
     for d in string.gmatch(record[3], '%d+') do
@@ -115,8 +127,7 @@ local function defer(i, c, jitter, grey, reply)
     delay = math.max(1, math.floor(last * jitter / 100 + 0.5))
   end
   if now + delay >= tonumber(record[5]) then
-    remember(i, c, 'expired', reply)
-    return move(i, c, FAILED, 0)
+    return give_up(i, c, 'expired', reply)
   end
   remember(i, c, '', reply)
   move(i, c, DEFERRED, now + delay)
@@ -132,4 +143,29 @@ local function finish_attempt(i, c, outcome, jitter, grey, reply)
     remember(i, c, '', reply)
     move(i, c, outcome, 0)
   end
+end
+
+-- doubt records that it is not known whether a body was taken: no reply came,
+-- or the worker is gone. The token is kept: a late reply lifts the recipient.
+-- Under on_uncertain: resend the next try comes after 15 minutes.
+local function doubt(i, c, token, reply)
+  redis.call('HSET', KEYS[5], part .. ':' .. i, token)
+  remember(i, c, 'uncertain', reply)
+  if record[6] == 'resend' and run_state ~= 'cancelled' and c.attempts < tonumber(record[4]) and now + 900 < tonumber(record[5]) then
+    return move(i, c, DEFERRED, now + 900)
+  end
+  move(i, c, UNCERTAIN, 0)
+end
+
+-- liftable tells whether the token of a doubtful claim may still decide: the
+-- recipient is uncertain, or waits for another try under on_uncertain: resend.
+local function liftable(i, c, token)
+  return not (FINAL[c.state] and c.state ~= UNCERTAIN) and c.state ~= SENDING and redis.call('HGET', KEYS[5], part .. ':' .. i) == token
+end
+
+-- lift applies what became known of a doubtful claim.
+local function lift(i, c, outcome, reply)
+  redis.call('HDEL', KEYS[5], part .. ':' .. i)
+  redis.call('HDEL', KEYS[6], part .. ':' .. i)
+  finish_attempt(i, c, outcome, 100, '0', reply)
 end

@@ -27,12 +27,10 @@ elseif entry == SENDING then
   redis.call('HSET', KEYS[4], field, token .. ' ' .. attempts .. ' ' .. now_ms)
   move(i, c, SENDING, 0)
 elseif entry == UNCERTAIN then
-  if c.state == UNCERTAIN then return 0 end
+  if c.state == UNCERTAIN or liftable(i, c, token) then return 0 end
   redis.call('HDEL', KEYS[4], field)
-  redis.call('HSET', KEYS[5], field, token)
   c.attempts = attempts
-  remember(i, c, 'uncertain', ARGV[7])
-  move(i, c, UNCERTAIN, 0)
+  doubt(i, c, token, ARGV[7])
 elseif c.state == PENDING or c.state == ISSUED or (c.state == SENDING and owner == ARGV[4]) then
   redis.call('HDEL', KEYS[4], field)
   c.attempts = attempts

@@ -2,9 +2,11 @@
 -- memory: finished work is always recorded.
 --
 --   sending   -> accepted | deferred | bounced | failed | uncertain
+--   sending   -> deferred (uncertain, under on_uncertain: resend)
 --   sending   -> pending (release: not one body byte left; the attempt is not counted)
 --   sending   -> suppressed (found with the claim; the attempt is not counted)
---   uncertain -> accepted | bounced (a late reply, by the token that is kept)
+--   uncertain -> accepted | bounced (a late reply, by the token that is kept;
+--                also while the next try of a resend has not been claimed)
 --
 -- ARGV  2... for each: index, token, outcome (byte of the state letter, 0 =
 --       release), reply, jitter in percent, greylisted (0, 1), delay of a
@@ -25,18 +27,14 @@ local function settle(i, token, outcome, reply, jitter, grey, delay)
       c.attempts = math.max(0, c.attempts - 1)
       move(i, c, SUPPRESSED, 0)
     elseif outcome == UNCERTAIN then
-      redis.call('HSET', KEYS[5], field, token)
-      remember(i, c, 'uncertain', reply)
-      move(i, c, UNCERTAIN, 0)
+      doubt(i, c, token, reply)
     else
       finish_attempt(i, c, outcome, jitter, grey, reply)
     end
     return 1
   end
-  if c.state == UNCERTAIN and (outcome == ACCEPTED or outcome == BOUNCED) and redis.call('HGET', KEYS[5], field) == token then
-    redis.call('HDEL', KEYS[5], field)
-    redis.call('HDEL', KEYS[6], field)
-    finish_attempt(i, c, outcome, 100, '0', reply)
+  if (outcome == ACCEPTED or outcome == BOUNCED) and liftable(i, c, token) then
+    lift(i, c, outcome, reply)
     return 1
   end
   return 0

@@ -6,6 +6,7 @@
 //
 //	A <unixnano> <rcpt> <message-id> <bytes>   accepted: 250 follows
 //	L <unixnano> <rcpt> <message-id> <bytes>   taken, but closed without a reply (-close-every)
+//	N <unixnano> <rcpt> <message-id> <bytes>   not taken, and closed without a reply
 //	T <unixnano> <rcpt> - 0                    answered 4xx
 //	P <unixnano> <rcpt> - 0                    answered 5xx
 //	H <unixnano> <rcpt> - 0                    answered with -throttle-reply
@@ -35,6 +36,7 @@ import (
 // options are the command line.
 type options struct {
 	addr, out        string
+	control          string
 	appendOut        bool
 	delay, rcptDelay time.Duration
 	temp, perm       rules
@@ -55,6 +57,7 @@ func parseOptions(args []string) (options, error) {
 	f := flag.NewFlagSet("recsink", flag.ContinueOnError)
 	f.StringVar(&o.addr, "addr", "127.0.0.1:2526", "listen address; port 0 takes a free one")
 	f.StringVar(&o.out, "out", "recsink.log", "record file (empty: record nothing)")
+	f.StringVar(&o.control, "control", "", "address on which faults are ordered (fault.go; empty: none)")
 	f.BoolVar(&o.appendOut, "append", false, "append to the record file")
 	f.DurationVar(&o.delay, "delay", 0, "wait before the reply to the final dot")
 	f.DurationVar(&o.rcptDelay, "rcpt-delay", 0, "wait before the reply to RCPT")
@@ -99,20 +102,25 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", o.addr)
-	if err != nil {
+	s := &server{o: o, rec: rec, judge: newJudge(o), gone: make(chan error, 2)}
+	if err := s.listen(); err != nil {
 		return err
 	}
-	s := &server{o: o, rec: rec, judge: newJudge(o)}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT)
-	failed := make(chan error, 1)
-	go func() { failed <- s.accept(l) }()
-	fmt.Println("listening on", l.Addr())
+	if o.control != "" {
+		control, err := net.Listen("tcp", o.control)
+		if err != nil {
+			return err
+		}
+		go func() { s.gone <- s.control(control) }()
+		fmt.Println("control on", control.Addr())
+	}
+	fmt.Println("listening on", s.o.addr)
 	tick := time.NewTicker(500 * time.Millisecond)
 	for seq := 0; ; {
 		select {
-		case err := <-failed:
+		case err := <-s.gone:
 			return err
 		case <-tick.C:
 			if err := rec.flush(); err != nil {

@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,16 +19,54 @@ type server struct {
 	rec   *recorder
 	judge *judge
 
+	faults faults
+	mu     sync.Mutex
+	l      net.Listener // nil while a fault refuses connections; guarded by mu
+	gone   chan error   // why connections are no longer accepted
+
 	accepted, temp, perm, lost, early    atomic.Int64
+	forgotten                            atomic.Int64
 	conns, open, peakOpen, bytes, number atomic.Int64
 	first, last                          atomic.Int64 // unixnano of the first and last message taken
 }
 
-func (s *server) accept(l net.Listener) error {
+// listen opens the port, unless it is open, and accepts connections.
+func (s *server) listen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.l != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", s.o.addr)
+	if err != nil {
+		return err
+	}
+	s.l, s.o.addr = l, l.Addr().String()
+	go s.accept(l) // ends with the listener, or with the process
+	return nil
+}
+
+// unlisten closes the port: connections are refused, those that are open stay.
+func (s *server) unlisten() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.l == nil {
+		return nil
+	}
+	l := s.l
+	s.l = nil
+	return l.Close()
+}
+
+func (s *server) accept(l net.Listener) {
 	for {
 		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		if err != nil {
-			return fmt.Errorf("accept connection: %w", err)
+			s.gone <- fmt.Errorf("accept connection: %w", err)
+			return
 		}
 		go s.serve(c) // ends with its connection, or with the process
 	}
@@ -53,6 +93,7 @@ func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec
 // is at hand, so that those to pipelined commands leave together.
 type dialogue struct {
 	s     *server
+	c     net.Conn
 	r     *bufio.Reader
 	w     *bufio.Writer
 	mail  bool
@@ -68,10 +109,13 @@ func (s *server) serve(c net.Conn) {
 	for p := s.peakOpen.Load(); open > p && !s.peakOpen.CompareAndSwap(p, open); {
 		p = s.peakOpen.Load()
 	}
-	d := &dialogue{s: s, r: bufio.NewReaderSize(c, 32<<10), w: bufio.NewWriterSize(c, 1<<10)}
-	defer d.w.Flush()
+	d := &dialogue{s: s, c: c, r: bufio.NewReaderSize(c, 32<<10), w: bufio.NewWriterSize(c, 1<<10)}
+	defer func() { d.w.Flush() }() // a fault may have changed the writer
 	if s.o.maxConns > 0 && open > s.o.maxConns {
 		d.say("421 4.7.0 too many connections")
+		return
+	}
+	if !d.strike("connect") {
 		return
 	}
 	d.say("220 recsink ESMTP")
@@ -94,7 +138,11 @@ func (d *dialogue) say(line string) {
 // answer answers one command; false closes the connection.
 func (d *dialogue) answer(line string) bool {
 	verb, _, _ := strings.Cut(line, " ")
-	switch strings.ToUpper(verb) {
+	verb = strings.ToUpper(verb)
+	if !d.strike(strings.ToLower(verb)) {
+		return false
+	}
+	switch verb {
 	case "MAIL":
 		if n := d.s.o.maxPerConn; n > 0 && d.taken >= n {
 			d.say("421 4.7.0 too many messages on this connection")
@@ -178,11 +226,19 @@ func (d *dialogue) data() bool {
 	if d.w.Flush() != nil {
 		return false
 	}
+	if !d.strike("body") {
+		_, _ = d.r.ReadSlice('\n') // the body was begun, or was not
+		d.take('N', &s.forgotten, time.Now(), "", 0)
+		return false
+	}
 	id, size, err := readMessage(d.r)
 	if err != nil {
 		return false
 	}
 	at := time.Now()
+	if f := s.faults.at("dot"); f != nil {
+		return d.dot(f, at, id, size)
+	}
 	d.taken++
 	n := s.number.Add(1)
 	time.Sleep(s.o.delay)
@@ -199,6 +255,42 @@ func (d *dialogue) data() bool {
 	d.reset()
 	d.say("250 2.0.0 ok")
 	return true
+}
+
+// dot answers a final dot as a fault has it. What hangs or drips is answered
+// well in the end; of the others the sender cannot know that they were taken.
+func (d *dialogue) dot(f *fault, at time.Time, id string, size int) bool {
+	s := d.s
+	switch f.action {
+	case "hang", "drip":
+		d.take('A', &s.accepted, at, id, size)
+		d.w.Flush()
+		if f.action == "drip" {
+			d.w = bufio.NewWriter(&dripper{d.c, f.lifted})
+		} else {
+			<-f.lifted
+		}
+		d.reset()
+		d.say("250 2.0.0 ok")
+		return true
+	case "forget":
+		d.take('N', &s.forgotten, at, id, size)
+		return false
+	case "421":
+		s.rec.add('T', at, d.rcpts[0], "", 0)
+		d.say("421 4.3.2 shutting down")
+		return false
+	case "garbage":
+		d.say("\x00\xff\x1b[31m 25O maybe")
+	case "endless":
+		d.take('L', &s.lost, at, id, size)
+		d.drone(f)
+		return false
+	case "long":
+		d.say("250 " + strings.Repeat("x", longLine))
+	}
+	d.take('L', &s.lost, at, id, size)
+	return false
 }
 
 // take records and counts every recipient of a message.

@@ -1,0 +1,236 @@
+package campaign
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Code names a reason for which something stands still: a run that is
+// paused, an account that is closed, a finding. It stands at the beginning of
+// the reason and never changes its meaning, so that it can be searched for,
+// alerted on and looked up (`broadside explain CODE`).
+type Code string
+
+// The codes of runs and recipients.
+const (
+	CodeOperator       Code = "BS-OPERATOR"
+	CodeGuardBounce    Code = "BS-GUARD-BOUNCE"
+	CodeGuardDeferral  Code = "BS-GUARD-DEFERRAL"
+	CodeGuardComplaint Code = "BS-GUARD-COMPLAINT"
+	CodeCanary         Code = "BS-CANARY"
+	CodeSameFailure    Code = "BS-SAME-FAILURE"
+	CodeContent        Code = "BS-CONTENT"
+	CodeHeldRedis      Code = "BS-HELD-REDIS"
+	CodeAbandoned      Code = "BS-ABANDONED"
+	CodeNotLaunched    Code = "BS-NOT-LAUNCHED"
+	CodeExpired        Code = "BS-EXPIRED"
+	CodeAttempts       Code = "BS-ATTEMPTS"
+	CodeStuck          Code = "BS-STUCK"
+)
+
+// The codes of closed accounts.
+const (
+	CodeAccountLogin Code = "BS-ACCOUNT-LOGIN"
+	CodeAccountTLS   Code = "BS-ACCOUNT-TLS"
+	CodeAccountSetup Code = "BS-ACCOUNT-SETUP"
+	CodeAccountRelay Code = "BS-ACCOUNT-RELAY"
+	CodeAccountAway  Code = "BS-ACCOUNT-AWAY"
+	CodeAccountShut  Code = "BS-ACCOUNT-SHUT"
+	CodeAccountBusy  Code = "BS-ACCOUNT-BUSY"
+)
+
+// Reason returns a reason that begins with the code: "BS-OPERATOR: by the
+// operator".
+func (c Code) Reason(format string, args ...any) string {
+	return string(c) + ": " + fmt.Sprintf(format, args...)
+}
+
+// CodeOf returns the code that a reason begins with; empty when it has none.
+func CodeOf(reason string) Code {
+	code, _, ok := strings.Cut(reason, ":")
+	if _, known := Explain(code); !ok || !known {
+		return ""
+	}
+	return Code(code)
+}
+
+// ByGuard reports whether a run was paused by something that watches it, and
+// not by a person.
+func (c Code) ByGuard() bool {
+	switch c {
+	case CodeGuardBounce, CodeGuardDeferral, CodeGuardComplaint, CodeCanary, CodeSameFailure:
+		return true
+	}
+	return false
+}
+
+// An Explanation says what a code means and what to do first.
+type Explanation struct {
+	Code  Code     `json:"code"`
+	Title string   `json:"title"`
+	Means string   `json:"means"`
+	Steps []string `json:"first_steps"`
+}
+
+// Codes returns every code with its explanation, in the order in which a
+// reference shows them.
+func Codes() []Explanation { return slices.Concat(runCodes, accountCodes, checkCodes) }
+
+// Explain returns the explanation of a code; false when there is no such code.
+func Explain(code string) (Explanation, bool) {
+	for _, e := range Codes() {
+		if string(e.Code) == code {
+			return e, true
+		}
+	}
+	return Explanation{}, false
+}
+
+const resumeStep = "`broadside run resume RUN` goes on; the guards then count from that moment. `broadside run cancel RUN` ends it."
+
+var runCodes = []Explanation{
+	{
+		CodeOperator, "A person did this",
+		"Somebody paused or cancelled the run with the command line.",
+		[]string{"`broadside run resume RUN` goes on with a paused run; a cancelled one stays cancelled."},
+	},
+	{
+		CodeGuardBounce, "Too many addresses do not exist",
+		"More of the recipients tried so far bounced than guard.max_bounce_rate allows. Providers take that for a bought or an old list, and begin to refuse the rest. " +
+			"Who bounced is suppressed; nobody else was charged anything.",
+		[]string{
+			"`broadside run recipients RUN --state bounced` shows who, and the replies. One provider or one reply for all of them: it may be the provider's trouble, not the list's.",
+			"Ask where the list comes from, and when it was mailed last; send to the part of it that is fresh.",
+			resumeStep,
+		},
+	},
+	{
+		CodeGuardDeferral, "Too many are refused for now",
+		"More of the recipients tried so far wait for another try than guard.max_deferral_rate allows: providers slow you down, or a server is in trouble.",
+		[]string{
+			"`broadside run show RUN` has the replies and the providers.",
+			"Send slower (delivery.rate, limits.rate of the account), or wait: who is deferred is tried again after the resume, by their own retry times.",
+			resumeStep,
+		},
+	},
+	{
+		CodeGuardComplaint, "Too many mark it as spam",
+		"More of those who got the message complained than guard.max_complaint_rate allows. Large providers act from 0.3 % on, against all that you send.",
+		[]string{
+			"Look at what the readers signed up for, and at the unsubscribe link: is it where they look for it?",
+			"`broadside run cancel RUN` is the safe answer. " + resumeStep,
+		},
+	},
+	{
+		CodeCanary, "The first recipients went wrong",
+		"A run with guard.canary sends to a few first and waits. Of those, more bounced, were deferred or complained than the limits allow (where the file has none: 5 %, 30 %, 0.3 %). " +
+			"Nobody else was mailed.",
+		[]string{
+			"`broadside run show RUN` has the replies and the providers; `broadside run recipients RUN --state bounced` has the people.",
+			"`broadside run resume RUN` sends to all others in spite of it; `broadside run cancel RUN` ends it.",
+		},
+	},
+	{
+		CodeSameFailure, "One recipient after the other fails in the same way",
+		"50 recipients in a row failed for good, or are uncertain, with the same answer, and nobody was accepted in between. Each would be lost for a cause that has nothing to do with them: " +
+			"a message that cannot be made, content or a sender that is refused, a server that takes messages without an answer. Addresses that do not exist are not counted here.",
+		[]string{
+			"The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means.",
+			"Mend the cause. A run keeps the content that it was made with: if that is the cause, cancel it and launch the mended campaign with `--exclude run:RUN`.",
+			"`broadside run resume RUN` goes on with those who are left; `broadside run retry RUN --state failed` makes a run of those who failed.",
+		},
+	},
+	{
+		CodeContent, "A worker cannot read the content of the run",
+		"The content compiled when the run was made, and does not in this worker: it is another version of the program, or has other secrets.",
+		[]string{
+			"Run the same version with the same configuration everywhere; `broadside config show` prints it.",
+			"`broadside run resume RUN` goes on.",
+		},
+	},
+	{
+		CodeHeldRedis, "Redis has gone back in time",
+		"Redis lost more than the workers remember: it was restarted with an old file, or a replica took over that missed the last writes. Recipients that were mailed may look as if they were not, so the run is held.",
+		[]string{
+			"Compare what the server took (its own log) with `broadside run recipients RUN --state accepted`.",
+			"`broadside run resume RUN` goes on: whoever was mailed in the lost time is mailed again. `broadside run cancel RUN` ends it: whoever is pending is not mailed.",
+			"Let Redis write to disk (appendonly yes), and set delivery.durability: replicated where it has replicas.",
+		},
+	},
+	{
+		CodeAbandoned, "The audience was never complete",
+		"The process that read the audience ended before all of it was in. Nothing was sent.",
+		[]string{"Launch the campaign again: the run does not count as launched."},
+	},
+	{
+		CodeNotLaunched, "A scheduled run could not be made",
+		"At its time the campaign, its audience or its account was not in order. Nothing was sent.",
+		[]string{
+			"The reason says what is wrong, as `broadside campaign validate C` does.",
+			"Mend it and send with `broadside campaign launch C --now`, or wait for the next time of its schedule.",
+		},
+	},
+	{
+		CodeExpired, "The time of the run was over",
+		"The recipient was not accepted within delivery.expires_after (48 h by default) of the making of the run. News that come too late are not sent.",
+		[]string{
+			"The last reply beside it says why it took so long. A paused run does not expire, but its time runs on.",
+			"`broadside run retry RUN --state failed` tries them again; a longer expires_after gives the next run more patience.",
+		},
+	},
+	{
+		CodeAttempts, "No attempt was left",
+		"The recipient was refused for now as often as delivery.max_attempts allows (12 by default).",
+		[]string{"The last reply beside it says why. `broadside run retry RUN --state failed` tries them again."},
+	},
+	{
+		CodeStuck, "No worker ever said a word about it",
+		"The recipient was handed to the queue seven times, with longer and longer waits, and no worker took it, gave it back or sent to it. It was not mailed.",
+		[]string{
+			"Workers that take tasks and then hang, or another program that empties the queue in the same Redis: look at the workers' logs.",
+			"`broadside run retry RUN --state failed` tries them again.",
+		},
+	},
+}
+
+const checkStep = "`broadside account check NAME` connects and logs in, and names each problem with its fix."
+
+// All of these close the account for a while and charge nobody an attempt.
+var accountCodes = []Explanation{
+	{
+		CodeAccountLogin, "The server refuses the login",
+		"User name or password are wrong or have expired, or the server wants a login and the account has none. It is tried again with growing pauses: repeated bad logins lock accounts.",
+		[]string{checkStep, "Correct username and password of the account and restart the workers."},
+	},
+	{
+		CodeAccountTLS, "No secure connection",
+		"The server offers no TLS, or its certificate is not valid for this name. Nothing is sent in the clear.",
+		[]string{checkStep, "A server with a certificate of its own: name it with ca_file."},
+	},
+	{
+		CodeAccountSetup, "The account cannot be used as it is configured",
+		"Before a word was said to the server, the settings of the account were found not to work.",
+		[]string{"The reason names the setting.", checkStep},
+	},
+	{
+		CodeAccountRelay, "The server does not relay for this account",
+		"It takes the login but not the mail: this user, or this computer, may not send to others.",
+		[]string{"Ask the operator of the server to let this account relay, or use the host and port that are meant for it.", checkStep},
+	},
+	{
+		CodeAccountAway, "The server cannot be reached",
+		"No connection could be made, or it broke before the server said anything. It is looked for again every few seconds.",
+		[]string{checkStep, "Is the host right, the port open from here, the server up?"},
+	},
+	{
+		CodeAccountShut, "The server turns the connection away",
+		"It answered with a permanent refusal before any mail was offered: this computer is blocked there, or it is not a mail server for it.",
+		[]string{"The reason has the answer; it often names a page.", checkStep},
+	},
+	{
+		CodeAccountBusy, "The server wants to be left alone for a while",
+		"It answered, and asked to come back later: too many connections, too much mail, or work on it. It is tried again with growing pauses.",
+		[]string{"Lower limits.connections or limits.rate of the account when this happens often."},
+	},
+}

@@ -1,0 +1,67 @@
+package campaign_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"broadside/campaign"
+)
+
+func TestCodesAreExplained(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`^BS(-[A-Z0-9]+)+$`)
+	seen := map[campaign.Code]bool{}
+	for _, e := range campaign.Codes() {
+		if !form.MatchString(string(e.Code)) || seen[e.Code] {
+			t.Errorf("%q is not a code of its own", e.Code)
+		}
+		seen[e.Code] = true
+		if e.Title == "" || strings.HasSuffix(e.Title, ".") || !strings.HasSuffix(e.Means, ".") || len(e.Steps) == 0 {
+			t.Errorf("%s is not explained: %+v", e.Code, e)
+		}
+		for _, text := range append([]string{e.Title, e.Means}, e.Steps...) {
+			if strings.TrimSpace(text) != text || text == "" || strings.ContainsAny(text, "\n\t") {
+				t.Errorf("%s: %q is not one line", e.Code, text)
+			}
+		}
+		if got, ok := campaign.Explain(string(e.Code)); !ok || got.Title != e.Title {
+			t.Errorf("Explain(%s) = %v, %v", e.Code, got, ok)
+		}
+	}
+}
+
+func TestReasonsBeginWithTheirCode(t *testing.T) {
+	t.Parallel()
+	reason := campaign.CodeGuardBounce.Reason("%d%% of them: bounced", 7)
+	if want := "BS-GUARD-BOUNCE: 7% of them: bounced"; reason != want {
+		t.Errorf("got %q, want %q", reason, want)
+	}
+	for text, want := range map[string]campaign.Code{
+		reason: campaign.CodeGuardBounce, "BS-GUARD-BOUNCE": "", "BS-NO-SUCH: x": "", "by the operator": "", "": "", "a: BS-CANARY: x": "",
+	} {
+		if got := campaign.CodeOf(text); got != want {
+			t.Errorf("CodeOf(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if !campaign.CodeCanary.ByGuard() || campaign.CodeOperator.ByGuard() || campaign.Code("").ByGuard() {
+		t.Error("guards are told from persons wrongly")
+	}
+}
+
+// TestCodesDocument holds docs/codes.md against the table; -update rewrites it.
+func TestCodesDocument(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("# Codes\n\nA reason begins with a stable code: of a run that is paused, of an account that is closed, of a finding. " +
+		"`broadside explain CODE`\nprints what stands here. Codes are never given another meaning. This page is made from the table in `campaign` " +
+		"(`go test ./campaign -update`).\n")
+	for _, e := range campaign.Codes() {
+		fmt.Fprintf(&b, "\n## %s\n\n**%s.** %s\n\n", e.Code, e.Title, e.Means)
+		for _, step := range e.Steps {
+			fmt.Fprintf(&b, "- %s\n", step)
+		}
+	}
+	golden(t, "../docs/codes.md", b.String())
+}

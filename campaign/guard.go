@@ -1,0 +1,86 @@
+package campaign
+
+import (
+	"time"
+
+	"broadside/configs"
+)
+
+// A Guard says when a run pauses itself. Rates are fractions from 0 to 1; 0 is
+// no limit. It is stored with the run, as JSON.
+type Guard struct {
+	MaxBounceRate    float64       `json:"max_bounce_rate,omitempty"`    // max_bounce_rate: 5%, of those tried
+	MaxDeferralRate  float64       `json:"max_deferral_rate,omitempty"`  // max_deferral_rate: 30%, of those tried
+	MaxComplaintRate float64       `json:"max_complaint_rate,omitempty"` // max_complaint_rate: 0.1%, of those accepted
+	Canary           int           `json:"canary,omitempty"`             // canary: so many first; 0: none
+	CanaryWait       time.Duration `json:"canary_wait,omitempty"`        // canary_wait: default 30m
+}
+
+// What a guard goes by where the file says nothing. The rates are for the
+// canary alone: what comes after it is held to the file's own limits only.
+const (
+	DefaultCanaryWait      = 30 * time.Minute
+	CanaryMaxBounceRate    = 0.05
+	CanaryMaxDeferralRate  = 0.3
+	CanaryMaxComplaintRate = 0.003
+)
+
+const (
+	maxCanary     = 1_000_000
+	maxCanaryWait = 7 * 24 * time.Hour
+)
+
+// ForCanary returns the limits that the first recipients must keep.
+func (g Guard) ForCanary() Guard {
+	for _, r := range []struct {
+		rate     *float64
+		fallback float64
+	}{
+		{&g.MaxBounceRate, CanaryMaxBounceRate},
+		{&g.MaxDeferralRate, CanaryMaxDeferralRate},
+		{&g.MaxComplaintRate, CanaryMaxComplaintRate},
+	} {
+		if *r.rate == 0 {
+			*r.rate = r.fallback
+		}
+	}
+	return g
+}
+
+// A Sample is how it went with some recipients of a run, as far as guards look
+// at it. It is stored with the run, as JSON.
+type Sample struct {
+	Accepted   int64 `json:"accepted"`
+	Bounced    int64 `json:"bounced"`
+	Failed     int64 `json:"failed"`
+	Uncertain  int64 `json:"uncertain"`
+	Deferred   int64 `json:"deferred"` // now: one who is deferred twice counts once
+	Complained int64 `json:"complained"`
+}
+
+// Since returns what came after the sample base.
+func (s Sample) Since(base Sample) Sample {
+	return Sample{
+		Accepted: max(0, s.Accepted-base.Accepted), Bounced: max(0, s.Bounced-base.Bounced),
+		Failed: max(0, s.Failed-base.Failed), Uncertain: max(0, s.Uncertain-base.Uncertain),
+		Deferred: max(0, s.Deferred-base.Deferred), Complained: max(0, s.Complained-base.Complained),
+	}
+}
+
+// Tried returns how many recipients have had an answer of some kind.
+func (s Sample) Tried() int64 {
+	return s.Accepted + s.Bounced + s.Failed + s.Uncertain + s.Deferred
+}
+
+func (d *Definition) readGuard(m *configs.Map) {
+	g := &d.Guard
+	m.Percent("max_bounce_rate", &g.MaxBounceRate)
+	m.Percent("max_deferral_rate", &g.MaxDeferralRate)
+	m.Percent("max_complaint_rate", &g.MaxComplaintRate)
+	m.Int("canary", &g.Canary, 0, maxCanary, "a number of recipients")
+	m.Duration("canary_wait", &g.CanaryWait, time.Second, maxCanaryWait)
+	if (m.Has("canary_wait") || g.Canary > 0) && g.CanaryWait >= d.Delivery.ExpiresAfter {
+		m.Problem("canary_wait", "found %s, expected less than delivery.expires_after (%s): all others would be too late",
+			configs.FormatDuration(g.CanaryWait), configs.FormatDuration(d.Delivery.ExpiresAfter))
+	}
+}

@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"broadside/campaign"
+)
+
+// A Watch is what the guards of a run remember. It stands in the run's record,
+// so that it outlives whoever feeds the run.
+type Watch struct {
+	// Base is what had happened when the run went on after a guard had paused
+	// it: the guards count from there.
+	Base campaign.Sample
+	// CanarySettled is when the last of the canary had an answer, CanaryOver
+	// when the others were let go; zero until then.
+	CanarySettled, CanaryOver time.Time
+}
+
+// Canary reports whether the run still waits for its first recipients.
+func (r *Record) Canary() bool {
+	return r.Guard.Canary > 0 && int64(r.Guard.Canary) < r.Total() && r.Watch.CanaryOver.IsZero()
+}
+
+// CanaryEnds returns when the others are let go; the zero time when that is
+// not known yet.
+func (r *Record) CanaryEnds() time.Time {
+	if r.Watch.CanarySettled.IsZero() {
+		return time.Time{}
+	}
+	return r.Watch.CanarySettled.Add(r.Guard.CanaryWait)
+}
+
+// Sample returns what the guards look at.
+func (t *Tally) Sample() campaign.Sample {
+	return campaign.Sample{
+		Accepted: t.Counts[campaign.Accepted], Bounced: t.Counts[campaign.Bounced], Failed: t.Counts[campaign.Failed],
+		Uncertain: t.Counts[campaign.Uncertain], Deferred: t.Counts[campaign.Deferred], Complained: t.After["complained"],
+	}
+}
+
+// NoteBase lets the guards of a run count from here.
+func (l *Ledger) NoteBase(ctx context.Context, id string, base campaign.Sample) error {
+	return l.note(ctx, id, "base", encode(base))
+}
+
+// NoteCanarySettled notes when the last of the canary had an answer.
+func (l *Ledger) NoteCanarySettled(ctx context.Context, id string, at time.Time) error {
+	return l.note(ctx, id, "canary_settled", at.UnixMilli())
+}
+
+// NoteCanaryOver lets the others of a run go.
+func (l *Ledger) NoteCanaryOver(ctx context.Context, id string, at time.Time) error {
+	return l.note(ctx, id, "canary_over", at.UnixMilli())
+}
+
+// note writes one field of the record of a run; ErrNoRun when there is none.
+func (l *Ledger) note(ctx context.Context, id, field string, value any) error {
+	n, err := l.run(ctx, l.script.note, []string{l.runKey(id, "record")}, field, value).Int()
+	if err != nil {
+		return fmt.Errorf("note %s of run %s: %w", field, id, err)
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: %s", ErrNoRun, id)
+	}
+	return nil
+}
+
+// encode returns a plain value as a field of the record.
+func encode(v any) string {
+	b, _ := json.Marshal(v) // numbers and text only: cannot fail
+	return string(b)
+}
+
+// readGuard fills in what guards have in the record. What an older version
+// wrote has none of it.
+func (r *Record) readGuard(m map[string]string) {
+	_ = json.Unmarshal([]byte(m["guard"]), &r.Guard) // absent: no guard
+	_ = json.Unmarshal([]byte(m["base"]), &r.Watch.Base)
+	r.Watch.CanarySettled, r.Watch.CanaryOver = fromMillis(m["canary_settled"]), fromMillis(m["canary_over"])
+}

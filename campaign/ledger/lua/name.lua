@@ -1,0 +1,16 @@
+-- name: which run a name stands for (the one run of a campaign without cron, of
+-- a --key, of a retry), changed only from what the caller knows. Of two that
+-- change it at the same moment one is told of the other. Allowed when Redis is
+-- out of memory: a name must always be given back.
+--
+-- KEYS  1 name
+-- ARGV  1 run that it stands for, '' for none  2 run that it shall stand for, '' for none
+-- Returns the run that it stands for now: asking twice changes nothing.
+local named = redis.call('GET', KEYS[1]) or ''
+if named ~= ARGV[1] then return named end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('SET', KEYS[1], ARGV[2])
+end
+return ARGV[2]

@@ -1,0 +1,10 @@
+-- resolve: uncertain -> accepted | bounced, by what somebody else knows: the
+-- operator, or an event of the provider.
+--
+-- ARGV  2 index  3 outcome (byte of the state letter)  4 reply
+-- Returns 1 when it was applied, 0 when the recipient is not uncertain.
+local i, outcome = tonumber(ARGV[2]), tonumber(ARGV[3])
+local c = read(i)
+if not c or c.state ~= UNCERTAIN then return 0 end
+lift(i, c, outcome, ARGV[4])
+return done(1)

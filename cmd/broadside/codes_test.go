@@ -1,0 +1,116 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"broadside/campaign"
+)
+
+// TestEveryCodeIsUsedAndExplained reads the program: each constant of a code
+// has an explanation and is used outside of package campaign, and no other
+// package writes a code as text that nobody could look up.
+func TestEveryCodeIsUsedAndExplained(t *testing.T) {
+	t.Parallel()
+	constants := codeConstants(t)
+	if len(constants) < 10 {
+		t.Fatalf("found %d constants of codes", len(constants))
+	}
+	explained := map[string]bool{}
+	for _, e := range campaign.Codes() {
+		explained[string(e.Code)] = true
+	}
+	for name, code := range constants {
+		if !explained[code] {
+			t.Errorf("campaign.%s (%s) has no explanation", name, code)
+		}
+		delete(explained, code)
+	}
+	for code := range explained {
+		t.Errorf("%s is explained and has no constant", code)
+	}
+	used, literals := codesInProgram(t)
+	for name := range constants {
+		if !used[name] {
+			t.Errorf("campaign.%s is used nowhere", name)
+		}
+	}
+	for code, file := range literals {
+		if _, ok := campaign.Explain(code); !ok {
+			t.Errorf("%s: nobody can look up %s", file, code)
+		}
+	}
+}
+
+// codeConstants returns the constants of type Code of package campaign.
+func codeConstants(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("../../campaign/code*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no file of codes (%v)", err)
+	}
+	constants := map[string]string{}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if typ, ok := spec.Type.(*ast.Ident); !ok || typ.Name != "Code" {
+				return true
+			}
+			for i, v := range spec.Values {
+				if text, err := strconv.Unquote(v.(*ast.BasicLit).Value); err == nil {
+					constants[spec.Names[i].Name] = text
+				}
+			}
+			return true
+		})
+	}
+	return constants
+}
+
+// codesInProgram returns which constants of codes the program uses, and the
+// codes that stand in it as text, with the file.
+func codesInProgram(t *testing.T) (used map[string]bool, literals map[string]string) {
+	t.Helper()
+	used, literals = map[string]bool{}, map[string]string{}
+	constant, literal := regexp.MustCompile(`\bcampaign\.(Code[A-Z]\w*)`), regexp.MustCompile(`\bBS(?:-[A-Z0-9]+)+\b`)
+	err := filepath.WalkDir("../..", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2:
+			return fs.SkipDir
+		case filepath.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") || filepath.Base(filepath.Dir(file)) == "campaign":
+			return nil
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for _, m := range constant.FindAllSubmatch(text, -1) {
+			used[string(m[1])] = true
+		}
+		for _, m := range literal.FindAll(text, -1) {
+			literals[string(m)] = file
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return used, literals
+}

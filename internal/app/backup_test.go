@@ -1,0 +1,126 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"broadside/campaign/suppression"
+	"broadside/configs"
+	"broadside/internal/backup"
+	"broadside/internal/testkit"
+)
+
+func openOn(t *testing.T, url string) *App {
+	t.Helper()
+	cfg, err := configs.Load(configs.Options{Dir: t.TempDir(), Env: []string{"REDIS_URL=" + url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	return a
+}
+
+// A reading that began on one server and ended on another is not complete, and
+// says so.
+func TestReadingNoticesAnotherServer(t *testing.T) {
+	t.Parallel()
+	r := testkit.NewRedis(t)
+	a := openOn(t, r.URL())
+	var out bytes.Buffer
+	if _, err := a.Backup(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	err := a.onOneServer(t.Context(), func() error {
+		r.Kill()
+		r.Start()
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "do it again") {
+		t.Errorf("got %v, want it to be noticed", err)
+	}
+}
+
+// backupOf writes a backup with one suppression and what fill adds.
+func backupOf(t *testing.T, fill func(w *backup.Writer) error) *bytes.Reader {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := backup.NewWriter(&out, backup.Header{Namespace: "acme", Created: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(w.Suppression(suppression.Entry{Address: "ada@example.org", Scope: suppression.All, At: time.Now()}), fill(w))
+	if _, end := w.Close(); err != nil || end != nil {
+		t.Fatal(errors.Join(err, end))
+	}
+	return bytes.NewReader(out.Bytes())
+}
+
+// What a later part of the file has wrong keeps the first part from being
+// written.
+func TestRestoreChecksTheWholeFileFirst(t *testing.T) {
+	t.Parallel()
+	a := openOn(t, testkit.Redis(t))
+	for _, tt := range []struct {
+		name, want string
+		fill       func(w *backup.Writer) error
+	}{
+		{"a list's name", "not a name for a list", func(w *backup.Writer) error { return w.List("No Name", []string{"email"}) }},
+		{"no schedule", "not a schedule", func(w *backup.Writer) error { return w.Schedule([]int{1}) }},
+		{"no id", "without an id", func(w *backup.Writer) error { return w.Schedule(map[string]string{}) }},
+		{"no such cron", "schedule x", func(w *backup.Writer) error {
+			return w.Schedule(map[string]any{"id": "x", "timing": map[string]any{"cron": "when it rains", "zone": "UTC"}})
+		}},
+		{"no such zone", "Mars", func(w *backup.Writer) error {
+			return w.Schedule(map[string]any{"id": "x", "timing": map[string]any{"cron": "@daily", "zone": "Mars"}})
+		}},
+	} {
+		_, err := a.Restore(t.Context(), backupOf(t, tt.fill), "b", false)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
+		}
+	}
+	st, err := a.Suppression.Stats(t.Context())
+	if err != nil || st.Total != 0 {
+		t.Errorf("%d suppressions were written, %v", st.Total, err)
+	}
+}
+
+// A schedule whose time has passed is left out: nobody knows whether it was
+// sent. What is in the file behind it is restored all the same.
+func TestRestoreLeavesThePast(t *testing.T) {
+	t.Parallel()
+	a := openOn(t, testkit.Redis(t))
+	file := backupOf(t, func(w *backup.Writer) error {
+		schedule := func(id string, timing map[string]any) error {
+			sum := "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7" // printf data | sha256sum
+			return errors.Join(
+				w.Schedule(map[string]any{"id": id, "timing": timing, "files": []map[string]any{{"key": "content.markdown", "name": "x.md"}}}),
+				w.File(backup.File{Key: "content.markdown", Size: 4, Sum: sum}, strings.NewReader("data")))
+		}
+		return errors.Join(
+			schedule("past", map[string]any{"at": "2001-01-01T00:00:00Z", "zone": "UTC"}),
+			schedule("daily", map[string]any{"cron": "@daily", "zone": "UTC"}))
+	})
+	got, err := a.Restore(t.Context(), file, "b", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Schedules) != 2 || got.Schedules[0].State != SchedulePast || got.Schedules[1].State != ScheduleAdded || got.Suppressions.Added != 1 {
+		t.Errorf("got %+v", got)
+	}
+	e, err := a.schedules.Get(t.Context(), "daily")
+	if err != nil || len(e.Files) != 1 || e.Files[0].Name != "x.md" || e.Next.Before(time.Now()) {
+		t.Errorf("stored: %+v, %v", e, err)
+	}
+	if all, err := a.schedules.List(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("%d schedules, %v, want the daily one alone", len(all), err)
+	}
+}

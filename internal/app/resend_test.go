@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/configs"
+	"broadside/internal/sink"
+	"broadside/internal/testkit"
+)
+
+// A reply that comes while the operator thinks about it.
+func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	first := s.launch(Launch{}, "uncertain+1@example.org", "uncertain+2@example.org", "uncertain+3@gmail.com")
+	lift := func(who ...string) func(Plan) error {
+		return func(Plan) error {
+			s.each(first, func(address string, ref ledger.Ref, _ campaign.State) {
+				if slices.Contains(who, address) {
+					if ok, err := s.Ledger.Resolve(t.Context(), ref, campaign.Accepted, ledger.Reply{}); err != nil || !ok {
+						t.Errorf("resolve %s: %v, %v", ref, ok, err)
+					}
+				}
+			})
+			return nil
+		}
+	}
+	launched, err := s.Retry(t.Context(), first, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+1@example.org")})
+	if err != nil || launched.Plan.Total != 2 {
+		t.Fatalf("got %+v, %v; want 2 recipients", launched, err)
+	}
+	s.want(launched.Run, "uncertain+2@example.org pending", "uncertain+3@gmail.com pending")
+	s.want(first, "uncertain+1@example.org accepted", "uncertain+2@example.org uncertain", "uncertain+3@gmail.com uncertain")
+
+	// Nobody is left in the end: there is no run, and the name is free.
+	other := s.launch(Launch{Again: true}, "uncertain+4@example.org")
+	first = other
+	s.refused(other, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "nobody of run "+other+" is uncertain")
+	if named, err := s.Ledger.Named(t.Context(), (Retry{State: campaign.Uncertain}).once(other)); err != nil || named != "" {
+		t.Errorf("the name stands for %q, %v", named, err)
+	}
+}
+
+func TestAcceptUncertain(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	first := s.launch(Launch{}, "uncertain+1@example.org", "uncertain+2@gmail.com", "failed+1@gmail.com", "ada@example.org")
+	for i, want := range []int64{2, 0} {
+		if n, err := s.AcceptUncertain(t.Context(), first); err != nil || n != want {
+			t.Errorf("%d: accepted %d, %v; want %d", i, n, err, want)
+		}
+	}
+	s.want(first, "ada@example.org accepted", "failed+1@gmail.com failed", "uncertain+1@example.org accepted", "uncertain+2@gmail.com accepted")
+	if st, err := s.Status(t.Context(), first); err != nil || st.Counts[campaign.Accepted] != 3 || st.Counts[campaign.Uncertain] != 0 || st.State != campaign.Finished {
+		t.Errorf("status is %+v, %v", st, err)
+	}
+	s.refused(first, Retry{State: campaign.Uncertain}, "is uncertain; nothing was sent")
+}
+
+// A resend, and a resend of the resend, carry the Message-ID and the return path
+// of the first try; a retry of those who failed has its own.
+func TestAResendIsTheSameMessage(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	seen := map[string][]string{} // Message-ID and return path, by recipient
+	srv := sink.New(sink.Config{Record: func(e sink.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[e.To] = append(seen[e.To], e.MessageID+" "+e.From)
+	}})
+	if err := srv.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(context.Background()) }()
+	t.Cleanup(func() {
+		srv.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	s := newScheduling(t)
+	cfg, err := configs.Load(configs.Options{Dir: s.dir, Env: []string{
+		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://" + srv.Addr().String() + "?tls=none", "BROADSIDE_FEEDBACK__RETURN_PATH=bounce.acme.example",
+		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.App, err = Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	// In each run the one of whom it is about has another place.
+	s.write("people.csv", "email,first_name\nada@example.org,Ada\npolicy+1@example.org,Po\ndrop-after-dot+1@example.org,Dot\n")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	attend := func(l Launched, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err := s.Attend(ctx, l.Run, Attendance{}); err != nil || st.State != campaign.Finished {
+			t.Fatalf("run is %+v, %v", st, err)
+		}
+		return l.Run
+	}
+	first := attend(s.Launch(ctx, s.def(""), Launch{}))
+	second := attend(s.Retry(ctx, first, Retry{State: campaign.Uncertain}))
+	attend(s.Retry(ctx, second, Retry{State: campaign.Uncertain}))
+	attend(s.Retry(ctx, first, Retry{State: campaign.Failed}))
+	mu.Lock()
+	defer mu.Unlock()
+	again := seen["drop-after-dot+1@example.org"]
+	if len(again) != 3 || again[0] != again[1] || again[0] != again[2] || !strings.Contains(again[0], "@bounce.acme.example") {
+		t.Errorf("the tries to one who is uncertain are %q, want the same three times", again)
+	}
+	if fresh := seen["policy+1@example.org"]; len(fresh) != 2 || fresh[0] == fresh[1] {
+		t.Errorf("the tries to one who failed are %q, want two different ones", fresh)
+	}
+	if got := seen["ada@example.org"]; len(got) != 1 {
+		t.Errorf("the one who accepted was sent %q", got)
+	}
+}

@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"broadside/campaign"
+	"broadside/scheduler"
+)
+
+// people writes n people whose rows do not compress well.
+func (s *scheduling) people(n int) {
+	s.t.Helper()
+	var b strings.Builder
+	b.WriteString("email,first_name\n")
+	for i := range n {
+		fmt.Fprintf(&b, "person%x@example%d.org,%x\n", i*2654435761%(1<<32), i%977, i*40503*40503)
+	}
+	s.write("people.csv", b.String())
+}
+
+// leave sets maxmemory so that bytes are left.
+func (s *scheduling) leave(bytes int64) {
+	s.t.Helper()
+	ctx, rdb := context.WithoutCancel(s.t.Context()), s.store.Client()
+	if err := rdb.ConfigSet(ctx, "maxmemory", "1gb").Err(); err != nil { // without one the machine's memory counts
+		s.t.Fatal(err)
+	}
+	m, err := s.store.Memory(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(max(1, m.Used+bytes))).Err(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// nothingLeft fails when there is a key of a run.
+func (s *scheduling) nothingLeft() {
+	s.t.Helper()
+	var keys []string
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); { // the lease runs out within a millisecond
+		var err error
+		if keys, err = s.store.Client().Keys(s.t.Context(), "*").Result(); err != nil {
+			s.t.Fatal(err)
+		}
+		keys = slices.DeleteFunc(keys, func(k string) bool { return strings.Contains(k, "{sched}") })
+		if len(keys) == 0 {
+			return
+		}
+	}
+	s.t.Errorf("left in Redis: %v", keys)
+}
+
+func noRoom(t *testing.T, err error, want string) {
+	t.Helper()
+	if !errors.Is(err, ErrRefused) || !errors.Is(err, scheduler.ErrNoRoom) || campaign.CodeOf(err.Error()) != campaign.CodeRedisMemory {
+		t.Fatalf("got %v, want a refusal for lack of room", err)
+	}
+	for _, want := range []string{want, "nothing was sent", "maxmemory"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q: %v", want, err)
+		}
+	}
+}
+
+func TestALaunchThatDoesNotFitLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	s.people(50_000)
+	s.leave(2 << 20)
+	def := s.def("")
+	plan, err := s.Plan(t.Context(), def, Launch{})
+	if err != nil || plan.Total != 50_000 || plan.Redis.Limit == 0 || plan.Redis.Fits(plan.Memory()) {
+		t.Errorf("Plan: got %+v, %v, want one that does not fit", plan, err)
+	}
+	_, err = s.Launch(t.Context(), def, Launch{})
+	noRoom(t, err, "the run needs about")
+	s.nothingLeft()
+
+	// With room it is launched as if it had never been tried.
+	s.leave(64 << 20)
+	before, err := s.store.Memory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	launched, err := s.Launch(t.Context(), def, Launch{})
+	if err != nil {
+		t.Fatalf("launch with room: %v", err)
+	}
+	after, err := s.store.Memory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took, need := after.Used-before.Used, launched.Plan.Memory(); took < launched.Plan.Bytes || took > need {
+		t.Errorf("the run took %d bytes, want more than its %d of recipients and at most the %d that were asked for", took, launched.Plan.Bytes, need)
+	}
+}
+
+// Redis may get full after all, by what others write.
+func TestALaunchThatMeetsAFullRedisLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		launch func(s *scheduling) Launch
+	}{
+		{"from the beginning", func(s *scheduling) Launch { s.leave(-1 << 40); return Launch{} }},
+		{"when it is about to be ready", func(s *scheduling) Launch {
+			return Launch{Confirm: func(Plan) error { s.leave(-1 << 40); return nil }}
+		}},
+		{"with a key", func(s *scheduling) Launch {
+			return Launch{Key: "k", Confirm: func(Plan) error { s.leave(-1 << 40); return nil }}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScheduling(t)
+			_, err := s.Launch(t.Context(), s.def(""), tt.launch(s))
+			noRoom(t, err, "OOM")
+			s.nothingLeft()
+		})
+	}
+}
+
+// A full Redis is not the campaign's fault: a scheduled run waits for room.
+func TestAScheduledRunWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	s.people(20_000)
+	f := firingOf(s.add("schedule: {cron: \"0 9 * * *\"}\n", Scheduling{}))
+	s.leave(1 << 20)
+	made, err := s.makeRun(t.Context(), f, goOn)
+	noRoom(t, err, "the run needs about")
+	if made != (scheduler.Made{}) {
+		t.Errorf("made %+v, want that it is tried again", made)
+	}
+	if keys, err := s.store.Client().Keys(t.Context(), "*:chunks").Result(); err != nil || len(keys) > 0 {
+		t.Errorf("left in Redis: %v, %v", keys, err)
+	}
+	s.leave(64 << 20)
+	if made, err = s.makeRun(t.Context(), f, goOn); err != nil || made.Run == "" || made.Failure != "" {
+		t.Errorf("with room: got %+v, %v, want a run", made, err)
+	}
+}
+
+func TestFullLeavesOtherErrorsAlone(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{nil, context.Canceled, refused("no")} {
+		if got := full(err); got != err {
+			t.Errorf("full(%v) = %v", err, got)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+// Package crash keeps a panic where it happened: what was being done ends with
+// an error and is reported once, the process goes on.
+//
+// A Reporter is meant for the boundary around one recipient, run, occurrence or
+// request, and for no smaller part: behind it nothing that was half done may be
+// used again. It is deferred there:
+//
+//	defer reporter.Recover(func(f *crash.Fault) { err = f }, "run", id)
+//
+// A panic on a goroutine that was started inside is not seen.
+package crash
+
+import (
+	"fmt"
+	"log/slog"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+)
+
+const (
+	// maxText is how much of what a panic says is kept, in bytes.
+	maxText = 300
+	// maxPlaces is how many places are remembered whose stack was logged.
+	maxPlaces = 100
+)
+
+// A Fault is a panic that was stopped. It holds no address: what looks like
+// one in the text of the panic was taken out.
+type Fault struct {
+	Place string // function and line, "templates.(*Template).Render:88"
+	Text  string // what the panic said, one line
+}
+
+func (f *Fault) Error() string { return "internal fault in " + f.Place + ": " + f.Text }
+
+// A Reporter logs panics. It is safe for concurrent use.
+type Reporter struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	seen map[string]int // panics by place; guarded by mu
+}
+
+// NewReporter returns a Reporter.
+func NewReporter(log *slog.Logger) *Reporter {
+	return &Reporter{log: log, seen: map[string]int{}}
+}
+
+// Recover is to be deferred. It stops a panic, logs it, with its stack the first
+// time that it comes from this place, and calls then, if it is not nil, with
+// what it was. attrs are logged with it. It does nothing without a panic.
+func (r *Reporter) Recover(then func(*Fault), attrs ...any) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if f := r.Stopped(v, attrs...); then != nil {
+		then(f)
+	}
+}
+
+// Stopped is the part of Recover for who has recovered v itself; it is to be
+// called by the deferred function that did.
+func (r *Reporter) Stopped(v any, attrs ...any) *Fault {
+	f := &Fault{Place: place(), Text: textOf(v)}
+	r.report(f, attrs)
+	return f
+}
+
+func (r *Reporter) report(f *Fault, attrs []any) {
+	r.mu.Lock()
+	if len(r.seen) < maxPlaces || r.seen[f.Place] > 0 {
+		r.seen[f.Place]++
+	}
+	n := r.seen[f.Place]
+	r.mu.Unlock()
+	attrs = append([]any{"place", f.Place, "panic", f.Text}, attrs...)
+	if n <= 1 {
+		attrs = append(attrs, "stack", string(debug.Stack())) // places and pointers, no values
+	} else {
+		attrs = append(attrs, "times", n)
+	}
+	r.log.Error("panic stopped: this is a fault of broadside, please report it", attrs...)
+}
+
+// place returns where the panic that is being recovered began.
+func place() string {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
+	panicking := false
+	for {
+		f, more := frames.Next()
+		own := strings.HasPrefix(f.Function, "runtime.")
+		if panicking && !own {
+			return fmt.Sprintf("%s:%d", strings.TrimPrefix(f.Function, "broadside/"), f.Line)
+		}
+		panicking = panicking || f.Function == "runtime.gopanic"
+		if !more {
+			return "unknown place"
+		}
+	}
+}
+
+// address matches what looks like an address, however it is written.
+var address = regexp.MustCompile(`[^\s<>"'(),;:\[\]]*(?:@|%40)[^\s<>"'(),;:\[\]]*`)
+
+// textOf returns what a panic says on one line. Of values whose text nobody
+// chose for a log only the type is told.
+func textOf(v any) string {
+	var text string
+	switch v := v.(type) {
+	case runtime.Error:
+		text = v.Error()
+	case error:
+		text = v.Error()
+	case string:
+		text = v
+	default:
+		return fmt.Sprintf("a value of type %T", v)
+	}
+	text = strings.Join(strings.Fields(address.ReplaceAllString(text, "(address)")), " ")
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "..."
+	}
+	return text
+}

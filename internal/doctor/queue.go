@@ -1,0 +1,47 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
+	"broadside/internal/queue"
+	"broadside/internal/store"
+)
+
+const subjectQueue = "queue"
+
+// handedOut is how many tasks a part of a run may have under way.
+const handedOut = 4000
+
+// tasks looks at asynq's queue.
+func tasks(ctx context.Context, rdb redis.UniversalClient, l Look) []Finding {
+	h, err := queue.Look(ctx, rdb, l.Namespace)
+	if err != nil {
+		return []Finding{unknown(subjectQueue, campaign.CodeQueueBacklog, err)}
+	}
+	return judge(h, l.Runs)
+}
+
+func judge(h queue.Health, runs int) []Finding {
+	var out []Finding
+	if h.Paused {
+		out = append(out, bad(subjectQueue, campaign.CodeQueuePaused, store.Failed, "the queue is paused", "no worker is handed anything, and recipients fail as stuck after a while",
+			fmt.Sprintf("resume it with the tool that paused it, or delete the key %s", h.PausedKey)))
+	}
+	text := fmt.Sprintf("%d tasks wait, %d are being worked on, %d were given up", h.Waiting, h.Active, h.Archived)
+	most := int64(max(1, runs) * len(campaign.Providers) * handedOut)
+	switch {
+	case h.Waiting+h.Active > most:
+		out = append(out, bad(subjectQueue, campaign.CodeQueueBacklog, store.Warning, text, fmt.Sprintf("%d runs never hand out more than %d", runs, most),
+			"start a worker (what is left of ended runs goes fast); see whether another program uses this namespace"))
+	case h.Archived > handedOut:
+		out = append(out, bad(subjectQueue, campaign.CodeQueueBacklog, store.Warning, text, "workers die, or freeze, with tasks in hand; nobody is lost, but it takes their time",
+			"look at the log of the workers, and at the memory of their machine"))
+	default:
+		out = append(out, good(subjectQueue, campaign.CodeQueueBacklog, text))
+	}
+	return out
+}

@@ -1,0 +1,170 @@
+package doctor_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/campaign"
+	"broadside/internal/doctor"
+	"broadside/internal/store"
+	"broadside/internal/testkit"
+)
+
+func open(t *testing.T, url string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{URL: url, Unfit: true})
+	if err != nil {
+		t.Fatalf("open store: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close store: %v", err)
+		}
+	})
+	return s
+}
+
+// verdicts returns "CODE level" of each finding.
+func verdicts(found []doctor.Finding) []string {
+	var out []string
+	for _, f := range found {
+		out = append(out, string(f.Code)+" "+f.Level.String())
+	}
+	return out
+}
+
+var look = doctor.Look{Namespace: "clinic", MaxConnections: 20}
+
+func TestRedis(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args []string
+		look doctor.Look
+		want []string
+	}{
+		{
+			name: "as it should be", args: []string{"--appendonly", "yes", "--maxmemory", "100mb"}, look: look,
+			want: []string{
+				"BS-REDIS-MEMORY ok", "BS-REDIS-CLIENTS ok", "BS-REDIS-PERSISTENCE ok",
+				"BS-REDIS-LATENCY ok", "BS-CLOCK ok", "BS-QUEUE-BACKLOG ok",
+			},
+		},
+		{
+			name: "appendfsync no", args: []string{"--appendonly", "yes", "--appendfsync", "no"}, look: look,
+			want: []string{
+				"BS-REDIS-MEMORY ok", "BS-REDIS-CLIENTS ok", "BS-REDIS-PERSISTENCE warning",
+				"BS-REDIS-LATENCY ok", "BS-CLOCK ok", "BS-QUEUE-BACKLOG ok",
+			},
+		},
+		{
+			name: "small, and a replica is wanted", args: []string{"--maxmemory", "300kb", "--maxclients", "20"},
+			look: doctor.Look{Namespace: "clinic", MaxConnections: 20, Replicated: []string{"october-news"}},
+			want: []string{
+				"BS-REDIS-MEMORY failed", "BS-REDIS-CLIENTS warning", "BS-REDIS-REPLICAS failed",
+				"BS-REDIS-LATENCY ok", "BS-CLOCK ok", "BS-QUEUE-BACKLOG ok",
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			found := doctor.Redis(t.Context(), open(t, testkit.Redis(t, tt.args...)), tt.look)
+			got := verdicts(found)
+			for i, f := range found { // the machine that tests may be busy
+				if f.Code == campaign.CodeRedisLatency && f.Level == store.Warning {
+					got[i] = "BS-REDIS-LATENCY ok"
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s\n%+v", diff, found)
+			}
+		})
+	}
+}
+
+// Managed servers forbid CONFIG: that is no fault.
+func TestRedisWithoutConfig(t *testing.T) {
+	t.Parallel()
+	s := open(t, testkit.Redis(t, "--appendonly", "yes", "--rename-command", "CONFIG", ""))
+	for _, f := range doctor.Redis(t.Context(), s, look) {
+		if f.Code == campaign.CodeRedisPersistence {
+			if f.Level != store.Good || !strings.Contains(f.Text, "not known") {
+				t.Errorf("got %+v, want that it is not known", f)
+			}
+			return
+		}
+	}
+	t.Error("nothing was said of appendfsync")
+}
+
+func TestRedisThatGoesAway(t *testing.T) {
+	t.Parallel()
+	srv := testkit.NewRedis(t)
+	s := open(t, srv.URL())
+	srv.Kill()
+	found := doctor.Redis(t.Context(), s, look)
+	if len(found) != 1 || found[0].Level != store.Warning || !strings.Contains(found[0].Text, "not known") {
+		t.Errorf("got %+v, want that nothing is known", found)
+	}
+}
+
+func TestQueuePausedByAnotherTool(t *testing.T) {
+	t.Parallel()
+	s := open(t, testkit.Redis(t))
+	if err := s.Client().Set(t.Context(), "asynq:{clinic-bulk-0}:paused", 1, 0).Err(); err != nil {
+		t.Fatalf("pause: %v", err)
+	}
+	for _, f := range doctor.Redis(t.Context(), s, look) {
+		if f.Code == campaign.CodeQueuePaused {
+			if f.Level != store.Failed || !strings.Contains(f.Fix, "asynq:{clinic-bulk-0}:paused") {
+				t.Errorf("got %+v, want a failure that names the key", f)
+			}
+			return
+		}
+	}
+	t.Error("the pause was not seen")
+}
+
+func TestEmbeddedHasNothingToLookAt(t *testing.T) {
+	t.Parallel()
+	s, err := store.OpenEmbedded(t.Context(), nil)
+	if err != nil {
+		t.Fatalf("OpenEmbedded: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if got := doctor.Redis(t.Context(), s, look); got != nil {
+		t.Errorf("got %+v, want nothing", got)
+	}
+}
+
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/news/healthz" {
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(web.Close)
+	for _, tt := range []struct {
+		name, url string
+		level     store.Level
+		text      string
+	}{
+		{"there", web.URL + "/news", store.Good, "answers"},
+		{"another server", web.URL, store.Warning, "answers 404"},
+		{"nobody", "http://127.0.0.1:1", store.Warning, "refused"},
+		{"not set", "", store.Failed, "not set"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := doctor.Links(t.Context(), tt.url)
+			if f.Level != tt.level || !strings.Contains(f.Text, tt.text) || f.Code != campaign.CodePublicURL {
+				t.Errorf("got %+v, want %s %q", f, tt.level, tt.text)
+			}
+		})
+	}
+}

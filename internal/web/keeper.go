@@ -1,0 +1,175 @@
+package web
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	"broadside/campaign/address"
+	"broadside/campaign/suppression"
+)
+
+// How long and how much a keeper keeps. A Redis that writes to disk every
+// second loses seconds when it dies, a replica that takes over lacks what was
+// on its way: ten minutes are far more than either.
+const (
+	lookEvery    = time.Second
+	lookWithin   = 2 * time.Second  // for one question to the store
+	replayWithin = 20 * time.Second // for one replay
+	keepFor      = 10 * time.Minute // after the store was last seen with it
+	keepMost     = 10_000           // entries, about 3 MB
+	confirmFor   = time.Minute      // how long one is added again until it lasts
+	againAfter   = 30 * time.Second // see keeper.again
+)
+
+// A keeper notes unsubscribes, remembers those that were acknowledged, and
+// adds them again when the store may have forgotten them: when it is another
+// server than the one that acknowledged them, or the same one started anew.
+// It is safe for concurrent use.
+type keeper struct {
+	list   Suppressor
+	server func(context.Context) (string, suppression.Barrier, error)
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	id      string              // of the server that was seen last; guarded by mu, like all below
+	barrier suppression.Barrier // that it offers
+	kept    []*kept             // oldest first
+	// again is when everything is added once more after a change of servers:
+	// until then a pooled connection may have led to the old one. Zero: not due.
+	again  time.Time
+	failed bool // the last replay, which was logged
+}
+
+// kept is one acknowledged unsubscribe.
+type kept struct {
+	entry   suppression.Entry
+	noted   time.Time
+	id      string // the server that was in charge when it was noted or replayed last
+	lasting bool   // it is behind the barrier
+}
+
+// note adds an entry to the list and keeps it, and reports whether it is new.
+// Without an error it is in force, and will be.
+func (k *keeper) note(ctx context.Context, e suppression.Entry) (isNew bool, err error) {
+	k.mu.Lock()
+	id, barrier := k.id, k.barrier
+	k.mu.Unlock()
+	noted, err := k.list.AddLasting(ctx, barrier, e)
+	if err != nil {
+		return false, err
+	}
+	e.At = noted.At
+	if !noted.Lasting {
+		// With a log that is kept, this line is a second journal: suppression
+		// import takes the hash.
+		k.log.WarnContext(ctx, "unsubscribe not confirmed to last", "sha256", hashOf(e.Address), "scope", e.Scope, "run", e.Run, "at", e.At.UTC())
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.kept) == keepMost {
+		k.kept = k.kept[1:]
+	}
+	k.kept = append(k.kept, &kept{entry: e, noted: time.Now(), id: id, lasting: noted.Lasting})
+	return noted.Added > 0, nil
+}
+
+// hashOf returns the hash of an address that was added, in hexadecimal.
+func hashOf(text string) string {
+	a, err := address.Parse(text)
+	if err != nil {
+		return ""
+	}
+	h := a.Hash()
+	return hex.EncodeToString(h[:])
+}
+
+// run looks after the store until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	if k.server == nil {
+		return
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		k.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look asks which server is in charge, and adds again what it may lack.
+func (k *keeper) look(ctx context.Context) {
+	ask, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	id, barrier, err := k.server(ask)
+	if err != nil {
+		k.log.DebugContext(ctx, "store not seen", "err", err)
+		return
+	}
+	due, again := k.due(id, barrier, time.Now())
+	if len(due) > 0 && !k.replay(ctx, id, barrier, due) {
+		return // and nothing ends its time before it was replayed
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if again {
+		k.again = time.Time{}
+	}
+	old := time.Now().Add(-keepFor)
+	for len(k.kept) > 0 && k.kept[0].noted.Before(old) && k.kept[0].id == id {
+		k.kept = k.kept[1:]
+	}
+}
+
+// due returns what is to be added again; again: this is the second time after
+// a change of servers.
+func (k *keeper) due(id string, b suppression.Barrier, now time.Time) (due []*kept, again bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.id != "" && k.id != id {
+		k.log.Warn("redis was restarted or replaced: unsubscribes are replayed", "kept", len(k.kept))
+		k.again = now.Add(againAfter)
+	}
+	k.id, k.barrier = id, b
+	again = !k.again.IsZero() && !now.Before(k.again)
+	for _, e := range k.kept {
+		if again || e.id != id || !e.lasting && now.Sub(e.noted) < confirmFor {
+			due = append(due, e)
+		}
+	}
+	return due, again
+}
+
+// replay adds entries again and reports whether that went well.
+func (k *keeper) replay(ctx context.Context, id string, b suppression.Barrier, due []*kept) bool {
+	ctx, cancel := context.WithTimeout(ctx, replayWithin)
+	defer cancel()
+	entries := make([]suppression.Entry, len(due))
+	for i, e := range due {
+		entries[i] = e.entry // which nobody changes
+	}
+	noted, err := k.list.Replay(ctx, b, entries...)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		if !k.failed {
+			k.log.WarnContext(ctx, "unsubscribes not replayed yet", "kept", len(due), "err", err)
+		}
+		k.failed = true
+		return false
+	}
+	if k.failed || noted.Added > 0 {
+		k.log.InfoContext(ctx, "unsubscribes replayed", "kept", len(due), "missing", noted.Added)
+	}
+	k.failed = false
+	for _, e := range due {
+		e.id, e.lasting = id, noted.Lasting
+	}
+	return true
+}

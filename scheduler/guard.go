@@ -1,0 +1,156 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/configs"
+)
+
+// A rate says nothing about a few recipients: the first bounce of a run is
+// 100 %. A run is judged from the tenth bad recipient on, when a hundred were
+// tried or twenty are bad; complaints, which are rarer and weigh more, from the
+// third on.
+const (
+	leastBad        = 10
+	leastTried      = 100
+	manyBad         = 20
+	leastComplaints = 3
+)
+
+// enough reports whether so many bad ones of those tried say something.
+type enough func(code campaign.Code, bad, tried int64) bool
+
+func inFlight(code campaign.Code, bad, tried int64) bool {
+	if code == campaign.CodeGuardComplaint {
+		return bad >= leastComplaints
+	}
+	return bad >= leastBad && (tried >= leastTried || bad >= manyBad)
+}
+
+// ofCanary: the canary is the sample that was asked for. One alone stops
+// nothing, unless it is all there is.
+func ofCanary(_ campaign.Code, bad, tried int64) bool { return bad >= min(2, tried) }
+
+// breach returns which limit is exceeded, and how; an empty code for none.
+// base is what had happened when the guards began to count.
+func breach(g campaign.Guard, all, base campaign.Sample, says enough) (campaign.Code, string) {
+	since := all.Since(base)
+	for _, r := range []struct {
+		code       campaign.Code
+		limit      float64
+		bad, tried int64
+		what       string
+	}{
+		{campaign.CodeGuardBounce, g.MaxBounceRate, since.Bounced, since.Tried(), "bounced"},
+		{campaign.CodeGuardDeferral, g.MaxDeferralRate, since.Deferred, since.Tried(), "are deferred"},
+		// Complaints come late: they are about everybody who got the message.
+		{campaign.CodeGuardComplaint, g.MaxComplaintRate, since.Complained, all.Accepted, "complained"},
+	} {
+		if r.limit == 0 || r.bad == 0 || !says(r.code, r.bad, r.tried) {
+			continue
+		}
+		if rate := float64(r.bad) / float64(max(r.tried, 1)); rate > r.limit {
+			shown := configs.FormatPercent(math.Round(rate*1e4) / 1e4)
+			return r.code, fmt.Sprintf("%s of %d %s (limit %s)", shown, r.tried, r.what, configs.FormatPercent(r.limit))
+		}
+	}
+	return "", ""
+}
+
+// guard pauses a run that exceeds its limits, and looks after its canary. It
+// reports whether the run was paused.
+func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally *ledger.Tally, now time.Time) (paused bool, err error) {
+	all := tally.Sample()
+	if code, why := breach(rec.Guard, all, rec.Watch.Base, inFlight); code != "" {
+		return true, f.stop(ctx, rec, code, why)
+	}
+	switch ends := rec.CanaryEnds(); {
+	case !rec.Canary():
+		s.release()
+		return false, nil
+	case ends.IsZero():
+		settled, err := f.canarySettled(ctx, s, tally.Counts, now)
+		if err != nil || !settled {
+			return false, err
+		}
+		f.cfg.Log.Info("canary has its answers", "run", rec.ID, "accepted", all.Accepted, "goes_on_at", now.Add(rec.Guard.CanaryWait))
+		return false, f.ledger.NoteCanarySettled(ctx, rec.ID, now)
+	case now.Before(ends):
+		return false, nil
+	}
+	if _, why := breach(rec.Guard.ForCanary(), all, rec.Watch.Base, ofCanary); why != "" {
+		return true, f.stop(ctx, rec, campaign.CodeCanary, "of the first recipients, "+why)
+	}
+	f.cfg.Log.Info("canary is over: the others go", "run", rec.ID, "accepted", all.Accepted, "bounced", all.Bounced, "deferred", all.Deferred)
+	s.release()
+	return false, f.ledger.NoteCanaryOver(ctx, rec.ID, now)
+}
+
+// stop pauses a run. Who has been claimed is still sent to: at most one message
+// for each open connection.
+func (f *Feeder) stop(ctx context.Context, rec *ledger.Record, code campaign.Code, why string) error {
+	before, err := f.ledger.Turn(ctx, rec.ID, campaign.Paused, code.Reason("%s", why), campaign.Running)
+	if err == nil && before == campaign.Running {
+		f.cfg.Log.Warn("run paused by a guard", "run", rec.ID, "code", string(code), "reason", why)
+	}
+	return err
+}
+
+// canarySettled reports whether everybody of the canary has had an answer. It
+// looks at the cells, when nobody is under way, and at most once a second.
+func (f *Feeder) canarySettled(ctx context.Context, s *sweep, c campaign.Counts, now time.Time) (bool, error) {
+	if c[campaign.Issued]+c[campaign.Sending] > 0 || now.Before(s.looked.Add(time.Second)) {
+		return false, nil
+	}
+	s.looked = now
+	for _, p := range s.parts {
+		for page := range p.due {
+			cells, err := f.ledger.Page(ctx, s.run, p.number, page)
+			if err != nil {
+				return false, err
+			}
+			for i, c := range cells {
+				if (c.State == campaign.Pending || c.State == campaign.Issued || c.State == campaign.Sending) && p.early(page*ledger.PageCells+i) {
+					return false, nil
+				}
+			}
+		}
+	}
+	return true, nil
+}
+
+// shares divides a canary among parts by their sizes: what rounding leaves goes
+// to the largest remainders. All of a small audience is its own canary.
+func shares(canary int, sizes []ledger.PartSize) []int {
+	var total int64
+	for _, p := range sizes {
+		total += int64(p.Size)
+	}
+	out := make([]int, len(sizes))
+	if total == 0 {
+		return out
+	}
+	n := min(int64(canary), total)
+	rest, left := make([]int64, len(sizes)), n
+	for i, p := range sizes {
+		exact := n * int64(p.Size)
+		out[i], rest[i] = int(exact/total), exact%total
+		left -= exact / total
+	}
+	for ; left > 0; left-- {
+		most := 0
+		for i := range rest {
+			if rest[i] > rest[most] {
+				most = i
+			}
+		}
+		out[most]++
+		rest[most] = -1
+	}
+	return out
+}
