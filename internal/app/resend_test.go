@@ -95,10 +95,12 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if s.App, err = Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
 	// In each run the one of whom it is about has another place.
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\npolicy+1@example.org,Po\ndrop-after-dot+1@example.org,Dot\n")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

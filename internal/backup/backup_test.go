@@ -193,6 +193,7 @@ func TestDamaged(t *testing.T) {
 		{"JSON of somebody else", "{}\n", "not a backup"},
 		{"a later version", strings.Replace(text, `"version":1`, `"version":2`, 1), "b.zst:1: a backup of version 2, expected 1"},
 		{"a changed word", strings.Replace(text, "bounce", "bounced", 1), "does not agree with those before it"},
+		{"a changed count", strings.Replace(text, `"people":2`, `"people":3`, 1), "does not agree with those before it"},
 		{"a changed file", strings.Replace(text, `{"data":"I`, `{"data":"J`, 1), "the file content.markdown before this line is damaged"},
 		{"more than the file", head + `{"schedule":{}}` + "\n" + `{"file":{"key":"k","size":1,"sha256":""}}` + "\n" + `{"data":"AAAA"}` + "\n", "b.zst:4: a piece of 3 bytes"},
 		{"something behind", text + "{}\n", "something follows"},

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -309,6 +311,33 @@ func aclLine(t *testing.T) []string {
 	}
 	text = strings.NewReplacer("\\\n", " ", "~acme:", "~e2e:", ">PASSWORD", ">pw").Replace(text)
 	return strings.Fields(text)
+}
+
+// TestTheDocumentedUserMayRunEveryScript finds what a run does not call.
+func TestTheDocumentedUserMayRunEveryScript(t *testing.T) {
+	line := aclLine(t)
+	root, err := testkit.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := regexp.MustCompile(`redis\.p?call\(['"]([A-Za-z]+)['"]`)
+	scripts := 0
+	err = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".lua" {
+			return err
+		}
+		scripts++
+		src, err := os.ReadFile(path)
+		for _, m := range called.FindAllStringSubmatch(string(src), -1) {
+			if !slices.Contains(line, "+"+strings.ToLower(m[1])) {
+				t.Errorf("%s calls %s, which docs/redis.md does not allow", filepath.Base(path), m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || scripts == 0 {
+		t.Fatalf("%d scripts, %v", scripts, err)
+	}
 }
 
 // TestTheDocumentedUserIsEnough runs a campaign with every process as the user

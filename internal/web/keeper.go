@@ -122,7 +122,7 @@ func (k *keeper) look(ctx context.Context) {
 		k.again = time.Time{}
 	}
 	old := time.Now().Add(-keepFor)
-	for len(k.kept) > 0 && k.kept[0].noted.Before(old) && k.kept[0].id == id {
+	for len(k.kept) > 0 && k.kept[0].noted.Before(old) {
 		k.kept = k.kept[1:]
 	}
 }

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type forgetful struct {
 	mu       sync.Mutex
 	id       string
 	err      error // of everything
+	readonly error // of writes
 	volatile bool  // nothing lasts
 	entries  map[string]bool
 	replays  int // calls of Replay
@@ -39,8 +41,8 @@ func (f *forgetful) server(context.Context) (string, suppression.Barrier, error)
 func (f *forgetful) AddLasting(_ context.Context, _ suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.err != nil {
-		return suppression.Noted{}, f.err
+	if err := cmp.Or(f.err, f.readonly); err != nil {
+		return suppression.Noted{}, err
 	}
 	added := 0
 	for _, e := range entries {
@@ -186,8 +188,13 @@ func TestReplayWaitsForTheStore(t *testing.T) {
 			t.Errorf("POST: got %d, want 503 while the store is away", code)
 		}
 		sleep(3 * time.Hour)
-		s.list.set(func(f *forgetful) { f.err = nil })
+		s.list.set(func(f *forgetful) { f.err, f.readonly = nil, errors.New("READONLY") })
 		s.list.forget("b")
+		sleep(3 * time.Hour)
+		if n := strings.Count(s.log.String(), "not replayed yet"); n != 1 {
+			t.Errorf("logged %d times that the replay failed, want once", n)
+		}
+		s.list.set(func(f *forgetful) { f.readonly = nil })
 		sleep(2 * time.Second)
 		if !s.list.has(reader) {
 			t.Error("forgotten while the store was away")
