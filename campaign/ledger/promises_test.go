@@ -382,8 +382,12 @@ func TestPromisesHoldThroughCrashes(t *testing.T) {
 				state campaign.State
 				taken bool
 			}{
-				{campaign.Accepted, true}, {campaign.Accepted, true}, {campaign.Deferred, false}, {campaign.Bounced, false},
-				{campaign.Uncertain, true}, {campaign.Uncertain, false},
+				{campaign.Accepted, true},
+				{campaign.Accepted, true},
+				{campaign.Deferred, false},
+				{campaign.Bounced, false},
+				{campaign.Uncertain, true},
+				{campaign.Uncertain, false},
 			})
 			send := func(rt *rapid.T) {
 				busy := s.busy()
