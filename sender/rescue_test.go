@@ -22,7 +22,6 @@ type fragile struct {
 	at string
 
 	mu    sync.Mutex
-	wrote bytes.Buffer
 	burst bool
 	after string // what was written after the panic
 }

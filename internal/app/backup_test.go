@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -109,6 +110,13 @@ func TestRestoreLeavesThePast(t *testing.T) {
 			schedule("past", map[string]any{"at": "2001-01-01T00:00:00Z", "zone": "UTC"}),
 			schedule("daily", map[string]any{"cron": "@daily", "zone": "UTC"}))
 	})
+	dry, err := a.Restore(t.Context(), file, "b", true)
+	if err != nil || len(dry.Schedules) != 2 || dry.Schedules[0].State != SchedulePast || dry.Schedules[1].State != ScheduleAdded {
+		t.Errorf("dry run: got %+v, %v", dry, err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
 	got, err := a.Restore(t.Context(), file, "b", false)
 	if err != nil {
 		t.Fatal(err)

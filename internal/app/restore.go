@@ -59,10 +59,14 @@ const (
 // Occurrences of a schedule between the backup and now are not made up for:
 // nobody knows whether they were sent.
 func (a *App) Restore(ctx context.Context, file io.ReadSeeker, name string, dryRun bool) (Restored, error) {
+	start, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return Restored{}, fmt.Errorf("%s cannot be read twice (write - for the standard input): %w", name, err)
+	}
 	if err := a.checkBackup(ctx, file, name); err != nil {
 		return Restored{}, err
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
+	if _, err := file.Seek(start, io.SeekStart); err != nil {
 		return Restored{}, fmt.Errorf("read %s again: %w", name, err)
 	}
 	b, err := backup.NewReader(file, name)

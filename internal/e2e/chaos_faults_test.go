@@ -308,9 +308,9 @@ func readOnlyRedis(c *trial) {
 	d := c.lasting(3*time.Second, 20*time.Second)
 	c.note("%s: for %s", c.fault.name, d)
 	rdb := c.client()
-	c.must(rdb.SlaveOf(c.t.Context(), "127.0.0.1", "1").Err())
+	c.must(rdb.ReplicaOf(c.t.Context(), "127.0.0.1", "1").Err())
 	c.sleep(d)
-	c.must(rdb.SlaveOf(c.t.Context(), "no", "one").Err())
+	c.must(rdb.ReplicaOf(c.t.Context(), "no", "one").Err())
 	c.over = time.Now()
 }
 

@@ -9,8 +9,9 @@
 //
 // # Connections
 //
-// Options.MaxConnections is a hard ceiling of one process. It is split when
-// the store is opened, and no part borrows from another:
+// Options.MaxConnections is a hard ceiling of one process to any one server:
+// every connection is made and counted in one place, whoever asks for it. It
+// is split when the store is opened, so that no part takes another's:
 //
 //	MaxConnections = shared + Claims + PubSub
 //
@@ -18,7 +19,17 @@
 // asynq included. Claims belongs to the one client that [Store.Claims] makes,
 // for commands that must not be sent twice. PubSub is only set aside: go-redis
 // opens a connection for each subscription beside the pool, and an asynq
-// server holds one. [Split] proposes the two for a process that sends.
+// server holds one. [Split] proposes the two for a process that sends. In a
+// cluster all of it holds for each node.
+//
+// # Several servers
+//
+// The URL says whether there is one server, sentinels that know it, or a
+// cluster; the client is a redis.UniversalClient in each case. Only primaries
+// are asked. [Store.Server] names the life of them all, and changes when one
+// of them restarts or is replaced; [Store.Sever] then ends what still leads to
+// a server that was. docs/redis.md has the URLs, the user's permissions and
+// what each can lose.
 //
 // # Embedded
 //

@@ -7,4 +7,5 @@ local i, outcome = tonumber(ARGV[2]), tonumber(ARGV[3])
 local c = read(i)
 if not c or c.state ~= UNCERTAIN then return 0 end
 lift(i, c, outcome, ARGV[4])
+accepted = false -- it was accepted earlier than now: the run's pace stays as it is
 return done(1)
