@@ -212,6 +212,7 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 		}
 		q.wait(t, "more after the resume", func(m map[queue.Task]int) bool { return len(m) > minBacklog })
 		refuse(campaign.Bounced, upTo(100, 109)...)
+		refuse(campaign.Failed, upTo(120, 190)...) // makes room for more
 		q.wait(t, "more in spite of nine", func(m map[queue.Task]int) bool { return len(m) > minBacklog+105 })
 		if rec, err := l.Record(t.Context(), "r"); err != nil || rec.State != campaign.Running {
 			t.Errorf("%v: paused again: %+v", err, rec)

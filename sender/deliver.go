@@ -218,7 +218,7 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 		// heartbeat if it is carried out only later.
 		release(ledger.Outcome{State: campaign.Pending, Delay: time.Second})
 		w.returns.add(it.ref, time.Second)
-		w.unclaimable(err)
+		w.claiming.Note(err)
 		sleep(ctx, time.Second) // not a busy loop
 		return false
 	case !c.Held:
@@ -237,7 +237,7 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 		return false
 	}
 	w.cfg.Member.Journal().Open(entry, c.Attempt)
-	w.claimable()
+	w.claiming.Note(nil)
 	failpoint.Hit(failpoint.AfterClaim)
 	// Redis may have been restarted since: then others may not have told it what
 	// they know, and this claim does not count. The journal has it as open, or

@@ -53,9 +53,7 @@ type Worker struct {
 	mu     sync.Mutex
 	inHand map[handKey]bool // recipients between task and outcome: twins are dropped
 
-	barred atomic.Bool // the last claim got no answer
-
-	reading, recording *outage.Notice // of tasks, of outcomes
+	reading, claiming, recording *outage.Notice // of tasks, of recipients, of outcomes
 
 	end atomic.Pointer[time.Time] // of the shutdown under way
 }
@@ -71,6 +69,7 @@ func New(cfg Config) *Worker {
 		cfg: cfg, crash: crash.NewReporter(cfg.Log), runs: newRuns(cfg.Ledger, cfg.Keys, cfg.Log), returns: newReturns(cfg.Line, cfg.Log),
 		accounts: map[string]*account{}, inHand: map[handKey]bool{},
 		reading:   outage.NewNotice(cfg.Log, "tasks are dropped, their recipients are issued again later", "tasks are taken again"),
+		claiming:  outage.NewNotice(cfg.Log, "recipients cannot be claimed, nothing is sent meanwhile", "recipients can be claimed again"),
 		recording: outage.NewNotice(cfg.Log, "outcomes cannot be recorded yet", "outcomes are recorded again"),
 	}
 	if w.cfg.Rest == 0 {
@@ -214,20 +213,6 @@ func (w *Worker) offer(it *item) (time.Duration, bool) {
 		wait = min(wait, delay)
 	}
 	return wait, false
-}
-
-// unclaimable says once that no recipient can be claimed, and why; claimable
-// that it is over.
-func (w *Worker) unclaimable(err error) {
-	if !w.barred.Swap(true) {
-		w.cfg.Log.Warn("recipients cannot be claimed, nothing is sent meanwhile", "err", err)
-	}
-}
-
-func (w *Worker) claimable() {
-	if w.barred.Load() && w.barred.Swap(false) {
-		w.cfg.Log.Info("recipients can be claimed again")
-	}
 }
 
 // hold notes that an item is in this worker's hands; false for a twin.

@@ -30,6 +30,7 @@ func tried(d document) int64 {
 // leaves after the pause is what was claimed before it, at most one message for
 // each connection.
 func TestARunThatBouncesPausesItself(t *testing.T) {
+	t.Parallel()
 	const people, connections = 5_000, 10
 	sink := testkit.NewRecsink(t, "-perm", "*=10", "-delay", "5ms")
 	w := newWorld(t, setup{
@@ -88,6 +89,7 @@ func (w *world) only() string {
 // TestARunThatFailsTheSameWayPausesItself: content that is refused for
 // everybody costs each worker fifty recipients, not the list.
 func TestARunThatFailsTheSameWayPausesItself(t *testing.T) {
+	t.Parallel()
 	const people, connections, workers = 4_000, 6, 2
 	sink := testkit.NewRecsink(t, "-perm", "*=100", "-perm-reply", "550 5.7.1 message refused for policy reasons")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {connections: 6}\n")})
@@ -109,6 +111,7 @@ func TestARunThatFailsTheSameWayPausesItself(t *testing.T) {
 // TestAListThatBeginsWithDeadAddressesIsNoSameFailure: they are for the guard
 // of bounces, which nobody asked for here.
 func TestAListThatBeginsWithDeadAddressesIsNoSameFailure(t *testing.T) {
+	t.Parallel()
 	const people = 200
 	sink := testkit.NewRecsink(t, "-perm", "*=100")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "")})
@@ -122,6 +125,7 @@ func TestAListThatBeginsWithDeadAddressesIsNoSameFailure(t *testing.T) {
 // TestAServerThatNeverAnswersPausesTheRun: every message is taken and the
 // connection closed without a reply; each is uncertain, and they would all be.
 func TestAServerThatNeverAnswersPausesTheRun(t *testing.T) {
+	t.Parallel()
 	const people, connections = 1_000, 4
 	sink := testkit.NewRecsink(t, "-close-every", "1")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {connections: 4}\n")})

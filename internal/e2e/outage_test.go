@@ -92,7 +92,7 @@ func TestARedisThatRefusesIsWaitedOut(t *testing.T) {
 			exactlyOnce(t, sink.Accepted(), people, pattern, 0)
 			// Each of what cannot be done says so, and that it is done again.
 			if n := strings.Count(p.Output(), "\n") - said; n > 16 {
-				t.Errorf("%d log lines for one fault", n)
+				t.Errorf("%d log lines for one fault:\n%s", n, p.Output())
 			}
 		})
 	}

@@ -55,6 +55,7 @@ func accepted(n int64) func(document) bool {
 
 // TestSentinelFailoverInTheMiddle kills the primary while two workers send.
 func TestSentinelFailoverInTheMiddle(t *testing.T) {
+	t.Parallel()
 	const people = 4_000
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
 	sentinels := testkit.NewSentinels(t, 2, "--appendonly", "yes")
@@ -77,6 +78,7 @@ func TestSentinelFailoverInTheMiddle(t *testing.T) {
 // TestClusterCarriesTheWholePath takes a list through a schedule, a run, an
 // unsubscribe and a report on three primaries, which all get keys.
 func TestClusterCarriesTheWholePath(t *testing.T) {
+	t.Parallel()
 	const people = 2_000
 	sink := testkit.NewRecsink(t)
 	cluster := testkit.NewCluster(t, 3, false)
@@ -181,6 +183,7 @@ func press(t *testing.T, link string) {
 
 // TestClusterFailoverInTheMiddle kills the primary that has the run.
 func TestClusterFailoverInTheMiddle(t *testing.T) {
+	t.Parallel()
 	const people = 4_000
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
 	cluster := testkit.NewCluster(t, 3, true, "--appendonly", "yes")
@@ -216,6 +219,7 @@ func users(names ...string) []string {
 // TestConnectionsStayBelowTheCeiling counts the connections of each process at
 // Redis while it works, while Redis hangs, and while it is restarted.
 func TestConnectionsStayBelowTheCeiling(t *testing.T) {
+	t.Parallel()
 	const people = 6_000
 	limits := map[string]int{"worker": 12, "web": 3, "scheduler": 3}
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
@@ -315,6 +319,7 @@ func aclLine(t *testing.T) []string {
 
 // TestTheDocumentedUserMayRunEveryScript finds what a run does not call.
 func TestTheDocumentedUserMayRunEveryScript(t *testing.T) {
+	t.Parallel()
 	line := aclLine(t)
 	root, err := testkit.Root()
 	if err != nil {
@@ -344,6 +349,7 @@ func TestTheDocumentedUserMayRunEveryScript(t *testing.T) {
 // of docs/redis.md: nothing is denied, and without any of its permissions
 // something would be.
 func TestTheDocumentedUserIsEnough(t *testing.T) {
+	t.Parallel()
 	const people = 300
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n"), redis: []string{"--appendonly", "yes"}})
@@ -460,6 +466,7 @@ func (f *failover) over() {
 // TestLostWritesAreMadeGoodByTheJournals promotes a replica that has missed a
 // good part of the run. The workers live, and tell it.
 func TestLostWritesAreMadeGoodByTheJournals(t *testing.T) {
+	t.Parallel()
 	const people = 4_000
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), ""), redis: []string{"--appendonly", "yes"}})
@@ -482,6 +489,7 @@ func TestLostWritesAreMadeGoodByTheJournals(t *testing.T) {
 // old primary lives on and answers whoever still has a connection to it: as in
 // a partition. Once somebody sees the new one, nobody may claim at the old.
 func TestAReplacedPrimaryGetsNoClaims(t *testing.T) {
+	t.Parallel()
 	const people = 4_000
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), ""), redis: []string{"--appendonly", "yes"}})
@@ -520,6 +528,7 @@ func TestAReplacedPrimaryGetsNoClaims(t *testing.T) {
 // same under fast is the worst case of docs/redis.md, and shows that the test
 // can tell.
 func TestLostWritesWithTheirOwner(t *testing.T) {
+	t.Parallel()
 	for _, durability := range []string{"replicated", "fast"} {
 		t.Run(durability, func(t *testing.T) {
 			const people = 3_000
@@ -575,6 +584,7 @@ func tally(got map[string]int, people int) (lost, twice int64) {
 // TestTLSVerifiesAgainstTheSystem uses a real redis-server with a certificate
 // of an authority that the system trusts, and one that it does not.
 func TestTLSVerifiesAgainstTheSystem(t *testing.T) {
+	t.Parallel()
 	certs := testkit.Certs(t)
 	port := testkit.Port(t)
 	sink := testkit.NewRecsink(t)

@@ -48,6 +48,7 @@ func (w *world) suppressedNow(addresses ...string) map[string]bool {
 // the append-only file of before: what the web process acknowledged comes back,
 // and who was taken off the list since does not.
 func TestAnUnsubscribeSurvivesARedisThatGoesBack(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := newWorld(t, setup{people: 1, redis: []string{"--appendonly", "yes", "--appendfsync", "everysec", "--dir", dir}})
 	_, base := w.web()
@@ -92,6 +93,7 @@ func TestAnUnsubscribeSurvivesARedisThatGoesBack(t *testing.T) {
 // TestAKilledWebKeepsWhatItAnswered kills web with SIGKILL while people
 // unsubscribe: whoever got a 200 is on the list.
 func TestAKilledWebKeepsWhatItAnswered(t *testing.T) {
+	t.Parallel()
 	const rounds, clients = 3, 8
 	w := newWorld(t, setup{people: 1})
 	var mu sync.Mutex
