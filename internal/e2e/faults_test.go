@@ -61,7 +61,8 @@ func TestKilledWorkersLoseNobodyAndSendNobodyTwice(t *testing.T) {
 }
 
 // TestRedisRestartsInTheMiddle kills Redis with -9; it has written everything
-// (appendfsync always), and the run goes on by itself.
+// (appendfsync always), and the run goes on by itself, with no more connections
+// than it may have.
 func TestRedisRestartsInTheMiddle(t *testing.T) {
 	const people = 4_000
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
@@ -76,6 +77,9 @@ func TestRedisRestartsInTheMiddle(t *testing.T) {
 	w.redis.Kill()
 	w.redis.Start()
 	d := w.finished(run, 2*time.Minute)
+	if n := sink.Stats()["peak_open"]; n > 10 {
+		t.Errorf("%v connections at once, the limit is 10 also while Redis is away", n)
+	}
 	if d.Counts["accepted"]+d.Counts["uncertain"] != people {
 		t.Errorf("counts %v", d.Counts)
 	}
