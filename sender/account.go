@@ -83,11 +83,11 @@ func (l *leases) Release(ctx context.Context) error {
 	return l.w.cfg.Conns.Release(ctx, l.cfg.Name, l.w.cfg.Member.ID())
 }
 
-func (l *leases) Contended() bool {
+func (l *leases) Contended() (wanted, excess bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	yes, err := l.w.cfg.Conns.Contended(ctx, l.cfg.Name)
-	return yes && err == nil
+	wanted, excess, err := l.w.cfg.Conns.Contended(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
+	return wanted && err == nil, excess && err == nil
 }
 
 // connections returns how many connections the account has under a lease here.

@@ -3,6 +3,7 @@ package throttle
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -131,13 +132,21 @@ func (c *Conns) Counts(ctx context.Context, account string) (map[string]int, err
 }
 
 // Contended reports whether somebody was refused a connection of the account in
-// the last 5 s: holders of idle connections should let them go.
-func (c *Conns) Contended(ctx context.Context, account string) (bool, error) {
-	n, err := c.rdb.Exists(ctx, c.mark(account)).Result()
-	if err != nil {
-		return false, fmt.Errorf("read the mark of account %s: %w", account, err)
+// the last 5 s: holders of idle connections should let them go. excess: whoever
+// was refused has less than its share of limit, and the worker has more: it
+// should also let one go that is in use, after its message.
+func (c *Conns) Contended(ctx context.Context, account, worker string, limit int) (wanted, excess bool, err error) {
+	pipe := c.rdb.Pipeline()
+	mark, own := pipe.Get(ctx, c.mark(account)), pipe.HGet(ctx, c.key(account), worker)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return false, false, fmt.Errorf("read the mark of account %s: %w", account, err)
 	}
-	return n > 0, nil
+	if errors.Is(mark.Err(), redis.Nil) {
+		return false, false, nil
+	}
+	workers, _ := mark.Int() // 0: nobody has less than a share
+	held, _ := own.Int()
+	return true, workers > 0 && held*workers > limit && held > 1, nil
 }
 
 func (c *Conns) write(ctx context.Context, account, worker string, n int) error {

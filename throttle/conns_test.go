@@ -91,7 +91,7 @@ func TestConnsInOneProcess(t *testing.T) {
 	t.Parallel()
 	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
 		ctx, c := t.Context(), NewConns(rdb, "bs", lua)
-		if got, err := c.Contended(ctx, "a"); err != nil || got {
+		if got, _, err := c.Contended(ctx, "a", "w", 7); err != nil || got {
 			t.Errorf("contended: got %v, error %v, want false before any refusal", got, err)
 		}
 		var granted atomic.Int64
@@ -111,8 +111,30 @@ func TestConnsInOneProcess(t *testing.T) {
 		if got := granted.Load(); got != 7 {
 			t.Errorf("got %d connections, want 7", got)
 		}
-		if got, err := c.Contended(ctx, "a"); err != nil || !got {
-			t.Errorf("contended: got %v, error %v, want true after a refusal", got, err)
+		if got, excess, err := c.Contended(ctx, "a", "w", 7); err != nil || !got || excess {
+			t.Errorf("contended: got %v, excess %v, error %v, want it wanted after a refusal, and no excess: there is one worker", got, excess, err)
+		}
+		// Another worker has none: the first has more than its share until it holds four.
+		other := NewConns(rdb, "bs", lua)
+		for held := 7; held >= 3; held-- {
+			if ok, err := other.Acquire(ctx, "a", "x", 7); err != nil || ok != (held < 7) {
+				t.Fatalf("another's first: got %v, error %v, with %d held", ok, err, held)
+			} else if ok {
+				if err := other.Release(ctx, "a", "x"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, excess, err := c.Contended(ctx, "a", "w", 7); err != nil || excess != (held >= 4) {
+				t.Errorf("%d held by one of two: excess %v, error %v", held, excess, err)
+			}
+			if err := c.Release(ctx, "a", "w"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 5 {
+			if ok, err := c.Acquire(ctx, "a", "w", 7); err != nil || !ok {
+				t.Fatalf("acquire again: %v, %v", ok, err)
+			}
 		}
 		if ttl := rdb.PTTL(ctx, "bs:{acct:a}:wanted").Val(); ttl <= 0 || ttl > 5*time.Second {
 			t.Errorf("the mark lives for %v, want 5 s", ttl)

@@ -114,7 +114,8 @@ func lateRepliesCount(c *trial, v *verdict) {
 // arm lets one worker come to a fail point after some messages.
 func arm(point, how string) func(*trial) {
 	return func(c *trial) {
-		n := 1 + c.rnd.IntN(max(1, c.people/12))
+		// Not at once: the workers have shared the connections by then.
+		n := max(1, c.people/40) + c.rnd.IntN(max(1, c.people/20))
 		c.note("%s: at its %d.", c.fault.name, n)
 		c.env[0] = []string{fmt.Sprintf("FAILPOINT=%s:%d%s", point, n, how)}
 	}

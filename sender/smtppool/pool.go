@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadside/internal/outage"
@@ -34,8 +35,9 @@ const (
 type Leases interface {
 	Acquire(ctx context.Context) (bool, error)
 	Release(ctx context.Context) error
-	// Contended reports whether other processes wait for a lease.
-	Contended() bool
+	// Contended reports whether other processes wait for a lease, and whether
+	// this one has more than its share while one of them has less.
+	Contended() (wanted, excess bool)
 }
 
 // A Pool keeps the connections of one account in this process: never more
@@ -50,6 +52,8 @@ type Pool struct {
 	// owner may dial, and only when none is idle: so idle and not idle
 	// together stay within the channel's capacity.
 	slots chan struct{}
+
+	excess atomic.Bool // one of the connections is for another process
 
 	mu     sync.Mutex
 	idle   []*Conn   // oldest first; guarded by mu
@@ -148,9 +152,10 @@ func (p *Pool) dialConfig() Config {
 }
 
 // Put returns a connection after use. One that is no longer Usable is closed,
-// politely if it can be; that takes up to Timeouts.Quit.
+// politely if it can be; that takes up to Timeouts.Quit. So is one in each of
+// Run's rounds in which other processes have less than their share.
 func (p *Pool) Put(c *Conn) {
-	if !c.Usable() || !p.keep(c) {
+	if !c.Usable() || p.excess.CompareAndSwap(true, false) || !p.keep(c) {
 		p.end(context.Background(), c)
 	}
 	<-p.slots
@@ -224,8 +229,12 @@ func (p *Pool) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			limit := p.cfg.IdleTimeout
-			if p.leases != nil && p.leases.Contended() {
-				limit = min(limit, contendedIdle)
+			if p.leases != nil {
+				wanted, excess := p.leases.Contended()
+				if wanted {
+					limit = min(limit, contendedIdle)
+				}
+				p.excess.Store(excess)
 			}
 			p.reap(ctx, limit)
 		}

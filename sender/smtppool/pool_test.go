@@ -176,6 +176,36 @@ func TestPoolReaps(t *testing.T) {
 	}
 }
 
+// While another process has less than its share, one connection a round ends
+// after its message.
+func TestPoolSharesWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &leases{limit: 3, contended: true, excess: true}
+		p, srv := newPool(t, Config{}, l)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := p.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		conns := []*Conn{get(t, p), get(t, p), get(t, p)}
+		time.Sleep(contendedIdle / 2) // a round has passed, or two
+		for _, c := range conns {
+			p.Put(c)
+		}
+		if open, _, _, _ := srv.counts(); open != 2 {
+			t.Errorf("%d open, want 2: one of three was given to the other process", open)
+		}
+		if out, _ := l.counts(); out != 2 {
+			t.Errorf("%d leases, want 2", out)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
 // A 421 ends a connection, one in DATA is closed hard, and old ones retire.
 func TestPoolRetires(t *testing.T) {
 	t.Parallel()

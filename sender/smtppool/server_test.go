@@ -104,6 +104,7 @@ type leases struct {
 	limit     int
 	out, most int
 	contended bool
+	excess    bool
 	err       error
 }
 
@@ -131,10 +132,10 @@ func (l *leases) counts() (out, most int) {
 	return l.out, l.most
 }
 
-func (l *leases) Contended() bool {
+func (l *leases) Contended() (wanted, excess bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.contended
+	return l.contended, l.excess
 }
 
 // tcpPool is a Pool on real sockets.
