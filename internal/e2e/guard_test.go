@@ -43,7 +43,7 @@ func TestARunThatBouncesPausesItself(t *testing.T) {
 		t.Errorf("it says %q", stderr)
 	}
 	run := w.only()
-	d := w.until(run, 10*time.Second, "at rest", func(d document) bool { return d.Counts["sending"] == 0 })
+	d := w.until(run, 30*time.Second, "at rest", func(d document) bool { return d.Counts["sending"] == 0 })
 	if d.State != "paused" || !strings.HasPrefix(d.Reason, "BS-GUARD-BOUNCE: ") || !strings.HasSuffix(d.Reason, "bounced (limit 5%)") {
 		t.Errorf("%s: %q", d.State, d.Reason)
 	}
@@ -68,7 +68,7 @@ func TestARunThatBouncesPausesItself(t *testing.T) {
 	// A person goes on: a hundred more must be tried before it can pause again.
 	w.run(0, "run", "resume", run)
 	pausedAt(t, p, 2)
-	again := w.until(run, 10*time.Second, "at rest", func(d document) bool { return d.State == "paused" && d.Counts["sending"] == 0 })
+	again := w.until(run, 30*time.Second, "at rest", func(d document) bool { return d.State == "paused" && d.Counts["sending"] == 0 })
 	if n := tried(again) - tried(d); n < 100 {
 		t.Errorf("paused again after %d more", n)
 	}

@@ -16,7 +16,7 @@ import (
 
 // resumed is within what messages leave again when Redis is well, and slack for
 // a machine that is busy with other tests.
-const resumed = 5*time.Second + 3*time.Second
+const resumed = 5*time.Second + 15*time.Second
 
 // ticks returns the CPU time that a process has used, in hundredths of a second.
 func ticks(t *testing.T, p *testkit.Proc) int {

@@ -14,7 +14,7 @@ import (
 
 // drained is within what a process is gone after SIGTERM: worker.drain, and
 // slack for a machine that is busy with other tests.
-const drained = 25*time.Second + 2*time.Second
+const drained = 25*time.Second + 5*time.Second
 
 // hanging makes a world whose server takes two bodies and never answers, and
 // waits until both are on the wire.
