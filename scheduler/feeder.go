@@ -106,8 +106,9 @@ func (f *Feeder) Run(ctx context.Context) error {
 // over or ctx ends.
 func (f *Feeder) attend(ctx context.Context, id string) {
 	notice := outage.NewNotice(f.cfg.Log.With("run", id), "run cannot be fed now", "run is fed again")
+	deaths := int64(-1) // seen so far: who dies while Redis is away is still noticed
 	for ctx.Err() == nil {
-		err := f.safely(ctx, id, notice)
+		err := f.safely(ctx, id, &deaths, notice)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -117,9 +118,9 @@ func (f *Feeder) attend(ctx context.Context, id string) {
 }
 
 // safely is feed, of which a panic is trouble with this run alone.
-func (f *Feeder) safely(ctx context.Context, id string, well *outage.Notice) (err error) {
+func (f *Feeder) safely(ctx context.Context, id string, deaths *int64, well *outage.Notice) (err error) {
 	defer f.crash.Recover(func(c *crash.Fault) { err = c }, "run", id)
-	return f.feed(ctx, id, well)
+	return f.feed(ctx, id, deaths, well)
 }
 
 func (f *Feeder) begin(id string) bool {
@@ -149,8 +150,9 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // feed feeds one run for as long as the lease is held and the run is active. It
-// notes each round that went well.
-func (f *Feeder) feed(ctx context.Context, id string, well *outage.Notice) error {
+// notes each round that went well, and in deaths how many workers were known to
+// be dead by then; -1: it is not known.
+func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outage.Notice) error {
 	var s *sweep
 	for ctx.Err() == nil {
 		held, err := f.ledger.Lease(ctx, id, f.holder, leaseTime)
@@ -172,9 +174,13 @@ func (f *Feeder) feed(ctx context.Context, id string, well *outage.Notice) error
 		if rec.State == campaign.Running {
 			if s == nil {
 				s = newSweep(rec)
+				s.deaths = *deaths
 			}
 			if wait, err = f.round(ctx, s, rec); err != nil {
 				return err
+			}
+			if !s.forced() {
+				*deaths = s.deaths
 			}
 		} else {
 			s = nil // whatever was remembered may be old by then
@@ -203,7 +209,11 @@ func (f *Feeder) adopt(ctx context.Context, id string) error {
 func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, err error) {
 	switch rec.State {
 	case campaign.Expanding:
-		if time.Since(rec.Created) > abandonedAfter {
+		now, err := f.ledger.Now(ctx) // the clock that its record was made by
+		if err != nil {
+			return false, err
+		}
+		if now.Sub(rec.Created) > abandonedAfter {
 			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, campaign.CodeAbandoned.Reason("the expansion was not completed"), campaign.Expanding)
 			return false, err
 		}
@@ -305,26 +315,26 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 // early.
 func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) ([]queue.Task, time.Time, error) {
 	since := now.Sub(s.run.Created)
-	room := backlog - issued
+	room, forced := backlog-issued, p.forced()
 	// Below a quarter of the backlog another round trip is not worth it yet.
-	if room < backlog/4 && !s.forced(p) {
+	if room < backlog/4 && !forced {
 		room = 0
 	}
 	var ready []int
-	page := p.next(since, s.forced(p))
+	page := p.next(since, forced)
 	if page >= 0 {
 		cells, err := f.ledger.Page(ctx, s.run, p.number, page)
 		if err != nil {
 			return nil, now, err
 		}
-		ready = p.read(page, cells, since, room, s.forced(p), since >= s.expires)
+		ready = p.read(page, cells, since, room, forced, since >= s.expires)
 	}
-	out, err := f.ledger.Issue(ctx, s.run, p.number, backlog, p.hold(backlog), s.forced(p), ready)
+	out, err := f.ledger.Issue(ctx, s.run, p.number, backlog, p.hold(backlog), forced, ready)
 	if err != nil {
 		return nil, now, err
 	}
 	s.note(out.Early)
-	s.done(p, page)
+	p.done(page)
 	if len(out.Indexes) == 0 {
 		return nil, now, nil
 	}

@@ -2,9 +2,11 @@ package scheduler
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,13 +81,16 @@ func stores(t *testing.T, f func(t *testing.T, l *ledger.Ledger)) {
 		t.Cleanup(m.Close)
 		rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
 		t.Cleanup(func() { rdb.Close() })
-		f(t, ledger.New(rdb, "bs", func(src string) *redis.Script {
-			if strings.HasPrefix(src, "#!") {
-				_, src, _ = strings.Cut(src, "\n")
-			}
-			return redis.NewScript(src)
-		}))
+		f(t, ledger.New(rdb, "bs", embeddedLua))
 	})
+}
+
+// embeddedLua makes scripts for the embedded store, which knows no flags.
+func embeddedLua(src string) *redis.Script {
+	if strings.HasPrefix(src, "#!") {
+		_, src, _ = strings.Cut(src, "\n")
+	}
+	return redis.NewScript(src)
 }
 
 func makeRun(t *testing.T, l *ledger.Ledger, size int) *ledger.Run {
@@ -229,3 +234,77 @@ func TestFeederIssuesNobodyWhileAllAccountsAreClosed(t *testing.T) {
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Workers that die while Redis is away are noticed when it is back: what they
+// had in hand is handed out again at once, not when it has been silent for long.
+func TestADeathDuringAnOutageIsNoticed(t *testing.T) {
+	t.Parallel()
+	m := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	t.Cleanup(func() { rdb.Close() })
+	l := ledger.New(rdb, "bs", embeddedLua)
+	makeRun(t, l, 3)
+	q := newRecorder()
+	var away atomic.Bool
+	asked := make(chan struct{}, 1)
+	f := newTestFeeder(l, q, nil)
+	f.cfg.Closed = func(context.Context, []string) (time.Time, error) {
+		if !away.Load() {
+			return time.Time{}, nil
+		}
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return time.Time{}, io.EOF
+	}
+	feed(t, f)
+	q.wait(t, "at first", func(m map[queue.Task]int) bool { return len(m) == 3 })
+	away.Store(true)
+	<-asked
+	if err := rdb.Incr(t.Context(), "bs:{workers}:deaths").Err(); err != nil {
+		t.Fatal(err)
+	}
+	away.Store(false)
+	q.wait(t, "after the death", func(m map[queue.Task]int) bool { return m[queue.Task{Run: "r"}] == 2 })
+}
+
+// Times of a run are Redis's: a process whose clock is wrong does not take an
+// expansion for abandoned.
+func TestAnExpansionIsJudgedByTheClockOfRedis(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		age  time.Duration
+		want campaign.RunState
+	}{
+		{"young", time.Minute, campaign.Expanding},
+		{"old", abandonedAfter + time.Second, campaign.RunFailed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := miniredis.RunT(t)
+			m.SetTime(time.Now().Add(-3 * time.Hour))
+			rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
+			t.Cleanup(func() { rdb.Close() })
+			l := ledger.New(rdb, "bs", embeddedLua)
+			now, err := l.Now(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Create(t.Context(), ledger.NewRun{ID: "r", Campaign: "news", Created: now.Add(-tt.age), MaxAttempts: 3, ExpiresAfter: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
+			rec, err := l.Record(t.Context(), "r")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := newTestFeeder(l, newRecorder(), nil).settleRun(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+			if rec, err = l.Record(t.Context(), "r"); err != nil || rec.State != tt.want {
+				t.Errorf("the run is %+v, %v; want it %s", rec, err, tt.want)
+			}
+		})
+	}
+}

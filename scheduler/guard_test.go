@@ -87,7 +87,7 @@ func TestSharesAreProportionalAndExact(t *testing.T) {
 func TestTheEarlyOnesAreSpreadAndNoMoreThanAsked(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ first, size int }{{1, 1}, {3, 10}, {500, 100_000}, {7, 7}, {0, 5}, {999, 1000}} {
-		p := &partSweep{canary: true, first: tt.first, size: tt.size}
+		p := &partSweep{first: tt.first, size: tt.size}
 		n, last, widest := 0, -1, 0
 		for i := range tt.size {
 			if p.early(i) {

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"time"
 
 	"broadside/campaign"
@@ -21,13 +22,12 @@ const (
 )
 
 // A sweep is what a feeder remembers of a run: when each page must be looked
-// at. It is only memory: a feeder that knows
-// nothing looks at everything.
+// at. It is only memory: a feeder that knows nothing looks at everything.
 type sweep struct {
 	run     *ledger.Run
 	expires time.Duration
 	parts   []*partSweep
-	deaths  int64     // -1 before the first look
+	deaths  int64     // of workers, that were known; -1: none before the first look
 	canary  bool      // only who is early is let go
 	looked  time.Time // at the canary's cells
 }
@@ -38,8 +38,7 @@ type partSweep struct {
 	dirty  []bool          // per page: to be read with force, after a death
 	turn   int
 
-	canary      bool // only first of size are let go
-	first, size int
+	first, size int // so many of all are let go: fewer while a canary lasts
 
 	settled   int64 // at the last measurement
 	at        time.Time
@@ -50,11 +49,11 @@ func newSweep(rec *ledger.Record) *sweep {
 	s := &sweep{run: rec.Handle(), expires: rec.Expires, deaths: -1}
 	for _, p := range s.run.Sizes {
 		pages := (p.Size + ledger.PageCells - 1) / ledger.PageCells
-		s.parts = append(s.parts, &partSweep{number: p.Part, due: make([]time.Duration, pages), dirty: make([]bool, pages), size: p.Size})
+		s.parts = append(s.parts, &partSweep{number: p.Part, due: make([]time.Duration, pages), dirty: make([]bool, pages), first: p.Size, size: p.Size})
 	}
 	if s.canary = rec.Canary(); s.canary {
 		for i, n := range shares(rec.Guard.Canary, s.run.Sizes) {
-			s.parts[i].canary, s.parts[i].first = true, n
+			s.parts[i].first = n
 		}
 	}
 	return s
@@ -67,7 +66,7 @@ func (s *sweep) release() {
 	}
 	s.canary = false
 	for _, p := range s.parts {
-		p.canary = false
+		p.first = p.size
 		clear(p.due)
 	}
 }
@@ -76,7 +75,7 @@ func (s *sweep) release() {
 // ones are spread over the part, since lists are often sorted by age, and
 // always the same ones: no restart can make them more.
 func (p *partSweep) early(i int) bool {
-	if !p.canary {
+	if p.first == p.size {
 		return true
 	}
 	first, size := int64(p.first), int64(p.size)
@@ -96,17 +95,13 @@ func (s *sweep) force(deaths int64) {
 	s.deaths = deaths
 }
 
-// forced reports whether the page that next returns is to be read with force.
-func (s *sweep) forced(p *partSweep) bool {
-	for _, d := range p.dirty {
-		if d {
-			return true
-		}
-	}
-	return false
-}
+// forced reports whether any page is still to be read with force.
+func (s *sweep) forced() bool { return slices.ContainsFunc(s.parts, (*partSweep).forced) }
 
-func (s *sweep) done(p *partSweep, page int) {
+// forced reports whether the page that next returns is to be read with force.
+func (p *partSweep) forced() bool { return slices.Contains(p.dirty, true) }
+
+func (p *partSweep) done(page int) {
 	if page >= 0 {
 		p.dirty[page] = false
 	}

@@ -79,17 +79,17 @@ func TestADeathMakesEveryOpenPageDirtyOnce(t *testing.T) {
 		t.Fatalf("%d pages", len(p.due))
 	}
 	s.force(7) // what was before this feeder is no news
-	if s.forced(p) {
+	if s.forced() {
 		t.Fatal("forced without a death")
 	}
 	s.force(8)
-	if !s.forced(p) || p.next(0, true) != 0 {
+	if !s.forced() || p.next(0, true) != 0 {
 		t.Errorf("dirty %v", p.dirty)
 	}
-	s.done(p, 0)
-	s.done(p, 1)
+	p.done(0)
+	p.done(1)
 	s.force(8)
-	if s.forced(p) {
+	if s.forced() {
 		t.Error("forced twice for one death")
 	}
 }

@@ -90,13 +90,6 @@ func (l *leases) Contended() (wanted, excess bool) {
 	return wanted && err == nil, excess && err == nil
 }
 
-// connections returns how many connections the account has under a lease here.
-func (a *account) connections() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.open
-}
-
 // lane returns the lane of a provider. The caller holds mu.
 func (a *account) lane(p campaign.Provider) *lane {
 	for _, l := range a.lanes {
@@ -213,6 +206,19 @@ func (a *account) pop(now time.Time) (*item, time.Time) {
 		return it, time.Time{}
 	}
 	return nil, again
+}
+
+// spare takes an item that waits, for a connection that has one already: none
+// while the account has trouble.
+func (a *account) spare(now time.Time) *item {
+	a.mu.Lock()
+	trouble := a.failures > 0
+	a.mu.Unlock()
+	if trouble {
+		return nil
+	}
+	it, _ := a.pop(now)
+	return it
 }
 
 func (a *account) waits() bool {
@@ -451,11 +457,14 @@ func providerOf(it *item) campaign.Provider { return campaign.Providers[it.ref.P
 func (a *account) serve(ctx, hard context.Context) {
 	d := &delivery{a: a}
 	for {
-		it, err := a.take(ctx)
-		if err != nil {
-			return
+		if d.job == nil {
+			it, err := a.take(ctx)
+			if err != nil {
+				return
+			}
+			d.begin(it)
 		}
-		d.attempt(ctx, hard, it)
+		d.attempt(ctx, hard)
 		a.probed()
 	}
 }

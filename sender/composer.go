@@ -61,43 +61,67 @@ type Recipient struct {
 	To   string
 }
 
-// A Draft is one message. Its buffers are used again by the next Compose.
+// A Draft is one message. Its buffers are used again by the next Compose; it
+// must not be copied.
 type Draft struct {
 	From, To string // envelope addresses
-	Message  []byte // RFC 5322, CRLF lines, 7-bit, dots not doubled
-	Letter   templates.Letter
+	Subject  string
+	Message  []byte // RFC 5322, CRLF lines, 7-bit, none of which begins with a dot
+
+	letter templates.Rendering
+	part   message.Part
+	words  []byte // of which texts are made
+}
+
+// Letter returns what the recipient of the composed message reads.
+func (d *Draft) Letter() (*templates.Letter, error) {
+	var l templates.Letter
+	return &l, d.letter.Letter(&l)
 }
 
 // Compose makes the message of one recipient: the same bytes in every retry,
 // and in a run that sends it once more, but for the Date.
 func (c *Composer) Compose(d *Draft, r Recipient) error {
-	address := r.Row.Address.String()
 	if err := c.identify(&r); err != nil {
 		return err
 	}
-	id := c.keys.Message(r.Run, r.Part, r.Index)
-	link := c.snapshot.PublicURL + "/u/" + c.keys.Seal(token.Unsubscribe{
-		Topic: c.snapshot.Topic, Run: r.Run, Address: address, Test: r.Test,
-	})
-	if err := c.template.Render(&d.Letter, templates.Data{Values: r.Row.Values, Unsubscribe: link}); err != nil {
+	c.address(d, &r)
+	if err := c.template.Begin(&d.letter, templates.Data{Values: r.Row.Values, Unsubscribe: d.part.Unsubscribe}); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
-	d.From, d.To = c.from, address
-	if c.snapshot.ReturnTo != "" {
-		d.From = token.Prefix + id + "@" + c.snapshot.ReturnTo
-	}
-	if r.To != "" {
-		d.To = r.To
-	}
+	d.Subject = d.letter.Subject
+	d.part.To, d.part.Subject, d.part.Date = d.To, d.Subject, r.Date
+	d.part.HTML, d.part.Text = d.letter.HTML(), d.letter.Text()
 	var err error
-	d.Message, err = c.skeleton.Append(d.Message[:0], message.Part{
-		To: d.To, Subject: d.Letter.Subject, HTML: d.Letter.HTML, Text: d.Letter.Text,
-		MessageID: id + "@" + c.domain, Unsubscribe: link, Date: r.Date,
-	})
-	if err != nil {
+	if d.Message, err = c.skeleton.Append(d.Message[:0], &d.part); err != nil {
 		return fmt.Errorf("build the message: %w", err)
 	}
 	return nil
+}
+
+// address fills in the envelope, the Message-ID and the unsubscribe link.
+func (c *Composer) address(d *Draft, r *Recipient) {
+	to := r.Row.Address.String()
+	w := c.keys.AppendMessage(d.words[:0], r.Run, r.Part, r.Index)
+	local := len(w)
+	w = append(append(w, '@'), c.domain...)
+	id := len(w)
+	w = append(append(w, c.snapshot.PublicURL...), "/u/"...)
+	w = c.keys.AppendSeal(w, token.Unsubscribe{Topic: c.snapshot.Topic, Run: r.Run, Address: to, Test: r.Test})
+	link := len(w)
+	if c.snapshot.ReturnTo != "" {
+		w = append(append(w, token.Prefix...), w[:local]...)
+		w = append(append(w, '@'), c.snapshot.ReturnTo...)
+	}
+	d.words = w
+	all := string(w) // all of it at once: one allocation
+	d.part.MessageID, d.part.Unsubscribe, d.From = all[:id], all[id:link], all[link:]
+	if d.From == "" {
+		d.From = c.from
+	}
+	if d.To = to; r.To != "" {
+		d.To = r.To
+	}
 }
 
 // identify gives a message that is sent once more, by another run, the

@@ -34,86 +34,153 @@ const (
 	lastTime = 2 * time.Second
 )
 
-// A delivery is the work of one connection's goroutine: one message at a time.
-type delivery struct {
-	a     *account
-	draft Draft
-	claim time.Duration // smoothed time of a claim
-	hand  hand          // of the item under way
+// A job is one recipient on the way through a connection.
+type job struct {
+	it      *item
+	pace    *pace
+	slot    time.Time // at which the body may leave; zero: at any time
+	draft   Draft
+	begun   time.Time // when the work on it began
+	taken   time.Time // when it had its slot, less the time that it waited for others
+	served  time.Time // when its connection was there for it
+	claim   ledger.Entry
+	sent    bool // body bytes may have left
+	closed  bool // the journal has the outcome of the claim
+	outcome ledger.Outcome
 }
 
-// deliver takes one item to its end: a final state, a later try, or back to
-// the ledger. Whatever happens, the item leaves this worker's hands here, or
-// it waits in its lane again.
-func (d *delivery) deliver(ctx, hard context.Context, it *item) {
-	a, w := d.a, d.a.w
-	start := time.Now()
-	if w.cfg.Ready(ctx) != nil || w.cfg.Member.Clear(ctx) != nil {
-		w.giveBack(it, 0)
+// A delivery is the work of one connection's goroutine. While the body of one
+// recipient is sent, the envelope of the next goes with it where it can: job is
+// the one, next the other.
+type delivery struct {
+	a         *account
+	jobs      [2]job
+	job, next *job           // nil: none
+	conn      *smtppool.Conn // nil: none, or it is back in the pool
+	asking    time.Duration  // smoothed time that a claim takes
+	step      ledger.Step
+	owed      *item           // whose outcome stands in step and has not been told
+	mentioned *ledger.Pending // it is on its way by itself
+}
+
+// begin takes an item on.
+func (d *delivery) begin(it *item) {
+	d.job = &d.jobs[0]
+	d.reset(d.job, it)
+}
+
+func (d *delivery) reset(j *job, it *item) {
+	now := time.Now()
+	j.it, j.pace, j.slot = it, d.a.pace(it.run), time.Time{}
+	j.begun, j.taken, j.served = now, now, time.Time{}
+	j.claim, j.sent, j.closed, j.outcome = ledger.Entry{}, false, false, ledger.Outcome{}
+}
+
+// other returns the job that is not under way.
+func (d *delivery) other() *job {
+	if d.job == &d.jobs[0] {
+		return &d.jobs[1]
+	}
+	return &d.jobs[0]
+}
+
+// deliver takes the job to its end: a final state, a later try, or back to the
+// ledger. Whatever happens, its item leaves this worker's hands here, or it
+// waits in its lane again. Afterwards there is another job when its envelope
+// went with the body.
+func (d *delivery) deliver(ctx, hard context.Context) {
+	j := d.job
+	var r *reply.Reply
+	if d.conn == nil {
+		if !d.prepare(ctx, hard, j) {
+			d.job = nil
+			return
+		}
+		r = d.conn.Envelope(ctx, j.draft.From, j.draft.To, len(j.draft.Message))
+	} else {
+		if !d.conn.Answered() {
+			d.mention(hard) // it may take long
+		}
+		r = d.conn.Answer(ctx)
+	}
+	if r != nil {
+		d.job = nil
+		j.giveSlotBack()
+		d.tell(hard)
+		decision := reply.Classify(*r)
+		if decision.AtOnce {
+			d.discard() // it is this connection that has had enough
+		} else {
+			d.put()
+		}
+		d.refused(ctx, hard, j, *r, decision)
 		return
 	}
-	p := a.pace(it.run)
-	slot, again, err := a.slot(ctx, p, it.run)
+	d.a.works(ctx)
+	lead := time.Since(j.taken)
+	if dialled := j.served.Sub(j.taken); dialled > dialTime {
+		lead -= dialled // the next one need not be
+	}
+	if d.body(ctx, hard, j) {
+		j.pace.observe(lead+d.asking, time.Since(j.served))
+	}
+	d.job, d.next = d.next, nil
+}
+
+// prepare brings a job to where it has a slot, a connection and a message.
+func (d *delivery) prepare(ctx, hard context.Context, j *job) bool {
+	a, w, it := d.a, d.a.w, j.it
+	if w.cfg.Ready(ctx) != nil || w.cfg.Member.Clear(ctx) != nil {
+		w.giveBack(it, 0)
+		return false
+	}
+	slot, again, err := a.slot(ctx, j.pace, it.run)
 	switch {
 	case err != nil:
 		w.giveBack(it, time.Second)
 		sleep(ctx, time.Second) // Redis is away: not a busy loop
-		return
+		return false
 	case !again.IsZero():
 		a.putBack(it, again)
-		return
+		return false
 	}
+	j.slot = slot
 	// A slot that is still far does not need a connection yet: others use it.
-	sleep(ctx, time.Until(slot)-p.ahead())
-	taken := time.Now()
-	if !d.look(ctx, it) {
-		p.giveBack(slot)
-		return
-	}
-	conn, ok := d.connect(ctx, it)
-	if !ok {
-		p.giveBack(slot)
-		return
-	}
-	connected := time.Now()
-	if err := d.compose(it); err != nil {
-		p.giveBack(slot)
-		d.put(conn)
-		d.unprintable(hard, it, err)
-		return
-	}
-	if r := conn.Envelope(ctx, d.draft.From, d.draft.To, len(d.draft.Message)); r != nil {
-		p.giveBack(slot)
-		decision := reply.Classify(*r)
-		if decision.AtOnce {
-			d.discard(conn) // it is this connection that has had enough
-		} else {
-			d.put(conn)
+	sleep(ctx, time.Until(slot)-j.pace.ahead())
+	j.taken = time.Now()
+	look, err := w.cfg.Line.Look(ctx, it.ref, it.person)
+	if !d.worth(ctx, it, look, err) {
+		if err != nil {
+			sleep(ctx, settleRest)
 		}
-		d.refused(ctx, hard, it, *r, decision)
-		return
+		j.giveSlotBack()
+		return false
 	}
-	a.works(ctx)
-	lead := time.Since(taken)
-	if connected.Sub(taken) > dialTime {
-		lead = time.Since(connected) // it was dialled: the next one is not
+	if !d.connect(ctx, it) {
+		j.giveSlotBack()
+		return false
 	}
-	if d.body(ctx, hard, it, conn, p, slot, start) {
-		p.observe(lead+d.claim, time.Since(connected))
+	j.served = time.Now()
+	if err := d.compose(j); err != nil {
+		j.giveSlotBack()
+		d.put()
+		d.unprintable(hard, it, err)
+		return false
 	}
+	return true
 }
 
-// look drops what is settled already and records what is suppressed.
-func (d *delivery) look(ctx context.Context, it *item) bool {
+func (j *job) giveSlotBack() { j.pace.giveBack(j.slot) }
+
+// worth drops what is settled already, and records what is suppressed.
+func (d *delivery) worth(ctx context.Context, it *item, look ledger.Look, err error) bool {
 	w := d.a.w
-	look, err := w.cfg.Line.Look(ctx, it.ref, it.person)
 	switch {
 	case ledger.Gone(err):
 		w.drop(it)
 		return false
 	case err != nil:
 		w.giveBack(it, time.Second)
-		sleep(ctx, settleRest)
 		return false
 	case look.State != campaign.Pending && look.State != campaign.Issued:
 		w.drop(it) // a twin was faster
@@ -126,13 +193,13 @@ func (d *delivery) look(ctx context.Context, it *item) bool {
 }
 
 // connect gets a connection, or gives the item away.
-func (d *delivery) connect(ctx context.Context, it *item) (*smtppool.Conn, bool) {
+func (d *delivery) connect(ctx context.Context, it *item) bool {
 	a := d.a
 	conn, err := a.pool.Get(ctx)
 	switch {
 	case err == nil:
-		d.hand.conn = conn
-		return conn, true
+		d.conn = conn
+		return true
 	case errors.Is(err, smtppool.ErrNoLease):
 		a.putBack(it, time.Time{})
 		a.starve()
@@ -142,11 +209,54 @@ func (d *delivery) connect(ctx context.Context, it *item) (*smtppool.Conn, bool)
 	default:
 		a.w.giveBack(it, a.fail(ctx, err))
 	}
-	return nil, false
+	return false
 }
 
-func (d *delivery) compose(it *item) error {
-	return it.run.composer.Compose(&d.draft, Recipient{
+// pick takes the job whose envelope may go with the body of the one under way.
+// Nobody is held back for it: it waits in its lane, its slot is due, and the
+// connection may go on.
+func (d *delivery) pick(ctx context.Context) {
+	a := d.a
+	if ctx.Err() != nil || !a.pool.Ahead(d.conn) {
+		return
+	}
+	it := a.spare(time.Now())
+	if it == nil {
+		return
+	}
+	n := d.other()
+	d.reset(n, it)
+	slot, again, err := a.slot(ctx, n.pace, it.run)
+	if err == nil && again.IsZero() && time.Until(slot) > n.pace.ahead()+lateSlot {
+		n.pace.giveBack(slot)
+		again = slot.Add(-n.pace.ahead())
+	}
+	if err != nil || !again.IsZero() {
+		a.putBack(it, again)
+		return
+	}
+	n.slot = slot
+	d.next = n
+}
+
+// unpick returns the next job to its lane.
+func (d *delivery) unpick(ctx context.Context) {
+	n := d.next
+	if n == nil {
+		return
+	}
+	d.next = nil
+	n.giveSlotBack()
+	if ctx.Err() != nil {
+		d.a.w.giveBack(n.it, 0)
+		return
+	}
+	d.a.putBack(n.it, time.Time{})
+}
+
+func (d *delivery) compose(j *job) error {
+	it := j.it
+	return it.run.composer.Compose(&j.draft, Recipient{
 		Run: it.ref.Run.ID, Part: it.ref.Part, Index: it.ref.Index, Row: it.row, Date: time.Now(),
 	})
 }
@@ -158,10 +268,10 @@ func (d *delivery) unprintable(ctx context.Context, it *item, err error) {
 }
 
 // refused handles a reply that came before the body: no claim is needed.
-func (d *delivery) refused(ctx, hard context.Context, it *item, r reply.Reply, decision reply.Decision) {
-	a, w := d.a, d.a.w
+func (d *delivery) refused(ctx, hard context.Context, j *job, r reply.Reply, decision reply.Decision) {
+	a, w, it := d.a, d.a.w, j.it
 	o, ours := outcome(decision, d.ledgerReply(r))
-	d.trace(it, r, decision, 0, time.Time{})
+	d.trace(j, r, decision, 0)
 	if ours {
 		a.works(ctx)
 		if o.State == campaign.Bounced {
@@ -192,25 +302,32 @@ func (d *delivery) trouble(ctx context.Context, it *item, r reply.Reply, decisio
 }
 
 // body claims the recipient and sends the message that waits behind a 354. It
-// reports whether a body left.
-func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn, p *pace, slot, start time.Time) bool {
-	w := d.a.w
-	if ctx.Err() != nil || !w.cfg.Member.IsClear() || !slot.IsZero() && !sleep(ctx, time.Until(slot)-d.claim) {
-		d.discard(conn)
+// reports whether a body left. The same round trip to Redis tells the outcome
+// of the message before and looks at the one after.
+func (d *delivery) body(ctx, hard context.Context, j *job) bool {
+	w, it := d.a.w, j.it
+	if wait := time.Until(j.slot) - d.asking; !j.slot.IsZero() && wait > 0 {
+		d.mention(hard)
+		sleep(ctx, wait)
+	}
+	if ctx.Err() != nil || !w.cfg.Member.IsClear() {
+		d.tell(hard)
+		d.discard()
 		w.giveBack(it, 0)
 		return false
 	}
+	d.pick(ctx)
 	failpoint.Hit(failpoint.BeforeClaim)
-	entry := w.cfg.Member.Ask(it.ref)
-	d.hand.claim = entry
+	j.claim = w.cfg.Member.Ask(it.ref)
 	asked := time.Now()
-	c, err := w.cfg.Line.Claim(hard, it.ref, entry.Token, it.person)
-	claimed := time.Now()
-	d.claim += (claimed.Sub(asked) - d.claim) / 8
+	d.ask(hard, j)
+	d.asking += (time.Since(asked) - d.asking) / 8
+	c, err := d.step.Claim.Claim, d.step.Claim.Err
 	release := func(o ledger.Outcome) {
-		d.conclude(entry, o)
-		d.discard(conn)
-		w.settle(hard, it, entry.Token, o)
+		d.conclude(j, o)
+		d.discard()
+		d.unpick(ctx)
+		w.settle(hard, it, j.claim.Token, o)
 	}
 	switch {
 	case err != nil:
@@ -222,8 +339,9 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 		sleep(ctx, time.Second) // not a busy loop
 		return false
 	case !c.Held:
-		d.conclude(entry, ledger.Outcome{State: campaign.Pending})
-		d.discard(conn)
+		d.conclude(j, ledger.Outcome{State: campaign.Pending})
+		d.discard()
+		d.unpick(ctx)
 		w.giveBack(it, 0) // does nothing to a cell that is not issued
 		if c.RunState != "" {
 			w.halt(it.run)
@@ -232,49 +350,80 @@ func (d *delivery) body(ctx, hard context.Context, it *item, conn *smtppool.Conn
 	case c.Suppressed:
 		release(ledger.Outcome{State: campaign.Suppressed})
 		return false
-	case !w.cfg.Member.Mine(entry.Token):
+	case !w.cfg.Member.Mine(j.claim.Token):
 		release(ledger.Outcome{State: campaign.Pending})
 		return false
 	}
-	w.cfg.Member.Journal().Open(entry, c.Attempt)
+	w.cfg.Member.Journal().Open(j.claim, c.Attempt)
 	w.claiming.Note(nil)
 	failpoint.Hit(failpoint.AfterClaim)
+	d.ready(hard)
 	// Redis may have been restarted since: then others may not have told it what
 	// they know, and this claim does not count. The journal has it as open, or
 	// we see here that claims are not allowed: one of the two.
-	if !w.cfg.Member.IsClear() || !d.gate(ctx, it, p, slot, asked) {
+	if !w.cfg.Member.IsClear() || !d.gate(ctx, j, asked) {
 		release(ledger.Outcome{State: campaign.Pending})
 		return false
 	}
-	d.hand.sent = true
-	out := conn.Body(hard, d.draft.Message)
-	d.finish(ctx, hard, it, entry, c.Attempt, conn, out, start)
+	j.sent = true
+	var out smtppool.Outcome
+	if n := d.next; n != nil {
+		out = d.conn.BodyAhead(hard, j.draft.Message, smtppool.Next{From: n.draft.From, To: n.draft.To, Size: len(n.draft.Message)})
+	} else {
+		out = d.conn.Body(hard, j.draft.Message)
+	}
+	d.finish(ctx, hard, j, c.Attempt, out)
 	return true
+}
+
+// ready looks at the answer about the next job and makes its message; whoever
+// is not worth an envelope leaves here.
+func (d *delivery) ready(ctx context.Context) {
+	n := d.next
+	if n == nil {
+		return
+	}
+	ok := d.worth(ctx, n.it, d.step.Look.Look, d.step.Look.Err)
+	if ok {
+		if err := d.compose(n); err != nil {
+			d.unprintable(ctx, n.it, err)
+			ok = false
+		}
+	}
+	if !ok {
+		d.next = nil
+		n.giveSlotBack()
+	}
 }
 
 // gate waits for the slot. Who misses it reserves again, message in hand, as
 // long as the claim may be used.
-func (d *delivery) gate(ctx context.Context, it *item, p *pace, slot, asked time.Time) bool {
-	limit := asked.Add(claimLife)
+func (d *delivery) gate(ctx context.Context, j *job, asked time.Time) bool {
+	began, limit := time.Now(), asked.Add(claimLife)
+	defer func() {
+		if d.next != nil {
+			d.next.taken = d.next.taken.Add(time.Since(began))
+		}
+	}()
 	for {
-		if !slot.IsZero() && !sleep(ctx, time.Until(slot)) {
+		if !j.slot.IsZero() && !sleep(ctx, time.Until(j.slot)) {
 			return false
 		}
 		now := time.Now()
 		if ctx.Err() != nil || !now.Before(limit) {
 			return false
 		}
-		if slot.IsZero() || now.Sub(slot) <= lateSlot {
+		if j.slot.IsZero() || now.Sub(j.slot) <= lateSlot {
 			return true
 		}
-		d.a.log.Debug("slot missed", "late_ms", now.Sub(slot).Milliseconds())
+		d.a.log.Debug("slot missed", "late_ms", now.Sub(j.slot).Milliseconds())
 		for {
-			next, again, err := d.a.slot(ctx, p, it.run)
+			next, again, err := d.a.slot(ctx, j.pace, j.it.run)
 			if err != nil || !again.Before(limit) {
 				return false
 			}
 			if again.IsZero() {
-				slot = next
+				j.slot = next
 				break
 			}
 			if !sleep(ctx, time.Until(again)) {
@@ -285,20 +434,25 @@ func (d *delivery) gate(ctx context.Context, it *item, p *pace, slot, asked time
 }
 
 // finish records what became of a body.
-func (d *delivery) finish(ctx, hard context.Context, it *item, e ledger.Entry, attempt int, conn *smtppool.Conn, out smtppool.Outcome, start time.Time) {
-	a, w := d.a, d.a.w
+func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out smtppool.Outcome) {
+	a, w, it := d.a, d.a.w, j.it
 	decision := reply.Classify(out.Reply)
 	o, ours := outcome(decision, d.ledgerReply(out.Reply))
 	if !ours {
 		o = ledger.Outcome{State: campaign.Pending, Reply: d.ledgerReply(out.Reply), Delay: time.Second}
 	}
-	d.conclude(e, o) // first: what is known is known
-	if decision.AtOnce {
-		d.discard(conn)
-	} else {
-		d.put(conn)
+	d.conclude(j, o) // first: what is known is known
+	switch {
+	case decision.AtOnce || out.Ahead && !d.conn.Alive():
+		d.discard()
+		d.unpick(ctx)
+	case !out.Ahead:
+		d.put()
+		d.unpick(ctx)
+	default:
+		d.next.served = time.Now()
 	}
-	d.trace(it, out.Reply, decision, attempt, start)
+	d.trace(j, out.Reply, decision, attempt)
 	if o.State == campaign.Bounced {
 		w.suppress(hard, it)
 	}
@@ -313,7 +467,12 @@ func (d *delivery) finish(ctx, hard context.Context, it *item, e ledger.Entry, a
 		}
 	}
 	failpoint.Hit(failpoint.BeforeSettle)
-	w.settle(hard, it, e.Token, o)
+	if d.next == nil {
+		w.settle(hard, it, j.claim.Token, o)
+		return
+	}
+	w.watch(hard, it.run, o)
+	d.owe(it, j.claim.Token, o)
 }
 
 // outcome translates a verdict about a recipient; ours is false when it is
@@ -348,10 +507,11 @@ func (d *delivery) ledgerReply(r reply.Reply) ledger.Reply {
 }
 
 // trace logs exactly when which message was answered, and how.
-func (d *delivery) trace(it *item, r reply.Reply, decision reply.Decision, attempt int, start time.Time) {
+func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt int) {
 	if !d.a.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
+	it := j.it
 	attrs := []any{
 		"run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index,
 		"lane", d.a.cfg.Name + "/" + string(providerOf(it)), "verdict", string(decision.Verdict), "rule", decision.Rule,
@@ -363,8 +523,8 @@ func (d *delivery) trace(it *item, r reply.Reply, decision reply.Decision, attem
 	if id := queueID(r.Text); id != "" {
 		attrs = append(attrs, "queue_id", id)
 	}
-	if !start.IsZero() {
-		attrs = append(attrs, "duration_ms", time.Since(start).Milliseconds())
+	if attempt > 0 {
+		attrs = append(attrs, "duration_ms", time.Since(j.begun).Milliseconds())
 	}
 	d.a.log.Debug("message answered", attrs...)
 }

@@ -84,15 +84,6 @@ func New(cfg Config) *Worker {
 	return w
 }
 
-// Connections returns how many connections each account has open here.
-func (w *Worker) Connections() map[string]int {
-	out := map[string]int{}
-	for name, a := range w.accounts {
-		out[name] = a.connections()
-	}
-	return out
-}
-
 // Run works until ctx ends. Then it stops taking tasks, gives back what waits,
 // lets the bodies on the wire finish within Drain, settles and closes its
 // connections within Rest: whoever does not answer by then is left alone.
@@ -262,12 +253,17 @@ func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
 // The journal has it too: what cannot be told here is told by the heartbeat,
 // or is uncertain when this process ends first.
 func (w *Worker) settle(ctx context.Context, it *item, token string, o ledger.Outcome) {
+	w.record(ctx, it, token, o)
+	w.watch(ctx, it.run, o)
+}
+
+// record is settle of an outcome that was watched already.
+func (w *Worker) record(ctx context.Context, it *item, token string, o ledger.Outcome) {
 	defer w.drop(it)
 	w.insist(ctx, it, func(ctx context.Context) error {
 		_, err := w.cfg.Line.Settle(ctx, it.ref, token, o)
 		return err
 	})
-	w.watch(ctx, it.run, o)
 }
 
 // insist tries until it succeeds or ctx ends, at least once: what is known at

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"broadside/campaign"
+	"broadside/templates/message"
 )
 
 // MaxSource is how many bytes of one source are read.
@@ -21,8 +22,8 @@ const MaxSource = 1 << 20
 // Limits of a template. A mail of 2 MiB is refused by few servers and read by
 // nobody; Gmail shows the first 102 KB.
 const (
-	maxNesting = 100     // if and with inside one another
-	maxOutput  = 2 << 20 // bytes of a rendered part
+	maxNesting = 100 // if and with inside one another
+	maxOutput  = message.MaxBody
 
 	maxProblems = 100 // that are shown
 )
@@ -164,8 +165,11 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 		return nil, fmt.Errorf("parse the laid-out page of %s: %w", s.BodyFile, err)
 	}
 	t := &Template{
-		columns: slices.Clone(columns), subject: part{template: subject}, html: part{template: body}, text: part{template: text}, tidy: s.Text == "",
-		work: workOf(subject.Tree, body.Tree, text.Tree),
+		columns: slices.Clone(columns),
+		subject: part{template: subject, name: "subject"},
+		html:    part{template: body, name: "HTML"},
+		text:    part{template: text, name: "text part", tidy: s.Text == ""},
+		work:    workOf(subject.Tree, body.Tree, text.Tree),
 	}
 	if t.work.of(usualValue) > maxWork {
 		return nil, Problems{{File: s.BodyFile, Text: fmt.Sprintf("for each recipient more than %d MiB of text would be handled: take conditions and functions out", maxWork>>20)}}
@@ -173,9 +177,9 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if err := t.try(s, src, page); err != nil {
 		return nil, err
 	}
-	t.subject.flat = flatten(subject.Tree, columns)
-	t.html.flat = flatten(body.Tree, columns) // escaped now, by try
-	t.text.flat = flatten(text.Tree, columns)
+	t.subject.flat = flatten(subject.Tree, columns, t.subject.tidy)
+	t.html.flat = flatten(body.Tree, columns, t.html.tidy) // escaped now, by try
+	t.text.flat = flatten(text.Tree, columns, t.text.tidy)
 	return t, nil
 }
 
@@ -249,16 +253,17 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 	if src.text == nil {
 		return ""
 	}
+	text := strings.ReplaceAll(s.Text, "\r\n", "\n")
 	used := map[string]bool{}
 	check(src.text, nil, used)
 	if used[unsubscribeField] || s.Layout == LayoutNone {
-		return s.Text
+		return text
 	}
 	footer := "\n\n" + rule + "\nYou get this because you subscribed to " + literal(topic) + ".\nUnsubscribe: {{." + unsubscribeField + "}}\n"
 	if s.Postal != "" {
 		footer += "\n" + literal(s.Postal) + "\n"
 	}
-	return strings.TrimRight(s.Text, "\n") + footer
+	return strings.TrimRight(text, "\n") + footer
 }
 
 // try renders with all fields blank and with all filled: html/template finds

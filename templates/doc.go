@@ -28,10 +28,15 @@
 //	                 \-> text part -> text/template -> program
 //
 // The template packages find values by reflection. A program of plain calls
-// writes the same bytes instead, per part, where that part needs no more than
+// writes the same text instead, per part, where that part needs no more than
 // text, conditions and the escapers of text, attributes and links. With an
 // action in a style, script or srcset, or with len, print, or "or" as a value,
 // the package renders the part.
+//
+// [Template.Begin] prepares the letter to one recipient, and a program then
+// writes it straight into the message: what stands between two values was
+// encoded for transport in Compile (message.Fixed). [Template.Render] gives
+// the text itself, for whoever wants to look at it.
 //
 // Markdown, HTML and CSS tools would mangle actions ({{ in a link target is
 // percent-encoded, an if around a table row is moved out of the table), so

@@ -5,31 +5,46 @@ import "strings"
 // htmlEscaper is html/template's name of the escaper for values in text.
 const htmlEscaper = "_html_template_htmlescaper"
 
-// flatFuncs are the functions that a flattened tree may call. Those of
-// html/template are not exported, so that they are written anew here, for
-// plain text; FuzzFlatAgrees holds them to the originals. Escapers for
-// scripts, style sheets and srcset are left to html/template.
-var flatFuncs = map[string]any{
-	"default": funcs["default"],
-	"upper":   funcs["upper"],
-	"lower":   funcs["lower"],
-	"title":   funcs["title"],
-	"trim":    funcs["trim"],
+// flatFuncs are the functions that a flattened tree may call, and escapers
+// those that may be the last of an action. Those of html/template are not
+// exported, so that they are written anew here, for plain text; FuzzFlatAgrees
+// holds them to the originals. Escapers for scripts, style sheets and srcset
+// are left to html/template.
+var (
+	flatFuncs = map[string]any{
+		"default": funcs["default"],
+		"upper":   funcs["upper"],
+		"lower":   funcs["lower"],
+		"title":   funcs["title"],
+		"trim":    funcs["trim"],
 
-	urlFunc:     cleanURL,
-	urlPartFunc: escapeURLPart,
+		urlFunc:     cleanURL,
+		urlPartFunc: escapeURLPart,
 
-	htmlEscaper:                    escapeHTML.Replace,
-	"_html_template_attrescaper":   escapeHTML.Replace,
-	"_html_template_rcdataescaper": escapeHTML.Replace,
+		"_html_template_urlfilter":     filterURL,
+		"_html_template_urlnormalizer": func(s string) string { return percentEncode(s, true) },
+		"_html_template_urlescaper":    func(s string) string { return percentEncode(s, false) },
+	}
+	escapers = map[string]appendFunc{
+		htmlEscaper:                    appendEscaped,
+		"_html_template_attrescaper":   appendEscaped,
+		"_html_template_rcdataescaper": appendEscaped,
+	}
+)
 
-	"_html_template_urlfilter":     filterURL,
-	"_html_template_urlnormalizer": func(s string) string { return percentEncode(s, true) },
-	"_html_template_urlescaper":    func(s string) string { return percentEncode(s, false) },
+// appendEscaped makes text safe in HTML text and in quoted attributes.
+func appendEscaped(dst []byte, s string) []byte {
+	done := 0
+	for i := range len(s) {
+		if entity := entities[s[i]]; entity != "" {
+			dst = append(append(dst, s[done:i]...), entity...)
+			done = i + 1
+		}
+	}
+	return append(dst, s[done:]...)
 }
 
-// escapeHTML makes text safe in HTML text and in quoted attributes.
-var escapeHTML = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<", "&lt;", ">", "&gt;")
+var entities = [256]string{0: "\uFFFD", '"': "&#34;", '&': "&amp;", '\'': "&#39;", '+': "&#43;", '<': "&lt;", '>': "&gt;"}
 
 // filterURL lets only links through that are relative or of a scheme that
 // runs nothing.
@@ -66,15 +81,30 @@ func percentEncode(s string, whole bool) string {
 }
 
 func keptInURL(s string, i int, whole bool) bool {
-	switch c := s[i]; {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
+	switch inURL[s[i]] {
+	case everywhere:
 		return true
-	case c == '%':
-		return whole && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2])
-	default:
-		return whole && strings.IndexByte("!#$&*+,/:;=?@[]", c) >= 0
+	case delimiter:
+		return whole
 	}
+	return s[i] == '%' && whole && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2])
 }
+
+// inURL says which bytes stay as they are in a URL.
+var inURL = func() (t [256]byte) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~") {
+		t[c] = everywhere
+	}
+	for _, c := range []byte("!#$&*+,/:;=?@[]") {
+		t[c] = delimiter
+	}
+	return t
+}()
+
+const (
+	everywhere = 1 + iota // in any part of one
+	delimiter             // in a whole one
+)
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'

@@ -2,7 +2,10 @@ package templates
 
 import (
 	"slices"
+	"strings"
 	"text/template/parse"
+
+	"broadside/templates/message"
 )
 
 // The template packages look fields and functions up by reflection for every
@@ -16,9 +19,11 @@ type program []step
 
 // A step prints, or runs one of two programs.
 type step struct {
-	print       textFunc  // nil: a choice
-	test        truthFunc // of an if; nil: a with
-	with        textFunc
+	fixed       *message.Fixed
+	print       textFunc
+	escape      appendFunc // of what print gives; nil: none
+	test        truthFunc  // of an if
+	with        textFunc   // of a with
 	then, other program
 }
 
@@ -29,52 +34,65 @@ type flatData struct {
 }
 
 type (
-	textFunc  func(*flatData) string
-	truthFunc func(*flatData) bool
+	textFunc   func(*flatData) string
+	truthFunc  func(*flatData) bool
+	appendFunc func(dst []byte, s string) []byte
 )
 
 // run writes what the program prints; its only error is ErrTooLarge.
-func (p program) run(w *limited, d *flatData) error {
+func (p program) run(e *message.Encoder, d *flatData) error {
 	for i := range p {
-		s := &p[i]
-		next, outer := s.other, d.dot
+		s, outer := &p[i], d.dot
+		var err error
 		switch {
+		case s.fixed != nil:
+			err = e.Fixed(s.fixed)
 		case s.print != nil:
-			if err := w.writeString(s.print(d)); err != nil {
-				return err
-			}
-			continue
-		case s.test != nil:
-			if s.test(d) {
-				next = s.then
-			}
+			err = e.Value(s.print(d), s.escape)
 		default:
-			if v := s.with(d); v != "" {
-				next, d.dot = s.then, v
-			}
+			err = s.choose(d).run(e, d)
+			d.dot = outer
 		}
-		if err := next.run(w, d); err != nil {
+		if err != nil {
 			return err
 		}
-		d.dot = outer
 	}
 	return nil
 }
 
-// flatten returns a tree's program, or nil. A tree of html/template must have
-// been executed once: it is escaped only then.
-func flatten(tree *parse.Tree, columns []string) program {
+// choose returns the program of the branch to take; d.dot is what "." is in
+// it.
+func (s *step) choose(d *flatData) program {
+	if s.test != nil {
+		if s.test(d) {
+			return s.then
+		}
+		return s.other
+	}
+	if v := s.with(d); v != "" {
+		d.dot = v
+		return s.then
+	}
+	return s.other
+}
+
+// flatten returns a tree's program, or nil; tidy is how its output is encoded.
+// A tree of html/template must have been executed once: it is escaped only
+// then.
+func flatten(tree *parse.Tree, columns []string, tidy bool) program {
 	if tree == nil {
 		return nil
 	}
-	f := flattener{fields: append(slices.Clone(columns), unsubscribeField)}
+	f := flattener{fields: append(slices.Clone(columns), unsubscribeField), tidy: tidy, reads: new(int)}
 	return f.block(tree.Root)
 }
 
 // A flattener turns nodes into functions; nil: it does not know the node.
 type flattener struct {
 	fields []string
+	tidy   bool
 	inWith bool // . is the value of a with, and not all fields
+	reads  *int // how often fields and dots were met
 }
 
 func (f flattener) block(list *parse.ListNode) program {
@@ -82,37 +100,80 @@ func (f flattener) block(list *parse.ListNode) program {
 	if list == nil {
 		return p
 	}
-	for _, n := range list.Nodes {
-		var s step
-		switch n := n.(type) {
-		case *parse.TextNode:
-			s.print = constant(string(n.Text))
-		case *parse.ActionNode:
-			s.print = f.pipe(n.Pipe)
-		case *parse.IfNode:
-			s.test, s.then, s.other = f.truth(n.Pipe), f.block(n.List), f.block(n.ElseList)
-		case *parse.WithNode:
-			inner := flattener{f.fields, true}
-			s.with, s.then, s.other = f.pipe(n.Pipe), inner.block(n.List), f.block(n.ElseList)
+	var fixed strings.Builder // of neighbours in one
+	settle := func() {
+		if fixed.Len() > 0 {
+			p = append(p, step{fixed: message.NewFixed(fixed.String(), f.tidy)})
+			fixed.Reset()
 		}
-		choice := (s.test != nil || s.with != nil) && s.then != nil && s.other != nil
-		if s.print == nil && !choice {
+	}
+	for _, n := range list.Nodes {
+		if n, ok := n.(*parse.TextNode); ok {
+			fixed.Write(n.Text)
+			continue
+		}
+		before := *f.reads
+		s, ok := f.step(n)
+		if !ok {
 			return nil
 		}
+		if s.print != nil && *f.reads == before { // the same for everybody
+			text := s.print(&flatData{})
+			if s.escape != nil {
+				text = string(s.escape(nil, text))
+			}
+			fixed.WriteString(text)
+			continue
+		}
+		settle()
 		p = append(p, s)
 	}
+	settle()
 	return p
 }
 
-func constant(s string) textFunc { return func(*flatData) string { return s } }
+// step returns the step of an action or a choice.
+func (f flattener) step(n parse.Node) (s step, ok bool) {
+	switch n := n.(type) {
+	case *parse.ActionNode:
+		s.print, s.escape = f.action(n.Pipe)
+		return s, s.print != nil
+	case *parse.IfNode:
+		s.test, s.then, s.other = f.truth(n.Pipe), f.block(n.List), f.block(n.ElseList)
+	case *parse.WithNode:
+		inner := f
+		inner.inWith = true
+		s.with, s.then, s.other = f.pipe(n.Pipe), inner.block(n.List), f.block(n.ElseList)
+	}
+	return s, (s.test != nil || s.with != nil) && s.then != nil && s.other != nil
+}
+
+// action returns what an action prints, and the escaper that is its last
+// command.
+func (f flattener) action(p *parse.PipeNode) (textFunc, appendFunc) {
+	last := len(p.Cmds) - 1
+	escape := escapers[called(p.Cmds[last])]
+	if escape == nil {
+		return f.pipe(p), nil
+	}
+	// HTML in text is the one value that htmlescaper leaves alone.
+	if raw := p.Cmds[0]; last == 1 && called(raw) == rawFunc && called(p.Cmds[1]) == htmlEscaper && len(raw.Args) == 2 {
+		return f.value(raw.Args[1]), nil
+	}
+	if last == 0 { // without a pipe: html/template does not write that
+		return nil, nil
+	}
+	rest := *p
+	rest.Cmds = p.Cmds[:last]
+	if len(p.Cmds[last].Args) != 1 {
+		return nil, nil
+	}
+	return f.pipe(&rest), escape
+}
 
 func (f flattener) pipe(p *parse.PipeNode) textFunc {
 	if len(p.Decl) > 0 {
 		return nil
-	}
-	// HTML in text is the one value that htmlescaper leaves alone.
-	if len(p.Cmds) == 2 && called(p.Cmds[0]) == rawFunc && called(p.Cmds[1]) == htmlEscaper && len(p.Cmds[0].Args) == 2 {
-		return f.value(p.Cmds[0].Args[1])
 	}
 	var v textFunc
 	for i, cmd := range p.Cmds {
@@ -173,9 +234,10 @@ func (f flattener) command(cmd *parse.CommandNode, piped textFunc) textFunc {
 func (f flattener) value(n parse.Node) textFunc {
 	switch n := n.(type) {
 	case *parse.StringNode:
-		return constant(n.Text)
+		return func(*flatData) string { return n.Text }
 	case *parse.DotNode:
 		if f.inWith {
+			*f.reads++
 			return func(d *flatData) string { return d.dot }
 		}
 	case *parse.FieldNode:
@@ -199,6 +261,7 @@ func (f flattener) field(ident []string) textFunc {
 	// As in the map for the slow path, the last of two equal names counts.
 	for i, name := range slices.Backward(f.fields) {
 		if name == ident[0] {
+			*f.reads++
 			return func(d *flatData) string { return d.values[i] }
 		}
 	}

@@ -1,15 +1,25 @@
 package templates
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
+	"broadside/templates/message"
 )
 
 // flatSnapshot has body as its HTML and in its subject and preheader.
@@ -30,6 +40,7 @@ var (
 		`{{default "friend & co" .code}}`, `{{.code | trim | default "x" | upper}}`, `{{title (lower .code)}}`, `{{default .plan (trim .code) | title}}`, `{{(.code)}}`,
 		"{{if .code}}a{{else if .plan}}b{{.plan}}{{else}}c{{end}}", "{{if not .code}}a{{end}}", "{{if and .code (not .plan)}}a{{else}}b{{end}}", "{{if or .code (and .plan .plan)}}a{{end}}", "{{if trim .code}}a{{end}}",
 		`{{if eq .code .plan "" "x"}}a{{else}}b{{end}}`, `{{if ne (upper .code) "X"}}a{{end}}`, `{{if "" }}a{{end}}`, `{{if .code | trim}}a{{end}}`, "{{if $.code}}{{end}}",
+		"<p>" + strings.Repeat("one line ", 60) + "{{.code}}" + strings.Repeat(" <b>and</b> more of it", 60) + "{{.plan}}</p>", strings.Repeat("<p>花子さん、こんにちは {{.plan}}。</p>\n", 40),
 		"{{with .code}}{{.}} {{$.plan}} {{if eq . $.plan}}=={{end}}{{with $.plan}}{{.}}{{else}}{{.}}{{end}}{{.}}{{else}}{{.plan}}{{end}}{{.code}}", "{{with trim .code | upper}}{{. | lower}}{{if .}}y{{end}}{{end}}",
 	}
 	treeBodies = []string{
@@ -119,26 +130,87 @@ func hostile() []string {
 	}
 }
 
-// agree compares a template with itself without programs. The values, those
-// of the columns and the link, are not made clean as Render does, so that the
-// escapers alone are held to html/template's.
+// agree compares a template with itself without programs: what it renders, and
+// what a message says that it is written into. The values, those of the
+// columns and the link, are not made clean as Begin does, so that the escapers
+// alone are held to html/template's.
 func agree(t *testing.T, fast *Template, values []string) {
 	t.Helper()
-	slow := &Template{columns: fast.columns, subject: part{template: fast.subject.template}, html: part{template: fast.html.template}, text: part{template: fast.text.template}, tidy: fast.tidy}
-	named := map[string]string{}
-	for i, c := range fast.columns {
-		named[c] = values[i]
-	}
-	named[unsubscribeField] = values[len(fast.columns)]
-	var got, want Letter
-	gotErr := fast.render(&got, &scratch{values: named, flat: flatData{values: values}})
-	wantErr := slow.render(&want, &scratch{values: named})
+	slow := *fast
+	slow.subject.flat, slow.html.flat, slow.text.flat = nil, nil, nil
+	got, gotErr := rendered(t, fast, values)
+	want, wantErr := rendered(t, &slow, values)
 	if (gotErr == nil) != (wantErr == nil) || errors.Is(gotErr, ErrTooLarge) != errors.Is(wantErr, ErrTooLarge) {
 		t.Fatalf("%v, want %v", gotErr, wantErr)
 	}
-	if diff := cmp.Diff([]string{want.Subject, string(want.HTML), string(want.Text)}, []string{got.Subject, string(got.HTML), string(got.Text)}); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("the program differs from its template for %.200q (-want +got):\n%s", values, diff)
 	}
+}
+
+// rendered returns subject, text and HTML of a letter, once its message says the
+// same.
+func rendered(t *testing.T, tmpl *Template, values []string) ([]string, error) {
+	t.Helper()
+	var r Rendering
+	var l Letter
+	if err := tmpl.begin(&r, values); err != nil {
+		return nil, err
+	}
+	if err := r.Letter(&l); err != nil {
+		return nil, err
+	}
+	sk, err := skeleton()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := sk.Append(nil, &message.Part{
+		To: "a@b.example", Subject: "s", MessageID: "a@b", Unsubscribe: "https://a.example/u", Date: time.Unix(0, 0), HTML: r.HTML(), Text: r.Text(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := []string{l.Subject, string(l.Text), string(l.HTML)}
+	for i, part := range bodies(t, b) {
+		if want := strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(out[i+1]); part != want {
+			t.Fatalf("the letter is\n%q, its message says\n%q", want, part)
+		}
+	}
+	return out, nil
+}
+
+var skeleton = sync.OnceValues(func() (*message.Skeleton, error) {
+	return message.Compile(message.Spec{From: "a@b.example", ListID: "l.b.example"})
+})
+
+// bodies returns the two texts of a message.
+func bodies(t *testing.T, b []byte) (out []string) {
+	t.Helper()
+	m, err := mail.ReadMessage(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := multipart.NewReader(m.Body, params["boundary"])
+	for range 2 {
+		p, err := parts.NextRawPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r io.Reader = quotedprintable.NewReader(p)
+		if p.Header.Get("Content-Transfer-Encoding") == "base64" {
+			r = base64.NewDecoder(base64.StdEncoding, p)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, string(text))
+	}
+	return out
 }
 
 // FuzzFlatAgrees: whatever the body and the values are, a program writes the

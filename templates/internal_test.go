@@ -7,22 +7,6 @@ import (
 	"golang.org/x/net/html"
 )
 
-func TestTidy(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"":                      "",
-		"\n \n\t\n":             "",
-		"a":                     "a\n",
-		"\n\na  \n\n \n\nb\t\n": "a\n\nb\n",
-		"a\r\nb\r\n\r\n":        "a\nb\n",
-		"- a\n\n\n\n  b":        "- a\n\n  b\n",
-	} {
-		if got := string(tidy([]byte(in))); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestPlainText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -47,7 +31,7 @@ func TestPlainText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// tidy takes blanks from line ends, as Render does; it would also
+		// Render takes blanks from line ends too; it would also
 		// close the gap in <pre>.
 		lines := strings.Split(got, "\n")
 		for i := range lines {
@@ -55,6 +39,33 @@ func TestPlainText(t *testing.T) {
 		}
 		if got = strings.Join(lines, "\n"); got != want {
 			t.Errorf("%s:\n%q, want\n%q", in, got, want)
+		}
+	}
+}
+
+// TestLinksInText: no value ends a link early, in HTML or in the text part.
+func TestLinksInText(t *testing.T) {
+	t.Parallel()
+	for _, programs := range []bool{true, false} {
+		tmpl, err := Compile(flatSnapshot(`<p><a href="{{.code}}">a</a> <a href="https://a.example/?q={{.plan}}">b</a></p>`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !programs {
+			tmpl.subject.flat, tmpl.html.flat, tmpl.text.flat = nil, nil, nil
+		}
+		var l Letter
+		if err := tmpl.Render(&l, Data{Values: []string{"https://c.example/ d\n\u00a0e", "x y&z=\n"}, Unsubscribe: "u"}); err != nil {
+			t.Fatal(err)
+		}
+		const want = "a (https://c.example/de) b (https://a.example/?q=x%20y%26z%3D%0A)\n"
+		if got := string(l.Text); !strings.HasPrefix(got, want) {
+			t.Errorf("programs %v: the text is %q, want %q", programs, got, want)
+		}
+		for _, want := range []string{`href="https://c.example/%20d%0a%c2%a0e"`, `href="https://a.example/?q=x%20y%26z%3d%0a"`} {
+			if !strings.Contains(string(l.HTML), want) {
+				t.Errorf("programs %v: %s is missing in\n%s", programs, want, l.HTML)
+			}
 		}
 	}
 }

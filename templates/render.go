@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"broadside/templates/message"
 )
 
 // maxSubject is the length of a rendered subject in characters; what is
@@ -16,7 +17,7 @@ const maxSubject = 250
 
 // ErrTooLarge is in the chain of Render's error when a part would be larger
 // than 2 MiB.
-var ErrTooLarge = errors.New("the rendered part is larger than 2 MiB")
+var ErrTooLarge = message.ErrTooLarge
 
 // ErrTooMuch is in the chain of Render's error when the values are so long
 // that the template's functions would take too much time over them.
@@ -28,9 +29,7 @@ type Template struct {
 	subject part
 	html    part
 	text    part
-	tidy    bool // the text part was made here: gaps are closed
 	work    bound
-	scratch sync.Pool
 }
 
 // A part is one template, and the program that does the same faster; nil
@@ -40,13 +39,8 @@ type part struct {
 		Execute(w io.Writer, data any) error
 	}
 	flat program
-}
-
-func (p part) render(sc *scratch) error {
-	if p.flat != nil {
-		return p.flat.run(&sc.out, &sc.flat)
-	}
-	return p.template.Execute(&sc.out, sc.values)
+	name string // for errors
+	tidy bool   // the text part was made here: gaps are closed
 }
 
 // Data is what one recipient has of its own.
@@ -62,93 +56,109 @@ type Letter struct {
 	HTML, Text []byte
 }
 
-// scratch is what one Render needs and the next can use again.
-type scratch struct {
-	values map[string]string // empty if all parts are flat
-	flat   flatData
-	out    limited
+// A Rendering is the letter to one recipient, about to be written into their
+// message. It can be used again for the next one, of any Template, but not
+// copied.
+type Rendering struct {
+	Subject string // as in Letter
+
+	encoder message.Encoder
+	line    []byte            // of the subject
+	values  map[string]string // empty if all parts are flat
+	flat    flatData
+
+	subject, html, text body
+}
+
+// A body writes one part of a Rendering.
+type body struct {
+	of   *Rendering
+	part *part
+}
+
+// AppendTo implements message.Body.
+func (b *body) AppendTo(e *message.Encoder) error {
+	if b.part.tidy {
+		e.Tidy()
+	}
+	var err error
+	if b.part.flat != nil {
+		err = b.part.flat.run(e, &b.of.flat)
+	} else {
+		err = b.part.template.Execute(e, b.of.values)
+	}
+	if err != nil {
+		return fmt.Errorf("render the %s: %w", b.part.name, err)
+	}
+	return nil
+}
+
+// HTML returns the HTML part, until the next Begin.
+func (r *Rendering) HTML() message.Body { return &r.html }
+
+// Text returns the text part, until the next Begin.
+func (r *Rendering) Text() message.Body { return &r.text }
+
+// Letter fills l with what the recipient reads. Its error is ErrTooLarge.
+func (r *Rendering) Letter(l *Letter) (err error) {
+	l.Subject = r.Subject
+	if l.HTML, err = r.encoder.AppendText(l.HTML[:0], &r.html); err != nil {
+		return err
+	}
+	l.Text, err = r.encoder.AppendText(l.Text[:0], &r.text)
+	return err
 }
 
 // Render fills l for one recipient. After Compile an error means that d does
 // not fit the snapshot, or that the result or the work would be too large
 // (ErrTooLarge, ErrTooMuch).
 func (t *Template) Render(l *Letter, d Data) error {
+	var r Rendering
+	if err := t.Begin(&r, d); err != nil {
+		return err
+	}
+	return r.Letter(l)
+}
+
+// Begin makes r the letter to one recipient. Its errors are those of Render;
+// HTML and text may still be too large when they are written.
+func (t *Template) Begin(r *Rendering, d Data) error {
 	if len(d.Values) != len(t.columns) {
 		return fmt.Errorf("render: %d values for %d columns", len(d.Values), len(t.columns))
 	}
 	if d.Unsubscribe == "" {
 		return errors.New("render: there is no unsubscribe link")
 	}
-	sc, _ := t.scratch.Get().(*scratch)
-	if sc == nil {
-		sc = &scratch{values: make(map[string]string, len(t.columns)+1)}
-	}
-	defer t.scratch.Put(sc)
-	sc.flat.values = sc.flat.values[:0]
-	longest := len(d.Unsubscribe)
+	values, longest := r.flat.values[:0], len(d.Unsubscribe)
 	for _, v := range d.Values {
 		v = cleanValue(v)
 		longest = max(longest, len(v))
-		sc.flat.values = append(sc.flat.values, v)
+		values = append(values, v)
 	}
 	if t.work.of(longest) > maxWork {
 		return fmt.Errorf("render: %w", ErrTooMuch)
 	}
-	sc.flat.values = append(sc.flat.values, d.Unsubscribe)
+	return t.begin(r, append(values, d.Unsubscribe))
+}
+
+// begin is Begin with the values as they are, the link behind them.
+func (t *Template) begin(r *Rendering, values []string) (err error) {
+	r.flat = flatData{values: values}
+	r.subject, r.html, r.text = body{r, &t.subject}, body{r, &t.html}, body{r, &t.text}
 	if t.subject.flat == nil || t.html.flat == nil || t.text.flat == nil {
-		for i, c := range t.columns {
-			sc.values[c] = sc.flat.values[i]
+		if r.values == nil {
+			r.values = make(map[string]string, len(values))
 		}
-		sc.values[unsubscribeField] = d.Unsubscribe
+		clear(r.values)
+		for i, c := range t.columns {
+			r.values[c] = values[i]
+		}
+		r.values[unsubscribeField] = values[len(t.columns)]
 	}
-	return t.render(l, sc)
-}
-
-func (t *Template) render(l *Letter, sc *scratch) error {
-	sc.out.b = sc.out.b[:0]
-	if err := t.subject.render(sc); err != nil {
-		return fmt.Errorf("render the subject: %w", err)
+	if r.line, err = r.encoder.AppendText(r.line[:0], &r.subject); err != nil {
+		return err
 	}
-	l.Subject = cleanSubject(string(sc.out.b))
-
-	kept := sc.out.b
-	defer func() { sc.out.b = kept }() // the letter owns its own buffers
-
-	sc.out.b = l.HTML[:0]
-	err := t.html.render(sc)
-	l.HTML = sc.out.b
-	if err != nil {
-		return fmt.Errorf("render the HTML: %w", err)
-	}
-	sc.out.b = l.Text[:0]
-	err = t.text.render(sc)
-	l.Text = sc.out.b
-	if err != nil {
-		return fmt.Errorf("render the text part: %w", err)
-	}
-	if t.tidy {
-		l.Text = tidy(l.Text)
-	}
-	return nil
-}
-
-// A limited is a buffer that ends at maxOutput.
-type limited struct{ b []byte }
-
-func (w *limited) Write(p []byte) (int, error) {
-	if len(w.b)+len(p) > maxOutput {
-		return 0, ErrTooLarge
-	}
-	w.b = append(w.b, p...)
-	return len(p), nil
-}
-
-// writeString is Write for a program; all or nothing is written.
-func (w *limited) writeString(s string) error {
-	if len(w.b)+len(s) > maxOutput {
-		return ErrTooLarge
-	}
-	w.b = append(w.b, s...)
+	r.Subject = cleanSubject(string(r.line))
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -393,26 +392,4 @@ func hasHeading(n *nethtml.Node) bool {
 		}
 	}
 	return false
-}
-
-// tidy makes the text part regular after rendering, in place: no blanks at
-// line ends, at most one blank line in a row, none at the beginning or the
-// end. Fields that are blank and branches not taken leave such gaps.
-func tidy(b []byte) []byte {
-	out, gap := b[:0], false
-	for len(b) > 0 {
-		var line []byte
-		line, b, _ = bytes.Cut(b, []byte{'\n'})
-		line = bytes.TrimRight(line, " \t\r")
-		if len(line) == 0 {
-			gap = true
-			continue
-		}
-		if gap && len(out) > 0 {
-			out = append(out, '\n')
-		}
-		out = append(append(out, line...), '\n')
-		gap = false
-	}
-	return out
 }

@@ -17,33 +17,33 @@ var acquireSource string
 //go:embed lua/setcount.lua
 var setCountSource string
 
-// Conns is the budget of open connections of each account over all processes. A
-// worker's share is kept here and written to Redis as a number; so a command that
-// is sent twice, or whose reply is lost, is put right by the next one. It is safe
-// for concurrent use; of one worker there must be one Conns.
+// Conns is the budget of open connections of each account over all processes. The
+// share of this process is kept here and written to Redis as a number; so a
+// command that is sent twice, or whose reply is lost, is put right by the next
+// one. It is safe for concurrent use; each worker has a Conns of its own, whatever
+// its id is from time to time.
 type Conns struct {
 	rdb               redis.UniversalClient
 	prefix            string
 	acquire, setCount *redis.Script
 
 	mu   sync.Mutex
-	held map[holder]*holding // guarded by mu; its values by their own turn
+	held map[string]*holding // by account; guarded by mu, its values by their own turn
 }
 
-type holder struct{ account, worker string }
-
-// A holding is how many connections a worker has to an account. Only who holds
+// A holding is how many connections the worker has to an account. Only who holds
 // the turn may read or change it: commands about it go out one after the other.
 type holding struct {
-	turn  chan struct{}
-	count int
+	turn   chan struct{}
+	count  int
+	worker string // under whose id the count stands in Redis
 }
 
 // NewConns returns the connection budget on rdb; lua is as in New.
 func NewConns(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Script) *Conns {
 	return &Conns{
 		rdb: rdb, prefix: prefix, acquire: lua(acquireSource), setCount: lua(setCountSource),
-		held: map[holder]*holding{},
+		held: map[string]*holding{},
 	}
 }
 
@@ -79,37 +79,33 @@ func (c *Conns) Release(ctx context.Context, account, worker string) error {
 	return c.write(ctx, account, worker, h.count)
 }
 
-// Set states how many connections the worker has open to the account.
-func (c *Conns) Set(ctx context.Context, account, worker string, n int) error {
-	h, err := c.take(ctx, account, worker)
-	if err != nil {
-		return err
-	}
-	defer h.leave()
-	h.count = max(n, 0)
-	return c.write(ctx, account, worker, h.count)
-}
-
-// Restore states all counts of a worker, account by account: after Redis has been
-// restarted, before anything new is acquired, and under a new worker id.
-func (c *Conns) Restore(ctx context.Context, worker string, counts map[string]int) error {
-	for account, n := range counts {
-		if err := c.Set(ctx, account, worker, n); err != nil {
+// Restore states all counts of the worker, account by account: after Redis has
+// been restarted, before anything new is acquired, and under a new worker id.
+func (c *Conns) Restore(ctx context.Context, worker string, accounts ...string) error {
+	for _, account := range accounts {
+		if err := c.restore(ctx, account, worker); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Forget returns the connections that a worker has to the accounts: it is dead.
+func (c *Conns) restore(ctx context.Context, account, worker string) error {
+	h, err := c.take(ctx, account, worker)
+	if err != nil {
+		return err
+	}
+	defer h.leave()
+	return c.write(ctx, account, worker, h.count)
+}
+
+// Forget returns the connections that another worker has to the accounts, or
+// this one had under another id: it was taken off the list.
 func (c *Conns) Forget(ctx context.Context, worker string, accounts ...string) error {
 	for _, account := range accounts {
-		if err := c.Set(ctx, account, worker, 0); err != nil {
+		if err := c.write(ctx, account, worker, 0); err != nil {
 			return err
 		}
-		c.mu.Lock()
-		delete(c.held, holder{account, worker})
-		c.mu.Unlock()
 	}
 	return nil
 }
@@ -156,22 +152,30 @@ func (c *Conns) write(ctx context.Context, account, worker string, n int) error 
 	return nil
 }
 
-// take waits for the turn of a holding.
+// take waits for the turn of a holding. What stands under an earlier id of the
+// worker is taken off: whoever read that id before it changed may have written
+// it after Forget.
 func (c *Conns) take(ctx context.Context, account, worker string) (*holding, error) {
 	c.mu.Lock()
-	k := holder{account, worker}
-	h := c.held[k]
+	h := c.held[account]
 	if h == nil {
-		h = &holding{turn: make(chan struct{}, 1)}
-		c.held[k] = h
+		h = &holding{turn: make(chan struct{}, 1), worker: worker}
+		c.held[account] = h
 	}
 	c.mu.Unlock()
 	select {
 	case h.turn <- struct{}{}:
-		return h, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the connection count of account %s: %w", account, context.Cause(ctx))
 	}
+	if h.worker != worker {
+		if err := c.write(ctx, account, h.worker, 0); err != nil {
+			h.leave()
+			return nil, err
+		}
+		h.worker = worker
+	}
+	return h, nil
 }
 
 func (h *holding) leave() { <-h.turn }

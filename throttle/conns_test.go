@@ -61,12 +61,24 @@ func TestModelConns(t *testing.T) {
 					procs[w] = NewConns(rdb, "bs", lua)
 					delete(model, w)
 				},
+				"taken off, goes on under a new id": func(rt *rapid.T) {
+					w := worker.Draw(rt, "worker")
+					if err := procs[w].Forget(ctx, w, "a", "b"); err != nil {
+						rt.Fatal(err)
+					}
+					if err := procs[w].Restore(ctx, w+"x", "a", "b"); err != nil {
+						rt.Fatal(err)
+					}
+					if err := procs[w].Restore(ctx, w, "a", "b"); err != nil { // and back, for the model
+						rt.Fatal(err)
+					}
+				},
 				"redis forgot everything": func(rt *rapid.T) {
 					if err := rdb.FlushAll(ctx).Err(); err != nil {
 						rt.Fatal(err)
 					}
-					for w, n := range model {
-						if err := procs[w].Restore(ctx, w, map[string]int{"a": n}); err != nil {
+					for w := range model {
+						if err := procs[w].Restore(ctx, w, "a"); err != nil {
 							rt.Fatal(err)
 						}
 					}
@@ -156,7 +168,7 @@ func TestCountMendsItself(t *testing.T) {
 		if err := rdb.HSet(ctx, "bs:{acct:a}:conns", "w", 4).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Set(ctx, "a", "w", 1); err != nil {
+		if err := c.Restore(ctx, "w", "a"); err != nil {
 			t.Fatal(err)
 		}
 		got, err := c.Counts(ctx, "a")
@@ -164,6 +176,58 @@ func TestCountMendsItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(map[string]int{"w": 1}, got); diff != "" {
+			t.Errorf("counts (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestCountsHoldWhileTheyAreRestored restores them, under two ids, in the middle
+// of connections that come and go: Redis is told what is true, not what was true
+// a moment ago.
+func TestCountsHoldWhileTheyAreRestored(t *testing.T) {
+	t.Parallel()
+	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
+		ctx, c := t.Context(), NewConns(rdb, "bs", lua)
+		var id atomic.Value
+		id.Store("w0")
+		name := func() string { return id.Load().(string) }
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for n := range 30 {
+					if ok, err := c.Acquire(ctx, "a", name(), 0); err != nil || !ok {
+						t.Errorf("acquire: %v, %v", ok, err)
+					}
+					if n == 29 {
+						return // the last one stays
+					}
+					if err := c.Release(ctx, "a", name()); err != nil {
+						t.Errorf("release: %v", err)
+					}
+				}
+			})
+		}
+		for n := range 20 {
+			old := name()
+			if n%2 == 1 {
+				id.Store("w" + string('0'+byte(n/2)))
+				if err := c.Forget(ctx, old, "a", "b"); err != nil {
+					t.Errorf("forget: %v", err)
+				}
+			}
+			if err := c.Restore(ctx, name(), "a", "b"); err != nil {
+				t.Errorf("restore: %v", err)
+			}
+		}
+		wg.Wait()
+		if err := c.Restore(ctx, name(), "a"); err != nil {
+			t.Errorf("restore: %v", err)
+		}
+		got, err := c.Counts(ctx, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]int{name(): 8}, got); diff != "" {
 			t.Errorf("counts (-want +got):\n%s", diff)
 		}
 	})

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
 )
+
+// flushers is how many batches are on their way at once.
+const flushers = 1
 
 // batchTime bounds one round trip of a batch. A claim may be used for ten
 // seconds, so its question must be over well before.
@@ -22,65 +26,127 @@ const replicaTime = 100 * time.Millisecond
 // acknowledged in time: a failover might forget it.
 var ErrNotReplicated = errors.New("no replica of redis has acknowledged the claim")
 
-// maxBatch is how many calls go out together. Redis is blocked for about
-// 5 us for each.
+// maxBatch is how many steps go out together. Redis is blocked for some 10 us
+// for each.
 const maxBatch = 128
 
-// A call is one question to Redis that waits for company.
-type call struct {
-	script *redis.Script // nil: plain commands alone
-	target *target
-	args   []any
-	width  int // answers of the script for one call
-
-	// replicated: the answer counts only once a replica has what the script wrote.
-	replicated bool
-
-	plain func(redis.Pipeliner)    // queues further commands; may be nil
-	read  func(answer []any) error // takes the answers, after Exec
-	done  chan error               // gets read's error, or that of the whole batch
-}
-
-// A target is the keys of one part of a run: calls of a script to the same
-// target go out as one call of it.
+// A target is the keys of one part of a run: what is asked of the same target
+// goes out as one call.
 type target struct {
+	run  *Run
 	part int
 	keys []string
 }
 
-// A shared call is one call of a script for several that wait.
-type shared struct {
-	script *redis.Script
-	target *target
-	calls  []*call
-	cmd    *redis.Cmd
-	err    error // of what came with the command
+// A Pending step waits for company, and then for its answer.
+type Pending struct {
+	Step
+	settle, claim, look *target              // nil: not asked
+	claimed, looked     func() (bool, error) // whether that one is suppressed
+	done                chan struct{}
 }
 
-// queue puts the call on a pipeline.
-func (g *shared) queue(ctx context.Context, pipe redis.Pipeliner) {
-	args := []any{g.target.part}
-	for _, c := range g.calls {
-		args = append(args, c.args...)
+// A call is what several steps ask of one target. Their questions stand in it
+// in the order in which the script takes them.
+type call struct {
+	target                  *target
+	outcomes, claims, looks []*Pending
+	cmd                     *redis.Cmd
+	err                     error // of what came with the command
+}
+
+// replicated reports whether the answer counts only once a replica has what the
+// script wrote.
+func (c *call) replicated() bool { return c.target.run.Replicated && len(c.claims) > 0 }
+
+// script returns the script to call. Without a claim it is one that a full
+// Redis allows.
+func (b *batcher) script(c *call) *redis.Script {
+	if len(c.claims) > 0 {
+		return b.step
 	}
-	g.cmd = g.script.EvalSha(ctx, pipe, g.target.keys, args...)
+	return b.record
 }
 
-// A batcher sends the calls that are waiting at the same moment as one
-// pipeline, and those that concern the same part of a run as one call of their
-// script. Alone a call waits for nobody; under load round trips, system calls
-// and the scripts' own beginnings are shared by all connections of the worker.
+// ask puts the call's script on a pipeline.
+func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
+	args := make([]any, 0, 4+7*len(c.outcomes)+2*len(c.claims)+len(c.looks))
+	args = append(args, c.target.part, len(c.outcomes), len(c.claims), len(c.looks))
+	for _, p := range c.outcomes {
+		o := &p.Settle.Outcome
+		args = append(args, p.Settle.Ref.Index, p.Settle.Token, int(o.State))
+		if o.State != campaign.Accepted {
+			args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
+		}
+	}
+	for _, p := range c.claims {
+		args = append(args, p.Claim.Ref.Index, p.Claim.Token)
+	}
+	for _, p := range c.looks {
+		args = append(args, p.Look.Ref.Index)
+	}
+	c.cmd = b.script(c).EvalSha(ctx, pipe, c.target.keys, args...)
+}
+
+// askSuppressions puts the questions for those on a pipeline, whose answers
+// must be read after those of the claims.
+func (b *batcher) askSuppressions(ctx context.Context, pipe redis.Pipeliner, c *call) {
+	for _, p := range c.claims {
+		p.claimed = b.supp.Queue(ctx, pipe, p.Claim.Person.Topic, p.Claim.Person.Hash)
+	}
+	for _, p := range c.looks {
+		p.looked = b.supp.Queue(ctx, pipe, p.Look.Person.Topic, p.Look.Person.Hash)
+	}
+}
+
+// read gives every step of the call its part of the answer.
+func (c *call) read() {
+	answer, err := c.cmd.Slice()
+	if err == nil {
+		err = c.err
+	}
+	want := len(c.outcomes) + 2*len(c.claims) + len(c.looks)
+	if err == nil && len(answer) != want {
+		err = fmt.Errorf("unexpected answer %v", answer)
+	}
+	for _, p := range c.outcomes {
+		if p.Settle.Err = err; err == nil {
+			p.Settle.Applied, answer = answer[0] == int64(1), answer[1:]
+		}
+	}
+	for _, p := range c.claims {
+		if p.Claim.Err = err; err == nil {
+			p.Claim.Claim, p.Claim.Err = parseClaim(answer)
+			answer = answer[2:]
+		}
+		if p.Claim.Err == nil {
+			p.Claim.Suppressed, p.Claim.Err = p.claimed()
+		}
+	}
+	for _, p := range c.looks {
+		if p.Look.Err = err; err == nil {
+			p.Look.State, p.Look.Err = parseLook(answer[0])
+			answer = answer[1:]
+		}
+		if p.Look.Err == nil {
+			p.Look.Suppressed, p.Look.Err = p.looked()
+		}
+	}
+}
+
+// A batcher sends the steps that wait at the same moment as one pipeline, and
+// those that concern the same part of a run as one call of a script. Alone a
+// step waits for nobody; under load round trips, system calls and the script's
+// own beginning are shared by all connections of the worker.
 type batcher struct {
-	rdb redis.UniversalClient
-	in  chan *call
+	rdb          redis.UniversalClient
+	supp         Suppressions
+	step, record *redis.Script
+	in           chan *Pending
 }
 
-func newBatcher(rdb redis.UniversalClient) *batcher {
-	return &batcher{rdb: rdb, in: make(chan *call, maxBatch)}
-}
-
-// run answers calls until ctx ends.
-func (b *batcher) run(ctx context.Context, flushers int) {
+// run answers steps until ctx ends.
+func (b *batcher) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for range flushers {
 		wg.Go(func() { b.flush(ctx) })
@@ -89,131 +155,111 @@ func (b *batcher) run(ctx context.Context, flushers int) {
 }
 
 func (b *batcher) flush(ctx context.Context) {
+	waiting := make([]*Pending, 0, maxBatch)
 	for {
-		var calls []*call
+		waiting = waiting[:0]
 		select {
-		case c := <-b.in:
-			calls = append(calls, c)
+		case p := <-b.in:
+			waiting = append(waiting, p)
 		case <-ctx.Done():
 			return
 		}
 	fill:
-		for len(calls) < maxBatch {
+		for len(waiting) < maxBatch {
 			select {
-			case c := <-b.in:
-				calls = append(calls, c)
+			case p := <-b.in:
+				waiting = append(waiting, p)
 			default:
 				break fill
 			}
 		}
-		b.exec(ctx, calls)
+		b.exec(ctx, waiting)
+		for _, p := range waiting {
+			close(p.done)
+		}
+		clear(waiting)
 	}
 }
 
-// exec sends calls and answers them. After a restart Redis has forgotten the
-// scripts; who needs one is told so by NOSCRIPT, and was not carried out: the
-// script is loaded and those calls go out once more.
-func (b *batcher) exec(ctx context.Context, calls []*call) {
-	// A batch that is on its way is not torn by a shutdown: its answers are facts.
+// exec carries out steps. A batch that is on its way is not torn by a shutdown:
+// its answers are facts.
+func (b *batcher) exec(ctx context.Context, steps []*Pending) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTime)
 	defer cancel()
-	missing := b.send(ctx, calls)
-	if len(missing) == 0 {
-		return
-	}
-	type place struct {
-		script *redis.Script
-		node   redis.UniversalClient
-	}
-	loaded := map[place]error{}
+	calls := group(steps)
+	b.send(ctx, calls)
 	var again []*call
-	for _, c := range missing {
-		node, err := primary(ctx, b.rdb, c.target.keys[0])
-		if err != nil {
-			c.done <- err
-			continue
-		}
-		at := place{c.script, node}
-		err, ok := loaded[at]
-		if !ok {
-			err = c.script.Load(ctx, node).Err()
-			loaded[at] = err
-		}
-		if err != nil {
-			c.done <- err
-			continue
-		}
-		again = append(again, c)
-	}
-	for _, c := range b.send(ctx, again) {
-		c.done <- errors.New("redis forgets its scripts")
-	}
-}
-
-// send sends calls as one pipeline and answers all but those whose script is
-// missing, which it returns.
-func (b *batcher) send(ctx context.Context, calls []*call) (missing []*call) {
-	if len(calls) == 0 {
-		return nil
-	}
-	pipe := b.rdb.Pipeline()
-	groups := group(calls)
-	for _, g := range groups {
-		if g.calls[0].replicated {
-			b.sendReplicated(ctx, g)
-		} else {
-			g.queue(ctx, pipe)
-		}
-	}
-	// Plain commands come after the scripts: a suppression is read after the claim.
+	loaded := map[*redis.Script]error{}
 	for _, c := range calls {
-		if c.plain != nil {
-			c.plain(pipe)
-		}
-	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	for _, c := range calls {
-		if c.script == nil {
-			c.done <- c.read(nil)
-		}
-	}
-	for _, g := range groups {
-		answer, err := g.cmd.Slice()
-		if err == nil && g.err != nil {
-			err = g.err
-		}
-		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-			missing = append(missing, g.calls...)
-			continue
-		}
-		for i, c := range g.calls {
-			switch {
-			case err != nil:
-				c.done <- err
-			case len(answer) != len(g.calls)*c.width:
-				c.done <- fmt.Errorf("unexpected answer %v", answer)
-			default:
-				c.done <- c.read(answer[i*c.width : (i+1)*c.width])
+		switch err := c.cmd.Err(); {
+		case redis.HasErrorPrefix(err, "NOSCRIPT"):
+			// After a restart Redis has forgotten the scripts. Nothing was carried out.
+			s := b.script(c)
+			if _, ok := loaded[s]; !ok {
+				loaded[s] = loadAll(ctx, b.rdb, s)
 			}
+			if loaded[s] != nil {
+				c.cmd.SetErr(loaded[s])
+				c.read()
+				continue
+			}
+			again = append(again, c)
+		case redis.HasErrorPrefix(err, "OOM") && len(c.outcomes) > 0:
+			// A full Redis refuses a script that claims as a whole: outcomes alone pass.
+			full := &call{target: c.target, claims: c.claims, looks: c.looks, cmd: c.cmd}
+			full.read()
+			c.claims, c.looks = nil, nil
+			again = append(again, c)
+		default:
+			c.read()
 		}
 	}
-	return missing
+	b.send(ctx, again)
+	for _, c := range again {
+		c.read()
+	}
 }
 
-// sendReplicated carries out the calls of g and waits until a replica has what
-// they wrote. WAIT counts for the connection that wrote, so both go down the
-// same one, in a Redis Cluster to the node of the run.
-func (b *batcher) sendReplicated(ctx context.Context, g *shared) {
-	node, err := primary(ctx, b.rdb, g.target.keys[0])
+// send carries out calls: all of them as one pipeline, but for those that wait
+// for a replica, which hold up nobody else.
+func (b *batcher) send(ctx context.Context, calls []*call) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	pipe := b.rdb.Pipeline()
+	for _, c := range calls {
+		if c.replicated() {
+			wg.Go(func() { b.sendReplicated(ctx, c) })
+		} else {
+			b.ask(ctx, pipe, c)
+		}
+	}
+	for _, c := range calls {
+		if !c.replicated() {
+			b.askSuppressions(ctx, pipe, c)
+		}
+	}
+	if pipe.Len() > 0 {
+		_, _ = pipe.Exec(ctx) // each command has its own error
+	}
+}
+
+// sendReplicated carries out a call and waits until a replica has what it
+// wrote. WAIT counts for the connection that wrote, so both go down the same
+// one, in a Redis Cluster to the node of the run.
+func (b *batcher) sendReplicated(ctx context.Context, c *call) {
+	node, err := primary(ctx, b.rdb, c.target.keys[0])
 	if err != nil {
-		g.cmd = redis.NewCmdResult(nil, err)
+		c.cmd = redis.NewCmdResult(nil, err)
 		return
 	}
 	pipe := node.Pipeline()
-	g.queue(ctx, pipe)
+	b.ask(ctx, pipe, c)
 	replicas := wait(ctx, pipe)
 	_, _ = pipe.Exec(ctx) // each command has its own error
-	g.err = acknowledged(replicas)
+	c.err = acknowledged(replicas)
+	rest := b.rdb.Pipeline()
+	b.askSuppressions(ctx, rest, c)
+	_, _ = rest.Exec(ctx)
 }
 
 // primary returns the client of the node that has key.
@@ -267,42 +313,32 @@ func (l *Ledger) CheckReplicas(ctx context.Context, id string) error {
 	return acknowledged(wait(ctx, node))
 }
 
-// group puts calls of the same script to the same target together.
-func group(calls []*call) []*shared {
-	type key struct {
-		script *redis.Script
-		target *target
+// group puts what is asked of the same target together.
+func group(steps []*Pending) []*call {
+	at := make(map[*target]*call, 4)
+	var out []*call
+	of := func(t *target) *call {
+		c := at[t]
+		if c == nil {
+			c = &call{target: t}
+			at[t] = c
+			out = append(out, c)
+		}
+		return c
 	}
-	at := map[key]*shared{}
-	var out []*shared
-	for _, c := range calls {
-		if c.script == nil {
-			continue
+	for _, p := range steps {
+		if p.settle != nil {
+			c := of(p.settle)
+			c.outcomes = append(c.outcomes, p)
 		}
-		k := key{c.script, c.target}
-		g := at[k]
-		if g == nil {
-			g = &shared{script: c.script, target: c.target}
-			at[k] = g
-			out = append(out, g)
+		if p.claim != nil {
+			c := of(p.claim)
+			c.claims = append(c.claims, p)
 		}
-		g.calls = append(g.calls, c)
+		if p.look != nil {
+			c := of(p.look)
+			c.looks = append(c.looks, p)
+		}
 	}
 	return out
-}
-
-// do hands a call over and waits for its answer.
-func (b *batcher) do(ctx context.Context, c *call) error {
-	c.done = make(chan error, 1)
-	select {
-	case b.in <- c:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	select {
-	case err := <-c.done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("no answer: %w", context.Cause(ctx))
-	}
 }

@@ -15,11 +15,35 @@ import (
 	"broadside/campaign"
 )
 
-// ErrNotReady is returned by Ready when something that was written is missing.
-var ErrNotReady = errors.New("expansion is not complete")
+var (
+	// errNotReady is returned by Ready when something that was written is missing.
+	errNotReady = errors.New("expansion is not complete")
+	// ErrReady is returned by Ready when the run is ready by another expansion,
+	// and by Drop when it is by any.
+	ErrReady = errors.New("it is ready already")
+)
 
-// expansionTTL is how long an expansion that never became ready is kept.
-const expansionTTL = time.Hour
+// An UnsureError is returned by Ready when Redis has not said whether the run is
+// ready: messages may leave.
+type UnsureError struct {
+	Run string
+	Err error // what kept the answer from coming
+}
+
+// Error returns one line.
+func (e *UnsureError) Error() string {
+	return fmt.Sprintf("it is not known whether run %s is ready: %v", e.Run, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnsureError) Unwrap() error { return e.Err }
+
+const (
+	// expansionTTL is how long an expansion that never became ready is kept.
+	expansionTTL = time.Hour
+	// unsureTime bounds the question whether a run is ready after all.
+	unsureTime = 5 * time.Second
+)
 
 // An Expansion writes the audience of one run under a random attempt id. Its
 // keys expire by themselves until Ready names the attempt: an expansion that
@@ -115,7 +139,8 @@ func (e *Expansion) Size() (n int64) {
 
 // Ready checks that everything is in and lets the run begin. From here on
 // messages may leave. When another expansion of the run was ready before, that
-// one stays.
+// one stays, what this one wrote is removed, and the error is ErrReady. After an
+// UnsureError the run may be ready; after any other it is not, by this expansion.
 func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 	numbers := make([]int, 0, len(e.parts))
 	for n := range e.parts {
@@ -138,26 +163,46 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 	}
 	res, err := e.l.run(ctx, e.l.script.ready, keys, args...).Slice()
 	if err != nil {
-		return fmt.Errorf("make run %s ready: %w", e.run.ID, err)
+		return e.lost(ctx, fmt.Errorf("make run %s ready: %w", e.run.ID, err))
 	}
-	if ok, _ := res[0].(int64); ok != 1 {
-		return fmt.Errorf("make run %s ready: %w: %v", e.run.ID, ErrNotReady, res[1])
+	switch ok, _ := res[0].(int64); {
+	case ok != 1:
+		return fmt.Errorf("make run %s ready: %w: %v", e.run.ID, errNotReady, res[1])
+	case res[1] != e.run.Attempt:
+		_, err := e.Discard(ctx) // what is left of it expires by itself
+		return errors.Join(fmt.Errorf("make run %s ready: %w", e.run.ID, ErrReady), err)
+	}
+	return nil
+}
+
+// lost finds out whether the run is ready although Redis did not say so: its
+// answer may have been lost on the way, or be still to come. What is discarded
+// cannot be made ready any more.
+func (e *Expansion) lost(ctx context.Context, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsureTime)
+	defer cancel()
+	switch gone, err := e.Discard(ctx); {
+	case err != nil:
+		return &UnsureError{e.run.ID, fmt.Errorf("%w; %w", cause, err)}
+	case gone:
+		return cause
 	}
 	return nil
 }
 
 // Discard removes what was written, when it comes to nothing: a Redis that has
-// no room for it gets its memory back now and not in an hour. An expansion by
-// which the run is ready stays.
-func (e *Expansion) Discard(ctx context.Context) error {
+// no room for it gets its memory back now and not in an hour. It reports whether
+// that is gone: an expansion by which the run is ready stays.
+func (e *Expansion) Discard(ctx context.Context) (gone bool, err error) {
 	keys := []string{e.l.runKey(e.run.ID, "record"), e.key("content"), e.key("chunks"), e.key("rejects")}
 	for n := range e.parts {
 		keys = append(keys, e.key("cells:"+itoa(n)))
 	}
-	if err := e.l.run(ctx, e.l.script.discard, keys, e.run.Attempt).Err(); err != nil {
-		return fmt.Errorf("discard what was written of run %s: %w", e.run.ID, err)
+	n, err := e.l.run(ctx, e.l.script.discard, keys, e.run.Attempt).Int()
+	if err != nil {
+		return false, fmt.Errorf("discard what was written of run %s: %w", e.run.ID, err)
 	}
-	return nil
+	return n == 1, nil
 }
 
 // Snapshot reads the content of a run.
@@ -207,14 +252,14 @@ func (l *Ledger) RejectBlocks(ctx context.Context, r *Run) ([]string, error) {
 }
 
 // Drop removes a run that never became ready, as if it had not been created:
-// its input was bad.
+// its input was bad. ErrReady when it is.
 func (l *Ledger) Drop(ctx context.Context, id, name string) error {
 	dropped, err := l.run(ctx, l.script.drop, []string{l.runKey(id, "record"), l.runKey(id, "counts")}).Int()
 	if err != nil {
 		return fmt.Errorf("drop run %s: %w", id, err)
 	}
 	if dropped == 0 {
-		return fmt.Errorf("drop run %s: it is ready", id)
+		return fmt.Errorf("drop run %s: %w", id, ErrReady)
 	}
 	return l.Forget(ctx, id, name)
 }

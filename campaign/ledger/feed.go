@@ -135,9 +135,13 @@ func (l *Ledger) Sweep(ctx context.Context, r *Run) error {
 // Lease takes or renews the lease of the run's feeder. It is economy, not
 // safety: two feeders do no harm.
 func (l *Ledger) Lease(ctx context.Context, id, holder string, d time.Duration) (bool, error) {
-	n, err := l.run(ctx, l.script.lease, []string{l.runKey(id, "lease")}, holder, d.Milliseconds()).Int()
+	return l.lease(ctx, id, "lease", holder, d)
+}
+
+func (l *Ledger) lease(ctx context.Context, id, key, holder string, d time.Duration) (bool, error) {
+	n, err := l.run(ctx, l.script.lease, []string{l.runKey(id, key)}, holder, d.Milliseconds()).Int()
 	if err != nil {
-		return false, fmt.Errorf("lease run %s: %w", id, err)
+		return false, fmt.Errorf("take the %s of run %s: %w", key, id, err)
 	}
 	return n == 1, nil
 }

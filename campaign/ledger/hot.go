@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"broadside/campaign"
 )
@@ -30,14 +29,11 @@ type Person struct {
 }
 
 // A Line is a worker's way to the ledger while it sends: the questions of all
-// its connections are batched. Claims go through a client of their own that
-// never resends: a broken connection is a claim that was not sent, never one
-// that was sent twice.
+// its connections are batched. They go through a client that never resends: a
+// broken connection is a claim that was not sent, never one that was sent twice.
 type Line struct {
-	l      *Ledger
-	supp   Suppressions
-	claims *batcher
-	other  *batcher
+	l     *Ledger
+	batch *batcher
 
 	mu      sync.Mutex
 	targets map[targetKey]*target
@@ -61,24 +57,106 @@ func (n *Line) target(ref Ref) *target {
 		if len(n.targets) >= maxTargets {
 			clear(n.targets)
 		}
-		t = &target{part: ref.Part, keys: n.l.keys(ref.Run, ref.Part)}
+		t = &target{run: ref.Run, part: ref.Part, keys: n.l.keys(ref.Run, ref.Part)}
 		n.targets[k] = t
 	}
 	return t
 }
 
-// Line returns a way to the ledger. claims must not retry commands.
-func (l *Ledger) Line(claims redis.UniversalClient, supp Suppressions) *Line {
-	return &Line{l: l, supp: supp, claims: newBatcher(claims), other: newBatcher(l.rdb), targets: map[targetKey]*target{}}
+// Line returns a way to the ledger. rdb must not retry commands.
+func (l *Ledger) Line(rdb redis.UniversalClient, supp Suppressions) *Line {
+	return &Line{l: l, targets: map[targetKey]*target{}, batch: &batcher{
+		rdb: rdb, supp: supp, step: l.script.step, record: l.script.record, in: make(chan *Pending, maxBatch),
+	}}
 }
 
 // Run carries the questions until ctx ends. What is asked afterwards gets no
 // answer.
 func (n *Line) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { n.claims.run(ctx, 2); return nil })
-	g.Go(func() error { n.other.run(ctx, 2); return nil })
-	return g.Wait()
+	n.batch.run(ctx)
+	return nil
+}
+
+// A Step is what a connection says and asks between two messages: what became
+// of the last one, whether the next may go, and a look at the one after. Each
+// of the three may be left out, and has an error of its own.
+type Step struct {
+	Settle struct {
+		Ref     Ref
+		Token   string // empty: nothing to say
+		Outcome Outcome
+
+		Applied bool // false when the token holds nothing any more
+		Err     error
+	}
+	Claim struct {
+		Ref    Ref
+		Token  string // empty: no question
+		Person Person
+
+		Claim
+		Err error
+	}
+	Look struct {
+		Ref    Ref // without a Run: no question
+		Person Person
+
+		Look
+		Err error
+	}
+}
+
+// Step takes one round trip to Redis, shared with the other connections.
+//
+// An outcome is recorded by the token of its claim; saying it twice changes
+// nothing, and one that failed should be said again.
+//
+// A claim asks for a recipient in the name of its token, and reads the
+// suppression after that: one that was acknowledged before the claim is seen.
+// Its error means that it is not known whether the claim holds, or that it may
+// be forgotten (ErrNotReplicated); nothing may be sent, and the journal's entry
+// says so to the next heartbeat.
+//
+// A look reads cell and suppression of a recipient before the envelope: that
+// saves most refused claims, which cost a connection.
+func (n *Line) Step(ctx context.Context, s *Step) { n.Start(ctx, s).Wait(ctx, s) }
+
+// Start is Step without waiting: Wait must follow.
+func (n *Line) Start(ctx context.Context, s *Step) *Pending {
+	p := &Pending{Step: *s, done: make(chan struct{})}
+	if s.Settle.Token != "" {
+		p.settle = n.target(s.Settle.Ref)
+	}
+	if s.Claim.Token != "" {
+		p.claim = n.target(s.Claim.Ref)
+	}
+	if s.Look.Ref.Run != nil {
+		p.look = n.target(s.Look.Ref)
+	}
+	select {
+	case n.batch.in <- p:
+	case <-ctx.Done(): // Wait says so
+	}
+	return p
+}
+
+// Wait waits for the answer, which is in s then, or for the end of ctx.
+func (p *Pending) Wait(ctx context.Context, s *Step) {
+	select {
+	case <-p.done:
+		*s = p.Step
+	case <-ctx.Done(): // it may still be answered: the rest of p is not ours
+		err := fmt.Errorf("no answer: %w", context.Cause(ctx))
+		s.Settle.Err, s.Claim.Err, s.Look.Err = err, err, err
+	}
+	wrap := func(err *error, what string, ref Ref) {
+		if *err != nil {
+			*err = fmt.Errorf("%s %s: %w", what, ref, *err)
+		}
+	}
+	wrap(&s.Settle.Err, "settle", s.Settle.Ref)
+	wrap(&s.Claim.Err, "claim", s.Claim.Ref)
+	wrap(&s.Look.Err, "look at", s.Look.Ref)
 }
 
 // A Look is the state of a recipient before the envelope.
@@ -87,36 +165,23 @@ type Look struct {
 	Suppressed bool
 }
 
-// Look reads the cell and the suppression of a recipient: a cheap question
-// before the envelope that saves most refused claims, which cost a connection.
-// ErrNoRun when the run is gone.
+// Look is a Step that only looks. ErrNoRun when the run is gone.
 func (n *Line) Look(ctx context.Context, ref Ref, p Person) (Look, error) {
-	var cell *redis.StringCmd
-	var supp func() (bool, error)
-	var look Look
-	key, at := n.target(ref).keys[2], int64(ref.Index*cellSize)
-	err := n.other.do(ctx, &call{
-		plain: func(pipe redis.Pipeliner) {
-			cell = pipe.GetRange(ctx, key, at, at)
-			supp = n.supp.Queue(ctx, pipe, p.Topic, p.Hash)
-		},
-		read: func([]any) error {
-			s, err := cell.Result()
-			if err != nil {
-				return err
-			}
-			if s == "" {
-				return ErrNoRun
-			}
-			look.State = campaign.State(s[0])
-			look.Suppressed, err = supp()
-			return err
-		},
-	})
-	if err != nil {
-		return Look{}, fmt.Errorf("look at %s: %w", ref, err)
+	var s Step
+	s.Look.Ref, s.Look.Person = ref, p
+	n.Step(ctx, &s)
+	return s.Look.Look, s.Look.Err
+}
+
+func parseLook(answer any) (campaign.State, error) {
+	switch v, ok := answer.(int64); {
+	case !ok:
+		return 0, fmt.Errorf("unexpected answer %v", answer)
+	case v < 0:
+		return 0, ErrNoRun
+	default:
+		return campaign.State(v), nil
 	}
-	return look, nil
 }
 
 // A Claim is the answer to a claim.
@@ -128,29 +193,12 @@ type Claim struct {
 	RunState   campaign.RunState // of the run that refused
 }
 
-// Claim asks for a recipient in the name of token, and reads its suppression
-// after that: a suppression that was acknowledged before the claim is seen.
-// An error means that it is not known whether the claim holds, or that it may
-// be forgotten (ErrNotReplicated); nothing may be sent, and the journal's entry
-// says so to the next heartbeat.
+// Claim is a Step that only claims.
 func (n *Line) Claim(ctx context.Context, ref Ref, token string, p Person) (Claim, error) {
-	var supp func() (bool, error)
-	var c Claim
-	err := n.claims.do(ctx, &call{
-		script: n.l.script.claim, target: n.target(ref), args: []any{ref.Index, token}, width: 2, replicated: ref.Run.Replicated,
-		plain: func(pipe redis.Pipeliner) { supp = n.supp.Queue(ctx, pipe, p.Topic, p.Hash) },
-		read: func(answer []any) (err error) {
-			if c, err = parseClaim(answer); err != nil {
-				return err
-			}
-			c.Suppressed, err = supp()
-			return err
-		},
-	})
-	if err != nil {
-		return Claim{}, fmt.Errorf("claim %s: %w", ref, err)
-	}
-	return c, nil
+	var s Step
+	s.Claim.Ref, s.Claim.Token, s.Claim.Person = ref, token, p
+	n.Step(ctx, &s)
+	return s.Claim.Claim, s.Claim.Err
 }
 
 func parseClaim(answer []any) (Claim, error) {
@@ -202,24 +250,22 @@ type Outcome struct {
 // jitter spreads retries by +-20 %.
 func jitter() int { return 80 + rand.IntN(41) }
 
-// Settle records the outcome of a claim by its token. It reports whether it
-// changed something: false when the token holds nothing any more.
+// Settle is a Step that only records an outcome.
 func (n *Line) Settle(ctx context.Context, ref Ref, token string, o Outcome) (bool, error) {
-	ok, err := n.applied(ctx, n.l.script.settle, ref, ref.Index, token, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
-	if err != nil {
-		return false, fmt.Errorf("settle %s: %w", ref, err)
-	}
-	return ok, nil
+	var s Step
+	s.Settle.Ref, s.Settle.Token, s.Settle.Outcome = ref, token, o
+	n.Step(ctx, &s)
+	return s.Settle.Applied, s.Settle.Err
 }
 
 // Refuse records an outcome that needed no claim: Deferred, Bounced, Failed or
 // Suppressed before the body.
 func (n *Line) Refuse(ctx context.Context, ref Ref, o Outcome) (bool, error) {
-	ok, err := n.applied(ctx, n.l.script.refuse, ref, ref.Index, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted))
+	ok, err := n.l.run(ctx, n.l.script.refuse, n.target(ref).keys, ref.Part, ref.Index, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted)).Int()
 	if err != nil {
 		return false, fmt.Errorf("refuse %s: %w", ref, err)
 	}
-	return ok, nil
+	return ok == 1, nil
 }
 
 // GiveBack returns issued recipients of one part unclaimed, not to be issued
@@ -236,26 +282,6 @@ func (n *Line) GiveBack(ctx context.Context, run *Run, part int, indexes []int, 
 	return nil
 }
 
-// applied calls a script that answers with 1 or 0.
-func (n *Line) applied(ctx context.Context, s *redis.Script, ref Ref, args ...any) (bool, error) {
-	var ok bool
-	err := n.other.do(ctx, &call{
-		script: s, target: n.target(ref), args: args, width: 1,
-		read: func(answer []any) error {
-			v, isNumber := answer[0].(int64)
-			if !isNumber {
-				return fmt.Errorf("unexpected answer %v", answer)
-			}
-			ok = v == 1
-			return nil
-		},
-	})
-	if err != nil {
-		return false, err // the answer may still be on its way
-	}
-	return ok, nil
-}
-
 func flag(b bool) int {
 	if b {
 		return 1
@@ -265,8 +291,11 @@ func flag(b bool) int {
 
 // settle records an outcome outside of a Line: heartbeats and observers.
 func (l *Ledger) settle(ctx context.Context, ref Ref, token string, o Outcome) (bool, error) {
-	ok, err := l.run(ctx, l.script.settle, l.keys(ref.Run, ref.Part),
-		ref.Part, ref.Index, token, int(o.State), o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay)).Int64Slice()
+	args := []any{ref.Part, 1, 0, 0, ref.Index, token, int(o.State)}
+	if o.State != campaign.Accepted {
+		args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
+	}
+	ok, err := l.run(ctx, l.script.record, l.keys(ref.Run, ref.Part), args...).Int64Slice()
 	if err != nil {
 		return false, fmt.Errorf("settle %s: %w", ref, err)
 	}

@@ -32,9 +32,9 @@ type Ledger struct {
 }
 
 type scripts struct {
-	create, ready, turn, drop, discard                    *redis.Script
-	claim, settle, refuse, giveback, issue, sweep, replay *redis.Script
-	resolve, lease, beat, takeOff, note, name             *redis.Script
+	create, ready, turn, drop, discard                   *redis.Script
+	step, record, refuse, giveback, issue, sweep, replay *redis.Script
+	resolve, lease, beat, takeOff, note, name            *redis.Script
 }
 
 // New returns the ledger whose keys begin with prefix. lua turns source text
@@ -50,8 +50,8 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 		discard:  lua(always + source("discard")),
 		turn:     lua(always + source("turn")),
 		note:     lua(always + source("note")),
-		claim:    lua(lib + source("claim")),
-		settle:   lua(always + lib + source("settle")),
+		step:     lua("#!lua\n" + lib + source("step")),
+		record:   lua(always + lib + source("step")), // without claims
 		refuse:   lua(always + lib + source("refuse")),
 		giveback: lua(always + lib + source("giveback")),
 		issue:    lua(lib + source("issue")),

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -129,9 +130,22 @@ func TestReadyChecksWhatWasWritten(t *testing.T) {
 			if err := e.Content(ctx, campaign.Snapshot{Subject: e.run.Attempt}); err != nil {
 				t.Fatal(err)
 			}
-			if err := e.Ready(ctx, campaign.Skipped{Duplicate: 7}); err != nil {
+		}
+		for _, k := range []string{"content", "chunks", "cells:2"} {
+			if ttl, _ := l.rdb.TTL(ctx, second.key(k)).Result(); ttl <= 0 {
+				t.Errorf("%s of an expansion that may die never expires", k)
+			}
+		}
+		for range 2 { // asking twice changes nothing
+			if err := first.Ready(ctx, campaign.Skipped{Duplicate: 7}); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := second.Ready(ctx, campaign.Skipped{Duplicate: 8}); !errors.Is(err, ErrReady) {
+			t.Fatalf("second ready: %v, want ErrReady", err)
+		}
+		if left := keysOf(t, l, second); len(left) > 0 {
+			t.Errorf("left of the second: %v", left)
 		}
 		rec, err := l.Record(ctx, "r")
 		if err != nil {
@@ -156,9 +170,6 @@ func TestReadyChecksWhatWasWritten(t *testing.T) {
 			ttl, err := l.rdb.TTL(ctx, first.key(k)).Result()
 			if err != nil || ttl != -1 {
 				t.Errorf("%s expires in %v (%v), want never", k, ttl, err)
-			}
-			if ttl, _ := l.rdb.TTL(ctx, second.key(k)).Result(); ttl <= 0 {
-				t.Errorf("%s of the expansion that lost never expires", k)
 			}
 		}
 	})

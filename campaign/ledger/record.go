@@ -355,13 +355,9 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 	return l.index(ctx, id, rec.Campaign, rec.Created)
 }
 
-// Expanding takes or renews the right to expand a run, so that two launches do
-// not do the same work. It is economy, not safety: of two expansions the first
-// that is ready wins.
+// Expanding takes or renews the right to expand a run, or gives it up when d is
+// 0, so that two launches do not do the same work. It is economy, not safety: of
+// two expansions the first that is ready wins.
 func (l *Ledger) Expanding(ctx context.Context, id, holder string, d time.Duration) (bool, error) {
-	n, err := l.run(ctx, l.script.lease, []string{l.runKey(id, "expander")}, holder, d.Milliseconds()).Int()
-	if err != nil {
-		return false, fmt.Errorf("expand run %s: %w", id, err)
-	}
-	return n == 1, nil
+	return l.lease(ctx, id, "expander", holder, d)
 }

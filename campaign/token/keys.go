@@ -4,11 +4,14 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"slices"
+	"sync"
 )
 
 // ErrToken is the one answer to every token that does not open: cut, changed,
@@ -32,8 +35,25 @@ type Keys struct {
 type key struct {
 	head  [2]byte     // version and key number
 	seal  cipher.AEAD // contents of unsubscribe tokens
-	nonce []byte      // HMAC key: content -> nonce
-	sign  []byte      // HMAC key: message tokens
+	nonce *macs       // content -> nonce
+	sign  *macs       // message tokens
+}
+
+// macs makes HMACs with one key. They are used again: what they need to know of
+// the key is worked out once.
+type macs struct{ pool sync.Pool }
+
+func newMACs(key []byte) *macs {
+	return &macs{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+// append appends the HMAC-SHA256 of data to dst.
+func (m *macs) append(dst, data []byte) []byte {
+	h := m.pool.Get().(hash.Hash)
+	defer m.pool.Put(h)
+	h.Reset()
+	h.Write(data)
+	return h.Sum(dst)
 }
 
 // NewKeys derives the keys of secrets. The first secret makes tokens, all of
@@ -60,8 +80,7 @@ func NewKeys(secrets []string) (*Keys, error) {
 }
 
 func newKey(secret string) (*key, error) {
-	var k key
-	var id, seal []byte
+	var id, seal, nonce, sign []byte
 	for _, d := range []struct {
 		purpose string
 		size    int
@@ -69,8 +88,8 @@ func newKey(secret string) (*key, error) {
 	}{
 		{"broadside key number", 2, &id},
 		{"broadside unsubscribe seal", 32, &seal},
-		{"broadside unsubscribe nonce", 32, &k.nonce},
-		{"broadside message", 32, &k.sign},
+		{"broadside unsubscribe nonce", 32, &nonce},
+		{"broadside message", 32, &sign},
 	} {
 		var err error
 		if *d.to, err = hkdf.Key(sha256.New, []byte(secret), nil, d.purpose, d.size); err != nil {
@@ -81,11 +100,12 @@ func newKey(secret string) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use AES key: %w", err)
 	}
+	k := &key{nonce: newMACs(nonce), sign: newMACs(sign)}
 	if k.seal, err = cipher.NewGCM(block); err != nil {
 		return nil, fmt.Errorf("use AES-GCM: %w", err)
 	}
 	binary.BigEndian.PutUint16(k.head[:], version<<12|binary.BigEndian.Uint16(id)&0xfff)
-	return &k, nil
+	return k, nil
 }
 
 // candidates returns the keys that may have made a token with this head, or

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
+	"slices"
 )
 
 // Prefix stands before a message token in the local part of a return path, so
@@ -35,23 +36,35 @@ var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(b
 // reference with a probability of 1 in 37 million; whoever resolves one must
 // have stored it with the run.
 func Ref(run string) string {
-	sum := sha256.Sum256([]byte(run))
-	return lower.EncodeToString(sum[:refSize])
+	ref := refOf(run)
+	return lower.EncodeToString(ref[:])
+}
+
+func refOf(run string) [refSize]byte {
+	var id [64]byte // on the stack: most ids are shorter
+	sum := sha256.Sum256(append(id[:0], run...))
+	return [refSize]byte(sum[:])
 }
 
 // Message returns the token of one message of a run, for its return path and
 // its Message-ID: 40 characters [a-z2-7], the same for every attempt. part
 // must be within 0 to 255 and index within 0 to 2^32-1.
 func (k *Keys) Message(run string, part, index int) string {
-	c := k.keys[0]
-	var raw [rawSize]byte
-	copy(raw[:], c.head[:])
-	sum := sha256.Sum256([]byte(run))
-	copy(raw[headSize:], sum[:refSize])
-	raw[headSize+refSize] = byte(part)
-	binary.BigEndian.PutUint32(raw[headSize+refSize+1:], uint32(index))
-	copy(raw[signed:], c.mac(raw[:signed]))
-	return lower.EncodeToString(raw[:])
+	return string(k.AppendMessage(nil, run, part, index))
+}
+
+// AppendMessage appends Message to dst.
+func (k *Keys) AppendMessage(dst []byte, run string, part, index int) []byte {
+	c, start := k.keys[0], len(dst)
+	dst = slices.Grow(dst, tokenSize+signed+sha256.Size)
+	raw := append(dst[start+tokenSize:start+tokenSize], c.head[:]...) // behind the token
+	ref := refOf(run)
+	raw = append(append(raw, ref[:]...), byte(part))
+	raw = binary.BigEndian.AppendUint32(raw, uint32(index))
+	raw = c.sign.append(raw, raw)
+	dst = dst[:start+tokenSize]
+	lower.Encode(dst[start:], raw[:rawSize])
+	return dst
 }
 
 // ParseMessage returns what Message signed in s, without the Prefix and in any
@@ -61,7 +74,7 @@ func (k *Keys) ParseMessage(s string) (Message, error) {
 	ok := decodeLower(raw[:], s)
 	valid := false
 	for _, c := range k.candidates(raw[:headSize]) {
-		if hmac.Equal(c.mac(raw[:signed]), raw[signed:]) {
+		if hmac.Equal(c.sign.append(nil, raw[:signed])[:macSize], raw[signed:]) {
 			valid = true
 		}
 	}
@@ -73,12 +86,6 @@ func (k *Keys) ParseMessage(s string) (Message, error) {
 		Part:  int(raw[headSize+refSize]),
 		Index: int(binary.BigEndian.Uint32(raw[headSize+refSize+1:])),
 	}, nil
-}
-
-func (k *key) mac(data []byte) []byte {
-	mac := hmac.New(sha256.New, k.sign)
-	mac.Write(data)
-	return mac.Sum(nil)[:macSize]
 }
 
 // decodeLower decodes exactly one token. It does not leave the alphabet to

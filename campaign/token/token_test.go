@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"broadside/campaign/token"
@@ -92,6 +93,42 @@ func TestOldTokensStillOpen(t *testing.T) {
 	if diff := cmp.Diff(token.Message{Ref: token.Ref("october-news-20261001T070000Z"), Part: 3, Index: 70000}, m); diff != "" {
 		t.Errorf("parsed (-want +got):\n%s", diff)
 	}
+}
+
+// A retry after an upgrade must send the message that was meant before it; and
+// whoever makes tokens at the same time gets their own.
+func TestTokensStayTheSame(t *testing.T) {
+	t.Parallel()
+	k := keys(t, secretA)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for _, tt := range unsubscribes {
+				want := k.Seal(tt.u)
+				if got := string(k.AppendSeal([]byte("before"), tt.u)); got != "before"+want {
+					t.Errorf("%s: appended %q, want %q", tt.name, got, want)
+				}
+			}
+			for index := range 100 {
+				want := k.Message("run", 3, index)
+				if got := string(k.AppendMessage(make([]byte, 0, 1000), "run", 3, index)); got != want {
+					t.Errorf("message %d: appended %q, want %q", index, got, want)
+				}
+				if m, err := k.ParseMessage(want); err != nil || m.Index != index {
+					t.Errorf("message %d: parsed as %v, %v", index, m, err)
+				}
+			}
+			const sealed = "EZVKvUJJYAoDboyE4_NuFtkouDUB4THARJFVNSFIY0_xzb9vH-CF8HWJARBe3LBP87pZBjGsj2WWSx-zfqnXZoH0dBjXCf0DUV7iYW_dialqYiboFJFvvUC9fw"
+			if got := k.Seal(unsubscribes[0].u); got != sealed {
+				t.Errorf("sealed %s, want %s", got, sealed)
+			}
+			const message = "cgk3owrkumydjsonamaacelqz3oksajibthqmyb2"
+			if got := k.Message("october-news-20261001T070000Z", 3, 70000); got != message {
+				t.Errorf("signed %s, want %s", got, message)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestEveryChangeIsRefused(t *testing.T) {

@@ -1,10 +1,11 @@
 package token
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -36,19 +37,22 @@ var encoding = base64.RawURLEncoding.Strict()
 // the content, so that it repeats only where the content does (and then the
 // whole token does): two contents under one nonce are to be expected only
 // around 2^48 tokens of one secret.
-func (k *Keys) Seal(u Unsubscribe) string {
-	c := k.keys[0]
-	content := u.append(make([]byte, 0, 16+len(u.Topic)+len(u.Run)+len(u.Address)))
+func (k *Keys) Seal(u Unsubscribe) string { return string(k.AppendSeal(nil, u)) }
 
-	mac := hmac.New(sha256.New, c.nonce)
-	mac.Write(content)
-	var sum [sha256.Size]byte
-	nonce := mac.Sum(sum[:0])[:nonceSize]
-
-	out := make([]byte, 0, headSize+nonceSize+len(content)+tagSize)
-	out = append(out, c.head[:]...)
-	out = append(out, nonce...)
-	return encoding.EncodeToString(c.seal.Seal(out, nonce, content, c.head[:]))
+// AppendSeal appends Seal to dst.
+func (k *Keys) AppendSeal(dst []byte, u Unsubscribe) []byte {
+	c, start := k.keys[0], len(dst)
+	size := headSize + nonceSize + u.size() + tagSize
+	end := start + encoding.EncodedLen(size)
+	dst = slices.Grow(dst, end-start+size+sha256.Size)
+	raw := append(dst[end:end], c.head[:]...) // behind the token
+	raw = raw[:headSize+nonceSize]
+	content := u.append(raw)[len(raw):]
+	copy(raw[headSize:], c.nonce.append(content, content)[len(content):][:nonceSize])
+	raw = c.seal.Seal(raw, raw[headSize:], content, c.head[:]) // in the place of content
+	dst = dst[:end]
+	encoding.Encode(dst[start:], raw)
+	return dst
 }
 
 // Open returns what Seal sealed in s, or ErrToken.
@@ -76,6 +80,15 @@ func decode(s string) ([]byte, error) {
 		return nil, ErrToken
 	}
 	return encoding.DecodeString(s)
+}
+
+// size is the length of what append appends.
+func (u Unsubscribe) size() int {
+	n := 1
+	for _, s := range []string{u.Topic, u.Run, u.Address} {
+		n += (bits.Len(uint(len(s))|1)+6)/7 + len(s)
+	}
+	return n
 }
 
 func (u Unsubscribe) append(b []byte) []byte {

@@ -26,7 +26,7 @@ var rank = map[string]int{
 	"internal/backup":    4,
 	"internal/report":    4,
 	"throttle":           4,
-	"templates":          4,
+	"templates":          5,
 	"templates/message":  4,
 	"sender/reply":       4,
 	"internal/doctor":    5,

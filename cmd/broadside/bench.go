@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,8 +14,8 @@ import (
 )
 
 func benchCommand(c *cli) *cobra.Command {
-	o := bench.Options{Recipients: 100_000, Connections: 50, Workers: 1}
-	size := "20KB"
+	o := bench.Options{Recipients: 100_000, Fields: 12, Connections: 50, Workers: 1, Pipelining: "auto"}
+	size, set, document := "20KB", "", ""
 	cmd := &cobra.Command{
 		Use:   "bench [STAGE...]",
 		Short: "Measure this machine, in ratios",
@@ -24,21 +25,30 @@ the SMTP server are processes of their own, started for this and gone afterwards
 
 Stages (default: all):
   expand   read, check and store a list; nothing is sent
+  enqueue  put tasks into the queue, and take them out again
   render   make messages on one core
-  send     send them, then let smtp-source send as many`,
+  send     send them, then let smtp-source send as many
+
+A set is many measurements, with what each figure should be: standard takes some
+seven minutes, quick has few messages and shows that all of it works.`,
 		Example: `  broadside bench
   broadside bench --recipients 20000 send
   broadside bench --rtt 50ms --connections 3 --recipients 500 send
-  broadside bench --aof --json > before.json`,
+  broadside bench --redis-rtt 1ms --recipients 30000 send
+  broadside bench --aof --json > before.json
+  broadside bench --set standard --write docs/performance.md`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, stages []string) error {
+			if set != "" || document != "" {
+				return c.benchSet(cmd, o, stages, set, document)
+			}
 			var err error
 			if o.Size, err = parseSize(size); err != nil {
 				return usagef(cmd, "--size: %v", err)
 			}
 			for _, s := range stages {
 				switch s {
-				case bench.StageExpand, bench.StageRender, bench.StageSend:
+				case bench.StageExpand, bench.StageEnqueue, bench.StageRender, bench.StageSend:
 				default:
 					return usagef(cmd, "bench: found stage %q, expected some of: %s", s, strings.Join(bench.Stages, ", "))
 				}
@@ -48,28 +58,31 @@ Stages (default: all):
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.Recipients, "recipients", o.Recipients, "how many people are on the list")
+	f.IntVar(&o.Fields, "fields", o.Fields, "how many fields each has beside the address, 1 to 12")
 	f.StringVar(&size, "size", size, "`SIZE` of one message")
 	f.IntVar(&o.Connections, "connections", o.Connections, "connections to the SMTP server, over all workers")
 	f.IntVar(&o.Workers, "workers", o.Workers, "worker processes")
+	f.StringVar(&o.Pipelining, "pipelining", o.Pipelining, "of the account: auto, envelope or off")
+	f.StringVar(&o.Sink, "sink", "", "what is started as SMTP server: smtp-sink (Postfix's; the default where it is installed) or own")
 	f.StringVar(&o.SMTP, "smtp", "", "`HOST:PORT` of a test server on this machine (default: start a sink)")
 	f.DurationVar(&o.RTT, "rtt", 0, "how far the sink is away, as a round-trip time")
+	f.DurationVar(&o.RedisRTT, "redis-rtt", 0, "how far Redis is away from the workers, as a round-trip time")
 	f.StringVar(&o.Redis, "redis", "", "`URL` of a Redis for tests, used by nobody else meanwhile (default: start a redis-server)")
 	f.BoolVar(&o.AOF, "aof", false, "the redis-server that is started writes an AOF (everysec)")
+	f.DurationVar(&o.For, "for", 0, "stop sending after this `DURATION` (default: when all is sent)")
+	f.BoolVar(&o.Alone, "alone", false, "do not let smtp-source send too")
+	f.StringVar(&set, "set", "", "measure a `SET` instead: "+strings.Join(bench.Sets, " or "))
+	f.StringVar(&document, "write", "", "write the figures of a set into a Markdown `FILE`, and its plots beside it")
 	f.StringVar(&o.ProfileDir, "profile", "", "`DIR` for CPU and allocation profiles of the workers")
 	cmd.AddCommand(benchAgentCommand(c))
 	return cmd
 }
 
 func (c *cli) bench(cmd *cobra.Command, o bench.Options, stages []string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program to start it again: %w", err)
-	}
-	if o.Log, err = c.logger(false); err != nil {
+	if err := c.benchAround(&o); err != nil {
 		return err
 	}
-	o.Stages, o.Agent, o.Stderr = stages, []string{self, "bench", "agent"}, c.stderr
-	o.Say = func(text string) { c.note("bench: %s", text) }
+	o.Stages = stages
 	res, err := bench.Run(cmd.Context(), o)
 	if err != nil {
 		return err
@@ -81,12 +94,72 @@ func (c *cli) bench(cmd *cobra.Command, o bench.Options, stages []string) error 
 	return c.table([]string{"STAGE", "WHAT", "VALUE", "UNIT"}, res.Rows())
 }
 
+// benchSet measures a set. It decides itself what is measured, so only flags
+// that say how may be given with it.
+func (c *cli) benchSet(cmd *cobra.Command, o bench.Options, stages []string, set, document string) error {
+	switch {
+	case set == "":
+		return usagef(cmd, "--write needs --set: %s", strings.Join(bench.Sets, " or "))
+	case !slices.Contains(bench.Sets, set):
+		return usagef(cmd, "--set: found %q, expected %s", set, strings.Join(bench.Sets, " or "))
+	case len(stages) > 0:
+		return usagef(cmd, "bench: a set decides itself which stages it measures, found %q", stages[0])
+	}
+	for _, name := range []string{
+		"recipients", "fields", "size", "connections", "workers", "pipelining", "smtp", "rtt", "redis", "redis-rtt", "aof", "for", "alone", "profile",
+	} {
+		if cmd.Flags().Changed(name) {
+			return usagef(cmd, "--%s: a set decides that itself", name)
+		}
+	}
+	if err := c.benchAround(&o); err != nil {
+		return err
+	}
+	var doc *bench.Document
+	if document != "" {
+		var err error
+		if doc, err = bench.OpenDocument(document); err != nil {
+			return err
+		}
+	}
+	o.Size = 0 // the default
+	res, err := bench.RunSet(cmd.Context(), o, set)
+	if err != nil {
+		return err
+	}
+	if doc != nil {
+		if err := doc.Write(res); err != nil {
+			return err
+		}
+		c.note("bench: wrote %s and its plots", document)
+	}
+	if c.asJSON {
+		return c.json(res)
+	}
+	fmt.Fprintln(c.stdout, res.Machine)
+	return c.table([]string{"MEASUREMENT", "WHAT", "VALUE", "WANTED"}, res.Rows())
+}
+
+// benchAround fills in what surrounds a measurement.
+func (c *cli) benchAround(o *bench.Options) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program to start it again: %w", err)
+	}
+	if o.Log, err = c.logger(false); err != nil {
+		return err
+	}
+	o.Agent, o.Stderr = []string{self, "bench", "agent"}, c.stderr
+	o.Say = func(text string) { c.note("bench: %s", text) }
+	return nil
+}
+
 // benchAgentCommand is a child of a measurement; nobody else calls it.
 func benchAgentCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use: "agent ROLE ARGUMENT...", Short: "A process of a measurement", Hidden: true,
-		Example: "  broadside bench agent sink 0s",
-		Args:    args(cobra.MinimumNArgs(2)),
+		Example: "  broadside bench agent sink",
+		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			return bench.Agent(cmd.Context(), args, c.stdin, c.stdout, log)

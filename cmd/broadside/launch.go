@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/internal/report"
@@ -181,12 +182,19 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 	return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
 }
 
-// notMade is the error of a run that did not become ready.
+// notMade is the error of a run that did not become ready, as far as is known.
 func notMade(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w before the whole audience was in: nothing was sent", errInterrupted)
+	unsure, ok := errors.AsType[*ledger.UnsureError](err)
+	if ok {
+		err = fmt.Errorf("%w\n  broadside run show %s    says it when Redis answers again", err, unsure.Run)
 	}
-	return err
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case ok || errors.Is(err, ledger.ErrReady):
+		return fmt.Errorf("%w: %v", errInterrupted, err)
+	}
+	return fmt.Errorf("%w before the whole audience was in: nothing was sent", errInterrupted)
 }
 
 func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, o app.Launch) error {

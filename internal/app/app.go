@@ -175,19 +175,15 @@ func (a *App) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var member *ledger.Member
-	var worker *sender.Worker
 	names := make([]string, len(ways))
 	for i, w := range ways {
 		names[i] = w.Name
 	}
-	member, err = a.Ledger.Join(ctx, ledger.MemberConfig{
-		Server: a.store.Server,
-		OnDead: func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, names...) },
-		OnReset: func(ctx context.Context, id string) error {
-			return a.conns.Restore(ctx, id, worker.Connections())
-		},
-		Sever: a.store.Sever, Log: a.log,
+	member, err := a.Ledger.Join(ctx, ledger.MemberConfig{
+		Server:  a.store.Server,
+		OnDead:  func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, names...) },
+		OnReset: func(ctx context.Context, id string) error { return a.conns.Restore(ctx, id, names...) },
+		Sever:   a.store.Sever, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -195,7 +191,7 @@ func (a *App) work(ctx context.Context) error {
 	gate, down := queue.NewGate(a.log), shutdownOf(a.Config.Worker.Drain)
 	claims := a.store.Claims(func(_ context.Context, runID string) error { return member.Admit(runID) })
 	line := a.Ledger.Line(claims, a.Suppression)
-	worker = sender.New(sender.Config{
+	worker := sender.New(sender.Config{
 		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
 		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Keys: a.keys, Ways: ways,
 		Tasks: func(ctx context.Context, handle func(context.Context, queue.Task)) error {

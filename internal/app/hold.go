@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -19,6 +20,9 @@ type hold struct {
 	done       chan struct{}
 }
 
+// errBusy: another process has the right.
+var errBusy = errors.New("another process is at it")
+
 // hold takes the right and keeps it until it is let go; ErrRefused when another
 // process has it.
 func (a *App) hold(ctx context.Context, id, what string) (*hold, error) {
@@ -28,7 +32,7 @@ func (a *App) hold(ctx context.Context, id, what string) (*hold, error) {
 		return nil, err
 	}
 	if !held {
-		return nil, refused(fmt.Sprintf("run %s is being %s right now by another process", id, what))
+		return nil, &kindError{ErrRefused, fmt.Sprintf("run %s is being %s right now by another process", id, what), errBusy}
 	}
 	renewing, stop := context.WithCancel(ctx)
 	h.stop = stop
@@ -59,5 +63,5 @@ func (h *hold) letGo(ctx context.Context) {
 	<-h.done
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_, _ = h.a.Ledger.Expanding(ctx, h.id, h.holder, time.Millisecond) // else it runs out by itself
+	_, _ = h.a.Ledger.Expanding(ctx, h.id, h.holder, 0) // else it runs out by itself
 }

@@ -304,21 +304,36 @@ func (a *App) audienceError(p *prepared, err error) error {
 }
 
 // Launch makes a run of the campaign now. When it returns without error the
-// whole audience is in and workers may send; on any error nothing was sent.
+// whole audience is in and workers may send. On an error nothing was sent, but
+// after one that is a ledger.UnsureError or ledger.ErrReady. Of calls with the
+// same key at the same time one makes the run, the others wait for it.
 func (a *App) Launch(ctx context.Context, def *campaign.Definition, o Launch) (Launched, error) {
 	p, err := a.prepare(ctx, def, o)
 	if err != nil {
 		return Launched{}, err
 	}
 	defer p.close()
-	if o.Key != "" {
-		if id, err := a.Ledger.Named(ctx, "key:"+o.Key); err != nil || id != "" {
-			return Launched{Run: id, Existed: true}, err
+	for {
+		launched, err := a.launch(ctx, p, o)
+		if o.Key == "" || !errors.Is(err, errBusy) {
+			return launched, err
+		}
+		select {
+		case <-time.After(busyRest):
+		case <-ctx.Done():
+			return Launched{}, context.Cause(ctx)
 		}
 	}
-	id, err := a.nameRun(ctx, p, o)
+}
+
+// launch is one try of Launch.
+func (a *App) launch(ctx context.Context, p *prepared, o Launch) (Launched, error) {
+	id, existed, err := a.nameRun(ctx, p, o)
 	if err != nil {
 		return Launched{}, full(err)
+	}
+	if existed {
+		return Launched{Run: id, Existed: true}, nil
 	}
 	return a.expand(ctx, p, id, o)
 }
@@ -342,18 +357,17 @@ func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Lau
 		switch rec, err := a.Ledger.Record(ctx, id); {
 		case err != nil:
 			return Launched{}, err
+		case rec.Key != "" && rec.Key == o.Key && rec.Attempt != "": // it was faster than our look
+			return Launched{Run: id, Existed: true}, nil
 		case rec.State != campaign.Expanding:
 			return Launched{}, a.repeated(ctx, p, rec, id)
 		}
 	}
 	launched, err := a.fill(ctx, p, id, o)
-	if err == nil {
-		return launched, nil
+	if err != nil {
+		return Launched{}, a.undo(ctx, p, id, o, err)
 	}
-	if err = a.undo(ctx, p, id, o, err); errors.Is(err, errKeyTaken) {
-		return launched, nil
-	}
-	return Launched{}, err
+	return launched, nil
 }
 
 func newRun(p *prepared, id string, o Launch, created time.Time) ledger.NewRun {
@@ -387,7 +401,7 @@ func (a *App) read(ctx context.Context, p *prepared, id string, o Launch) (*ledg
 }
 
 // fill reads the audience, has the plan confirmed and makes the run ready. What
-// it wrote is gone when it returns an error.
+// it wrote is gone when it returns an error, unless that is a ledger.UnsureError.
 func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (launched Launched, err error) {
 	e, sp, err := a.read(ctx, p, id, o)
 	defer func() {
@@ -422,44 +436,70 @@ func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (launc
 		}
 		plan.Plan = sp
 	}
-	if o.Key != "" {
-		named, err := a.Ledger.Once(ctx, "key:"+o.Key, id)
-		if err != nil {
-			return Launched{}, err
-		}
-		if named != id {
-			return Launched{Run: named, Existed: true}, errKeyTaken
-		}
+	switch err = e.Ready(ctx, sp.Skipped); {
+	case errors.Is(err, ledger.ErrReady): // whoever took the run for ours to be dead
+		plan.Plan, err = a.planOf(ctx, id)
+	case err == nil:
+		a.noteReady(ctx, p, id, o)
 	}
-	if err := e.Ready(ctx, sp.Skipped); err != nil {
+	if err != nil {
 		return Launched{}, err
 	}
+	a.log.Info("run is ready", "run", id, "campaign", p.def.ID, "recipients", plan.Total, "suppressed", plan.Suppressed)
+	return Launched{Run: id, Plan: plan}, nil
+}
+
+// noteReady notes what follows from a run that is ready, also when the launch
+// was interrupted meanwhile.
+func (a *App) noteReady(ctx context.Context, p *prepared, id string, o Launch) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	if p.once != "" && (o.Again || o.Key != "") {
 		a.takeName(ctx, p, id)
 	}
 	if err := a.Ledger.UseTopic(ctx, p.def.Topic); err != nil {
 		a.log.Warn("topic could not be noted as used", "topic", p.def.Topic, "err", err)
 	}
-	a.log.Info("run is ready", "run", id, "campaign", p.def.ID, "recipients", sp.Total, "suppressed", sp.Suppressed)
-	return Launched{Run: id, Plan: plan}, nil
 }
 
-// errKeyTaken: another launch with the same key was faster.
-var errKeyTaken = errors.New("another launch with this key was faster")
+// planOf says what a run was made of by another launch.
+func (a *App) planOf(ctx context.Context, id string) (scheduler.Plan, error) {
+	rec, err := a.Ledger.Record(ctx, id)
+	if err != nil {
+		return scheduler.Plan{}, err
+	}
+	tally, err := a.Ledger.Counts(ctx, id)
+	if err != nil {
+		return scheduler.Plan{}, err
+	}
+	sp := scheduler.Plan{Total: rec.Total(), Suppressed: tally.Counts[campaign.Suppressed], Skipped: rec.Skipped, Parts: map[int]int64{}}
+	for _, p := range rec.Sizes {
+		sp.Parts[p.Part] = int64(p.Size)
+	}
+	return sp, nil
+}
 
 // undo removes a run that did not become ready: it does not count as launched.
+// It returns the cause, with what is known of the run when it is ready after all.
 func (a *App) undo(ctx context.Context, p *prepared, id string, o Launch, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := a.Ledger.Drop(ctx, id, p.def.ID); err != nil {
+	err := a.Ledger.Drop(ctx, id, p.def.ID)
+	ready := errors.Is(err, ledger.ErrReady)
+	if err != nil && !ready {
 		return cause // what is left expires by itself
 	}
-	var err error
+	if unsure, ok := errors.AsType[*ledger.UnsureError](cause); ok {
+		cause = unsure.Err // it is known now
+	}
+	if ready {
+		return fmt.Errorf("%w\n  run %s: %w", cause, id, err)
+	}
 	if p.once != "" {
 		err = a.Ledger.Unname(ctx, p.once, id)
 	}
 	if o.Key != "" {
-		err = errors.Join(err, a.Ledger.Unname(ctx, "key:"+o.Key, id))
+		err = errors.Join(err, a.Ledger.Unname(ctx, keyName(o.Key), id))
 	}
 	if err != nil {
 		a.log.Warn("launch could not be undone completely", "run", id, "err", err)

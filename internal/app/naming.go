@@ -14,34 +14,72 @@ import (
 // record was never made: its launch died in between, or is just there.
 const youngest = time.Hour
 
-// nameRun chooses the id of the run, and keeps what has one run (a campaign
-// without cron, a retry) from having another.
-func (a *App) nameRun(ctx context.Context, p *prepared, o Launch) (string, error) {
-	id, err := a.freeID(ctx, campaign.RunID(p.def.ID, time.Now()))
-	if err != nil || p.once == "" {
-		return id, err
+// busyRest is how long a launch waits before it looks again whether another one
+// with the same key is over.
+const busyRest = 100 * time.Millisecond
+
+// keyName is the name that the run of a key has.
+func keyName(key string) string { return "key:" + key }
+
+// nameRun chooses the id of the run, and keeps what has one run (a key, a
+// campaign without cron, a retry) from having another. existed: the run of the
+// key is there. A run of that id may be under way, or be left by a launch that
+// died: expand decides.
+func (a *App) nameRun(ctx context.Context, p *prepared, o Launch) (id string, existed bool, err error) {
+	if id, err = a.freeID(ctx, campaign.RunID(p.def.ID, time.Now())); err != nil {
+		return "", false, err
 	}
-	named, err := a.Ledger.Once(ctx, p.once, id)
-	if o.Again || o.Key != "" {
-		return id, err // it takes the name from an earlier run when it is ready
+	if o.Key != "" {
+		id, err = a.take(ctx, keyName(o.Key), id, func(named string, rec *ledger.Record) (bool, error) {
+			switch {
+			case rec == nil:
+				existed = !a.begun(named)
+			case rec.State == campaign.RunFailed, rec.Key != o.Key:
+				return true, nil
+			default:
+				existed = rec.State != campaign.Expanding
+			}
+			return false, nil
+		})
 	}
-	for ; err == nil && named != id; named, err = a.Ledger.Rename(ctx, p.once, named, id) {
-		rec, err := a.Ledger.Record(ctx, named)
-		switch {
-		case err == nil && rec.State == campaign.Expanding, ledger.Gone(err) && a.begun(named):
-			return named, nil // that launch died, or is under way: expand decides
-		case err != nil && !ledger.Gone(err):
-			return "", err
+	switch {
+	case err != nil || existed || p.once == "":
+		return id, existed, err
+	case o.Again || o.Key != "":
+		_, err = a.Ledger.Once(ctx, p.once, id)
+		return id, false, err // it takes the name from an earlier run when it is ready
+	}
+	id, err = a.take(ctx, p.once, id, func(named string, rec *ledger.Record) (bool, error) {
+		if rec != nil && rec.State == campaign.Expanding || rec == nil && a.begun(named) {
+			return false, nil
 		}
 		counts, err := a.countsAsRun(ctx, p, rec)
-		if err != nil {
-			return "", err
+		if err == nil && counts {
+			err = a.repeated(ctx, p, rec, named)
 		}
-		if counts && named != "" {
-			return "", a.repeated(ctx, p, rec, named)
+		return true, err
+	})
+	return id, false, err
+}
+
+// take makes id the run that a name stands for, unless it stands for another one
+// that may does not give it up for; it returns the run that it stands for then.
+// rec is nil when there is no record of the run, any more or yet.
+func (a *App) take(ctx context.Context, name, id string, may func(named string, rec *ledger.Record) (bool, error)) (string, error) {
+	named, err := a.Ledger.Once(ctx, name, id)
+	for err == nil && named != id {
+		if named != "" { // else it was given back just now
+			rec, err := a.Ledger.Record(ctx, named)
+			if err != nil && !ledger.Gone(err) {
+				return "", err
+			}
+			if ok, err := may(named, rec); err != nil || !ok {
+				return named, err
+			}
 		}
+		named, err = a.Ledger.Rename(ctx, name, named, id)
 	}
-	return id, err
+	return named, err
 }
 
 // freeID returns id, with a number when it is taken: two runs of one second.

@@ -178,3 +178,91 @@ func TestALaunchThatComesToNothingTakesNoName(t *testing.T) {
 		t.Errorf("launched before is %q, %v; want %s", before, err, again)
 	}
 }
+
+// A key means one run, whatever became of the launch that had it first.
+func TestTheSameKeyIsTheSameRun(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		key     string            // of the run that is there
+		left    campaign.RunState // by the first launch; empty: its name alone
+		again   bool              // a run of another id is made
+		existed bool
+	}{
+		{"it died before its record", "k", "", false, false},
+		{"it died half way", "k", campaign.Expanding, false, false},
+		{"it failed", "k", campaign.RunFailed, true, false},
+		{"it is running", "k", campaign.Running, false, true},
+		{"the id is that of another key", "l", campaign.Running, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScheduling(t)
+			def, ctx := s.def(""), t.Context()
+			first := campaign.RunID("news", time.Now().Add(-time.Minute))
+			if named, err := s.Ledger.Once(ctx, keyName("k"), first); err != nil || named != first {
+				t.Fatalf("named %q, %v", named, err)
+			}
+			if tt.left != "" {
+				p, err := s.prepare(ctx, def, Launch{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer p.close()
+				o := Launch{Key: tt.key}
+				if _, err := s.Ledger.Create(ctx, newRun(p, first, o, time.Now())); err != nil {
+					t.Fatal(err)
+				}
+				switch tt.left {
+				case campaign.Running:
+					_, err = s.fill(ctx, p, first, o)
+				case campaign.RunFailed:
+					_, err = s.Ledger.Turn(ctx, first, tt.left, "the expansion was not completed", campaign.Expanding)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			made, err := s.Launch(ctx, def, Launch{Key: "k"})
+			if err != nil || (made.Run != first) != tt.again || made.Existed != tt.existed {
+				t.Fatalf("got %+v, %v after %s; want another %v, existed %v", made, err, first, tt.again, tt.existed)
+			}
+			if rec, err := s.Ledger.Record(ctx, made.Run); err != nil || rec.State != campaign.Running {
+				t.Errorf("the run is %+v, %v; want it running", rec, err)
+			}
+			if repeated, err := s.Launch(ctx, def, Launch{Key: "k"}); err != nil || repeated.Run != made.Run || !repeated.Existed {
+				t.Errorf("repeated: got %+v, %v; want run %s", repeated, err, made.Run)
+			}
+		})
+	}
+}
+
+// Calls with the same key at the same moment all return the one run.
+func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	def := s.def("")
+	var wg sync.WaitGroup
+	made := make([]Launched, 6)
+	for i := range made {
+		wg.Go(func() {
+			var err error
+			if made[i], err = s.Launch(t.Context(), def, Launch{Key: "k"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	fresh := 0
+	for _, m := range made {
+		if !m.Existed {
+			fresh++
+		}
+		if m.Run == "" || m.Run != made[0].Run {
+			t.Errorf("got run %q and %q, want one", m.Run, made[0].Run)
+		}
+	}
+	if fresh != 1 {
+		t.Errorf("%d calls made a run, want 1", fresh)
+	}
+}

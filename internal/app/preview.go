@@ -47,9 +47,13 @@ func NewPreview(ctx context.Context, proof Proof, who string) (*Preview, error) 
 	if err != nil {
 		return nil, err
 	}
+	letter, err := draft.Letter()
+	if err != nil {
+		return nil, err
+	}
 	return &Preview{
-		Subject: draft.Letter.Subject, From: d.snapshot.From, To: draft.To, Headers: headers,
-		HTML: string(draft.Letter.HTML), Text: string(draft.Letter.Text), Message: draft.Message,
+		Subject: draft.Subject, From: d.snapshot.From, To: draft.To, Headers: headers,
+		HTML: string(letter.HTML), Text: string(letter.Text), Message: draft.Message,
 	}, nil
 }
 

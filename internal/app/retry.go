@@ -67,11 +67,7 @@ func (a *App) Retry(ctx context.Context, id string, o Retry) (Launched, error) {
 	if p.sel.Excluded, err = a.reached(ctx, line, o.State); err != nil {
 		return Launched{}, err
 	}
-	run, err := a.nameRun(ctx, p, o.launch())
-	if err != nil {
-		return Launched{}, full(err)
-	}
-	return a.expand(ctx, p, run, o.launch())
+	return a.launch(ctx, p, o.launch())
 }
 
 // PlanRetry says what Retry would do, and which run would keep it from doing

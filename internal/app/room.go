@@ -43,7 +43,7 @@ func full(err error) error {
 func (a *App) discard(ctx context.Context, run string, e *ledger.Expansion) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := e.Discard(ctx); err != nil {
+	if _, err := e.Discard(ctx); err != nil {
 		a.log.Warn("what was written of a run that is not made stays in Redis for an hour", "run", run, "err", err)
 	}
 }

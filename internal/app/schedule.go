@@ -101,23 +101,19 @@ func (a *App) found(ctx context.Context, id string) (*scheduler.Made, error) {
 // nameOccurrence makes the run the one run of a campaign without cron, unless
 // it had one.
 func (a *App) nameOccurrence(ctx context.Context, f scheduler.Firing, id string) error {
-	once := onceOf(f.ID)
-	named, err := a.Ledger.Once(ctx, once, id)
-	if f.Again {
-		return err // it takes the name from an earlier run when it is ready
+	if f.Again { // it takes the name from an earlier run when it is ready
+		_, err := a.Ledger.Once(ctx, onceOf(f.ID), id)
+		return err
 	}
-	for ; err == nil && named != id; named, err = a.Ledger.Rename(ctx, once, named, id) {
-		rec, err := a.Ledger.Record(ctx, named)
+	_, err := a.take(ctx, onceOf(f.ID), id, func(named string, rec *ledger.Record) (bool, error) {
 		switch {
-		case err == nil && rec.State == campaign.RunFailed, named == "":
-			continue
-		case err == nil && rec.State == campaign.Expanding:
-			return fmt.Errorf("run %s of the campaign is being launched", named)
-		case err != nil && !ledger.Gone(err):
-			return err
+		case rec != nil && rec.State == campaign.RunFailed:
+			return true, nil
+		case rec != nil && rec.State == campaign.Expanding:
+			return false, fmt.Errorf("run %s of the campaign is being launched", named)
 		}
-		return refused(fmt.Sprintf("the campaign was launched meanwhile as run %s; schedule it with --again to send it once more", named))
-	}
+		return false, refused(fmt.Sprintf("the campaign was launched meanwhile as run %s; schedule it with --again to send it once more", named))
+	})
 	return err
 }
 

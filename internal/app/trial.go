@@ -82,7 +82,7 @@ func SendTrial(ctx context.Context, proof Proof, t Trial) ([]TrialResult, error)
 				return nil, err
 			}
 			drafts = append(drafts, draft)
-			results = append(results, TrialResult{To: address, As: p.Address.String(), Row: p.n, Subject: draft.Letter.Subject})
+			results = append(results, TrialResult{To: address, As: p.Address.String(), Row: p.n, Subject: draft.Subject})
 		}
 	}
 	replies, err := sendNow(ctx, proof.Config.Accounts[d.snapshot.Accounts[0]], drafts)

@@ -21,7 +21,7 @@ import (
 
 // A usage is what an agent answers: what its process has used so far.
 type usage struct {
-	Listening string        `json:"listening,omitempty"` // the sink's address
+	Listening string        `json:"listening,omitempty"` // the address of a sink or a distance
 	CPU       time.Duration `json:"cpu"`
 	Memory    int64         `json:"memory"` // resident, at its highest
 	Mallocs   uint64        `json:"mallocs"`
@@ -33,7 +33,8 @@ type usage struct {
 // Agent is a child of a measurement:
 //
 //	worker DIR [PROFILE]   sends as `broadside worker` does, configured by DIR/broadside.yaml
-//	sink RTT               takes all mail, RTT away
+//	sink                   takes all mail
+//	distance ADDR RTT      leads to the server at ADDR as if it were RTT away
 //
 // For each line that it reads it writes what it has used so far, as one line of
 // JSON; it ends when there is nothing more to read, or with ctx.
@@ -43,10 +44,12 @@ func Agent(ctx context.Context, args []string, in io.Reader, out io.Writer, log 
 	switch {
 	case len(args) >= 2 && args[0] == "worker":
 		return workerAgent(ctx, stop, args[1:], in, out, log)
-	case len(args) == 2 && args[0] == "sink":
-		return sinkAgent(ctx, stop, args[1], in, out, log)
+	case len(args) == 1 && args[0] == "sink":
+		return sinkAgent(ctx, stop, in, out, log)
+	case len(args) == 3 && args[0] == "distance":
+		return distanceAgent(ctx, stop, args[1], args[2], in, out)
 	}
-	return fmt.Errorf("agent of a measurement: found %q, expected worker DIR or sink RTT", args)
+	return fmt.Errorf("agent of a measurement: found %q, expected worker DIR, sink or distance ADDR RTT", args)
 }
 
 func workerAgent(ctx context.Context, stop func(), args []string, in io.Reader, out io.Writer, log *slog.Logger) (err error) {
@@ -69,32 +72,27 @@ func workerAgent(ctx context.Context, stop func(), args []string, in io.Reader, 
 	return serve(ctx, stop, in, out, a.Work, func(*usage) {})
 }
 
-func sinkAgent(ctx context.Context, stop func(), rtt string, in io.Reader, out io.Writer, log *slog.Logger) error {
-	away, err := time.ParseDuration(rtt)
-	if err != nil {
-		return fmt.Errorf("agent of a measurement: round-trip time: %w", err)
-	}
+func sinkAgent(ctx context.Context, stop func(), in io.Reader, out io.Writer, log *slog.Logger) error {
 	s := sink.New(sink.Config{Logger: log})
 	if err := s.Listen("127.0.0.1:0"); err != nil {
 		return err
 	}
-	addr, run := s.Addr().String(), s.Serve
-	if away > 0 {
-		d, err := newDistance(addr, away)
-		if err != nil {
-			return err
-		}
-		addr = d.addr()
-		run = func(ctx context.Context) error {
-			done := make(chan error, 1)
-			go func() { done <- d.serve(ctx) }()
-			return errors.Join(s.Serve(ctx), <-done)
-		}
-	}
-	return serve(ctx, stop, in, out, run, func(u *usage) {
+	return serve(ctx, stop, in, out, s.Serve, func(u *usage) {
 		n := s.Counts()
-		u.Listening, u.Accepted, u.Bytes = addr, n.Accepted, n.Bytes
+		u.Listening, u.Accepted, u.Bytes = s.Addr().String(), n.Accepted, n.Bytes
 	})
+}
+
+func distanceAgent(ctx context.Context, stop func(), to, rtt string, in io.Reader, out io.Writer) error {
+	away, err := time.ParseDuration(rtt)
+	if err != nil {
+		return fmt.Errorf("agent of a measurement: round-trip time: %w", err)
+	}
+	d, err := newDistance(to, away)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, stop, in, out, d.serve, func(u *usage) { u.Listening = d.addr() })
 }
 
 // serve runs the agent's work and answers questions beside it.

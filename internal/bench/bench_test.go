@@ -66,22 +66,26 @@ func run(t *testing.T, o Options) *Result {
 func TestAllStages(t *testing.T) {
 	t.Parallel()
 	o := options(t)
-	o.Workers, o.RTT, o.AOF = 2, 2*time.Millisecond, true
+	o.Workers, o.RTT, o.RedisRTT, o.AOF = 2, 2*time.Millisecond, time.Millisecond, true
 	o.ProfileDir = filepath.Join(t.TempDir(), "profiles")
 	res := run(t, o)
 	if res.Expand == nil || res.Expand.Rows != 300 || res.Expand.RowsPerS <= 0 || res.Expand.ChunkBytes <= 0 {
 		t.Errorf("expand: %+v", res.Expand)
 	}
+	if e := res.Enqueue; e == nil || e.Tasks != 300 || e.PerS <= 0 || e.TakenPerS <= 0 || e.RedisCPU+e.TakenCPU <= 0 {
+		t.Errorf("enqueue: %+v", e)
+	}
 	if res.Render == nil || res.Render.Micros <= 0 || res.Render.Allocs <= 0 {
 		t.Errorf("render: %+v", res.Render)
 	}
 	s := res.Send
-	if s == nil || s.Messages != 300 {
+	if s == nil || s.Messages != 300 || s.Sink != SinkPostfix {
 		t.Fatalf("send: %+v", s)
 	}
 	for what, value := range map[string]float64{
 		"messages/s": s.PerS, "first message": s.FirstMillis, "worker CPU": s.WorkerCPU, "sink CPU": s.SinkCPU, "Redis CPU": s.RedisCPU,
 		"commands": s.RedisCommands, "network": s.RedisBytes, "allocations": s.Allocs, "memory": float64(s.WorkerMemory),
+		"workers of sink": s.WorkerOfSink, "Redis of sink": s.RedisOfSink, "Redis memory": s.RedisTotal,
 	} {
 		if value <= 0 {
 			t.Errorf("%s is %v", what, value)
@@ -90,6 +94,12 @@ func TestAllStages(t *testing.T) {
 	// Four connections, 2 ms away, and at least one round trip for each message.
 	if limit := 4 / 0.002; s.PerS > limit {
 		t.Errorf("%v messages/s over a distance that allows %v", s.PerS, limit)
+	}
+	if s.WorkerOfSink != s.WorkerCPU/s.SinkCPU || s.RedisOfSink != s.RedisCPU/s.SinkCPU {
+		t.Errorf("ratios %v and %v of %v, %v, %v", s.WorkerOfSink, s.RedisOfSink, s.WorkerCPU, s.RedisCPU, s.SinkCPU)
+	}
+	if s.RedisTotal <= s.RedisPeak {
+		t.Errorf("Redis holds %v bytes a recipient, of which %v beside the chunks", s.RedisTotal, s.RedisPeak)
 	}
 	if s.SMTPSource == nil || s.SMTPSource.PerS <= 0 || s.SMTPSource.Ratio <= 0 {
 		t.Errorf("smtp-source: %+v (Debian: apt-get install postfix)", s.SMTPSource)
@@ -110,8 +120,14 @@ func TestNamedRedisAndServerAreUsedAndCleared(t *testing.T) {
 	o := options(t)
 	o.Redis, o.SMTP, o.Stages = redis.URL(), sink.Addr(), []string{StageSend}
 	res := run(t, o)
-	if res.Expand != nil || res.Render != nil || res.Send == nil || res.Send.SinkCPU != 0 {
-		t.Errorf("stages: %+v", res)
+	if res.Expand != nil || res.Enqueue != nil || res.Render != nil || res.Send == nil {
+		t.Fatalf("stages: %+v", res)
+	}
+	if s := res.Send; s.Sink != "named" || s.SinkCPU != 0 || s.WorkerOfSink != 0 || s.RedisOfSink != 0 {
+		t.Errorf("of a server that is not ours: %+v", s)
+	}
+	if strings.Contains(res.Command, redis.URL()) || !strings.Contains(res.Command, "--redis URL") {
+		t.Errorf("command %q", res.Command)
 	}
 	accepted := map[string]int{}
 	for _, e := range sink.Records() {
@@ -136,7 +152,7 @@ func TestNamedRedisAndServerAreUsedAndCleared(t *testing.T) {
 func TestLetterHasTheAskedSize(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{8 << 10, 20 << 10, 100_000} {
-		b := &bench{Options: Options{Recipients: 3, Size: size, Connections: 1}, dir: t.TempDir()}
+		b := &bench{Options: Options{Recipients: 3, Fields: 12, Size: size, Connections: 1, Pipelining: "off"}, dir: t.TempDir(), secret: strings.Repeat("s", 32)}
 		if err := b.write(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -155,6 +171,12 @@ func TestWrongOptionsAreInvalid(t *testing.T) {
 		"connections": func(o *Options) { o.Connections = -5 },
 		"too small":   func(o *Options) { o.Size = 100 },
 		"distance":    func(o *Options) { o.SMTP, o.RTT = "127.0.0.1:25", time.Second },
+		"redis":       func(o *Options) { o.Redis, o.RedisRTT = "redis://127.0.0.1:1/0", time.Second },
+		"fields":      func(o *Options) { o.Fields = 13 },
+		"pipelining":  func(o *Options) { o.Pipelining = "on" },
+		"sink":        func(o *Options) { o.Sink = "smtp-drain" },
+		"two servers": func(o *Options) { o.Sink, o.SMTP = SinkOwn, "127.0.0.1:25" },
+		"backwards":   func(o *Options) { o.For = -time.Second },
 	} {
 		o := options(t)
 		change(&o)
@@ -162,7 +184,7 @@ func TestWrongOptionsAreInvalid(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrInvalid", name, err)
 		}
 	}
-	for _, args := range [][]string{nil, {"worker"}, {"sink"}, {"sink", "far"}, {"other", "x"}} {
+	for _, args := range [][]string{nil, {"worker"}, {"sink", "x"}, {"distance", "127.0.0.1:25"}, {"distance", "127.0.0.1:25", "far"}, {"other", "x"}} {
 		if err := Agent(t.Context(), args, strings.NewReader(""), io.Discard, slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("Agent(%q): no error", args)
 		}
@@ -172,7 +194,7 @@ func TestWrongOptionsAreInvalid(t *testing.T) {
 func TestAgentAnswersUntilItsInputEnds(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	err := Agent(t.Context(), []string{"sink", "0s"}, strings.NewReader("\n\n"), &out, slog.New(slog.DiscardHandler))
+	err := Agent(t.Context(), []string{"sink"}, strings.NewReader("\n\n"), &out, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

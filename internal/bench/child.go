@@ -41,6 +41,20 @@ func (b *bench) startChild(ctx context.Context, args ...string) (*child, error) 
 	return c, nil
 }
 
+// startDistance starts one in front of the server at addr, and returns the
+// address to use instead.
+func (b *bench) startDistance(ctx context.Context, addr string, rtt time.Duration) (*child, string, error) {
+	c, err := b.startChild(ctx, "distance", addr, rtt.String())
+	if err != nil {
+		return nil, "", err
+	}
+	u, err := c.ask()
+	if err != nil {
+		return nil, "", errors.Join(err, c.stop())
+	}
+	return c, u.Listening, nil
+}
+
 // ask returns what the child has used so far.
 func (c *child) ask() (usage, error) {
 	var u usage

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ type distance struct {
 func newDistance(to string, rtt time.Duration) (*distance, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("listen in front of the sink: %w", err)
+		return nil, fmt.Errorf("listen in front of %s: %w", to, err)
 	}
 	return &distance{l, to, rtt / 2}, nil
 }
@@ -41,7 +42,7 @@ func (d *distance) serve(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("accept in front of the sink: %w", err)
+			return fmt.Errorf("accept in front of %s: %w", d.to, err)
 		}
 		wg.Go(func() { d.forward(ctx, c) })
 	}
@@ -68,8 +69,8 @@ func (d *distance) forward(ctx context.Context, c net.Conn) {
 	both.Wait()
 }
 
-// late is what one read returned, and when it is due; without bytes it is the
-// end.
+// A late piece is what one read returned, and when it is due; without bytes it
+// is the end.
 type late struct {
 	due   time.Time
 	bytes []byte
@@ -80,11 +81,10 @@ func (d *distance) carry(dst io.WriteCloser, src io.ReadCloser) {
 	way := make(chan late, 1024)
 	go func() { // ends with src, which carry closes
 		defer close(way)
-		for {
-			b := make([]byte, 32<<10)
+		for b := make([]byte, 64<<10); ; {
 			n, err := src.Read(b)
 			if n > 0 {
-				way <- late{time.Now().Add(d.half), b[:n]}
+				way <- late{time.Now().Add(d.half), bytes.Clone(b[:n])}
 			}
 			if err != nil {
 				way <- late{due: time.Now().Add(d.half)}
@@ -92,14 +92,21 @@ func (d *distance) carry(dst io.WriteCloser, src io.ReadCloser) {
 			}
 		}
 	}()
-	ended := false
+	a, err := newAlarm()
+	if err != nil {
+		dst.Close() // both ends see it closed
+		src.Close()
+	} else {
+		defer a.close()
+	}
+	ended := err != nil
 	for p := range way {
 		if ended {
 			continue // until the reader has noticed
 		}
-		time.Sleep(time.Until(p.due))
-		if len(p.bytes) > 0 {
-			if _, err := dst.Write(p.bytes); err == nil {
+		err := a.wait(p.due)
+		if err == nil && len(p.bytes) > 0 {
+			if _, err = dst.Write(p.bytes); err == nil {
 				continue
 			}
 		}

@@ -8,8 +8,12 @@
 // launched as any other. Nothing that it makes is kept.
 //
 //	expand   a list of N rows is read, checked and stored; nothing is sent
+//	enqueue  tasks go into the queue, then out to handlers that do nothing
 //	render   one core makes messages; no Redis, no SMTP
 //	send     N messages go out, then smtp-source sends as many of that size
+//
+// A set is many measurements one after another, whose figures stand beside what
+// they should be; a Document takes them in.
 //
 // Children are this same program, started as Options.Agent says; they answer
 // questions on their standard input, and end when it does (see Agent).

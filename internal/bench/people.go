@@ -10,7 +10,7 @@ import (
 )
 
 // columns are the headers of the generated list: an address and twelve fields,
-// all of which the letter uses.
+// of which the list has the first ones and the letter uses all that it has.
 var columns = []string{
 	"email", "first_name", "last_name", "company", "street", "city", "country",
 	"plan", "customer_since", "orders", "points", "shop", "code",
@@ -48,8 +48,8 @@ func person(n int, domains []string) []any {
 	}
 }
 
-// writePeople writes the list as CSV.
-func writePeople(file string, n int, domains []string) error {
+// writePeople writes a list of n people with an address and some fields, as CSV.
+func writePeople(file string, n, fields int, domains []string) error {
 	f, err := os.Create(file)
 	if err != nil {
 		return fmt.Errorf("write the list: %w", err)
@@ -64,13 +64,13 @@ func writePeople(file string, n int, domains []string) error {
 		}
 		_, _ = io.WriteString(w, "\n")
 	}
-	header := make([]any, len(columns))
-	for i, c := range columns {
-		header[i] = c
+	header := make([]any, 1+fields)
+	for i := range header {
+		header[i] = columns[i]
 	}
 	printRow(header)
 	for i := range n {
-		printRow(person(i, domains))
+		printRow(person(i, domains)[:1+fields])
 	}
 	err = w.Flush()
 	if closeErr := f.Close(); err == nil {

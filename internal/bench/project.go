@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
@@ -28,6 +27,16 @@ audience: {source: people.csv}
 content: {markdown: letter.md}
 `
 
+// without returns a text that uses the first fields of the list only: in place
+// of the others it has their names.
+func without(text string, fields int) string {
+	var pairs []string
+	for _, c := range columns[1+fields:] {
+		pairs = append(pairs, "{{."+c+"}}", strings.ReplaceAll(c, "_", " "))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
 // greeting and paragraph make the letter: the greeting uses all twelve fields,
 // as a newsletter does, and the paragraphs are the same for everybody.
 const (
@@ -47,10 +56,11 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 `
 )
 
-// letter returns the letter with n paragraphs and a tail of filler.
-func letter(n, filler int) string {
+// letter returns the letter to people with some fields, with n paragraphs and a
+// tail of filler.
+func letter(fields, n, filler int) string {
 	var b strings.Builder
-	b.WriteString(greeting)
+	b.WriteString(without(greeting, fields))
 	for i := range n {
 		fmt.Fprintf(&b, paragraph, i+1, i+1)
 	}
@@ -66,10 +76,10 @@ func (b *bench) write(ctx context.Context) error {
 	if err := b.configure("127.0.0.1:25", "redis://127.0.0.1:6379/0", "bench"); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, "campaign.yaml"), []byte(campaignFile), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(b.dir, "campaign.yaml"), []byte(without(campaignFile, b.Fields)), 0o600); err != nil {
 		return fmt.Errorf("write the campaign: %w", err)
 	}
-	if err := writePeople(filepath.Join(b.dir, "people.csv"), b.Recipients, b.domains()); err != nil {
+	if err := writePeople(filepath.Join(b.dir, "people.csv"), b.Recipients, b.Fields, b.domains()); err != nil {
 		return err
 	}
 	empty, err := b.try(ctx, 0, 0)
@@ -104,7 +114,7 @@ func (b *bench) domains() []string {
 
 // try writes the letter and returns the size of its first message.
 func (b *bench) try(ctx context.Context, n, filler int) (int, error) {
-	if err := os.WriteFile(filepath.Join(b.dir, "letter.md"), []byte(letter(n, filler)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(b.dir, "letter.md"), []byte(letter(b.Fields, n, filler)), 0o600); err != nil {
 		return 0, fmt.Errorf("write the letter: %w", err)
 	}
 	c, rows, err := b.composer(ctx, 1)
@@ -165,8 +175,8 @@ secrets: [%s]
 timezone: UTC
 postal_address: Acme Ltd, 1 High Street, London
 accounts:
-  bench: {host: %q, port: %s, tls: none, limits: {connections: %d}}
-`, namespace, redis, rand.Text()+rand.Text(), host, port, b.Connections)
+  bench: {host: %q, port: %s, tls: none, pipelining: %q, limits: {connections: %d}}
+`, namespace, redis, b.secret, host, port, b.Pipelining, b.Connections)
 	if err := os.WriteFile(filepath.Join(b.dir, "broadside.yaml"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}

@@ -22,8 +22,11 @@ const startTime = 20 * time.Second
 // A server is the Redis of one stage.
 type server struct {
 	url       string
+	far       string // the URL for workers: over the distance, if there is one
 	namespace string
 	proc      *exec.Cmd // nil: it was there before
+	addr      string    // of proc
+	distance  *child    // nil: none
 	since     time.Time // when proc was started
 	dir       string
 	store     *store.Store
@@ -39,7 +42,15 @@ func (b *bench) startRedis(ctx context.Context) (*server, error) {
 	} else {
 		s.namespace = "bench-" + strconv.FormatInt(time.Now().UnixNano(), 36) // what is there stays as it is
 	}
+	s.far = s.url
 	var err error
+	if b.RedisRTT > 0 {
+		var addr string
+		if s.distance, addr, err = b.startDistance(ctx, s.addr, b.RedisRTT); err != nil {
+			return nil, errors.Join(err, s.stop())
+		}
+		s.far = urlOf(addr)
+	}
 	if s.store, err = store.Open(ctx, store.Options{URL: s.url, MaxConnections: 1, Log: b.Log}); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -68,18 +79,24 @@ func (s *server) start(ctx context.Context, aof bool) error {
 	if err := s.proc.Start(); err != nil {
 		return errors.Join(fmt.Errorf("start redis-server: %w", err), os.RemoveAll(s.dir))
 	}
-	if err := answers(ctx, net.JoinHostPort("127.0.0.1", port)); err != nil {
+	s.addr = net.JoinHostPort("127.0.0.1", port)
+	if err := answers(ctx, s.addr); err != nil {
 		return errors.Join(fmt.Errorf("start redis-server: %w", err), s.stop())
 	}
-	s.url = "redis://127.0.0.1:" + port + "/0"
+	s.url = urlOf(s.addr)
 	return nil
 }
+
+func urlOf(addr string) string { return "redis://" + addr + "/0" }
 
 // stop ends the server that start started.
 func (s *server) stop() error {
 	var errs []error
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.distance != nil {
+		errs = append(errs, s.distance.stop())
 	}
 	if s.proc != nil {
 		errs = append(errs, s.proc.Process.Kill()) // nothing in it is to be kept

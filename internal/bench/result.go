@@ -12,13 +12,18 @@ import (
 type Result struct {
 	At          time.Time `json:"at"`
 	Machine     Machine   `json:"machine"`
+	Command     string    `json:"command"` // that measures this again
 	Recipients  int       `json:"recipients"`
+	Fields      int       `json:"fields"` // of each, beside the address
 	Size        int       `json:"message_bytes"`
 	Connections int       `json:"connections"`
 	Workers     int       `json:"workers"`
+	Pipelining  string    `json:"pipelining"`
 	RTT         float64   `json:"rtt_ms"`
+	RedisRTT    float64   `json:"redis_rtt_ms"`
 	AOF         bool      `json:"aof"`
 	Expand      *Expand   `json:"expand,omitempty"`
+	Enqueue     *Enqueue  `json:"enqueue,omitempty"`
 	Render      *Render   `json:"render,omitempty"`
 	Send        *Send     `json:"send,omitempty"`
 }
@@ -40,6 +45,16 @@ type Expand struct {
 	RedisBytes float64 `json:"redis_bytes_per_recipient"` // used_memory beside those
 }
 
+// Enqueue is recipients that go into the queue as tasks, and out again to
+// handlers that do nothing.
+type Enqueue struct {
+	Tasks     int     `json:"tasks"`
+	PerS      float64 `json:"tasks_per_s"`
+	RedisCPU  float64 `json:"redis_cpu_us_per_task"`
+	TakenPerS float64 `json:"taken_per_s"`
+	TakenCPU  float64 `json:"taken_redis_cpu_us_per_task"`
+}
+
 // Render is one goroutine that makes messages.
 type Render struct {
 	Messages   int     `json:"messages"`
@@ -51,16 +66,20 @@ type Render struct {
 // Send is a run from the moment at which its audience is in to the last 250.
 // What is per message is divided by the number of messages.
 type Send struct {
-	Messages      int         `json:"messages"`
+	Sink          string      `json:"sink"`     // smtp-sink, own, or named: the SMTP server is not ours
+	Messages      int         `json:"messages"` // fewer than recipients where sending was stopped
 	Seconds       float64     `json:"seconds"`
 	PerS          float64     `json:"messages_per_s"`
 	FirstMillis   float64     `json:"first_message_ms"`
 	WorkerCPU     float64     `json:"worker_cpu_us_per_message"`
-	SinkCPU       float64     `json:"sink_cpu_us_per_message"` // 0 where the SMTP server is not ours
+	SinkCPU       float64     `json:"sink_cpu_us_per_message"` // 0 where it is not known
 	RedisCPU      float64     `json:"redis_cpu_us_per_message"`
+	WorkerOfSink  float64     `json:"worker_cpu_of_sink"` // the CPU of the workers in that of the sink; 0 where it is not known
+	RedisOfSink   float64     `json:"redis_cpu_of_sink"`
 	RedisCommands float64     `json:"redis_commands_per_message"` // those within scripts included
 	RedisBytes    float64     `json:"redis_network_bytes_per_message"`
-	RedisPeak     float64     `json:"redis_peak_bytes_per_recipient"` // used_memory beside the chunks, at its highest
+	RedisPeak     float64     `json:"redis_peak_bytes_per_recipient"`       // used_memory beside the chunks, at its highest
+	RedisTotal    float64     `json:"redis_peak_total_bytes_per_recipient"` // with them
 	Allocs        float64     `json:"allocs_per_message"`
 	AllocBytes    float64     `json:"alloc_bytes_per_message"`
 	WorkerMemory  int64       `json:"worker_memory_bytes"` // resident, of the largest worker, at its highest
@@ -79,7 +98,8 @@ type Command struct {
 type SMTPSource struct {
 	Messages int     `json:"messages"`
 	PerS     float64 `json:"messages_per_s"`
-	Ratio    float64 `json:"ratio"` // ours of its
+	SinkCPU  float64 `json:"sink_cpu_us_per_message"` // 0 where it is not known
+	Ratio    float64 `json:"ratio"`                   // ours of its
 }
 
 func machine() Machine {

@@ -25,8 +25,9 @@ const (
 // A field is where the send stage takes place.
 type field struct {
 	redis   *server
-	sink    *child // nil: the SMTP server is not ours
-	smtp    string // its address
+	sink    *receiver // nil: the SMTP server is not ours
+	away    *child    // the distance to it; nil: none
+	smtp    string    // its address, over the distance
 	workers []*child
 	app     *app.App
 	def     *campaign.Definition
@@ -45,7 +46,7 @@ func (b *bench) send(ctx context.Context) (res *Send, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if res.SMTPSource, err = b.smtpSource(ctx, f.smtp); err != nil {
+	if res.SMTPSource, err = b.smtpSource(ctx, f, res.Messages); err != nil {
 		return nil, err
 	}
 	if res.SMTPSource != nil {
@@ -59,17 +60,13 @@ func (b *bench) prepare(ctx context.Context, f *field) (err error) {
 	if f.redis, err = b.startRedis(ctx); err != nil {
 		return err
 	}
-	if f.smtp = b.SMTP; f.smtp == "" {
-		if f.sink, err = b.startChild(ctx, "sink", b.RTT.String()); err != nil {
-			return err
-		}
-		u, err := f.sink.ask()
-		if err != nil {
-			return err
-		}
-		f.smtp = u.Listening
+	if err := b.findSMTP(ctx, f); err != nil {
+		return err
 	}
 	if f.app, f.def, err = b.open(ctx, f.redis, f.smtp); err != nil {
+		return err
+	}
+	if err := b.configure(f.smtp, f.redis.far, f.redis.namespace); err != nil { // of the workers
 		return err
 	}
 	if f.redis.proc != nil && !sleep(ctx, time.Until(f.redis.since.Add(settled))) {
@@ -87,6 +84,20 @@ func (b *bench) prepare(ctx context.Context, f *field) (err error) {
 		f.workers = append(f.workers, w)
 	}
 	return b.ready(ctx, f)
+}
+
+// findSMTP starts a server, and the distance to it, unless one was named.
+func (b *bench) findSMTP(ctx context.Context, f *field) (err error) {
+	if f.smtp = b.SMTP; f.smtp != "" {
+		return nil
+	}
+	if f.sink, err = b.startReceiver(ctx); err != nil {
+		return err
+	}
+	if f.smtp = f.sink.addr; b.RTT > 0 {
+		f.away, f.smtp, err = b.startDistance(ctx, f.sink.addr, b.RTT)
+	}
+	return err
 }
 
 // ready waits until all workers are on the list.
@@ -124,6 +135,9 @@ func (f *field) clear() error {
 	for _, w := range f.workers {
 		errs = append(errs, w.stop())
 	}
+	if f.away != nil {
+		errs = append(errs, f.away.stop())
+	}
 	if f.sink != nil {
 		errs = append(errs, f.sink.stop())
 	}
@@ -146,13 +160,20 @@ func (f *field) read(ctx context.Context) (m meters, err error) {
 	if m.workers, err = askAll(f.workers); err != nil {
 		return m, err
 	}
-	if f.sink != nil {
-		if m.sink, err = f.sink.ask(); err != nil {
-			return m, err
-		}
+	if m.sink, err = f.askSink(); err != nil {
+		return m, err
 	}
 	m.redis, err = f.redis.read(ctx)
 	return m, err
+}
+
+// askSink returns what the SMTP server has used so far: nothing is known of one
+// that is not ours.
+func (f *field) askSink() (usage, error) {
+	if f.sink == nil {
+		return usage{}, nil
+	}
+	return f.sink.ask()
 }
 
 // campaign launches the run and waits for its end.
@@ -171,7 +192,7 @@ func (b *bench) campaign(ctx context.Context, f *field) (_ *Send, err error) {
 	}
 	defer within(&err, func() error { return remove(ctx, f.app, launched.Run) })
 	peak := before.redis.memory
-	status, err := f.app.Wait(ctx, launched.Run, func(app.Status) {
+	status, err := b.wait(ctx, f, launched.Run, func() {
 		if r, err := f.redis.read(ctx); err == nil { // one reading less
 			peak = max(peak, r.memory)
 		}
@@ -183,30 +204,53 @@ func (b *bench) campaign(ctx context.Context, f *field) (_ *Send, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n := b.Recipients
-	if got := int(status.Counts[campaign.Accepted]); got != n {
-		return nil, fmt.Errorf("%d of %d messages were accepted: %v", got, n, status.Counts)
+	n := int(status.Counts[campaign.Accepted])
+	if n == 0 || b.For == 0 && n != b.Recipients {
+		return nil, fmt.Errorf("%d of %d messages were accepted: %v", n, b.Recipients, status.Counts)
 	}
-	if got := int(after.sink.Accepted - before.sink.Accepted); f.sink != nil && got != n {
-		return nil, fmt.Errorf("the sink took %d messages, expected %d", got, n)
+	if f.sink != nil {
+		if err := f.sink.check(before.sink, after.sink, n, b.size, b.For == 0); err != nil {
+			return nil, err
+		}
 	}
 	chunks, err := chunkBytes(ctx, f.app, launched.Run)
 	if err != nil {
 		return nil, err
 	}
 	s := per(n, before, after)
+	s.Sink = "named"
+	if f.sink != nil {
+		s.Sink = f.sink.kind
+	}
 	s.Seconds = status.LastAccepted.Sub(status.Ready).Seconds()
 	s.PerS = float64(n) / s.Seconds
 	s.FirstMillis = float64(status.FirstAccepted.Sub(status.Ready).Milliseconds())
-	s.RedisPeak = (peak - idle.memory - chunks) / float64(n)
+	s.RedisTotal = (peak - idle.memory) / float64(b.Recipients)
+	s.RedisPeak = s.RedisTotal - chunks/float64(b.Recipients)
 	return s, nil
+}
+
+// wait returns the run at its end, or after the time that was given to it; seen
+// is called now and then.
+func (b *bench) wait(ctx context.Context, f *field, run string, seen func()) (app.Status, error) {
+	enough := errors.New("sent for as long as was asked")
+	waiting, cancel := ctx, func() {}
+	if b.For > 0 {
+		waiting, cancel = context.WithTimeoutCause(ctx, b.For, enough)
+	}
+	defer cancel()
+	status, err := f.app.Wait(waiting, run, func(app.Status) { seen() })
+	if err != nil && errors.Is(context.Cause(waiting), enough) {
+		return f.app.Status(ctx, run)
+	}
+	return status, err
 }
 
 // per divides what happened between two readings by the number of messages.
 func per(n int, before, after meters) *Send {
 	m := float64(n)
 	micros := func(a, b usage) float64 { return float64((b.CPU - a.CPU).Microseconds()) / m }
-	return &Send{
+	s := &Send{
 		Messages: n, WorkerMemory: after.workers.Memory,
 		WorkerCPU:     micros(before.workers, after.workers),
 		SinkCPU:       micros(before.sink, after.sink),
@@ -217,4 +261,8 @@ func per(n int, before, after meters) *Send {
 		AllocBytes:    float64(after.workers.Allocated-before.workers.Allocated) / m,
 		Commands:      top(before.redis, after.redis, m, 12),
 	}
+	if s.SinkCPU > 0 {
+		s.WorkerOfSink, s.RedisOfSink = s.WorkerCPU/s.SinkCPU, s.RedisCPU/s.SinkCPU
+	}
+	return s
 }

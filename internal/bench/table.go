@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // Title says what was measured where.
@@ -11,11 +12,20 @@ func (r *Result) Title() string {
 	if r.RTT > 0 {
 		title += fmt.Sprintf(", the server %g ms away", r.RTT)
 	}
+	if r.RedisRTT > 0 {
+		title += fmt.Sprintf(", Redis %g ms away", r.RedisRTT)
+	}
+	if r.Pipelining != defaultPipelining {
+		title += ", pipelining " + r.Pipelining
+	}
 	if r.AOF {
 		title += ", AOF everysec"
 	}
-	return fmt.Sprintf("%s\n%s, %d core(s), %s, %s", title, r.Machine.CPU, r.Machine.Cores, r.Machine.Go, r.At.Format("2006-01-02"))
+	return title + "\n" + r.Machine.String() + ", " + r.At.Format(time.DateOnly)
 }
+
+// String names the machine.
+func (m Machine) String() string { return fmt.Sprintf("%s, %d core(s), %s", m.CPU, m.Cores, m.Go) }
 
 // Rows returns what was measured as rows: stage, what, value, unit.
 func (r *Result) Rows() [][]string {
@@ -25,6 +35,13 @@ func (r *Result) Rows() [][]string {
 		t.add("import and expand", e.RowsPerS, 0, "rows/s")
 		t.add("chunks (addresses, fields)", e.ChunkBytes, 1, "bytes/recipient")
 		t.add("Redis memory beside them", e.RedisBytes, 1, "bytes/recipient")
+	}
+	if e := r.Enqueue; e != nil {
+		t.stage = StageEnqueue
+		t.add("tasks into the queue", e.PerS, 0, "/s")
+		t.add("CPU, Redis", e.RedisCPU, 1, "us/task")
+		t.add("tasks out of the queue", e.TakenPerS, 0, "/s")
+		t.add("CPU, Redis, out", e.TakenCPU, 1, "us/task")
 	}
 	if m := r.Render; m != nil {
 		t.stage = StageRender
@@ -52,15 +69,20 @@ func (t *table) send(s *Send) {
 	t.add("messages", s.PerS, 0, "/s")
 	if x := s.SMTPSource; x != nil {
 		t.add("smtp-source", x.PerS, 0, "/s")
-		t.add("of smtp-source", x.Ratio, 2, "")
+		t.add("messages, of smtp-source's", x.Ratio, 2, "")
 	}
 	t.add("first message after the audience", s.FirstMillis, 0, "ms")
 	t.add("CPU, workers", s.WorkerCPU, 1, "us/message")
 	t.add("CPU, Redis", s.RedisCPU, 1, "us/message")
-	t.add("CPU, sink", s.SinkCPU, 1, "us/message")
+	if s.SinkCPU > 0 {
+		t.add("CPU, sink ("+s.Sink+")", s.SinkCPU, 1, "us/message")
+		t.add("CPU, workers, of the sink's", s.WorkerOfSink, 2, "")
+		t.add("CPU, Redis, of the sink's", s.RedisOfSink, 2, "")
+	}
 	t.add("Redis commands, in scripts too", s.RedisCommands, 1, "/message")
 	t.add("Redis network", s.RedisBytes, 0, "bytes/message")
 	t.add("Redis memory beside chunks, peak", s.RedisPeak, 1, "bytes/recipient")
+	t.add("Redis memory, all told, peak", s.RedisTotal, 1, "bytes/recipient")
 	t.add("worker allocations", s.Allocs, 1, "/message")
 	t.add("worker allocated", s.AllocBytes, 0, "bytes/message")
 	t.add("worker memory, peak", float64(s.WorkerMemory)/(1<<20), 1, "MB")

@@ -41,7 +41,7 @@ func (l *lines) String() string {
 
 func (l *lines) count() int { return strings.Count(l.String(), "\n") }
 
-func cpu(t *testing.T) time.Duration {
+func cpu(t testing.TB) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -120,7 +120,7 @@ func TestServeIsCalmWhileRedisLoads(t *testing.T) { //nolint:paralleltest // mea
 	}
 }
 
-func dial(t *testing.T, url string) *redis.Client {
+func dial(t testing.TB, url string) *redis.Client {
 	t.Helper()
 	opt, err := redis.ParseURL(url)
 	if err != nil {

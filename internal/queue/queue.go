@@ -19,7 +19,6 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"broadside/internal/outage"
 )
@@ -61,17 +60,6 @@ func parse(payload []byte) (Task, error) {
 // Name returns the queue of bulk mail of a namespace.
 func Name(namespace string) string { return namespace + "-bulk-0" }
 
-// A Client enqueues.
-type Client struct {
-	asynq *asynq.Client
-	queue string
-}
-
-// NewClient returns a client on a shared connection pool.
-func NewClient(rdb redis.UniversalClient, namespace string) *Client {
-	return &Client{asynq: asynq.NewClientFromRedisClient(pipelined(rdb)), queue: Name(namespace)}
-}
-
 // pipelined returns rdb in a form in which commands that wait at the same
 // moment travel together: asynq asks for each task alone, three times, and
 // without this the round trips and system calls of that cost more than all the
@@ -85,43 +73,18 @@ func pipelined(rdb redis.UniversalClient) redis.UniversalClient {
 	return p
 }
 
-// stopTime is how long asynq's servers may take to stop.
-const stopTime = 6 * time.Second
-
-// enqueuers is how many tasks are on their way to the queue at once: they
-// share their round trips.
-const enqueuers = 64
-
-// Enqueue hands tasks out that were issued at the given moment, which makes
-// their ids unique: a twin is as good as the task itself.
-func (c *Client) Enqueue(ctx context.Context, tasks []Task, issued time.Time) error {
-	suffix := ":" + strconv.FormatInt(issued.UnixMilli(), 36)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(enqueuers)
-	share := max(1, (len(tasks)+enqueuers-1)/enqueuers)
-	for len(tasks) > 0 {
-		some := tasks[:min(share, len(tasks))]
-		tasks = tasks[len(some):]
-		g.Go(func() error {
-			for _, t := range some {
-				// One retry: with none asynq would archive what a dead process held.
-				_, err := c.asynq.EnqueueContext(ctx, asynq.NewTask(taskType, t.payload()),
-					asynq.Queue(c.queue), asynq.TaskID(string(t.payload())+suffix), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
-				if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-					return fmt.Errorf("enqueue for run %s: %w", t.Run, err)
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
+const (
+	// stopTime is how long asynq's servers may take to stop.
+	stopTime = 6 * time.Second
+	// never is longer than a process lives.
+	never = 100 * 365 * 24 * time.Hour
+)
 
 // A Config sizes the servers of one process.
 type Config struct {
 	Namespace string
 	// Servers is how many asynq servers run: each takes one task per round
-	// trip to Redis, and has a pub/sub connection of its own. Default 4.
+	// trip to Redis. They share their round trips and connections. Default 16.
 	Servers int
 	// Concurrency is how many handlers each server runs. Default 16.
 	Concurrency int
@@ -145,7 +108,7 @@ func NewGate(log *slog.Logger) *outage.Gate {
 // left behind which uses rdb: it must not be closed then.
 func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle func(context.Context, Task)) error {
 	if cfg.Servers == 0 {
-		cfg.Servers = 4
+		cfg.Servers = 16
 	}
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = 16
@@ -153,6 +116,8 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 	if cfg.Gate == nil {
 		cfg.Gate = NewGate(cfg.Log)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	mux := asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		task, err := parse(t.Payload())
 		if err != nil {
@@ -162,29 +127,43 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 		handle(ctx, task)
 		return nil
 	})
-	rdb = gated{pipelined(rdb), cfg.Gate, ctx}
+	rdb = pipelined(rdb)
+	quiet := &lull{last: time.Now()}
 	servers := make([]*asynq.Server, 0, cfg.Servers)
-	for range cfg.Servers {
-		s := asynq.NewServerFromRedisClient(rdb, asynq.Config{
-			Concurrency:       cfg.Concurrency,
-			Queues:            map[string]int{Name(cfg.Namespace): 1},
-			TaskCheckInterval: 40 * time.Millisecond,
-			ShutdownTimeout:   5 * time.Second,
-			LogLevel:          asynq.WarnLevel,
-			Logger:            logger{cfg.Log},
-			ErrorHandler: asynq.ErrorHandlerFunc(func(_ context.Context, _ *asynq.Task, err error) {
-				if asynq.IsPanicError(err) {
-					cfg.Log.Error("task dropped: its handler panicked", "err", err)
-				}
-			}),
-		})
+	for i := range cfg.Servers {
+		s := asynq.NewServerFromRedisClient(&gated{rdb, cfg.Gate, quiet, ctx}, asynqConfig(cfg, i == 0))
 		if err := s.Start(mux); err != nil {
+			cancel()
 			return errors.Join(fmt.Errorf("start an asynq server: %w", err), stop(servers))
 		}
 		servers = append(servers, s)
 	}
 	<-ctx.Done()
 	return stop(servers)
+}
+
+// asynqConfig is the configuration of one server. What asynq does now and then
+// for a whole queue is done by the first alone: the others never come to it.
+func asynqConfig(cfg Config, first bool) asynq.Config {
+	forward := 5 * time.Second // tasks that a process held when it died, after a while
+	if !first {
+		forward = never
+	}
+	return asynq.Config{
+		Concurrency:              cfg.Concurrency,
+		Queues:                   map[string]int{Name(cfg.Namespace): 1},
+		TaskCheckInterval:        pollEvery,
+		DelayedTaskCheckInterval: forward,
+		JanitorInterval:          never, // it looks for tasks that are kept when they are done
+		ShutdownTimeout:          5 * time.Second,
+		LogLevel:                 asynq.WarnLevel,
+		Logger:                   logger{cfg.Log},
+		ErrorHandler: asynq.ErrorHandlerFunc(func(_ context.Context, _ *asynq.Task, err error) {
+			if asynq.IsPanicError(err) {
+				cfg.Log.Error("task dropped: its handler panicked", "err", err)
+			}
+		}),
+	}
 }
 
 // stop stops asynq's servers. It asks Redis without a deadline: one that hangs

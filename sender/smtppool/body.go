@@ -23,6 +23,9 @@ type Outcome struct {
 	// Written counts the bytes of the message, as it goes over the wire, that
 	// were handed to the kernel. 0: not one has left.
 	Written int
+	// Ahead reports that the next message's envelope is on its way too: Answer
+	// must follow.
+	Ahead bool
 }
 
 // Body sends the message after Envelope has returned nil, and waits for the
@@ -35,14 +38,18 @@ type Outcome struct {
 // Unless the server answered, and not with a 421, the connection is closed
 // hard when Body returns.
 func (c *Conn) Body(ctx context.Context, msg []byte) Outcome {
-	out := c.body(ctx, msg)
+	return c.finish(c.body(ctx, msg, nil))
+}
+
+// finish closes a connection that has no future.
+func (c *Conn) finish(out Outcome) Outcome {
 	if c.broken {
 		c.Abort()
 	}
 	return out
 }
 
-func (c *Conn) body(ctx context.Context, msg []byte) Outcome {
+func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	early := func(name, why string) Outcome {
 		c.broken = true
 		return Outcome{Reply: reply.Lost(reply.Data, name, why)}
@@ -61,15 +68,24 @@ func (c *Conn) body(ctx context.Context, msg []byte) Outcome {
 	if !ok {
 		return early(reply.LocalMessage, "5.6.0 the message has a bare CR or LF")
 	}
+	size := len(wire)
+	if next != nil {
+		c.transactions++
+		c.commands(wire, next.From, next.To, next.Size)
+		c.ahead, c.needReset = true, true
+	}
 	defer c.watch(ctx)()
-	n, err := c.writeBlocks(wire)
-	if err != nil && n < len(wire) {
+	n, err := c.writeBlocks(c.buf)
+	if err != nil && n < size {
 		return Outcome{Reply: *c.unfinished(err), Written: n}
 	}
 	failpoint.Hit(failpoint.AfterDot)
 	final := c.final()
 	failpoint.Hit(failpoint.AfterReply)
-	return Outcome{Reply: *final, Complete: true, Written: n}
+	if c.broken && c.ahead && c.trial {
+		c.doubt = true // this server has never been seen to follow
+	}
+	return Outcome{Reply: *final, Complete: true, Written: min(n, size), Ahead: c.ahead}
 }
 
 // writeBlocks writes p with a deadline for each block.
@@ -88,7 +104,7 @@ func (c *Conn) writeBlocks(p []byte) (n int, err error) {
 
 // final reads the reply after the final dot.
 func (c *Conn) final() *reply.Reply {
-	c.limit(c.cfg.Timeouts.Dot)
+	c.await(c.cfg.Timeouts.Dot)
 	code, text, err := c.read()
 	if err != nil {
 		return c.lost(reply.Dot, err, false)

@@ -28,10 +28,13 @@ type Conn struct {
 	needReset    bool // a transaction was refused half way: RSET before the next MAIL
 	inData       bool // 354 received, no body yet
 	broken       bool // only Abort is left
+	ahead        bool // an envelope went with the last body: Answer must follow
 	doubt        bool // the dialogue went out of step
+	trial        bool // tries overlap for the Pool
 	closed       bool
 
 	idleSince time.Time // set by the Pool
+	steps     *steps    // of the Pool; nil without one
 
 	mu      sync.Mutex
 	op      uint64    // counts watches; guarded by mu
@@ -60,7 +63,7 @@ func (c *Conn) Info() Info { return c.info }
 // Usable reports whether another message may be sent: the connection is whole,
 // outside a transaction, and below its limits of messages and age.
 func (c *Conn) Usable() bool {
-	return !c.broken && !c.inData && c.transactions < c.cfg.MaxMessages && time.Since(c.born) < c.cfg.MaxAge
+	return !c.broken && !c.inData && !c.ahead && c.young()
 }
 
 // Abort closes the connection hard: what the kernel still holds is thrown
@@ -79,9 +82,10 @@ func (c *Conn) Abort() {
 }
 
 // Quit says good-bye and closes; it waits two seconds (Timeouts.Quit) for the
-// reply at most. Inside DATA, or when the connection is broken, it is Abort.
+// reply at most. Inside DATA, or where DATA may have been entered, or when the
+// connection is broken, it is Abort.
 func (c *Conn) Quit(ctx context.Context) {
-	if c.broken || c.inData {
+	if c.broken || c.inData || c.ahead {
 		c.Abort()
 		return
 	}

@@ -173,6 +173,9 @@ func (c *Conn) stageTimeout(stage reply.Stage) time.Duration {
 	case reply.Dot:
 		return t.Dot
 	}
+	if c.ahead {
+		return min(t.Mail, aheadTime)
+	}
 	return t.Mail
 }
 

@@ -37,7 +37,7 @@ func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.R
 	}
 	defer c.watch(ctx)()
 	c.transactions++
-	mail, rcpt := c.commands(from, to, size)
+	mail, rcpt := c.commands(c.buf[:0], from, to, size)
 	if c.pipelines() {
 		return c.pipelined()
 	}
@@ -102,10 +102,9 @@ func ascii(s string) bool {
 	return true
 }
 
-// commands puts the transaction's commands into c.buf and returns where MAIL
-// (after a RSET, if one is needed) and RCPT end in it.
-func (c *Conn) commands(from, to string, size int) (mail, rcpt int) {
-	b := c.buf[:0]
+// commands puts the transaction's commands behind b, which is c.buf from then
+// on, and returns where MAIL (after a RSET, if one is needed) and RCPT end in it.
+func (c *Conn) commands(b []byte, from, to string, size int) (mail, rcpt int) {
 	if c.needReset {
 		b = append(b, "RSET\r\n"...)
 	}
@@ -151,8 +150,7 @@ func (c *Conn) oneByOne(mail, rcpt int) *reply.Reply {
 	return nil
 }
 
-// pipelined sends all commands of c.buf at once. The replies come in order;
-// the first refusal is the answer, but each reply has to be read.
+// pipelined sends all commands of c.buf at once.
 func (c *Conn) pipelined() *reply.Reply {
 	resetting := c.needReset
 	if r := c.send(reply.Mail, c.buf); r != nil {
@@ -165,6 +163,12 @@ func (c *Conn) pipelined() *reply.Reply {
 		}
 	}
 	c.needReset = true
+	return c.answers()
+}
+
+// answers reads the replies to MAIL, RCPT and DATA that were sent at once.
+// They come in order; the first refusal is the answer, but each has to be read.
+func (c *Conn) answers() *reply.Reply {
 	mail := c.expect(reply.Mail, 250)
 	if mail != nil && c.broken {
 		return mail
@@ -241,7 +245,7 @@ func (c *Conn) send(stage reply.Stage, commands []byte) *reply.Reply {
 // A 421 is the end of the connection (RFC 5321 3.8), and so is a reply that
 // cannot stand here.
 func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
-	c.limit(c.stageTimeout(stage))
+	c.await(c.stageTimeout(stage))
 	code, text, err := c.read()
 	if err != nil {
 		return c.found(c.lost(stage, err, false))

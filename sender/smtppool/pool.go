@@ -25,7 +25,6 @@ const (
 	contendedIdle   = time.Second      // idle limit while other processes wait for a lease
 	restBeforeCheck = time.Second      // a connection that rested longer is looked at before use
 	releaseTime     = 5 * time.Second  // for giving a lease back
-	demotion        = 24 * time.Hour   // without pipelining after a protocol doubt
 	minReap         = time.Millisecond // so that a tiny IdleTimeout makes no busy loop
 )
 
@@ -55,10 +54,11 @@ type Pool struct {
 
 	excess atomic.Bool // one of the connections is for another process
 
+	steps steps
+
 	mu     sync.Mutex
-	idle   []*Conn   // oldest first; guarded by mu
-	closed bool      // guarded by mu
-	inStep time.Time // pipelining is off until then; guarded by mu
+	idle   []*Conn // oldest first; guarded by mu
+	closed bool    // guarded by mu
 }
 
 // New returns an empty Pool. Without leases this process is taken to be the
@@ -116,11 +116,14 @@ func (p *Pool) get(ctx context.Context) (*Conn, error) {
 			return nil, err
 		}
 	}
-	c, err := Dial(ctx, p.dialConfig())
+	cfg := p.cfg
+	cfg.Pipelining = p.steps.cap(cfg.Pipelining)
+	c, err := Dial(ctx, cfg)
 	if err != nil {
 		p.giveBack(true)
 		return nil, err
 	}
+	c.steps = &p.steps
 	p.log.Debug("connection opened", "tls", c.info.TLSVersion, "auth", c.info.AuthUsed, "pipelining", c.pipelines())
 	return c, nil
 }
@@ -141,20 +144,18 @@ func (p *Pool) newest() (*Conn, error) {
 	return c, nil
 }
 
-func (p *Pool) dialConfig() Config {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	cfg := p.cfg
-	if time.Now().Before(p.inStep) {
-		cfg.Pipelining = PipeliningOff
-	}
-	return cfg
+// Ahead reports whether the envelope of another message may go with the body
+// of the one that c has open: c overlaps, the server has been seen to follow
+// (or c is the connection that finds out), and no other process waits for c.
+func (p *Pool) Ahead(c *Conn) bool {
+	return c.Overlaps() && !p.excess.Load() && p.steps.may(c)
 }
 
 // Put returns a connection after use. One that is no longer Usable is closed,
 // politely if it can be; that takes up to Timeouts.Quit. So is one in each of
 // Run's rounds in which other processes have less than their share.
 func (p *Pool) Put(c *Conn) {
+	p.steps.rest(c)
 	if !c.Usable() || p.excess.CompareAndSwap(true, false) || !p.keep(c) {
 		p.end(context.Background(), c)
 	}
@@ -182,11 +183,11 @@ func (p *Pool) Discard(c *Conn) {
 
 // end closes a connection and gives its lease back. The caller owns a slot.
 func (p *Pool) end(ctx context.Context, c *Conn) {
+	p.steps.rest(c)
 	if c.doubt && c.pipelines() {
-		p.mu.Lock()
-		p.inStep = time.Now().Add(demotion)
-		p.mu.Unlock()
-		p.log.Info("pipelining switched off", "for", demotion.String())
+		if mode, fresh := p.steps.demote(c.cfg.Pipelining); fresh {
+			p.log.Info("the server does not follow: less pipelining from now on", "pipelining", mode, "for", demotion.String())
+		}
 	}
 	c.Quit(ctx)
 	p.log.Debug("connection closed", "transactions", c.transactions, "age", time.Since(c.born).Round(time.Millisecond).String())

@@ -90,6 +90,16 @@ func (c *Conn) limit(d time.Duration) {
 	_ = c.raw.SetDeadline(c.until) // fails only on a closed connection, as the next read or write will
 }
 
+// await sets the deadline of a stage, unless its reply is here already: whole
+// lines that came with the one before. Should they be but its beginning, the
+// deadline before this one ends the wait for the rest.
+func (c *Conn) await(d time.Duration) {
+	if here, _ := c.r.Peek(c.r.Buffered()); len(here) > 0 && here[len(here)-1] == '\n' {
+		return
+	}
+	c.limit(d)
+}
+
 // interrupted returns why the operation was interrupted, and whether its
 // deadline has passed.
 func (c *Conn) interrupted() (why error, late bool) {

@@ -24,10 +24,16 @@
 // the same bytes, so that a retry sends the message that was meant the first
 // time; the boundary is made from the Message-ID.
 //
+// A [Body] says its text in pieces. What is the same for all recipients comes
+// as [Fixed], encoded once; only lines with a value in them are encoded for
+// each message. Where such a line is long, soft breaks set the value apart;
+// otherwise the result is that of the text in one piece.
+//
 // What comes out has CRLF line ends, no bare CR or LF, no NUL, and is 7-bit:
 // bodies are quoted-printable, or base64 where most of the text is not ASCII,
 // in lines of at most 76 octets. No body line begins with a dot or with
-// "From ". The text is not dot-stuffed: that belongs to the SMTP dialogue.
+// "From ". The text is not dot-stuffed: that belongs to the SMTP dialogue, and
+// finds nothing to do.
 // The one exception to 7-bit is a To address whose local part is not ASCII:
 // such a header can only be raw UTF-8 (RFC 6532), and the message needs a
 // server that offers SMTPUTF8 (RFC 6531); see [NeedsSMTPUTF8].

@@ -12,45 +12,26 @@ import (
 // 6.8). Quoted-printable keeps one octet of it for the "=" of a soft break.
 const lineMax = 76
 
-// preferBase64 reports whether base64 makes the shorter text: each byte that
-// is not ASCII takes three in quoted-printable, against four for three.
-func preferBase64(body []byte) bool {
-	high, rest := 0, body
+// highBytes counts the bytes that are not ASCII.
+func highBytes(b []byte) int {
+	high, rest := 0, b
 	for ; len(rest) >= 8; rest = rest[8:] {
 		high += bits.OnesCount64(binary.LittleEndian.Uint64(rest) & 0x8080808080808080)
 	}
 	for _, c := range rest {
 		high += int(c >> 7)
 	}
-	return high*6 > len(body)
+	return high
 }
 
-// appendBase64 appends body with CRLF line ends, as base64 in lines of 76.
-func appendBase64(dst, body []byte) []byte {
+// appendBase64 appends text, whose line ends are CRLF, in lines of 76.
+func appendBase64(dst, text []byte) []byte {
 	const chunk = lineMax / 4 * 3
-	dst = slices.Grow(dst, len(body)*4/3+len(body)/chunk*2+64)
-	var line [chunk]byte
-	n := 0
-	put := func(c byte) {
-		if n == chunk {
-			dst = append(base64.StdEncoding.AppendEncode(dst, line[:]), "\r\n"...)
-			n = 0
-		}
-		line[n] = c
-		n++
+	dst = slices.Grow(dst, (len(text)/chunk+1)*(lineMax+2))
+	for ; len(text) > chunk; text = text[chunk:] {
+		dst = append(base64.StdEncoding.AppendEncode(dst, text[:chunk]), "\r\n"...)
 	}
-	for i, c := range body {
-		switch {
-		case c == '\n' && i > 0 && body[i-1] == '\r':
-			// the second half of CRLF
-		case c == '\n' || c == '\r':
-			put('\r')
-			put('\n')
-		default:
-			put(c)
-		}
-	}
-	return base64.StdEncoding.AppendEncode(dst, line[:n])
+	return base64.StdEncoding.AppendEncode(dst, text)
 }
 
 // literal marks the octets that quoted-printable leaves as they are (RFC
@@ -63,30 +44,14 @@ var literal = func() (t [256]bool) {
 	return t
 }()
 
-// appendQP appends body as quoted-printable text. CRLF, LF and a lone CR all
-// become CRLF. No line of the result begins with "." or "From ", so that
-// neither dot-stuffing nor an mbox file touches it.
-func appendQP(dst, body []byte) []byte {
-	dst = slices.Grow(dst, len(body)+len(body)/16+64)
-	for returns := bytes.IndexByte(body, '\r') >= 0; ; {
-		var end int
-		if returns {
-			end = bytes.IndexAny(body, "\r\n")
-		} else {
-			end = bytes.IndexByte(body, '\n')
-		}
-		if end < 0 {
-			return appendQPLine(dst, body)
-		}
-		dst = append(appendQPLine(dst, body[:end]), '\r', '\n')
-		if body[end] == '\r' && end+1 < len(body) && body[end+1] == '\n' {
-			end++
-		}
-		body = body[end+1:]
-	}
-}
+// softBreak ends a line that is none in the decoded text.
+const softBreak = "=\r\n"
 
-// appendQPLine appends one line without its end, with soft breaks.
+// appendQPLine appends one line without its end as quoted-printable, or the
+// rest of one behind a soft break. No line of the result is longer than
+// lineMax-1, so that a soft break fits behind it, and none ends with a blank
+// or begins with "." or "From ": neither dot-stuffing nor an mbox file touches
+// it.
 func appendQPLine(dst, line []byte) []byte {
 	last := len(line) - 1
 	column := 0
@@ -112,13 +77,13 @@ func appendQPLine(dst, line []byte) []byte {
 		}
 		if encode := !literal[line[i]] || i == last && (line[i] == ' ' || line[i] == '\t'); encode {
 			if column+3 > lineMax-1 {
-				dst = append(dst, '=', '\r', '\n')
+				dst = append(dst, softBreak...)
 				column = 0
 			}
 			dst = appendOctet(dst, line[i])
 			column, i = column+3, i+1
 		} else {
-			dst = append(dst, '=', '\r', '\n')
+			dst = append(dst, softBreak...)
 			column = 0
 		}
 	}

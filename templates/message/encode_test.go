@@ -30,7 +30,12 @@ func FuzzQP(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got := appendQP([]byte("x\r\n"), body)[3:]
+		var e Encoder
+		got, err := e.encode([]byte("x\r\n"), Text(body), quoted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = got[3:]
 		checkLines(t, got)
 		decoded, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(got)))
 		if err != nil {
@@ -60,7 +65,12 @@ func FuzzBase64(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got := appendBase64(nil, body)
+		var e Encoder
+		text, err := e.encode(nil, Text(body), canonical)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := appendBase64(nil, text)
 		checkLines(t, got)
 		decoded, err := base64.StdEncoding.DecodeString(string(got))
 		if err != nil || string(decoded) != crlf(string(body)) {

@@ -21,13 +21,13 @@ func FuzzAppend(f *testing.F) {
 	}
 	p := part()
 	want := names(header(build(f, spec, p)))
-	f.Add(p.To, p.Subject, p.MessageID, p.Unsubscribe, p.HTML, p.Text)
-	f.Add(`"a>b"@example.com`, "日本語", "a@b", "https://a.example/", []byte("\r\r\n.\x00"), []byte("🎉"))
-	f.Add("a@b\r\nBcc: c@d", "x\r\nBcc: c@d", "a@b>\r\nBcc: <c@d", "https://a\r\nBcc: c@d", []byte("\r\n--=_\r\n"), []byte("\n.\nFrom \n"))
-	f.Fuzz(func(t *testing.T, to, subject, id, link string, html, text []byte) {
+	f.Add(p.To, p.Subject, p.MessageID, p.Unsubscribe, text(p.HTML), text(p.Text))
+	f.Add(`"a>b"@example.com`, "日本語", "a@b", "https://a.example/", "\r\r\n.\x00", "🎉")
+	f.Add("a@b\r\nBcc: c@d", "x\r\nBcc: c@d", "a@b>\r\nBcc: <c@d", "https://a\r\nBcc: c@d", "\r\n--=_\r\n", "\n.\nFrom \n")
+	f.Fuzz(func(t *testing.T, to, subject, id, link, html, text string) {
 		p := part()
-		p.To, p.Subject, p.MessageID, p.Unsubscribe, p.HTML, p.Text = to, subject, id, link, html, text
-		b, err := sk.Append(nil, p)
+		p.To, p.Subject, p.MessageID, p.Unsubscribe, p.HTML, p.Text = to, subject, id, link, message.Text(html), message.Text(text)
+		b, err := sk.Append(nil, &p)
 		if err != nil {
 			return
 		}
@@ -45,7 +45,7 @@ func FuzzAppend(f *testing.F) {
 		if got, err := r.Header.Subject(); err != nil || got != subject || !utf8.ValidString(got) {
 			t.Fatalf("subject %q (%v), want %q", got, err, subject)
 		}
-		for _, want := range [][]byte{text, html} {
+		for _, want := range []string{text, html} {
 			part, err := r.NextPart()
 			if err != nil {
 				t.Fatal(err)

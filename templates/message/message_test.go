@@ -35,8 +35,8 @@ func part() message.Part {
 	return message.Part{
 		To:          "anna@example.com",
 		Subject:     "Anna, our October news",
-		HTML:        []byte("<p>Hello Anna,</p>\n<p>three things = worth your time.</p>\n"),
-		Text:        []byte("Hello Anna,\n\nthree things = worth your time.\n"),
+		HTML:        message.Text("<p>Hello Anna,</p>\n<p>three things = worth your time.</p>\n"),
+		Text:        message.Text("Hello Anna,\n\nthree things = worth your time.\n"),
 		MessageID:   "0k3a9vq2m8.17@acme.example",
 		Unsubscribe: "https://news.acme.example/u/AAECAwQFBgcICQoLDA0ODw",
 		Date:        time.Date(2026, 10, 1, 9, 0, 0, 0, time.FixedZone("CEST", 7200)),
@@ -52,13 +52,13 @@ func cases() map[string]struct {
 
 	german := part()
 	german.Subject = "Ärger über große Grüße: jetzt schöner, länger und überhaupt ganz außergewöhnlich grün"
-	german.HTML = []byte("<p>Schöne Grüße, Jörg &amp; Zoë</p>\n.\n..dots\nFrom here  \n" + strings.Repeat("ü", 200))
-	german.Text = []byte("Schöne Grüße\n.\n..dots\nFrom here  \n\ttabs\t\n" + strings.Repeat("lang ", 60))
+	german.HTML = message.Text("<p>Schöne Grüße, Jörg &amp; Zoë</p>\n.\n..dots\nFrom here  \n" + strings.Repeat("ü", 200))
+	german.Text = message.Text("Schöne Grüße\n.\n..dots\nFrom here  \n\ttabs\t\n" + strings.Repeat("lang ", 60))
 
 	japanese := part()
 	japanese.Subject = "十月のお知らせ：皆さまに知っていただきたい三つのこと、そしてこれからの予定について 🎉🎉🎉"
-	japanese.HTML = []byte("<p>こんにちは、花子さん。</p>\n<p>十月のお知らせです。🎉</p>\n")
-	japanese.Text = []byte("こんにちは、花子さん。\n\n十月のお知らせです。🎉\n")
+	japanese.HTML = message.Text("<p>こんにちは、花子さん。</p>\n<p>十月のお知らせです。🎉</p>\n")
+	japanese.Text = message.Text("こんにちは、花子さん。\n\n十月のお知らせです。🎉\n")
 	japaneseSpec := spec
 	japaneseSpec.From = "アクメ ニュース編集部 東京都千代田区丸の内 <news@acme.example>"
 	japaneseSpec.ListName = "アクメ ニュース"
@@ -66,8 +66,8 @@ func cases() map[string]struct {
 	odd := part()
 	odd.Subject = "=?utf-8?q?not_encoded?= by  us, " + strings.Repeat("x", 200)
 	odd.To = `"a b>,c"@example.com`
-	odd.HTML = []byte("<p>\r\nCRLF\rCR\nLF\r\n</p>")
-	odd.Text = nil
+	odd.HTML = message.Text("<p>\r\nCRLF\rCR\nLF\r\n</p>")
+	odd.Text = message.Text(nil)
 	oddSpec := spec
 	oddSpec.From = `"Acme, \"News\" (UK)" <news@acme.example>`
 	oddSpec.ListName = `Acme "News", UK`
@@ -92,16 +92,19 @@ func build(t testing.TB, s message.Spec, p message.Part) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := sk.Append(nil, p)
+	b, err := sk.Append(nil, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
+// text is what was put into a part.
+func text(b message.Body) string { return string(b.(message.Text)) }
+
 // canonical is what a body is after transport: every line end is CRLF.
-func canonical(b []byte) string {
-	s := strings.ReplaceAll(string(b), "\r\n", "\n")
+func canonical(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r", "\n"), "\n", "\r\n")
 }
 
@@ -170,7 +173,7 @@ func TestGoMessageReadsWhatWasMeant(t *testing.T) {
 				kind, params, _ := p.Header.(*mail.InlineHeader).ContentType()
 				got = append(got, kind+" "+params["charset"], string(body))
 			}
-			want := []string{"text/plain UTF-8", canonical(c.part.Text), "text/html UTF-8", canonical(c.part.HTML)}
+			want := []string{"text/plain UTF-8", canonical(text(c.part.Text)), "text/html UTF-8", canonical(text(c.part.HTML))}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("parts differ (-want +got):\n%s", diff)
 			}
@@ -225,8 +228,8 @@ func TestPythonReadsWhatWasMeant(t *testing.T) {
 			if len(got.Parts) != 2 || got.Parts[0].Type != "text/plain" || got.Parts[1].Type != "text/html" {
 				t.Fatalf("parts %+v, want text/plain and text/html", got.Parts)
 			}
-			for i, want := range [][]byte{c.part.Text, c.part.HTML} {
-				if text := canonical([]byte(got.Parts[i].Text)); text != canonical(want) {
+			for i, want := range []string{text(c.part.Text), text(c.part.HTML)} {
+				if text := canonical(got.Parts[i].Text); text != canonical(want) {
 					t.Errorf("part %d differs (-want +got):\n%s", i, cmp.Diff(canonical(want), text))
 				}
 			}
@@ -322,7 +325,7 @@ func TestPartRefusals(t *testing.T) {
 	} {
 		p := part()
 		c.edit(&p)
-		got, err := sk.Append([]byte("before"), p)
+		got, err := sk.Append([]byte("before"), &p)
 		if err == nil {
 			t.Errorf("%s: no error", c.name)
 		} else if errors.Is(err, message.ErrControl) != c.control {

@@ -45,14 +45,18 @@ type Skeleton struct {
 	size     int // bytes in all segments, with room for short slots
 }
 
-// A Part is what one recipient's message has of its own.
+// A Part is what one recipient's message has of its own. It is used again for
+// the next one: it has buffers.
 type Part struct {
 	To          string // the address alone
 	Subject     string
-	HTML, Text  []byte
+	HTML, Text  Body
 	MessageID   string    // unique@domain, without brackets; the same in every retry
 	Unsubscribe string    // https URL that unsubscribes by POST (RFC 8058)
 	Date        time.Time // written in UTC
+
+	encoder Encoder
+	text    []byte // of a body that goes out as base64
 }
 
 // Compile lays out the message of a run. An error says which value of the
@@ -176,45 +180,60 @@ func split(b []byte, mark string) (*Skeleton, error) {
 
 // Append appends the whole message of one recipient to dst. An error is about
 // a value that cannot stand in a header (errors.Is ErrControl when it has a
-// control character), and leaves dst as it was.
-func (sk *Skeleton) Append(dst []byte, p Part) ([]byte, error) {
+// control character), or that of a Body, and leaves dst as it was.
+func (sk *Skeleton) Append(dst []byte, p *Part) ([]byte, error) {
 	if err := p.check(); err != nil {
 		return dst, err
 	}
-	text64, html64 := preferBase64(p.Text), preferBase64(p.HTML)
-	var hash [2 * sha256.Size]byte
-	sum := sha256.Sum256([]byte(p.MessageID))
-	hex.Encode(hash[:], sum[:])
-
-	dst = slices.Grow(dst, sk.size+encodedSize(p.Text, text64)+encodedSize(p.HTML, html64))
+	var id [maxID]byte
+	sum := sha256.Sum256(append(id[:0], p.MessageID...))
+	out, encoding := slices.Grow(dst, sk.size), 0
 	for i := range sk.segments {
 		s := &sk.segments[i]
-		dst = append(dst, s.text...)
+		out = append(out, s.text...)
+		var err error
 		switch s.slot {
 		case slotDate:
-			dst = p.Date.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700")
+			out = p.Date.UTC().AppendFormat(out, "Mon, 02 Jan 2006 15:04:05 -0700")
 		case slotTo:
-			dst = append(dst, p.To...)
+			out = append(out, p.To...)
 		case slotSubject:
-			dst = appendUnstructured(dst, len("Subject: "), p.Subject)
+			out = appendUnstructured(out, len("Subject: "), p.Subject)
 		case slotMessageID:
-			dst = append(dst, p.MessageID...)
+			out = append(out, p.MessageID...)
 		case slotUnsubscribe:
-			dst = append(dst, p.Unsubscribe...)
+			out = append(out, p.Unsubscribe...)
 		case slotBoundary:
 			// "=_" occurs neither in quoted-printable nor in base64.
-			dst = append(append(dst, "=_"...), hash[:32]...)
-		case slotTextEncoding:
-			dst = append(dst, encodingName(text64)...)
+			out = hex.AppendEncode(append(out, "=_"...), sum[:16])
+		case slotTextEncoding, slotHTMLEncoding:
+			encoding = len(out)
+			out = append(out, "quoted-printable"...)
 		case slotText:
-			dst = appendBody(dst, p.Text, text64)
-		case slotHTMLEncoding:
-			dst = append(dst, encodingName(html64)...)
+			out, err = p.appendBody(out, p.Text, encoding, s.text)
 		case slotHTML:
-			dst = appendBody(dst, p.HTML, html64)
+			out, err = p.appendBody(out, p.HTML, encoding, s.text)
+		}
+		if err != nil {
+			return dst, err
 		}
 	}
-	return dst, nil
+	return out, nil
+}
+
+// appendBody appends a body as quoted-printable, as was announced at
+// dst[encoding:]; or it announces base64 there where that is shorter. between
+// is what stands between announcement and body.
+func (p *Part) appendBody(dst []byte, b Body, encoding int, between []byte) ([]byte, error) {
+	out, err := p.encoder.encode(dst, b, quoted)
+	if err != nil || !p.encoder.preferBase64() {
+		return out, err
+	}
+	if p.text, err = p.encoder.encode(p.text[:0], b, canonical); err != nil {
+		return dst, err
+	}
+	dst = append(append(dst[:encoding], "base64"...), between...)
+	return appendBase64(dst, p.text), nil
 }
 
 func (p *Part) check() error {
@@ -237,25 +256,4 @@ func (p *Part) check() error {
 		return fmt.Errorf("date %v: expected the time of sending", p.Date)
 	}
 	return nil
-}
-
-func encodedSize(body []byte, b64 bool) int {
-	if b64 {
-		return len(body)*3/2 + 128
-	}
-	return len(body) + len(body)/8 + 128
-}
-
-func encodingName(b64 bool) string {
-	if b64 {
-		return "base64"
-	}
-	return "quoted-printable"
-}
-
-func appendBody(dst, body []byte, b64 bool) []byte {
-	if b64 {
-		return appendBase64(dst, body)
-	}
-	return appendQP(dst, body)
 }

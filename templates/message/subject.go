@@ -38,10 +38,11 @@ func plain(column int, s string) bool {
 	if !ascii(s) || strings.Contains(s, "=?") || strings.Contains(s, "  ") || strings.HasPrefix(s, " ") || strings.HasSuffix(s, " ") {
 		return false
 	}
-	for i, word := range strings.Split(s, " ") {
-		if i == 0 && column+len(word) > lineMax || len(word) >= lineMax {
+	for word := range strings.SplitSeq(s, " ") {
+		if column+len(word) > lineMax || len(word) >= lineMax {
 			return false
 		}
+		column = 0 // the others can stand on a line of their own
 	}
 	return true
 }

@@ -41,7 +41,9 @@ end
 
 if run_state == 'running' then
   for first, last in string.gmatch(ARGV[5], '(%d+)%-?(%d*)') do
-    for i = tonumber(first), tonumber(last) or tonumber(first) do offer(i) end
+    first, last = tonumber(first), tonumber(last) or tonumber(first)
+    if last > first then prefetch(first, last) end
+    for i = first, last do offer(i) end
   end
 end
 -- Last, since it is a write that a full Redis allows, and would let all others

@@ -22,12 +22,27 @@ local run_state = record[1]
 -- Seconds since the run was created; a `when` is reached when it is <= now.
 local now = math.max(0, math.floor((now_ms - (tonumber(record[2]) or now_ms)) / 1000))
 
+-- Cells that were read, and bytes of cells that were read ahead, from cell `from`.
+local cells, ahead, from = {}, '', 0
+
+-- prefetch reads the cells of recipients first to last at once.
+local function prefetch(first, last)
+  ahead, from = redis.call('GETRANGE', KEYS[3], first * 5, last * 5 + 4), first
+end
+
 -- read returns the cell of recipient i, or nil when the run is gone.
 local function read(i)
-  local c = redis.call('GETRANGE', KEYS[3], i * 5, i * 5 + 4)
-  if #c < 5 then return nil end
-  local s, b, w1, w2, w3 = string.byte(c, 1, 5)
-  return {state = s, attempts = math.floor(b / 16), silent = math.floor(b / 2) % 8, grey = b % 2, when = w1 * 65536 + w2 * 256 + w3}
+  if cells[i] then return cells[i] end
+  local s, b, w1, w2, w3
+  if i >= from and (i - from) * 5 + 5 <= #ahead then
+    s, b, w1, w2, w3 = string.byte(ahead, (i - from) * 5 + 1, (i - from) * 5 + 5)
+  else
+    local c = redis.call('GETRANGE', KEYS[3], i * 5, i * 5 + 4)
+    if #c < 5 then return nil end
+    s, b, w1, w2, w3 = string.byte(c, 1, 5)
+  end
+  cells[i] = {state = s, attempts = math.floor(b / 16), silent = math.floor(b / 2) % 8, grey = b % 2, when = w1 * 65536 + w2 * 256 + w3}
+  return cells[i]
 end
 
 -- What a script changes beside the cells is summed up and written once, by

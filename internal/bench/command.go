@@ -1,0 +1,43 @@
+package bench
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// command returns the command line that measures the same again. It names no
+// Redis: that URL may have a password.
+func (o Options) command() string {
+	words := []string{"broadside", "bench"}
+	if !slices.Equal(o.Stages, Stages) {
+		words = append(words, o.Stages...)
+	}
+	flag := func(name, value, def string) {
+		if value != def {
+			words = append(words, "--"+name, value)
+		}
+	}
+	number := func(name string, value, def int) { flag(name, strconv.Itoa(value), strconv.Itoa(def)) }
+	number("recipients", o.Recipients, defaultRecipients)
+	number("fields", o.Fields, defaultFields)
+	number("size", o.Size, defaultSize)
+	number("connections", o.Connections, defaultConnections)
+	number("workers", o.Workers, defaultWorkers)
+	flag("pipelining", o.Pipelining, defaultPipelining)
+	flag("sink", o.Sink, "")
+	flag("smtp", o.SMTP, "")
+	flag("rtt", o.RTT.String(), "0s")
+	if o.Redis != "" {
+		flag("redis", "URL", "")
+	}
+	flag("redis-rtt", o.RedisRTT.String(), "0s")
+	flag("for", o.For.String(), "0s")
+	if o.AOF {
+		words = append(words, "--aof")
+	}
+	if o.Alone {
+		words = append(words, "--alone")
+	}
+	return strings.Join(words, " ")
+}

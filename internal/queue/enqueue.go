@@ -1,0 +1,80 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// A Client enqueues.
+type Client struct {
+	rdb   redis.UniversalClient
+	queue string
+}
+
+// NewClient returns a client on a shared connection pool.
+func NewClient(rdb redis.UniversalClient, namespace string) *Client {
+	return &Client{rdb, Name(namespace)}
+}
+
+// maxPipeline is how many tasks go to the queue in one round trip.
+const maxPipeline = 500
+
+// Enqueue hands tasks out that were issued at the given moment, which makes
+// their ids unique: a twin is as good as the task itself.
+func (c *Client) Enqueue(ctx context.Context, tasks []Task, issued time.Time) error {
+	suffix := ":" + strconv.FormatInt(issued.UnixMilli(), 36)
+	r := &recorder{UniversalClient: c.rdb}
+	client := asynq.NewClientFromRedisClient(r)
+	for some := range slices.Chunk(tasks, maxPipeline) {
+		r.pipe = c.rdb.Pipeline()
+		for _, t := range some {
+			payload := t.payload()
+			// One retry: with none asynq would archive what a dead process held.
+			_, err := client.EnqueueContext(ctx, asynq.NewTask(taskType, payload),
+				asynq.Queue(c.queue), asynq.TaskID(string(payload)+suffix), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
+			if err != nil {
+				return fmt.Errorf("enqueue for run %s: %w", t.Run, err)
+			}
+		}
+		if _, err := r.pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("enqueue for run %s: %w", some[0].Run, err)
+		}
+	}
+	return nil
+}
+
+// A recorder is what asynq enqueues through: it puts asynq's scripts on a
+// pipeline and says that each went well. asynq itself waits for the answer to
+// each task.
+type recorder struct {
+	redis.UniversalClient
+	pipe redis.Pipeliner
+}
+
+// EvalSha asks for the text of the script when it is the first on the pipeline,
+// so that Redis knows it when the others come.
+func (r *recorder) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if r.pipe.Len() == 0 {
+		return redis.NewCmdResult(nil, noScript{})
+	}
+	r.pipe.EvalSha(ctx, sha, keys, args...)
+	return redis.NewCmdResult(int64(1), nil)
+}
+
+// Eval follows when EvalSha has asked for it.
+func (r *recorder) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	r.pipe.Eval(ctx, script, keys, args...)
+	return redis.NewCmdResult(int64(1), nil)
+}
+
+// noScript is the error of Redis for a script that it does not know.
+type noScript struct{}
+
+func (noScript) RedisError()   {}
+func (noScript) Error() string { return "NOSCRIPT at the beginning of a pipeline" }

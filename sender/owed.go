@@ -1,0 +1,79 @@
+package sender
+
+import (
+	"context"
+
+	"broadside/campaign/ledger"
+)
+
+// An outcome that is known waits for the round trip to Redis that the next
+// claim takes anyway. It is told by itself when that is not soon: the journal
+// has it meanwhile.
+
+// owe keeps the outcome of a claim for the next step.
+func (d *delivery) owe(it *item, token string, o ledger.Outcome) {
+	s := &d.step.Settle
+	s.Ref, s.Token, s.Outcome = it.ref, token, o
+	d.owed = it
+}
+
+// ask claims the job, tells what is owed and looks at the next job.
+func (d *delivery) ask(ctx context.Context, j *job) {
+	s := &d.step
+	s.Claim.Ref, s.Claim.Token, s.Claim.Person = j.it.ref, j.claim.Token, j.it.person
+	if s.Look.Ref = (ledger.Ref{}); d.next != nil {
+		s.Look.Ref, s.Look.Person = d.next.it.ref, d.next.it.person
+	}
+	d.heard(ctx)
+	if d.owed == nil {
+		s.Settle.Token = ""
+	}
+	d.a.w.cfg.Line.Step(ctx, s)
+	if d.owed != nil {
+		d.told(ctx, s.Settle.Err)
+	}
+}
+
+// mention sends what is owed on its way, without waiting.
+func (d *delivery) mention(ctx context.Context) {
+	if d.owed == nil || d.mentioned != nil {
+		return
+	}
+	var s ledger.Step
+	s.Settle = d.step.Settle
+	d.mentioned = d.a.w.cfg.Line.Start(ctx, &s)
+}
+
+// heard waits for the answer to what was mentioned.
+func (d *delivery) heard(ctx context.Context) {
+	if d.mentioned == nil {
+		return
+	}
+	p := d.mentioned
+	d.mentioned = nil
+	var s ledger.Step
+	p.Wait(ctx, &s)
+	d.told(ctx, s.Settle.Err)
+}
+
+// tell tells what is owed, as long as it takes Redis to listen.
+func (d *delivery) tell(ctx context.Context) {
+	d.heard(ctx)
+	if d.owed != nil {
+		it := d.owed
+		d.owed = nil
+		d.a.w.record(ctx, it, d.step.Settle.Token, d.step.Settle.Outcome)
+	}
+}
+
+// told notes the answer to what was owed.
+func (d *delivery) told(ctx context.Context, err error) {
+	it := d.owed
+	d.owed = nil
+	if err != nil {
+		d.a.w.record(ctx, it, d.step.Settle.Token, d.step.Settle.Outcome)
+		return
+	}
+	d.a.w.recording.Note(nil)
+	d.a.w.drop(it)
+}

@@ -1,0 +1,201 @@
+package smtppool
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"broadside/internal/failpoint"
+	"broadside/sender/reply"
+)
+
+const (
+	// demotion is how long a server that was found out of step is spoken to
+	// with less pipelining.
+	demotion = 24 * time.Hour
+	// aheadTime is how long the replies to an envelope may take that went with
+	// the body before it, once that body was answered: a server that has thrown
+	// the envelope away never replies.
+	aheadTime = time.Minute
+)
+
+// A Next is the envelope of the message after the one whose body is sent.
+type Next struct {
+	From, To string
+	Size     int // as for Envelope
+}
+
+// BodyAhead is Body with the next message's envelope in the same write (RFC
+// 2920 3.1 allows any command after the final dot): a message then costs one
+// round trip. When Outcome.Ahead is true, Answer must follow; else the envelope
+// was not sent, because the connection does not overlap or is at its end, or
+// because the envelope is one that Envelope would refuse.
+func (c *Conn) BodyAhead(ctx context.Context, msg []byte, next Next) Outcome {
+	if !c.Overlaps() || c.refuse(next.From, next.To, next.Size) != nil {
+		return c.Body(ctx, msg)
+	}
+	return c.finish(c.body(ctx, msg, &next))
+}
+
+// Answer waits for the replies to an envelope that went with the body before
+// it. Its result is that of Envelope.
+func (c *Conn) Answer(ctx context.Context) *reply.Reply {
+	if !c.ahead {
+		return event(reply.Mail, reply.ConnReset, "no envelope is under way")
+	}
+	defer func() { c.ahead = false }()
+	if c.broken {
+		return event(reply.Mail, reply.IdleClosed, "the connection ended with the message before")
+	}
+	defer c.watch(ctx)()
+	failpoint.Hit(failpoint.AfterMail)
+	began := time.Now()
+	r := c.answers()
+	out := c.broken && (c.doubt || r != nil && (r.Event == reply.ReadTimeout || r.Event == reply.IdleClosed && c.trial))
+	if r != nil && outOfStep(*r) {
+		out = true
+	}
+	switch {
+	case out:
+		// It is our pipelining that failed, not the recipient: a connection with
+		// less of it may try at once.
+		c.broken, c.doubt = true, true
+		return event(reply.Mail, reply.IdleClosed, fmt.Sprintf("out of step after %s: %s", time.Since(began).Round(time.Millisecond), r))
+	case !c.broken && c.steps != nil:
+		c.steps.proved(c)
+	case r != nil && c.steps != nil:
+		c.steps.ended(c.transactions - 1)
+	}
+	return r
+}
+
+// Answered reports whether something of what Answer waits for is here already.
+func (c *Conn) Answered() bool { return c.r.Buffered() > 0 }
+
+// Alive reports whether the connection has not ended.
+func (c *Conn) Alive() bool { return !c.broken }
+
+// outOfStep reports whether a reply to an overlapped envelope says that the
+// server does not want it so: 503 bad sequence of commands, or words.
+func outOfStep(r reply.Reply) bool {
+	if r.Event != "" || r.Code < 500 {
+		return false
+	}
+	text := strings.ToLower(r.Text)
+	return r.Code == 503 || strings.Contains(text, "pipelin") || strings.Contains(text, "synchroni")
+}
+
+// Overlaps reports whether BodyAhead may send the next envelope on this
+// connection: overlap is allowed and offered, no doubt has come up, and the
+// connection's limits allow another message.
+func (c *Conn) Overlaps() bool {
+	return c.info.Pipelining && c.cfg.Pipelining == PipeliningAuto && !c.broken && !c.doubt && c.young()
+}
+
+// young reports whether the connection's limits allow another message.
+func (c *Conn) young() bool {
+	limit := c.cfg.MaxMessages
+	if c.steps != nil {
+		limit = min(limit, c.steps.limit())
+	}
+	return c.transactions < limit && time.Since(c.born) < c.cfg.MaxAge
+}
+
+// steps is what a Pool has found out about how its server follows pipelining.
+// Overlap is tried on one connection first: should the server lose its step,
+// one message is uncertain at most.
+type steps struct {
+	mu       sync.Mutex
+	mode     string    // less than the configured one, until then
+	until    time.Time // of mode
+	trial    *Conn     // that tries overlap; nil: none
+	overlaps bool      // it has been seen to work
+	last     int       // messages of the connection that the server ended last
+	most     int       // that the server takes on one connection; 0: not known
+	mostTill time.Time
+}
+
+// cap returns the pipelining that a new connection may use.
+func (s *steps) cap(configured string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mode != "" && time.Now().Before(s.until) {
+		return s.mode
+	}
+	s.mode = ""
+	return configured
+}
+
+// demote takes a step back after a doubt on a connection with that mode; it
+// reports the new mode when this is news.
+func (s *steps) demote(mode string) (now string, fresh bool) {
+	now = PipeliningOff
+	if mode == PipeliningAuto {
+		now = PipeliningEnvelope
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().Before(s.until) && (s.mode == now || s.mode == PipeliningOff) {
+		return s.mode, false
+	}
+	s.mode, s.until, s.overlaps = now, time.Now().Add(demotion), false
+	return now, true
+}
+
+// may reports whether c may overlap: it is the one that tries, or another has
+// shown that it works.
+func (s *steps) may(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mode != "" && time.Now().Before(s.until) {
+		return false
+	}
+	if !s.overlaps && s.trial == nil {
+		s.trial, c.trial = c, true
+	}
+	return s.overlaps || s.trial == c
+}
+
+// proved notes that an overlapped envelope was answered as it should be.
+func (s *steps) proved(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trial == c {
+		s.trial, s.overlaps = nil, true
+	}
+	c.trial = false
+}
+
+// rest ends the trial of a connection that is not in use any more.
+func (s *steps) rest(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trial == c {
+		s.trial = nil
+	}
+	c.trial = false
+}
+
+// ended notes that the server ended a connection after n messages, where the
+// next one was expected. Twice the same number is taken for its limit: the last
+// message before it then goes without a following envelope.
+func (s *steps) ended(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n > 0 && n == s.last {
+		s.most, s.mostTill = n, time.Now().Add(demotion)
+	}
+	s.last = n
+}
+
+// limit returns how many messages a connection may carry.
+func (s *steps) limit() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.most == 0 || time.Now().After(s.mostTill) {
+		return 1 << 30
+	}
+	return s.most
+}

@@ -1,0 +1,266 @@
+package message
+
+import (
+	"bytes"
+	"errors"
+)
+
+// MaxBody is how many bytes of text a part may have.
+const MaxBody = 2 << 20
+
+// ErrTooLarge is in the chain of the error about a part with more text.
+var ErrTooLarge = errors.New("the rendered part is larger than 2 MiB")
+
+// A Body is the text of one part. AppendTo adds it to e, the same text each
+// time; its error ends the message.
+type Body interface {
+	AppendTo(e *Encoder) error
+}
+
+// Text is a Body that is at hand.
+type Text []byte
+
+// AppendTo implements Body.
+func (t Text) AppendTo(e *Encoder) error {
+	_, err := e.Write(t)
+	return err
+}
+
+// A form is how an Encoder writes text.
+type form int
+
+const (
+	asItIs    form = iota
+	canonical      // with CRLF line ends
+	quoted         // as quoted-printable
+)
+
+// An Encoder takes the text of a part in pieces and appends it, encoded, to a
+// message. Lines with values in them are gathered and encoded as they end;
+// what stands between such lines was encoded once, in a Fixed.
+//
+// Nothing can be said about the message after an error.
+type Encoder struct {
+	dst    []byte
+	line   []byte // the line under way, as far as it is not in dst
+	form   form
+	tidy   bool
+	broken bool // dst has the beginning of the line: a soft break goes before the rest
+	cr     bool // the text ended with CR: an LF belongs to it
+	begun  bool // tidy: dst has a line
+	gap    bool // tidy: blank lines were left out since
+
+	size         int // bytes of text that came in
+	octets, high int // bytes of text that went out, and those of them that are not ASCII
+}
+
+// start begins a part behind dst.
+func (e *Encoder) start(dst []byte, f form) {
+	*e = Encoder{dst: dst, line: e.line[:0], form: f}
+}
+
+// AppendText appends the text of a body to dst as it is, but for Tidy.
+func (e *Encoder) AppendText(dst []byte, b Body) ([]byte, error) {
+	return e.encode(dst, b, asItIs)
+}
+
+// encode appends a body to dst.
+func (e *Encoder) encode(dst []byte, b Body, f form) ([]byte, error) {
+	e.start(dst, f)
+	if err := b.AppendTo(e); err != nil {
+		return dst, err
+	}
+	e.finish()
+	return e.dst, nil
+}
+
+// Tidy, called before there is text, leaves out blanks at line ends, blank
+// lines at the beginning and at the end, and all but one of those in a row.
+// Every line ends with a line end then.
+func (e *Encoder) Tidy() { e.tidy = true }
+
+// Write adds text. Its error is ErrTooLarge.
+func (e *Encoder) Write(p []byte) (int, error) {
+	if err := e.grow(len(p)); err != nil {
+		return 0, err
+	}
+	if e.verbatim() {
+		e.dst = append(e.dst, p...)
+		return len(p), nil
+	}
+	e.line = append(e.line, p...)
+	e.settle(len(p))
+	return len(p), nil
+}
+
+// Value adds a text as escape appends it; nil appends it as it is. Its error
+// is ErrTooLarge.
+func (e *Encoder) Value(s string, escape func(dst []byte, s string) []byte) error {
+	to := &e.line
+	if e.verbatim() {
+		to = &e.dst
+	}
+	from := len(*to)
+	if escape == nil {
+		*to = append(*to, s...)
+	} else {
+		*to = escape(*to, s)
+	}
+	n := len(*to) - from
+	if err := e.grow(n); err != nil || e.verbatim() {
+		return err
+	}
+	e.settle(n)
+	return nil
+}
+
+// Fixed adds a prepared text; f was prepared for an Encoder that is tidy as
+// this one is. Its error is ErrTooLarge.
+func (e *Encoder) Fixed(f *Fixed) error {
+	if e.form != quoted || !f.ready || e.cr {
+		return e.Value(f.text, nil)
+	}
+	if err := e.grow(len(f.text)); err != nil {
+		return err
+	}
+	e.line = append(e.line, f.head...)
+	if f.inLine {
+		e.breakLine()
+	} else {
+		e.endLine(e.line)
+	}
+	e.line = append(e.line[:0], f.tail...)
+	e.block(f)
+	return nil
+}
+
+// block appends what is encoded already.
+func (e *Encoder) block(f *Fixed) {
+	e.gap = e.gap || f.before
+	if len(f.encoded) == 0 {
+		return
+	}
+	e.fill()
+	if e.broken {
+		e.dst = append(e.dst, softBreak...)
+	}
+	e.dst = append(e.dst, f.encoded...)
+	e.broken, e.gap = f.open, f.after
+	e.octets += f.octets
+	e.high += f.high
+}
+
+// verbatim reports whether text goes out as it comes in.
+func (e *Encoder) verbatim() bool { return e.form == asItIs && !e.tidy }
+
+func (e *Encoder) grow(n int) error {
+	if e.size += n; e.size > MaxBody {
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// settle writes the lines that ended in the last n bytes of the line under
+// way.
+func (e *Encoder) settle(n int) {
+	start, at := 0, len(e.line)-n
+	if e.cr && n > 0 {
+		e.cr = false
+		if e.line[at] == '\n' {
+			at++ // the second half of CRLF
+			start = at
+		}
+	}
+	for returns := bytes.IndexByte(e.line[at:], '\r') >= 0; ; start = at {
+		var i int
+		if returns {
+			i = bytes.IndexAny(e.line[at:], "\r\n")
+		} else {
+			i = bytes.IndexByte(e.line[at:], '\n')
+		}
+		if i < 0 {
+			break
+		}
+		end := at + i
+		e.endLine(e.line[start:end])
+		at = end + 1
+		if e.line[end] == '\r' {
+			if e.cr = at == len(e.line); !e.cr && e.line[at] == '\n' {
+				at++
+			}
+		}
+	}
+	if start > 0 {
+		e.line = append(e.line[:0], e.line[start:]...)
+	}
+}
+
+// endLine writes the rest of a line, and its end.
+func (e *Encoder) endLine(rest []byte) {
+	if e.tidy {
+		rest = bytes.TrimRight(rest, " \t")
+		if len(rest) == 0 && !e.broken {
+			e.gap = true
+			return
+		}
+		e.fill()
+	}
+	e.put(rest)
+	e.newline()
+	e.broken = false
+}
+
+// breakLine writes what there is of the line under way, which is not blank.
+func (e *Encoder) breakLine() {
+	e.fill()
+	e.put(e.line)
+	e.broken = e.broken || len(e.line) > 0
+}
+
+// fill writes the blank line for a gap: a line that is not blank follows.
+func (e *Encoder) fill() {
+	if e.gap && e.begun {
+		e.newline()
+	}
+	e.gap, e.begun = false, true
+}
+
+// put writes a piece of a line.
+func (e *Encoder) put(piece []byte) {
+	if len(piece) == 0 {
+		return
+	}
+	e.octets += len(piece)
+	e.high += highBytes(piece)
+	if e.form != quoted {
+		e.dst = append(e.dst, piece...)
+		return
+	}
+	if e.broken {
+		e.dst = append(e.dst, softBreak...)
+	}
+	e.dst = appendQPLine(e.dst, piece)
+}
+
+func (e *Encoder) newline() {
+	e.octets++
+	if e.form != asItIs {
+		e.dst = append(e.dst, '\r')
+	}
+	e.dst = append(e.dst, '\n')
+}
+
+// finish writes what is left of the last line.
+func (e *Encoder) finish() {
+	switch {
+	case e.verbatim():
+	case !e.tidy:
+		e.put(e.line)
+	case len(e.line) > 0 || e.broken:
+		e.endLine(e.line)
+	}
+}
+
+// preferBase64 reports whether base64 makes the shorter text: each byte that
+// is not ASCII takes three in quoted-printable, against four for three.
+func (e *Encoder) preferBase64() bool { return e.high*6 > e.octets }
