@@ -47,7 +47,7 @@ type Retention struct {
 
 // Worker sizes a worker process.
 type Worker struct {
-	Concurrency int           // asynq handlers per server; 0 is auto
+	Concurrency int           // tasks at once; 0 is auto
 	Drain       time.Duration // from SIGTERM to the end
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 )
@@ -48,7 +49,8 @@ type account struct {
 	starved     time.Time // no lease before
 	closedUntil time.Time
 	failures    int
-	probing     bool // closed lately: one connection tries, the others wait
+	probing     uint64 // closed lately: the probe under way, the others wait; 0: none
+	probes      uint64 // so far
 }
 
 func newAccount(w *Worker, cfg AccountConfig) *account {
@@ -177,13 +179,18 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 	return nil
 }
 
+// pop takes the next item; without one it returns when to look again.
 func (a *account) pop(now time.Time) (*item, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.popLocked(now)
+}
+
+func (a *account) popLocked(now time.Time) (*item, time.Time) {
 	if a.closedUntil.After(now) {
 		return nil, a.closedUntil
 	}
-	if a.probing && a.failures > 0 {
+	if a.probing > 0 && a.failures > 0 {
 		return nil, now.Add(time.Second)
 	}
 	var again time.Time
@@ -197,8 +204,9 @@ func (a *account) pop(now time.Time) (*item, time.Time) {
 			continue
 		}
 		a.turn = i + 1
-		if a.failures > 0 {
-			a.probing = true
+		if it.probe = 0; a.failures > 0 {
+			a.probes++
+			a.probing, it.probe = a.probes, a.probes
 		}
 		if a.waits() {
 			a.signal() // there is more: wake the next
@@ -212,12 +220,11 @@ func (a *account) pop(now time.Time) (*item, time.Time) {
 // while the account has trouble.
 func (a *account) spare(now time.Time) *item {
 	a.mu.Lock()
-	trouble := a.failures > 0
-	a.mu.Unlock()
-	if trouble {
+	defer a.mu.Unlock()
+	if a.failures > 0 {
 		return nil
 	}
-	it, _ := a.pop(now)
+	it, _ := a.popLocked(now)
 	return it
 }
 
@@ -355,6 +362,7 @@ func closedCode(d reply.Decision) campaign.Code {
 
 // close closes the account for a while, gives back who waits and says so once.
 func (a *account) close(ctx context.Context, d reply.Decision, first time.Duration, reason string) time.Duration {
+	reason = address.Redact(reason)
 	a.mu.Lock()
 	now := time.Now()
 	if a.closedUntil.After(now) { // another connection was faster
@@ -363,7 +371,7 @@ func (a *account) close(ctx context.Context, d reply.Decision, first time.Durati
 		return rest
 	}
 	a.failures++
-	a.probing = false
+	a.probing = 0
 	pause := closeFor(d, first, a.failures)
 	a.closedUntil = now.Add(pause)
 	n := a.failures
@@ -388,7 +396,7 @@ func (a *account) works(ctx context.Context) {
 	if a.closedUntil.After(time.Now()) {
 		was = 0 // this connection is older than what closed the account
 	} else {
-		a.failures, a.probing = 0, false
+		a.failures, a.probing = 0, 0
 	}
 	a.mu.Unlock()
 	if was == 0 {
@@ -401,11 +409,14 @@ func (a *account) works(ctx context.Context) {
 	}
 }
 
-// probed ends a probe, however it went: the next item may be one.
-func (a *account) probed() {
+// probed ends a probe, however it went: the next item may be one. An item that
+// was taken before the account closed (0), or was an earlier probe, ends none.
+func (a *account) probed(probe uint64) {
 	a.mu.Lock()
-	a.probing = false
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	if a.probing == probe {
+		a.probing = 0
+	}
 }
 
 // closeLane closes one lane for a while: its provider does not want more now.
@@ -423,7 +434,7 @@ func (a *account) closeLane(it *item, d reply.Decision, r reply.Reply) time.Dura
 	a.release(pause, func(other *item) bool { return providerOf(other) == l.provider })
 	if first {
 		a.log.Warn("lane is closed", "lane", a.cfg.Name+"/"+string(l.provider), "rule", d.Rule,
-			"for", pause.Round(time.Second).String(), "reply", r.String())
+			"for", pause.Round(time.Second).String(), "reply", address.Redact(r.String()))
 	}
 	return pause
 }
@@ -464,7 +475,8 @@ func (a *account) serve(ctx, hard context.Context) {
 			}
 			d.begin(it)
 		}
+		probe := d.job.it.probe // the item may be another's afterwards
 		d.attempt(ctx, hard)
-		a.probed()
+		a.probed(probe)
 	}
 }

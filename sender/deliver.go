@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/internal/failpoint"
@@ -101,7 +102,7 @@ func (d *delivery) deliver(ctx, hard context.Context) {
 		if !d.conn.Answered() {
 			d.mention(hard) // it may take long
 		}
-		r = d.conn.Answer(ctx)
+		r = d.conn.Answer(hard)
 	}
 	if r != nil {
 		d.job = nil
@@ -148,7 +149,7 @@ func (d *delivery) prepare(ctx, hard context.Context, j *job) bool {
 	// A slot that is still far does not need a connection yet: others use it.
 	sleep(ctx, time.Until(slot)-j.pace.ahead())
 	j.taken = time.Now()
-	look, err := w.cfg.Line.Look(ctx, it.ref, it.person)
+	look, err := w.cfg.Line.Look(ctx, it.ref, it.run.whom(it))
 	if !d.worth(ctx, it, look, err) {
 		if err != nil {
 			sleep(ctx, settleRest)
@@ -263,7 +264,7 @@ func (d *delivery) compose(j *job) error {
 
 // unprintable fails a recipient whose message cannot be made.
 func (d *delivery) unprintable(ctx context.Context, it *item, err error) {
-	d.a.log.Warn("message cannot be made", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", err)
+	d.a.log.Warn("message cannot be made", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", address.Redact(err.Error()))
 	d.a.w.refuse(ctx, it, ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Account: d.a.cfg.Name, Text: err.Error()}})
 }
 
@@ -348,6 +349,7 @@ func (d *delivery) body(ctx, hard context.Context, j *job) bool {
 		}
 		return false
 	case c.Suppressed:
+		it.run.wary.Store(wariness)
 		release(ledger.Outcome{State: campaign.Suppressed})
 		return false
 	case !w.cfg.Member.Mine(j.claim.Token):
@@ -515,7 +517,7 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 	attrs := []any{
 		"run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index,
 		"lane", d.a.cfg.Name + "/" + string(providerOf(it)), "verdict", string(decision.Verdict), "rule", decision.Rule,
-		"stage", string(r.Stage), "code", r.Code, "reply", r.String(),
+		"stage", string(r.Stage), "code", r.Code, "reply", address.Redact(r.String()),
 	}
 	if attempt > 0 {
 		attrs = append(attrs, "attempt", attempt)

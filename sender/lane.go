@@ -28,6 +28,7 @@ type item struct {
 	person ledger.Person
 	since  time.Time // when it came to the lane
 	tries  int       // connections that broke before the claim
+	probe  uint64    // not 0: it finds out whether a closed account works again
 }
 
 // A lane is the recipients of one mailbox provider that wait for one account.

@@ -22,7 +22,7 @@ func (d *delivery) ask(ctx context.Context, j *job) {
 	s := &d.step
 	s.Claim.Ref, s.Claim.Token, s.Claim.Person = j.it.ref, j.claim.Token, j.it.person
 	if s.Look.Ref = (ledger.Ref{}); d.next != nil {
-		s.Look.Ref, s.Look.Person = d.next.it.ref, d.next.it.person
+		s.Look.Ref, s.Look.Person = d.next.it.ref, d.next.it.run.whom(d.next.it)
 	}
 	d.heard(ctx)
 	if d.owed == nil {

@@ -37,7 +37,22 @@ type run struct {
 	topic    string
 	running  atomic.Bool
 	failing  streak
+	wary     atomic.Int64 // how many more looks ask whether somebody is suppressed
 	used     atomic.Int64 // unix seconds
+}
+
+// wariness is how many looks ask for suppressions after a claim found one. The
+// audience was free of them when it was made: mostly there is none, the claim
+// asks in any case, and what it finds costs no more than a connection.
+const wariness = 1000
+
+// whom returns what a look asks for besides the state of the recipient's cell.
+func (r *run) whom(it *item) ledger.Person {
+	if r.wary.Load() > 0 {
+		r.wary.Add(-1)
+		return it.person
+	}
+	return ledger.Person{}
 }
 
 // runs is a worker's cache of compiled runs and decoded chunks.

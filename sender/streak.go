@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
 	"broadside/campaign/ledger"
 )
 
@@ -91,7 +92,7 @@ func same(o ledger.Outcome) string {
 	if o.State == campaign.Uncertain {
 		what = "got no answer after their message"
 	}
-	text := o.Reply.Text
+	text := address.Redact(o.Reply.Text)
 	if r := []rune(text); len(r) > 160 {
 		text = string(r[:160]) + "..."
 	}

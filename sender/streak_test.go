@@ -50,6 +50,7 @@ func TestSameSaysWhatHappenedToEach(t *testing.T) {
 		want string
 	}{
 		{ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Code: 550, Enhanced: "5.7.1", Text: "5.7.1 no"}}, "failed: 550 5.7.1 no"},
+		{ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Code: 554, Text: "<ada@example.org>: no"}}, "failed: 554 <(address)>: no"},
 		{ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Text: "render: x"}}, "failed: render: x"},
 		{ledger.Outcome{State: campaign.Uncertain, Reply: ledger.Reply{Text: "eof: gone"}}, "got no answer after their message: eof: gone"},
 		{ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Text: strings.Repeat("ä", 200)}}, "failed: " + strings.Repeat("ä", 160) + "..."},

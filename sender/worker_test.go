@@ -201,7 +201,7 @@ func TestABadAddressIsSuppressedForTheNextCampaign(t *testing.T) {
 func TestASuppressionFoundWithTheClaimKeepsTheBodyBack(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org")
-	b.work(&looks{answer: func(n int64) bool { return n > 1 }}, func(c campaign.Counts) bool { return c[campaign.Suppressed] == 1 })
+	b.work(&looks{answer: func(int64) bool { return true }}, func(c campaign.Counts) bool { return c[campaign.Suppressed] == 1 })
 	if got := b.sink.Counts(); got.Accepted != 0 || got.Connections != 1 {
 		t.Errorf("sink %+v: a message for who has unsubscribed", got)
 	}
@@ -219,18 +219,15 @@ func TestATwinsClaimKeepsTheBodyBack(t *testing.T) {
 	defer func() { stop(); <-ended }()
 	ref := ledger.Ref{Run: b.run}
 	asked := make(chan struct{})
-	l := &looks{}
-	l.answer = func(n int64) bool {
-		switch n {
-		case 1: // the look: the twin claims right after it
+	b.alter = func(cfg *Config) {
+		cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if c, err := twin.Claim(ctx, ref, "twin.1", ledger.Person{Topic: "news"}); err != nil || !c.Held {
 				t.Errorf("twin's claim: %+v, %v", c, err)
 			}
-		case 2:
-			close(asked)
+			return new(net.Dialer).DialContext(ctx, network, addr)
 		}
-		return false
 	}
+	l := &looks{answer: func(int64) bool { close(asked); return false }}
 	b.work(l, func(c campaign.Counts) bool {
 		select {
 		case <-asked:

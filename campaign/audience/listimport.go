@@ -26,6 +26,9 @@ type ImportOptions struct {
 	Mode     Mode
 	DryRun   bool          // count, store nothing
 	OnReject func(*Reject) // called with each refused row; may be nil
+	// Room is asked before each write whether Redis has so many bytes for it; its
+	// error ends the import. nil: it is not asked.
+	Room func(ctx context.Context, bytes int64) error
 }
 
 // Imported says what became of the rows of an import: Rows is Added + Updated
@@ -60,6 +63,7 @@ func (l *Lists) Import(ctx context.Context, name string, r *Reader, opts ImportO
 		return Imported{}, err
 	}
 	m := &importer{l: l, name: name, opts: opts, out: l.newWriter(name, opts.DryRun)}
+	m.out.room = opts.Room
 	v := Version{Change: string(opts.Mode), From: r.name}
 	base := ""
 	switch {

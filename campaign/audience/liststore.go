@@ -64,7 +64,9 @@ type listWriter struct {
 	n      int
 	total  int64
 	chunks int
-	wait   []any // field, chunk, field, chunk ...: not yet sent
+	wait   []any                                        // field, chunk, field, chunk ...: not yet sent
+	bytes  int64                                        // in wait
+	room   func(ctx context.Context, bytes int64) error // nil: it is not asked
 }
 
 func (l *Lists) newWriter(name string, dry bool) *listWriter {
@@ -97,7 +99,9 @@ func (w *listWriter) add(ctx context.Context, row *Row, from []int) error {
 
 func (w *listWriter) endChunk(ctx context.Context) error {
 	if w.n > 0 {
-		w.wait = append(w.wait, strconv.Itoa(w.chunks), EncodeChunk(nil, w.rows[:w.n]))
+		chunk := EncodeChunk(nil, w.rows[:w.n])
+		w.wait = append(w.wait, strconv.Itoa(w.chunks), chunk)
+		w.bytes += int64(len(chunk))
 		w.chunks++
 		w.n = 0
 	}
@@ -112,6 +116,11 @@ func (w *listWriter) flush(ctx context.Context) error {
 		w.wait = w.wait[:0]
 		return nil
 	}
+	if w.room != nil {
+		if err := w.room(ctx, w.bytes); err != nil {
+			return err
+		}
+	}
 	pipe := w.l.rdb.TxPipeline() // chunks never without an end of their life
 	key := w.l.data(w.name, w.id)
 	pipe.HSet(ctx, key, w.wait...)
@@ -119,7 +128,7 @@ func (w *listWriter) flush(ctx context.Context) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("store list %s: %w", w.name, err)
 	}
-	w.wait = w.wait[:0]
+	w.wait, w.bytes = w.wait[:0], 0
 	return nil
 }
 

@@ -95,6 +95,9 @@ func (b *batcher) askSuppressions(ctx context.Context, pipe redis.Pipeliner, c *
 		p.claimed = b.supp.Queue(ctx, pipe, p.Claim.Person.Topic, p.Claim.Person.Hash)
 	}
 	for _, p := range c.looks {
+		if p.Look.Person == (Person{}) {
+			continue
+		}
 		p.looked = b.supp.Queue(ctx, pipe, p.Look.Person.Topic, p.Look.Person.Hash)
 	}
 }
@@ -128,7 +131,7 @@ func (c *call) read() {
 			p.Look.State, p.Look.Err = parseLook(answer[0])
 			answer = answer[1:]
 		}
-		if p.Look.Err == nil {
+		if p.Look.Err == nil && p.looked != nil {
 			p.Look.Suppressed, p.Look.Err = p.looked()
 		}
 	}
@@ -297,20 +300,26 @@ func wait(ctx context.Context, to interface {
 
 func acknowledged(replicas *redis.Cmd) error {
 	n, err := replicas.Int()
-	if err == nil && n > 0 {
-		return nil
+	if err != nil {
+		return fmt.Errorf("ask redis for its replicas: %w", err)
 	}
-	return errors.Join(ErrNotReplicated, err)
+	if n == 0 {
+		return ErrNotReplicated
+	}
+	return nil
 }
 
 // CheckReplicas tells whether claims of a run with durability: replicated can
-// hold: ErrNotReplicated when no replica answers in time.
-func (l *Ledger) CheckReplicas(ctx context.Context, id string) error {
-	node, err := primary(ctx, l.rdb, l.runKey(id, "record"))
-	if err != nil {
-		return err
+// hold: ErrNotReplicated when no replica answers in time. In a cluster every
+// primary needs one: any may get the run.
+func (l *Ledger) CheckReplicas(ctx context.Context) error {
+	cluster, ok := l.rdb.(*redis.ClusterClient)
+	if !ok {
+		return acknowledged(wait(ctx, l.rdb))
 	}
-	return acknowledged(wait(ctx, node))
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return acknowledged(wait(ctx, node))
+	})
 }
 
 // group puts what is asked of the same target together.

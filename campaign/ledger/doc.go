@@ -8,20 +8,27 @@
 // hints that may be lost, doubled or late.
 //
 //	pending, deferred -> issued      Issue      the feeder hands it out
+//	issued            -> issued      Issue      nothing was heard of it: once more
+//	pending, issued, deferred -> failed         Issue: it has expired, or is stuck
+//	pending, deferred -> uncertain              Issue, Sweep, in place of failed or cancelled:
+//	                                            a try whose end nobody knows (on_uncertain: resend)
 //	issued            -> pending     GiveBack   no room, lane closed, worker stops
 //	pending, issued   -> sending     Claim      after 354, before the body
 //	sending           -> accepted | deferred | bounced | failed | uncertain | pending | suppressed
 //	                                 Settle     by the claim's token
 //	pending, issued   -> deferred | bounced | failed | suppressed
 //	                                 Refuse     refused before the body
-//	uncertain         -> accepted | bounced     a late reply, by the token; Resolve
+//	uncertain, deferred -> accepted | bounced   a late reply, by the token; Resolve
 //	sending           -> deferred               in place of uncertain, under on_uncertain: resend
-//	pending, issued, deferred -> cancelled   Sweep
+//	pending, issued, deferred -> cancelled      Sweep
+//	any -> what the journal says                Replay, to a Redis that went back in time: also to
+//	                                            sending, for a claim that is still open
 //
+// In a cancelled run what would become pending or deferred is cancelled.
 // Every change is Lua on keys of one hash slot, {run:<id>}, and goes through
 // the one function move of lua/lib.lua: cell, counters and finish check change
 // together. All scripts may be asked twice: go-redis resends after a broken
-// connection. Claims alone are never resent (see Claims).
+// connection. Claims alone are never resent (see Claims in internal/store).
 //
 // A worker is on the list of workers with a counter that it raises every five
 // seconds (see Member). It logs every claim in its Journal before it asks for

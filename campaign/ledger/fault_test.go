@@ -201,7 +201,7 @@ func TestReplicatedClaimsWaitForAReplica(t *testing.T) {
 	l := newLedger(t, redis.NewClient(opt), redis.NewScript)
 	run, n := newRun(t, l, "r", 2), line(t, l)
 	run.Replicated = true
-	if err := l.CheckReplicas(ctx, run.ID); !errors.Is(err, ErrNotReplicated) {
+	if err := l.CheckReplicas(ctx); !errors.Is(err, ErrNotReplicated) {
 		t.Errorf("check without a replica: %v", err)
 	}
 	if c, err := n.Claim(ctx, Ref{run, 0, 0}, "w.1", Person{}); !errors.Is(err, ErrNotReplicated) {
@@ -223,7 +223,7 @@ func TestReplicatedClaimsWaitForAReplica(t *testing.T) {
 	defer rc.Close()
 	waitFor(t, func(ctx context.Context) bool {
 		info, err := rc.Info(ctx, "replication").Result()
-		return err == nil && strings.Contains(info, "master_link_status:up") && l.CheckReplicas(ctx, run.ID) == nil
+		return err == nil && strings.Contains(info, "master_link_status:up") && l.CheckReplicas(ctx) == nil
 	})
 	waitFor(t, func(ctx context.Context) bool { // a busy replica may miss a claim's 100 ms
 		c, err := n.Claim(ctx, Ref{run, 0, 1}, "w.2", Person{})
@@ -256,5 +256,28 @@ func waitFor(t *testing.T, ok func(context.Context) bool) {
 		case <-ctx.Done():
 			t.Fatal("it did not come about within 20 s")
 		}
+	}
+}
+
+// TestInAClusterEveryPrimaryNeedsAReplica: nobody knows yet where a run will lie.
+func TestInAClusterEveryPrimaryNeedsAReplica(t *testing.T) {
+	t.Parallel()
+	world := testkit.NewCluster(t, 2, true)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{world.Primaries[0].Addr()}})
+	t.Cleanup(func() { rdb.Close() })
+	l := New(rdb, "bs", redis.NewScript)
+	waitFor(t, func(ctx context.Context) bool { return l.CheckReplicas(ctx) == nil }) // each has read all
+	world.Replicas[1].Kill()
+	waitFor(t, func(ctx context.Context) bool { return errors.Is(l.CheckReplicas(ctx), ErrNotReplicated) })
+}
+
+// TestAFailedQuestionForReplicasIsNotAnAnswer: who is away has not said no.
+func TestAFailedQuestionForReplicasIsNotAnAnswer(t *testing.T) {
+	t.Parallel()
+	server := testkit.NewRedis(t)
+	l := newLedger(t, redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1}), redis.NewScript)
+	server.Kill()
+	if err := l.CheckReplicas(t.Context()); err == nil || errors.Is(err, ErrNotReplicated) || !strings.Contains(err.Error(), "ask redis for its replicas") {
+		t.Errorf("got %v, want that redis does not answer", err)
 	}
 }

@@ -98,8 +98,8 @@ type Step struct {
 		Err error
 	}
 	Look struct {
-		Ref    Ref // without a Run: no question
-		Person Person
+		Ref    Ref    // without a Run: no question
+		Person Person // zero: not asked whether they are suppressed
 
 		Look
 		Err error
@@ -117,8 +117,8 @@ type Step struct {
 // be forgotten (ErrNotReplicated); nothing may be sent, and the journal's entry
 // says so to the next heartbeat.
 //
-// A look reads cell and suppression of a recipient before the envelope: that
-// saves most refused claims, which cost a connection.
+// A look reads the cell, and the suppression, of a recipient before the
+// envelope: that saves most refused claims, which cost a connection.
 func (n *Line) Step(ctx context.Context, s *Step) { n.Start(ctx, s).Wait(ctx, s) }
 
 // Start is Step without waiting: Wait must follow.

@@ -341,6 +341,30 @@ func member(t testing.TB, l *Ledger, runID *string) *Member {
 	return m
 }
 
+// Who gave a sign in the last moment keeps its connections.
+func TestWhoIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Ledger) {
+		ctx, id := t.Context(), "one"
+		other, alive := member(t, l, &id), member(t, l, &id)
+		var told []string
+		other.cfg.OnDead = func(_ context.Context, worker string) error {
+			told = append(told, worker)
+			return nil
+		}
+		seen := l.rdb.HGet(ctx, l.workersKey(), alive.ID()).Val()
+		if err := alive.beat(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.takeOff(ctx, alive.ID(), seen); err != nil || len(told) > 0 {
+			t.Errorf("told that %v are dead, %v; want nobody", told, err)
+		}
+		seen = l.rdb.HGet(ctx, l.workersKey(), alive.ID()).Val()
+		if err := other.takeOff(ctx, alive.ID(), seen); err != nil || len(told) != 1 || told[0] != alive.ID() {
+			t.Errorf("told that %v are dead, %v; want %s", told, err, alive.ID())
+		}
+	})
+}
+
 func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()

@@ -357,6 +357,14 @@ func later(a, b time.Time) time.Time {
 }
 
 func (m *Member) takeOff(ctx context.Context, worker, value string) error {
+	// Whoever gave a sign since the list was read keeps its connections.
+	now, err := m.l.rdb.HGet(ctx, m.l.workersKey(), worker).Result()
+	if errors.Is(err, redis.Nil) || err == nil && now != value {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the list of workers: %w", err)
+	}
 	if err := m.cfg.OnDead(ctx, worker); err != nil {
 		return err
 	}

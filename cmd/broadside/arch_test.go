@@ -18,7 +18,7 @@ var rank = map[string]int{
 	"campaign/audience":    3, // of addresses
 
 	"internal/outage": 0,
-	"internal/crash":  0,
+	"internal/crash":  3, // takes addresses out of what it logs
 
 	"internal/queue":     4,
 	"internal/store":     4,

@@ -87,7 +87,7 @@ func (c *cli) importList(ctx context.Context, a *app.App, name, source string, o
 			c.note("%s: %s", source, printable(r.Error()))
 		}
 	}
-	sum, err := a.Lists.Import(ctx, name, r, o)
+	sum, err := a.ImportList(ctx, name, r, o)
 	if err != nil {
 		return err
 	}

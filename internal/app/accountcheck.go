@@ -94,10 +94,19 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	return check, nil
 }
 
+const lacksAccount = "no account is configured"
+
+// addAccount is what to do about it.
+func addAccount(cfg *configs.Config) string {
+	return "add one under accounts in " + configName(cfg) + ", or set SMTP_URL=smtp://user:password@host:587"
+}
+
+func noAccounts(cfg *configs.Config) error { return invalid(lacksAccount + ": " + addAccount(cfg)) }
+
 func noAccount(cfg *configs.Config, name string) error {
 	known := slices.Sorted(maps.Keys(cfg.Accounts))
 	if len(known) == 0 {
-		return invalid("no account is configured: add one under accounts in " + configName(cfg) + ", or set SMTP_URL=smtp://user:password@host:587")
+		return noAccounts(cfg)
 	}
 	text := fmt.Sprintf("no account %q; configured are %s", name, strings.Join(known, ", "))
 	if meant := configs.Suggest(name, known); meant != "" {

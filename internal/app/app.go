@@ -54,7 +54,7 @@ type App struct {
 // Options say what the process will do.
 type Options struct {
 	Log *slog.Logger
-	// Sends sets connections aside for claims and for asynq servers.
+	// Sends sets connections aside for claims.
 	Sends bool
 	// Unfit opens a store that is not fit to send from, to look at it.
 	Unfit bool
@@ -96,7 +96,7 @@ func openStore(ctx context.Context, cfg *configs.Config, o Options) (*store.Stor
 		TLSInsecure: cfg.Redis.TLSInsecure, AllowVolatile: cfg.AllowVolatileRedis, Unfit: o.Unfit, Log: o.Log,
 	}
 	if o.Sends {
-		so.Claims, so.PubSub = store.Split(cfg.Redis.MaxConnections)
+		so.Claims = store.ForClaims(cfg.Redis.MaxConnections)
 	}
 	return store.Open(ctx, so)
 }
@@ -130,7 +130,7 @@ func (a *App) Ping(ctx context.Context) error { return a.store.Client().Ping(ctx
 func way(acct configs.Account) (sender.AccountConfig, error) {
 	roots, err := certificates(acct.CAFile)
 	if err != nil {
-		return sender.AccountConfig{}, fmt.Errorf("account %s: %w", acct.Name, err)
+		return sender.AccountConfig{}, invalid(fmt.Sprintf("account %s: %v", acct.Name, err))
 	}
 	return sender.AccountConfig{
 		Name: acct.Name, Rate: acct.Limits.Rate, Connections: acct.Limits.Connections,
@@ -240,10 +240,9 @@ func (a *App) ways() ([]sender.AccountConfig, error) {
 
 // serve takes tasks from asynq.
 func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.Context, queue.Task)) error {
-	servers := 4 // within the process they have nothing to wait for
-	if !a.Embedded() {
-		_, pubSub := store.Split(a.Config.Redis.MaxConnections)
-		servers = max(1, pubSub)
+	servers := 0 // as many as are best where each has to wait for its task
+	if a.Embedded() {
+		servers = 4
 	}
 	return queue.Serve(ctx, a.store.Client(), queue.Config{
 		Namespace: a.Config.Namespace, Servers: servers, Concurrency: a.Config.Worker.Concurrency, Gate: gate, Log: a.log,

@@ -114,12 +114,12 @@ func settings(cfg *configs.Config) []doctor.Finding {
 	}
 	var accounts error
 	if len(cfg.Accounts) == 0 {
-		accounts = errors.New("no account is configured")
+		accounts = errors.New(lacksAccount)
 	}
 	return []doctor.Finding{
 		one(campaign.CodeSecrets, cfg.RequireSecrets(), fmt.Sprintf("%d secrets", len(cfg.Secrets)), "nothing can be launched", "set secrets (or BROADSIDE_SECRETS)"),
 		one(campaign.CodeAccounts, accounts, fmt.Sprintf("%d accounts", len(cfg.Accounts)), "nothing can be sent",
-			"add one under accounts in "+configName(cfg)+", or set SMTP_URL=smtp://user:password@host:587"),
+			addAccount(cfg)),
 	}
 }
 

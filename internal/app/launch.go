@@ -154,7 +154,7 @@ func (a *App) checkDurability(ctx context.Context, def *campaign.Definition) err
 	if def.Delivery.Durability != campaign.Replicated {
 		return nil
 	}
-	err := a.Ledger.CheckReplicas(ctx, def.ID)
+	err := a.Ledger.CheckReplicas(ctx)
 	if errors.Is(err, ledger.ErrNotReplicated) {
 		return refused(def.Problem("delivery.durability",
 			"found replicated, but no replica of Redis answers: connect one, or use fast; nothing was sent").Error())

@@ -26,7 +26,7 @@ func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error)
 		case 1:
 			return names, nil
 		case 0:
-			return nil, invalid("no account is configured: add one under accounts in " + configName(cfg) + ", or set SMTP_URL=smtp://user:password@host:587")
+			return nil, noAccounts(cfg)
 		default:
 			return nil, configs.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
 		}

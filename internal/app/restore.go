@@ -224,7 +224,7 @@ func (r *restorer) list(ctx context.Context, l *backup.List) error {
 		row.Address, row.Values = rec.Address, append(row.Values[:0], rec.Row...)
 		return nil
 	})
-	sum, err := r.app.Lists.Import(ctx, l.Name, rows, audience.ImportOptions{Mode: audience.Add, DryRun: r.dry})
+	sum, err := r.app.ImportList(ctx, l.Name, rows, audience.ImportOptions{Mode: audience.Add, DryRun: r.dry})
 	if err != nil {
 		return fmt.Errorf("restore list %s: %w", l.Name, err)
 	}
@@ -244,11 +244,13 @@ func (r *restorer) schedule(ctx context.Context, text json.RawMessage) error {
 	if done.State == ScheduleAdded && !r.dry {
 		s.Version = scheduler.NewVersion()
 		err = r.store(ctx, &s)
-		if errors.Is(err, scheduler.ErrPast) {
-			done.State, done.Next, err = SchedulePast, time.Time{}, nil
-		}
 		if err != nil {
 			r.app.schedules.Discard(ctx, s.Version)
+		}
+		switch {
+		case errors.Is(err, scheduler.ErrPast):
+			done.State, done.Next = SchedulePast, time.Time{}
+		case err != nil:
 			return fmt.Errorf("restore schedule %s: %w", s.ID, err)
 		}
 	}

@@ -49,7 +49,7 @@ func (a *App) Web(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close())
 	}
 	a.log.Info("web started", "listen", ln.Addr().String(), "public_url", a.Config.PublicURL)
-	err = server.Run(ctx, ln)
+	err = a.put(ctx, func(ctx context.Context) error { return server.Run(ctx, ln) })
 	a.log.Info("web stopped")
 	return err
 }
@@ -78,10 +78,8 @@ func (a *App) Release() error {
 		errs = append(errs, invalid("public_url is not set: set it (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`"))
 	}
 	if len(a.Config.Accounts) == 0 {
-		errs = append(errs, invalid("no account is configured: add one under accounts in "+configName(a.Config)+", or set SMTP_URL=smtp://user:password@host:587"))
+		errs = append(errs, noAccounts(a.Config))
 	}
-	if _, err := a.ways(); err != nil {
-		errs = append(errs, invalid(err.Error()))
-	}
-	return errors.Join(errs...)
+	_, err := a.ways()
+	return errors.Join(append(errs, err)...)
 }

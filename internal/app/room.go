@@ -7,16 +7,25 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
 	"broadside/scheduler"
 )
 
-const makeRoom = "raise maxmemory or take a larger plan, shorten retention.runs, or send in parts (--limit, then --exclude run:RUN); nothing was sent"
+// A need is what takes Redis' memory, and what to do when there is too little.
+type need struct{ what, fix string }
+
+var (
+	ofRun  = need{"the run", "raise maxmemory or take a larger plan, shorten retention.runs, or send in parts (--limit, then --exclude run:RUN); nothing was sent"}
+	ofList = need{"the list", "raise maxmemory or take a larger plan, or take lists away (list rm); nothing was changed"}
+)
 
 // room refuses a run that needs more of Redis' memory than there is, which
 // would otherwise fail half way, and every other run with it.
-func (a *App) room(ctx context.Context, bytes int64) error {
+func (a *App) room(ctx context.Context, bytes int64) error { return a.roomFor(ctx, ofRun, bytes) }
+
+func (a *App) roomFor(ctx context.Context, n need, bytes int64) error {
 	m, err := a.store.Memory(ctx)
 	if err != nil || m.Fits(bytes) {
 		return err
@@ -26,17 +35,26 @@ func (a *App) room(ctx context.Context, bytes int64) error {
 		limit = "the memory of its machine"
 	}
 	return &kindError{ErrRefused, campaign.CodeRedisMemory.Reason(
-		"the run needs about %s of Redis' memory and %s are free: %s of %s (%s) are in use, and a tenth is kept for outcomes and unsubscribes; %s",
-		configs.FormatBytes(bytes), configs.FormatBytes(m.Free()), configs.FormatBytes(m.Used), configs.FormatBytes(m.Limit), limit, makeRoom), scheduler.ErrNoRoom}
+		"%s needs about %s of Redis' memory and %s are free: %s of %s (%s) are in use, and a tenth is kept for outcomes and unsubscribes; %s", n.what,
+		configs.FormatBytes(bytes), configs.FormatBytes(m.Free()), configs.FormatBytes(m.Used), configs.FormatBytes(m.Limit), limit, n.fix), scheduler.ErrNoRoom}
 }
 
-// full says what Redis' refusal of a write for lack of memory means; other
-// errors stay as they are.
-func full(err error) error {
+// full says what Redis' refusal of a write of a run for lack of memory means;
+// other errors stay as they are.
+func full(err error) error { return ofRun.full(err) }
+
+func (n need) full(err error) error {
 	if !redis.IsOOMError(err) {
 		return err
 	}
-	return &kindError{ErrRefused, campaign.CodeRedisMemory.Reason("Redis has no memory left for the run (%v); %s", err, makeRoom), scheduler.ErrNoRoom}
+	return &kindError{ErrRefused, campaign.CodeRedisMemory.Reason("Redis has no memory left for %s (%v); %s", n.what, err, n.fix), scheduler.ErrNoRoom}
+}
+
+// ImportList is Lists.Import that leaves Redis the memory that runs need.
+func (a *App) ImportList(ctx context.Context, name string, rows *audience.Reader, o audience.ImportOptions) (audience.Imported, error) {
+	o.Room = func(ctx context.Context, bytes int64) error { return a.roomFor(ctx, ofList, bytes) }
+	sum, err := a.Lists.Import(ctx, name, rows, o)
+	return sum, ofList.full(err)
 }
 
 // discard removes what an expansion has written that comes to nothing.

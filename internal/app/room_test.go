@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/audience"
 	"broadside/scheduler"
 )
 
@@ -145,6 +147,37 @@ func TestAScheduledRunWaitsForRoom(t *testing.T) {
 	s.leave(64 << 20)
 	if made, err = s.makeRun(t.Context(), f, goOn); err != nil || made.Run == "" || made.Failure != "" {
 		t.Errorf("with room: got %+v, %v, want a run", made, err)
+	}
+}
+
+// A list takes no memory that the runs need.
+func TestAListThatDoesNotFitLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	s.people(50_000)
+	load := func() error {
+		rows, err := audience.Open(t.Context(), audience.Source{Path: filepath.Join(s.dir, "people.csv")}, audience.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		_, err = s.ImportList(t.Context(), "all", rows, audience.ImportOptions{})
+		return err
+	}
+	s.leave(1 << 19)
+	err := load()
+	if !errors.Is(err, ErrRefused) || campaign.CodeOf(err.Error()) != campaign.CodeRedisMemory || !strings.Contains(err.Error(), "the list needs about") {
+		t.Fatalf("got %v, want a refusal for lack of room", err)
+	}
+	s.nothingLeft()
+	s.leave(-1 << 40)
+	if err := load(); !errors.Is(err, ErrRefused) {
+		t.Fatalf("full: got %v, want a refusal", err)
+	}
+	s.nothingLeft()
+	s.leave(512 << 20)
+	if err := load(); err != nil {
+		t.Fatalf("with room: %v", err)
 	}
 }
 

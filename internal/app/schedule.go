@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
@@ -125,7 +126,7 @@ func (a *App) verdict(ctx context.Context, f scheduler.Firing, id string, cause 
 	if !late && !gone && !a.isInput(ctx, cause) {
 		return scheduler.Made{}, cause
 	}
-	reason := campaign.CodeNotLaunched.Reason("%s", strings.TrimSpace(cause.Error()))
+	reason := campaign.CodeNotLaunched.Reason("%s", address.Redact(strings.TrimSpace(cause.Error())))
 	// It does not count as launched.
 	if err := a.Ledger.Unname(ctx, onceOf(f.ID), id); err != nil {
 		return scheduler.Made{}, err

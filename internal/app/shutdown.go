@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"broadside/internal/queue"
 )
 
 // closeTime is how long the connections to Redis may take to close.
@@ -26,11 +28,11 @@ func shutdownOf(drain time.Duration) shutdown {
 	return shutdown{bodies: bodies, rest: rest, all: bodies + rest + (drain-bodies)/5}
 }
 
-// put runs a part of a process as within does, and notes when it was not put
-// down in order: then something may still use the connections.
+// put runs a part of a process as within does, and notes when something of it was
+// left behind, which may still use the connections.
 func (a *App) put(ctx context.Context, run func(context.Context) error) error {
 	err := within(ctx, shutdownOf(a.Config.Worker.Drain).all, run)
-	if err != nil {
+	if errors.Is(err, errLeftBehind) || errors.Is(err, queue.ErrLeft) {
 		a.left.Store(true)
 	}
 	return err

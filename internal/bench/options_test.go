@@ -1,12 +1,14 @@
 package bench
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"broadside/internal/store"
 	"broadside/internal/testkit"
 )
 
@@ -182,4 +184,62 @@ func TestQueueIsLeftEmpty(t *testing.T) {
 			t.Errorf("%s is left", key)
 		}
 	}
+}
+
+func TestOnlyWorkersSeeRedisFarAway(t *testing.T) {
+	t.Parallel()
+	const rtt = 40 * time.Millisecond
+	o := options(t)
+	o.RedisRTT, o.Recipients, o.Sink = rtt, 10, SinkOwn
+	o, err := o.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{Options: o, dir: t.TempDir(), secret: strings.Repeat("s", 32)}
+	if err := b.write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f := &field{}
+	defer func() {
+		if err := f.clear(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := b.prepare(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	workers, _, err := b.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		url string
+		far bool
+	}{
+		"workers": {workers.RedisURL.Reveal(), true},
+		"launch":  {f.app.Config.RedisURL.Reveal(), false},
+	} {
+		if far := ping(t, tt.url) >= rtt; far != tt.far {
+			t.Errorf("%s: Redis is far away: %v, want %v", name, far, tt.far)
+		}
+	}
+}
+
+// ping returns the shortest of some round trips to a Redis.
+func ping(t *testing.T, url string) time.Duration {
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	best := time.Hour
+	for range 5 {
+		start := time.Now()
+		if err := st.Client().Ping(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(start))
+	}
+	return best
 }

@@ -97,7 +97,7 @@ func TestPointsOfPlots(t *testing.T) {
 	far, noAOF := sent(10_000, 50, 800, 0), sent(30_000, 50, 4500, 9000)
 	far.RTT, noAOF.AOF = 50, false
 	all := points([]*Result{
-		sent(200_000, 50, 7000, 9000), sent(20_000, 50, 6000, 8000), far, noAOF, sent(4000, 1, 1000, 1100), sent(20_000, 10, 5000, 0), {Render: &Render{}},
+		sent(200_000, 50, 7000, 9000), sent(20_000, 50, 6000, 8000), far, noAOF, sent(20_000, 10, 5000, 0), sent(4000, 1, 1000, 1100), {Render: &Render{}},
 	})
 	var got [2][][3]float64
 	for i, dots := range all {

@@ -13,11 +13,12 @@ package crash
 import (
 	"fmt"
 	"log/slog"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
+
+	"broadside/campaign/address"
 )
 
 const (
@@ -104,9 +105,6 @@ func place() string {
 	}
 }
 
-// address matches what looks like an address, however it is written.
-var address = regexp.MustCompile(`[^\s<>"'(),;:\[\]]*(?:@|%40)[^\s<>"'(),;:\[\]]*`)
-
 // textOf returns what a panic says on one line. Of values whose text nobody
 // chose for a log only the type is told.
 func textOf(v any) string {
@@ -121,7 +119,7 @@ func textOf(v any) string {
 	default:
 		return fmt.Sprintf("a value of type %T", v)
 	}
-	text = strings.Join(strings.Fields(address.ReplaceAllString(text, "(address)")), " ")
+	text = strings.Join(strings.Fields(address.Redact(text)), " ")
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "") + "..."
 	}

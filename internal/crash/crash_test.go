@@ -24,7 +24,7 @@ func TestRecover(t *testing.T) {
 		want string
 	}{
 		{"a text", func() { burst("no such thing") }, "internal fault in internal/crash_test.burst:"},
-		{"an address", func() { burst("of <ada.b@example.org>, x%40y.example") }, ": of <(address)>, (address)"},
+		{"an address", func() { burst("of <ada.b@example.org>, x%40y.example, \"ada b\"＠c") }, ": of <(address)>, (address), (address)"},
 		{"an error of several lines", func() { burst(fmt.Errorf("a\n\tb: %w", errors.New("c"))) }, ": a b: c"},
 		{"a run-time error", func() { _ = none[len(none)+2] }, "index out of range [2] with length 0"},
 		{"another value", func() { burst([]string{"ada@example.org"}) }, ": a value of type []string"},

@@ -42,29 +42,23 @@ func (t Task) payload() []byte {
 }
 
 func parse(payload []byte) (Task, error) {
-	f := strings.Split(string(payload), " ")
-	if len(f) != 3 || f[0] == "" {
+	run, rest, _ := strings.Cut(string(payload), " ")
+	first, second, _ := strings.Cut(rest, " ")
+	part, err := strconv.Atoi(first)
+	index, err2 := strconv.Atoi(second)
+	if run == "" || err != nil || err2 != nil || part < 0 || index < 0 {
 		return Task{}, fmt.Errorf("unexpected payload %q", payload)
 	}
-	part, err := strconv.Atoi(f[1])
-	if err != nil {
-		return Task{}, fmt.Errorf("unexpected payload %q", payload)
-	}
-	index, err := strconv.Atoi(f[2])
-	if err != nil || part < 0 || index < 0 {
-		return Task{}, fmt.Errorf("unexpected payload %q", payload)
-	}
-	return Task{f[0], part, index}, nil
+	return Task{run, part, index}, nil
 }
 
 // Name returns the queue of bulk mail of a namespace.
 func Name(namespace string) string { return namespace + "-bulk-0" }
 
 // pipelined returns rdb in a form in which commands that wait at the same
-// moment travel together: asynq asks for each task alone, three times, and
+// moment travel together: asynq's servers ask for each task alone, twice, and
 // without this the round trips and system calls of that cost more than all the
-// rest (measured: half of the CPU of a worker, and of Redis). It is closed with
-// rdb, and shared by all that ask for it.
+// rest. It is closed with rdb.
 func pipelined(rdb redis.UniversalClient) redis.UniversalClient {
 	p, err := rdb.AutoPipeline()
 	if err != nil {
@@ -86,7 +80,8 @@ type Config struct {
 	// Servers is how many asynq servers run: each takes one task per round
 	// trip to Redis. They share their round trips and connections. Default 16.
 	Servers int
-	// Concurrency is how many handlers each server runs. Default 16.
+	// Concurrency is how many tasks are in work at once, all in all; with fewer
+	// than Servers there are only as many servers. Default 16 for each server.
 	Concurrency int
 	// Gate is shut while Redis gives no tasks away; nil: one of its own.
 	Gate *outage.Gate
@@ -100,19 +95,22 @@ func NewGate(log *slog.Logger) *outage.Gate {
 		"redis gives no tasks away: looking again every second", "redis gives tasks away again"))
 }
 
+// ErrLeft is returned by Serve when something is left behind that uses the client.
+var ErrLeft = errors.New("stop taking tasks")
+
 // Serve takes tasks and calls handle for each until ctx ends; then it stops
 // taking, waits for the handlers under way and returns. handle must not wait.
 //
 // While Redis refuses to give tasks away, or cannot be reached, one server asks
-// it once a second, the others wait. An error at the end means that something is
-// left behind which uses rdb: it must not be closed then.
+// it once a second, the others wait. ErrLeft at the end: rdb must not be closed.
 func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle func(context.Context, Task)) error {
 	if cfg.Servers == 0 {
 		cfg.Servers = 16
 	}
 	if cfg.Concurrency == 0 {
-		cfg.Concurrency = 16
+		cfg.Concurrency = 16 * cfg.Servers
 	}
+	cfg.Servers = min(cfg.Servers, cfg.Concurrency)
 	if cfg.Gate == nil {
 		cfg.Gate = NewGate(cfg.Log)
 	}
@@ -150,7 +148,7 @@ func asynqConfig(cfg Config, first bool) asynq.Config {
 		forward = never
 	}
 	return asynq.Config{
-		Concurrency:              cfg.Concurrency,
+		Concurrency:              cfg.Concurrency / cfg.Servers,
 		Queues:                   map[string]int{Name(cfg.Namespace): 1},
 		TaskCheckInterval:        pollEvery,
 		DelayedTaskCheckInterval: forward,
@@ -185,7 +183,7 @@ func stop(servers []*asynq.Server) error {
 	case <-stopped:
 		return nil
 	case <-time.After(stopTime):
-		return fmt.Errorf("stop taking tasks: redis did not answer for %s", stopTime)
+		return fmt.Errorf("%w: redis did not answer for %s", ErrLeft, stopTime)
 	}
 }
 

@@ -48,7 +48,7 @@ func TestEveryTaskIsHandledOnceAndTwinsAreDropped(t *testing.T) {
 	}
 	rdb := redis.NewClient(opt)
 	t.Cleanup(func() { rdb.Close() })
-	const n = 300
+	const n = 2*maxPipeline + 100
 	handled := make(chan Task, 2*n)
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)

@@ -2,25 +2,15 @@ package report
 
 import (
 	"net/mail"
-	"regexp"
 	"strings"
 	"unicode"
+
+	"broadside/campaign/address"
 )
 
-// addressPattern finds what looks like an address in the text of a reply:
-// quoted local parts, percent-encoded ones in links, and those that a
-// forwarder has rewritten (SRS0=hash=tt=example.com=reader@forward.example).
-var addressPattern = regexp.MustCompile(`(?i)(?:"[^"]*"|[^\s<>()\[\]{}",;:|&?]*)(?:[@＠﹫]|%40)[^\s<>()\[\]{}",;|&]*`)
-
 // Redact returns the text of a reply on one line, without control characters
-// and with "(address)" for whatever looks like one. A server that repeats a
-// bare local part is not noticed.
-func Redact(text string) string {
-	return addressPattern.ReplaceAllStringFunc(oneLine(text), func(found string) string {
-		rest := strings.TrimRight(found, ":.'!") // punctuation that ends the address
-		return "(address)" + found[len(rest):]
-	})
-}
+// and without what looks like an address.
+func Redact(text string) string { return address.Redact(oneLine(text)) }
 
 // Joiners are part of ordinary text: of Persian words and of emoji.
 const zwnj, zwj = '\u200c', '\u200d'

@@ -13,14 +13,13 @@
 // every connection is made and counted in one place, whoever asks for it. It
 // is split when the store is opened, so that no part takes another's:
 //
-//	MaxConnections = shared + Claims + PubSub
+//	MaxConnections = shared + Claims
 //
 // shared belongs to [Store.Client], which everything uses, pipelines and
 // asynq included. Claims belongs to the one client that [Store.Claims] makes,
-// for commands that must not be sent twice. PubSub is only set aside: go-redis
-// opens a connection for each subscription beside the pool, and an asynq
-// server holds one. [Split] proposes the two for a process that sends. In a
-// cluster all of it holds for each node.
+// for commands that must not be sent twice; [ForClaims] proposes it for a
+// process that sends. There are no subscriptions, for which go-redis opens
+// connections beside the pool. In a cluster all of it holds for each node.
 //
 // # Several servers
 //

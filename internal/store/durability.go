@@ -2,36 +2,42 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 )
 
-// A Durability says which server this is, and what it has against forgetting
-// what it acknowledged.
+// A Durability says which servers these are, and what they have against
+// forgetting what they acknowledged.
 type Durability struct {
 	RunID   string // see RunID
-	Disk    bool   // an append-only file that WAITAOF waits for (Redis 7.2)
-	Replica bool   // at least one replica is connected
+	Disk    bool   // an append-only file that WAITAOF waits for (Redis 7.2), of every primary
+	Replica bool   // at least one replica is connected, to every primary
 }
 
-// Durability asks the server. Of a cluster one server speaks for all.
+// Durability asks every server, once: of a cluster each must be able to do what
+// it says, because what is acknowledged may lie on any.
 func (s *Store) Durability(ctx context.Context) (Durability, error) {
-	id, err := s.RunID(ctx)
-	if err != nil || s.Embedded() {
-		return Durability{RunID: id}, err
+	if s.Embedded() {
+		return Durability{RunID: EmbeddedRunID}, nil
 	}
-	text, err := s.Client().Info(ctx, "server", "persistence", "replication").Result()
+	nodes, err := s.nodes(ctx, "server", "persistence", "replication")
 	if err != nil {
-		return Durability{}, fmt.Errorf("ask redis for its persistence: %w", err)
+		return Durability{}, err
 	}
-	info := parseInfo(text)
-	replicas, _ := strconv.Atoi(info["connected_slaves"]) // absent: none
-	return Durability{
-		RunID:   id,
-		Disk:    info["aof_enabled"] == "1" && atLeast(info["redis_version"], 7, 2),
-		Replica: replicas > 0,
-	}, nil
+	id, _, err := identity(nodes)
+	if err != nil {
+		return Durability{}, err
+	}
+	return durability(id, nodes), nil
+}
+
+func durability(id string, nodes []Node) Durability {
+	d := Durability{RunID: id, Disk: true, Replica: true}
+	for _, n := range nodes {
+		d.Disk = d.Disk && n.Info["aof_enabled"] == "1" && atLeast(n.Info["redis_version"], 7, 2)
+		d.Replica = d.Replica && number(n.Info, "connected_slaves") > 0
+	}
+	return d
 }
 
 // atLeast reports whether a version like 7.2.4 is major.minor or newer.

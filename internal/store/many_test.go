@@ -132,7 +132,7 @@ func TestClusterAsksPrimariesAlone(t *testing.T) {
 	t.Parallel()
 	world := testkit.NewCluster(t, 3, true)
 	url := "redis-cluster://" + world.Replicas[1].Addr() + "," + world.Primaries[0].Addr()
-	s := open(t, store.Options{URL: url, MaxConnections: 6, Claims: 2, PubSub: 1})
+	s := open(t, store.Options{URL: url, MaxConnections: 5, Claims: 2})
 	var l lives
 	first := l.learn(t, s)
 	if n := strings.Count(first, "+"); n != 2 {

@@ -1,46 +1,6 @@
 package store
 
-import (
-	"context"
-	"fmt"
-	"slices"
-	"strings"
-	"sync"
-
-	"github.com/redis/go-redis/v9"
-)
-
-// A Node is one primary of the store, and what it says of itself.
-type Node struct {
-	Addr string // host:port
-	Info map[string]string
-}
-
-// Nodes asks every primary for its INFO: one, or those of a cluster. An
-// embedded store has none.
-func (s *Store) Nodes(ctx context.Context) ([]Node, error) {
-	if s.Embedded() {
-		return nil, nil
-	}
-	var mu sync.Mutex
-	var nodes []Node
-	err := s.each(ctx, func(ctx context.Context, node informer) error {
-		text, err := node.Info(ctx).Result()
-		if err != nil {
-			return fmt.Errorf("read INFO of redis: %w", err)
-		}
-		n := Node{Info: parseInfo(text)}
-		if c, ok := node.(*redis.Client); ok {
-			n.Addr = c.Options().Addr
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		nodes = append(nodes, n)
-		return nil
-	})
-	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Addr, b.Addr) })
-	return nodes, err
-}
+import "context"
 
 // Memory is how full a Redis is, in bytes.
 type Memory struct {
@@ -77,11 +37,15 @@ func (s *Store) Memory(ctx context.Context) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
-	var least Memory
-	for i, n := range nodes {
-		if m := n.Memory(); i == 0 || m.Free() < least.Free() {
+	return least(nodes), nil
+}
+
+// least returns how full the node is that has least left, of those that know.
+func least(nodes []Node) (least Memory) {
+	for _, n := range nodes {
+		if m := n.Memory(); m.Limit > 0 && (least.Limit == 0 || m.Free() < least.Free()) {
 			least = m
 		}
 	}
-	return least, nil
+	return least
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -51,21 +50,40 @@ func (s *Store) findNodes(ctx context.Context) error {
 	return c.ForEachMaster(ctx, func(context.Context, *redis.Client) error { return nil })
 }
 
-// infos returns what INFO says of every primary, once all have answered.
-func (s *Store) infos(ctx context.Context, sections ...string) ([]map[string]string, error) {
+// A Node is one primary of the store, and what it says of itself.
+type Node struct {
+	Addr string // host:port
+	Info map[string]string
+}
+
+// Nodes asks every primary for its INFO: one, or those of a cluster. An
+// embedded store has none.
+func (s *Store) Nodes(ctx context.Context) ([]Node, error) { return s.nodes(ctx) }
+
+// nodes returns what INFO says of every primary, once all have answered, in the
+// order of their addresses.
+func (s *Store) nodes(ctx context.Context, sections ...string) ([]Node, error) {
+	if s.Embedded() {
+		return nil, nil
+	}
 	var mu sync.Mutex
-	var all []map[string]string
+	var nodes []Node
 	err := s.each(ctx, func(ctx context.Context, node informer) error {
 		text, err := node.Info(ctx, sections...).Result()
 		if err != nil {
-			return err
+			return fmt.Errorf("read INFO of redis: %w", err)
+		}
+		n := Node{Info: parseInfo(text)}
+		if c, ok := node.(*redis.Client); ok {
+			n.Addr = c.Options().Addr
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, parseInfo(text))
+		nodes = append(nodes, n)
 		return nil
 	})
-	return all, err
+	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Addr, b.Addr) })
+	return nodes, err
 }
 
 // Server returns the run id that the server drew when it started, and for how
@@ -77,18 +95,23 @@ func (s *Store) Server(ctx context.Context) (runID string, uptime time.Duration,
 	if s.Embedded() {
 		return EmbeddedRunID, 24 * time.Hour, nil
 	}
-	infos, err := s.infos(ctx, "server")
+	nodes, err := s.nodes(ctx, "server")
 	if err != nil {
-		return "", 0, fmt.Errorf("ask redis for its run id: %w", err)
+		return "", 0, err
 	}
-	ids := make([]string, 0, len(infos))
-	for i, info := range infos {
-		if info["run_id"] == "" {
+	return identity(nodes)
+}
+
+// identity returns the joined run ids of all primaries, and the shortest time
+// that one has been up.
+func identity(nodes []Node) (runID string, uptime time.Duration, err error) {
+	ids := make([]string, 0, len(nodes))
+	for i, n := range nodes {
+		if n.Info["run_id"] == "" {
 			return "", 0, errors.New("ask redis for its run id: INFO server does not have it")
 		}
-		ids = append(ids, info["run_id"])
-		seconds, _ := strconv.Atoi(info["uptime_in_seconds"])
-		if up := time.Duration(seconds) * time.Second; i == 0 || up < uptime {
+		ids = append(ids, n.Info["run_id"])
+		if up := time.Duration(number(n.Info, "uptime_in_seconds")) * time.Second; i == 0 || up < uptime {
 			uptime = up
 		}
 	}

@@ -19,7 +19,6 @@ type Options struct {
 	URL            string // redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://
 	MaxConnections int    // of this process to any one server, all in all; default 20
 	Claims         int    // of these: for the client that Claims makes; 0 where nothing is claimed
-	PubSub         int    // of these: left free for subscriptions; 0 where no asynq server runs
 	TLSInsecure    bool   // do not verify certificates
 	AllowVolatile  bool   // accept a Redis without persistence elsewhere than on loopback
 	Unfit          bool   // return the store although it is unfit, to look at it
@@ -29,13 +28,10 @@ type Options struct {
 // DefaultMaxConnections is MaxConnections where none are given.
 const DefaultMaxConnections = 20
 
-// Split proposes how many of max connections a process that sends sets aside
-// for claims and for subscriptions (one per asynq server, of which as many as
-// can be keep the connections to mail servers in work). At least two fifths
-// are left for everything else, which goes out in pipelines.
-func Split(max int) (claims, pubSub int) {
-	return min(6, (max+4)/5), min(12, max*2/5)
-}
+// ForClaims proposes how many of all connections a process that sends sets
+// aside for claims: a third. Claims that wait for a replica keep theirs so long;
+// all else goes out in pipelines.
+func ForClaims(all int) int { return min(10, (all+2)/3) }
 
 // A Store is the connection of this process to Redis.
 type Store struct {
@@ -60,9 +56,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.MaxConnections == 0 {
 		o.MaxConnections = DefaultMaxConnections
 	}
-	shared := o.MaxConnections - o.Claims - o.PubSub
+	shared := o.MaxConnections - o.Claims
 	if shared < 1 {
-		return nil, fmt.Errorf("%w: redis.max_connections is %d, expected at least %d", ErrOptions, o.MaxConnections, o.Claims+o.PubSub+1)
+		return nil, fmt.Errorf("%w: redis.max_connections is %d, expected at least %d", ErrOptions, o.MaxConnections, o.Claims+1)
 	}
 	server, err := parseURL(o.URL, o.TLSInsecure)
 	if err != nil {

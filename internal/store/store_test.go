@@ -172,18 +172,17 @@ func TestOpenIsInterrupted(t *testing.T) {
 
 func TestOpenRefusesASmallBudget(t *testing.T) {
 	t.Parallel()
-	_, err := store.Open(t.Context(), store.Options{URL: "redis://127.0.0.1:1", MaxConnections: 3, Claims: 2, PubSub: 1})
+	_, err := store.Open(t.Context(), store.Options{URL: "redis://127.0.0.1:1", MaxConnections: 3, Claims: 3})
 	if !errors.Is(err, store.ErrOptions) || !strings.Contains(err.Error(), "redis.max_connections is 3, expected at least 4") {
 		t.Errorf("Open: got %v, want ErrOptions with the number", err)
 	}
 }
 
-func TestSplitLeavesTwoFifths(t *testing.T) {
+func TestForClaimsLeavesMoreThanHalf(t *testing.T) {
 	t.Parallel()
-	for max := 2; max < 200; max++ {
-		claims, pubSub := store.Split(max)
-		if shared := max - claims - pubSub; claims < 1 || shared < 1 || shared < max*2/5-1 {
-			t.Errorf("Split(%d): claims %d, subscriptions %d, shared %d", max, claims, pubSub, shared)
+	for all := 2; all < 200; all++ {
+		if claims := store.ForClaims(all); claims < 1 || all-claims < all/2 {
+			t.Errorf("ForClaims(%d): %d", all, claims)
 		}
 	}
 }
@@ -192,7 +191,7 @@ func TestSplitLeavesTwoFifths(t *testing.T) {
 func TestConnectionsNeverExceedTheBudget(t *testing.T) {
 	t.Parallel()
 	url := testkit.Redis(t)
-	s := open(t, store.Options{URL: url, MaxConnections: 6, Claims: 2, PubSub: 1})
+	s := open(t, store.Options{URL: url, MaxConnections: 5, Claims: 2})
 	claims := s.Claims(func(context.Context, string) error { return nil })
 	watch := open(t, store.Options{URL: url, MaxConnections: 1})
 

@@ -17,8 +17,8 @@
 //
 // A store can forget what it acknowledged: the last second before a crash, or
 // what a replica had not got when it took over. So a server keeps the
-// unsubscribes of its last ten minutes in memory, asks every second which
-// Redis it talks to, and adds them again when that is another one, unless they
-// were removed meanwhile. What is left: Redis and every web process that
+// unsubscribes of its last ten minutes in memory, the last 10,000 of them, asks
+// every second which Redis it talks to, and adds them again when that is another
+// one, unless they were removed meanwhile. What is left: Redis and every web process that
 // answered die within the same second.
 package web

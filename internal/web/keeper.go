@@ -41,6 +41,7 @@ type keeper struct {
 	// until then a pooled connection may have led to the old one. Zero: not due.
 	again  time.Time
 	failed bool // the last replay, which was logged
+	full   bool // some were dropped, which was logged
 }
 
 // kept is one acknowledged unsubscribe.
@@ -70,7 +71,10 @@ func (k *keeper) note(ctx context.Context, e suppression.Entry) (isNew bool, err
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.kept) == keepMost {
-		k.kept = k.kept[1:]
+		if !k.full {
+			k.log.WarnContext(ctx, "more unsubscribes than can be kept to add them again: the oldest are in redis alone", "kept", keepMost)
+		}
+		k.kept, k.full = k.kept[1:], true
 	}
 	k.kept = append(k.kept, &kept{entry: e, noted: time.Now(), id: id, lasting: noted.Lasting})
 	return noted.Added > 0, nil
@@ -123,7 +127,7 @@ func (k *keeper) look(ctx context.Context) {
 	}
 	old := time.Now().Add(-keepFor)
 	for len(k.kept) > 0 && k.kept[0].noted.Before(old) {
-		k.kept = k.kept[1:]
+		k.kept, k.full = k.kept[1:], false
 	}
 }
 

@@ -74,15 +74,23 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 		c.commands(wire, next.From, next.To, next.Size)
 		c.ahead, c.needReset = true, true
 	}
-	defer c.watch(ctx)()
+	c.watchOn(ctx)
 	n, err := c.writeBlocks(c.buf)
 	if err != nil && n < size {
 		return Outcome{Reply: *c.unfinished(err), Written: n}
 	}
 	failpoint.Hit(failpoint.AfterDot)
+	if c.ahead {
+		quickAck(c.raw)
+	}
 	final := c.final()
+	c.broken = c.broken || err != nil // the envelope did not go, or not wholly
 	failpoint.Hit(failpoint.AfterReply)
-	if c.broken && c.ahead && c.trial {
+	switch {
+	case c.ahead && c.outOfStep(*final): // it has not taken the message either
+		c.broken, c.doubt = true, true
+		return Outcome{Reply: reply.Lost(reply.Data, reply.EOF, final.String()), Written: min(n, size)}
+	case c.ahead && c.broken && c.trial:
 		c.doubt = true // this server has never been seen to follow
 	}
 	return Outcome{Reply: *final, Complete: true, Written: min(n, size), Ahead: c.ahead}

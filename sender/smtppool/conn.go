@@ -24,17 +24,21 @@ type Conn struct {
 	buf  []byte // commands and bodies on their way out
 	text []byte // text of the last reply
 
-	transactions int  // begun
-	needReset    bool // a transaction was refused half way: RSET before the next MAIL
-	inData       bool // 354 received, no body yet
-	broken       bool // only Abort is left
-	ahead        bool // an envelope went with the last body: Answer must follow
-	doubt        bool // the dialogue went out of step
-	trial        bool // tries overlap for the Pool
+	from, to     string // of the last envelope
+	transactions int    // begun
+	needReset    bool   // a transaction was refused half way: RSET before the next MAIL
+	inData       bool   // 354 received, no body yet
+	broken       bool   // only Abort is left
+	ahead        bool   // an envelope went with the last body: Answer must follow
+	doubt        bool   // the dialogue went out of step
+	trial        bool   // tries overlap for the Pool
 	closed       bool
 
 	idleSince time.Time // set by the Pool
 	steps     *steps    // of the Pool; nil without one
+
+	hard    context.Context // what watchOn was called with
+	unwatch func()          // ends that
 
 	mu      sync.Mutex
 	op      uint64    // counts watches; guarded by mu
@@ -75,6 +79,7 @@ func (c *Conn) Abort() {
 		return
 	}
 	c.closed = true
+	c.unwatch()
 	if t, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
 		_ = t.SetLinger(0) // without it the close is only less hard
 	}
@@ -89,6 +94,7 @@ func (c *Conn) Quit(ctx context.Context) {
 		c.Abort()
 		return
 	}
+	c.unwatch()
 	defer c.watch(ctx)()
 	c.limit(c.cfg.Timeouts.Quit)
 	if _, err := c.write([]byte("QUIT\r\n")); err == nil {

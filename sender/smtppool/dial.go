@@ -20,7 +20,7 @@ import (
 // greeting, EHLO, TLS and login. The error is an *Error.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = cfg.withDefaults()
-	c := &Conn{cfg: cfg, born: time.Now()}
+	c := &Conn{cfg: cfg, born: time.Now(), unwatch: func() {}}
 	if err := cfg.check(); err != nil {
 		return nil, c.failure(reply.Lost(reply.Connect, reply.Setup, err.Error()), err)
 	}

@@ -22,7 +22,7 @@ import (
 // with an event of their own (reply.LocalSize, ...) and the code that a server
 // would use; nothing is sent then.
 func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.Reply {
-	if c.broken || c.inData {
+	if c.broken || c.inData || c.ahead {
 		c.broken = true
 		return event(reply.Mail, reply.ConnReset, "the connection is closed or inside another message")
 	}
@@ -105,6 +105,7 @@ func ascii(s string) bool {
 // commands puts the transaction's commands behind b, which is c.buf from then
 // on, and returns where MAIL (after a RSET, if one is needed) and RCPT end in it.
 func (c *Conn) commands(b []byte, from, to string, size int) (mail, rcpt int) {
+	c.from, c.to = from, to
 	if c.needReset {
 		b = append(b, "RSET\r\n"...)
 	}
@@ -163,7 +164,11 @@ func (c *Conn) pipelined() *reply.Reply {
 		}
 	}
 	c.needReset = true
-	return c.answers()
+	r := c.answers()
+	if r != nil && c.outOfStep(*r) {
+		return c.tooFast(r)
+	}
+	return r
 }
 
 // answers reads the replies to MAIL, RCPT and DATA that were sent at once.

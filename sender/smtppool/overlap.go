@@ -2,7 +2,6 @@ package smtppool
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -51,18 +50,14 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	}
 	defer c.watch(ctx)()
 	failpoint.Hit(failpoint.AfterMail)
-	began := time.Now()
 	r := c.answers()
 	out := c.broken && (c.doubt || r != nil && (r.Event == reply.ReadTimeout || r.Event == reply.IdleClosed && c.trial))
-	if r != nil && outOfStep(*r) {
+	if r != nil && (c.outOfStep(*r) || r.Code == 503) { // bad sequence of commands
 		out = true
 	}
 	switch {
 	case out:
-		// It is our pipelining that failed, not the recipient: a connection with
-		// less of it may try at once.
-		c.broken, c.doubt = true, true
-		return event(reply.Mail, reply.IdleClosed, fmt.Sprintf("out of step after %s: %s", time.Since(began).Round(time.Millisecond), r))
+		return c.tooFast(r)
 	case !c.broken && c.steps != nil:
 		c.steps.proved(c)
 	case r != nil && c.steps != nil:
@@ -77,14 +72,27 @@ func (c *Conn) Answered() bool { return c.r.Buffered() > 0 }
 // Alive reports whether the connection has not ended.
 func (c *Conn) Alive() bool { return !c.broken }
 
-// outOfStep reports whether a reply to an overlapped envelope says that the
-// server does not want it so: 503 bad sequence of commands, or words.
-func outOfStep(r reply.Reply) bool {
-	if r.Event != "" || r.Code < 500 {
+// tooFast ends a connection whose server did not follow: our pipelining has
+// failed, not the recipient. A connection with less of it may try at once.
+func (c *Conn) tooFast(r *reply.Reply) *reply.Reply {
+	c.broken, c.doubt = true, true
+	return event(reply.Mail, reply.IdleClosed, "the server did not follow the pipelining: "+r.String())
+}
+
+// outOfStep reports whether a reply says that the server does not want several
+// commands at once, as exim ("SMTP synchronization error") and OpenSMTPD
+// ("Pipelining not supported") do. People and domains have such names too: a
+// reply about them is none.
+func (c *Conn) outOfStep(r reply.Reply) bool {
+	if r.Event != "" || r.Code < 500 || r.Enhanced != "" && !strings.HasPrefix(r.Enhanced, "5.5.") {
 		return false
 	}
-	text := strings.ToLower(r.Text)
-	return r.Code == 503 || strings.Contains(text, "pipelin") || strings.Contains(text, "synchroni")
+	for _, word := range []string{"pipelin", "synchroni"} {
+		if strings.Contains(strings.ToLower(r.Text), word) && !strings.Contains(strings.ToLower(c.from+c.to), word) {
+			return true
+		}
+	}
+	return false
 }
 
 // Overlaps reports whether BodyAhead may send the next envelope on this

@@ -191,7 +191,7 @@ func TestPoolSharesWhatIsInUse(t *testing.T) {
 			}
 		})
 		conns := []*Conn{get(t, p), get(t, p), get(t, p)}
-		time.Sleep(contendedIdle / 2) // a round has passed, or two
+		time.Sleep(contendedIdle * 3 / 8) // one round has passed, the next is not due
 		for _, c := range conns {
 			p.Put(c)
 		}

@@ -56,7 +56,7 @@ var longAgo = time.Unix(1, 0)
 // watch lets the end of ctx interrupt what is done on the connection until
 // the returned function is called.
 func (c *Conn) watch(ctx context.Context) (unwatch func()) {
-	if ctx.Done() == nil {
+	if ctx.Done() == nil || ctx == c.hard {
 		return func() {}
 	}
 	c.mu.Lock()
@@ -66,17 +66,53 @@ func (c *Conn) watch(ctx context.Context) (unwatch func()) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.op == op {
-			c.stopped = ctx.Err()
-			_ = c.raw.SetDeadline(longAgo) // fails only on a closed connection
+			c.stop(ctx)
 		}
 	})
 	return func() {
 		stop()
 		c.mu.Lock()
 		c.op++
-		c.stopped = nil
+		if c.hard == nil || c.hard.Err() == nil {
+			c.stopped = nil
+		}
 		c.mu.Unlock()
 	}
+}
+
+// watchOn is watch for as long as the connection lasts, or until it is called
+// with another context: a worker sends one message after the other under the
+// same one.
+func (c *Conn) watchOn(ctx context.Context) {
+	if ctx == c.hard {
+		return
+	}
+	c.unwatch()
+	c.watched(ctx)
+	end := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.hard == ctx {
+			c.stop(ctx)
+		}
+	})
+	c.unwatch = func() {
+		end()
+		c.watched(nil)
+	}
+}
+
+// watched notes what watchOn watches.
+func (c *Conn) watched(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hard, c.stopped = ctx, nil
+}
+
+// stop interrupts what is under way. The caller holds mu.
+func (c *Conn) stop(ctx context.Context) {
+	c.stopped = ctx.Err()
+	_ = c.raw.SetDeadline(longAgo) // fails only on a closed connection
 }
 
 // limit sets the deadline of a stage, unless the operation was interrupted.

@@ -1,0 +1,109 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"broadside/internal/testkit"
+)
+
+func TestOneAsksInALull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lull{last: time.Now()}
+		first, second, third := new(gated), new(gated), new(gated)
+		ctx, stop := context.WithCancelCause(t.Context())
+		var through atomic.Int64
+		ask := func(g *gated) {
+			go func() {
+				if err := l.wait(ctx, g); err == nil {
+					through.Add(1)
+				}
+			}()
+			synctest.Wait()
+		}
+		expect := func(when string, want int64) {
+			t.Helper()
+			if got := through.Swap(0); got != want {
+				t.Errorf("%s: %d may ask, want %d", when, got, want)
+			}
+		}
+		ask(first)
+		ask(second)
+		expect("before a lull", 2)
+		time.Sleep(lullAfter)
+		ask(second)
+		ask(second) // it found nothing, and comes back
+		expect("in a lull, whoever came first", 2)
+		ask(first)
+		ask(third)
+		time.Sleep(time.Hour)
+		expect("in a lull, the others", 0)
+		l.end()
+		synctest.Wait()
+		expect("when a task came", 2)
+		ask(first)
+		ask(second)
+		ask(third)
+		expect("afterwards", 3)
+		time.Sleep(lullAfter)
+		ask(third)
+		expect("in the next lull", 1)
+		ask(first)
+		over := errors.New("over")
+		stop(over)
+		synctest.Wait()
+		expect("at the end", 0)
+		if err := l.wait(ctx, first); !errors.Is(err, over) {
+			t.Errorf("wait after the end: got %v, want %v", err, over)
+		}
+	})
+}
+
+// TestIdleServersCostLittle counts what sixteen servers ask when there is
+// nothing to do, and what they keep open.
+func TestIdleServersCostLittle(t *testing.T) {
+	t.Parallel()
+	url := testkit.Redis(t)
+	admin, rdb := dial(t, url), dial(t, url)
+	var log lines
+	handled := serve(t, rdb, &log)
+	send(t, rdb, handled, "run") // all of them are there
+	<-time.After(lullAfter + 100*time.Millisecond)
+	before := scripts(t, admin)
+	<-time.After(2 * time.Second)
+	if n := scripts(t, admin) - before; n < 20 || n > 120 { // one server: 77; all: 1200
+		t.Errorf("%d scripts in 2 s without a task, want those of one server", n)
+	}
+	list, err := admin.ClientList(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(list, "cmd=subscribe") || strings.Contains(list, "sub=1") {
+		t.Errorf("a connection is a subscription:\n%s", list)
+	}
+}
+
+// TestAllServersWorkAfterALull sends from so far away that one server alone
+// would need 6 s.
+func TestAllServersWorkAfterALull(t *testing.T) {
+	t.Parallel()
+	addr := strings.TrimSuffix(strings.TrimPrefix(testkit.Redis(t), "redis://"), "/0")
+	rdb := dial(t, "redis://"+testkit.NewDelayProxy(t, addr, 20*time.Millisecond))
+	var log lines
+	handled := serve(t, rdb, &log)
+	send(t, rdb, handled, "first")
+	<-time.After(lullAfter + 200*time.Millisecond)
+	start := time.Now()
+	for range 6 {
+		send(t, rdb, handled, "second")
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("300 tasks in %s after a lull", took)
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package smtppool
+
+import "net"
+
+func quickAck(net.Conn) {}
