@@ -94,8 +94,8 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 // stop pauses a run. Who has been claimed is still sent to: at most one message
 // for each open connection.
 func (f *Feeder) stop(ctx context.Context, rec *ledger.Record, code campaign.Code, why string) error {
-	before, err := f.ledger.Turn(ctx, rec.ID, campaign.Paused, code.Reason("%s", why), campaign.Running)
-	if err == nil && before == campaign.Running {
+	paused, err := f.ledger.PauseFor(ctx, rec.ID, code, why)
+	if paused {
 		f.cfg.Log.Warn("run paused by a guard", "run", rec.ID, "code", string(code), "reason", why)
 	}
 	return err

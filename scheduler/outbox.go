@@ -11,7 +11,7 @@ import (
 const (
 	writtenEach = 20      // per recipient: the cell, and the names of the chunks
 	outcomeEach = 25      // per recipient, on average: the last reply of who was not accepted at once
-	taskEach    = 800     // per recipient that is handed out: at most maxBacklog of a part
+	taskEach    = 800     // per recipient that is handed out: at most ledger.MaxBacklog of a part
 	mostTasks   = 10_000  // and in all, as long as not more are settled in a second
 	always      = 1 << 20 // connections, scripts, leases
 )
@@ -54,7 +54,7 @@ func needs(parts map[int]int64, people, bytes int64) int64 {
 	var total, tasks int64
 	for _, size := range parts {
 		total += size
-		tasks += min(size, maxBacklog)
+		tasks += min(size, ledger.MaxBacklog)
 	}
 	return always + bytes + people*writtenEach + total*outcomeEach + min(tasks, mostTasks)*taskEach
 }

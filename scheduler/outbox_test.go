@@ -124,7 +124,7 @@ func TestPlanMemory(t *testing.T) {
 		want  int64
 	}{
 		{map[int]int64{0: 1000}, 34_000, always + 34_000 + 1000*(writtenEach+outcomeEach+taskEach)},
-		{map[int]int64{0: 1_000_000}, 34e6, always + 34e6 + 1e6*(writtenEach+outcomeEach) + maxBacklog*taskEach},
+		{map[int]int64{0: 1_000_000}, 34e6, always + 34e6 + 1e6*(writtenEach+outcomeEach) + ledger.MaxBacklog*taskEach},
 		{map[int]int64{0: 1e6, 1: 1e6, 2: 1e6}, 102e6, always + 102e6 + 3e6*(writtenEach+outcomeEach) + mostTasks*taskEach},
 	} {
 		p := Plan{Parts: tt.parts, Bytes: tt.bytes}

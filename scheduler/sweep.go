@@ -11,9 +11,6 @@ import (
 const (
 	// minBacklog keeps connections in work before the pace of a part is known.
 	minBacklog = 200
-	// maxBacklog bounds what Redis holds for a part, and what a pause leaves
-	// to be given back.
-	maxBacklog = 4000
 	// minHold is how long nothing may be heard of who was issued.
 	minHold = 20 * time.Second
 	// lookAgain is how long no page is left unread.
@@ -203,7 +200,7 @@ func (p *partSweep) measure(c campaign.Counts, now time.Time) {
 
 // backlog is one second of what the part settles, within bounds.
 func (p *partSweep) backlog() int {
-	return min(maxBacklog, max(minBacklog, int(p.perSecond)))
+	return min(ledger.MaxBacklog, max(minBacklog, int(p.perSecond)))
 }
 
 // hold is how long nothing may be heard of who was issued: three times the

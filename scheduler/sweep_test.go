@@ -122,8 +122,8 @@ func TestBacklogIsOneSecondOfWhatThePartSettles(t *testing.T) {
 		t.Errorf("hold %s", got)
 	}
 	p.perSecond = 1e6
-	if p.backlog() != maxBacklog {
-		t.Errorf("backlog %d, want at most %d", p.backlog(), maxBacklog)
+	if p.backlog() != ledger.MaxBacklog {
+		t.Errorf("backlog %d, want at most %d", p.backlog(), ledger.MaxBacklog)
 	}
 	p.perSecond = 2
 	if got := p.hold(p.backlog()); got != 300*time.Second {

@@ -16,6 +16,9 @@ import (
 const (
 	// leaseRest is how long a process that got no connection waits.
 	leaseRest = 500 * time.Millisecond
+	// firstLease is how long a process that has none at all asks for one, every
+	// tenth of it, before it gives its recipients back: others share theirs.
+	firstLease = time.Second
 	// firstClosed and maxClosed bound how long an account or lane stays closed
 	// when the rule that closed it has no pause of its own.
 	firstClosed = 2 * time.Second
@@ -85,11 +88,11 @@ func (l *leases) Release(ctx context.Context) error {
 	return l.w.cfg.Conns.Release(ctx, l.cfg.Name, l.w.cfg.Member.ID())
 }
 
-func (l *leases) Contended() (wanted, excess bool) {
+func (l *leases) Contended() (wanted bool, excess int) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	wanted, excess, err := l.w.cfg.Conns.Contended(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
-	return wanted && err == nil, excess && err == nil
+	return wanted && err == nil, excess
 }
 
 // lane returns the lane of a provider. The caller holds mu.
@@ -448,6 +451,13 @@ func (a *account) settled(it *item, accepted bool) {
 	if accepted {
 		l.failures = 0
 	}
+}
+
+// none reports whether this process has no connection of the account.
+func (a *account) none() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open == 0
 }
 
 // starve notes that other processes have all connections.

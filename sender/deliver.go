@@ -197,6 +197,10 @@ func (d *delivery) worth(ctx context.Context, it *item, look ledger.Look, err er
 func (d *delivery) connect(ctx context.Context, it *item) bool {
 	a := d.a
 	conn, err := a.pool.Get(ctx)
+	for until := time.Now().Add(firstLease); errors.Is(err, smtppool.ErrNoLease) && a.none() && time.Now().Before(until); {
+		sleep(ctx, firstLease/10)
+		conn, err = a.pool.Get(ctx)
+	}
 	switch {
 	case err == nil:
 		d.conn = conn

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// keptChunks bounds the decoded recipients in memory (about 150 KB each).
-	keptChunks = 64
+	// keptChunks bounds the decoded recipients in memory (some 350 KB each, with
+	// twelve fields): several parts of several runs are under way at a time.
+	keptChunks = 24
 	// stateEvery is how often the states of known runs are read, so that a
 	// pause stops what waits here within a second.
 	stateEvery = 400 * time.Millisecond
@@ -105,8 +106,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 	composer, err := c.compose(*snapshot)
 	if err != nil {
 		// It compiled when the run was made; this worker is another version, or has other secrets.
-		reason := campaign.CodeContent.Reason("a worker cannot compile the content: %v", err)
-		if _, err := c.ledger.Turn(ctx, id, campaign.Paused, reason, campaign.Running); err != nil {
+		if _, err := c.ledger.PauseFor(ctx, id, campaign.CodeContent, fmt.Sprintf("a worker cannot compile the content: %v", err)); err != nil {
 			return nil, err
 		}
 		c.log.Error("run paused", "run", id, "err", err)

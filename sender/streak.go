@@ -65,13 +65,12 @@ func (w *Worker) watch(ctx context.Context, r *run, o ledger.Outcome) {
 	}
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	reason := campaign.CodeSameFailure.Reason("%d recipients in a row %s", n, same(o))
-	before, err := w.cfg.Ledger.Turn(once, r.handle.ID, campaign.Paused, reason, campaign.Running)
+	paused, err := w.cfg.Ledger.PauseFor(once, r.handle.ID, campaign.CodeSameFailure, fmt.Sprintf("%d recipients in a row %s", n, same(o)))
 	switch {
 	case err != nil:
 		w.cfg.Log.Warn("run cannot be paused", "run", r.handle.ID, "code", string(campaign.CodeSameFailure), "err", err)
 		return
-	case before == campaign.Running:
+	case paused:
 		w.cfg.Log.Warn("run paused by a guard", "run", r.handle.ID, "code", string(campaign.CodeSameFailure),
 			"failures", n, "reply_code", o.Reply.Code, "enhanced", o.Reply.Enhanced)
 	}

@@ -129,20 +129,23 @@ func (c *Conns) Counts(ctx context.Context, account string) (map[string]int, err
 
 // Contended reports whether somebody was refused a connection of the account in
 // the last 5 s: holders of idle connections should let them go. excess: whoever
-// was refused has less than its share of limit, and the worker has more: it
-// should also let one go that is in use, after its message.
-func (c *Conns) Contended(ctx context.Context, account, worker string, limit int) (wanted, excess bool, err error) {
+// was refused has less than its share of limit, and the worker has so many more:
+// it should also let these go that are in use, after their messages.
+func (c *Conns) Contended(ctx context.Context, account, worker string, limit int) (wanted bool, excess int, err error) {
 	pipe := c.rdb.Pipeline()
 	mark, own := pipe.Get(ctx, c.mark(account)), pipe.HGet(ctx, c.key(account), worker)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return false, false, fmt.Errorf("read the mark of account %s: %w", account, err)
+		return false, 0, fmt.Errorf("read the mark of account %s: %w", account, err)
 	}
 	if errors.Is(mark.Err(), redis.Nil) {
-		return false, false, nil
+		return false, 0, nil
 	}
 	workers, _ := mark.Int() // 0: nobody has less than a share
 	held, _ := own.Int()
-	return true, workers > 0 && held*workers > limit && held > 1, nil
+	if workers == 0 {
+		return true, 0, nil
+	}
+	return true, max(0, held-max(1, limit/workers)), nil
 }
 
 func (c *Conns) write(ctx context.Context, account, worker string, n int) error {

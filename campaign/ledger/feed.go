@@ -132,6 +132,10 @@ func (l *Ledger) Sweep(ctx context.Context, r *Run) error {
 	return nil
 }
 
+// MaxBacklog bounds how many recipients of a part are issued at once: what Redis
+// holds of them as tasks, and what a pause leaves to be given back.
+const MaxBacklog = 4000
+
 // Lease takes or renews the lease of the run's feeder. It is economy, not
 // safety: two feeders do no harm.
 func (l *Ledger) Lease(ctx context.Context, id, holder string, d time.Duration) (bool, error) {

@@ -42,6 +42,13 @@ func (t *Tally) Sample() campaign.Sample {
 	}
 }
 
+// PauseFor pauses a run that is running, and reports whether it was: another may
+// have been faster.
+func (l *Ledger) PauseFor(ctx context.Context, id string, code campaign.Code, why string) (bool, error) {
+	before, err := l.Turn(ctx, id, campaign.Paused, code.Reason("%s", why), campaign.Running)
+	return err == nil && before == campaign.Running, err
+}
+
 // NoteBase lets the guards of a run count from here.
 func (l *Ledger) NoteBase(ctx context.Context, id string, base campaign.Sample) error {
 	return l.note(ctx, id, "base", encode(base))

@@ -96,8 +96,8 @@ func (j *Journal) Len() uint64 {
 	return j.next
 }
 
-// Reaches reports whether the journal still has claim n and all later ones.
-func (j *Journal) Reaches(n uint64) bool {
+// reaches reports whether the journal still has claim n and all later ones.
+func (j *Journal) reaches(n uint64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return n > j.next || j.next-n < journalSize

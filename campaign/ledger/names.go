@@ -68,11 +68,3 @@ func (l *Ledger) Topics(ctx context.Context) ([]string, error) {
 	}
 	return topics, nil
 }
-
-// Again names run in place of whatever was named for key.
-func (l *Ledger) Again(ctx context.Context, key, run string) error {
-	if err := l.rdb.Set(ctx, l.prefix+":once:"+key, run, 0).Err(); err != nil {
-		return fmt.Errorf("name run %s: %w", run, err)
-	}
-	return nil
-}

@@ -142,7 +142,7 @@ func (m *Member) forgotten(list map[string]string, deaths int64, runID string) s
 	if lost := m.told.at.Sub(own.at); lost > maxForgotten {
 		return fmt.Sprintf("it went back by %v", lost.Round(time.Second))
 	}
-	if !m.journal.Reaches(own.journal + 1) {
+	if !m.journal.reaches(own.journal + 1) {
 		return fmt.Sprintf("more than %d claims", journalSize)
 	}
 	for worker, h := range before {

@@ -39,7 +39,7 @@ refuses one that was cut off. Without --out it goes to the standard output.`,
 			case toStdout && ok && term.IsTerminal(int(f.Fd())):
 				return usagef(cmd, "a backup is not for the eye: add --out FILE, or send the output on")
 			}
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error { return c.backUp(ctx, a, out, toStdout) })
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error { return c.backUp(ctx, a, out, toStdout) })
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write (only its owner can read it)")
@@ -107,7 +107,7 @@ so that what was interrupted can be done again. FILE - is the standard input.`,
 				defer spooled.Close() //nolint:errcheck // it has no name any more
 				file = spooled
 			}
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				done, err := a.Restore(ctx, file, name, dryRun)
 				if err != nil {
 					return err

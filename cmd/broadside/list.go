@@ -24,16 +24,6 @@ func listCommand(c *cli) *cobra.Command {
 		restoreListCommand(c))
 }
 
-// withKept runs do on the installation, which must keep what it is told.
-func (c *cli) withKept(cmd *cobra.Command, do func(ctx context.Context, a *app.App) error) error {
-	a, err := c.openKept(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer c.close(a)
-	return do(cmd.Context(), a)
-}
-
 func importListCommand(c *cli) *cobra.Command {
 	var opts audience.Options
 	var mode string
@@ -57,7 +47,7 @@ last three versions are kept (list restore).
 				return usagef(cmd, "--mode: found %q, expected one of %s", mode, strings.Join(modes, ", "))
 			}
 			o := audience.ImportOptions{Mode: audience.Mode(mode), DryRun: dryRun}
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				return c.importList(ctx, a, args[0], args[1], opts, o)
 			})
 		},
@@ -118,7 +108,7 @@ func listsCommand(c *cli) *cobra.Command {
 		Example: `  broadside list ls`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				lists, err := a.Lists.Ls(ctx)
 				if err != nil {
 					return err
@@ -143,7 +133,7 @@ func showListCommand(c *cli) *cobra.Command {
 		Example: `  broadside list show subscribers`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				l, err := a.Lists.Show(ctx, args[0])
 				if err != nil {
 					return err
@@ -172,7 +162,7 @@ same. --json prints an array of objects instead.`,
 		Example: `  broadside list export subscribers people.csv`,
 		Args:    args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				return c.export(args[1:], func(w io.Writer) error { return a.Lists.Export(ctx, args[0], w) })
 			})
 		},
@@ -187,7 +177,7 @@ func removeListCommand(c *cli) *cobra.Command {
 		Example: `  broadside list rm subscribers --yes`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				l, err := a.Lists.Show(ctx, args[0])
 				if err != nil {
 					return err
@@ -257,7 +247,7 @@ func changeListCommand(c *cli, verb, short string, change listChange) *cobra.Com
 		Example: "  broadside list " + verb + " subscribers ada@example.org grace@example.net",
 		Args:    args(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				n, err := change(ctx, a, args[0], args[1:])
 				if err != nil {
 					return err
@@ -292,7 +282,7 @@ func restoreListCommand(c *cli) *cobra.Command {
 			if !ok || err != nil || n < 1 {
 				return usagef(cmd, "found %q, expected NAME@N, such as subscribers@3 (see list show)", args[0])
 			}
-			return c.withKept(cmd, func(ctx context.Context, a *app.App) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				v, err := a.Lists.Restore(ctx, name, n)
 				if err != nil {
 					return err

@@ -116,19 +116,16 @@ func releaseCommand(c *cli) *cobra.Command {
 		Example: "  broadside release",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				err := a.Release()
+				if printErr := c.printFindings(doctor.AtStart(a.Checkup(ctx))); printErr != nil || c.asJSON {
+					return errors.Join(printErr, err)
+				}
+				if err == nil {
+					fmt.Fprintf(c.stdout, "%-8s configuration: %d accounts\n", "ok", len(a.Config.Accounts))
+				}
 				return err
-			}
-			defer c.close(a)
-			err = a.Release()
-			if printErr := c.printFindings(doctor.AtStart(a.Checkup(cmd.Context()))); printErr != nil || c.asJSON {
-				return errors.Join(printErr, err)
-			}
-			if err == nil {
-				fmt.Fprintf(c.stdout, "%-8s configuration: %d accounts\n", "ok", len(a.Config.Accounts))
-			}
-			return err
+			})
 		},
 	}
 }

@@ -177,10 +177,7 @@ func (c *cli) close(a *app.App) {
 
 // openKept is open for commands on what was kept from earlier: without Redis
 // there is nothing.
-func (c *cli) openKept(ctx context.Context) (*app.App, error) { return c.openKeptTo(ctx, false) }
-
-// openKeptTo is openKept; sends: this process will send.
-func (c *cli) openKeptTo(ctx context.Context, sends bool) (*app.App, error) {
+func (c *cli) openKept(ctx context.Context, sends bool) (*app.App, error) {
 	cfg, err := c.load()
 	if err != nil {
 		return nil, err
@@ -189,6 +186,16 @@ func (c *cli) openKeptTo(ctx context.Context, sends bool) (*app.App, error) {
 		return nil, fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis)
 	}
 	return c.openWith(ctx, cfg, sends)
+}
+
+// kept runs do on what openKept opens.
+func (c *cli) kept(ctx context.Context, sends bool, do func(ctx context.Context, a *app.App) error) error {
+	a, err := c.openKept(ctx, sends)
+	if err != nil {
+		return err
+	}
+	defer c.close(a)
+	return do(ctx, a)
 }
 
 const needRedis = "there is no Redis configured, and the embedded store forgets at exit: set REDIS_URL (or redis_url in broadside.yaml) to redis://HOST:6379/0"

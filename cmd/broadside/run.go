@@ -32,16 +32,13 @@ func runCommand(c *cli) *cobra.Command {
 // withRun opens what was kept and finds the run that an id, or the unique
 // beginning of one, stands for.
 func (c *cli) withRun(ctx context.Context, name string, do func(a *app.App, id string) error) error {
-	a, err := c.openKept(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close(a)
-	id, err := a.Ledger.Find(ctx, name)
-	if err != nil {
-		return err
-	}
-	return do(a, id)
+	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
+		id, err := a.Ledger.Find(ctx, name)
+		if err != nil {
+			return err
+		}
+		return do(a, id)
+	})
 }
 
 // printRun prints one run: the document, or the report for people.
@@ -59,40 +56,37 @@ func runListCommand(c *cli) *cobra.Command {
 		Example: "  broadside run list\n  broadside run list --json",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.close(a)
-			runs, err := a.Runs(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if c.asJSON {
-				return c.json(runs)
-			}
-			if len(runs) == 0 {
-				c.note("no runs yet")
-				return nil
-			}
-			header := []string{"RUN", "STATE", "TOTAL", "ACCEPTED", "DEFERRED", "BOUNCED", "FAILED", "UNCERTAIN", "CREATED"}
-			linked := slices.ContainsFunc(runs, func(r report.Run) bool { return r.Parent != "" })
-			if linked {
-				header = append(header, "FOLLOWS")
-			}
-			var rows [][]string
-			for _, r := range runs {
-				n := func(s campaign.State) string { return strconv.FormatInt(r.Counts.Report(s), 10) }
-				row := []string{
-					r.Run, string(r.State), strconv.FormatInt(r.Total, 10), n(campaign.Accepted), n(campaign.Deferred), n(campaign.Bounced),
-					n(campaign.Failed), n(campaign.Uncertain), r.CreatedAt.UTC().Format("2006-01-02 15:04:05Z"),
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				runs, err := a.Runs(ctx)
+				if err != nil {
+					return err
 				}
+				if c.asJSON {
+					return c.json(runs)
+				}
+				if len(runs) == 0 {
+					c.note("no runs yet")
+					return nil
+				}
+				header := []string{"RUN", "STATE", "TOTAL", "ACCEPTED", "DEFERRED", "BOUNCED", "FAILED", "UNCERTAIN", "CREATED"}
+				linked := slices.ContainsFunc(runs, func(r report.Run) bool { return r.Parent != "" })
 				if linked {
-					row = append(row, r.Parent)
+					header = append(header, "FOLLOWS")
 				}
-				rows = append(rows, row)
-			}
-			return c.table(header, rows)
+				var rows [][]string
+				for _, r := range runs {
+					n := func(s campaign.State) string { return strconv.FormatInt(r.Counts.Report(s), 10) }
+					row := []string{
+						r.Run, string(r.State), strconv.FormatInt(r.Total, 10), n(campaign.Accepted), n(campaign.Deferred), n(campaign.Bounced),
+						n(campaign.Failed), n(campaign.Uncertain), r.CreatedAt.UTC().Format("2006-01-02 15:04:05Z"),
+					}
+					if linked {
+						row = append(row, r.Parent)
+					}
+					rows = append(rows, row)
+				}
+				return c.table(header, rows)
+			})
 		},
 	}
 }
@@ -191,20 +185,17 @@ func runPauseCommand(c *cli) *cobra.Command {
 }
 
 func (c *cli) pauseAll(ctx context.Context) error {
-	a, err := c.openKept(ctx)
-	if err != nil {
+	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
+		ids, err := a.PauseAll(ctx)
+		if c.asJSON {
+			return errors.Join(err, c.json(ids))
+		}
+		for _, id := range ids {
+			fmt.Fprintln(c.stdout, id)
+		}
+		c.note("%d runs paused", len(ids))
 		return err
-	}
-	defer c.close(a)
-	ids, err := a.PauseAll(ctx)
-	if c.asJSON {
-		return errors.Join(err, c.json(ids))
-	}
-	for _, id := range ids {
-		fmt.Fprintln(c.stdout, id)
-	}
-	c.note("%d runs paused", len(ids))
-	return err
+	})
 }
 
 func runResumeCommand(c *cli) *cobra.Command {
@@ -298,24 +289,22 @@ func formatOf(file string) string {
 }
 
 func (c *cli) reports(ctx context.Context, names []string) ([]report.Run, error) {
-	a, err := c.openKept(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close(a)
 	var runs []report.Run
-	for _, name := range names {
-		id, err := a.Ledger.Find(ctx, name)
-		if err != nil {
-			return nil, err
+	err := c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
+		for _, name := range names {
+			id, err := a.Ledger.Find(ctx, name)
+			if err != nil {
+				return err
+			}
+			r, err := a.Report(ctx, id)
+			if err != nil {
+				return err
+			}
+			runs = append(runs, r)
 		}
-		r, err := a.Report(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		runs = append(runs, r)
-	}
-	return runs, nil
+		return nil
+	})
+	return runs, err
 }
 
 func (c *cli) writeReport(w io.Writer, format string, runs []report.Run) error {

@@ -105,36 +105,33 @@ func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags)
 		return err
 	}
 	o.Again, o.Rate, o.Limit = launch.Again, launch.Rate, launch.Limit
-	a, err := c.openKeptTo(ctx, f.wait && !f.dryRun)
-	if err != nil {
-		return err
-	}
-	defer c.close(a)
-	id, err := a.Ledger.Find(ctx, name)
-	if err != nil {
-		return err
-	}
-	o.Progress = c.rowsRead()
-	if f.dryRun {
-		plan, before, err := a.PlanRetry(ctx, id, o)
+	return c.kept(ctx, f.wait && !f.dryRun, func(ctx context.Context, a *app.App) error {
+		id, err := a.Ledger.Find(ctx, name)
 		if err != nil {
 			return err
 		}
-		if before != "" {
-			c.note("sent to once more before by run %s: it would be refused (see --again)", before)
+		o.Progress = c.rowsRead()
+		if f.dryRun {
+			plan, before, err := a.PlanRetry(ctx, id, o)
+			if err != nil {
+				return err
+			}
+			if before != "" {
+				c.note("sent to once more before by run %s: it would be refused (see --again)", before)
+			}
+			return c.printPlan(plan)
 		}
-		return c.printPlan(plan)
-	}
-	o.Confirm = c.confirm(f.yes)
-	launched, err := a.Retry(ctx, id, o)
-	if err != nil {
-		return notMade(ctx, err)
-	}
-	c.noteRetry(id, launched, o.State)
-	if !f.wait {
-		return c.launched(ctx, a, launched.Run)
-	}
-	return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
+		o.Confirm = c.confirm(f.yes)
+		launched, err := a.Retry(ctx, id, o)
+		if err != nil {
+			return notMade(ctx, err)
+		}
+		c.noteRetry(id, launched, o.State)
+		if !f.wait {
+			return c.launched(ctx, a, launched.Run)
+		}
+		return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
+	})
 }
 
 // noteRetry says who is in a run that is linked to run id, and who is not.

@@ -47,7 +47,7 @@ time without an offset is in the campaign's timezone, else in the configured one
 }
 
 func (c *cli) schedule(ctx context.Context, name string, o app.Scheduling, yes bool) error {
-	a, err := c.openKept(ctx)
+	a, err := c.openKept(ctx, false)
 	if err != nil {
 		if _, fileErr := campaign.Load(name); exitCode(err) == exitInvalid && fileErr != nil && !errors.Is(fileErr, fs.ErrNotExist) {
 			err = errors.Join(err, fileErr) // the problems of both
@@ -145,16 +145,13 @@ func unscheduleCommand(c *cli) *cobra.Command {
 
 // withSchedule opens the installation and finds a scheduled campaign.
 func (c *cli) withSchedule(ctx context.Context, name string, do func(a *app.App, id string) error) error {
-	a, err := c.openKept(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close(a)
-	id, err := a.FindSchedule(ctx, name)
-	if err != nil {
-		return err
-	}
-	return do(a, id)
+	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
+		id, err := a.FindSchedule(ctx, name)
+		if err != nil {
+			return err
+		}
+		return do(a, id)
+	})
 }
 
 func schedulesCommand(c *cli) *cobra.Command {
@@ -165,16 +162,13 @@ func schedulesCommand(c *cli) *cobra.Command {
 		Example: "  broadside campaign list\n  broadside campaign list --json",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.close(a)
-			all, err := a.Schedules(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return c.printSchedules(all)
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				all, err := a.Schedules(ctx)
+				if err != nil {
+					return err
+				}
+				return c.printSchedules(all)
+			})
 		},
 	}
 }

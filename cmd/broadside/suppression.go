@@ -75,35 +75,32 @@ func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, t
 	if err != nil {
 		return err
 	}
-	a, err := c.openKept(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.close(a)
-	e.Scope, e.Source = suppression.All, "operator"
-	if topic != "" {
-		if err := a.Topic(topic); err != nil {
+	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
+		e.Scope, e.Source = suppression.All, "operator"
+		if topic != "" {
+			if err := a.Topic(topic); err != nil {
+				return err
+			}
+			e.Scope = suppression.Topic(topic)
+		}
+		entries := make([]suppression.Entry, len(addresses))
+		for i, address := range addresses {
+			entries[i] = e
+			entries[i].Address = address.String()
+		}
+		added, err := a.Suppression.Add(ctx, entries...)
+		if err != nil {
 			return err
 		}
-		e.Scope = suppression.Topic(topic)
-	}
-	entries := make([]suppression.Entry, len(addresses))
-	for i, address := range addresses {
-		entries[i] = e
-		entries[i].Address = address.String()
-	}
-	added, err := a.Suppression.Add(ctx, entries...)
-	if err != nil {
+		if c.asJSON {
+			return c.json(struct {
+				Added int `json:"added"`
+				Known int `json:"known"`
+			}{added, len(entries) - added})
+		}
+		_, err = fmt.Fprintf(c.stdout, "added %d, known before %d\n", added, len(entries)-added)
 		return err
-	}
-	if c.asJSON {
-		return c.json(struct {
-			Added int `json:"added"`
-			Known int `json:"known"`
-		}{added, len(entries) - added})
-	}
-	_, err = fmt.Fprintf(c.stdout, "added %d, known before %d\n", added, len(entries)-added)
-	return err
+	})
 }
 
 func unsuppressCommand(c *cli) *cobra.Command {
@@ -119,22 +116,19 @@ it: mail to people who unsubscribed or complained ruins a sender's name.`,
 			if _, err := app.Addresses(args); err != nil {
 				return err
 			}
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				n, err := a.Suppression.Rm(ctx, args...)
+				if err != nil {
+					return err
+				}
+				if c.asJSON {
+					return c.json(struct {
+						Removed int `json:"removed"`
+					}{n})
+				}
+				_, err = fmt.Fprintf(c.stdout, "removed %d\n", n)
 				return err
-			}
-			defer c.close(a)
-			n, err := a.Suppression.Rm(cmd.Context(), args...)
-			if err != nil {
-				return err
-			}
-			if c.asJSON {
-				return c.json(struct {
-					Removed int `json:"removed"`
-				}{n})
-			}
-			_, err = fmt.Fprintf(c.stdout, "removed %d\n", n)
-			return err
+			})
 		},
 	}
 }
@@ -149,16 +143,13 @@ func checkSuppressionCommand(c *cli) *cobra.Command {
 			if _, err := app.Addresses(args); err != nil {
 				return err
 			}
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.close(a)
-			results, err := a.Suppression.Check(cmd.Context(), args...)
-			if err != nil {
-				return err
-			}
-			return c.printChecks(results)
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				results, err := a.Suppression.Check(ctx, args...)
+				if err != nil {
+					return err
+				}
+				return c.printChecks(results)
+			})
 		},
 	}
 }
@@ -194,16 +185,13 @@ writes. Nobody is removed. FILE - is the standard input.`,
 				return err
 			}
 			defer in.Close() //nolint:errcheck // only read
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.close(a)
-			sum, err := a.Suppression.Import(cmd.Context(), in, name)
-			if err != nil {
-				return err
-			}
-			return c.importedSuppressions(name, sum)
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				sum, err := a.Suppression.Import(ctx, in, name)
+				if err != nil {
+					return err
+				}
+				return c.importedSuppressions(name, sum)
+			})
 		},
 	}
 }
@@ -242,12 +230,9 @@ func exportSuppressionCommand(c *cli) *cobra.Command {
   broadside suppression export | gzip > suppressed.csv.gz`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.close(a)
-			return c.export(args, func(w io.Writer) error { return a.ExportSuppressions(cmd.Context(), w) })
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				return c.export(args, func(w io.Writer) error { return a.ExportSuppressions(ctx, w) })
+			})
 		},
 	}
 }
@@ -259,19 +244,16 @@ func suppressionStatsCommand(c *cli) *cobra.Command {
 		Example: `  broadside suppression stats`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := c.openKept(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.close(a)
-			stats, err := a.Suppression.Stats(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if c.asJSON {
-				return c.json(stats)
-			}
-			return c.table([]string{"WHAT", "ENTRIES"}, statsRows(stats))
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				stats, err := a.Suppression.Stats(ctx)
+				if err != nil {
+					return err
+				}
+				if c.asJSON {
+					return c.json(stats)
+				}
+				return c.table([]string{"WHAT", "ENTRIES"}, statsRows(stats))
+			})
 		},
 	}
 }

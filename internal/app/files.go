@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"broadside/campaign"
@@ -82,7 +83,7 @@ func filesOf(def *campaign.Definition) []namedFile {
 	return all
 }
 
-func excludeKey(i int) string { return "exclude[" + itoa(i) + "]" }
+func excludeKey(i int) string { return "exclude[" + strconv.Itoa(i) + "]" }
 
 // isFile reports whether a source of people is a file, not a list, a run or
 // the standard input.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"broadside/campaign"
@@ -17,8 +16,6 @@ import (
 	"broadside/internal/store"
 	"broadside/scheduler"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // A Launch says how a campaign is launched; the zero value launches it as the
 // file says.

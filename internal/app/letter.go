@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"broadside/campaign"
@@ -34,7 +35,7 @@ func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error)
 	var problems configs.Problems
 	for i, name := range def.Delivery.Accounts {
 		if _, ok := cfg.Accounts[name]; !ok {
-			problems = append(problems, def.Problem("delivery.accounts["+itoa(i)+"]", "no account %q; %s", name, known(name, cfg.Accounts)))
+			problems = append(problems, def.Problem("delivery.accounts["+strconv.Itoa(i)+"]", "no account %q; %s", name, known(name, cfg.Accounts)))
 		}
 	}
 	if len(problems) > 0 {

@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"broadside/campaign"
@@ -91,7 +91,7 @@ func (a *App) freeID(ctx context.Context, id string) (string, error) {
 		} else if err != nil {
 			return "", err
 		}
-		id = first + "-" + itoa(n)
+		id = first + "-" + strconv.Itoa(n)
 	}
 }
 
@@ -138,20 +138,33 @@ func (a *App) repeated(ctx context.Context, p *prepared, rec *ledger.Record, id 
 
 // repetition explains why a campaign is not launched again.
 func (a *App) repetition(ctx context.Context, def *campaign.Definition, rec *ledger.Record, id string) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "campaign %s was launched before: run %s", def.ID, id)
+	head := fmt.Sprintf("campaign %s was launched before: run %s", def.ID, id)
 	if rec != nil {
-		fmt.Fprintf(&b, ", %s, %s", rec.Created.Format(time.RFC3339), rec.State)
-		if tally, err := a.Ledger.Counts(ctx, id); err == nil {
-			fmt.Fprintf(&b, ", %d of %d accepted", tally.Counts[campaign.Accepted], rec.Total())
-		}
+		head += ", " + rec.Created.Format(time.RFC3339)
 	}
-	for _, way := range [][2]string{
-		{"broadside run resume " + id, "goes on with it when it is paused"},
-		{"broadside campaign launch " + def.File + " --again --exclude run:" + id, "sends to those who have not got it"},
-		{"broadside campaign launch " + def.File + " --again", "sends to everybody once more"},
-	} {
-		fmt.Fprintf(&b, "\n  %s\n      %s", way[0], way[1])
+	return ways(head+a.sofar(ctx, rec),
+		[2]string{"broadside run resume " + id, "goes on with it when it is paused"},
+		[2]string{"broadside campaign launch " + def.File + " --again --exclude run:" + id, "sends to those who have not got it"},
+		[2]string{"broadside campaign launch " + def.File + " --again", "sends to everybody once more"})
+}
+
+// sofar says how far a run has come; nothing without a record.
+func (a *App) sofar(ctx context.Context, rec *ledger.Record) string {
+	if rec == nil {
+		return ""
 	}
-	return refused(b.String())
+	text := ", " + string(rec.State)
+	if tally, err := a.Ledger.Counts(ctx, rec.ID); err == nil {
+		text += fmt.Sprintf(", %d of %d accepted", tally.Counts[campaign.Accepted], rec.Total())
+	}
+	return text
+}
+
+// ways refuses what was done before, with the commands that can be meant and
+// what each does.
+func ways(head string, ways ...[2]string) error {
+	for _, way := range ways {
+		head += "\n  " + way[0] + "\n      " + way[1]
+	}
+	return refused(head)
 }

@@ -293,20 +293,8 @@ func (c *chosen) nobody() error {
 
 // before explains why the same people are not sent to once more.
 func (c *chosen) before(ctx context.Context, rec *ledger.Record, id string) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "they were sent to once more before: run %s", id)
-	if rec != nil {
-		fmt.Fprintf(&b, ", %s", rec.State)
-		if tally, err := c.a.Ledger.Counts(ctx, id); err == nil {
-			fmt.Fprintf(&b, ", %d of %d accepted", tally.Counts[campaign.Accepted], rec.Total())
-		}
-	}
 	verb, flags := c.retry.flags()
-	for _, way := range [][2]string{
-		{fmt.Sprintf("broadside %s %s %s", verb, id, flags), "is for those with whom it went the same way there"},
-		{fmt.Sprintf("broadside %s %s %s --again", verb, c.of.ID, flags), "is for those who have not got it since"},
-	} {
-		fmt.Fprintf(&b, "\n  %s\n      %s", way[0], way[1])
-	}
-	return refused(b.String())
+	return ways("they were sent to once more before: run "+id+c.a.sofar(ctx, rec),
+		[2]string{fmt.Sprintf("broadside %s %s %s", verb, id, flags), "is for those with whom it went the same way there"},
+		[2]string{fmt.Sprintf("broadside %s %s %s --again", verb, c.of.ID, flags), "is for those who have not got it since"})
 }

@@ -37,7 +37,7 @@ func (a *App) Web(ctx context.Context, ln net.Listener) error {
 	}
 	server, err := web.New(web.Config{
 		Keys: a.keys, Suppression: a.Suppression, Ready: a.Ping, Server: a.server,
-		OnUnsubscribe: func(ctx context.Context, run, _ string) error {
+		OnUnsubscribe: func(ctx context.Context, run string) error {
 			if run == "" {
 				return nil
 			}

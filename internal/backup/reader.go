@@ -93,9 +93,6 @@ func (r *Reader) begin() error {
 // Header returns what the backup says of itself.
 func (r *Reader) Header() Header { return r.head }
 
-// Counts returns what was read so far.
-func (r *Reader) Counts() Counts { return r.counts }
-
 // Close frees what the reading holds. It does not close what is underneath.
 func (r *Reader) Close() { r.zstd.Close() }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/internal/queue"
 	"broadside/internal/store"
 )
@@ -113,11 +114,11 @@ func TestClock(t *testing.T) {
 
 func TestJudgeQueue(t *testing.T) {
 	t.Parallel()
-	most := int64(len(campaign.Providers) * handedOut)
+	most := int64(len(campaign.Providers) * ledger.MaxBacklog)
 	expect(t, judge(queue.Health{Waiting: most}, 0), campaign.CodeQueueBacklog, store.Good)
 	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 1), campaign.CodeQueueBacklog, store.Warning)
 	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 2), campaign.CodeQueueBacklog, store.Good)
-	expect(t, judge(queue.Health{Archived: handedOut + 1}, 2), campaign.CodeQueueBacklog, store.Warning)
+	expect(t, judge(queue.Health{Archived: ledger.MaxBacklog + 1}, 2), campaign.CodeQueueBacklog, store.Warning)
 	got := judge(queue.Health{Paused: true}, 0)
 	expect(t, got[:1], campaign.CodeQueuePaused, store.Failed)
 	expect(t, got[1:], campaign.CodeQueueBacklog, store.Good)

@@ -7,14 +7,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/internal/queue"
 	"broadside/internal/store"
 )
 
 const subjectQueue = "queue"
-
-// handedOut is how many tasks a part of a run may have under way.
-const handedOut = 4000
 
 // tasks looks at asynq's queue.
 func tasks(ctx context.Context, rdb redis.UniversalClient, l Look) []Finding {
@@ -32,12 +30,12 @@ func judge(h queue.Health, runs int) []Finding {
 			fmt.Sprintf("resume it with the tool that paused it, or delete the key %s", h.PausedKey)))
 	}
 	text := fmt.Sprintf("%d tasks wait, %d are being worked on, %d were given up", h.Waiting, h.Active, h.Archived)
-	most := int64(max(1, runs) * len(campaign.Providers) * handedOut)
+	most := int64(max(1, runs) * len(campaign.Providers) * ledger.MaxBacklog)
 	switch {
 	case h.Waiting+h.Active > most:
 		out = append(out, bad(subjectQueue, campaign.CodeQueueBacklog, store.Warning, text, fmt.Sprintf("%d runs never hand out more than %d", runs, most),
 			"start a worker (what is left of ended runs goes fast); see whether another program uses this namespace"))
-	case h.Archived > handedOut:
+	case h.Archived > ledger.MaxBacklog:
 		out = append(out, bad(subjectQueue, campaign.CodeQueueBacklog, store.Warning, text, "workers die, or freeze, with tasks in hand; nobody is lost, but it takes their time",
 			"look at the log of the workers, and at the memory of their machine"))
 	default:

@@ -34,9 +34,10 @@ type Config struct {
 	// it nothing is replayed.
 	Server func(context.Context) (id string, b suppression.Barrier, err error)
 
-	// OnUnsubscribe is told of each unsubscribe that is new, to count it for
-	// the run. The suppression stands whatever it returns; an error is logged.
-	OnUnsubscribe func(ctx context.Context, run, address string) error
+	// OnUnsubscribe is told the run of each unsubscribe that is new, to count it;
+	// empty: it is not known. The suppression stands whatever it returns; an error
+	// is logged.
+	OnUnsubscribe func(ctx context.Context, run string) error
 
 	Topics map[string]string // what readers call a topic; without an entry its id
 	HTTPS  bool              // readers come by https: browsers are told to insist

@@ -114,7 +114,7 @@ func (s *Server) suppress(ctx context.Context, u token.Unsubscribe, source strin
 	}
 	tell, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
-	if err := s.cfg.OnUnsubscribe(tell, u.Run, u.Address); err != nil {
+	if err := s.cfg.OnUnsubscribe(tell, u.Run); err != nil {
 		s.log.WarnContext(ctx, "unsubscribe not counted for its run", "run", u.Run, "err", err)
 	}
 	return nil

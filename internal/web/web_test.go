@@ -81,8 +81,8 @@ func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Topics = map[string]string{"news": "Acme <News>"}
 	if cfg.OnUnsubscribe == nil {
-		cfg.OnUnsubscribe = func(_ context.Context, run, address string) error {
-			_, err := io.WriteString(s.told, run+" "+address+"\n")
+		cfg.OnUnsubscribe = func(_ context.Context, run string) error {
+			_, err := io.WriteString(s.told, run+"\n")
 			return err
 		}
 	}
@@ -173,7 +173,7 @@ func TestPostUnsubscribes(t *testing.T) {
 				if diff := cmp.Diff(want, s.suppressed(t)); diff != "" {
 					t.Errorf("suppressed (-want +got):\n%s", diff)
 				}
-				if got, want := s.told.String(), link.Run+" "+reader+"\n"; got != want {
+				if got, want := s.told.String(), link.Run+"\n"; got != want {
 					t.Errorf("OnUnsubscribe heard %q, want it once: %q", got, want)
 				}
 				if log := s.log.String(); strings.Contains(log, reader) || strings.Count(log, "msg=unsubscribed") != 2 || !strings.Contains(log, "new=true") {
@@ -324,7 +324,7 @@ func TestUncountedUnsubscribeStands(t *testing.T) {
 	s := newSite(t, web.Config{
 		Suppression:   list,
 		Ready:         ready,
-		OnUnsubscribe: func(context.Context, string, string) error { return errors.New("no such run") },
+		OnUnsubscribe: func(context.Context, string) error { return errors.New("no such run") },
 	}, list)
 	res, _ := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(link), form, "confirm=yes")
 	if res.StatusCode != 200 || len(s.suppressed(t)) != 1 || !strings.Contains(s.log.String(), "no such run") {

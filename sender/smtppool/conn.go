@@ -25,6 +25,7 @@ type Conn struct {
 	text []byte // text of the last reply
 
 	from, to     string // of the last envelope
+	before       string // recipient of the one before
 	transactions int    // begun
 	needReset    bool   // a transaction was refused half way: RSET before the next MAIL
 	inData       bool   // 354 received, no body yet

@@ -105,7 +105,7 @@ func ascii(s string) bool {
 // commands puts the transaction's commands behind b, which is c.buf from then
 // on, and returns where MAIL (after a RSET, if one is needed) and RCPT end in it.
 func (c *Conn) commands(b []byte, from, to string, size int) (mail, rcpt int) {
-	c.from, c.to = from, to
+	c.from, c.to, c.before = from, to, c.to
 	if c.needReset {
 		b = append(b, "RSET\r\n"...)
 	}

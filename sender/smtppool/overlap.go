@@ -1,9 +1,11 @@
 package smtppool
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadside/internal/failpoint"
@@ -18,6 +20,10 @@ const (
 	// the body before it, once that body was answered: a server that has thrown
 	// the envelope away never replies.
 	aheadTime = time.Minute
+	// stall is how long the replies to an envelope may come after that to the
+	// body before it until we take it that the server waits for our
+	// acknowledgement (40 ms on Linux).
+	stall = 25 * time.Millisecond
 )
 
 // A Next is the envelope of the message after the one whose body is sent.
@@ -50,7 +56,11 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	}
 	defer c.watch(ctx)()
 	failpoint.Hit(failpoint.AfterMail)
+	here, began := c.Answered(), time.Now()
 	r := c.answers()
+	if !here && c.steps != nil && time.Since(began) > stall {
+		c.steps.holds.Store(true)
+	}
 	out := c.broken && (c.doubt || r != nil && (r.Event == reply.ReadTimeout || r.Event == reply.IdleClosed && c.trial))
 	if r != nil && (c.outOfStep(*r) || r.Code == 503) { // bad sequence of commands
 		out = true
@@ -66,8 +76,19 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	return r
 }
 
-// Answered reports whether something of what Answer waits for is here already.
-func (c *Conn) Answered() bool { return c.r.Buffered() > 0 }
+// Answered reports whether all that Answer waits for is here already: the
+// replies to MAIL, RCPT and DATA. The first may come long before the second.
+func (c *Conn) Answered() bool {
+	replies := 0
+	for here, _ := c.r.Peek(c.r.Buffered()); len(here) > 0; {
+		line, rest, whole := bytes.Cut(here, []byte{'\n'})
+		if whole && (len(line) < 4 || line[3] != '-') {
+			replies++
+		}
+		here = rest
+	}
+	return replies >= 3
+}
 
 // Alive reports whether the connection has not ended.
 func (c *Conn) Alive() bool { return !c.broken }
@@ -88,7 +109,7 @@ func (c *Conn) outOfStep(r reply.Reply) bool {
 		return false
 	}
 	for _, word := range []string{"pipelin", "synchroni"} {
-		if strings.Contains(strings.ToLower(r.Text), word) && !strings.Contains(strings.ToLower(c.from+c.to), word) {
+		if strings.Contains(strings.ToLower(r.Text), word) && !strings.Contains(strings.ToLower(c.from+c.to+c.before), word) {
 			return true
 		}
 	}
@@ -115,6 +136,8 @@ func (c *Conn) young() bool {
 // Overlap is tried on one connection first: should the server lose its step,
 // one message is uncertain at most.
 type steps struct {
+	holds atomic.Bool // replies are held back until we acknowledge the one before
+
 	mu       sync.Mutex
 	mode     string    // less than the configured one, until then
 	until    time.Time // of mode

@@ -185,10 +185,20 @@ func TestOverlap(t *testing.T) {
 			want:   []string{"dot 250 1 complete=true", "rcpt 550 5.1.1 no"},
 		},
 		{
-			name: "a recipient whose name is that of a doubt", to: "a b c", usable: true,
-			script: begin + "S: 250 1\nS: 250 ok\nS: 550 5.1.1 <pipeline@x.org>: no synchronizer@x.org here\nS: 503 no recipients\n" +
+			name: "a recipient whose name is that of a doubt", to: "a pipeline c", usable: true,
+			script: envelopeTo("a") + envelopeOK + hiBody + envelopeTo("pipeline") + "S: 250 1\nS: 250 ok\nS: 550 no mailbox for pipeline here\nS: 503 no recipients\n" +
 				"C: RSET\n" + envelopeTo("c") + "S: 250 ok\n" + envelopeOK + hiBody + "S: 250 3\n",
-			want: []string{"dot 250 1 complete=true", "rcpt 550 5.1.1 <pipeline@x.org>: no synchronizer@x.org here", "dot 250 3 complete=true"},
+			want: []string{"dot 250 1 complete=true", "rcpt 550 no mailbox for pipeline here", "dot 250 3 complete=true"},
+		},
+		{
+			name: "the same after the body", to: "pipeline b", usable: true,
+			script: envelopeTo("pipeline") + envelopeOK + hiBody + envelopeTo("b") + "S: 550 no mailbox for Pipeline here\n" + envelopeOK + last,
+			want:   []string{"dot 550 no mailbox for Pipeline here complete=true", "dot 250 2 complete=true"},
+		},
+		{
+			name: "a doubt in words after the body", to: "a b",
+			script: begin + "S: 550 5.5.0 Improper pipelining\n",
+			want:   []string{"data eof: 550 5.5.0 Improper pipelining complete=false"},
 		},
 	}
 	for _, tt := range tests {
@@ -236,7 +246,7 @@ func TestOverlapByteByByte(t *testing.T) {
 	}
 }
 
-// Answered tells whether Answer has something to read already.
+// Answered tells whether Answer would not have to wait.
 func TestAnswered(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -244,7 +254,10 @@ func TestAnswered(t *testing.T) {
 		want    bool
 	}{
 		{"S: 250 1\n" + envelopeOK, false},
+		{`S> 250 1\n250 ok\n` + "\n" + `S> 250 ok\n354 go\n` + "\n", false},
+		{`S> 250 1\n250-a\n250-b\n250 ok\n250 ok\n` + "\n" + `S> 354 go\n` + "\n", false},
 		{`S> 250 1\n250 ok\n250 ok\n354 go\n` + "\n", true},
+		{`S> 250-1\n250 1\n250-a\n250 ok\n250\n354 go\n` + "\n", true},
 	} {
 		c := dialScript(t, Config{}, hello("PIPELINING")+envelopeTo("a")+envelopeOK+hiBody+envelopeTo("b")+tt.replies)
 		if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil {
@@ -671,9 +684,9 @@ func TestOneConnectionTriesOverlap(t *testing.T) {
 	}
 	d := get(t, p)
 	expect("after it worked", ahead(c, d), true, true)
-	p.excess.Store(true)
+	p.excess.Store(1)
 	expect("while another process waits", ahead(c, d), false, false)
-	p.excess.Store(false)
+	p.excess.Store(0)
 	p.Put(c)
 	expect("after that one rests", ahead(d), true)
 	p.Put(d)

@@ -34,9 +34,9 @@ const (
 type Leases interface {
 	Acquire(ctx context.Context) (bool, error)
 	Release(ctx context.Context) error
-	// Contended reports whether other processes wait for a lease, and whether
-	// this one has more than its share while one of them has less.
-	Contended() (wanted, excess bool)
+	// Contended reports whether other processes wait for a lease, and how many
+	// more than its share this one has while one of them has less.
+	Contended() (wanted bool, excess int)
 }
 
 // A Pool keeps the connections of one account in this process: never more
@@ -52,7 +52,7 @@ type Pool struct {
 	// together stay within the channel's capacity.
 	slots chan struct{}
 
-	excess atomic.Bool // one of the connections is for another process
+	excess atomic.Int64 // so many of the connections are for other processes
 
 	steps steps
 
@@ -148,18 +148,28 @@ func (p *Pool) newest() (*Conn, error) {
 // of the one that c has open: c overlaps, the server has been seen to follow
 // (or c is the connection that finds out), and no other process waits for c.
 func (p *Pool) Ahead(c *Conn) bool {
-	return c.Overlaps() && !p.excess.Load() && p.steps.may(c)
+	return c.Overlaps() && p.excess.Load() == 0 && p.steps.may(c)
 }
 
 // Put returns a connection after use. One that is no longer Usable is closed,
-// politely if it can be; that takes up to Timeouts.Quit. So is one in each of
-// Run's rounds in which other processes have less than their share.
+// politely if it can be; that takes up to Timeouts.Quit. So are as many as this
+// process has beyond its share, while another has less.
 func (p *Pool) Put(c *Conn) {
 	p.steps.rest(c)
-	if !c.Usable() || p.excess.CompareAndSwap(true, false) || !p.keep(c) {
+	if !c.Usable() || p.spare() || !p.keep(c) {
 		p.end(context.Background(), c)
 	}
 	<-p.slots
+}
+
+// spare reports whether the connection that is put back is for another process.
+func (p *Pool) spare() bool {
+	for n := p.excess.Load(); n > 0; n = p.excess.Load() {
+		if p.excess.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // keep makes the connection idle, unless the Pool was closed.
@@ -235,7 +245,7 @@ func (p *Pool) Run(ctx context.Context) error {
 				if wanted {
 					limit = min(limit, contendedIdle)
 				}
-				p.excess.Store(excess)
+				p.excess.Store(int64(excess))
 			}
 			p.reap(ctx, limit)
 		}

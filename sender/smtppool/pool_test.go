@@ -181,7 +181,7 @@ func TestPoolReaps(t *testing.T) {
 func TestPoolSharesWhatIsInUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := &leases{limit: 3, contended: true, excess: true}
+		l := &leases{limit: 3, contended: true, excess: 1}
 		p, srv := newPool(t, Config{}, l)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup

@@ -104,7 +104,7 @@ type leases struct {
 	limit     int
 	out, most int
 	contended bool
-	excess    bool
+	excess    int
 	err       error
 }
 
@@ -132,7 +132,7 @@ func (l *leases) counts() (out, most int) {
 	return l.out, l.most
 }
 
-func (l *leases) Contended() (wanted, excess bool) {
+func (l *leases) Contended() (wanted bool, excess int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.contended, l.excess
