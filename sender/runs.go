@@ -21,7 +21,7 @@ import (
 const (
 	// keptChunks bounds the decoded recipients in memory (some 350 KB each, with
 	// twelve fields): several parts of several runs are under way at a time.
-	keptChunks = 24
+	keptChunks = 16
 	// stateEvery is how often the states of known runs are read, so that a
 	// pause stops what waits here within a second.
 	stateEvery = 400 * time.Millisecond

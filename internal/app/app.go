@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -168,14 +167,7 @@ func (a *App) Work(ctx context.Context) error {
 	return a.put(ctx, a.work)
 }
 
-// gcPercent lets a worker's heap, which is small, grow further between two
-// collections than Go does by default (100): a fifth of its CPU was theirs.
-const gcPercent = 200
-
 func (a *App) work(ctx context.Context) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	if err := a.Config.RequireSecrets(); err != nil {
 		return err
 	}
