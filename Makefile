@@ -11,7 +11,7 @@ PARALLEL = 12
 
 build: ## bin/broadside
 	go build -o bin/broadside ./cmd/broadside
-test: ## every test; needs redis-server, postfix, sasl2-bin (.ci/run installs them), and root for Postfix
+test: ## every test; needs redis-server, postfix, sasl2-bin and what .ci/mta unpacks (.ci/run sees to it), and root for Postfix
 	go test -race -p 2 -timeout 12m $$(go list ./... | grep -v internal/e2e)
 	go test -tags faults ./internal/failpoint
 	go test -timeout 25m -parallel 4 ./internal/e2e -args -chaos.slack=15s # alone: it measures rates, with real processes

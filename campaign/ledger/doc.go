@@ -28,7 +28,7 @@
 // Every change is Lua on keys of one hash slot, {run:<id>}, and goes through
 // the one function move of lua/lib.lua: cell, counters and finish check change
 // together. All scripts may be asked twice: go-redis resends after a broken
-// connection. Claims alone are never resent (see Claims in internal/store).
+// connection. What a Line asks alone is never resent (see Claims in internal/store).
 //
 // A worker is on the list of workers with a counter that it raises every five
 // seconds (see Member). It logs every claim in its Journal before it asks for
