@@ -280,7 +280,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	if paused, err := f.guard(ctx, s, rec, tally, now); err != nil || paused {
 		return lookEvery, err
 	}
-	busy := false
+	busy, more := false, false
 	var issued [][]queue.Task // by part
 	var at time.Time
 	for _, p := range s.parts {
@@ -297,6 +297,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		if len(tasks) > 0 {
 			issued, at = append(issued, tasks), then
 		}
+		more = more || p.more
 		busy = busy || len(tasks) > 0 || counts[campaign.Issued] > 0 || counts[campaign.Sending] > 0
 	}
 	if tasks := mixed(issued); len(tasks) > 0 {
@@ -304,7 +305,10 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 			return 0, fmt.Errorf("hand out %d recipients: %w", len(tasks), err)
 		}
 	}
-	if busy {
+	switch {
+	case more: // a long list has many pages, and who is ready may be on the last
+		return 2 * time.Millisecond, nil
+	case busy:
 		return 40 * time.Millisecond, nil
 	}
 	return 400 * time.Millisecond, nil
@@ -335,6 +339,7 @@ func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, iss
 	}
 	s.note(out.Early)
 	p.done(page)
+	p.more = p.forced() || page >= 0 && len(ready) == 0 && room > 0 && p.waits(since)
 	if len(out.Indexes) == 0 {
 		return nil, now, nil
 	}

@@ -34,6 +34,7 @@ type partSweep struct {
 	due    []time.Duration // per page
 	dirty  []bool          // per page: to be read with force, after a death
 	turn   int
+	more   bool // pages that must be looked at now were left by the last round
 
 	first, size int // so many of all are let go: fewer while a canary lasts
 
@@ -97,6 +98,11 @@ func (s *sweep) forced() bool { return slices.ContainsFunc(s.parts, (*partSweep)
 
 // forced reports whether the page that next returns is to be read with force.
 func (p *partSweep) forced() bool { return slices.Contains(p.dirty, true) }
+
+// waits reports whether a page is due.
+func (p *partSweep) waits(since time.Duration) bool {
+	return slices.ContainsFunc(p.due, func(at time.Duration) bool { return at <= since })
+}
 
 func (p *partSweep) done(page int) {
 	if page >= 0 {
@@ -189,9 +195,12 @@ func (p *partSweep) measure(c campaign.Counts, now time.Time) {
 			return
 		}
 		rate := max(0, float64(settled-p.settled)/dt)
-		weight := min(1, dt) // about one second of memory
+		// A pace that falls is followed late: when a worker dies, what was issued to
+		// it counts until it is found dead, and a backlog that shrank with the pace
+		// would leave nothing for the others.
+		weight := min(1, dt/20)
 		if rate > p.perSecond {
-			weight = min(1, 4*dt) // a pace that rises is followed sooner
+			weight = min(1, 4*dt)
 		}
 		p.perSecond += (rate - p.perSecond) * weight
 	}

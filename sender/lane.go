@@ -145,7 +145,11 @@ func (l *lane) count(now time.Time) {
 		return
 	}
 	rate := float64(l.settled) / dt
-	l.perSecond += (rate - l.perSecond) * min(1, 2*dt)
+	weight := 2 * dt
+	if rate < l.perSecond {
+		weight = dt / 20 // as late as the feeder's backlog follows: room must exceed it
+	}
+	l.perSecond += (rate - l.perSecond) * min(1, weight)
 	l.settled, l.measured = 0, now
 }
 

@@ -191,6 +191,18 @@ func people(name string, n int) (out []string) {
 	return out
 }
 
+// issue marks everybody as issued, so that it shows who is given back.
+func (b *fixture) issue() {
+	b.t.Helper()
+	indexes := make([]int, len(b.to))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	if _, err := b.ledger.Issue(b.t.Context(), b.run, 0, len(indexes), time.Minute, false, indexes); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // cells returns what the ledger has of each recipient: state and attempts.
 func (b *fixture) cells() map[string]string {
 	b.t.Helper()
@@ -323,8 +335,11 @@ func TestAServerThatGoesDownUnderOverlap(t *testing.T) {
 			}
 			j.listen(t)
 			b := newFixture(t, people("p", n)...)
+			b.issue()
 			b.toServer(j.l.Addr().String(), 1)
-			c := b.work(b.supp, func(c campaign.Counts) bool { return c[campaign.Accepted] == n/2-1 && c[campaign.Sending] == 0 })
+			c := b.work(b.supp, func(c campaign.Counts) bool {
+				return c[campaign.Accepted] == n/2-1 && c[campaign.Sending]+c[campaign.Issued] == 0
+			})
 			if c[campaign.Pending] != n/2+1 {
 				t.Errorf("counts %v, want the others pending", c)
 			}
@@ -393,28 +408,36 @@ func TestASlowEnvelopeHoldsNoOutcomeUp(t *testing.T) {
 func TestAShutdownWithAnEnvelopeAhead(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name   string
-		answer bool // to RCPT, after the end; else the server is silent
-	}{{"the server says 354", true}, {"the server is silent", false}} {
+		name        string
+		dot, silent bool // the server waits at the message, not at RCPT; for longer than the shutdown
+	}{
+		{name: "354 comes after the end"},
+		{name: "all replies come after the end", dot: true},
+		{name: "the server is silent", silent: true},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			asked, ending, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
-			j := &judge{rcpt: func(to string) string {
-				if strings.HasPrefix(to, "next") {
-					close(asked)
-					wait := over
-					if tt.answer {
-						wait = ending
-					}
-					<-wait
+			wait := func() {
+				close(asked)
+				if <-ending; tt.silent {
+					<-over
 				}
-				return ""
-			}}
+			}
+			j := &judge{}
+			if tt.dot {
+				j.dot = func(string) string { wait(); return "" }
+			} else {
+				j.rcpt = func(to string) string {
+					if strings.HasPrefix(to, "next") {
+						wait()
+					}
+					return ""
+				}
+			}
 			j.listen(t)
 			b := newFixture(t, "ada@example.org", "next@example.org")
-			if _, err := b.ledger.Issue(t.Context(), b.run, 0, 2, time.Minute, false, []int{0, 1}); err != nil {
-				t.Fatal(err)
-			}
+			b.issue()
 			s := b.toServer(j.l.Addr().String(), 1, func(cfg *Config) {
 				cfg.Drain = 300 * time.Millisecond
 				tasks := cfg.Tasks
@@ -460,15 +483,13 @@ func TestOverlapKeepsTheRate(t *testing.T) {
 	if len(s.ends) != n {
 		t.Fatalf("%d messages, want %d", len(s.ends), n)
 	}
+	most := 0
 	for i, at := range s.ends {
 		k, _ := slices.BinarySearchFunc(s.ends, at.Add(time.Second), time.Time.Compare)
-		if k-i > rate {
-			t.Errorf("%d messages in the second from message %d on, the limit is %d", k-i, i, rate)
-			break
-		}
+		most = max(most, k-i)
 	}
-	if took := s.ends[n-1].Sub(s.ends[0]); took > 2*n*time.Second/rate {
-		t.Errorf("%d messages took %s, want at least half of %d a second", n, took, rate)
+	if most > rate || most < rate/2 { // other tests may slow it down, but hardly all the time
+		t.Errorf("%d messages in the fullest second, want at most %d and at least half of it", most, rate)
 	}
 	if s.overlapped == 0 {
 		t.Error("nothing was overlapped")

@@ -129,28 +129,51 @@ func TestStepsOfOneBatchAboutOneRecipient(t *testing.T) {
 			want  []string
 			cell  string
 		}{
-			{"released and claimed", func(r Ref) []*Step { return []*Step{claiming(r, "w.2"), settling(r, "w.1", campaign.Pending)} },
-				[]string{`claim true 1 "\x00"`, "settle true"}, "s"},
-			{"accepted and claimed", func(r Ref) []*Step {
-				return []*Step{looking(r), claiming(r, "w.2"), settling(r, "w.1", campaign.Accepted)}
+			{
+				"released and claimed", func(r Ref) []*Step { return []*Step{claiming(r, "w.2"), settling(r, "w.1", campaign.Pending)} },
+				[]string{`claim true 1 "\x00"`, "settle true"},
+				"s",
 			},
-				[]string{`look "a"`, `claim false 0 "a"`, "settle true"}, "a"},
-			{"deferred and claimed", func(r Ref) []*Step { return []*Step{settling(r, "w.1", campaign.Deferred), claiming(r, "w.2")} },
-				[]string{"settle true", `claim false 0 "d"`}, "d"},
+			{
+				"accepted and claimed", func(r Ref) []*Step {
+					return []*Step{looking(r), claiming(r, "w.2"), settling(r, "w.1", campaign.Accepted)}
+				},
+				[]string{`look "a"`, `claim false 0 "a"`, "settle true"},
+				"a",
+			},
+			{
+				"deferred and claimed", func(r Ref) []*Step { return []*Step{settling(r, "w.1", campaign.Deferred), claiming(r, "w.2")} },
+				[]string{"settle true", `claim false 0 "d"`},
+				"d",
+			},
 			{"uncertain and lifted", func(r Ref) []*Step {
 				return []*Step{settling(r, "w.1", campaign.Uncertain), settling(r, "w.1", campaign.Accepted)}
 			}, []string{"settle true", "settle true"}, "a"},
-			{"told twice", func(r Ref) []*Step {
-				return []*Step{settling(r, "w.1", campaign.Accepted), settling(r, "w.1", campaign.Accepted)}
+			{
+				"told twice", func(r Ref) []*Step {
+					return []*Step{settling(r, "w.1", campaign.Accepted), settling(r, "w.1", campaign.Accepted)}
+				},
+				[]string{"settle true", "settle false"},
+				"a",
 			},
-				[]string{"settle true", "settle false"}, "a"},
-			{"told by a stranger", func(r Ref) []*Step { return []*Step{settling(r, "w.9", campaign.Accepted), looking(r)} },
-				[]string{"settle false", `look "s"`}, "s"},
+			{
+				"told by a stranger", func(r Ref) []*Step { return []*Step{settling(r, "w.9", campaign.Accepted), looking(r)} },
+				[]string{"settle false", `look "s"`},
+				"s",
+			},
 			{"released, claimed by twins", func(r Ref) []*Step {
 				return []*Step{settling(r, "w.1", campaign.Pending), claiming(r, "w.2"), claiming(r, "w.3"), looking(r)}
 			}, []string{"settle true", `claim true 1 "\x00"`, `claim false 0 "s"`, `look "s"`}, "s"},
-			{"claimed again by its token", func(r Ref) []*Step { return []*Step{claiming(r, "w.1"), claiming(r, "w.1")} },
-				[]string{`claim true 1 "\x00"`, `claim true 1 "\x00"`}, "s"},
+			{
+				"accepted, claimed again by its token", func(r Ref) []*Step { return []*Step{settling(r, "w.1", campaign.Accepted), claiming(r, "w.1")} },
+				[]string{"settle true", `claim false 0 "a"`},
+				"a",
+			},
+			{
+				"claimed again by its token", func(r Ref) []*Step { return []*Step{claiming(r, "w.1"), claiming(r, "w.1")} },
+				[]string{`claim true 1 "\x00"`, `claim true 1 "\x00"`},
+				"s",
+			},
 		} {
 			run := newRun(t, l, strings.ReplaceAll(tt.name, " ", "-"), 1)
 			ref := Ref{run, 0, 0}

@@ -107,3 +107,14 @@ func TestAllServersWorkAfterALull(t *testing.T) {
 		t.Errorf("300 tasks in %s after a lull", took)
 	}
 }
+
+func TestAFarRedisGetsMoreServers(t *testing.T) {
+	t.Parallel()
+	addr := strings.TrimSuffix(strings.TrimPrefix(testkit.Redis(t), "redis://"), "/0")
+	if got := suits(t.Context(), dial(t, "redis://"+testkit.NewDelayProxy(t, addr, 2*time.Millisecond))); got != 32 {
+		t.Errorf("%d servers for a Redis 2 ms away, want 32", got)
+	}
+	if got := suits(t.Context(), dial(t, "redis://127.0.0.1:1")); got != 16 {
+		t.Errorf("%d servers while Redis is away, want 16", got)
+	}
+}

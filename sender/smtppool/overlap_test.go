@@ -508,9 +508,14 @@ func TestAnswerIsInterrupted(t *testing.T) {
 		defer cancel()
 		time.AfterFunc(7*time.Second, cancel)
 		start := time.Now()
-		got := chain(ctx, c, always, "a", "b")
-		if diff := cmp.Diff([]string{"dot 250 1 complete=true", "rcpt cancelled: interrupted"}, got); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
+		if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil {
+			t.Fatal(r)
+		}
+		if out := c.BodyAhead(t.Context(), []byte("hi\r\n"), Next{From: "f@x.org", To: "b"}); !out.Reply.OK() || !out.Ahead {
+			t.Fatalf("%+v", out)
+		}
+		if r := c.Answer(ctx); r == nil || r.Event != reply.Cancelled || r.Stage != reply.Rcpt {
+			t.Errorf("got %v, want %s", r, reply.Cancelled)
 		}
 		if took := time.Since(start); took != 7*time.Second || c.doubt || c.Alive() && c.Usable() {
 			t.Errorf("took %s, doubt %t, usable %t; want 7s and no doubt", took, c.doubt, c.Usable())

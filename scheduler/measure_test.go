@@ -1,0 +1,73 @@
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+)
+
+// When one of three workers dies, a third of the backlog counts as issued until
+// it is found dead: the others must not be left without.
+func TestBacklogOutlivesADeath(t *testing.T) {
+	t.Parallel()
+	p := &partSweep{}
+	var settled int64
+	now := time.Now()
+	second := func(rate int64) {
+		for range 10 {
+			settled, now = settled+rate/10, now.Add(100*time.Millisecond)
+			p.measure(campaign.Counts{campaign.Accepted: settled}, now)
+		}
+	}
+	for range 5 {
+		second(3000)
+	}
+	held := p.backlog() / 3
+	for range 15 {
+		second(2000)
+	}
+	if room := p.backlog() - held; room < 1300 {
+		t.Errorf("room for %d of 2,000 a second, 15 s after a death", room)
+	}
+	for range 120 {
+		second(100)
+	}
+	if got := p.backlog(); got > 400 {
+		t.Errorf("backlog %d two minutes after the pace fell to 100 a second", got)
+	}
+}
+
+// A death has every page looked at again. On a long list that must be over soon,
+// also when nothing else goes on: the next death begins it anew.
+func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
+	stores(t, func(t *testing.T, l *ledger.Ledger) {
+		const pages = 40
+		run := makeRun(t, l, pages*ledger.PageCells)
+		rec, err := l.Record(t.Context(), run.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := NewFeeder(l, newRecorder(), FeederConfig{
+			Closed: func(context.Context, []string) (time.Time, error) { return isOpen(), nil }, Log: slog.New(slog.DiscardHandler),
+		})
+		s := newSweep(rec)
+		for i := range s.parts[0].dirty {
+			s.parts[0].dirty[i] = true
+		}
+		var waited time.Duration
+		for rounds := 0; s.forced(); rounds++ {
+			wait, err := f.round(t.Context(), s, rec)
+			if err != nil || rounds > 2*pages {
+				t.Fatalf("%v after %d rounds", err, rounds)
+			}
+			waited += wait
+		}
+		if waited > time.Second {
+			t.Errorf("%s of waiting for %d pages", waited, pages)
+		}
+	})
+}
