@@ -88,7 +88,9 @@ func (c *Conn) watchOn(ctx context.Context) {
 		return
 	}
 	c.unwatch()
-	c.watched(ctx)
+	c.mu.Lock()
+	c.hard, c.stopped = ctx, nil
+	c.mu.Unlock()
 	end := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -98,15 +100,10 @@ func (c *Conn) watchOn(ctx context.Context) {
 	})
 	c.unwatch = func() {
 		end()
-		c.watched(nil)
+		c.mu.Lock()
+		c.hard, c.stopped = nil, nil
+		c.mu.Unlock()
 	}
-}
-
-// watched notes what watchOn watches.
-func (c *Conn) watched(ctx context.Context) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hard, c.stopped = ctx, nil
 }
 
 // stop interrupts what is under way. The caller holds mu.
