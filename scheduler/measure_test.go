@@ -45,7 +45,7 @@ func TestBacklogOutlivesADeath(t *testing.T) {
 // also when nothing else goes on: the next death begins it anew.
 func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
-		const pages = 40
+		const pages = 8
 		run := makeRun(t, l, pages*ledger.PageCells)
 		rec, err := l.Record(t.Context(), run.ID)
 		if err != nil {

@@ -3,6 +3,7 @@ package testkit_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"broadside/internal/testkit"
 
@@ -17,6 +18,15 @@ func TestClusterSpreadsKeysAndFailsOver(t *testing.T) {
 	}
 	if got := ask(t, c.Primaries[2].Addr(), "SET {b}k 1"); !strings.HasPrefix(got, "-MOVED 3300") {
 		t.Errorf("SET at the third node: got %q, want MOVED", got)
+	}
+	// A busy replica has not begun to follow yet.
+	rdb := redis.NewClient(&redis.Options{Addr: c.Primaries[0].Addr(), PoolSize: 1, ReadTimeout: 30 * time.Second})
+	defer rdb.Close()
+	pipe := rdb.Pipeline()
+	pipe.Set(t.Context(), "{b}k", "1", 0)
+	replicas := pipe.Do(t.Context(), "WAIT", 1, 20_000)
+	if _, err := pipe.Exec(t.Context()); err != nil || replicas.Val() != int64(1) {
+		t.Fatalf("%v replicas have the key, %v", replicas.Val(), err)
 	}
 	c.Primaries[0].Kill()
 	c.WaitFailover(0)
