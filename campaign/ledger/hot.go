@@ -124,6 +124,7 @@ func (n *Line) Step(ctx context.Context, s *Step) { n.Start(ctx, s).Wait(ctx, s)
 // Start is Step without waiting: Wait must follow.
 func (n *Line) Start(ctx context.Context, s *Step) *Pending {
 	p := &Pending{Step: *s, done: make(chan struct{})}
+	p.Settle.Err, p.Claim.Err, p.Look.Err = nil, nil, nil // s may have been used before
 	if s.Settle.Token != "" {
 		p.settle = n.target(s.Settle.Ref)
 	}
