@@ -241,8 +241,8 @@ func TestOverlapSendsOnceToEverybody(t *testing.T) {
 			t.Errorf("%s got %d messages", to, accepted[to])
 		}
 	}
-	if s.overlapped < n/10 {
-		t.Errorf("%d of %d messages came with an envelope behind them, want a tenth at least: how many depends on how full the lane is", s.overlapped, n)
+	if s.overlapped < n*3/4 {
+		t.Errorf("%d of %d messages came with an envelope behind them, want most", s.overlapped, n)
 	}
 	b.settledAll()
 }
@@ -297,7 +297,7 @@ func TestRefusalsUnderOverlap(t *testing.T) {
 	if diff := cmp.Diff(taken, j.took()); diff != "" {
 		t.Errorf("messages taken (-want +got):\n%s", diff)
 	}
-	if s.overlapped == 0 { // how many depends on how full the lane is
+	if s.overlapped < len(to)/5 { // a refusal ends the chain of its connection
 		t.Errorf("%d of %d envelopes came behind a message", s.overlapped, len(to))
 	}
 	b.settledAll()

@@ -71,7 +71,7 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	case !c.broken && c.steps != nil:
 		c.steps.proved(c)
 	case r != nil && c.steps != nil:
-		c.steps.ended(c.transactions - 1)
+		c.steps.ended(c)
 	}
 	return r
 }
@@ -144,6 +144,7 @@ type steps struct {
 	trial    *Conn     // that tries overlap; nil: none
 	overlaps bool      // it has been seen to work
 	last     int       // messages of the connection that the server ended last
+	lastAt   time.Time // when that was
 	most     int       // that the server takes on one connection; 0: not known
 	mostTill time.Time
 }
@@ -209,16 +210,19 @@ func (s *steps) rest(c *Conn) {
 	c.trial = false
 }
 
-// ended notes that the server ended a connection after n messages, where the
-// next one was expected. Twice the same number is taken for its limit: the last
-// message before it then goes without a following envelope.
-func (s *steps) ended(n int) {
+// ended notes that the server ended c where its next message was expected. When
+// that comes after the same number of messages on two connections, of which the
+// second was opened after the first had ended (a restart ends many at once), it
+// is taken for a limit: the last message before it then goes without a
+// following envelope.
+func (s *steps) ended(c *Conn) {
+	n := c.transactions - 1
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n > 0 && n == s.last {
+	if n > 0 && n == s.last && !c.born.Before(s.lastAt) {
 		s.most, s.mostTill = n, time.Now().Add(demotion)
 	}
-	s.last = n
+	s.last, s.lastAt = n, time.Now()
 }
 
 // limit returns how many messages a connection may carry.

@@ -738,3 +738,17 @@ func TestLimitOfAConnectionIsLearned(t *testing.T) {
 		})
 	}
 }
+
+// A restart ends connections that are equally old after equally many messages:
+// that is no limit of the server.
+func TestARestartTeachesNoLimit(t *testing.T) {
+	t.Parallel()
+	var s steps
+	born := time.Now().Add(-time.Minute)
+	before := s.limit()
+	s.ended(&Conn{born: born, transactions: 3})
+	s.ended(&Conn{born: born, transactions: 3})
+	if got := s.limit(); got != before {
+		t.Errorf("limit %d learned from two connections that ended at once", got)
+	}
+}
