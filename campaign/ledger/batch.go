@@ -12,9 +12,6 @@ import (
 	"broadside/campaign"
 )
 
-// flushers is how many batches are on their way at once.
-const flushers = 1
-
 // batchTime bounds one round trip of a batch. A claim may be used for ten
 // seconds, so its question must be over well before.
 const batchTime = 5 * time.Second
@@ -45,6 +42,10 @@ type Pending struct {
 	claimed, looked     func() (bool, error) // whether that one is suppressed
 	done                chan struct{}
 }
+
+// replicated reports whether the step has a claim that counts only once a
+// replica has it.
+func (p *Pending) replicated() bool { return p.claim != nil && p.claim.run.Replicated }
 
 // A call is what several steps ask of one target. Their questions stand in it
 // in the order in which the script takes them.
@@ -150,43 +151,47 @@ type batcher struct {
 
 // run answers steps until ctx ends.
 func (b *batcher) run(ctx context.Context) {
-	var wg sync.WaitGroup
-	for range flushers {
-		wg.Go(func() { b.flush(ctx) })
-	}
-	wg.Wait()
-}
-
-func (b *batcher) flush(ctx context.Context) {
-	waiting := make([]*Pending, 0, maxBatch)
+	var replicas sync.WaitGroup
+	defer replicas.Wait()
 	for {
-		waiting = waiting[:0]
+		var fast, slow []*Pending
+		add := func(p *Pending) {
+			if p.replicated() {
+				slow = append(slow, p)
+			} else {
+				fast = append(fast, p)
+			}
+		}
 		select {
 		case p := <-b.in:
-			waiting = append(waiting, p)
+			add(p)
 		case <-ctx.Done():
 			return
 		}
 	fill:
-		for len(waiting) < maxBatch {
+		for len(fast)+len(slow) < maxBatch {
 			select {
 			case p := <-b.in:
-				waiting = append(waiting, p)
+				add(p)
 			default:
 				break fill
 			}
 		}
-		b.exec(ctx, waiting)
-		for _, p := range waiting {
-			close(p.done)
+		if len(slow) > 0 { // they wait for a replica, some 100 ms at worst, and hold up nobody else
+			replicas.Go(func() { b.exec(ctx, slow) })
 		}
-		clear(waiting)
+		b.exec(ctx, fast)
 	}
 }
 
 // exec carries out steps. A batch that is on its way is not torn by a shutdown:
 // its answers are facts.
 func (b *batcher) exec(ctx context.Context, steps []*Pending) {
+	defer func() {
+		for _, p := range steps {
+			close(p.done)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTime)
 	defer cancel()
 	calls := group(steps)
@@ -224,7 +229,7 @@ func (b *batcher) exec(ctx context.Context, steps []*Pending) {
 }
 
 // send carries out calls: all of them as one pipeline, but for those that wait
-// for a replica, which hold up nobody else.
+// for a replica.
 func (b *batcher) send(ctx context.Context, calls []*call) {
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -23,7 +23,6 @@ func batch(t *testing.T, n *Line, steps ...*Step) {
 	}
 	n.batch.exec(t.Context(), all)
 	for i, p := range all {
-		close(p.done)
 		p.Wait(t.Context(), steps[i])
 	}
 }
@@ -394,4 +393,41 @@ func TestAStepBeyondTheEnd(t *testing.T) {
 			t.Errorf("cells %s", got)
 		}
 	})
+}
+
+// A claim that waits for a replica (there is none: for as long as it may) holds
+// up no other step.
+func TestAReplicatedClaimHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	l := backends["redis"](t)
+	n := line(t, l)
+	slow, fast := newRun(t, l, "slow", 10), newRun(t, l, "fast", 1)
+	slow.Replicated = true
+	if _, err := n.Look(t.Context(), Ref{Run: fast}, Person{}); err != nil { // loads the script
+		t.Fatal(err)
+	}
+	for i := range 10 { // a busy machine may take longer than a replica has
+		var claim, look Step
+		claim.Claim.Ref, claim.Claim.Token = Ref{Run: slow, Index: i}, "w."+string(rune('a'+i))
+		look.Look.Ref = Ref{Run: fast}
+		waits, first := n.Start(t.Context(), &claim), n.Start(t.Context(), &look)
+		first.Wait(t.Context(), &look)
+		if look.Look.Err != nil {
+			t.Fatal(look.Look.Err)
+		}
+		held := false
+		select {
+		case <-waits.done:
+			held = true
+		default:
+		}
+		waits.Wait(t.Context(), &claim)
+		if !errors.Is(claim.Claim.Err, ErrNotReplicated) {
+			t.Fatalf("claim without a replica: %v", claim.Claim.Err)
+		}
+		if !held {
+			return
+		}
+	}
+	t.Error("a look is answered only after a claim that waits for a replica")
 }
