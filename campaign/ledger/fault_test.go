@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,64 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 			if cells, _ = l.Page(ctx, run, 0, 0); cells[1].State != campaign.Uncertain {
 				t.Errorf("%s: %v in the cancelled run, want uncertain", id, cells[1].State)
 			}
+		}
+	})
+}
+
+// TestAllDownForTwoMinutesWithClaimsOpen has nobody there who could see the dead
+// worker's counter stand still. Whoever comes after them counts from its own
+// first look, whatever the clocks say of the time between: until 15 s later
+// nobody's claim is touched, then the open ones alone are uncertain, and the
+// rest is handed out again.
+func TestAllDownForTwoMinutesWithClaimsOpen(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Ledger) {
+		ctx := t.Context()
+		run, n, life := newRun(t, l, "r", 4), line(t, l), "one"
+		dead := member(t, l, &life)
+		if _, err := l.Issue(ctx, run, 0, 4, time.Minute, false, []int{0, 1, 2}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 {
+			if c, err := n.Claim(ctx, Ref{run, 0, i}, dead.Ask(Ref{run, 0, i}).Token, Person{}); !c.Held || err != nil {
+				t.Fatalf("claim: %+v, %v", c, err)
+			}
+		}
+		states := func() (out string) {
+			cells, err := l.Page(ctx, run, 0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range cells {
+				out += strings.ReplaceAll(string(rune(c.State)), "\x00", "-")
+			}
+			return out
+		}
+		next := member(t, l, &life)
+		clock := time.Now().Add(2 * time.Minute)
+		next.now = func() time.Time { return clock }
+		clear(next.seen) // its life began after those two minutes
+		for clock := clock.Add(deadAfter); ; {
+			if err := next.observe(ctx, life); err != nil {
+				t.Fatal(err)
+			}
+			if !next.now().Before(clock) {
+				break
+			}
+			if got := states(); got != "ssi-" {
+				t.Fatalf("cells %s, %s before the dead worker is found", got, clock.Sub(next.now()))
+			}
+			at := next.now().Add(tickEvery)
+			next.now = func() time.Time { return at }
+		}
+		if got := states(); got != "uui-" {
+			t.Errorf("cells %s after the death, want the two that were claimed uncertain", got)
+		}
+		if deaths, err := l.Deaths(ctx); err != nil || deaths != 1 {
+			t.Errorf("%d deaths, %v: the feeder hands out again after one", deaths, err)
+		}
+		out, err := l.Issue(ctx, run, 0, 4, time.Minute, true, []int{0, 1, 2, 3})
+		if err != nil || !slices.Equal(out.Indexes, []int{2, 3}) {
+			t.Errorf("handed out %v, %v; want 2 and 3", out.Indexes, err)
 		}
 	})
 }
