@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,8 +28,8 @@ var ErrNotReplicated = errors.New("no replica of redis has acknowledged the clai
 // for each.
 const maxBatch = 128
 
-// A target is the keys of one part of a run: what is asked of the same target
-// goes out as one call.
+// A target is the keys of one part of a run: what is asked of the same run goes
+// out as one call.
 type target struct {
 	run  *Run
 	part int
@@ -47,23 +48,39 @@ type Pending struct {
 // replica has it.
 func (p *Pending) replicated() bool { return p.claim != nil && p.claim.run.Replicated }
 
-// A call is what several steps ask of one target. Their questions stand in it
-// in the order in which the script takes them.
+// A call is what several steps ask of one run, part by part.
 type call struct {
+	run   *Run
+	parts []*questions
+	cmd   *redis.Cmd
+	err   error // of what came with the command
+}
+
+// Questions are what several steps ask of one part of a run, in the order in
+// which the script takes them.
+type questions struct {
 	target                  *target
 	outcomes, claims, looks []*Pending
-	cmd                     *redis.Cmd
-	err                     error // of what came with the command
+}
+
+// claims reports whether the call has one.
+func (c *call) claims() bool {
+	return slices.ContainsFunc(c.parts, func(q *questions) bool { return len(q.claims) > 0 })
+}
+
+// outcomes reports whether the call has one.
+func (c *call) outcomes() bool {
+	return slices.ContainsFunc(c.parts, func(q *questions) bool { return len(q.outcomes) > 0 })
 }
 
 // replicated reports whether the answer counts only once a replica has what the
 // script wrote.
-func (c *call) replicated() bool { return c.target.run.Replicated && len(c.claims) > 0 }
+func (c *call) replicated() bool { return c.run.Replicated && c.claims() }
 
 // script returns the script to call. Without a claim it is one that a full
 // Redis allows.
 func (b *batcher) script(c *call) *redis.Script {
-	if len(c.claims) > 0 {
+	if c.claims() {
 		return b.step
 	}
 	return b.record
@@ -71,35 +88,47 @@ func (b *batcher) script(c *call) *redis.Script {
 
 // ask puts the call's script on a pipeline.
 func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
-	args := make([]any, 0, 4+7*len(c.outcomes)+2*len(c.claims)+len(c.looks))
-	args = append(args, c.target.part, len(c.outcomes), len(c.claims), len(c.looks))
-	for _, p := range c.outcomes {
-		o := &p.Settle.Outcome
-		args = append(args, p.Settle.Ref.Index, p.Settle.Token, int(o.State))
-		if o.State != campaign.Accepted {
-			args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
+	n := 0
+	for _, q := range c.parts {
+		n += 4 + 7*len(q.outcomes) + 2*len(q.claims) + len(q.looks)
+	}
+	args := make([]any, 0, n)
+	keys := c.parts[0].target.keys
+	for k, q := range c.parts {
+		if k > 0 {
+			keys = append(keys[:len(keys):len(keys)], q.target.cells())
+		}
+		args = append(args, q.target.part, len(q.outcomes), len(q.claims), len(q.looks))
+		for _, p := range q.outcomes {
+			o := &p.Settle.Outcome
+			args = append(args, p.Settle.Ref.Index, p.Settle.Token, int(o.State))
+			if o.State != campaign.Accepted {
+				args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
+			}
+		}
+		for _, p := range q.claims {
+			args = append(args, p.Claim.Ref.Index, p.Claim.Token)
+		}
+		for _, p := range q.looks {
+			args = append(args, p.Look.Ref.Index)
 		}
 	}
-	for _, p := range c.claims {
-		args = append(args, p.Claim.Ref.Index, p.Claim.Token)
-	}
-	for _, p := range c.looks {
-		args = append(args, p.Look.Ref.Index)
-	}
-	c.cmd = b.script(c).EvalSha(ctx, pipe, c.target.keys, args...)
+	c.cmd = b.script(c).EvalSha(ctx, pipe, keys, args...)
 }
 
 // askSuppressions puts the questions for those on a pipeline, whose answers
 // must be read after those of the claims.
 func (b *batcher) askSuppressions(ctx context.Context, pipe redis.Pipeliner, c *call) {
-	for _, p := range c.claims {
-		p.claimed = b.supp.Queue(ctx, pipe, p.Claim.Person.Topic, p.Claim.Person.Hash)
-	}
-	for _, p := range c.looks {
-		if p.Look.Person == (Person{}) {
-			continue
+	for _, q := range c.parts {
+		for _, p := range q.claims {
+			p.claimed = b.supp.Queue(ctx, pipe, p.Claim.Person.Topic, p.Claim.Person.Hash)
 		}
-		p.looked = b.supp.Queue(ctx, pipe, p.Look.Person.Topic, p.Look.Person.Hash)
+		for _, p := range q.looks {
+			if p.Look.Person == (Person{}) {
+				continue
+			}
+			p.looked = b.supp.Queue(ctx, pipe, p.Look.Person.Topic, p.Look.Person.Hash)
+		}
 	}
 }
 
@@ -109,16 +138,26 @@ func (c *call) read() {
 	if err == nil {
 		err = c.err
 	}
-	want := len(c.outcomes) + 2*len(c.claims) + len(c.looks)
+	want := 0
+	for _, q := range c.parts {
+		want += len(q.outcomes) + 2*len(q.claims) + len(q.looks)
+	}
 	if err == nil && len(answer) != want {
 		err = fmt.Errorf("unexpected answer %v", answer)
 	}
-	for _, p := range c.outcomes {
+	for _, q := range c.parts {
+		answer = q.read(answer, err)
+	}
+}
+
+// read gives the steps their answers, and returns those that are left.
+func (q *questions) read(answer []any, err error) []any {
+	for _, p := range q.outcomes {
 		if p.Settle.Err = err; err == nil {
 			p.Settle.Applied, answer = answer[0] == int64(1), answer[1:]
 		}
 	}
-	for _, p := range c.claims {
+	for _, p := range q.claims {
 		if p.Claim.Err = err; err == nil {
 			p.Claim.Claim, p.Claim.Err = parseClaim(answer)
 			answer = answer[2:]
@@ -127,7 +166,7 @@ func (c *call) read() {
 			p.Claim.Suppressed, p.Claim.Err = p.claimed()
 		}
 	}
-	for _, p := range c.looks {
+	for _, p := range q.looks {
 		if p.Look.Err = err; err == nil {
 			p.Look.State, p.Look.Err = parseLook(answer[0])
 			answer = answer[1:]
@@ -136,10 +175,11 @@ func (c *call) read() {
 			p.Look.Suppressed, p.Look.Err = p.looked()
 		}
 	}
+	return answer
 }
 
 // A batcher sends the steps that wait at the same moment as one pipeline, and
-// those that concern the same part of a run as one call of a script. Alone a
+// those that concern the same run as one call of a script. Alone a
 // step waits for nobody; under load round trips, system calls and the script's
 // own beginning are shared by all connections of the worker.
 type batcher struct {
@@ -212,11 +252,12 @@ func (b *batcher) exec(ctx context.Context, steps []*Pending) {
 				continue
 			}
 			again = append(again, c)
-		case redis.HasErrorPrefix(err, "OOM") && len(c.outcomes) > 0:
+		case redis.HasErrorPrefix(err, "OOM") && c.outcomes():
 			// A full Redis refuses a script that claims as a whole: outcomes alone pass.
-			full := &call{target: c.target, claims: c.claims, looks: c.looks, cmd: c.cmd}
-			full.read()
-			c.claims, c.looks = nil, nil
+			for _, q := range c.parts {
+				(&questions{claims: q.claims, looks: q.looks}).read(nil, err)
+				q.claims, q.looks = nil, nil
+			}
 			again = append(again, c)
 		default:
 			c.read()
@@ -255,7 +296,7 @@ func (b *batcher) send(ctx context.Context, calls []*call) {
 // wrote. WAIT counts for the connection that wrote, so both go down the same
 // one, in a Redis Cluster to the node of the run.
 func (b *batcher) sendReplicated(ctx context.Context, c *call) {
-	node, err := primary(ctx, b.rdb, c.target.keys[0])
+	node, err := primary(ctx, b.rdb, c.parts[0].target.keys[0])
 	if err != nil {
 		c.cmd = redis.NewCmdResult(nil, err)
 		return
@@ -327,31 +368,38 @@ func (l *Ledger) CheckReplicas(ctx context.Context) error {
 	})
 }
 
-// group puts what is asked of the same target together.
+// group puts what is asked of the same run together.
 func group(steps []*Pending) []*call {
-	at := make(map[*target]*call, 4)
+	calls := make(map[*Run]*call, 2)
+	at := make(map[*target]*questions, 8)
 	var out []*call
-	of := func(t *target) *call {
-		c := at[t]
+	of := func(t *target) *questions {
+		if q := at[t]; q != nil {
+			return q
+		}
+		c := calls[t.run]
 		if c == nil {
-			c = &call{target: t}
-			at[t] = c
+			c = &call{run: t.run}
+			calls[t.run] = c
 			out = append(out, c)
 		}
-		return c
+		q := &questions{target: t}
+		at[t] = q
+		c.parts = append(c.parts, q)
+		return q
 	}
 	for _, p := range steps {
 		if p.settle != nil {
-			c := of(p.settle)
-			c.outcomes = append(c.outcomes, p)
+			q := of(p.settle)
+			q.outcomes = append(q.outcomes, p)
 		}
 		if p.claim != nil {
-			c := of(p.claim)
-			c.claims = append(c.claims, p)
+			q := of(p.claim)
+			q.claims = append(q.claims, p)
 		}
 		if p.look != nil {
-			c := of(p.look)
-			c.looks = append(c.looks, p)
+			q := of(p.look)
+			q.looks = append(q.looks, p)
 		}
 	}
 	return out

@@ -21,8 +21,9 @@ const (
 )
 
 // A Journal is what a worker remembers of its own claims, newest last, in a
-// ring. An entry is made before the claim is asked for, and is never replaced
-// by a later one of the same recipient. It is safe for concurrent use.
+// ring (5.6 MB when it is full). An entry is made before the claim is asked for,
+// and is never replaced by a later one of the same recipient. It is safe for
+// concurrent use.
 type Journal struct {
 	mu   sync.Mutex
 	next uint64
@@ -30,12 +31,22 @@ type Journal struct {
 }
 
 type entry struct {
-	n       uint64 // counts from 1; 0: no entry
-	token   string
-	ref     Ref
-	attempt int
-	how     campaign.State
-	outcome Outcome // once it is closed
+	n           uint64 // counts from 1; 0: no entry
+	worker      string
+	run         *Run
+	part, index int32
+	attempt     uint8
+	how         campaign.State
+	more        *Outcome // once it is closed, when there is more to say than how
+}
+
+func (e *entry) token() string { return e.worker + "." + strconv.FormatUint(e.n, 36) }
+
+func (e *entry) outcome() Outcome {
+	if e.more != nil {
+		return *e.more
+	}
+	return Outcome{State: e.how}
 }
 
 // An Entry is the handle on one entry.
@@ -50,14 +61,13 @@ func (j *Journal) Ask(worker string, ref Ref) Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.next++
-	token := worker + "." + strconv.FormatUint(j.next, 36)
-	e := entry{n: j.next, token: token, ref: ref, how: asking}
+	e := entry{n: j.next, worker: worker, run: ref.Run, part: int32(ref.Part), index: int32(ref.Index), how: asking}
 	if len(j.ring) < journalSize {
 		j.ring = append(j.ring, e)
 	} else {
 		j.ring[(j.next-1)%journalSize] = e
 	}
-	return Entry{token, j.next}
+	return Entry{e.token(), j.next}
 }
 
 func (j *Journal) at(n uint64) *entry {
@@ -69,23 +79,27 @@ func (j *Journal) at(n uint64) *entry {
 
 // Open logs that the claim holds: from here on the body may be on the wire.
 func (j *Journal) Open(e Entry, attempt int) {
-	j.set(e, open, attempt, Outcome{})
+	j.set(e, open, attempt, nil)
 }
 
 // Close logs the outcome of the claim, before it is told to Redis.
 func (j *Journal) Close(e Entry, o Outcome) {
-	j.set(e, o.State, 0, o)
+	if o.State == campaign.Accepted {
+		j.set(e, o.State, 0, nil) // nobody is told its reply
+		return
+	}
+	more := o
+	j.set(e, o.State, 0, &more)
 }
 
-func (j *Journal) set(e Entry, how campaign.State, attempt int, o Outcome) {
+func (j *Journal) set(e Entry, how campaign.State, attempt int, more *Outcome) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if p := j.at(e.n); p != nil {
-		p.how = how
+		p.how, p.more = how, more
 		if attempt > 0 {
-			p.attempt = attempt
+			p.attempt = uint8(min(attempt, 255))
 		}
-		p.outcome = o
 	}
 }
 
@@ -116,7 +130,7 @@ func (j *Journal) find(token string) (entry, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := j.at(n)
-	if p == nil || p.token != token {
+	if p == nil || p.token() != token {
 		return entry{}, false
 	}
 	return *p, true
@@ -131,14 +145,14 @@ func (j *Journal) sent() []entry {
 	defer j.mu.Unlock()
 	type recipient struct {
 		run         string
-		part, index int
+		part, index int32
 	}
 	last, doubt := make(map[recipient]entry, len(j.ring)), map[recipient]entry{}
 	for _, e := range j.ring {
 		if e.how == asking || e.how == notSent || e.how == campaign.Suppressed {
 			continue
 		}
-		k := recipient{e.ref.Run.ID, e.ref.Part, e.ref.Index}
+		k := recipient{e.run.ID, e.part, e.index}
 		if e.n > last[k].n {
 			last[k] = e
 		}

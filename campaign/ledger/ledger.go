@@ -104,6 +104,9 @@ func (l *Ledger) cellsKey(r *Run, part int) string {
 	return l.runKey(r.ID, r.Attempt+":cells:"+itoa(part))
 }
 
+// cells returns the key of the part's cells.
+func (t *target) cells() string { return t.keys[2] }
+
 // keys returns the seven keys of lua/lib.lua.
 func (l *Ledger) keys(r *Run, part int) []string {
 	base := l.runKey(r.ID, "")

@@ -433,7 +433,7 @@ func TestReviewMakesUpMissedSettles(t *testing.T) {
 		m.journal.Close(entries[0], Outcome{State: campaign.Accepted}) // the settle was missed
 		m.journal.Close(entries[1], Outcome{State: campaign.Pending})  // the claim was undone
 		m.journal.Open(entries[2], 1)                                  // on the wire
-		m.journal.ring[3].token = "another"                            // forgotten
+		m.journal.ring[3].worker = "another"                           // forgotten
 		if err := m.review(ctx); err != nil {
 			t.Fatal(err)
 		}

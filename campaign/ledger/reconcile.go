@@ -163,8 +163,8 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 	pipe := l.rdb.Pipeline()
 	cmds := make([]*redis.Cmd, len(entries))
 	for i, e := range entries {
-		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.ref.Run, e.ref.Part),
-			e.ref.Part, e.ref.Index, e.token, worker, e.attempt, int(e.how), e.outcome.Reply.field(), jitter())
+		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.run, int(e.part)),
+			e.part, e.index, e.token(), worker, e.attempt, int(e.how), e.outcome().Reply.field(), jitter())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("replay the journal: %w", err)
@@ -206,7 +206,7 @@ func (m *Member) review(ctx context.Context) error {
 			if e.how == asking || e.how == open {
 				continue
 			}
-			o = e.outcome
+			o = e.outcome()
 		} else if _, ok := list[worker]; ok && worker != me {
 			continue
 		}

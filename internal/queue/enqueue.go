@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -25,19 +27,32 @@ func NewClient(rdb redis.UniversalClient, namespace string) *Client {
 // maxPipeline is how many tasks go to the queue in one round trip.
 const maxPipeline = 500
 
-// Enqueue hands tasks out that were issued at the given moment, which makes
-// their ids unique: a twin is as good as the task itself.
+// id names a task that was issued at the given moment, which makes it unique: a
+// twin is as good as the task itself. asynq writes the id nine times on the way
+// of a task, so it is short: of the run it has a hash.
+func (t Task) id(issued time.Time) string {
+	run := fnv.New32a()
+	_, _ = io.WriteString(run, t.Run) // a hash takes everything
+	b := make([]byte, 0, 32)
+	b = strconv.AppendInt(b, int64(t.Part), 10)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, int64(t.Index), 10)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, issued.UnixMilli(), 36)
+	b = append(b, '-')
+	return string(strconv.AppendUint(b, uint64(run.Sum32()), 36))
+}
+
+// Enqueue hands tasks out that were issued at the given moment.
 func (c *Client) Enqueue(ctx context.Context, tasks []Task, issued time.Time) error {
-	suffix := ":" + strconv.FormatInt(issued.UnixMilli(), 36)
 	r := &recorder{UniversalClient: c.rdb}
 	client := asynq.NewClientFromRedisClient(r)
 	for some := range slices.Chunk(tasks, maxPipeline) {
 		r.pipe = c.rdb.Pipeline()
 		for _, t := range some {
-			payload := t.payload()
 			// One retry: with none asynq would archive what a dead process held.
-			_, err := client.EnqueueContext(ctx, asynq.NewTask(taskType, payload),
-				asynq.Queue(c.queue), asynq.TaskID(string(payload)+suffix), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
+			_, err := client.EnqueueContext(ctx, asynq.NewTask(taskType, t.payload()),
+				asynq.Queue(c.queue), asynq.TaskID(t.id(issued)), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
 			if err != nil {
 				return fmt.Errorf("enqueue for run %s: %w", t.Run, err)
 			}

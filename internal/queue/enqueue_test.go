@@ -23,13 +23,15 @@ func TestEnqueueWritesWhatAsynqWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := asynq.NewClientFromRedisClient(theirs)
+	ids := map[string]string{"run 0 1": "0-1-mubbs7i8-bvjc22", "run 0 2": "0-2-mubbs7i8-bvjc22"} // of each payload
 	for _, payload := range []string{"run 0 1", "run 0 2"} {
 		if _, err := client.EnqueueContext(t.Context(), asynq.NewTask(taskType, []byte(payload)), asynq.Queue("test-bulk-0"),
-			asynq.TaskID(payload+":mubbs7i8"), asynq.MaxRetry(1), asynq.Timeout(time.Minute)); err != nil {
+			asynq.TaskID(ids[payload]), asynq.MaxRetry(1), asynq.Timeout(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, key := range []string{"asynq:{test-bulk-0}:t:run 0 1:mubbs7i8", "asynq:{test-bulk-0}:t:run 0 2:mubbs7i8"} {
+	for _, id := range ids {
+		key := "asynq:{test-bulk-0}:t:" + id
 		got, want := ours.HGetAll(t.Context(), key).Val(), theirs.HGetAll(t.Context(), key).Val()
 		delete(got, "pending_since")
 		delete(want, "pending_since")
@@ -85,7 +87,7 @@ func TestWaitingTasksComeBack(t *testing.T) {
 		asynq.Queue(Name("test")), asynq.ProcessIn(time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	var log lines
+	var log testkit.Log
 	select {
 	case got := <-serve(t, rdb, &log):
 		if want := (Task{"run", 0, 7}); got != want {

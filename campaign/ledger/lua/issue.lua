@@ -43,10 +43,18 @@ if run_state == 'running' then
   for first, last in string.gmatch(ARGV[5], '(%d+)%-?(%d*)') do
     first, last = tonumber(first), tonumber(last) or tonumber(first)
     if last > first then prefetch(first, last) end
+    -- Most are new: a list that is sent for the first time.
+    local n = math.min(last - first + 1, math.max(0, room))
+    if last > first and not expired and n > 0 and move_new(first, n, ISSUED, now + hold) then
+      room = room - n
+      for i = first, first + n - 1 do issued[#issued + 1] = i end
+      first = first + n
+    end
     for i = first, last do offer(i) end
   end
 end
+done()
 -- Last, since it is a write that a full Redis allows, and would let all others
--- of the script through.
+-- of the script through. Nothing above makes a note: nobody becomes pending.
 if #noted > 0 then redis.call('DEL', KEYS[7]) end
-return done({issued, noted, now_ms})
+return {issued, noted, now_ms}

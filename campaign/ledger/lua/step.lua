@@ -1,12 +1,13 @@
 -- step: what the connections of a worker say and ask between two messages, for
 -- many of them at a time: what became of claims, new claims, looks ahead.
 --
--- ARGV  2 outcomes, 3 claims, 4 looks: how many of each; then
---       for each outcome: index, token, outcome (byte of the state letter, 0 =
---       release), and if that is not "accepted": reply, jitter in percent,
---       greylisted (0, 1), delay of a release in seconds
---       for each claim: index, token
---       for each look: index
+-- KEYS  8... cells of the second part, the third, ...
+-- ARGV  for each part: its number; outcomes, claims, looks: how many of each; then
+--         for each outcome: index, token, outcome (byte of the state letter, 0 =
+--         release), and if that is not "accepted": reply, jitter in percent,
+--         greylisted (0, 1), delay of a release in seconds
+--         for each claim: index, token
+--         for each look: index
 -- Returns the answers in the same order: one number for an outcome, two values
 -- for a claim, one number for a look.
 --
@@ -32,36 +33,46 @@
 -- Without claims it is allowed when Redis is out of memory: finished work is
 -- always recorded, new work is not begun.
 
--- Where the arguments of each recipient begin.
-local outcomes, claims, looks = {}, {}, {}
-local at = 5
-local fields, first, last = {}, 16777216, -1
-local function meet(list, width, named)
-  local i = tonumber(ARGV[at])
-  list[#list + 1] = at
-  if named then fields[#fields + 1] = part .. ':' .. i end
-  if i < first then first = i end
-  if i > last then last = i end
-  at = at + width
+-- Where the arguments of each recipient begin, and the fields in claims of those
+-- who have an outcome.
+local groups, fields, field_at = {}, {}, {}
+local at = 1
+while ARGV[at] do
+  local g = {part = ARGV[at], first = 16777216, last = -1}
+  local outcomes, claims, looks = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  at = at + 4
+  local function meet(n, width)
+    local list = {}
+    for k = 1, n do
+      local i = tonumber(ARGV[at])
+      list[k] = at
+      if i < g.first then g.first = i end
+      if i > g.last then g.last = i end
+      if not width then
+        field_at[at] = g.part .. ':' .. ARGV[at]
+        fields[#fields + 1] = field_at[at]
+      end
+      at = at + (width or tonumber(ARGV[at + 2]) == ACCEPTED and 3 or 7)
+    end
+    return list
+  end
+  g.outcomes, g.claims, g.looks = meet(outcomes), meet(claims, 2), meet(looks, 1)
+  g.near = g.last - g.first < 200 * (outcomes + claims + looks)
+  groups[#groups + 1] = g
 end
-for _ = 1, tonumber(ARGV[2]) do meet(outcomes, tonumber(ARGV[at + 2]) == ACCEPTED and 3 or 7, true) end
-for _ = 1, tonumber(ARGV[3]) do meet(claims, 2, true) end
-for _ = 1, tonumber(ARGV[4]) do meet(looks, 1, false) end
-
--- Neighbours are read at once.
-if last - first < 200 * (#outcomes + #claims + #looks) then prefetch(first, last) end
 
 local held, taken, given = {}, {}, {}
+local stamp = int(now_ms)
 if #fields > 0 then
   for k, v in ipairs(redis.call('HMGET', KEYS[4], unpack(fields))) do held[fields[k]] = v or nil end
 end
-local function holds(field, token) return held[field] and string.match(held[field], '^[^ ]+') == token end
+local function holds(claim, token) return claim and string.find(claim, token .. ' ', 1, true) == 1 end
 
 local function settle(a)
   local i, token, outcome = tonumber(ARGV[a]), ARGV[a + 1], tonumber(ARGV[a + 2])
-  local field, c = part .. ':' .. i, read(i)
+  local field, c = field_at[a], read(i)
   if not c then return 0 end
-  if holds(field, token) and c.state == SENDING then
+  if holds(held[field], token) and c.state == SENDING then
     held[field] = nil
     given[#given + 1] = field
     if outcome == ACCEPTED then
@@ -85,26 +96,29 @@ end
 
 local function claim(a)
   local i, token = tonumber(ARGV[a]), ARGV[a + 1]
-  local field, c = part .. ':' .. i, read(i)
+  local field, c = part .. ':' .. ARGV[a], read(i)
   if not c then return -2, 0 end
-  if holds(field, token) then return 1, c.attempts end
+  if c.state == SENDING and holds(redis.call('HGET', KEYS[4], field), token) then return 1, c.attempts end
   if run_state ~= 'running' then return -1, run_state end
   if c.state ~= PENDING and c.state ~= ISSUED then return 0, c.state end
   c.attempts, c.silent = math.min(15, c.attempts + 1), 0
-  held[field] = token .. ' ' .. c.attempts .. ' ' .. now_ms
   taken[#taken + 1] = field
-  taken[#taken + 1] = held[field]
+  taken[#taken + 1] = token .. ' ' .. int(c.attempts) .. ' ' .. stamp
   move(i, c, SENDING, 0)
   return 1, c.attempts
 end
 
 local answer = {}
-for k = 1, #outcomes do answer[#answer + 1] = settle(outcomes[k]) end
-if #given > 0 then redis.call('HDEL', KEYS[4], unpack(given)) end
-for k = 1, #claims do answer[#answer + 1], answer[#answer + 2] = claim(claims[k]) end
-if #taken > 0 then redis.call('HSET', KEYS[4], unpack(taken)) end
-for k = 1, #looks do
-  local c = read(tonumber(ARGV[looks[k]]))
-  answer[#answer + 1] = c and c.state or -1
+for k, g in ipairs(groups) do
+  if k > 1 then enter(g.part, KEYS[6 + k]) end
+  if g.near then prefetch(g.first, g.last) end -- neighbours are read at once
+  for _, a in ipairs(g.outcomes) do answer[#answer + 1] = settle(a) end
+  for _, a in ipairs(g.claims) do answer[#answer + 1], answer[#answer + 2] = claim(a) end
+  for _, a in ipairs(g.looks) do
+    local c = read(tonumber(ARGV[a]))
+    answer[#answer + 1] = c and c.state or -1
+  end
 end
+if #given > 0 then redis.call('HDEL', KEYS[4], unpack(given)) end
+if #taken > 0 then redis.call('HSET', KEYS[4], unpack(taken)) end
 return done(answer)
