@@ -82,7 +82,8 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 		x.out.store = e
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	x.full = make(chan filled, 4)
+	x.full, x.looked = make(chan filled, 4), make(chan filled, 4)
+	g.Go(func() error { return x.lookAll(gctx) })
 	g.Go(func() error { return x.write(gctx) })
 	defer func() { _ = g.Wait() }() // after a panic too
 	// Reading stays on this goroutine: a panic over what stands in a file is
@@ -105,9 +106,9 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 }
 
 type expander struct {
-	sel  Selection
-	supp *suppression.Store
-	full chan filled
+	sel          Selection
+	supp         *suppression.Store
+	full, looked chan filled
 
 	// Of the reading goroutine.
 	seen    audience.Seen
@@ -122,9 +123,10 @@ type expander struct {
 
 // filled is a chunk on its way to the store, or a block of rejects.
 type filled struct {
-	part    int
-	rows    []audience.Row
-	rejects []RejectedRow
+	part       int
+	rows       []audience.Row
+	suppressed []bool // of each row, once it is looked at
+	rejects    []RejectedRow
 }
 
 // A RejectedRow is a row that is not mailed, as `run rejects` shows it.
@@ -165,7 +167,7 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 			}
 			x.rejects = append(x.rejects, RejectedRow{reject.Line, reject.Reason, reject.Value})
 			if len(x.rejects) >= audience.ChunkSize {
-				if err := x.send(ctx, filled{rejects: x.rejects}); err != nil {
+				if err := send(ctx, x.full, filled{rejects: x.rejects}); err != nil {
 					return err
 				}
 				x.rejects = nil
@@ -209,51 +211,64 @@ func (x *expander) take(ctx context.Context, row audience.Row) error {
 	}
 	rows := x.parts[part]
 	x.parts[part] = make([]audience.Row, 0, audience.ChunkSize)
-	return x.send(ctx, filled{part: part, rows: rows})
+	return send(ctx, x.full, filled{part: part, rows: rows})
 }
 
 func (x *expander) flush(ctx context.Context) error {
 	for part, rows := range x.parts {
 		if len(rows) > 0 {
-			if err := x.send(ctx, filled{part: part, rows: rows}); err != nil {
+			if err := send(ctx, x.full, filled{part: part, rows: rows}); err != nil {
 				return err
 			}
 		}
 	}
 	if len(x.rejects) > 0 {
-		return x.send(ctx, filled{rejects: x.rejects})
+		return send(ctx, x.full, filled{rejects: x.rejects})
 	}
 	return nil
 }
 
-func (x *expander) send(ctx context.Context, f filled) error {
+func send(ctx context.Context, to chan<- filled, f filled) error {
 	select {
-	case x.full <- f:
+	case to <- f:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// write looks up suppressions and hands chunks on, until the reader is done.
-func (x *expander) write(ctx context.Context) error {
+// lookAll looks up suppressions, until the reader is done.
+func (x *expander) lookAll(ctx context.Context) error {
+	defer close(x.looked)
 	for f := range x.full {
+		if f.rows != nil {
+			var err error
+			if f.suppressed, err = x.look(ctx, f.rows); err != nil {
+				return err
+			}
+		}
+		if err := send(ctx, x.looked, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write hands chunks on, until there are no more.
+func (x *expander) write(ctx context.Context) error {
+	for f := range x.looked {
 		if f.rejects != nil {
 			if err := x.writeRejects(ctx, f.rejects); err != nil {
 				return err
 			}
 			continue
 		}
-		suppressed, err := x.look(ctx, f.rows)
-		if err != nil {
-			return err
-		}
-		for _, s := range suppressed {
+		for _, s := range f.suppressed {
 			if s {
 				x.suppressed++
 			}
 		}
-		chunk := ledger.Chunk{Part: f.part, Data: audience.EncodeChunk(nil, f.rows), Suppressed: suppressed}
+		chunk := ledger.Chunk{Part: f.part, Data: audience.EncodeChunk(nil, f.rows), Suppressed: f.suppressed}
 		if err := x.out.add(ctx, chunk); err != nil {
 			return err
 		}

@@ -4,8 +4,9 @@
 -- ARGV  2 first index  3 last index
 -- Returns how many were cancelled; -1 when the run is not cancelled.
 if run_state ~= 'cancelled' then return -1 end
-local n = 0
-for i = tonumber(ARGV[2]), tonumber(ARGV[3]) do
+local n, first, last = 0, tonumber(ARGV[2]), tonumber(ARGV[3])
+prefetch(first, last)
+for i = first, last do
   local c = read(i)
   if c and (c.state == PENDING or c.state == ISSUED or c.state == DEFERRED) then
     move(i, c, CANCELLED, 0)
