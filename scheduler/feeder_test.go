@@ -178,19 +178,18 @@ func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 			}
 		}
 		// All are final: the run is over, retired, and fed no more.
-		deadline := time.Now().Add(20 * time.Second)
-		for {
+		over := false
+		for range testkit.Tries(20 * time.Second) {
 			ids, err := l.Active(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(ids) == 0 {
+			if over = len(ids) == 0; over {
 				break
 			}
-			if time.Now().After(deadline) {
-				t.Fatal("the run is still active")
-			}
-			time.Sleep(10 * time.Millisecond) // between two questions
+		}
+		if !over {
+			t.Fatal("the run is still active")
 		}
 		q.mu.Lock()
 		defer q.mu.Unlock()

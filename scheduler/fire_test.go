@@ -90,20 +90,18 @@ func firing(t *testing.T, s *Schedules, makeRun makeFunc) (stop func()) {
 // until looks at a schedule until ok, for 20 s.
 func until(t *testing.T, s *Schedules, id string, ok func(*Entry) bool) *Entry {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); ; <-tick.C {
-		e, err := s.Get(t.Context(), id)
-		if err != nil {
+	var e *Entry
+	for range testkit.Tries(20 * time.Second) {
+		var err error
+		if e, err = s.Get(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		if ok(e) {
 			return e
 		}
-		if time.Now().After(end) {
-			t.Fatalf("schedule %s did not come to it: %+v", id, e)
-		}
 	}
+	t.Fatalf("schedule %s did not come to it: %+v", id, e)
+	return nil
 }
 
 func history(t *testing.T, s *Schedules, id string) []Occurrence {

@@ -11,6 +11,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/internal/queue"
+	"broadside/internal/testkit"
 )
 
 func TestBreachNeedsEnoughToSaySomething(t *testing.T) {
@@ -132,19 +133,18 @@ func TestACanaryHoldsOnlyWhoWasNeverTried(t *testing.T) {
 // await asks for the record of the run until ok says so.
 func await(t *testing.T, l *ledger.Ledger, what string, ok func(*ledger.Record) bool) *ledger.Record {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		rec, err := l.Record(t.Context(), "r")
-		if err != nil {
+	var rec *ledger.Record
+	for range testkit.Tries(20 * time.Second) {
+		var err error
+		if rec, err = l.Record(t.Context(), "r"); err != nil {
 			t.Fatal(err)
 		}
 		if ok(rec) {
 			return rec
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not %s: %s %q %+v", what, rec.State, rec.Reason, rec.Watch)
-		}
-		time.Sleep(5 * time.Millisecond) // between two questions
 	}
+	t.Fatalf("not %s: %s %q %+v", what, rec.State, rec.Reason, rec.Watch)
+	return nil
 }
 
 // refuser settles recipients without a claim.
@@ -162,6 +162,21 @@ func refuser(t *testing.T, l *ledger.Ledger, run *ledger.Run) func(state campaig
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// resume is what an operator does: the old numbers do not count any more.
+func resume(t *testing.T, l *ledger.Ledger) {
+	t.Helper()
+	tally, err := l.Counts(t.Context(), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.NoteBase(t.Context(), "r", tally.Sample()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Turn(t.Context(), "r", campaign.Running, "", campaign.Paused); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -200,16 +215,7 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 			t.Errorf("reason %q, want %q", rec.Reason, want)
 		}
 		// The operator goes on: the old numbers do not count any more, new ones do.
-		tally, err := l.Counts(t.Context(), "r")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.NoteBase(t.Context(), "r", tally.Sample()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.Turn(t.Context(), "r", campaign.Running, "", campaign.Paused); err != nil {
-			t.Fatal(err)
-		}
+		resume(t, l)
 		q.wait(t, "more after the resume", func(m map[queue.Task]int) bool { return len(m) > minBacklog })
 		refuse(campaign.Bounced, upTo(100, 109)...)
 		refuse(campaign.Failed, upTo(120, 190)...) // makes room for more
@@ -270,16 +276,7 @@ func TestACanaryThatGoesWrongPausesAndIsNotAskedAgain(t *testing.T) {
 		if got := len(q.indexes()); got != canary {
 			t.Errorf("%d were handed out, the canary has %d", got, canary)
 		}
-		tally, err := l.Counts(t.Context(), "r")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.NoteBase(t.Context(), "r", tally.Sample()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.Turn(t.Context(), "r", campaign.Running, "", campaign.Paused); err != nil {
-			t.Fatal(err)
-		}
+		resume(t, l)
 		q.wait(t, "the others, since a person said so", func(m map[queue.Task]int) bool { return len(m) >= minBacklog })
 	})
 }

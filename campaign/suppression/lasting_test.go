@@ -228,11 +228,10 @@ func TestAddLastingWhenRedisRefuses(t *testing.T) {
 // until waits for what comes in its own time.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("not within 20 s: %s", what)
+	for range testkit.Tries(20 * time.Second) {
+		if ok() {
+			return
 		}
 	}
+	t.Fatalf("not within 20 s: %s", what)
 }

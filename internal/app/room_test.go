@@ -12,6 +12,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/internal/testkit"
 	"broadside/scheduler"
 )
 
@@ -46,7 +47,7 @@ func (s *scheduling) leave(bytes int64) {
 func (s *scheduling) nothingLeft() {
 	s.t.Helper()
 	var keys []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); { // the lease runs out within a millisecond
+	for range testkit.Tries(5 * time.Second) { // the lease runs out within a millisecond
 		var err error
 		if keys, err = s.store.Client().Keys(s.t.Context(), "*").Result(); err != nil {
 			s.t.Fatal(err)

@@ -128,7 +128,10 @@ func (l *figureList) standard() {
 		l.add(nameLong, "worker memory, peak", float64(long.WorkerMemory)/(1<<20), 0, "MB", atMost(100))
 	}
 	if long != nil && brief != nil {
-		l.add(nameLong, "messages/s, of those with 20,000 recipients", long.PerS/brief.PerS, 2, "", atLeast(1))
+		l.add(nameLong, "messages/s, of those with 20,000 recipients", long.PerS/brief.PerS, 2, "")
+		if a, b := long.SMTPSource, brief.SMTPSource; a != nil && b != nil {
+			l.add(nameLong, "of smtp-source's, of the same with 20,000", a.Ratio/b.Ratio, 2, "", atLeast(1))
+		}
 	}
 	if brief != nil {
 		l.speed(nameShort, brief, nil, nil)

@@ -86,19 +86,25 @@ func TestRedis(t *testing.T) {
 	}
 }
 
+// finding returns what was found of a code; there must be something.
+func finding(t *testing.T, s *store.Store, code campaign.Code) doctor.Finding {
+	t.Helper()
+	for _, f := range doctor.Redis(t.Context(), s, look) {
+		if f.Code == code {
+			return f
+		}
+	}
+	t.Fatalf("nothing was said of %s", code)
+	return doctor.Finding{}
+}
+
 // Managed servers forbid CONFIG: that is no fault.
 func TestRedisWithoutConfig(t *testing.T) {
 	t.Parallel()
 	s := open(t, testkit.Redis(t, "--appendonly", "yes", "--rename-command", "CONFIG", ""))
-	for _, f := range doctor.Redis(t.Context(), s, look) {
-		if f.Code == campaign.CodeRedisPersistence {
-			if f.Level != store.Good || !strings.Contains(f.Text, "not known") {
-				t.Errorf("got %+v, want that it is not known", f)
-			}
-			return
-		}
+	if f := finding(t, s, campaign.CodeRedisPersistence); f.Level != store.Good || !strings.Contains(f.Text, "not known") {
+		t.Errorf("got %+v, want that it is not known", f)
 	}
-	t.Error("nothing was said of appendfsync")
 }
 
 func TestRedisThatGoesAway(t *testing.T) {
@@ -118,15 +124,9 @@ func TestQueuePausedByAnotherTool(t *testing.T) {
 	if err := s.Client().Set(t.Context(), "asynq:{clinic-bulk-0}:paused", 1, 0).Err(); err != nil {
 		t.Fatalf("pause: %v", err)
 	}
-	for _, f := range doctor.Redis(t.Context(), s, look) {
-		if f.Code == campaign.CodeQueuePaused {
-			if f.Level != store.Failed || !strings.Contains(f.Fix, "asynq:{clinic-bulk-0}:paused") {
-				t.Errorf("got %+v, want a failure that names the key", f)
-			}
-			return
-		}
+	if f := finding(t, s, campaign.CodeQueuePaused); f.Level != store.Failed || !strings.Contains(f.Fix, "asynq:{clinic-bulk-0}:paused") {
+		t.Errorf("got %+v, want a failure that names the key", f)
 	}
-	t.Error("the pause was not seen")
 }
 
 func TestEmbeddedHasNothingToLookAt(t *testing.T) {

@@ -175,8 +175,13 @@ func redisFaults() []fault {
 		{name: "redis restarted empty", redis: everysec, strike: emptyRedis, own: true, check: nextRun},
 		{name: "redis older than the journals", redis: everysec, strike: olderThanJournals, own: true, check: isHeld},
 		{name: "redis frozen", strike: frozenRedis},
-		{name: "redis full", strike: fullRedis},
-		{name: "redis read-only", strike: readOnlyRedis},
+		{name: "redis full", strike: func(c *trial) {
+			refuses(c, 10*time.Second, []any{"CONFIG", "SET", "maxmemory", "1mb"}, []any{"CONFIG", "SET", "maxmemory", "0"})
+		}},
+		// The replica of a server that is not there.
+		{name: "redis read-only", strike: func(c *trial) {
+			refuses(c, 20*time.Second, []any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"})
+		}},
 	}
 }
 
@@ -292,26 +297,15 @@ func frozenRedis(c *trial) {
 	c.over = time.Now()
 }
 
-func fullRedis(c *trial) {
+// refuses makes Redis refuse what is written to it, for a while.
+func refuses(c *trial, most time.Duration, refuse, lift []any) {
 	c.allowed = chaosConnections
-	d := c.lasting(3*time.Second, 10*time.Second)
+	d := c.lasting(3*time.Second, most)
 	c.note("%s: for %s", c.fault.name, d)
 	rdb := c.client()
-	c.must(rdb.ConfigSet(c.t.Context(), "maxmemory", "1mb").Err())
+	c.must(rdb.Do(c.t.Context(), refuse...).Err())
 	c.sleep(d)
-	c.must(rdb.ConfigSet(c.t.Context(), "maxmemory", "0").Err())
-	c.over = time.Now()
-}
-
-// readOnlyRedis makes it the replica of a server that is not there.
-func readOnlyRedis(c *trial) {
-	c.allowed = chaosConnections
-	d := c.lasting(3*time.Second, 20*time.Second)
-	c.note("%s: for %s", c.fault.name, d)
-	rdb := c.client()
-	c.must(rdb.ReplicaOf(c.t.Context(), "127.0.0.1", "1").Err())
-	c.sleep(d)
-	c.must(rdb.ReplicaOf(c.t.Context(), "no", "one").Err())
+	c.must(rdb.Do(c.t.Context(), lift...).Err())
 	c.over = time.Now()
 }
 

@@ -157,13 +157,12 @@ func (c *trial) underWay(share float64) {
 // await asks again and again until ok says so.
 func (c *trial) await(limit time.Duration, what string, ok func() bool) {
 	c.t.Helper()
-	deadline := time.Now().Add(limit)
-	for !ok() {
-		if time.Now().After(deadline) {
-			c.t.Fatalf("%s: no %s within %s", c.what, what, limit)
+	for range testkit.Tries(limit) {
+		if ok() {
+			return
 		}
-		time.Sleep(20 * time.Millisecond) // between two questions
 	}
+	c.t.Fatalf("%s: no %s within %s", c.what, what, limit)
 }
 
 // lasting returns a duration between two, from the seed.

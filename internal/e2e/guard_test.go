@@ -103,7 +103,7 @@ func TestARunThatFailsTheSameWayPausesItself(t *testing.T) {
 	if end := " recipients in a row failed: 550 5.7.1 message refused for policy reasons"; !strings.HasPrefix(d.Reason, "BS-SAME-FAILURE: 5") || !strings.HasSuffix(d.Reason, end) {
 		t.Errorf("reason %q, want about 50%s", d.Reason, end)
 	}
-	time.Sleep(time.Second) // the promise: within a second
+	<-time.After(time.Second) // the promise: within a second
 	d = w.show(run)
 	if n := d.Counts["failed"]; n < 50 || n > workers*(50+connections) {
 		t.Errorf("%d failed before the pause, at most 50 in each of %d workers and one for each connection", n, workers)

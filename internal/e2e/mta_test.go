@@ -26,6 +26,7 @@ type mailServer struct {
 // TestMailServersFollow sends to the mail servers that people run with all the
 // pipelining that they offer. None of them objects.
 func TestMailServersFollow(t *testing.T) {
+	t.Parallel()
 	certs := testkit.Certs(t)
 	for _, tt := range []struct {
 		name   string
@@ -102,6 +103,7 @@ func (s mailServer) takesAll(t *testing.T, people int) string {
 // end of what it is sent; else exim has it all at once, and objects. Nobody
 // suffers from it, and the worker says once what it does about it.
 func TestServerThatDoesNotFollow(t *testing.T) {
+	t.Parallel()
 	s := testkit.Exim(t, testkit.Certs(t).Valid, "pipelining_advertise_hosts = :")
 	f := newFront(t, s.Addr())
 	said := queueing(s, account("front", f.l.Addr().String(), "")).takesAll(t, 200)

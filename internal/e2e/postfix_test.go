@@ -20,12 +20,14 @@ func submission(addr, tls, password, ca string) string {
 // TestPostfixTakesACampaign sends to a real Postfix with SASL, over STARTTLS
 // and over implicit TLS.
 func TestPostfixTakesACampaign(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Fatal("Postfix needs root to start")
 	}
 	certs := testkit.Certs(t)
 	for _, tls := range []string{"starttls", "implicit"} {
 		t.Run(tls, func(t *testing.T) {
+			t.Parallel()
 			const people = 50
 			p := testkit.Postfix(t, testkit.PostfixConfig{User: "news", Password: "correct-horse", Cert: certs.Valid})
 			addr := p.Submission()
@@ -51,6 +53,7 @@ func TestPostfixTakesACampaign(t *testing.T) {
 // TestPostfixRefusalsHaveTheirOwnErrors shows what a person reads, and that
 // nobody is charged for it.
 func TestPostfixRefusalsHaveTheirOwnErrors(t *testing.T) {
+	t.Parallel()
 	certs := testkit.Certs(t)
 	for _, tt := range []struct {
 		name     string
@@ -63,6 +66,7 @@ func TestPostfixRefusalsHaveTheirOwnErrors(t *testing.T) {
 		{"no STARTTLS", testkit.PostfixConfig{Cert: certs.Valid, NoStartTLS: true}, "correct-horse", "STARTTLS"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			tt.cfg.User, tt.cfg.Password = "news", "correct-horse"
 			p := testkit.Postfix(t, tt.cfg)
 			w := newWorld(t, setup{people: 5, accounts: submission(p.Submission(), "starttls", tt.password, certs.CAFile)})

@@ -32,6 +32,7 @@ func (w *world) web() (*testkit.Proc, string) {
 // run goes on slowly: who is not yet claimed gets nothing, and the next run
 // counts them as suppressed.
 func TestAnUnsubscribeDuringARunIsObeyed(t *testing.T) {
+	t.Parallel()
 	const people = 300
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 30/s}\n")})
@@ -68,6 +69,7 @@ func TestAnUnsubscribeDuringARunIsObeyed(t *testing.T) {
 // TestTheProcfilesProcessesSendAScheduledCampaign starts what the Procfile
 // names, schedules a campaign, and stops everything with SIGTERM.
 func TestTheProcfilesProcessesSendAScheduledCampaign(t *testing.T) {
+	t.Parallel()
 	const people = 200
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "")})
@@ -107,6 +109,7 @@ func TestTheProcfilesProcessesSendAScheduledCampaign(t *testing.T) {
 // TestTwoSchedulersFireEachOccurrenceOnce lets a campaign be due every second,
 // with two schedulers of which one is killed in the middle.
 func TestTwoSchedulersFireEachOccurrenceOnce(t *testing.T) {
+	t.Parallel()
 	const occurrences = 20
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{people: 2, accounts: account("sink", sink.Addr(), "")})
@@ -150,10 +153,10 @@ func TestTwoSchedulersFireEachOccurrenceOnce(t *testing.T) {
 // runs waits until there are n runs and returns the ids of all.
 func (w *world) runs(n int, limit time.Duration) []string {
 	w.t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
+	var list []document
+	for range testkit.Tries(limit) {
 		out, _ := w.run(0, "run", "list", "--json")
-		var list []document
+		list = nil
 		if err := json.Unmarshal([]byte(out), &list); err != nil {
 			w.t.Fatalf("parse %q: %v", out, err)
 		}
@@ -164,11 +167,9 @@ func (w *world) runs(n int, limit time.Duration) []string {
 			}
 			return ids
 		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%d runs within %s, want %d", len(list), limit, n)
-		}
-		time.Sleep(100 * time.Millisecond) // between two questions
 	}
+	w.t.Fatalf("%d runs within %s, want %d", len(list), limit, n)
+	return nil
 }
 
 func (w *world) firstRun(limit time.Duration) string { w.t.Helper(); return w.runs(1, limit)[0] }

@@ -49,6 +49,17 @@ func silent(t *testing.T, words []string, procs ...*testkit.Proc) {
 	}
 }
 
+// underWay starts workers and a run, and waits until n messages are accepted.
+func (w *world) underWay(workers int, n int64) (run string) {
+	w.t.Helper()
+	for range workers {
+		w.worker()
+	}
+	run = w.launch()
+	w.until(run, time.Minute, "under way", accepted(n))
+	return run
+}
+
 func accepted(n int64) func(document) bool {
 	return func(d document) bool { return d.Counts["accepted"] >= n }
 }
@@ -61,18 +72,11 @@ func TestSentinelFailoverInTheMiddle(t *testing.T) {
 	sentinels := testkit.NewSentinels(t, 2, "--appendonly", "yes")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "")})
 	w.at(sentinels.URL())
-	w.worker()
-	w.worker()
-	run := w.launch()
-	w.until(run, time.Minute, "under way", accepted(people/4))
+	run := w.underWay(2, people/4)
 	old := sentinels.Primary()
 	old.Kill()
 	sentinels.WaitFailover(old)
-	d := w.finished(run, 2*time.Minute)
-	if d.Counts["accepted"]+d.Counts["uncertain"] != people || d.Counts["uncertain"] > 20 {
-		t.Errorf("counts %v, want at most one uncertain for each of 20 connections", d.Counts)
-	}
-	exactlyOnce(t, sink.Accepted(), people, pattern, d.Counts["uncertain"])
+	w.endsOnce(run, sink, people, 20) // one for each connection of both workers
 }
 
 // TestClusterCarriesTheWholePath takes a list through a schedule, a run, an
@@ -189,21 +193,14 @@ func TestClusterFailoverInTheMiddle(t *testing.T) {
 	cluster := testkit.NewCluster(t, 3, true, "--appendonly", "yes")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "")})
 	w.at(cluster.URL())
-	w.worker()
-	w.worker()
-	run := w.launch()
-	w.until(run, time.Minute, "under way", accepted(people/4))
+	run := w.underWay(2, people/4)
 	for i, r := range cluster.Primaries {
 		if n, err := admin(t, r.Addr()).Exists(t.Context(), "e2e:{run:"+run+"}:record").Result(); err == nil && n == 1 {
 			r.Kill()
 			cluster.WaitFailover(i)
 		}
 	}
-	d := w.finished(run, 2*time.Minute)
-	if d.Counts["accepted"]+d.Counts["uncertain"] != people || d.Counts["uncertain"] > 20 {
-		t.Errorf("counts %v, want at most one uncertain for each of 20 connections", d.Counts)
-	}
-	exactlyOnce(t, sink.Accepted(), people, pattern, d.Counts["uncertain"])
+	w.endsOnce(run, sink, people, 20) // one for each connection of both workers
 }
 
 // users are options of a redis-server that has a user for each process, who
@@ -244,7 +241,7 @@ func TestConnectionsStayBelowTheCeiling(t *testing.T) {
 	run := w.launch()
 	w.until(run, time.Minute, "under way", accepted(people/6))
 	w.redis.Stop()
-	time.Sleep(5 * time.Second) // longer than a client waits for an answer
+	<-time.After(5 * time.Second) // longer than a client waits for an answer
 	w.redis.Cont()
 	n := w.show(run).Counts["accepted"]
 	w.until(run, time.Minute, "going on", accepted(n+people/6))
@@ -441,12 +438,13 @@ func follow(t *testing.T, primary *testkit.RedisServer) *testkit.RedisServer {
 	t.Helper()
 	r := testkit.NewRedis(t, "--replicaof", strings.Replace(primary.Addr(), ":", " ", 1), "--appendonly", "yes")
 	rdb := admin(t, primary.Addr())
-	for deadline := time.Now().Add(20 * time.Second); rdb.Do(t.Context(), "WAIT", 1, 100).Val() != int64(1); {
-		if time.Now().After(deadline) {
-			t.Fatal("the replica does not follow")
+	for range testkit.Tries(20 * time.Second) {
+		if rdb.Do(t.Context(), "WAIT", 1, 100).Val() == int64(1) {
+			return r
 		}
 	}
-	return r
+	t.Fatal("the replica does not follow")
+	return nil
 }
 
 // detach ends the replication: what is written from now on is lost.
@@ -471,18 +469,11 @@ func TestLostWritesAreMadeGoodByTheJournals(t *testing.T) {
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), ""), redis: []string{"--appendonly", "yes"}})
 	f := newFailover(t, w)
-	w.worker()
-	w.worker()
-	run := w.launch()
-	w.until(run, time.Minute, "under way", accepted(people/4))
+	run := w.underWay(2, people/4)
 	f.detach(t)
 	w.until(run, time.Minute, "further than the replica knows", accepted(people/2))
 	f.over()
-	d := w.finished(run, 2*time.Minute)
-	if d.Counts["accepted"]+d.Counts["uncertain"] != people || d.Counts["uncertain"] > 20 {
-		t.Errorf("counts %v, want at most one uncertain for each of 20 connections", d.Counts)
-	}
-	exactlyOnce(t, sink.Accepted(), people, pattern, d.Counts["uncertain"])
+	w.endsOnce(run, sink, people, 20) // one for each connection of both workers
 }
 
 // TestAReplacedPrimaryGetsNoClaims lets the name lead to the replica while the
@@ -494,10 +485,7 @@ func TestAReplacedPrimaryGetsNoClaims(t *testing.T) {
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), ""), redis: []string{"--appendonly", "yes"}})
 	f := newFailover(t, w)
-	w.worker()
-	w.worker()
-	run := w.launch()
-	w.until(run, time.Minute, "under way", accepted(people/4))
+	run := w.underWay(2, people/4)
 	f.detach(t)
 	f.name.Divert(f.replica.Addr())
 	old := admin(t, f.primary.Addr())
@@ -515,11 +503,7 @@ func TestAReplacedPrimaryGetsNoClaims(t *testing.T) {
 			_ = old.ClientKillByFilter(t.Context(), "ID", id).Err() // it may have ended by itself
 		}
 	}
-	d := w.finished(run, 2*time.Minute)
-	if d.Counts["accepted"]+d.Counts["uncertain"] != people || d.Counts["uncertain"] > 20 {
-		t.Errorf("counts %v, want at most one uncertain for each of 20 connections", d.Counts)
-	}
-	exactlyOnce(t, sink.Accepted(), people, pattern, d.Counts["uncertain"])
+	w.endsOnce(run, sink, people, 20) // one for each connection of both workers
 }
 
 // TestLostWritesWithTheirOwner kills a worker together with the primary, so
@@ -531,6 +515,7 @@ func TestLostWritesWithTheirOwner(t *testing.T) {
 	t.Parallel()
 	for _, durability := range []string{"replicated", "fast"} {
 		t.Run(durability, func(t *testing.T) {
+			t.Parallel()
 			const people = 3_000
 			sink := testkit.NewRecsink(t, "-delay", "10ms")
 			w := newWorld(t, setup{
@@ -539,21 +524,20 @@ func TestLostWritesWithTheirOwner(t *testing.T) {
 			})
 			f := newFailover(t, w)
 			worker := w.worker()
-			run := w.launch()
-			w.until(run, time.Minute, "under way", accepted(people/4))
+			run := w.underWay(0, people/4)
 			f.detach(t)
 			atDetach := w.show(run).Counts["accepted"]
-			sent := func() int64 { return int64(sink.Stats()["accepted"]) }
-			deadline := time.Now().Add(3 * time.Second)
-			for sent() < atDetach+people/10 && time.Now().Before(deadline) {
-				time.Sleep(50 * time.Millisecond) // between two questions
+			for range testkit.Tries(3 * time.Second) { // none are sent under replicated
+				if int64(sink.Stats()["accepted"]) >= atDetach+people/10 {
+					break
+				}
 			}
 			worker.Kill()
 			f.over()
 			follow(t, f.replica) // without a replica nothing is claimed under replicated
 			w.worker()
 			d := w.finished(run, 2*time.Minute)
-			lost, twice := tally(sink.Accepted(), people)
+			lost, twice := tally(sink.Accepted(), people, pattern)
 			t.Logf("%s: %d lost, %d twice, %d uncertain", durability, lost, twice, d.Counts["uncertain"])
 			if lost > d.Counts["uncertain"] {
 				t.Errorf("%d without a message, %d uncertain", lost, d.Counts["uncertain"])
@@ -566,19 +550,6 @@ func TestLostWritesWithTheirOwner(t *testing.T) {
 			}
 		})
 	}
-}
-
-// tally counts who got no message, and who got more than one.
-func tally(got map[string]int, people int) (lost, twice int64) {
-	for i := range people {
-		switch n := got[fmt.Sprintf(pattern, i)]; {
-		case n == 0:
-			lost++
-		case n > 1:
-			twice++
-		}
-	}
-	return lost, twice
 }
 
 // TestTLSVerifiesAgainstTheSystem uses a real redis-server with a certificate

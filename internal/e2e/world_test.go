@@ -169,26 +169,23 @@ func (w *world) show(run string) document {
 // until asks for the run until ok says so; the states must add up every time.
 func (w *world) until(run string, limit time.Duration, what string, ok func(document) bool) document {
 	w.t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		cmd := w.command("run", "show", run, "--json")
-		out, err := cmd.Output()
-		if err == nil { // Redis may be away for a moment
-			d := parseDocument(w.t, string(out))
-			if d.sum() != d.Total {
-				w.t.Fatalf("states do not add up: %+v", d)
-			}
-			if ok(d) {
-				return d
-			}
-			if time.Now().After(deadline) {
-				w.t.Fatalf("not %s within %s: %+v", what, limit, d)
-			}
-		} else if time.Now().After(deadline) {
-			w.t.Fatalf("not %s within %s: %v", what, limit, err)
+	var d document
+	var err error
+	for range testkit.Tries(limit) {
+		var out []byte
+		if out, err = w.command("run", "show", run, "--json").Output(); err != nil {
+			continue // Redis may be away for a moment
 		}
-		time.Sleep(100 * time.Millisecond) // between two questions, not to be in time for something
+		d = parseDocument(w.t, string(out))
+		if d.sum() != d.Total {
+			w.t.Fatalf("states do not add up: %+v", d)
+		}
+		if ok(d) {
+			return d
+		}
 	}
+	w.t.Fatalf("not %s within %s: %+v, %v", what, limit, d, err)
+	return d
 }
 
 func (w *world) finished(run string, limit time.Duration) document {
@@ -196,11 +193,31 @@ func (w *world) finished(run string, limit time.Duration) document {
 	return w.until(run, limit, "finished", func(d document) bool { return d.State == "finished" })
 }
 
+// endsOnce waits for the end of a run that something happened to, and checks
+// it: who is not accepted is uncertain, no more than most are, and nobody got two
+// messages.
+func (w *world) endsOnce(run string, sink *testkit.RecSink, people int, most int64) {
+	w.t.Helper()
+	d := w.finished(run, 2*time.Minute)
+	uncertain := d.Counts["uncertain"]
+	if d.Counts["accepted"]+uncertain != int64(people) || uncertain > most {
+		w.t.Errorf("counts %v of %d people, want at most %d uncertain", d.Counts, people, most)
+	}
+	exactlyOnce(w.t, sink.Accepted(), people, pattern, uncertain)
+}
+
 // exactlyOnce checks the sink against the audience: who is expected got one
 // message, except those in doubt, and nobody got two.
 func exactlyOnce(t *testing.T, got map[string]int, people int, pattern string, uncertain int64) {
 	t.Helper()
-	var lost, twice int64
+	lost, twice := tally(got, people, pattern)
+	if twice > 0 || lost > uncertain || len(got) > people {
+		t.Errorf("%d twice, %d without, of %d people (%d uncertain, %d addresses at the sink)", twice, lost, people, uncertain, len(got))
+	}
+}
+
+// tally counts who got no message, and who got more than one.
+func tally(got map[string]int, people int, pattern string) (lost, twice int64) {
 	for i := range people {
 		switch n := got[fmt.Sprintf(pattern, i)]; {
 		case n == 0:
@@ -209,7 +226,5 @@ func exactlyOnce(t *testing.T, got map[string]int, people int, pattern string, u
 			twice++
 		}
 	}
-	if twice > 0 || lost > uncertain || len(got) > people {
-		t.Errorf("%d twice, %d without, of %d people (%d uncertain, %d addresses at the sink)", twice, lost, people, uncertain, len(got))
-	}
+	return lost, twice
 }

@@ -71,7 +71,7 @@ func TestIdleServersCostLittle(t *testing.T) {
 	t.Parallel()
 	url := testkit.Redis(t)
 	admin, rdb := dial(t, url), dial(t, url)
-	var log lines
+	var log testkit.Log
 	handled := serve(t, rdb, &log)
 	send(t, rdb, handled, "run") // all of them are there
 	<-time.After(lullAfter + 100*time.Millisecond)
@@ -95,7 +95,7 @@ func TestAllServersWorkAfterALull(t *testing.T) {
 	t.Parallel()
 	addr := strings.TrimSuffix(strings.TrimPrefix(testkit.Redis(t), "redis://"), "/0")
 	rdb := dial(t, "redis://"+testkit.NewDelayProxy(t, addr, 20*time.Millisecond))
-	var log lines
+	var log testkit.Log
 	handled := serve(t, rdb, &log)
 	send(t, rdb, handled, "first")
 	<-time.After(lullAfter + 200*time.Millisecond)

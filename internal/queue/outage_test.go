@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,26 +18,6 @@ import (
 
 	"broadside/internal/testkit"
 )
-
-// lines is a log that can be counted.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *lines) count() int { return strings.Count(l.String(), "\n") }
 
 func cpu(t testing.TB) time.Duration {
 	t.Helper()
@@ -54,11 +32,11 @@ func cpu(t testing.TB) time.Duration {
 const watched = 3 * time.Second
 
 // calm measures what a server does for a while in which Redis refuses.
-func calm(t *testing.T, log *lines, commands func() int64) {
+func calm(t *testing.T, log *testkit.Log, commands func() int64) {
 	t.Helper()
-	said, asked, used := log.count(), commands(), cpu(t)
+	said, asked, used := log.Lines(), commands(), cpu(t)
 	<-time.After(watched)
-	if n := log.count() - said; n > 1 {
+	if n := log.Lines() - said; n > 1 {
 		t.Errorf("%d log lines in %s:\n%s", n, watched, log)
 	}
 	// Each of sixteen servers may find out for itself, then one asks a second. A
@@ -84,21 +62,21 @@ func TestServeIsCalmWhileRedisRefuses(t *testing.T) { //nolint:paralleltest // s
 		t.Run(tt.name, func(t *testing.T) {
 			url := testkit.Redis(t)
 			admin, rdb := dial(t, url), dial(t, url)
-			var log lines
+			var log testkit.Log
 			handled := serve(t, rdb, &log)
 			send(t, rdb, handled, "before")
 			if err := admin.Do(t.Context(), tt.refuse...).Err(); err != nil {
 				t.Fatal(err)
 			}
 			calm(t, &log, func() int64 { return scripts(t, admin) })
-			if n := log.count(); n != 1 {
+			if n := log.Lines(); n != 1 {
 				t.Errorf("%d log lines for the fault:\n%s", n, &log)
 			}
 			if err := admin.Do(t.Context(), tt.lift...).Err(); err != nil {
 				t.Fatal(err)
 			}
 			send(t, rdb, handled, "after")
-			if n := log.count(); n != 2 {
+			if n := log.Lines(); n != 2 {
 				t.Errorf("%d log lines for the fault and its end:\n%s", n, &log)
 			}
 		})
@@ -110,7 +88,7 @@ func TestServeIsCalmWhileRedisRefuses(t *testing.T) { //nolint:paralleltest // s
 func TestServeIsCalmWhileRedisLoads(t *testing.T) { //nolint:paralleltest // measures the process
 	addr, commands := loading(t)
 	rdb := dial(t, "redis://"+addr)
-	var log lines
+	var log testkit.Log
 	serve(t, rdb, &log)
 	calm(t, &log, commands.Load)
 	if commands.Load() == 0 {
@@ -134,7 +112,7 @@ func dial(t testing.TB, url string) *redis.Client {
 
 // serve serves until the test ends, and must end then although Redis may still
 // refuse.
-func serve(t *testing.T, rdb *redis.Client, log *lines) chan Task {
+func serve(t *testing.T, rdb *redis.Client, log *testkit.Log) chan Task {
 	t.Helper()
 	handled := make(chan Task, 1000)
 	ctx, stop := context.WithCancel(context.Background())

@@ -26,7 +26,21 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(slowly{m}) }
+
+// slowly gives go-redis time to end: when a server is gone it asks for it once
+// a second, and sees only then that its pool is closed.
+type slowly struct{ *testing.M }
+
+func (s slowly) Run() int {
+	code := s.M.Run()
+	for range testkit.Tries(3 * time.Second) {
+		if goleak.Find() == nil {
+			break
+		}
+	}
+	return code
+}
 
 func open(t *testing.T, o store.Options) *store.Store {
 	t.Helper()
@@ -290,7 +304,7 @@ func TestClaimsAreNotSentTwice(t *testing.T) {
 }
 
 func TestLogsGoToTheLogger(t *testing.T) { // the logger of go-redis is one for all: not parallel
-	var out buffer
+	var out testkit.Log
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if _, err := store.Open(t.Context(), store.Options{URL: "redis://:hunter2@127.0.0.1:1", Log: log}); err == nil {
 		t.Fatal("Open: got no error")
@@ -300,28 +314,10 @@ func TestLogsGoToTheLogger(t *testing.T) { // the logger of go-redis is one for 
 	}
 }
 
-// buffer may be written to by several goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for range testkit.Tries(10 * time.Second) {
 		if err = f(); err == nil {
 			return
 		}

@@ -8,6 +8,9 @@
 // by the kernel when the test binary dies first (Postfix: within 15 minutes).
 // Nothing is shared between tests, so all of it may be used from parallel ones.
 //
+// What such a server does comes in its own time: tests wait for a line of its
+// output (Proc), or ask again and again (Tries), and never sleep for it.
+//
 // A missing program is a failure that names the Debian package, never a skip:
 // a test that did not run has shown nothing.
 //

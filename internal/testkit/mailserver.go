@@ -38,18 +38,19 @@ func (s *MailServer) Log() string { return s.log() }
 // returns how many each recipient has then.
 func (s *MailServer) WaitAccepted(n int, timeout time.Duration) map[string]int {
 	s.t.Helper()
-	for deadline := time.Now().Add(timeout); ; time.Sleep(20 * time.Millisecond) { // until the next look
-		got, total := s.accepted(s.log()), 0
+	total := 0
+	for range Tries(timeout) {
+		got := s.accepted(s.log())
+		total = 0
 		for _, count := range got {
 			total += count
 		}
 		if total >= n {
 			return got
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the server has taken %d messages within %s, expected %d", total, timeout, n)
-		}
 	}
+	s.t.Fatalf("the server has taken %d messages within %s, expected %d", total, timeout, n)
+	return nil
 }
 
 // newMailServer makes the root directory of a server from what .ci/mta has

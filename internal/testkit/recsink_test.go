@@ -176,6 +176,21 @@ func TestDelayProxy(t *testing.T) {
 	}
 }
 
+// An impatient client has had enough of a reply that does not end.
+type impatient struct {
+	net.Conn
+	left int // bytes
+}
+
+func (i *impatient) Read(p []byte) (int, error) {
+	if i.left <= 0 {
+		return 0, errors.New("enough")
+	}
+	n, err := i.Conn.Read(p)
+	i.left -= n
+	return n, err
+}
+
 // TestRecsinkFaults shows a fault at each stage, and that it can be lifted.
 func TestRecsinkFaults(t *testing.T) {
 	t.Parallel()
@@ -198,7 +213,8 @@ func TestRecsinkFaults(t *testing.T) {
 	} {
 		before := len(r.Records())
 		r.Fault(tt.stage, tt.action, 1)
-		err := deliverTo(dialSMTP(t, r.Addr()), "ann@example.test")
+		conn, err := net.Dial("tcp", r.Addr())
+		err = deliverTo(smtpClient(t, &impatient{conn, 256 << 10}, err), "ann@example.test")
 		var said *textproto.Error
 		switch {
 		case tt.code == 250 && err != nil, tt.code != 250 && err == nil:
@@ -230,8 +246,10 @@ func TestRecsinkHangsUntilLifted(t *testing.T) {
 	r.Fault("dot", "hang", 1)
 	done := make(chan error, 1)
 	go func() { done <- deliverTo(c, "ann@example.test") }()
-	for r.Count() == 0 {
-		time.Sleep(time.Millisecond) // between two questions
+	for range testkit.Tries(20 * time.Second) {
+		if r.Count() > 0 {
+			break
+		}
 	}
 	select {
 	case err := <-done:

@@ -86,6 +86,7 @@ func (r *RedisServer) run() bool {
 	args := []string{
 		"--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir,
 		"--save", "", "--appendonly", "no", "--daemonize", "no", "--enable-debug-command", "yes",
+		"--repl-diskless-sync-delay", "0", // Redis waits 5 s for a second replica before it sends its data to the first
 	}
 	r.proc = Start(r.t, nil, r.path, append(args, r.args...)...)
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,6 +38,14 @@ func NewSentinels(t testing.TB, replicas int, args ...string) *Sentinels {
 	for range replicas {
 		s.Servers = append(s.Servers, NewRedis(t, append([]string{"--replicaof", host + " " + port}, args...)...))
 	}
+	// Sentinels look at a replica once in 10 s: it must be in step when they
+	// do so first.
+	primary := redis.NewClient(&redis.Options{Addr: s.Servers[0].Addr(), PoolSize: 1, PipelinePoolSize: -1})
+	defer primary.Close()
+	eventually(t, "replicas that follow", func(ctx context.Context) bool {
+		text, err := primary.Info(ctx, "replication").Result()
+		return err == nil && strings.Count(text, "state=online") == replicas
+	})
 	for range 3 {
 		s.startSentinel(host, port)
 	}
@@ -130,13 +137,10 @@ func eventually(t testing.TB, what string, ok func(context.Context) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !ok(ctx) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("no %s within %v", what, patience)
+	for range Tries(patience) {
+		if ok(ctx) {
+			return
 		}
 	}
+	t.Fatalf("no %s within %v", what, patience)
 }

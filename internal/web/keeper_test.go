@@ -16,6 +16,7 @@ import (
 
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
+	"broadside/internal/testkit"
 	"broadside/internal/web"
 )
 
@@ -95,7 +96,7 @@ type keptSite struct {
 	list *forgetful
 	keys *token.Keys
 	h    http.Handler
-	log  *buffer
+	log  *testkit.Log
 	stop func()
 }
 
@@ -105,7 +106,7 @@ func runForgetful(t *testing.T) *keptSite {
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
-	s := &keptSite{list: &forgetful{id: "a", entries: map[string]bool{}}, keys: keys, log: &buffer{}}
+	s := &keptSite{list: &forgetful{id: "a", entries: map[string]bool{}}, keys: keys, log: &testkit.Log{}}
 	srv, err := web.New(web.Config{
 		Keys: keys, Suppression: s.list, Server: s.list.server, Ready: ready, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	})

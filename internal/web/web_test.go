@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"broadside/campaign/suppression"
@@ -37,8 +36,8 @@ type site struct {
 	keys *token.Keys
 	list *suppression.Store
 	http *httptest.Server
-	log  *buffer
-	told *buffer // what OnUnsubscribe heard
+	log  *testkit.Log
+	told *testkit.Log // what OnUnsubscribe heard
 }
 
 // onBoth runs test on an embedded store and on a real Redis.
@@ -76,7 +75,7 @@ func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
-	s := &site{keys: keys, list: list, log: &buffer{}, told: &buffer{}}
+	s := &site{keys: keys, list: list, log: &testkit.Log{}, told: &testkit.Log{}}
 	cfg.Keys = keys
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Topics = map[string]string{"news": "Acme <News>"}
@@ -433,22 +432,4 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-}
-
-// buffer may be written to by several goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
