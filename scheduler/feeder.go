@@ -339,7 +339,7 @@ func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, iss
 	}
 	s.note(out.Early)
 	p.done(page)
-	p.more = p.forced() || page >= 0 && len(ready) == 0 && room > 0 && p.waits(since)
+	p.more = p.forced() || page >= 0 && len(ready) == 0 && room > 0 && p.waits(since) || since >= s.expires && len(ready) == maxExpired
 	if len(out.Indexes) == 0 {
 		return nil, now, nil
 	}

@@ -71,3 +71,25 @@ func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 		}
 	})
 }
+
+// A run that is past its expiry is given up in turns: Redis serves nobody else
+// while a script goes through a page.
+func TestExpiredRecipientsHaveTurns(t *testing.T) {
+	p := &partSweep{due: make([]time.Duration, 1)}
+	cells := make([]ledger.Cell, 2*maxExpired+10)
+	cells[3].State, cells[4].State = campaign.Accepted, campaign.Issued
+	var got []int
+	for _, want := range []int{maxExpired, maxExpired, 9} {
+		ready := p.read(0, cells, time.Hour, 0, false, true)
+		if len(ready) != want || p.due[0] > time.Hour && len(ready) == maxExpired {
+			t.Fatalf("%d are ready, due again at %v; want %d", len(ready), p.due[0], want)
+		}
+		for _, i := range ready {
+			cells[i].State = campaign.Failed
+		}
+		got = append(got, ready...)
+	}
+	if len(got) != len(cells)-1 {
+		t.Errorf("%d were given up, want all but the one that is accepted", len(got))
+	}
+}

@@ -382,23 +382,27 @@ func (d *delivery) body(ctx, hard context.Context, j *job) bool {
 	return true
 }
 
-// ready looks at the answer about the next job and makes its message; whoever
-// is not worth an envelope leaves here.
+// ready looks at the answer about the next job and makes its message. Whoever is
+// not worth an envelope leaves here; who must be refused goes back to the lane
+// for that: the body of the one under way does not wait for Redis once more.
 func (d *delivery) ready(ctx context.Context) {
 	n := d.next
 	if n == nil {
 		return
 	}
-	ok := d.worth(ctx, n.it, d.step.Look.Look, d.step.Look.Err)
-	if ok {
-		if err := d.compose(n); err != nil {
-			d.unprintable(ctx, n.it, err)
-			ok = false
-		}
+	look, err := d.step.Look.Look, d.step.Look.Err
+	if err == nil && look.Suppressed {
+		n.it.run.wary.Store(wariness) // so that it is looked at again
+		d.unpick(ctx)
+		return
 	}
-	if !ok {
+	if !d.worth(ctx, n.it, look, err) {
 		d.next = nil
 		n.giveSlotBack()
+		return
+	}
+	if d.compose(n) != nil {
+		d.unpick(ctx)
 	}
 }
 
@@ -466,6 +470,8 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 	if !ours {
 		switch {
 		case ctx.Err() != nil:
+		case out.Reply.Event == reply.IdleClosed: // it did not follow the overlap: again without
+			o.Delay = 0
 		case decision.Verdict == reply.PauseAccount:
 			o.Delay = a.close(ctx, decision, refusedClosed, out.Reply.String())
 		default:

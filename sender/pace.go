@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,9 +89,7 @@ func (p *pace) giveBack(slot time.Time) {
 	for i < len(p.slots) && p.slots[i].Before(slot) {
 		i++
 	}
-	p.slots = append(p.slots, time.Time{})
-	copy(p.slots[i+1:], p.slots[i:])
-	p.slots[i] = slot
+	p.slots = slices.Insert(p.slots, i, slot)
 }
 
 // observe smooths how long the way to a body took, and the whole message.

@@ -13,6 +13,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/internal/crash"
 	"broadside/internal/queue"
+	"broadside/internal/testkit"
 	"broadside/sender/smtppool"
 )
 
@@ -63,24 +64,6 @@ func (p panicky) Handle(ctx context.Context, r slog.Record) error {
 	return p.Handler.Handle(ctx, r)
 }
 
-// syncBuffer is a log that several goroutines write.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // TestAPanicFailsItsRecipientAlone: wherever the delivery of the second of
 // three panics, the others get their message, the second ends as is known of
 // it, and nobody is polite to the connection.
@@ -100,7 +83,7 @@ func TestAPanicFailsItsRecipientAlone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newFixture(t, "ada@example.org", "boom@example.org", "bob@example.org")
-			var log syncBuffer
+			var log testkit.Log
 			var conns []*fragile
 			b.alter = func(cfg *Config) {
 				cfg.Log = slog.New(panicky{slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}), c.log, 1})

@@ -156,21 +156,19 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 		stopLine()
 		<-lineDone
 	}()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	var counts campaign.Counts
+	for range testkit.Tries(10 * time.Second) {
 		tally, err := b.ledger.Counts(context.Background(), "news-1")
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		if done(tally.Counts) {
-			return tally.Counts
+		if counts = tally.Counts; done(counts) {
+			return counts
 		}
-		if time.Now().After(deadline) {
-			text, _ := json.Marshal(tally.Counts)
-			b.t.Fatalf("counts %s", text)
-		}
-		time.Sleep(5 * time.Millisecond) // between two questions
 	}
+	text, _ := json.Marshal(counts)
+	b.t.Fatalf("counts %s", text)
+	return counts
 }
 
 func TestAMessageIsSentAndSettled(t *testing.T) {

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"broadside/campaign"
 )
 
 // batchTime bounds one round trip of a batch. A claim may be used for ten
@@ -100,11 +98,7 @@ func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
 		}
 		args = append(args, q.target.part, len(q.outcomes), len(q.claims), len(q.looks))
 		for _, p := range q.outcomes {
-			o := &p.Settle.Outcome
-			args = append(args, p.Settle.Ref.Index, p.Settle.Token, int(o.State))
-			if o.State != campaign.Accepted {
-				args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
-			}
+			args = p.Settle.Outcome.append(args, p.Settle.Ref.Index, p.Settle.Token)
 		}
 		for _, p := range q.claims {
 			args = append(args, p.Claim.Ref.Index, p.Claim.Token)
@@ -220,7 +214,9 @@ func (b *batcher) run(ctx context.Context) {
 		if len(slow) > 0 { // they wait for a replica, some 100 ms at worst, and hold up nobody else
 			replicas.Go(func() { b.exec(ctx, slow) })
 		}
-		b.exec(ctx, fast)
+		if len(fast) > 0 {
+			b.exec(ctx, fast)
+		}
 	}
 }
 
@@ -281,6 +277,12 @@ func (b *batcher) send(ctx context.Context, calls []*call) {
 		} else {
 			b.ask(ctx, pipe, c)
 		}
+	}
+	if _, ok := b.rdb.(*redis.ClusterClient); ok && pipe.Len() > 0 {
+		// The nodes of a Cluster get their shares of a pipeline at the same time:
+		// the order holds on each of them only.
+		_, _ = pipe.Exec(ctx) // each command has its own error
+		pipe = b.rdb.Pipeline()
 	}
 	for _, c := range calls {
 		if !c.replicated() {

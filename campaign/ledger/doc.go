@@ -10,8 +10,9 @@
 //	pending, deferred -> issued      Issue      the feeder hands it out
 //	issued            -> issued      Issue      nothing was heard of it: once more
 //	pending, issued, deferred -> failed         Issue: it has expired, or is stuck
-//	pending, deferred -> uncertain              Issue, Sweep, in place of failed or cancelled:
-//	                                            a try whose end nobody knows (on_uncertain: resend)
+//	pending, issued, sending, deferred -> uncertain
+//	                                 Issue, Sweep, Refuse, Settle: in place of failed, cancelled or suppressed,
+//	                                 after a try whose end nobody knows (on_uncertain: resend)
 //	issued            -> pending     GiveBack   no room, lane closed, worker stops
 //	pending, issued   -> sending     Claim      after 354, before the body
 //	sending           -> accepted | deferred | bounced | failed | uncertain | pending | suppressed
@@ -26,7 +27,7 @@
 //
 // In a cancelled run what would become pending or deferred is cancelled.
 // Every change is Lua on keys of one hash slot, {run:<id>}, and goes through
-// the one function move of lua/lib.lua: cell, counters and finish check change
+// the function move of lua/lib.lua: cell, counters and finish check change
 // together. All scripts may be asked twice: go-redis resends after a broken
 // connection. What a Line asks alone is never resent (see Claims in internal/store).
 //

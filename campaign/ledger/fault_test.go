@@ -340,3 +340,51 @@ func TestAFailedQuestionForReplicasIsNotAnAnswer(t *testing.T) {
 		t.Errorf("got %v, want that redis does not answer", err)
 	}
 }
+
+// Under on_uncertain: resend somebody may be suppressed before the second try:
+// the first one may have arrived all the same.
+func TestASuppressionDoesNotEndADoubt(t *testing.T) {
+	for name, suppress := range map[string]func(context.Context, *Line, Ref) (bool, error){
+		"found by the look": func(ctx context.Context, n *Line, ref Ref) (bool, error) {
+			return n.Refuse(ctx, ref, Outcome{State: campaign.Suppressed})
+		},
+		"found by the claim": func(ctx context.Context, n *Line, ref Ref) (bool, error) {
+			if c, err := n.Claim(ctx, ref, "w.2", Person{}); err != nil || !c.Held {
+				return false, err
+			}
+			return n.Settle(ctx, ref, "w.2", Outcome{State: campaign.Suppressed})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			everywhere(t, func(t *testing.T, l *Ledger) {
+				ctx, run, n := t.Context(), newRun(t, l, "r", 1), line(t, l)
+				past := time.Now().Add(-20 * time.Minute).UnixMilli()
+				if err := l.rdb.HSet(ctx, l.runKey("r", "record"), "on_uncertain", "resend").Err(); err != nil {
+					t.Fatal(err)
+				}
+				ref := Ref{run, 0, 0}
+				if c, err := n.Claim(ctx, ref, "w.1", Person{}); err != nil || !c.Held {
+					t.Fatalf("%+v, %v", c, err)
+				}
+				if ok, err := n.Settle(ctx, ref, "w.1", Outcome{State: campaign.Uncertain}); err != nil || !ok {
+					t.Fatal(ok, err)
+				}
+				if err := l.rdb.HSet(ctx, l.runKey("r", "record"), "created", past).Err(); err != nil { // 20 minutes later
+					t.Fatal(err)
+				}
+				if out, err := l.Issue(ctx, run, 0, 1, time.Minute, false, []int{0}); err != nil || len(out.Indexes) != 1 {
+					t.Fatalf("%+v, %v", out, err)
+				}
+				if ok, err := suppress(ctx, n, ref); err != nil || !ok {
+					t.Fatal(ok, err)
+				}
+				if got := states(t, l, run, 0); got != "u" {
+					t.Errorf("suppressed before the second try: %s, want u", got)
+				}
+				if ok, err := n.Settle(ctx, ref, "w.1", Outcome{State: campaign.Accepted}); err != nil || !ok || states(t, l, run, 0) != "a" {
+					t.Errorf("a late 250 of the first try: %v, %v, %s", ok, err, states(t, l, run, 0))
+				}
+			})
+		})
+	}
+}

@@ -248,6 +248,15 @@ type Outcome struct {
 	Delay      time.Duration // of Pending: not before
 }
 
+// append appends the arguments of lua/step.lua for one outcome.
+func (o *Outcome) append(args []any, index int, token string) []any {
+	args = append(args, index, token, int(o.State))
+	if o.State != campaign.Accepted {
+		args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
+	}
+	return args
+}
+
 // jitter spreads retries by +-20 %.
 func jitter() int { return 80 + rand.IntN(41) }
 
@@ -292,10 +301,7 @@ func flag(b bool) int {
 
 // settle records an outcome outside of a Line: heartbeats and observers.
 func (l *Ledger) settle(ctx context.Context, ref Ref, token string, o Outcome) (bool, error) {
-	args := []any{ref.Part, 1, 0, 0, ref.Index, token, int(o.State)}
-	if o.State != campaign.Accepted {
-		args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
-	}
+	args := o.append([]any{ref.Part, 1, 0, 0}, ref.Index, token)
 	ok, err := l.run(ctx, l.script.record, l.keys(ref.Run, ref.Part), args...).Int64Slice()
 	if err != nil {
 		return false, fmt.Errorf("settle %s: %w", ref, err)

@@ -21,13 +21,16 @@ const (
 )
 
 // A Journal is what a worker remembers of its own claims, newest last, in a
-// ring (5.6 MB when it is full). An entry is made before the claim is asked for,
+// ring (6.4 MB when it is full). An entry is made before the claim is asked for,
 // and is never replaced by a later one of the same recipient. It is safe for
 // concurrent use.
 type Journal struct {
 	mu   sync.Mutex
 	next uint64
 	ring []entry
+	// Claims that were still open when the ring came round (a server may take
+	// ten minutes for its last reply), and for another round once they are not.
+	slow map[uint64]*entry
 }
 
 type entry struct {
@@ -38,6 +41,7 @@ type entry struct {
 	attempt     uint8
 	how         campaign.State
 	more        *Outcome // once it is closed, when there is more to say than how
+	closed      uint64   // the claim that was the last one then
 }
 
 func (e *entry) token() string { return e.worker + "." + strconv.FormatUint(e.n, 36) }
@@ -65,14 +69,36 @@ func (j *Journal) Ask(worker string, ref Ref) Entry {
 	if len(j.ring) < journalSize {
 		j.ring = append(j.ring, e)
 	} else {
-		j.ring[(j.next-1)%journalSize] = e
+		p := &j.ring[(j.next-1)%journalSize]
+		j.keep(*p)
+		*p = e
 	}
 	return Entry{e.token(), j.next}
 }
 
+// keep keeps an entry that leaves the ring while its claim is open, and drops
+// those that ended a round ago.
+func (j *Journal) keep(e entry) {
+	if e.how != asking && e.how != open {
+		return
+	}
+	if j.slow == nil {
+		j.slow = map[uint64]*entry{}
+	}
+	for n, old := range j.slow {
+		if old.closed != 0 && j.next-old.closed > journalSize {
+			delete(j.slow, n)
+		}
+	}
+	j.slow[e.n] = &e
+}
+
 func (j *Journal) at(n uint64) *entry {
-	if n == 0 || n > j.next || j.next-n >= journalSize {
+	switch {
+	case n == 0 || n > j.next:
 		return nil
+	case j.next-n >= journalSize:
+		return j.slow[n]
 	}
 	return &j.ring[(n-1)%journalSize]
 }
@@ -97,6 +123,9 @@ func (j *Journal) set(e Entry, how campaign.State, attempt int, more *Outcome) {
 	defer j.mu.Unlock()
 	if p := j.at(e.n); p != nil {
 		p.how, p.more = how, more
+		if how != open {
+			p.closed = j.next
+		}
 		if attempt > 0 {
 			p.attempt = uint8(min(attempt, 255))
 		}
@@ -148,7 +177,11 @@ func (j *Journal) sent() []entry {
 		part, index int32
 	}
 	last, doubt := make(map[recipient]entry, len(j.ring)), map[recipient]entry{}
-	for _, e := range j.ring {
+	all := slices.Clone(j.ring)
+	for _, e := range j.slow {
+		all = append(all, *e)
+	}
+	for _, e := range all {
 		if e.how == asking || e.how == notSent || e.how == campaign.Suppressed {
 			continue
 		}

@@ -42,7 +42,7 @@ func (m *model) move(i int, to campaign.State, later bool) {
 	if m.state == campaign.RunCancelled && (to == campaign.Pending || to == campaign.Deferred) {
 		to = campaign.Cancelled
 	}
-	if to == campaign.Cancelled && m.doubtful(i) {
+	if (to == campaign.Cancelled || to == campaign.Suppressed) && m.doubtful(i) {
 		to = campaign.Uncertain
 	}
 	m.cells[i].State, m.cells[i].Later = to, later && !to.Final()

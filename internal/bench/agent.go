@@ -117,7 +117,8 @@ func serve(ctx context.Context, stop func(), in io.Reader, out io.Writer, work f
 
 func answer(in io.Reader, out io.Writer, add func(*usage)) error {
 	enc := json.NewEncoder(out)
-	for lines := bufio.NewScanner(in); lines.Scan(); {
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		u := usage{Mallocs: m.Mallocs, Allocated: m.TotalAlloc}
@@ -126,6 +127,9 @@ func answer(in io.Reader, out io.Writer, add func(*usage)) error {
 		if err := enc.Encode(u); err != nil {
 			return fmt.Errorf("answer the measurement: %w", err)
 		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read the question of the measurement: %w", err)
 	}
 	return nil
 }

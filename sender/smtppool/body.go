@@ -89,7 +89,7 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	switch {
 	case c.ahead && c.outOfStep(*final): // it has not taken the message either
 		c.broken, c.doubt = true, true
-		return Outcome{Reply: reply.Lost(reply.Data, reply.EOF, final.String()), Written: min(n, size)}
+		return Outcome{Reply: reply.Lost(reply.Mail, reply.IdleClosed, final.String()), Written: min(n, size)}
 	case c.ahead && c.broken && c.trial:
 		c.doubt = true // this server has never been seen to follow
 	}

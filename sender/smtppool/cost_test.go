@@ -19,24 +19,30 @@ type countConn struct {
 func (c countConn) Read(p []byte) (int, error)  { *c.reads++; return c.Conn.Read(p) }
 func (c countConn) Write(p []byte) (int, error) { *c.writes++; return c.Conn.Write(p) }
 
+// countedPool is a pool whose connections count.
+func countedPool(t *testing.T) (p *Pool, srv *mailServer, reads, writes *int) {
+	t.Helper()
+	srv, reads, writes = &mailServer{}, new(int), new(int)
+	p, _ = newPool(t, Config{Dial: func(ctx context.Context, n, a string) (net.Conn, error) {
+		conn, err := srv.dial(ctx, n, a)
+		return countConn{conn, reads, writes}, err
+	}}, nil)
+	return p, srv, reads, writes
+}
+
 // A message costs two writes and two reads where the server pipelines.
 func TestSystemCallsPerMessage(t *testing.T) {
 	t.Parallel()
-	var reads, writes int
-	srv := &mailServer{}
-	p, _ := newPool(t, Config{Dial: func(ctx context.Context, n, a string) (net.Conn, error) {
-		conn, err := srv.dial(ctx, n, a)
-		return countConn{conn, &reads, &writes}, err
-	}}, nil)
+	p, srv, reads, writes := countedPool(t)
 	c := get(t, p)
 	msg := strings.Repeat("0123456789\r\n", 2000)
-	reads, writes = 0, 0
+	*reads, *writes = 0, 0
 	for range 10 {
 		if got := send(t.Context(), c, "t@x.org", msg); got != "dot 250 ok complete=true" {
 			t.Fatal(got)
 		}
 	}
-	if diff := cmp.Diff([]int{20, 20}, []int{writes, reads}); diff != "" {
+	if diff := cmp.Diff([]int{20, 20}, []int{*writes, *reads}); diff != "" {
 		t.Errorf("writes and reads for 10 messages (-want +got):\n%s", diff)
 	}
 	p.Discard(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"broadside/internal/failpoint"
 	"broadside/sender/reply"
@@ -38,10 +39,17 @@ func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.R
 	defer c.watch(ctx)()
 	c.transactions++
 	mail, rcpt := c.commands(c.buf[:0], from, to, size)
+	began := time.Now()
+	var r *reply.Reply
 	if c.pipelines() {
-		return c.pipelined()
+		r = c.pipelined()
+	} else {
+		r = c.oneByOne(mail, rcpt)
 	}
-	return c.oneByOne(mail, rcpt)
+	if c.steps != nil {
+		c.steps.alone(to, r, began)
+	}
+	return r
 }
 
 func event(stage reply.Stage, name, why string) *reply.Reply {

@@ -3,6 +3,7 @@ package smtppool
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,10 +17,13 @@ const (
 	// demotion is how long a server that was found out of step is spoken to
 	// with less pipelining.
 	demotion = 24 * time.Hour
-	// aheadTime is how long the replies to an envelope may take that went with
+	// aheadTime is how long the reply to MAIL may take of an envelope that went with
 	// the body before it, once that body was answered: a server that has thrown
 	// the envelope away never replies.
 	aheadTime = time.Minute
+	// suspicion is how long nothing is overlapped after an envelope was not
+	// answered that had gone ahead, unless it is found out sooner why.
+	suspicion = 15 * time.Minute
 	// stall is how long the replies to an envelope may come after that to the
 	// body before it until we take it that the server waits for our
 	// acknowledgement (40 ms on Linux).
@@ -61,13 +65,15 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	if !here && c.steps != nil && time.Since(began) > stall {
 		c.steps.holds.Store(true)
 	}
-	out := c.broken && (c.doubt || r != nil && (r.Event == reply.ReadTimeout || r.Event == reply.IdleClosed && c.trial))
+	out := c.broken && (c.doubt || r != nil && r.Event == reply.IdleClosed && c.trial)
 	if r != nil && (c.outOfStep(*r) || r.Code == 503) { // bad sequence of commands
 		out = true
 	}
 	switch {
 	case out:
 		return c.tooFast(r)
+	case r != nil && r.Event == reply.ReadTimeout:
+		return c.silent(r)
 	case !c.broken && c.steps != nil:
 		c.steps.proved(c)
 	case r != nil && c.steps != nil:
@@ -98,6 +104,16 @@ func (c *Conn) Alive() bool { return !c.broken }
 func (c *Conn) tooFast(r *reply.Reply) *reply.Reply {
 	c.broken, c.doubt = true, true
 	return event(reply.Mail, reply.IdleClosed, "the server did not follow the pipelining: "+r.String())
+}
+
+// silent ends a connection whose server did not answer in time what had gone
+// ahead: it is slow, or has thrown the envelope away. The same one by itself, at
+// once, tells which.
+func (c *Conn) silent(r *reply.Reply) *reply.Reply {
+	if c.steps != nil {
+		c.steps.suspect(c.to)
+	}
+	return event(reply.Mail, reply.IdleClosed, "the server did not answer what went ahead: "+r.String())
 }
 
 // outOfStep reports whether a reply says that the server does not want several
@@ -136,6 +152,7 @@ func (c *Conn) young() bool {
 // Overlap is tried on one connection first: should the server lose its step,
 // one message is uncertain at most.
 type steps struct {
+	log   *slog.Logger
 	holds atomic.Bool // replies are held back until we acknowledge the one before
 
 	mu       sync.Mutex
@@ -143,6 +160,8 @@ type steps struct {
 	until    time.Time // of mode
 	trial    *Conn     // that tries overlap; nil: none
 	overlaps bool      // it has been seen to work
+	silentTo string    // recipient of an envelope that went ahead and was not answered; empty: none
+	silentAt time.Time // when that was given up
 	last     int       // messages of the connection that the server ended last
 	lastAt   time.Time // when that was
 	most     int       // that the server takes on one connection; 0: not known
@@ -160,20 +179,20 @@ func (s *steps) cap(configured string) string {
 	return configured
 }
 
-// demote takes a step back after a doubt on a connection with that mode; it
-// reports the new mode when this is news.
-func (s *steps) demote(mode string) (now string, fresh bool) {
-	now = PipeliningOff
+// demote takes a step back after a doubt on a connection with that mode, and
+// says so when this is news.
+func (s *steps) demote(mode string) {
+	now := PipeliningOff
 	if mode == PipeliningAuto {
 		now = PipeliningEnvelope
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Now().Before(s.until) && (s.mode == now || s.mode == PipeliningOff) {
-		return s.mode, false
+		return
 	}
-	s.mode, s.until, s.overlaps = now, time.Now().Add(demotion), false
-	return now, true
+	s.mode, s.until, s.overlaps, s.silentTo = now, time.Now().Add(demotion), false, ""
+	s.log.Info("the server does not follow: less pipelining from now on", "pipelining", now, "for", demotion.String())
 }
 
 // may reports whether c may overlap: it is the one that tries, or another has
@@ -181,13 +200,44 @@ func (s *steps) demote(mode string) (now string, fresh bool) {
 func (s *steps) may(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mode != "" && time.Now().Before(s.until) {
+	if s.mode != "" && time.Now().Before(s.until) || s.suspects() {
 		return false
 	}
 	if !s.overlaps && s.trial == nil {
 		s.trial, c.trial = c, true
 	}
 	return s.overlaps || s.trial == c
+}
+
+// suspect notes that an envelope which had gone ahead was not answered in time.
+func (s *steps) suspect(to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.suspects() {
+		s.silentTo, s.silentAt = to, time.Now()
+	}
+}
+
+// suspects reports whether it is open why such an envelope was not answered.
+// The caller holds mu.
+func (s *steps) suspects() bool {
+	return s.silentTo != "" && time.Since(s.silentAt) < suspicion
+}
+
+// alone notes how an envelope fared that went by itself and was begun then. One
+// that was not answered when it went ahead, and is at once now, had been thrown
+// away: that is a doubt. If it takes long again, the server is but slow.
+func (s *steps) alone(to string, r *reply.Reply, began time.Time) {
+	s.mu.Lock()
+	slow := time.Since(began) >= aheadTime || r != nil && r.Event == reply.ReadTimeout
+	mine := s.suspects() && s.silentTo == to && !began.Before(s.silentAt)
+	if mine && slow {
+		s.silentTo = ""
+	}
+	s.mu.Unlock()
+	if mine && !slow && (r == nil || r.Event == "") {
+		s.demote(PipeliningAuto)
+	}
 }
 
 // proved notes that an overlapped envelope was answered as it should be.

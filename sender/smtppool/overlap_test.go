@@ -198,7 +198,7 @@ func TestOverlap(t *testing.T) {
 		{
 			name: "a doubt in words after the body", to: "a b",
 			script: begin + "S: 550 5.5.0 Improper pipelining\n",
-			want:   []string{"data eof: 550 5.5.0 Improper pipelining complete=false"},
+			want:   []string{"mail idle_closed: 550 5.5.0 Improper pipelining complete=false"},
 		},
 	}
 	for _, tt := range tests {
@@ -278,16 +278,11 @@ func TestAnswered(t *testing.T) {
 // An overlapped message costs one write and one read.
 func TestSystemCallsPerOverlappedMessage(t *testing.T) {
 	t.Parallel()
-	var reads, writes int
-	srv := &mailServer{}
-	p, _ := newPool(t, Config{Dial: func(ctx context.Context, n, a string) (net.Conn, error) {
-		conn, err := srv.dial(ctx, n, a)
-		return countConn{conn, &reads, &writes}, err
-	}}, nil)
+	p, srv, reads, writes := countedPool(t)
 	c := get(t, p)
 	msg := []byte(strings.Repeat("0123456789\r\n", 2000))
 	next := Next{From: "f@x.org", To: "t@x.org", Size: len(msg)}
-	reads, writes = 0, 0
+	*reads, *writes = 0, 0
 	if r := c.Envelope(t.Context(), next.From, next.To, next.Size); r != nil {
 		t.Fatal(r)
 	}
@@ -303,7 +298,7 @@ func TestSystemCallsPerOverlappedMessage(t *testing.T) {
 			t.Fatalf("message %d: %s", i, r)
 		}
 	}
-	if diff := cmp.Diff([]int{n + 1, n + 1}, []int{writes, reads}); diff != "" {
+	if diff := cmp.Diff([]int{n + 1, n + 1}, []int{*writes, *reads}); diff != "" {
 		t.Errorf("writes and reads for %d messages and an envelope (-want +got):\n%s", n, diff)
 	}
 	p.Discard(c)

@@ -67,7 +67,7 @@ func New(cfg Config, leases Leases, log *slog.Logger) *Pool {
 	cfg = cfg.withDefaults()
 	log = log.With("account", cfg.Account)
 	return &Pool{
-		cfg: cfg, leases: leases, log: log, slots: make(chan struct{}, cfg.MaxConns),
+		cfg: cfg, leases: leases, log: log, slots: make(chan struct{}, cfg.MaxConns), steps: steps{log: log},
 		giving: outage.NewNotice(log, "closed connections cannot be taken off the account's count now", "closed connections are taken off the count again"),
 	}
 }
@@ -195,9 +195,7 @@ func (p *Pool) Discard(c *Conn) {
 func (p *Pool) end(ctx context.Context, c *Conn) {
 	p.steps.rest(c)
 	if c.doubt && c.pipelines() {
-		if mode, fresh := p.steps.demote(c.cfg.Pipelining); fresh {
-			p.log.Info("the server does not follow: less pipelining from now on", "pipelining", mode, "for", demotion.String())
-		}
+		p.steps.demote(c.cfg.Pipelining)
 	}
 	c.Quit(ctx)
 	p.log.Debug("connection closed", "transactions", c.transactions, "age", time.Since(c.born).Round(time.Millisecond).String())

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"broadside/internal/testkit"
 	"broadside/sender/reply"
 )
 
@@ -137,6 +138,19 @@ func TestPoolWaits(t *testing.T) {
 	})
 }
 
+// reap runs the pool's reaper until stop is called.
+func reap(t *testing.T, p *Pool) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := p.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return func() { cancel(); wg.Wait() }
+}
+
 // Idle connections end after IdleTimeout, and after a second while other
 // processes wait for a lease.
 func TestPoolReaps(t *testing.T) {
@@ -150,13 +164,7 @@ func TestPoolReaps(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := &leases{limit: 3, contended: tt.contended}
 				p, srv := newPool(t, Config{}, l)
-				ctx, cancel := context.WithCancel(t.Context())
-				var wg sync.WaitGroup
-				wg.Go(func() {
-					if err := p.Run(ctx); err != nil {
-						t.Error(err)
-					}
-				})
+				stop := reap(t, p)
 				a, b := get(t, p), get(t, p)
 				p.Put(a)
 				time.Sleep(tt.from)
@@ -169,8 +177,7 @@ func TestPoolReaps(t *testing.T) {
 					t.Errorf("%d open, %d leases after %s, want 1: the one in use", open, out, tt.to)
 				}
 				p.Put(b)
-				cancel()
-				wg.Wait()
+				stop()
 			})
 		})
 	}
@@ -183,13 +190,7 @@ func TestPoolSharesWhatIsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &leases{limit: 3, contended: true, excess: 1}
 		p, srv := newPool(t, Config{}, l)
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := p.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
+		stop := reap(t, p)
 		conns := []*Conn{get(t, p), get(t, p), get(t, p)}
 		time.Sleep(contendedIdle * 3 / 8) // one round has passed, the next is not due
 		for _, c := range conns {
@@ -201,8 +202,7 @@ func TestPoolSharesWhatIsInUse(t *testing.T) {
 		if out, _ := l.counts(); out != 2 {
 			t.Errorf("%d leases, want 2", out)
 		}
-		cancel()
-		wg.Wait()
+		stop()
 	})
 }
 
@@ -318,11 +318,13 @@ func TestQuiet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for c.quiet() && time.Now().Before(deadline) { // until loopback has carried it over
-		time.Sleep(time.Millisecond)
+	seen := false
+	for range testkit.Tries(10 * time.Second) { // until loopback has carried it over
+		if seen = !c.quiet(); seen {
+			break
+		}
 	}
-	if c.quiet() {
+	if !seen {
 		t.Error("the 421 was not seen")
 	}
 	if r := c.Envelope(t.Context(), "f@x.org", "t@x.org", 0); r == nil || r.Code != 421 || r.Stage != reply.Mail {

@@ -1,5 +1,6 @@
--- The ledger's cells, and move: the function through which every cell
--- changes. It is put in front of every other script of this directory.
+-- The ledger's cells, and move: the function through which every cell changes,
+-- but for move_new, its short form for many. This file is put in front of every
+-- script that has to do with cells.
 --
 -- KEYS  1 record  2 counts  3 cells of the part  4 claims  5 late  6 replies  7 early
 -- ARGV  1 part number
@@ -77,7 +78,7 @@ end
 -- changes cells.
 local function move(i, c, to, when)
   if run_state == 'cancelled' and (to == PENDING or to == DEFERRED) then to = CANCELLED end
-  if to == CANCELLED and doubtful(i) then to = UNCERTAIN end
+  if (to == CANCELLED or to == SUPPRESSED) and doubtful(i) then to = UNCERTAIN end
   if FINAL[to] then when = 0 end
   when = math.min(when, 16777215)
   if not moved[i] then
@@ -104,7 +105,7 @@ local function move_new(first, n, to, when)
   if string.sub(ahead, skip + 1, skip + n * 5) ~= string.rep('\0', n * 5) then return false end
   local cell = bytes({state = to, attempts = 0, silent = 0, grey = 0, when = math.min(when, 16777215)})
   redis.call('SETRANGE', key, int(first * 5), string.rep(cell, n))
-  ahead, from = '', 0 -- no longer true
+  ahead, from = string.sub(ahead, skip + n * 5 + 1), first + n -- what is still true
   count(PENDING, to, n)
   return true
 end
@@ -143,7 +144,7 @@ local function enter(number, its_key)
 end
 
 -- done writes all that is left, looks whether the run is finished, and returns
--- the script's answer. Every script ends with it.
+-- the script's answer. Every script that changes cells calls it at its end.
 local function done(answer)
   write()
   -- The feeder is told of pages that have something earlier than it remembers.

@@ -18,7 +18,7 @@ local at = 4 + fields * 2
 local open, parts = 0, {}
 local k = 6
 for a = at, #ARGV, 3 do
-  local size, suppressed = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local size = tonumber(ARGV[a + 1])
   if redis.call('STRLEN', KEYS[k]) ~= size * 5 then return {0, 'cells are missing'} end
   k = k + 1
 end

@@ -38,7 +38,7 @@
 local groups, fields, field_at = {}, {}, {}
 local at = 1
 while ARGV[at] do
-  local g = {part = ARGV[at], first = 16777216, last = -1}
+  local g = {part = ARGV[at], first = math.huge, last = -1}
   local outcomes, claims, looks = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   at = at + 4
   local function meet(n, width)
@@ -57,7 +57,7 @@ while ARGV[at] do
     return list
   end
   g.outcomes, g.claims, g.looks = meet(outcomes), meet(claims, 2), meet(looks, 1)
-  g.near = g.last - g.first < 200 * (outcomes + claims + looks)
+  g.near = g.last >= 0 and g.last - g.first < 200 * (outcomes + claims + looks)
   groups[#groups + 1] = g
 end
 
