@@ -90,7 +90,8 @@ func (j *Journal) keep(e entry) {
 			delete(j.slow, n)
 		}
 	}
-	j.slow[e.n] = &e
+	kept := e // a copy: most entries come no further than the first line
+	j.slow[e.n] = &kept
 }
 
 func (j *Journal) at(n uint64) *entry {
