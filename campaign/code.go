@@ -38,6 +38,8 @@ const (
 	CodeAccountAway  Code = "BS-ACCOUNT-AWAY"
 	CodeAccountShut  Code = "BS-ACCOUNT-SHUT"
 	CodeAccountBusy  Code = "BS-ACCOUNT-BUSY"
+
+	CodeAccountPipelining Code = "BS-ACCOUNT-PIPELINING" // it stays open
 )
 
 // Reason returns a reason that begins with the code: "BS-OPERATOR: by the
@@ -232,5 +234,13 @@ var accountCodes = []Explanation{
 		CodeAccountBusy, "The server wants to be left alone for a while",
 		"It answered, and asked to come back later: too many connections, too much mail, or work on it. It is tried again with growing pauses.",
 		[]string{"Lower limits.connections or limits.rate of the account when this happens often."},
+	},
+	{
+		CodeAccountPipelining, "The server offers PIPELINING and does not follow it",
+		"It lost its step when several commands came at once, or the connection broke at the first try of that. The process that saw it sends with less pipelining for 24 hours, and then tries again; nothing else changes.",
+		[]string{
+			"The reason has what the server said.",
+			"`pipelining: envelope`, or `off`, of the account keeps it from being tried again: at a distance that is one round trip more for each message, or four.",
+		},
 	},
 }

@@ -30,6 +30,8 @@ type hand struct {
 	a *account
 	d *delivery
 	r *run
+
+	dialled func() // when the next connection is opened; nil: nothing
 }
 
 // byHand lets drive deliver to j, while all recipients wait
@@ -39,6 +41,14 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 	j.listen(b.t)
 	h := &hand{fixture: b}
 	more = append(more, func(cfg *Config) {
+		dial := cfg.Ways[0].SMTP.Dial
+		cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if h.dialled != nil {
+				h.dialled()
+				h.dialled = nil
+			}
+			return dial(ctx, network, addr)
+		}
 		h.w = New(*cfg)
 		cfg.Tasks = func(ctx context.Context, _ func(context.Context, queue.Task)) error {
 			<-ctx.Done()
@@ -131,16 +141,15 @@ func (h *hand) expectOpen(want int) {
 	}
 }
 
-// slots lets the first recipient leave soon and the next after a time, with the
-// envelope early before.
+// slots sets a limit as soon as the first recipient has got a connection
+// without one: the next has a slot after a time, and its envelope may go early
+// before.
 func (h *hand) slots(after, early time.Duration) (next time.Time) {
-	p := h.a.pace(h.r)
-	p.rates[0], p.lead, p.spread = 1, 0, early/2
-	first := time.Now().Add(1700 * time.Millisecond)
-	next = first.Add(after)
-	// The claim has some time for its round trip: who misses a slot waits for
-	// the other.
-	p.slots, h.d.asking = []time.Time{first, next}, 1500*time.Millisecond
+	next = time.Now().Add(after)
+	h.dialled = func() {
+		p := h.a.pace(h.r)
+		p.rates[0], p.lead, p.spread, p.slots = 1, 0, early/2, []time.Time{next}
+	}
 	return next
 }
 
@@ -443,12 +452,12 @@ func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
 		}
 	})
 	b.byHand(&judge{}, l, func(h *hand) {
-		second := h.slots(2*time.Second, time.Hour)
+		h.slots(2*time.Second, time.Hour)
 		h.deliver(t.Context())
 		if h.d.owed == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
-		slot, asking = second, h.d.asking
+		slot, asking = h.d.job.slot, h.d.asking
 		h.deliver(t.Context())
 		if claims != 1 {
 			t.Errorf("%d claims of the second, want 1", claims)

@@ -88,10 +88,10 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	failpoint.Hit(failpoint.AfterReply)
 	switch {
 	case c.ahead && c.outOfStep(*final): // it has not taken the message either
-		c.broken, c.doubt = true, true
+		c.broken, c.doubt = true, final.String()
 		return Outcome{Reply: reply.Lost(reply.Mail, reply.IdleClosed, final.String()), Written: min(n, size)}
 	case c.ahead && c.broken && c.trial:
-		c.doubt = true // this server has never been seen to follow
+		c.doubt = final.String() // this server has never been seen to follow
 	}
 	return Outcome{Reply: *final, Complete: true, Written: min(n, size), Ahead: c.ahead}
 }

@@ -31,7 +31,7 @@ type Conn struct {
 	inData       bool   // 354 received, no body yet
 	broken       bool   // only Abort is left
 	ahead        bool   // an envelope went with the last body: Answer must follow
-	doubt        bool   // the dialogue went out of step
+	doubt        string // why the server seems not to follow; empty: it does
 	trial        bool   // tries overlap for the Pool
 	closed       bool
 

@@ -166,6 +166,7 @@ func (c *Conn) pipelined() *reply.Reply {
 		return r
 	}
 	failpoint.Hit(failpoint.AfterMail)
+	quickAck(c.raw)
 	if resetting {
 		if r := c.reset(); r != nil {
 			return r
@@ -202,7 +203,7 @@ func (c *Conn) answers() *reply.Reply {
 		return data
 	case data != nil: // as it should be
 	case rcpt == nil: // MAIL refused, the rest accepted: a dot could deliver
-		c.broken, c.doubt = true, true
+		c.broken, c.doubt = true, refused.String()+", and what came after it was accepted"
 	default:
 		c.loneDot()
 	}

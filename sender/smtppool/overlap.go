@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"broadside/campaign"
+	"broadside/campaign/address"
 	"broadside/internal/failpoint"
 	"broadside/sender/reply"
 )
@@ -65,7 +67,7 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	if !here && c.steps != nil && time.Since(began) > stall {
 		c.steps.holds.Store(true)
 	}
-	out := c.broken && (c.doubt || r != nil && r.Event == reply.IdleClosed && c.trial)
+	out := c.broken && (c.doubt != "" || r != nil && r.Event == reply.IdleClosed && c.trial)
 	if r != nil && (c.outOfStep(*r) || r.Code == 503) { // bad sequence of commands
 		out = true
 	}
@@ -102,7 +104,7 @@ func (c *Conn) Alive() bool { return !c.broken }
 // tooFast ends a connection whose server did not follow: our pipelining has
 // failed, not the recipient. A connection with less of it may try at once.
 func (c *Conn) tooFast(r *reply.Reply) *reply.Reply {
-	c.broken, c.doubt = true, true
+	c.broken, c.doubt = true, r.String()
 	return event(reply.Mail, reply.IdleClosed, "the server did not follow the pipelining: "+r.String())
 }
 
@@ -136,7 +138,7 @@ func (c *Conn) outOfStep(r reply.Reply) bool {
 // connection: overlap is allowed and offered, no doubt has come up, and the
 // connection's limits allow another message.
 func (c *Conn) Overlaps() bool {
-	return c.info.Pipelining && c.cfg.Pipelining == PipeliningAuto && !c.broken && !c.doubt && c.young()
+	return c.info.Pipelining && c.cfg.Pipelining == PipeliningAuto && !c.broken && c.doubt == "" && c.young()
 }
 
 // young reports whether the connection's limits allow another message.
@@ -181,7 +183,7 @@ func (s *steps) cap(configured string) string {
 
 // demote takes a step back after a doubt on a connection with that mode, and
 // says so when this is news.
-func (s *steps) demote(mode string) {
+func (s *steps) demote(mode, doubt string) {
 	now := PipeliningOff
 	if mode == PipeliningAuto {
 		now = PipeliningEnvelope
@@ -192,7 +194,8 @@ func (s *steps) demote(mode string) {
 		return
 	}
 	s.mode, s.until, s.overlaps, s.silentTo = now, time.Now().Add(demotion), false, ""
-	s.log.Info("the server does not follow: less pipelining from now on", "pipelining", now, "for", demotion.String())
+	s.log.Warn("less pipelining from now on", "pipelining", now, "for", demotion.String(),
+		"reason", campaign.CodeAccountPipelining.Reason("the server does not follow: %s", address.Redact(doubt)))
 }
 
 // may reports whether c may overlap: it is the one that tries, or another has
@@ -236,7 +239,7 @@ func (s *steps) alone(to string, r *reply.Reply, began time.Time) {
 	}
 	s.mu.Unlock()
 	if mine && !slow && (r == nil || r.Event == "") {
-		s.demote(PipeliningAuto)
+		s.demote(PipeliningAuto, "no answer to an envelope that went ahead, and at once to the same by itself")
 	}
 }
 

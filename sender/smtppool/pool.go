@@ -194,8 +194,8 @@ func (p *Pool) Discard(c *Conn) {
 // end closes a connection and gives its lease back. The caller owns a slot.
 func (p *Pool) end(ctx context.Context, c *Conn) {
 	p.steps.rest(c)
-	if c.doubt && c.pipelines() {
-		p.steps.demote(c.cfg.Pipelining)
+	if c.doubt != "" && c.pipelines() {
+		p.steps.demote(c.cfg.Pipelining, c.doubt)
 	}
 	c.Quit(ctx)
 	p.log.Debug("connection closed", "transactions", c.transactions, "age", time.Since(c.born).Round(time.Millisecond).String())

@@ -2,6 +2,7 @@ package smtppool
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -218,7 +219,9 @@ func (c *Conn) lost(stage reply.Stage, err error, writing bool) *reply.Reply {
 	if errors.Is(stopped, context.Canceled) && isTimeout(err) {
 		r = reply.Lost(stage, reply.Cancelled, "interrupted")
 	}
-	c.doubt = c.doubt || r.Event == reply.BadReply
+	if r.Event == reply.BadReply {
+		c.doubt = cmp.Or(c.doubt, r.String())
+	}
 	return &r
 }
 
