@@ -23,7 +23,7 @@ chaos-long: ## a million recipients, and something is ended every 20 s; ten minu
 	go test ./internal/e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args -chaos.seed=$(SEED) -chaos.long=1000000
 fuzz: ## every fuzz target for FUZZTIME
 	set -e; for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u); do for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c 6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
-bench: ## the standard set, into docs/performance.md and its plots; some seven minutes on a machine that does nothing else
+bench: ## the standard set, into docs/performance.md and its plots; some five minutes on a machine that does nothing else
 	go run ./cmd/broadside bench --set standard --write docs/performance.md
 microbench: ## every benchmark of a single step
 	go test -run '^$$' -bench . -benchmem ./...

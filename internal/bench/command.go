@@ -9,7 +9,7 @@ import (
 // command returns the command line that measures the same again. It names no
 // Redis: that URL may have a password.
 func (o Options) command() string {
-	words := []string{"broadside", "bench"}
+	d, words := Defaults(), []string{"broadside", "bench"}
 	if !slices.Equal(o.Stages, Stages) {
 		words = append(words, o.Stages...)
 	}
@@ -19,12 +19,12 @@ func (o Options) command() string {
 		}
 	}
 	number := func(name string, value, def int) { flag(name, strconv.Itoa(value), strconv.Itoa(def)) }
-	number("recipients", o.Recipients, defaultRecipients)
-	number("fields", o.Fields, defaultFields)
-	number("size", o.Size, defaultSize)
-	number("connections", o.Connections, defaultConnections)
-	number("workers", o.Workers, defaultWorkers)
-	flag("pipelining", o.Pipelining, defaultPipelining)
+	number("recipients", o.Recipients, d.Recipients)
+	number("fields", o.Fields, d.Fields)
+	number("size", o.Size, d.Size)
+	number("connections", o.Connections, d.Connections)
+	number("workers", o.Workers, d.Workers)
+	flag("pipelining", o.Pipelining, d.Pipelining)
 	flag("sink", o.Sink, "")
 	flag("smtp", o.SMTP, "")
 	flag("rtt", o.RTT.String(), "0s")

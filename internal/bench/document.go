@@ -87,7 +87,7 @@ func (d *Document) Write(r *SetResult) error {
 func (r *SetResult) plots() [2]*plot {
 	ps := [2]*plot{
 		{title: "Throughput against connections", x: "connections to the SMTP server"},
-		{title: fmt.Sprintf("Throughput against audience size, %d connections", defaultConnections), x: "recipients"},
+		{title: fmt.Sprintf("Throughput against audience size, %d connections", Defaults().Connections), x: "recipients"},
 	}
 	for i, p := range ps {
 		p.y = "messages a second"

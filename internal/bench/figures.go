@@ -217,7 +217,7 @@ func points(results []*Result) (all [2][]dot) {
 		if x := r.Send.SMTPSource; x != nil {
 			d.other = x.PerS
 		}
-		if r.Connections != defaultConnections {
+		if r.Connections != Defaults().Connections {
 			d.x = float64(r.Connections)
 			all[0] = append(all[0], d)
 			continue
@@ -229,7 +229,7 @@ func points(results []*Result) (all [2][]dot) {
 	slices.SortFunc(all[1], byX)
 	if len(all[1]) > 0 { // the shortest run is the other plot's point
 		d := all[1][0]
-		d.x = defaultConnections
+		d.x = float64(Defaults().Connections)
 		all[0] = append(all[0], d)
 	}
 	slices.SortFunc(all[0], byX)

@@ -1,13 +1,19 @@
 package bench
 
 import (
+	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"broadside/campaign"
+	"broadside/internal/app"
 	"broadside/internal/store"
 	"broadside/internal/testkit"
 )
@@ -63,24 +69,198 @@ func TestFieldsAndPipelining(t *testing.T) {
 
 func TestCommand(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		o    Options
-		want string
-	}{
-		{Options{}, "broadside bench"},
-		{Options{Recipients: 200_000, AOF: true, Stages: []string{StageSend}}, "broadside bench send --recipients 200000 --aof"},
-		{
-			Options{Fields: 2, Size: 999, Connections: 3, Workers: 2, Pipelining: "off", Sink: SinkOwn, RTT: 50 * time.Millisecond, RedisRTT: time.Millisecond, For: time.Minute, Alone: true},
-			"broadside bench --fields 2 --size 999 --connections 3 --workers 2 --pipelining off --sink own --rtt 50ms --redis-rtt 1ms --for 1m0s --alone",
+	for want, change := range map[string]func(*Options){
+		"broadside bench": func(*Options) {},
+		"broadside bench send --recipients 200000 --aof": func(o *Options) {
+			o.Recipients, o.AOF, o.Stages = 200_000, true, []string{StageSend}
 		},
-		{Options{SMTP: "127.0.0.1:25", Redis: "redis://:secret@127.0.0.1/0"}, "broadside bench --smtp 127.0.0.1:25 --redis URL"},
+		"broadside bench --fields 2 --size 999 --connections 3 --workers 2 --pipelining off --sink own --rtt 50ms --redis-rtt 1ms --for 1m0s --alone": everything,
+		"broadside bench --smtp 127.0.0.1:25 --redis URL": func(o *Options) {
+			o.SMTP, o.Redis = "127.0.0.1:25", "redis://:secret@127.0.0.1/0"
+		},
+		// What does nothing in a stage is not claimed of it.
+		"broadside bench expand --fields 2 --size 999 --aof": only(StageExpand),
+		"broadside bench enqueue --redis-rtt 1ms --aof":      only(StageEnqueue),
+		"broadside bench render --fields 2 --size 999":       only(StageRender),
+		"broadside bench send --fields 2 --size 999 --connections 3 --workers 2 --pipelining off --sink own --rtt 50ms --redis-rtt 1ms --for 1m0s --aof --alone": only(StageSend),
+		"broadside bench render": func(o *Options) {
+			o.SMTP, o.Redis, o.Stages = "127.0.0.1:25", "redis://:secret@127.0.0.1/0", []string{StageRender}
+		},
 	} {
-		o, err := tt.o.withDefaults()
+		o := Defaults()
+		change(&o)
+		o, err := o.checked()
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("%s: %v", want, err)
+			continue
 		}
-		if got := o.command(); got != tt.want {
-			t.Errorf("got  %s\nwant %s", got, tt.want)
+		if got := o.command(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// everything asks for something else than the default wherever that goes
+// together with the rest.
+func everything(o *Options) {
+	o.Fields, o.Size, o.Connections, o.Workers, o.Pipelining, o.Sink = 2, 999, 3, 2, "off", SinkOwn
+	o.RTT, o.RedisRTT, o.For, o.Alone, o.ProfileDir = 50*time.Millisecond, time.Millisecond, time.Minute, true, "profiles"
+}
+
+func only(stage string) func(*Options) {
+	return func(o *Options) {
+		everything(o)
+		o.AOF, o.Stages = true, []string{stage}
+	}
+}
+
+func TestTitleClaimsNothingOfOtherStages(t *testing.T) {
+	t.Parallel()
+	r := Result{Recipients: 7, Size: 999, Connections: 3, Workers: 2, Pipelining: "off"}
+	for want, change := range map[string]func(*Result){
+		"7 recipients":                        func(r *Result) { r.Enqueue, r.Pipelining = &Enqueue{}, "auto" },
+		"7 recipients, messages of 999 bytes": func(r *Result) { r.Render, r.Pipelining = &Render{}, "auto" },
+		"7 recipients, messages of 999 bytes, 3 connections, 2 worker(s), pipelining off": func(r *Result) { r.Send = &Send{} },
+	} {
+		r := r
+		change(&r)
+		if got, _, _ := strings.Cut(r.Title(), "\n"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWrongOptionsAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, flag, want string
+		change           func(*Options)
+	}{
+		{"stage", "", `bench: found stage "reder", expected some of: expand, enqueue, render, send`, func(o *Options) { o.Stages = []string{"reder"} }},
+		{"no recipients", "recipients", "--recipients: found 0, expected 1 to 50000000", func(o *Options) { o.Recipients = 0 }},
+		{"fewer", "recipients", "--recipients: found -1, expected 1 to 50000000", func(o *Options) { o.Recipients = -1 }},
+		{"no workers", "workers", "--workers: found 0, expected 1 to 64", func(o *Options) { o.Workers = 0 }},
+		{"many workers", "workers", "--workers: found 1000, expected 1 to 64", func(o *Options) { o.Workers = 1000 }},
+		{"no connections", "connections", "--connections: found 0, expected 1 to 1000", func(o *Options) { o.Connections = 0 }},
+		{"no fields", "fields", "--fields: found 0, expected 1 to 12", func(o *Options) { o.Fields = 0 }},
+		{"many fields", "fields", "--fields: found 13, expected 1 to 12", func(o *Options) { o.Fields = 13 }},
+		{"no size", "size", "--size: found 0, expected 1 to 1048576", func(o *Options) { o.Size = 0 }},
+		{"too small", "size", "--size: found 100 bytes, the shortest letter has ", func(o *Options) { o.Size = 100 }},
+		{"pipelining", "pipelining", `--pipelining: found "on", expected auto, envelope or off`, func(o *Options) { o.Pipelining = "on" }},
+		{"sink", "sink", `--sink: found "smtp-drain", expected smtp-sink or own`, func(o *Options) { o.Sink = "smtp-drain" }},
+		{"before zero", "for", "--for: found -1s,", func(o *Options) { o.For = -time.Second }},
+		{"near", "rtt", "--rtt: found -1s,", func(o *Options) { o.RTT = -time.Second }},
+		{"near Redis", "redis-rtt", "--redis-rtt: found -1s,", func(o *Options) { o.RedisRTT = -time.Second }},
+		{"two servers", "sink", "--sink: says what is started, but --smtp", func(o *Options) { o.Sink, o.SMTP = SinkOwn, "127.0.0.1:25" }},
+		{"distance", "rtt", "--rtt: is added on the way to a sink that is started", func(o *Options) { o.SMTP, o.RTT = "127.0.0.1:25", time.Second }},
+		{"distance to Redis", "redis-rtt", "--redis-rtt: is added on the way to a redis-server that is started", func(o *Options) { o.Redis, o.RedisRTT = "redis://127.0.0.1:1/0", time.Second }},
+		{"AOF of a named Redis", "aof", "--aof: is an option of a redis-server that is started", func(o *Options) { o.Redis, o.AOF = "redis://127.0.0.1:1/0", true }},
+		{"not a URL", "redis", "--redis: redis_url begins with http://", func(o *Options) { o.Redis = "http://127.0.0.1:1/0" }},
+		{"no port", "smtp", `--smtp: found "127.0.0.1", expected HOST:PORT`, func(o *Options) { o.SMTP = "127.0.0.1" }},
+		{"port zero", "smtp", `--smtp: found the port "0", expected 1 to 65535`, func(o *Options) { o.SMTP = "127.0.0.1:0" }},
+		{"port with a name", "smtp", `--smtp: found the port "smtp", expected 1 to 65535`, func(o *Options) { o.SMTP = "localhost:smtp" }},
+		{"no host", "smtp", `--smtp: found the host "", expected this machine`, func(o *Options) { o.SMTP = ":25" }},
+		{"elsewhere", "smtp", `--smtp: found the host "192.0.2.1", expected this machine`, func(o *Options) { o.SMTP = "192.0.2.1:25" }},
+		{"elsewhere by name", "smtp", `--smtp: found the host "mail.example.com", expected this machine`, func(o *Options) { o.SMTP = "mail.example.com:25" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o := options(t)
+			tt.change(&o)
+			_, err := Run(t.Context(), o)
+			var option *OptionError
+			if !errors.As(err, &option) || option.Flag != tt.flag || !strings.HasPrefix(option.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestHostsThatAreThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"127.0.0.1:25", "127.9.9.9:65535", "localhost:2525", "LOCALHOST:1", "[::1]:25", "[::ffff:127.0.0.1]:25"} {
+		o := Defaults()
+		o.SMTP = addr
+		if _, err := o.checked(); err != nil {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
+func TestServerThatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	nobody, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, addr := range map[string]string{
+		"nobody listens": net.JoinHostPort("127.0.0.1", nobody),
+		"turned away":    greeter(t, "554 no mail here\r\n"),
+		"not SMTP":       greeter(t, "+PONG\r\n"),
+		"hangs up":       greeter(t, ""),
+	} {
+		o := options(t)
+		said := 0
+		o.SMTP, o.Say = addr, func(string) { said++ }
+		if _, err := Run(t.Context(), o); !errors.Is(err, app.ErrUnreachable) || !strings.HasPrefix(err.Error(), "--smtp: "+addr+" is not reachable: ") {
+			t.Errorf("%s: got %v, want ErrUnreachable", name, err)
+		}
+		if said > 0 {
+			t.Errorf("%s: something was begun for it", name)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	if err := greets(ctx, l.Addr().String()); err == nil || !strings.Contains(err.Error(), "wait for its greeting") {
+		t.Errorf("silent: got %v", err)
+	}
+	b := &bench{Options: Options{SMTP: l.Addr().String()}}
+	if err := b.reach(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, app.ErrUnreachable) {
+		t.Errorf("interrupted: got %v, want the end of the context", err)
+	}
+	if err := greets(t.Context(), greeter(t, "220-a.example\r\n220 ESMTP\r\n")); err != nil {
+		t.Errorf("a greeting of two lines: %v", err)
+	}
+}
+
+// greeter returns the address of a server that says a text and hangs up.
+func greeter(t *testing.T, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, text)
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestOthersAreToldInWords(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		counts campaign.Counts
+		want   string
+	}{
+		{campaign.Counts{campaign.Pending: 100, campaign.Issued: 0}, "100 pending"},
+		{campaign.Counts{campaign.Accepted: 9, campaign.Pending: 2, campaign.Issued: 3, campaign.Bounced: 1}, "1 bounced, 5 pending"},
+		{campaign.Counts{campaign.Accepted: 9}, "nothing is known of the others"},
+	} {
+		if got := others(tt.counts); got != tt.want {
+			t.Errorf("others(%v) = %q, want %q", tt.counts, got, tt.want)
 		}
 	}
 }
@@ -128,7 +308,7 @@ func TestSMTPSinkTakesMailAndIsMeasured(t *testing.T) {
 	t.Parallel()
 	o := options(t)
 	o.Sink = SinkPostfix
-	o, err := o.withDefaults()
+	o, err := o.checked()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +371,7 @@ func TestOnlyWorkersSeeRedisFarAway(t *testing.T) {
 	const rtt = 40 * time.Millisecond
 	o := options(t)
 	o.RedisRTT, o.Recipients, o.Sink = rtt, 10, SinkOwn
-	o, err := o.withDefaults()
+	o, err := o.checked()
 	if err != nil {
 		t.Fatal(err)
 	}

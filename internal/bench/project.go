@@ -94,7 +94,7 @@ func (b *bench) write(ctx context.Context) error {
 	each := float64(longer-empty) / probe
 	n := int(float64(b.Size-empty) / each)
 	if n < 0 {
-		return fmt.Errorf("%w: size is %d bytes, the shortest letter has %d", app.ErrInvalid, b.Size, empty)
+		return wrong("size", "found %d bytes, the shortest letter has %d", b.Size, empty)
 	}
 	if b.size, err = b.try(ctx, n, 0); err != nil {
 		return err
@@ -166,7 +166,7 @@ func (b *bench) composer(ctx context.Context, n int) (*sender.Composer, []audien
 func (b *bench) configure(smtp, redis, namespace string) error {
 	host, port, err := net.SplitHostPort(smtp)
 	if err != nil {
-		return fmt.Errorf("%w: SMTP address %q, expected host:port", app.ErrInvalid, smtp)
+		return fmt.Errorf("configure the account: %w", err)
 	}
 	text := fmt.Sprintf(`namespace: %s
 redis_url: %q

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"broadside/campaign"
@@ -206,7 +207,7 @@ func (b *bench) campaign(ctx context.Context, f *field) (_ *Send, err error) {
 	}
 	n := int(status.Counts[campaign.Accepted])
 	if n == 0 || b.For == 0 && n != b.Recipients {
-		return nil, fmt.Errorf("%d of %d messages were accepted: %v", n, b.Recipients, status.Counts)
+		return nil, fmt.Errorf("%d of %d messages were accepted: %s", n, b.Recipients, others(status.Counts))
 	}
 	if f.sink != nil {
 		if err := f.sink.check(before.sink, after.sink, n, b.size, b.For == 0); err != nil {
@@ -228,6 +229,20 @@ func (b *bench) campaign(ctx context.Context, f *field) (_ *Send, err error) {
 	s.RedisTotal = (peak - idle.memory) / float64(b.Recipients)
 	s.RedisPeak = s.RedisTotal - chunks/float64(b.Recipients)
 	return s, nil
+}
+
+// others says in words what became of those that were not accepted.
+func others(c campaign.Counts) string {
+	var words []string
+	for _, s := range campaign.States {
+		if n := c.Report(s); n > 0 && s != campaign.Accepted && s != campaign.Issued { // those are pending
+			words = append(words, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	if len(words) == 0 {
+		return "nothing is known of the others"
+	}
+	return strings.Join(words, ", ")
 }
 
 // wait returns the run at its end, or after the time that was given to it; seen

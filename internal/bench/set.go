@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"broadside/internal/app"
 )
 
 // The sets of measurements.
 const (
-	SetStandard = "standard" // what docs/performance.md has; some seven minutes
+	SetStandard = "standard" // what docs/performance.md has; some five minutes
 	SetQuick    = "quick"    // the same with few messages: whether all of it works, not how fast
 )
 
@@ -105,7 +103,7 @@ func RunSet(ctx context.Context, o Options, set string) (*SetResult, error) {
 			all[i].change = func(o *Options) { m.change(o); quick(o) }
 		}
 	default:
-		return nil, fmt.Errorf("%w: set %q, expected %s or %s", app.ErrInvalid, set, SetStandard, SetQuick)
+		return nil, wrong("set", "found %q, expected %s or %s", set, SetStandard, SetQuick)
 	}
 	return runSet(ctx, o, set, all)
 }
@@ -120,7 +118,7 @@ func runSet(ctx context.Context, o Options, set string, all []measurement) (*Set
 	for i, m := range all {
 		one := o
 		m.change(&one)
-		one, err := one.withDefaults()
+		one, err := one.checked()
 		if err != nil {
 			return nil, err
 		}

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"broadside/internal/app"
 )
 
 // sent returns a result of sending with an AOF.
@@ -120,9 +118,9 @@ func TestSetsCoverTheirPlots(t *testing.T) {
 	var connections, recipients []float64
 	var results []*Result
 	for _, m := range measurements() {
-		var o Options
+		o := Defaults()
 		m.change(&o)
-		o, err := o.withDefaults()
+		o, err := o.checked()
 		if err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
@@ -148,7 +146,7 @@ func TestSetsCoverTheirPlots(t *testing.T) {
 func TestSetMeasuresAndSaysWhat(t *testing.T) {
 	t.Parallel()
 	o := options(t)
-	o.Recipients, o.Connections = 0, 0
+	o.Connections = Defaults().Connections
 	var said []string
 	o.Say = func(text string) { said = append(said, text) }
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -178,7 +176,8 @@ func TestSetMeasuresAndSaysWhat(t *testing.T) {
 	if _, err := runSet(stopped, o, SetQuick, all); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: got %v", err)
 	}
-	if _, err := RunSet(ctx, o, "slow"); !errors.Is(err, app.ErrInvalid) {
+	var option *OptionError
+	if _, err := RunSet(ctx, o, "slow"); !errors.As(err, &option) || option.Flag != "set" {
 		t.Errorf("unknown set: got %v", err)
 	}
 }
@@ -186,7 +185,7 @@ func TestSetMeasuresAndSaysWhat(t *testing.T) {
 func TestQuickIsShort(t *testing.T) {
 	t.Parallel()
 	for _, m := range measurements() {
-		var o Options
+		o := Defaults()
 		m.change(&o)
 		long := o
 		quick(&o)

@@ -8,14 +8,20 @@ import (
 
 // Title says what was measured where.
 func (r *Result) Title() string {
-	title := fmt.Sprintf("%d recipients, messages of %d bytes, %d connections, %d worker(s)", r.Recipients, r.Size, r.Connections, r.Workers)
+	title := fmt.Sprintf("%d recipients", r.Recipients)
+	if r.Expand != nil || r.Render != nil || r.Send != nil { // a task has no message
+		title += fmt.Sprintf(", messages of %d bytes", r.Size)
+	}
+	if r.Send != nil {
+		title += fmt.Sprintf(", %d connections, %d worker(s)", r.Connections, r.Workers)
+	}
 	if r.RTT > 0 {
 		title += fmt.Sprintf(", the server %g ms away", r.RTT)
 	}
 	if r.RedisRTT > 0 {
 		title += fmt.Sprintf(", Redis %g ms away", r.RedisRTT)
 	}
-	if r.Pipelining != defaultPipelining {
+	if r.Pipelining != Defaults().Pipelining {
 		title += ", pipelining " + r.Pipelining
 	}
 	if r.AOF {
