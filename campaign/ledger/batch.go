@@ -15,8 +15,13 @@ import (
 // seconds, so its question must be over well before.
 const batchTime = 5 * time.Second
 
-// replicaTime bounds how long a claim waits for a replica.
-const replicaTime = 100 * time.Millisecond
+const (
+	// replicaTime bounds how long a claim waits for a replica.
+	replicaTime = 100 * time.Millisecond
+	// checkTime is the same for CheckReplicas: who asks before a run begins has
+	// more patience with a busy machine.
+	checkTime = time.Second
+)
 
 // ErrNotReplicated is the answer to a claim that no replica of Redis
 // acknowledged in time: a failover might forget it.
@@ -305,7 +310,7 @@ func (b *batcher) sendReplicated(ctx context.Context, c *call) {
 	}
 	pipe := node.Pipeline()
 	b.ask(ctx, pipe, c)
-	replicas := wait(ctx, pipe)
+	replicas := wait(ctx, pipe, replicaTime)
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	c.err = acknowledged(replicas)
 	rest := b.rdb.Pipeline()
@@ -338,12 +343,13 @@ func loadAll(ctx context.Context, rdb redis.UniversalClient, s *redis.Script) er
 	})
 }
 
-// wait asks how many replicas have all that its connection wrote.
+// wait asks how many replicas have all that its connection wrote, as soon as it
+// is one, and after limit.
 func wait(ctx context.Context, to interface {
 	Do(ctx context.Context, args ...any) *redis.Cmd
-},
+}, limit time.Duration,
 ) *redis.Cmd {
-	return to.Do(ctx, "WAIT", 1, replicaTime.Milliseconds())
+	return to.Do(ctx, "WAIT", 1, limit.Milliseconds())
 }
 
 func acknowledged(replicas *redis.Cmd) error {
@@ -363,10 +369,10 @@ func acknowledged(replicas *redis.Cmd) error {
 func (l *Ledger) CheckReplicas(ctx context.Context) error {
 	cluster, ok := l.rdb.(*redis.ClusterClient)
 	if !ok {
-		return acknowledged(wait(ctx, l.rdb))
+		return acknowledged(wait(ctx, l.rdb, checkTime))
 	}
 	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		return acknowledged(wait(ctx, node))
+		return acknowledged(wait(ctx, node, checkTime))
 	})
 }
 

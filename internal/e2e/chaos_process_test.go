@@ -60,17 +60,22 @@ func launchedTwice(c *trial) string {
 	c.sleep(late)
 	p.Kill()
 	c.struck, c.over = time.Now(), time.Now()
-	cmd := c.command("campaign", "launch", "campaign.yaml", "--json")
-	out, err := cmd.Output()
-	switch code := cmd.ProcessState.ExitCode(); code {
-	case 0:
-		return parseDocument(c.t, string(out)).Run
-	case 6: // the first was done by then
-		return c.firstRun(time.Minute)
-	default:
-		c.t.Fatalf("%s: the second launch ended with %d: %v", c.what, code, err)
-		return ""
+	for range testkit.Tries(time.Minute) {
+		cmd := c.command("campaign", "launch", "campaign.yaml", "--json")
+		out, err := cmd.Output()
+		switch code := cmd.ProcessState.ExitCode(); code {
+		case 0:
+			return parseDocument(c.t, string(out)).Run
+		case 6: // the first was done by then, or is not known to be dead yet
+			if run := c.firstRun(time.Minute); c.show(run).State != "expanding" {
+				return run
+			}
+		default:
+			c.t.Fatalf("%s: the second launch ended with %d: %v", c.what, code, err)
+		}
 	}
+	c.t.Fatalf("%s: nobody could launch again", c.what)
+	return ""
 }
 
 // oneRun checks that there is no other run beside the one that was judged.

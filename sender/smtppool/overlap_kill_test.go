@@ -275,7 +275,7 @@ func TestTheWordsOfADoubt(t *testing.T) {
 		"503 5.5.0 Improper PIPELINING":               true,
 		"550 5.5.1 pipelining not supported":          true,
 		"451 4.3.0 the delivery pipeline is busy":     false,
-		"421 4.3.0 pipeline restarts":                 false,
+		"451 the delivery pipeline is busy":           false,
 		"550 5.7.1 rejected by the filter pipeline":   false,
 		"550 5.1.1 sales pipeline is no mailbox here": false,
 		"550 5.5.1 no such command":                   false,
@@ -303,10 +303,14 @@ func TestADoubtWithoutOverlapEndsPipelining(t *testing.T) {
 		const no = "S: 554 SMTP synchronization error\nX"
 		step := hello("PIPELINING") + "C: MAIL FROM:<f@x.org>\nS: 250 ok\nC: RCPT TO:<d>\nS: 250 ok\nC: DATA\nS: 354 go\n" + hiBody + "S: 250 1\n"
 		again := hello("PIPELINING") + envelopeTo("e") + envelopeOK + hiBody + envelopeTo("g") + "S: 250 1\n" + envelopeOK
-		p, log := scriptPool(t, Config{}, overlapped("v", "w"), silent("b", no), silent("z", no), hello("PIPELINING")+envelopeTo("c")+no, step, again, hello("PIPELINING"))
+		p, log := scriptPool(t, Config{}, overlapped("v", "w"), silent("b", no), silent("z", no), silent("y", envelopeOK), hello("PIPELINING")+envelopeTo("c")+no, step, again, hello("PIPELINING"))
 		expectSent(t, p, "v", "w") // overlap works
-		first, second := goAhead(t, p, "b"), goAhead(t, p, "z")
+		first, second, third := goAhead(t, p, "b"), goAhead(t, p, "z"), goAhead(t, p, "y")
 		unanswered(t, p, first)
+		if r := third.Answer(t.Context()); r != nil || p.Ahead(third) {
+			t.Errorf("%v, ahead %t; want an answer, which changes nothing", r, p.Ahead(third))
+		}
+		p.Discard(third)
 		c := get(t, p)
 		if r := c.Envelope(t.Context(), "f@x.org", "c", 0); r == nil || r.Event != reply.IdleClosed || !reply.Classify(*r).AtOnce {
 			t.Errorf("got %v, want %s", r, reply.IdleClosed)
@@ -341,3 +345,56 @@ func TestADoubtWithoutOverlapEndsPipelining(t *testing.T) {
 		p.Discard(other)
 	})
 }
+
+// The connection that tries overlap goes on doing so while others come and go.
+func TestATrialOutlivesOtherConnections(t *testing.T) {
+	t.Parallel()
+	p, _ := newPool(t, Config{}, nil)
+	trial, other := get(t, p), get(t, p)
+	if !p.Ahead(trial) || p.Ahead(other) {
+		t.Fatal("want one connection to try")
+	}
+	p.Put(other)
+	if other = get(t, p); p.Ahead(other) || !p.Ahead(trial) {
+		t.Error("another connection tries as well")
+	}
+	p.Discard(other)
+	if other = get(t, p); p.Ahead(other) || !p.Ahead(trial) {
+		t.Error("another connection tries as well")
+	}
+	p.Discard(other)
+	p.Discard(trial)
+}
+
+// A connection whose trial came to nothing is one like others afterwards: its
+// end is no doubt once overlap is known to work.
+func TestATrialThatRestedIsOver(t *testing.T) {
+	t.Parallel()
+	rested := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + "S: 250 1\n" +
+		envelopeTo("b") + envelopeOK + hiBody + envelopeTo("c") + "S: 250 2\nX"
+	p, log := scriptPool(t, Config{}, rested, overlapped("d", "e"))
+	c, other := get(t, p), get(t, p)
+	if !p.Ahead(c) {
+		t.Fatal("want this connection to try")
+	}
+	if got := chain(t.Context(), c, never, "a"); len(got) != 1 || got[0] != "dot 250 1 complete=true" {
+		t.Fatal(got)
+	}
+	p.Put(c)
+	if got := chain(t.Context(), other, p.Ahead, "d", "e"); len(got) != 2 || got[1] != "dot 250 2 complete=true" {
+		t.Fatal(got)
+	}
+	p.Discard(other)
+	c = get(t, p)
+	got := chain(t.Context(), c, p.Ahead, "b", "c")
+	if diff := cmp.Diff([]string{"dot 250 2 complete=true", "mail idle_closed: EOF"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	p.Put(c)
+	if log.Len() > 0 {
+		t.Errorf("log %s", log)
+	}
+}
+
+// never keeps every envelope back.
+func never(*Conn) bool { return false }
