@@ -115,7 +115,7 @@ func lateRepliesCount(c *trial, v *verdict) {
 func arm(point, how string) func(*trial) {
 	return func(c *trial) {
 		// Not at once: the workers have shared the connections by then.
-		n := max(1, c.people/40) + c.rnd.IntN(max(1, c.people/20))
+		n := max(1, c.people/40) + c.rnd.IntN(max(1, c.people/40))
 		c.note("%s: at its %d.", c.fault.name, n)
 		c.env[0] = []string{fmt.Sprintf("FAILPOINT=%s:%d%s", point, n, how)}
 	}
