@@ -39,6 +39,10 @@ const (
 	CodeAccountShut  Code = "BS-ACCOUNT-SHUT"
 	CodeAccountBusy  Code = "BS-ACCOUNT-BUSY"
 
+	CodeAccountQuota     Code = "BS-ACCOUNT-QUOTA"
+	CodeAccountSuspended Code = "BS-ACCOUNT-SUSPENDED"
+	CodeAccountSender    Code = "BS-ACCOUNT-SENDER"
+
 	CodeAccountPipelining Code = "BS-ACCOUNT-PIPELINING" // it stays open
 )
 
@@ -234,6 +238,31 @@ var accountCodes = []Explanation{
 		CodeAccountBusy, "The server wants to be left alone for a while",
 		"It answered, and asked to come back later: too many connections, too much mail, or work on it. It is tried again with growing pauses.",
 		[]string{"Lower limits.connections or limits.rate of the account when this happens often."},
+	},
+	{
+		CodeAccountQuota, "The account has used up what it may send",
+		"The provider counts the messages of this account by the hour, day or month, and the limit is reached. Its reply speaks of the account and of no recipient: nobody is charged an attempt, and the rest is sent when the provider counts anew.",
+		[]string{
+			"The reason has the provider's answer. Nothing has to be done for a limit that frees itself; the account is tried again with growing pauses.",
+			"Ask the provider for a higher limit or take a larger plan, or add a second account. `limits.rate` of the account spreads what it may send over the day.",
+		},
+	},
+	{
+		CodeAccountSuspended, "The provider has stopped the account",
+		"The account is suspended, disabled, under review, unpaid, still in a trial or sandbox, or not activated. The reply speaks of the account and of no recipient: nobody is charged an attempt.",
+		[]string{
+			"The reason has the provider's answer; its dashboard or its support says why and what it takes to be allowed again.",
+			"Was it stopped for complaints or bounces: mend the list before you send more, here or elsewhere.",
+			checkStep,
+		},
+	},
+	{
+		CodeAccountSender, "The account may not send as this sender",
+		"The provider takes the login but not the From address or its domain: it is not verified there, or belongs to another account. No recipient is at fault, and nobody is charged an attempt.",
+		[]string{
+			"Verify the address or its domain in the provider's dashboard, in the region that the account sends from. In a sandbox the recipients have to be verified too.",
+			"Or correct `from` (and the return path) so that it is one that this account may send as; a run keeps the sender that it was made with: cancel it and launch the mended campaign with `--exclude run:RUN`.",
+		},
 	},
 	{
 		CodeAccountPipelining, "The server offers PIPELINING and does not follow it",

@@ -1,6 +1,10 @@
 package reply
 
-import "time"
+import (
+	"time"
+
+	"broadside/campaign"
+)
 
 // A Verdict is what a reply means for the recipient, the lane or the account.
 type Verdict string
@@ -36,6 +40,15 @@ type Decision struct {
 	Factor     float64
 	MaxBackoff time.Duration
 
+	// Confirm is the number of such replies, at least a day apart, after which
+	// the address is suppressed; until then Verdict applies. 0 when Verdict is
+	// all that the rule says.
+	Confirm int
+
+	// Code is what an operator looks up when the reply closes an account; empty
+	// when the rule has none.
+	Code campaign.Code
+
 	AtOnce bool   // the rule asks for no pause, only for a new connection
 	Manual bool   // no pause will help: somebody has to look at the account
 	Note   string // why the rule is as it is, for people; may be empty
@@ -50,8 +63,13 @@ func Classify(r Reply) Decision {
 		return d
 	}
 	oneRecipient := r.Stage == Rcpt || r.Stage == Dot
-	if !oneRecipient || rule.Confirm > 1 {
+	if !oneRecipient {
 		d.Verdict = FailNoSuppress
+		return d
+	}
+	if rule.Confirm > 1 {
+		d.Verdict = FailNoSuppress
+		d.Confirm = rule.Confirm
 	}
 	return d
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"broadside/campaign"
 	"broadside/sender/reply"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,6 +62,27 @@ func TestDecisionCarriesTheRule(t *testing.T) {
 	}
 	if d := reply.Classify(reply.New(reply.Auth, 535, "no")); d.AtOnce || !d.Manual {
 		t.Errorf("wrong password: got %+v, want a matter for people", d)
+	}
+}
+
+// What an operator looks up comes with the decision, and a rule that wants to
+// be confirmed says so and suppresses nobody by itself.
+func TestDecisionCarriesCodeAndConfirm(t *testing.T) {
+	t.Parallel()
+	if d := reply.Classify(reply.New(reply.Auth, 535, "no")); d.Code != campaign.CodeAccountLogin {
+		t.Errorf("wrong password: got code %q, want %s", d.Code, campaign.CodeAccountLogin)
+	}
+	disabled := reply.New(reply.Rcpt, 550, "5.2.1 This mailbox is disabled")
+	if d := reply.Classify(disabled); d.Confirm != 2 || d.Verdict != reply.FailNoSuppress {
+		t.Errorf("disabled: got %s, confirm %d; want %s until confirmed twice", d.Verdict, d.Confirm, reply.FailNoSuppress)
+	}
+	unknown := reply.New(reply.Rcpt, 550, "5.1.1 User unknown")
+	if d := reply.Classify(unknown); d.Confirm != 0 || d.Verdict != reply.SuppressHard {
+		t.Errorf("unknown: got %s, confirm %d; want %s at once", d.Verdict, d.Confirm, reply.SuppressHard)
+	}
+	disabled.Stage = reply.Data
+	if d := reply.Classify(disabled); d.Confirm != 0 {
+		t.Errorf("at DATA: got confirm %d, want 0: it names no recipient", d.Confirm)
 	}
 }
 

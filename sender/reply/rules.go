@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"broadside/campaign"
 )
 
 //go:embed rules.yaml
@@ -30,16 +32,17 @@ var rules = sync.OnceValue(func() []rule {
 
 // A rule is one entry of rules.yaml; the head of that file describes the keys.
 type rule struct {
-	ID       string    `yaml:"id"`
-	Match    condition `yaml:"match"`
-	Verdict  Verdict   `yaml:"verdict"`
-	Scope    string    `yaml:"scope"`
-	Action   string    `yaml:"action"`
-	Backoff  backoff   `yaml:"backoff"`
-	Confirm  int       `yaml:"confirm"`
-	Escalate escalate  `yaml:"escalate"`
-	Example  string    `yaml:"example"`
-	Note     string    `yaml:"note"`
+	ID       string        `yaml:"id"`
+	Match    condition     `yaml:"match"`
+	Verdict  Verdict       `yaml:"verdict"`
+	Scope    string        `yaml:"scope"`
+	Code     campaign.Code `yaml:"code"`
+	Action   string        `yaml:"action"`
+	Backoff  backoff       `yaml:"backoff"`
+	Confirm  int           `yaml:"confirm"`
+	Escalate escalate      `yaml:"escalate"`
+	Example  string        `yaml:"example"`
+	Note     string        `yaml:"note"`
 
 	decision Decision
 }
@@ -133,10 +136,16 @@ func (r *rule) compile() error {
 	if !slices.Contains(scopes, r.Scope) || !slices.Contains(actions, r.Action) {
 		return fmt.Errorf("unknown scope %q or action %q", r.Scope, r.Action)
 	}
+	if _, known := campaign.Explain(string(r.Code)); r.Code != "" && !known {
+		return fmt.Errorf("unknown code %q: expected one of docs/codes.md", r.Code)
+	}
 	if r.Example == "" {
 		return errors.New("no example")
 	}
-	d := Decision{Rule: r.ID, Verdict: r.Verdict, Scope: r.Scope, Action: r.Action, Note: r.Note, Factor: r.Backoff.Factor, MaxBackoff: r.Backoff.Max}
+	d := Decision{
+		Rule: r.ID, Verdict: r.Verdict, Scope: r.Scope, Action: r.Action, Code: r.Code, Note: r.Note,
+		Factor: r.Backoff.Factor, MaxBackoff: r.Backoff.Max,
+	}
 	switch r.Backoff.Base {
 	case "":
 	case "none":

@@ -99,6 +99,7 @@ func TestLoadRejects(t *testing.T) {
 		{"text", `{id: a, match: {text: "("}, verdict: accepted, example: x}`, "missing closing"},
 		{"transport", `{id: a, match: {transport: mx}, verdict: accepted, example: x}`, `transport "mx"`},
 		{"scope", `{id: a, match: {}, verdict: accepted, scope: x, example: x}`, `unknown scope "x"`},
+		{"code of the operator", `{id: a, match: {}, verdict: accepted, code: BS-NO, example: x}`, `unknown code "BS-NO"`},
 		{"backoff", `{id: a, match: {}, verdict: accepted, backoff: {base: soon}, example: x}`, `backoff base "soon"`},
 		{"example", `{id: a, match: {}, verdict: accepted}`, "no example"},
 		{"twice", `{id: z, match: {}, verdict: accepted, example: x}`, "used twice"},
