@@ -81,7 +81,7 @@ type Explanation struct {
 
 // Codes returns every code with its explanation, in the order in which a
 // reference shows them.
-func Codes() []Explanation { return slices.Concat(runCodes, accountCodes, checkCodes) }
+func Codes() []Explanation { return slices.Concat(runCodes, stateCodes, accountCodes, checkCodes) }
 
 // Explain returns the explanation of a code; false when there is no such code.
 func Explain(code string) (Explanation, bool) {

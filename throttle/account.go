@@ -17,7 +17,7 @@ var closeSource string
 // again: nothing is closed for good.
 const MaxClosed = 24 * time.Hour
 
-// A State is why an account is closed.
+// A State is why an account, or a lane of it, is closed.
 type State struct {
 	Code   string    // stable code, for `explain`
 	Reason string    // one line for people, without secrets
@@ -26,17 +26,18 @@ type State struct {
 	Until  time.Time // when it opens by itself
 }
 
-// Accounts remembers which accounts are closed, for all processes.
+// Accounts remembers which accounts and lanes are closed, for all processes.
 type Accounts struct {
 	rdb            redis.UniversalClient
 	prefix, worker string
 	closing        *redis.Script
+	closingLane    *redis.Script
 }
 
 // NewAccounts returns the state of accounts on rdb as worker sees and writes it;
 // lua is as in New.
 func NewAccounts(rdb redis.UniversalClient, prefix, worker string, lua func(string) *redis.Script) *Accounts {
-	return &Accounts{rdb: rdb, prefix: prefix, worker: worker, closing: lua(closeSource)}
+	return &Accounts{rdb: rdb, prefix: prefix, worker: worker, closing: lua(closeSource), closingLane: lua(closeLaneSource)}
 }
 
 // Close closes the account until then, at most for MaxClosed (which the zero time
@@ -44,15 +45,12 @@ func NewAccounts(rdb redis.UniversalClient, prefix, worker string, lua func(stri
 // reports whether the account was open before: the time to say so in the log.
 func (a *Accounts) Close(ctx context.Context, account string, until time.Time, code, reason string) (first bool, err error) {
 	now := time.Now()
-	if latest := now.Add(MaxClosed); until.IsZero() || until.After(latest) {
-		until = latest
-	}
+	until = bounded(until, now)
 	if !until.After(now) {
 		return false, nil
 	}
-	ttl := max(until.Sub(now).Milliseconds(), 1)
 	first, err = a.closing.Run(ctx, a.rdb, []string{a.key(account)},
-		code, reason, a.worker, now.UnixMilli(), until.UnixMilli(), ttl).Bool()
+		code, reason, a.worker, now.UnixMilli(), until.UnixMilli(), lifetime(until, now)).Bool()
 	if err != nil {
 		return false, fmt.Errorf("close account %s: %w", account, err)
 	}
@@ -67,36 +65,55 @@ func (a *Accounts) Open(ctx context.Context, account string) error {
 	return nil
 }
 
-// States returns the state of those of the accounts that are closed.
+// bounded returns until, or the latest time that something may be closed for.
+func bounded(until, now time.Time) time.Time {
+	if latest := now.Add(MaxClosed); until.IsZero() || until.After(latest) {
+		return latest
+	}
+	return until
+}
+
+// lifetime returns the milliseconds that a key has to live until then.
+func lifetime(until, now time.Time) int64 { return max(until.Sub(now).Milliseconds(), 1) }
+
+// States returns the state of those of the accounts that are closed. One that
+// cannot be read has the code BS-BROKEN-STATE, the reason and no times: it closes
+// nothing, since whoever finds the account closed writes it anew.
 func (a *Accounts) States(ctx context.Context, accounts ...string) (map[string]State, error) {
-	pipe := a.rdb.Pipeline()
-	replies := make([]*redis.MapStringStringCmd, len(accounts))
-	for i, account := range accounts {
-		replies[i] = pipe.HGetAll(ctx, a.key(account))
-	}
-	states := map[string]State{}
-	if len(accounts) == 0 {
-		return states, nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	replies, err := a.hashes(ctx, accounts, a.key)
+	if err != nil {
 		return nil, fmt.Errorf("read the state of %d accounts: %w", len(accounts), err)
 	}
+	states := map[string]State{}
 	for i, reply := range replies {
-		m := reply.Val()
-		if len(m) == 0 {
+		if err := reply.Err(); err != nil {
+			states[accounts[i]] = broken("the state of the account", a.key(accounts[i]), err)
 			continue
 		}
-		since, err := millis(m["since"])
-		if err != nil {
-			return nil, fmt.Errorf("read the state of account %s: since: %w", accounts[i], err)
+		fields := reply.Val()
+		if len(fields) == 0 {
+			continue
 		}
-		until, err := millis(m["until"])
+		state, err := parseState(fields)
 		if err != nil {
-			return nil, fmt.Errorf("read the state of account %s: until: %w", accounts[i], err)
+			state = broken("the state of the account", a.key(accounts[i]), err)
 		}
-		states[accounts[i]] = State{Code: m["code"], Reason: m["reason"], Worker: m["worker"], Since: since, Until: until}
+		states[accounts[i]] = state
 	}
 	return states, nil
+}
+
+// parseState reads what close.lua has written.
+func parseState(fields map[string]string) (State, error) {
+	since, err := millis(fields["since"])
+	if err != nil {
+		return State{}, fmt.Errorf("since: %w", err)
+	}
+	until, err := millis(fields["until"])
+	if err != nil {
+		return State{}, fmt.Errorf("until: %w", err)
+	}
+	return State{Code: fields["code"], Reason: fields["reason"], Worker: fields["worker"], Since: since, Until: until}, nil
 }
 
 func millis(text string) (time.Time, error) {

@@ -39,5 +39,6 @@
 //
 // Conns is the budget of open connections of an account, counted per worker, in
 // absolute numbers, so that a repeated command changes nothing and a wrong count
-// mends itself. Accounts remembers which accounts are closed, why and until when.
+// mends itself. Accounts remembers which accounts and which of their lanes are
+// closed, why and until when.
 package throttle
