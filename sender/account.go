@@ -2,14 +2,11 @@ package sender
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"broadside/campaign"
-	"broadside/campaign/address"
-	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 )
 
@@ -19,13 +16,6 @@ const (
 	// firstLease is how long a process that has none at all asks for one, every
 	// tenth of it, before it gives its recipients back: others share theirs.
 	firstLease = time.Second
-	// firstClosed and maxClosed bound how long an account or lane stays closed
-	// when the rule that closed it has no pause of its own.
-	firstClosed = 2 * time.Second
-	maxClosed   = 5 * time.Minute
-	// refusedClosed is the first pause after a refused login or certificate:
-	// repeated bad logins lock accounts.
-	refusedClosed = 30 * time.Second
 )
 
 // An AccountConfig is one way out.
@@ -44,16 +34,13 @@ type account struct {
 	log  *slog.Logger
 	wake chan struct{} // one token for each goroutine that may find work
 
-	mu          sync.Mutex
-	lanes       []*lane
-	turn        int
-	paces       map[*run]*pace
-	open        int       // connections under a lease
-	starved     time.Time // no lease before
-	closedUntil time.Time
-	failures    int
-	probing     uint64 // closed lately: the probe under way, the others wait; 0: none
-	probes      uint64 // so far
+	mu      sync.Mutex
+	lanes   []*lane
+	turn    int
+	paces   map[*run]*pace
+	open    int       // connections under a lease
+	starved time.Time // no lease before
+	breaker breaker
 }
 
 func newAccount(w *Worker, cfg AccountConfig) *account {
@@ -114,7 +101,7 @@ func (a *account) offer(it *item) (bool, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l := a.lane(providerOf(it))
-	shut := later(a.closedUntil, l.closedUntil)
+	shut := later(a.breaker.closedUntil, l.breaker.closedUntil)
 	if a.open == 0 {
 		shut = later(shut, a.starved)
 	}
@@ -186,15 +173,8 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 func (a *account) pop(now time.Time) (*item, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.popLocked(now)
-}
-
-func (a *account) popLocked(now time.Time) (*item, time.Time) {
-	if a.closedUntil.After(now) {
-		return nil, a.closedUntil
-	}
-	if a.probing > 0 && a.failures > 0 {
-		return nil, now.Add(time.Second)
+	if again, blocked := a.breaker.blocked(now); blocked {
+		return nil, again
 	}
 	var again time.Time
 	for k := range a.lanes {
@@ -206,29 +186,41 @@ func (a *account) popLocked(now time.Time) (*item, time.Time) {
 			}
 			continue
 		}
-		a.turn = i + 1
-		if it.probe = 0; a.failures > 0 {
-			a.probes++
-			a.probing, it.probe = a.probes, a.probes
-		}
-		if a.waits() {
-			a.signal() // there is more: wake the next
-		}
+		a.took(i, it)
 		return it, time.Time{}
 	}
 	return nil, again
 }
 
+// took notes that an item has left lane i. The caller holds mu.
+func (a *account) took(i int, it *item) {
+	a.turn = i + 1
+	it.probe = probe{account: a.breaker.begin(), lane: a.lanes[i].breaker.begin()}
+	if a.waits() {
+		a.signal() // there is more: wake the next
+	}
+}
+
 // spare takes an item that waits, for a connection that has one already: none
-// while the account has trouble.
+// that would be a probe.
 func (a *account) spare(now time.Time) *item {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.failures > 0 {
+	if a.breaker.troubled() {
 		return nil
 	}
-	it, _ := a.popLocked(now)
-	return it
+	for k := range a.lanes {
+		i := (a.turn + k) % len(a.lanes)
+		if a.lanes[i].breaker.troubled() {
+			continue
+		}
+		it, _ := a.lanes[i].pop(now)
+		if it != nil {
+			a.took(i, it)
+			return it
+		}
+	}
+	return nil
 }
 
 func (a *account) waits() bool {
@@ -308,151 +300,6 @@ func (a *account) tend(ctx context.Context) {
 	}
 }
 
-// closeFor is how long something stays closed after its nth failure in a row.
-func closeFor(d reply.Decision, first time.Duration, failures int) time.Duration {
-	pause, factor, limit := d.Backoff, d.Factor, d.MaxBackoff
-	if pause <= 0 || d.Manual {
-		pause, factor, limit = first, 2, maxClosed
-	}
-	if factor < 1 {
-		factor = 1
-	}
-	for range failures - 1 {
-		pause = time.Duration(float64(pause) * factor)
-		if limit > 0 && pause > limit {
-			return limit
-		}
-	}
-	return pause
-}
-
-// fail closes the account after a connection could not be had: nothing was
-// sent, nobody is charged.
-func (a *account) fail(ctx context.Context, err error) time.Duration {
-	var e *smtppool.Error
-	if !errors.As(err, &e) {
-		sleep(ctx, settleRest) // it is Redis that was asked for a lease
-		return time.Second
-	}
-	d := reply.Classify(e.Reply)
-	first := firstClosed
-	if d.Verdict == reply.PauseAccount {
-		first = refusedClosed
-	} else {
-		d.Backoff = 0 // a server that is away is looked for again soon
-	}
-	return a.close(ctx, d, first, err.Error())
-}
-
-// closedCode returns the code that the rule of a closing comes under.
-func closedCode(d reply.Decision) campaign.Code {
-	switch d.Rule {
-	case "auth-rejected", "auth-needed", "auth-required":
-		return campaign.CodeAccountLogin
-	case "ev-tls-relay":
-		return campaign.CodeAccountTLS
-	case "ev-setup":
-		return campaign.CodeAccountSetup
-	case "g-relay-denied-relay":
-		return campaign.CodeAccountRelay
-	case "ev-connect-failed":
-		return campaign.CodeAccountAway
-	case "f-5xx-session":
-		return campaign.CodeAccountShut
-	}
-	return campaign.CodeAccountBusy
-}
-
-// close closes the account for a while, gives back who waits and says so once.
-func (a *account) close(ctx context.Context, d reply.Decision, first time.Duration, reason string) time.Duration {
-	reason = address.Redact(reason)
-	a.mu.Lock()
-	now := time.Now()
-	if a.closedUntil.After(now) { // another connection was faster
-		rest := a.closedUntil.Sub(now)
-		a.mu.Unlock()
-		return rest
-	}
-	a.failures++
-	a.probing = 0
-	pause := closeFor(d, first, a.failures)
-	a.closedUntil = now.Add(pause)
-	n := a.failures
-	a.mu.Unlock()
-	a.release(pause, func(*item) bool { return true })
-	code := closedCode(d)
-	fresh, err := a.w.cfg.Accounts.Close(ctx, a.cfg.Name, now.Add(pause), string(code), code.Reason("%s", reason))
-	if err != nil && ctx.Err() == nil {
-		a.log.Warn("closing cannot be shown", "err", err)
-	}
-	if fresh || n == 1 {
-		a.log.Warn("account is closed", "code", string(code), "rule", d.Rule, "for", pause.Round(time.Second).String(), "reason", reason)
-	}
-	return pause
-}
-
-// works notes that the account's server takes mail, or refuses it for the
-// recipient's own sake.
-func (a *account) works(ctx context.Context) {
-	a.mu.Lock()
-	was := a.failures
-	if a.closedUntil.After(time.Now()) {
-		was = 0 // this connection is older than what closed the account
-	} else {
-		a.failures, a.probing = 0, 0
-	}
-	a.mu.Unlock()
-	if was == 0 {
-		return
-	}
-	a.signal()
-	a.log.Info("account is open again")
-	if err := a.w.cfg.Accounts.Open(ctx, a.cfg.Name); err != nil && ctx.Err() == nil {
-		a.log.Warn("opening cannot be shown", "err", err)
-	}
-}
-
-// probed ends a probe, however it went: the next item may be one. An item that
-// was taken before the account closed (0), or was an earlier probe, ends none.
-func (a *account) probed(probe uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.probing == probe {
-		a.probing = 0
-	}
-}
-
-// closeLane closes one lane for a while: its provider does not want more now.
-func (a *account) closeLane(it *item, d reply.Decision, r reply.Reply) time.Duration {
-	a.mu.Lock()
-	l := a.lane(providerOf(it))
-	now := time.Now()
-	first := !l.closedUntil.After(now)
-	if first { // else another connection was faster: that is one closing, not two
-		l.failures++
-	}
-	pause := closeFor(d, firstClosed, l.failures)
-	l.closedUntil = later(l.closedUntil, now.Add(pause))
-	a.mu.Unlock()
-	a.release(pause, func(other *item) bool { return providerOf(other) == l.provider })
-	if first {
-		a.log.Warn("lane is closed", "lane", a.cfg.Name+"/"+string(l.provider), "rule", d.Rule,
-			"for", pause.Round(time.Second).String(), "reply", address.Redact(r.String()))
-	}
-	return pause
-}
-
-// settled notes a message that was answered, for the lane's pace.
-func (a *account) settled(it *item, accepted bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	l := a.lane(providerOf(it))
-	l.count(time.Now())
-	if accepted {
-		l.failures = 0
-	}
-}
-
 // none reports whether this process has no connection of the account.
 func (a *account) none() bool {
 	a.mu.Lock()
@@ -485,8 +332,9 @@ func (a *account) serve(ctx, hard context.Context) {
 			}
 			d.begin(it)
 		}
-		probe := d.job.it.probe // the item may be another's afterwards
+		it := d.job.it
+		probe, provider := it.probe, providerOf(it) // the item may be another's afterwards
 		d.attempt(ctx, hard)
-		a.probed(probe)
+		a.probed(probe, provider)
 	}
 }

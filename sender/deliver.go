@@ -109,12 +109,13 @@ func (d *delivery) deliver(ctx, hard context.Context) {
 		j.giveSlotBack()
 		d.tell(hard)
 		decision := reply.Classify(*r)
-		if decision.AtOnce {
-			d.discard() // it is this connection that has had enough
+		fresh := d.conn.First()
+		if decision.AtOnce || r.Stage == reply.Mail && !fresh {
+			d.discard() // it may be this connection that has had enough
 		} else {
 			d.put()
 		}
-		d.refused(ctx, hard, j, *r, decision)
+		d.refused(ctx, hard, j, *r, decision, fresh)
 		return
 	}
 	d.a.works(ctx)
@@ -272,38 +273,41 @@ func (d *delivery) unprintable(ctx context.Context, it *item, err error) {
 	d.a.w.refuse(ctx, it, ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Account: d.a.cfg.Name, Text: err.Error()}})
 }
 
-// refused handles a reply that came before the body: no claim is needed.
-func (d *delivery) refused(ctx, hard context.Context, j *job, r reply.Reply, decision reply.Decision) {
+// refused handles a reply that came before the body: no claim is needed. fresh
+// tells whether it was the connection's first transaction.
+func (d *delivery) refused(ctx, hard context.Context, j *job, r reply.Reply, decision reply.Decision, fresh bool) {
 	a, w, it := d.a, d.a.w, j.it
-	o, ours := outcome(decision, d.ledgerReply(r))
 	d.trace(j, r, decision, 0)
-	if ours {
+	o, theirs := outcome(decision, a.ledgerReply(r))
+	switch {
+	case theirs && r.Stage == reply.Mail && o.State.Final() && !fresh:
+		// A refusal of MAIL may be about the session: it counts on a new one.
+		a.putBack(it, time.Time{})
+		return
+	case theirs:
 		a.works(ctx)
 		if o.State == campaign.Bounced {
 			w.suppress(hard, it)
 		}
-		a.settled(it, false)
+		a.settled(hard, it, false)
 		w.refuse(hard, it, o)
 		return
-	}
-	d.trouble(ctx, it, r, decision)
-}
-
-// trouble handles what is the lane's or the account's fault: the item goes
-// back, nobody is charged.
-func (d *delivery) trouble(ctx context.Context, it *item, r reply.Reply, decision reply.Decision) {
-	a, w := d.a, d.a.w
-	switch {
 	case ctx.Err() != nil:
 		w.giveBack(it, 0)
-	case decision.Verdict == reply.PauseAccount:
-		w.giveBack(it, a.close(ctx, decision, refusedClosed, r.String()))
+		return
 	case decision.AtOnce && it.tries < maxTries:
 		it.tries++
 		a.putBack(it, time.Time{})
-	default:
-		w.giveBack(it, a.closeLane(it, decision, r))
+		return
 	}
+
+	o, closed := a.notTheirs(it, decision, r)
+	if o.State == campaign.Pending {
+		w.giveBack(it, o.Delay)
+	} else {
+		w.refuse(hard, it, o)
+	}
+	a.announce(ctx, closed)
 }
 
 // body claims the recipient and sends the message that waits behind a 354. It
@@ -447,9 +451,19 @@ func (d *delivery) gate(ctx context.Context, j *job, asked time.Time) bool {
 func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out smtppool.Outcome) {
 	a, w, it := d.a, d.a.w, j.it
 	decision := reply.Classify(out.Reply)
-	o, ours := outcome(decision, d.ledgerReply(out.Reply))
-	if !ours {
-		o = ledger.Outcome{State: campaign.Pending, Reply: d.ledgerReply(out.Reply), Delay: time.Second}
+	o, theirs := outcome(decision, a.ledgerReply(out.Reply))
+	var closed *closing
+	switch {
+	case theirs:
+	case ctx.Err() != nil, out.Reply.Event == reply.IdleClosed:
+		// This process stops, or the server did not follow the overlap and the
+		// next try goes without: neither is about the lane.
+		o = ledger.Outcome{State: campaign.Pending, Reply: o.Reply, Delay: time.Second}
+		if out.Reply.Event == reply.IdleClosed {
+			o.Delay = 0
+		}
+	default:
+		o, closed = a.notTheirs(it, decision, out.Reply)
 	}
 	d.conclude(j, o) // first: what is known is known
 	switch {
@@ -466,18 +480,8 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 	if o.State == campaign.Bounced {
 		w.suppress(hard, it)
 	}
-	a.settled(it, o.State == campaign.Accepted)
-	if !ours {
-		switch {
-		case ctx.Err() != nil:
-		case out.Reply.Event == reply.IdleClosed: // it did not follow the overlap: again without
-			o.Delay = 0
-		case decision.Verdict == reply.PauseAccount:
-			o.Delay = a.close(ctx, decision, refusedClosed, out.Reply.String())
-		default:
-			o.Delay = a.closeLane(it, decision, out.Reply)
-		}
-	}
+	a.settled(hard, it, o.State == campaign.Accepted)
+	a.announce(ctx, closed)
 	failpoint.Hit(failpoint.BeforeSettle)
 	if d.next == nil {
 		w.settle(hard, it, j.claim.Token, o)
@@ -487,9 +491,9 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 	d.owe(it, j.claim.Token, o)
 }
 
-// outcome translates a verdict about a recipient; ours is false when it is
+// outcome translates a verdict about a recipient; theirs is false when it is
 // about the lane or the account instead.
-func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, ours bool) {
+func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, theirs bool) {
 	o.Reply = r
 	switch d.Verdict {
 	case reply.Accepted:
@@ -510,14 +514,6 @@ func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, ours bool) {
 	return o, true
 }
 
-func (d *delivery) ledgerReply(r reply.Reply) ledger.Reply {
-	text := r.Text
-	if r.Event != "" {
-		text = r.String()
-	}
-	return ledger.Reply{Code: r.Code, Enhanced: r.Enhanced, Account: d.a.cfg.Name, Text: text}
-}
-
 // trace logs exactly when which message was answered, and how.
 func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt int) {
 	if !d.a.log.Enabled(context.Background(), slog.LevelDebug) {
@@ -526,7 +522,7 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 	it := j.it
 	attrs := []any{
 		"run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index,
-		"lane", d.a.cfg.Name + "/" + string(providerOf(it)), "verdict", string(decision.Verdict), "rule", decision.Rule,
+		"lane", d.a.laneName(providerOf(it)), "verdict", string(decision.Verdict), "rule", decision.Rule,
 		"stage", string(r.Stage), "code", r.Code, "reply", address.Redact(r.String()),
 	}
 	if attempt > 0 {

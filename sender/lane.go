@@ -28,8 +28,20 @@ type item struct {
 	person ledger.Person
 	since  time.Time // when it came to the lane
 	tries  int       // connections that broke before the claim
-	probe  uint64    // not 0: it finds out whether a closed account works again
+	probe  probe
 }
+
+// A probe numbers a message that finds out whether its account, or its lane,
+// works again after a closing; 0 where it is not one.
+type probe struct{ account, lane uint64 }
+
+// A recipientKey names a recipient within a worker.
+type recipientKey struct {
+	run         *ledger.Run
+	part, index int
+}
+
+func (it *item) key() recipientKey { return recipientKey{it.ref.Run, it.ref.Part, it.ref.Index} }
 
 // A lane is the recipients of one mailbox provider that wait for one account.
 // Runs take turns in it. Guarded by the account's mu.
@@ -39,8 +51,7 @@ type lane struct {
 	turn     int
 	size     int
 
-	closedUntil time.Time
-	failures    int // closings since the last acceptance
+	breaker breaker
 
 	settled   int64 // since measured
 	measured  time.Time
@@ -79,8 +90,8 @@ func (l *lane) pop(now time.Time) (*item, time.Time) {
 	if l.size == 0 {
 		return nil, time.Time{}
 	}
-	if l.closedUntil.After(now) {
-		return nil, l.closedUntil
+	if again, blocked := l.breaker.blocked(now); blocked {
+		return nil, again
 	}
 	var again time.Time
 	for k := range l.runs {

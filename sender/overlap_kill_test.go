@@ -197,8 +197,8 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 		waiting, ahead bool   // afterwards: next waits; the server may have been asked about it
 	}{
 		{name: "refused", rcpt: "550 5.7.1 not for you", steps: 2, adas: "a1", nexts: "f1", ahead: true},
-		{name: "the connection has had enough", dot: "421 4.3.2 going down", steps: 1, adas: "-0", nexts: "-0"},
-		{name: "the connection takes no more messages", dot: "452 4.5.3 too many messages in this session", steps: 1, adas: "-0", nexts: "-0", ahead: true},
+		{name: "the connection has had enough", dot: "421 4.3.2 going down", steps: 1, adas: "-0", nexts: "-0", waiting: true},
+		{name: "the connection takes no more messages", dot: "452 4.5.3 too many messages in this session", steps: 1, adas: "-0", nexts: "-0", waiting: true, ahead: true},
 		{name: "the server does not follow", dot: "550 5.5.0 improper command pipelining", steps: 1, adas: "-0", nexts: "-0", waiting: true, ahead: true},
 		{name: "the one before is suppressed", suppressed: true, steps: 1, adas: "x0", nexts: "-0", waiting: true},
 		{name: "the one before has a twin", twin: 1, steps: 1, adas: "a1", nexts: "-0", waiting: true},
@@ -579,13 +579,14 @@ func TestAnAnswerOpensTheAccountAgain(t *testing.T) {
 		b := newFixture(t, "ada@example.org", "next@example.org")
 		b.byHand(&judge{rcpt: func(string) string { return refusal }}, b.supp, func(h *hand) {
 			l := h.a.lanes[0]
-			h.a.failures, l.failures = 1, 1 // as closings do
+			h.a.breaker.failures = 1 // as closings do
+			l.breaker.failures = 1
 			h.deliver(t.Context())
-			if h.a.failures != 0 {
-				t.Errorf("%q: %d failures of the account, want none", refusal, h.a.failures)
+			if h.a.breaker.failures != 0 {
+				t.Errorf("%q: %d failures of the account, want none", refusal, h.a.breaker.failures)
 			}
-			if opened := l.failures == 0; opened != (refusal == "") || l.measured.IsZero() {
-				t.Errorf("%q: %d failures of the lane, pace measured since %s", refusal, l.failures, l.measured)
+			if opened := l.breaker.failures == 0; opened != (refusal == "") || l.measured.IsZero() {
+				t.Errorf("%q: %d failures of the lane, pace measured since %s", refusal, l.breaker.failures, l.measured)
 			}
 		})
 	}
@@ -613,7 +614,7 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 					t.Fatalf("%s: want an envelope under way", h)
 				}
 				h.deliver(t.Context())
-				if closed := h.a.closedUntil.After(time.Now()); closed != tt.closed || closed && len(h.waiting()) > 0 {
+				if closed := h.a.breaker.closedUntil.After(time.Now()); closed != tt.closed || closed && len(h.waiting()) > 0 {
 					t.Errorf("%s; closed %t, want %t", h, closed, tt.closed)
 				}
 				if h.d.job != nil {
@@ -670,8 +671,8 @@ func TestAtOnceIsNotForEver(t *testing.T) {
 		for ; n < 2*maxTries && len(h.waiting()) > 0; n++ {
 			h.deliver(t.Context())
 		}
-		if n != maxTries+1 || !h.a.lanes[0].closedUntil.After(time.Now()) {
-			t.Errorf("tried %d times, then the lane is closed until %s; want %d", n, h.a.lanes[0].closedUntil, maxTries+1)
+		if n != maxTries+1 || h.a.lanes[0].breaker.closed(time.Now()) {
+			t.Errorf("tried %d times, then the lane is closed until %s; want %d, and the lane open", n, h.a.lanes[0].breaker.closedUntil, maxTries+1)
 		}
 		h.expectInHand()
 	})
@@ -704,7 +705,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 		for range 3 { // ada, next, next again
 			h.deliver(t.Context())
 		}
-		if shut := h.a.lanes[0].closedUntil; !shut.IsZero() {
+		if shut := h.a.lanes[0].breaker.closedUntil; !shut.IsZero() {
 			t.Errorf("the lane is closed until %s", shut)
 		}
 	})

@@ -40,6 +40,37 @@ type run struct {
 	failing  streak
 	wary     atomic.Int64 // how many more looks ask whether somebody is suppressed
 	used     atomic.Int64 // unix seconds
+
+	mu         sync.Mutex
+	turnedAway map[recipientKey]int // how often since they were last charged or accepted
+}
+
+// maxTurnedAway bounds what is remembered of recipients who were turned away.
+const maxTurnedAway = 10_000
+
+// turnAway notes that a recipient got a reply for which they are not charged, and
+// returns how many that makes. When the run has too many such recipients to
+// remember, it is one too many: they are charged.
+func (r *run) turnAway(who recipientKey) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.turnedAway[who] + 1
+	if n > maxUncharged || len(r.turnedAway) >= maxTurnedAway {
+		delete(r.turnedAway, who)
+		return maxUncharged + 1
+	}
+	if r.turnedAway == nil {
+		r.turnedAway = map[recipientKey]int{}
+	}
+	r.turnedAway[who] = n
+	return n
+}
+
+// accepted forgets that a recipient was turned away.
+func (r *run) accepted(who recipientKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.turnedAway, who)
 }
 
 // wariness is how many looks ask for suppressions after a claim found one. The

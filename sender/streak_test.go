@@ -76,9 +76,9 @@ func TestAClosingHasACode(t *testing.T) {
 		{reply.Reply{Stage: reply.Connect, Code: 554, Text: "go away"}, campaign.CodeAccountShut},
 		{reply.Reply{Stage: reply.Connect, Code: 421, Text: "4.7.0 later"}, campaign.CodeAccountBusy},
 	} {
-		d := reply.Classify(tt.r)
-		if got := closedCode(d); got != tt.want {
-			t.Errorf("%s (rule %s): got %s, want %s", tt.r, d.Rule, got, tt.want)
+		c := closing{decision: reply.Classify(tt.r)}
+		if got := c.code(); got != tt.want {
+			t.Errorf("%s (rule %s): got %s, want %s", tt.r, c.decision.Rule, got, tt.want)
 		}
 	}
 }

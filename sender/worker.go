@@ -51,23 +51,18 @@ type Worker struct {
 	accounts map[string]*account
 
 	mu     sync.Mutex
-	inHand map[handKey]bool // recipients between task and outcome: twins are dropped
+	inHand map[recipientKey]bool // recipients between task and outcome: twins are dropped
 
 	reading, claiming, recording *outage.Notice // of tasks, of recipients, of outcomes
 
 	end atomic.Pointer[time.Time] // of the shutdown under way
 }
 
-type handKey struct {
-	run         *ledger.Run
-	part, index int
-}
-
 // New returns a Worker.
 func New(cfg Config) *Worker {
 	w := &Worker{
 		cfg: cfg, crash: crash.NewReporter(cfg.Log), runs: newRuns(cfg.Ledger, cfg.Keys, cfg.Log), returns: newReturns(cfg.Line, cfg.Log),
-		accounts: map[string]*account{}, inHand: map[handKey]bool{},
+		accounts: map[string]*account{}, inHand: map[recipientKey]bool{},
 		reading:   outage.NewNotice(cfg.Log, "tasks are dropped, their recipients are issued again later", "tasks are taken again"),
 		claiming:  outage.NewNotice(cfg.Log, "recipients cannot be claimed, nothing is sent meanwhile", "recipients can be claimed again"),
 		recording: outage.NewNotice(cfg.Log, "outcomes cannot be recorded yet", "outcomes are recorded again"),
@@ -208,13 +203,12 @@ func (w *Worker) offer(it *item) (time.Duration, bool) {
 
 // hold notes that an item is in this worker's hands; false for a twin.
 func (w *Worker) hold(it *item) bool {
-	k := handKey{it.ref.Run, it.ref.Part, it.ref.Index}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.inHand[k] {
+	if w.inHand[it.key()] {
 		return false
 	}
-	w.inHand[k] = true
+	w.inHand[it.key()] = true
 	return true
 }
 
@@ -222,7 +216,7 @@ func (w *Worker) hold(it *item) bool {
 func (w *Worker) drop(it *item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.inHand, handKey{it.ref.Run, it.ref.Part, it.ref.Index})
+	delete(w.inHand, it.key())
 }
 
 // giveBack returns an item to the ledger, unclaimed.

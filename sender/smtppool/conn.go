@@ -71,6 +71,9 @@ func (c *Conn) Usable() bool {
 	return !c.broken && !c.inData && !c.ahead && c.young()
 }
 
+// First reports whether no transaction was begun before the latest one.
+func (c *Conn) First() bool { return c.transactions <= 1 }
+
 // Abort closes the connection hard: what the kernel still holds is thrown
 // away, and the server sees a reset. It is the only way out of DATA without a
 // message. Calling it again does nothing.

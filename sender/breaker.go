@@ -1,0 +1,118 @@
+package sender
+
+import (
+	"time"
+
+	"broadside/sender/reply"
+)
+
+// A breaker is the circuit breaker of a lane or of an account. What the server
+// says about the lane or account, and not about a recipient, closes it for a
+// while. Afterwards one message at a time goes out as a probe, until one is
+// accepted.
+//
+// One recipient must not close anything: their address alone may be what the
+// server answers to. So a reply to a transaction counts when a second recipient
+// gets one too, with no acceptance in between. A breaker takes the time as an
+// argument and knows no clock; the account's mu guards it.
+type breaker struct {
+	closedUntil time.Time
+	failures    int // closings since the last success
+
+	suspect   recipientKey // got the last reply that nobody else has confirmed
+	suspected bool
+
+	probing uint64 // the probe under way; 0: none
+	probes  uint64 // so far
+}
+
+// closed reports whether nothing may go out at all.
+func (b *breaker) closed(now time.Time) bool { return b.closedUntil.After(now) }
+
+// troubled reports whether the last closing has not been followed by a success.
+func (b *breaker) troubled() bool { return b.failures > 0 }
+
+// blocked returns when to look again, if no message may go out now.
+func (b *breaker) blocked(now time.Time) (again time.Time, blocked bool) {
+	switch {
+	case b.closed(now):
+		return b.closedUntil, true
+	case b.troubled() && b.probing > 0:
+		return now.Add(time.Second), true
+	}
+	return time.Time{}, false
+}
+
+// begin notes that a message goes out, and returns the number of the probe that
+// it is; 0 when it is none.
+func (b *breaker) begin() uint64 {
+	if !b.troubled() {
+		return 0
+	}
+	b.probes++
+	b.probing = b.probes
+	return b.probing
+}
+
+// probed ends a probe, however it went: the next message may be one. A message
+// that left before the closing (0), or was an earlier probe, ends none.
+func (b *breaker) probed(number uint64) {
+	if b.probing == number {
+		b.probing = 0
+	}
+}
+
+// confirm notes a reply to the recipient's transaction that is about the lane or
+// account. It reports whether another recipient has had one before.
+func (b *breaker) confirm(who recipientKey) bool {
+	if b.suspected && b.suspect != who {
+		return true
+	}
+	b.suspect = who
+	b.suspected = true
+	return false
+}
+
+// close closes the breaker and returns for how long.
+func (b *breaker) close(now time.Time, d reply.Decision, first time.Duration) time.Duration {
+	b.failures++
+	b.probing = 0
+	pause := closeFor(d, first, b.failures)
+	b.closedUntil = now.Add(pause)
+	return pause
+}
+
+// open ends the trouble, and reports whether there was any. It does nothing
+// while the breaker is closed: what succeeded then is older than the closing.
+func (b *breaker) open(now time.Time) bool {
+	if b.closed(now) {
+		return false
+	}
+	was := b.troubled()
+	b.failures = 0
+	b.probing = 0
+	return was
+}
+
+// accepted clears the suspicion: the server takes messages from others.
+func (b *breaker) accepted() { b.suspected = false }
+
+// closeFor is how long something stays closed after its nth failure in a row:
+// as the rule says, and where it has no pause of its own, first doubled up to
+// maxClosed.
+func closeFor(d reply.Decision, first time.Duration, failures int) time.Duration {
+	pause, factor, limit := d.Backoff, d.Factor, d.MaxBackoff
+	if pause <= 0 || d.Manual {
+		pause, factor, limit = first, 2, maxClosed
+	}
+	if factor < 1 {
+		factor = 1
+	}
+	for range failures - 1 {
+		pause = time.Duration(float64(pause) * factor)
+		if limit > 0 && pause > limit {
+			return limit
+		}
+	}
+	return pause
+}

@@ -1,0 +1,172 @@
+package sender
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"broadside/campaign/ledger"
+	"broadside/sender/reply"
+)
+
+func newTestAccount() *account {
+	w := &Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}
+	return newAccount(w, AccountConfig{Name: "relay", Connections: 9})
+}
+
+// TestAClosedAccountIsProbedByOneConnection: what was taken before the account
+// closed ends no probe when it is over, nor does a probe that was put back.
+func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
+	t.Parallel()
+	a := newTestAccount()
+	now, r := time.Now(), &run{}
+	for range 4 {
+		a.putBack(&item{run: r}, time.Time{})
+	}
+	take := func(want bool) probe {
+		t.Helper()
+		it, _ := a.pop(now)
+		if (it != nil) != want {
+			t.Fatalf("took an item: %v, want %v", it != nil, want)
+		}
+		if it == nil {
+			return probe{}
+		}
+		return it.probe
+	}
+	provider := providerOf(&item{})
+	before := take(true)
+	a.breaker.failures = 1 // as close does
+	first := take(true)
+	if before.account != 0 || first.account == 0 {
+		t.Fatalf("probes %d and %d, want the second to be one", before, first)
+	}
+	if a.spare(now) != nil {
+		t.Error("an item beside the probe, for a connection that has one")
+	}
+	a.probed(before, provider)
+	take(false) // the probe is under way
+	a.probed(first, provider)
+	second := take(true)
+	a.probed(first, provider)
+	take(false) // the second probe is under way
+	a.probed(second, provider)
+	a.breaker.failures = 0 // as works does
+	if take(true) != (probe{}) {
+		t.Error("a probe of an account that works")
+	}
+}
+
+// A lane that was closed is probed by one message at a time, and the others go on
+// as ever.
+func TestALaneIsProbedByItself(t *testing.T) {
+	t.Parallel()
+	a := newTestAccount()
+	now, r := time.Now(), &run{}
+	for part := range 2 {
+		for i := range 3 {
+			a.putBack(&item{run: r, ref: ledger.Ref{Part: part, Index: i}}, time.Time{})
+		}
+	}
+	a.mu.Lock()
+	a.lane(providerOf(&item{})).breaker.failures = 1
+	a.mu.Unlock()
+	parts := [2]int{}
+	for {
+		it, _ := a.pop(now)
+		if it == nil {
+			break
+		}
+		parts[it.ref.Part]++
+	}
+	if parts != [2]int{1, 3} {
+		t.Errorf("took %v of the two lanes, want one probe of the first and all of the second", parts)
+	}
+	if it := a.spare(now); it != nil {
+		t.Errorf("spare took %v of a lane that is being probed", it.ref)
+	}
+}
+
+// A reply about a lane or an account counts when a second recipient gets it, with
+// no acceptance in between; the recipient waits, and is charged the third time.
+func TestOneRecipientClosesNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		reply   reply.Reply
+		account bool
+	}{
+		{"lane: busy", reply.New(reply.Rcpt, 421, "4.3.2 try later"), false},
+		{"lane: block list", reply.New(reply.Dot, 554, "5.7.1 Client host blocked using zen.spamhaus.org"), false},
+		{"lane: no reply of SMTP", reply.New(reply.Rcpt, 399, "what"), false},
+		{"account: relaying", reply.New(reply.Rcpt, 554, "5.7.1 Relay access denied"), true},
+		{"account: login", reply.New(reply.Mail, 530, "5.7.0 authentication required"), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a, r := newTestAccount(), &run{}
+			d := reply.Classify(tt.reply)
+			ada := &item{run: r, ref: ledger.Ref{Index: 1}}
+			bob := &item{run: r, ref: ledger.Ref{Index: 2}}
+			for n, want := range []string{"-10s", "-20s", "d0s", "-10s"} {
+				o, c := a.notTheirs(ada, d, tt.reply)
+				if got := o.State.String()[:1] + o.Delay.String(); got != map[byte]string{'-': "p" + want[1:], 'd': want}[want[0]] || c != nil {
+					t.Errorf("time %d: got %s, closing %v; want %s and none", n+1, got, c, want)
+				}
+			}
+			a.settled(t.Context(), &item{run: r, ref: ledger.Ref{Index: 3}}, true)
+			if _, c := a.notTheirs(bob, d, tt.reply); c != nil {
+				t.Error("closed although a message was accepted since")
+			}
+			o, c := a.notTheirs(ada, d, tt.reply)
+			if c == nil || (c.provider == "") != tt.account || o.Delay != c.pause {
+				t.Fatalf("a second recipient: closing %+v, outcome %+v", c, o)
+			}
+			// Whatever was under way meanwhile waits as long, and closes nothing more.
+			carl := &item{run: r, ref: ledger.Ref{Index: 4}}
+			o, c2 := a.notTheirs(carl, d, tt.reply)
+			if c2 != nil || o.Delay <= 0 || o.Delay > c.pause {
+				t.Errorf("a third one: closing %+v, delay %s", c2, o.Delay)
+			}
+		})
+	}
+}
+
+// Connections that a server drops at the same moment are one closing, not nine:
+// each would double the pause.
+func TestConnectionsThatFailTogetherCloseALaneOnce(t *testing.T) {
+	t.Parallel()
+	a, r := newTestAccount(), &run{}
+	lost := reply.Lost(reply.Mail, reply.EOF, "EOF")
+	d := reply.Classify(lost)
+	closings := 0
+	for i := range 9 {
+		_, c := a.notTheirs(&item{run: r, ref: ledger.Ref{Index: i}}, d, lost)
+		if c != nil {
+			closings++
+		}
+	}
+	l := a.lane(providerOf(&item{}))
+	if rest := time.Until(l.breaker.closedUntil); closings != 1 || rest > d.Backoff {
+		t.Errorf("%d closings, the lane is closed for %s; want one of %s", closings, rest.Round(time.Second), d.Backoff)
+	}
+}
+
+// What is remembered of recipients who were turned away has an end; beyond it they
+// are charged.
+func TestTurnedAwayIsBounded(t *testing.T) {
+	t.Parallel()
+	r := &run{}
+	for i := range maxTurnedAway {
+		if n := r.turnAway(recipientKey{index: i}); n != 1 {
+			t.Fatalf("recipient %d: %d, want 1", i, n)
+		}
+	}
+	if n := r.turnAway(recipientKey{index: -1}); n <= maxUncharged {
+		t.Errorf("one too many: %d, want it charged", n)
+	}
+	r.accepted(recipientKey{index: 5})
+	if n := r.turnAway(recipientKey{index: -1}); n != 1 {
+		t.Errorf("after one was accepted: %d, want 1", n)
+	}
+}
