@@ -465,6 +465,8 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 	default:
 		o, closed = a.notTheirs(it, decision, out.Reply)
 	}
+	said := o
+	o, pause := it.run.failing.add(it.ref, o)
 	d.conclude(j, o) // first: what is known is known
 	switch {
 	case decision.AtOnce || out.Ahead && !d.conn.Alive():
@@ -482,12 +484,14 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 	}
 	a.settled(hard, it, o.State == campaign.Accepted)
 	a.announce(ctx, closed)
+	if pause {
+		w.pauseForFailures(hard, it.run, said)
+	}
 	failpoint.Hit(failpoint.BeforeSettle)
 	if d.next == nil {
 		w.settle(hard, it, j.claim.Token, o)
 		return
 	}
-	w.watch(hard, it.run, o)
 	d.owe(it, j.claim.Token, o)
 }
 

@@ -62,7 +62,7 @@ func (d *delivery) tell(ctx context.Context) {
 	if d.owed != nil {
 		it := d.owed
 		d.owed = nil
-		d.a.w.record(ctx, it, d.step.Settle.Token, d.step.Settle.Outcome)
+		d.a.w.settle(ctx, it, d.step.Settle.Token, d.step.Settle.Outcome)
 	}
 }
 
@@ -71,7 +71,7 @@ func (d *delivery) told(ctx context.Context, err error) {
 	it := d.owed
 	d.owed = nil
 	if err != nil {
-		d.a.w.record(ctx, it, d.step.Settle.Token, d.step.Settle.Outcome)
+		d.a.w.settle(ctx, it, d.step.Settle.Token, d.step.Settle.Outcome)
 		return
 	}
 	d.a.w.recording.Note(nil)

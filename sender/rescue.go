@@ -73,6 +73,13 @@ func (d *delivery) rescue(ctx, hard context.Context, j *job, f *crash.Fault) {
 	default:
 		o.State, o.Delay = campaign.Pending, faultRest
 	}
+	pause := false
+	if !closed {
+		o, pause = it.run.failing.add(it.ref, o)
+	}
 	w.cfg.Member.Journal().Close(claim, o)
 	w.settle(hard, it, claim.Token, o)
+	if pause {
+		w.pauseForFailures(hard, it.run, o)
+	}
 }

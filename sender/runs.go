@@ -37,12 +37,21 @@ type run struct {
 	rate     float64
 	topic    string
 	running  atomic.Bool
-	failing  streak
+	failing  failures
 	wary     atomic.Int64 // how many more looks ask whether somebody is suppressed
 	used     atomic.Int64 // unix seconds
 
 	mu         sync.Mutex
 	turnedAway map[recipientKey]int // how often since they were last charged or accepted
+}
+
+// follow takes over the state that the run's record has.
+func (r *run) follow(s campaign.RunState) {
+	running := s == campaign.Running
+	was := r.running.Swap(running)
+	if running && !was {
+		r.failing.resume()
+	}
 }
 
 // maxTurnedAway bounds what is remembered of recipients who were turned away.
@@ -204,8 +213,8 @@ func (c *runs) keep(key string, chunk *audience.Chunk) {
 }
 
 // watch follows the states of the known runs until ctx ends, and calls stopped
-// for each that is not running any more.
-func (c *runs) watch(ctx context.Context, stopped func(*run)) {
+// for each that is not running any more, with the reason that its record has.
+func (c *runs) watch(ctx context.Context, stopped func(r *run, reason string)) {
 	t := time.NewTicker(stateEvery)
 	defer t.Stop()
 	for {
@@ -222,6 +231,7 @@ func (c *runs) watch(ctx context.Context, stopped func(*run)) {
 		c.mu.Unlock()
 		for _, r := range all {
 			rec, err := c.ledger.Record(ctx, r.handle.ID)
+			reason := ""
 			switch {
 			case ledger.Gone(err) || err == nil && rec.Attempt != r.handle.Attempt,
 				err == nil && time.Since(time.Unix(r.used.Load(), 0)) > forgetAfter:
@@ -233,10 +243,11 @@ func (c *runs) watch(ctx context.Context, stopped func(*run)) {
 				sleep(ctx, settleRest)
 				continue
 			default:
-				r.running.Store(rec.State == campaign.Running)
+				reason = rec.Reason
+				r.follow(rec.State)
 			}
 			if !r.running.Load() {
-				stopped(r)
+				stopped(r, reason)
 			}
 		}
 	}

@@ -10,18 +10,31 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// sameFailures is how many recipients in a row may come to the same bad end in
-// one worker before it pauses their run: the cause is not theirs.
+// sameFailures is how many recipients of one mailbox provider in a row may come
+// to the same bad end in one worker before it pauses their run: the cause is not
+// theirs. They are pending again then: what stopped the run ends no recipient.
 const sameFailures = 50
 
-// A streak counts recipients of a run that fail one after the other in the same
-// way. A single acceptance ends it. Addresses that do not exist, and what is
-// only deferred, are left to the guards: a list may begin with a hundred dead
-// addresses, and a server may greylist everybody.
+// Failures counts recipients of a run that fail one after the other in the same
+// way, by mailbox provider: that another provider takes the message proves
+// nothing for this one. An acceptance ends the streak. Addresses that do not
+// exist, and what is only deferred, are left to the guards: a list may begin with
+// a hundred dead addresses, and a server may greylist everybody.
+type failures struct {
+	mu      sync.Mutex
+	streaks map[int]*streak // by part
+	stopped bool            // the run is paused for failures of this kind
+}
+
+// ownFault is the part of the streak of messages that could not be made: the
+// cause is the content, whoever it is for.
+const ownFault = -1
+
+// A streak is the failures since the last acceptance.
 type streak struct {
-	mu   sync.Mutex
 	what failure
 	n    int
+	refs []ledger.Ref // of those that have failed
 }
 
 // A failure is what makes two of them the same. The text is not part of it:
@@ -32,50 +45,108 @@ type failure struct {
 	enhanced string
 }
 
-// add counts an outcome and returns the length of the streak.
-func (s *streak) add(o ledger.Outcome) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// add counts an outcome before it is recorded. It returns the outcome to record,
+// and whether the run has to be paused: the recipient is then pending and not
+// failed, as is every further one until the run goes on.
+func (f *failures) add(ref ledger.Ref, o ledger.Outcome) (record ledger.Outcome, pause bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch o.State {
 	case campaign.Accepted:
-		s.n = 0
+		delete(f.streaks, ref.Part)
+		delete(f.streaks, ownFault)
+		return o, false
 	case campaign.Failed, campaign.Uncertain:
-		if f := (failure{o.State, o.Reply.Code, o.Reply.Enhanced}); f != s.what {
-			s.what, s.n = f, 0
+	default:
+		return o, false
+	}
+
+	s := f.streak(ref.Part, o)
+	s.n++
+	pause = s.n >= sameFailures
+	if o.State == campaign.Uncertain {
+		return o, pause // what may have arrived cannot be taken back
+	}
+	if pause || f.stopped {
+		f.stopped = true
+		return ledger.Outcome{State: campaign.Pending, Reply: o.Reply}, pause
+	}
+	s.refs = append(s.refs, ref)
+	return o, false
+}
+
+// streak returns the streak that an outcome belongs to, a new one when it is
+// another failure than the last. The caller holds mu.
+func (f *failures) streak(part int, o ledger.Outcome) *streak {
+	if o.State == campaign.Failed && o.Reply.Code == 0 {
+		part = ownFault
+	}
+	what := failure{o.State, o.Reply.Code, o.Reply.Enhanced}
+	s := f.streaks[part]
+	if s == nil || s.what != what {
+		s = &streak{what: what}
+		if f.streaks == nil {
+			f.streaks = map[int]*streak{}
 		}
-		s.n++
-		return s.n
+		f.streaks[part] = s
 	}
-	return 0
+	return s
 }
 
-func (s *streak) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.n = 0
+// stop ends all streaks and returns who failed in them, by part. Further failures
+// end no recipient until the run goes on.
+func (f *failures) stop() map[int][]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stopped = true
+	failed := map[int][]int{}
+	for _, s := range f.streaks {
+		for _, ref := range s.refs {
+			failed[ref.Part] = append(failed[ref.Part], ref.Index)
+		}
+	}
+	f.streaks = nil
+	return failed
 }
 
-// watch looks at the outcome of a recipient, and pauses the run when it is one
-// too many of the same kind. A pause that cannot be told to Redis is tried
-// again with the next failure.
-func (w *Worker) watch(ctx context.Context, r *run, o ledger.Outcome) {
-	n := r.failing.add(o)
-	if n < sameFailures {
-		return
-	}
+// resume counts anew: the run goes on.
+func (f *failures) resume() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stopped = false
+}
+
+// pauseForFailures pauses a run in which one failure too many of the same kind
+// was seen. A pause that cannot be written to Redis is tried again with the next
+// failure.
+func (w *Worker) pauseForFailures(ctx context.Context, r *run, o ledger.Outcome) {
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	paused, err := w.cfg.Ledger.PauseFor(once, r.handle.ID, campaign.CodeSameFailure, fmt.Sprintf("%d recipients in a row %s", n, same(o)))
+	paused, err := w.cfg.Ledger.PauseFor(once, r.handle.ID, campaign.CodeSameFailure, fmt.Sprintf("%d recipients in a row %s", sameFailures, same(o)))
 	switch {
 	case err != nil:
 		w.cfg.Log.Warn("run cannot be paused", "run", r.handle.ID, "code", string(campaign.CodeSameFailure), "err", err)
 		return
 	case paused:
 		w.cfg.Log.Warn("run paused by a guard", "run", r.handle.ID, "code", string(campaign.CodeSameFailure),
-			"failures", n, "reply_code", o.Reply.Code, "enhanced", o.Reply.Enhanced)
+			"failures", sameFailures, "reply_code", o.Reply.Code, "enhanced", o.Reply.Enhanced)
 	}
-	r.failing.end()
+	w.reopen(once, r)
 	w.halt(r)
+}
+
+// reopen makes the recipients pending again whose failures have stopped their
+// run.
+func (w *Worker) reopen(ctx context.Context, r *run) {
+	for part, indexes := range r.failing.stop() {
+		n, err := w.cfg.Ledger.Reopen(ctx, r.handle, part, indexes)
+		if err != nil {
+			w.cfg.Log.Warn("failures that stopped the run could not be taken back: they stay failed", "run", r.handle.ID,
+				"part", part, "recipients", len(indexes), "err", err)
+			continue
+		}
+		w.cfg.Log.Info("failures that stopped the run are taken back", "run", r.handle.ID, "part", part, "recipients", n)
+	}
 }
 
 // halt lets go of a run that turned out to stand still, sooner than the next

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/sender/reply"
@@ -15,31 +17,71 @@ func TestAStreakIsOfOneFailureWithoutASuccess(t *testing.T) {
 		return ledger.Outcome{State: state, Reply: ledger.Reply{Code: code, Enhanced: enhanced, Text: text}}
 	}
 	policy := ended(campaign.Failed, 550, "5.7.1", "5.7.1 blocked at 12:00")
+	unprintable := ended(campaign.Failed, 0, "", "render")
+	accepted := ended(campaign.Accepted, 250, "", "")
+	in := func(part int, o ledger.Outcome) func(*failures) {
+		return func(f *failures) { f.add(ledger.Ref{Part: part}, o) }
+	}
 	for _, tt := range []struct {
-		name     string
-		outcomes []ledger.Outcome
-		want     int // after the last
+		name  string
+		steps []func(*failures)
+		want  map[int]int // the length of each part's streak
 	}{
-		{"one", []ledger.Outcome{policy}, 1},
-		{"the text differs", []ledger.Outcome{policy, ended(campaign.Failed, 550, "5.7.1", "5.7.1 blocked at 12:01")}, 2},
-		{"another code", []ledger.Outcome{policy, ended(campaign.Failed, 554, "5.7.1", "")}, 1},
-		{"another enhanced code", []ledger.Outcome{policy, ended(campaign.Failed, 550, "5.6.0", "")}, 1},
-		{"uncertain is another", []ledger.Outcome{ended(campaign.Failed, 0, "", "render"), ended(campaign.Uncertain, 0, "", "eof")}, 1},
-		{"a success in between", []ledger.Outcome{policy, policy, ended(campaign.Accepted, 250, "", ""), policy}, 1},
-		{"dead addresses in between", []ledger.Outcome{policy, ended(campaign.Bounced, 550, "5.1.1", ""), policy}, 2},
-		{"dead addresses alone", []ledger.Outcome{ended(campaign.Bounced, 550, "5.1.1", ""), ended(campaign.Bounced, 550, "5.1.1", "")}, 0},
-		{"deferred in between", []ledger.Outcome{policy, ended(campaign.Deferred, 450, "", ""), policy}, 2},
-		{"given back in between", []ledger.Outcome{policy, {State: campaign.Pending}, policy}, 2},
-		{"suppressed in between", []ledger.Outcome{policy, {State: campaign.Suppressed}, policy}, 2},
+		{"one", []func(*failures){in(0, policy)}, map[int]int{0: 1}},
+		{"the text differs", []func(*failures){in(0, policy), in(0, ended(campaign.Failed, 550, "5.7.1", "5.7.1 blocked at 12:01"))}, map[int]int{0: 2}},
+		{"another code", []func(*failures){in(0, policy), in(0, ended(campaign.Failed, 554, "5.7.1", ""))}, map[int]int{0: 1}},
+		{"another enhanced code", []func(*failures){in(0, policy), in(0, ended(campaign.Failed, 550, "5.6.0", ""))}, map[int]int{0: 1}},
+		{"uncertain is another", []func(*failures){in(0, policy), in(0, ended(campaign.Uncertain, 0, "", "eof"))}, map[int]int{0: 1}},
+		{"a success in between", []func(*failures){in(0, policy), in(0, policy), in(0, accepted), in(0, policy)}, map[int]int{0: 1}},
+		{"a success elsewhere in between", []func(*failures){in(0, policy), in(1, accepted), in(0, policy)}, map[int]int{0: 2}},
+		{"failures elsewhere in between", []func(*failures){in(0, policy), in(1, policy), in(0, policy)}, map[int]int{0: 2, 1: 1}},
+		{"dead addresses in between", []func(*failures){in(0, policy), in(0, ended(campaign.Bounced, 550, "5.1.1", "")), in(0, policy)}, map[int]int{0: 2}},
+		{"deferred in between", []func(*failures){in(0, policy), in(0, ended(campaign.Deferred, 450, "", "")), in(0, policy)}, map[int]int{0: 2}},
+		{"given back in between", []func(*failures){in(0, policy), in(0, ledger.Outcome{State: campaign.Pending}), in(0, policy)}, map[int]int{0: 2}},
+		{"suppressed in between", []func(*failures){in(0, policy), in(0, ledger.Outcome{State: campaign.Suppressed}), in(0, policy)}, map[int]int{0: 2}},
+		{"messages that cannot be made, anywhere", []func(*failures){in(0, unprintable), in(1, unprintable), in(2, unprintable)}, map[int]int{ownFault: 3}},
+		{"messages that can be made in between", []func(*failures){in(0, unprintable), in(1, accepted), in(2, unprintable)}, map[int]int{ownFault: 1}},
 	} {
-		var s streak
-		got := 0
-		for _, o := range tt.outcomes {
-			got = s.add(o)
+		f := &failures{}
+		for _, step := range tt.steps {
+			step(f)
 		}
-		if got != tt.want {
-			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		got := map[int]int{}
+		for part, s := range f.streaks {
+			got[part] = s.n
 		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: streaks (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// What stops a run is not final: the failures of the streak are returned to be
+// taken back, and those that follow end no recipient until the run goes on.
+func TestWhatStopsARunEndsNoRecipient(t *testing.T) {
+	t.Parallel()
+	policy := ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Code: 553, Enhanced: "5.7.1", Text: "5.7.1 [TSS09] blocked"}}
+	f := &failures{}
+	for i := range sameFailures {
+		o, pause := f.add(ledger.Ref{Part: 3, Index: i}, policy)
+		last := i == sameFailures-1
+		if pause != last || (o.State == campaign.Pending) != last {
+			t.Fatalf("failure %d: recorded as %v, pause %v", i+1, o.State, pause)
+		}
+	}
+	if o, _ := f.add(ledger.Ref{Part: 1}, policy); o.State != campaign.Pending {
+		t.Errorf("a failure while the run stops is recorded as %v", o.State)
+	}
+	failed := f.stop()
+	if len(failed) != 1 || len(failed[3]) != sameFailures-1 {
+		t.Errorf("to be taken back: %v, want the first %d of part 3", failed, sameFailures-1)
+	}
+	f.resume()
+	if o, pause := f.add(ledger.Ref{Part: 3}, policy); o.State != campaign.Failed || pause {
+		t.Errorf("when the run goes on: recorded as %v, pause %v", o.State, pause)
+	}
+	if again := f.stop(); len(again[3]) != 1 {
+		t.Errorf("to be taken back the second time: %v, want one", again)
 	}
 }
 

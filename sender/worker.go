@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
@@ -98,7 +99,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	tending, stopTending := context.WithCancel(hard)
 	defer stopTending()
 	background.Go(func() { w.returns.run(tending) })
-	background.Go(func() { w.runs.watch(tending, w.stopped) })
+	background.Go(func() {
+		w.runs.watch(tending, func(r *run, reason string) {
+			if campaign.CodeOf(reason) == campaign.CodeSameFailure {
+				w.reopen(tending, r) // another worker has seen one too many
+			}
+			w.stopped(r)
+		})
+	})
 	for _, a := range w.accounts {
 		background.Go(func() { a.pool.Run(tending) })
 		background.Go(func() { a.tend(tending) })
@@ -233,26 +241,28 @@ func (w *Worker) stopped(r *run) {
 }
 
 // refuse records an outcome without a claim, as long as it takes Redis to
-// listen. What cannot be told is tried again by the feeder.
+// listen. What cannot be told is tried again by the feeder. A failure that is one
+// too many of its kind ends nobody: its run is paused instead.
 func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
+	o, pause := it.run.failing.add(it.ref, o)
+	if pause {
+		w.pauseForFailures(ctx, it.run, o)
+	}
+	if o.State == campaign.Pending {
+		w.giveBack(it, 0)
+		return
+	}
 	defer w.drop(it)
 	w.insist(ctx, it, func(ctx context.Context) error {
 		_, err := w.cfg.Line.Refuse(ctx, it.ref, o)
 		return err
 	})
-	w.watch(ctx, it.run, o)
 }
 
 // settle records the outcome of a claim, as long as it takes Redis to listen.
 // The journal has it too: what cannot be told here is told by the heartbeat,
 // or is uncertain when this process ends first.
 func (w *Worker) settle(ctx context.Context, it *item, token string, o ledger.Outcome) {
-	w.record(ctx, it, token, o)
-	w.watch(ctx, it.run, o)
-}
-
-// record is settle of an outcome that was watched already.
-func (w *Worker) record(ctx context.Context, it *item, token string, o ledger.Outcome) {
 	defer w.drop(it)
 	w.insist(ctx, it, func(ctx context.Context) error {
 		_, err := w.cfg.Line.Settle(ctx, it.ref, token, o)

@@ -21,6 +21,7 @@
 //	                                 Refuse     refused before the body
 //	uncertain, deferred -> accepted | bounced   a late reply, by the token; Resolve
 //	sending           -> deferred               in place of uncertain, under on_uncertain: resend
+//	failed            -> pending                Reopen: a guard stopped the run for these failures
 //	pending, issued, deferred -> cancelled      Sweep
 //	any -> what the journal says                Replay, to a Redis that went back in time: also to
 //	                                            sending, for a claim that is still open

@@ -49,6 +49,22 @@ func (l *Ledger) PauseFor(ctx context.Context, id string, code campaign.Code, wh
 	return err == nil && before == campaign.Running, err
 }
 
+// Reopen takes failures back for which a guard has stopped the run: the
+// recipients of a part are pending again, no attempt counted. It returns how many
+// were; none in a run that is over.
+func (l *Ledger) Reopen(ctx context.Context, run *Run, part int, indexes []int) (int, error) {
+	args := make([]any, 0, len(indexes)+1)
+	args = append(args, part)
+	for _, i := range indexes {
+		args = append(args, i)
+	}
+	n, err := l.run(ctx, l.script.reopen, l.keys(run, part), args...).Int()
+	if err != nil {
+		return 0, fmt.Errorf("reopen %d recipients of run %s: %w", len(indexes), run.ID, err)
+	}
+	return n, nil
+}
+
 // NoteBase lets the guards of a run count from here.
 func (l *Ledger) NoteBase(ctx context.Context, id string, base campaign.Sample) error {
 	return l.note(ctx, id, "base", encode(base))

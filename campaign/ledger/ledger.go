@@ -34,7 +34,7 @@ type Ledger struct {
 type scripts struct {
 	create, ready, turn, drop, discard                   *redis.Script
 	step, record, refuse, giveback, issue, sweep, replay *redis.Script
-	resolve, lease, beat, takeOff, note, name            *redis.Script
+	resolve, reopen, lease, beat, takeOff, note, name    *redis.Script
 }
 
 // New returns the ledger whose keys begin with prefix. lua turns source text
@@ -58,6 +58,7 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 		sweep:    lua(always + lib + source("sweep")),
 		replay:   lua(always + lib + source("replay")),
 		resolve:  lua(always + lib + source("resolve")),
+		reopen:   lua(always + lib + source("reopen")),
 		lease:    lua(always + source("lease")),
 		beat:     lua(always + source("beat")),
 		takeOff:  lua(always + source("takeoff")),

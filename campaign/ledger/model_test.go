@@ -86,6 +86,21 @@ func (m *model) resolve(i int, to campaign.State) bool {
 	return true
 }
 
+func (m *model) reopen(list []int) (n int) {
+	if m.state == campaign.Finished || m.state == campaign.RunCancelled {
+		return 0
+	}
+	for _, i := range list {
+		if m.cells[i].State != campaign.Failed {
+			continue
+		}
+		m.cells[i].Attempts = max(0, m.cells[i].Attempts-1)
+		m.move(i, campaign.Pending, false)
+		n++
+	}
+	return n
+}
+
 func (m *model) open() (n int) {
 	for _, c := range m.cells {
 		if !c.State.Final() {
@@ -301,6 +316,12 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 					got, err := l.Resolve(ctx, Ref{run, 0, i}, to, Reply{})
 					ok(err)
 					same("resolved", m.resolve(i, to), got)
+				},
+				"reopen": func(rt *rapid.T) {
+					list := []int{index.Draw(rt, "i"), index.Draw(rt, "j")}
+					got, err := l.Reopen(ctx, run, 0, list)
+					ok(err)
+					same("reopened", m.reopen(list), got)
 				},
 				"pause": func(*rapid.T) {
 					_, err := l.Turn(ctx, run.ID, campaign.Paused, "", campaign.Running)
