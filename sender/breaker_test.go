@@ -7,6 +7,7 @@ import (
 
 	"broadside/campaign/ledger"
 	"broadside/sender/reply"
+	"broadside/sender/smtppool"
 )
 
 func newTestAccount() *account {
@@ -168,5 +169,40 @@ func TestTurnedAwayIsBounded(t *testing.T) {
 	r.accepted(recipientKey{index: 5})
 	if n := r.turnAway(recipientKey{index: -1}); n != 1 {
 		t.Errorf("after one was accepted: %d, want 1", n)
+	}
+}
+
+// The pause of a rule holds, whatever its verdict and whenever the reply came.
+// Only a rule without one leaves it to the account.
+func TestTheRulesOwnPauseHolds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		reply reply.Reply
+		want  time.Duration
+	}{
+		{reply.New(reply.Auth, 454, "4.7.0 Cannot authenticate due to a temporary system problem"), time.Minute},
+		{reply.New(reply.Connect, 421, "4.3.0 come back later"), time.Minute},
+		{reply.New(reply.Connect, 554, "no SMTP service here"), 30 * time.Minute},
+		{reply.New(reply.Auth, 535, "5.7.8 bad credentials"), refusedClosed},
+		{reply.Lost(reply.Connect, "conn_refused", "connection refused"), 2 * time.Second},
+	} {
+		a := newTestAccount()
+		c := a.shut(time.Now(), "", reply.Classify(tt.reply), tt.reply.String())
+		if c.pause != tt.want {
+			t.Errorf("%s (rule %s): closed for %s, want %s", tt.reply, c.decision.Rule, c.pause, tt.want)
+		}
+	}
+}
+
+// A server that takes no more connections than are open closes nothing: the
+// others go on.
+func TestFewerConnectionsAreNoClosing(t *testing.T) {
+	t.Parallel()
+	a := newTestAccount()
+	a.open = 3
+	refused := &smtppool.Error{Reply: reply.New(reply.Connect, 421, "4.7.0 too many connections from 192.0.2.1")}
+	rest, alone := a.fail(t.Context(), refused)
+	if rest != time.Minute || !alone || a.breaker.closed(time.Now()) || a.breaker.troubled() {
+		t.Errorf("rest %s, alone %v, account closed %v", rest, alone, a.breaker.closed(time.Now()))
 	}
 }

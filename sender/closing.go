@@ -137,37 +137,32 @@ func (a *account) announce(ctx context.Context, c *closing) {
 	}
 }
 
-// fail closes the account after a connection could not be had: nothing was sent,
-// no recipient is charged. It returns when to try again.
-func (a *account) fail(ctx context.Context, err error) time.Duration {
+// fail closes the account after a connection could not be had, and returns for
+// how long: nothing was sent, no recipient is charged. Where the server takes the
+// connections that are open and only no more of them, this one alone has to rest.
+func (a *account) fail(ctx context.Context, err error) (rest time.Duration, alone bool) {
 	var e *smtppool.Error
 	if !errors.As(err, &e) {
 		sleep(ctx, settleRest) // it is Redis that was asked for a lease
-		return time.Second
+		return time.Second, false
 	}
 	d := reply.Classify(e.Reply)
-	now := time.Now()
 	a.mu.Lock()
-	rest := a.breaker.closedUntil.Sub(now)
-	fewer := d.Action == "lower_conns" && a.open > 0
-	var c *closing
-	if rest <= 0 && !fewer {
-		c = a.shut(now, "", d, err.Error())
-		rest = c.pause
+	now := time.Now()
+	if a.breaker.closed(now) { // another connection was faster
+		defer a.mu.Unlock()
+		return a.breaker.closedUntil.Sub(now), false
 	}
+	if d.Action == "lower_conns" && a.open > 0 {
+		defer a.mu.Unlock()
+		a.log.Info("connection refused: the server takes no more of them now", "rule", d.Rule,
+			"open", a.open, "reason", address.Redact(err.Error()))
+		return closeFor(d, firstClosed, 1), true
+	}
+	c := a.shut(now, "", d, err.Error())
 	a.mu.Unlock()
-
-	if fewer && c == nil && rest <= 0 {
-		// The server takes the connections that are open, and no more: only
-		// this one waits.
-		rest = closeFor(d, firstClosed, 1)
-		a.log.Info("connection refused for now: the server wants fewer", "rule", d.Rule,
-			"open", a.open, "for", rest.String(), "reason", address.Redact(err.Error()))
-		sleep(ctx, rest)
-		return 0
-	}
 	a.announce(ctx, c)
-	return rest
+	return c.pause, false
 }
 
 // works notes that the account's server takes mail, or refuses it for the

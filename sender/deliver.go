@@ -213,7 +213,13 @@ func (d *delivery) connect(ctx context.Context, it *item) bool {
 	case ctx.Err() != nil:
 		a.w.giveBack(it, 0)
 	default:
-		a.w.giveBack(it, a.fail(ctx, err))
+		rest, alone := a.fail(ctx, err)
+		if !alone {
+			a.w.giveBack(it, rest)
+			break
+		}
+		a.putBack(it, time.Time{})
+		sleep(ctx, rest)
 	}
 	return false
 }

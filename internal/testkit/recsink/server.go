@@ -189,28 +189,33 @@ func (d *dialogue) rcpt(addr string) bool {
 		d.say(o.throttleReply)
 		return !strings.HasPrefix(o.throttleReply, "421")
 	}
-	if o.stage == "rcpt" && d.refuse(addr) {
-		return true
+	if o.stage == "rcpt" {
+		if refused, stay := d.refuse(addr); refused {
+			return stay
+		}
 	}
 	d.rcpts = append(d.rcpts, addr)
 	d.say("250 2.1.5 ok")
 	return true
 }
 
-// refuse answers 4xx or 5xx if the judge says so.
-func (d *dialogue) refuse(addr string) bool {
+// refuse answers 4xx or 5xx if the judge says so. The connection does not stay
+// after a 421.
+func (d *dialogue) refuse(addr string) (refused, stay bool) {
 	kind := d.s.judge.verdict(addr)
+	reply := d.s.o.permReply
 	switch kind {
+	case 0:
+		return false, true
 	case 'T':
+		reply = d.s.o.tempReply
 		d.s.temp.Add(1)
-		d.s.rec.add(kind, time.Now(), addr, "", 0)
-		d.say(d.s.o.tempReply)
 	case 'P':
 		d.s.perm.Add(1)
-		d.s.rec.add(kind, time.Now(), addr, "", 0)
-		d.say(d.s.o.permReply)
 	}
-	return kind != 0
+	d.s.rec.add(kind, time.Now(), addr, "", 0)
+	d.say(reply)
+	return true, !strings.HasPrefix(reply, "421")
 }
 
 func (d *dialogue) data() bool {
@@ -246,9 +251,11 @@ func (d *dialogue) data() bool {
 		d.take('L', &s.lost, at, id, size)
 		return false
 	}
-	if s.o.stage == "data" && d.refuse(d.rcpts[0]) {
-		d.reset()
-		return true
+	if s.o.stage == "data" {
+		if refused, stay := d.refuse(d.rcpts[0]); refused {
+			d.reset()
+			return stay
+		}
 	}
 	d.take('A', &s.accepted, at, id, size)
 	s.bytes.Add(int64(size))
