@@ -41,6 +41,7 @@ type account struct {
 	open    int       // connections under a lease
 	starved time.Time // no lease before
 	breaker breaker
+	taken   time.Time // when the server took the latest message
 }
 
 func newAccount(w *Worker, cfg AccountConfig) *account {

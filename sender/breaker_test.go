@@ -199,7 +199,7 @@ func TestTheRulesOwnPauseHolds(t *testing.T) {
 func TestFewerConnectionsAreNoClosing(t *testing.T) {
 	t.Parallel()
 	a := newTestAccount()
-	a.open = 3
+	a.settled(t.Context(), &item{run: &run{}}, true)
 	refused := &smtppool.Error{Reply: reply.New(reply.Connect, 421, "4.7.0 too many connections from 192.0.2.1")}
 	rest, alone := a.fail(t.Context(), refused)
 	if rest != time.Minute || !alone || a.breaker.closed(time.Now()) || a.breaker.troubled() {

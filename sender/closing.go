@@ -26,6 +26,9 @@ const (
 	// maxUncharged is how often a recipient goes to the back of the queue. The
 	// next such reply is charged as a deferral.
 	maxUncharged = 2
+	// othersSend is how recent an acceptance has to be for a connection that is
+	// refused to be one too many, and not one of an account that is closed.
+	othersSend = 30 * time.Second
 )
 
 // A closing is what has just closed: a lane of the account, or all of it.
@@ -153,7 +156,7 @@ func (a *account) fail(ctx context.Context, err error) (rest time.Duration, alon
 		defer a.mu.Unlock()
 		return a.breaker.closedUntil.Sub(now), false
 	}
-	if d.Action == "lower_conns" && a.open > 0 {
+	if d.Action == "lower_conns" && now.Sub(a.taken) < othersSend {
 		defer a.mu.Unlock()
 		a.log.Info("connection refused: the server takes no more of them now", "rule", d.Rule,
 			"open", a.open, "reason", address.Redact(err.Error()))
@@ -191,6 +194,7 @@ func (a *account) settled(ctx context.Context, it *item, accepted bool) {
 	l := a.lane(provider)
 	l.count(now)
 	if accepted {
+		a.taken = now
 		a.breaker.accepted()
 		l.breaker.accepted()
 		opened = l.breaker.open(now)
