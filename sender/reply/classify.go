@@ -56,14 +56,15 @@ type Decision struct {
 
 // Classify returns what the reply means. Every reply gets a decision: the
 // last rule matches all.
-func Classify(r Reply) Decision {
-	rule := match(r)
+func Classify(r Reply) Decision { return builtin().classify(r) }
+
+func (s *ruleSet) classify(r Reply) Decision {
+	rule := s.match(r)
 	d := rule.decision
 	if d.Verdict != SuppressHard {
 		return d
 	}
-	oneRecipient := r.Stage == Rcpt || r.Stage == Dot
-	if !oneRecipient {
+	if !r.ofOneRecipient() {
 		d.Verdict = FailNoSuppress
 		return d
 	}
@@ -74,13 +75,22 @@ func Classify(r Reply) Decision {
 	return d
 }
 
-// match returns the first rule that matches.
-func match(r Reply) *rule {
-	list := rules()
-	for i := range list {
-		if list[i].Match.matches(r) {
-			return &list[i]
+// ofOneRecipient reports whether the reply concerns exactly one recipient.
+func (r Reply) ofOneRecipient() bool { return r.Stage == Rcpt || r.Stage == Dot }
+
+// match returns the first rule that matches. A rule that suppresses matches no
+// text that shows a sign of life.
+func (s *ruleSet) match(r Reply) *rule {
+	w := &wording{Reply: r, lexicon: &s.lexicon}
+	for i := range s.Rules {
+		rule := &s.Rules[i]
+		if !rule.Match.matches(w) {
+			continue
 		}
+		if rule.Verdict == SuppressHard && r.Event == "" && w.showsLife(s.living) {
+			continue
+		}
+		return rule
 	}
-	return &list[len(list)-1] // load has made sure that it matches everything
+	return &s.Rules[len(s.Rules)-1] // load has made sure that it matches everything
 }

@@ -178,7 +178,7 @@ func FuzzParse(f *testing.F) {
 		if r.Code < 200 || r.Code > 599 || len(r.Text) > reply.MaxText || strings.ContainsAny(r.Text, "\r\n\x00\x1b") {
 			t.Errorf("Parse(%q) = %+v", text, r)
 		}
-		if again := reply.New(r.Stage, r.Code, r.Text); again != r {
+		if again := reply.New(r.Stage, r.Code, r.Text+r.Rest); again != r {
 			t.Errorf("not stable: %+v, then %+v", r, again)
 		}
 		r.Stage = reply.Stage(stage)

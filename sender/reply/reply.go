@@ -59,8 +59,12 @@ var events = []string{
 	TLSHandshake, TLSCert, TLSMissing, Setup, NullMX, DNSNXDomain, DNSServfail, LocalSMTPUTF8, LocalSize, LocalAddress, LocalMessage,
 }
 
-// MaxText is the longest Text of a Reply, in bytes.
+// MaxText is the longest Text of a Reply, in bytes: what is stored and shown.
 const MaxText = 512
+
+// MaxRead is how much of a reply is classified, in bytes: as much as a server
+// may send at once.
+const MaxRead = 64 << 10
 
 // A Reply is one answer of a server, or the event that came instead.
 type Reply struct {
@@ -68,6 +72,7 @@ type Reply struct {
 	Code     int    // 250, 421, 550, ...; 0 when no reply came
 	Enhanced string // "5.1.1"; empty if there was none (RFC 3463)
 	Text     string // lines joined by a blank, codes removed, printable, at most MaxText bytes
+	Rest     string // what follows Text in a longer reply; read by Classify only
 	Event    string // one of the events; empty for a reply read off the wire
 	Direct   bool   // the server is the recipient's MX, not a relay of ours
 }
@@ -75,13 +80,28 @@ type Reply struct {
 // New returns the reply that the server gave at a stage. The text is the
 // reply without its codes, lines joined by a blank.
 func New(stage Stage, code int, text string) Reply {
-	text = clean(text)
-	return Reply{Stage: stage, Code: code, Enhanced: enhanced(text), Text: text}
+	whole := clean(text, MaxRead)
+	r := Reply{Stage: stage, Code: code, Enhanced: enhanced(whole)}
+	r.Text, r.Rest = split(whole)
+	return r
+}
+
+// split returns what of a reply is stored, and the rest of it.
+func split(whole string) (text, rest string) {
+	if len(whole) <= MaxText {
+		return whole, ""
+	}
+	end := MaxText
+	for !utf8.RuneStart(whole[end]) {
+		end--
+	}
+	text = strings.TrimRight(whole[:end], " ")
+	return text, whole[len(text):]
 }
 
 // Lost returns the Reply for an event; why is for people.
 func Lost(stage Stage, event, why string) Reply {
-	return Reply{Stage: stage, Event: event, Text: clean(why)}
+	return Reply{Stage: stage, Event: event, Text: clean(why, MaxText)}
 }
 
 // OK reports whether the reply is a positive completion (2xx) that was read
@@ -115,7 +135,7 @@ func Parse(text string) (Reply, error) {
 		case ok && (code == 0 || n == code):
 			code, line = n, rest
 		case code == 0:
-			return Reply{}, fmt.Errorf("reply %q: expected a code from 200 to 599 and a text, such as \"550 5.1.1 no such user\"", clean(line))
+			return Reply{}, fmt.Errorf("reply %q: expected a code from 200 to 599 and a text, such as \"550 5.1.1 no such user\"", clean(line, MaxText))
 		}
 		if b.Len() > 0 {
 			b.WriteByte(' ')
@@ -192,10 +212,10 @@ func enhancedLen(s string) int {
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // clean makes foreign text fit for a log, a terminal and a database: line
-// ends become blanks, what cannot be printed is escaped, and at most MaxText
+// ends become blanks, what cannot be printed is escaped, and at most limit
 // bytes remain.
-func clean(s string) string {
-	if len(s) <= MaxText && plain(s) {
+func clean(s string, limit int) string {
+	if len(s) <= limit && plain(s) {
 		return strings.TrimSpace(s)
 	}
 	var b strings.Builder
@@ -210,7 +230,7 @@ func clean(s string) string {
 		case !unicode.IsPrint(r):
 			part = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
 		}
-		if b.Len()+len(part) > MaxText {
+		if b.Len()+len(part) > limit {
 			break
 		}
 		b.WriteString(part)

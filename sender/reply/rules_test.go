@@ -9,15 +9,15 @@ import (
 // must come to that rule and no other, at each stage and event it names.
 func TestRuleExamples(t *testing.T) {
 	t.Parallel()
-	list, err := load(rulesYAML)
+	set, err := load(rulesYAML)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range list {
+	for _, r := range set.Rules {
 		for _, stage := range or(r.Match.Stage, Rcpt) {
 			for _, event := range or(r.Match.Event, "") {
 				rep := exampleOf(t, r, stage, event)
-				if got := match(rep); got.ID != r.ID {
+				if got := set.match(rep); got.ID != r.ID {
 					t.Errorf("rule %s: its example %q at %s comes to rule %s", r.ID, rep, stage, got.ID)
 				}
 			}

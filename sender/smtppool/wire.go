@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	maxUnanswered = 64 << 10 // bytes of the server between two writes of ours
-	maxReplyText  = 2 << 10  // bytes of a reply that are looked at
+	maxUnanswered = 64 << 10      // bytes of the server between two writes of ours
+	maxReplyText  = reply.MaxRead // bytes of a reply that are looked at
 )
 
 // errFlood ends a connection whose server talks without end.
