@@ -97,12 +97,20 @@ func (c *cli) explain(r reply.Reply) error {
 		return c.json(struct {
 			Rule     string        `json:"rule"`
 			Verdict  reply.Verdict `json:"verdict"`
+			Confirm  int           `json:"confirm,omitempty"`
+			Code     campaign.Code `json:"code,omitempty"`
 			Enhanced string        `json:"enhanced"`
 			Text     string        `json:"text"`
-		}{d.Rule, d.Verdict, r.Enhanced, r.Text})
+		}{d.Rule, d.Verdict, d.Confirm, d.Code, r.Enhanced, r.Text})
 	}
 	fmt.Fprintf(c.stdout, "rule      %s (stage %s)\n", d.Rule, r.Stage)
 	fmt.Fprintf(c.stdout, "verdict   %s: %s\n", d.Verdict, effects[d.Verdict])
+	if d.Confirm > 0 {
+		fmt.Fprintf(c.stdout, "confirm   the address is suppressed after %d such replies, at least a day apart; this is what the first does\n", d.Confirm)
+	}
+	if d.Code != "" {
+		fmt.Fprintf(c.stdout, "code      %s: `broadside explain %[1]s` says what to do\n", d.Code)
+	}
 	if pause := pauseText(d); pause != "" {
 		fmt.Fprintf(c.stdout, "pause     %s\n", pause)
 	}

@@ -14,7 +14,7 @@ type lexicon struct {
 	byHead map[[minLiteral]byte][]literal // by the first bytes
 }
 
-// A literal is a word in small letters, and the expression that may match
+// A literal is a folded word, and the expression that may match
 // where it stands.
 type literal struct {
 	word string
@@ -102,11 +102,11 @@ func (l *lexicon) read(text string) reading {
 	for _, n := range l.always {
 		r.worth[n] = true
 	}
-	small := strings.ReplaceAll(strings.ToLower(text), "ſ", "s") // an expression takes ſ for s
-	for i := 0; i+minLiteral <= len(small); i++ {
-		head := [minLiteral]byte([]byte(small[i : i+minLiteral]))
+	folded := fold(text)
+	for i := 0; i+minLiteral <= len(folded); i++ {
+		head := [minLiteral]byte([]byte(folded[i : i+minLiteral]))
 		for _, lit := range l.byHead[head] {
-			if !r.worth[lit.expr] && strings.HasPrefix(small[i:], lit.word) {
+			if !r.worth[lit.expr] && strings.HasPrefix(folded[i:], lit.word) {
 				r.worth[lit.expr] = true
 			}
 		}

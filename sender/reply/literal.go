@@ -4,6 +4,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Most expressions cannot match most replies, and a look at the words of a
@@ -16,7 +17,7 @@ const (
 	maxLiterals = 64 // of one expression
 )
 
-// literals returns, in small letters, strings of which each match of the
+// literals returns, folded, strings of which each match of the
 // expression contains one; nil when there are no such.
 func literals(re *syntax.Regexp) []string {
 	if all, ok := spellings(re); ok {
@@ -79,12 +80,12 @@ func bestOf(parts []*syntax.Regexp) []string {
 	return best
 }
 
-// spellings returns all strings that the expression matches, in small letters,
-// when they are few.
+// spellings returns all strings that the expression matches, folded, when
+// they are few.
 func spellings(re *syntax.Regexp) (all []string, ok bool) {
 	switch re.Op {
 	case syntax.OpLiteral:
-		return []string{strings.ToLower(string(re.Rune))}, true
+		return []string{fold(string(re.Rune))}, true
 	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 		return []string{""}, true
 	case syntax.OpCharClass:
@@ -132,7 +133,7 @@ func ofClass(ranges []rune) (all []string, ok bool) {
 			return nil, false
 		}
 		for r := ranges[i]; r <= ranges[i+1]; r++ {
-			all = append(all, strings.ToLower(string(r)))
+			all = append(all, fold(string(r)))
 		}
 	}
 	slices.Sort(all)
@@ -164,4 +165,22 @@ func shortest(some []string) int {
 		n = min(n, len(s))
 	}
 	return n
+}
+
+// fold puts one letter in place of all that an expression which ignores case
+// takes for the same, as it does itself: k, K and the Kelvin sign.
+func fold(text string) string { return strings.Map(foldRune, text) }
+
+func foldRune(r rune) rune {
+	if r <= unicode.MaxASCII {
+		if 'a' <= r && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		return r
+	}
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	return least
 }
