@@ -106,7 +106,7 @@ func (c *cli) explain(r reply.Reply) error {
 	fmt.Fprintf(c.stdout, "rule      %s (stage %s)\n", d.Rule, r.Stage)
 	fmt.Fprintf(c.stdout, "verdict   %s: %s\n", d.Verdict, effects[d.Verdict])
 	if d.Confirm > 0 {
-		fmt.Fprintf(c.stdout, "confirm   the address is suppressed after %d such replies, at least a day apart; this is what the first does\n", d.Confirm)
+		fmt.Fprintf(c.stdout, "confirm   it takes %d such replies, at least a day apart, to show that the address is dead; one suppresses nobody\n", d.Confirm)
 	}
 	if d.Code != "" {
 		fmt.Fprintf(c.stdout, "code      %s: `broadside explain %[1]s` says what to do\n", d.Code)

@@ -13,8 +13,8 @@ var (
 	hostForm    = regexp.MustCompile(`(?i)\b(?:(?:[a-z0-9_-]+\.){2,}[a-z]{2,}|[a-z0-9_-]+\.(?:com|net|org|edu|gov|info|biz|io|eu|de|at|ch|fr|uk|it|es|pt|br|nl|be|pl|cz|ru|jp|cn|tr|se|no|dk|fi|example|test|invalid|local))\b`)
 )
 
-// bare returns the text without links and host names, and with "@" in place of
-// each address.
+// bare returns the text without links, with "@" in place of each address and
+// "~" in place of each host name.
 func bare(text string) string {
 	if strings.Contains(text, "/") || strings.Contains(text, "www.") {
 		text = linkForm.ReplaceAllString(text, " ")
@@ -23,7 +23,7 @@ func bare(text string) string {
 		text = addressForm.ReplaceAllString(text, "@")
 	}
 	if strings.Contains(text, ".") {
-		text = hostForm.ReplaceAllString(text, " ")
+		text = hostForm.ReplaceAllString(text, "~")
 	}
 	return text
 }

@@ -86,6 +86,63 @@ func TestDecisionCarriesCodeAndConfirm(t *testing.T) {
 	}
 }
 
+// What a recipient wishes is theirs alone: neither our IP nor the address is
+// at fault.
+func TestWishesAreTheRecipientsAlone(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"5.7.1 Message rejected: sender is on the user's block list",
+		"5.1.1 Refused due to recipient preferences",
+		"5.7.1 Your message was rejected by this user",
+		"blocked by the recipient's personal filter",
+		"The recipient does not accept mail from you",
+		"550 5.7.1 Blacklisted by recipient",
+		"5.2.1 This mailbox only accepts mail from known senders",
+		"message rejected due to user rules",
+		"User refuses to receive this mail",
+		"you are not allowed to send mail to this user",
+	} {
+		d := reply.Classify(reply.New(reply.Rcpt, 550, text))
+		if d.Verdict != reply.FailNoSuppress || d.Scope != "recipient" || d.Confirm != 0 {
+			t.Errorf("%s: %s, scope %q, confirm %d by %s", text, d.Verdict, d.Scope, d.Confirm, d.Rule)
+		}
+	}
+}
+
+// An account that is stopped, or has sent what it may, is told from a
+// recipient's, also where the words are the same.
+func TestWhoseAccountItIs(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		stage reply.Stage
+		text  string
+		code  campaign.Code // empty: the recipient's
+	}{
+		{reply.Mail, "550 5.7.1 Account disabled", campaign.CodeAccountSuspended},
+		{reply.Rcpt, "550 5.2.1 Account disabled", ""},
+		{reply.Rcpt, "554 5.7.1 This account has been suspended", ""},
+		{reply.Rcpt, "554 5.7.1 Your account has been suspended", campaign.CodeAccountSuspended},
+		{reply.Dot, "554 Message rejected: Sending paused for this account.", campaign.CodeAccountSuspended},
+		{reply.Mail, "550 5.4.5 Daily user sending limit exceeded", campaign.CodeAccountQuota},
+		{reply.Rcpt, "552 5.2.2 Mailbox quota exceeded", ""},
+		{reply.Rcpt, "550 Recipient has exceeded their daily limit", ""},
+		{reply.Rcpt, "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients.", campaign.CodeAccountQuota},
+		{reply.Dot, "554 Message rejected: Email address is not verified.", campaign.CodeAccountSender},
+		{reply.Rcpt, "450 4.2.1 The user you are trying to contact is receiving email too quickly.", ""},
+	}
+	for _, tt := range tests {
+		r, err := reply.Parse(tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Stage = tt.stage
+		d := reply.Classify(r)
+		if ours := d.Verdict == reply.PauseAccount; ours != (tt.code != "") || d.Code != tt.code {
+			t.Errorf("%s: %s: %s with code %q by %s, want code %q", tt.stage, tt.text, d.Verdict, d.Code, d.Rule, tt.code)
+		}
+	}
+}
+
 // A reply of a relay and one of the recipient's MX differ.
 func TestTransport(t *testing.T) {
 	t.Parallel()

@@ -9,10 +9,19 @@
 //	d.Verdict // suppress_hard
 //
 // The promise: an address is suppressed only when the reply concerns exactly
-// one recipient. A rule that says suppress_hard for a reply at another stage
-// than RCPT or the final dot comes out as fail_no_suppress, and so does a rule
-// that wants several confirmations (nothing counts them yet). What happened
-// after the final dot and is not a proper reply is uncertain, never a retry.
+// one recipient and speaks of nothing that can befall an address in use. A rule
+// that says suppress_hard for a reply at another stage than RCPT or the final
+// dot comes out as fail_no_suppress. No such rule matches a text with a sign of
+// life (the part living of rules.yaml: loops, DNS, policy, relaying, content,
+// quota, the sender, outages and so on), whatever the codes before it. A rule
+// that wants several confirmations comes out as fail_no_suppress too, and the
+// decision says how many it wants; nothing counts them yet.
+//
+// What happened after the final dot and is not a proper reply is uncertain,
+// never a retry.
+//
+// A reply is read to its end (MaxRead), though only its beginning is stored
+// (MaxText). Addresses, links and host names in it are not taken for words.
 //
 // The package is pure: no network, no clock.
 package reply
