@@ -290,3 +290,21 @@ func TestAReplayedReceiptHasTimeAndAccount(t *testing.T) {
 		}
 	})
 }
+
+// FuzzReceipts: whatever stands in Redis, reading it does not fail.
+func FuzzReceipts(f *testing.F) {
+	run := &Run{ID: "r", Created: time.UnixMilli(1732400000000), Sizes: []PartSize{{0, 3}, {4, 2}}}
+	made := Ref{run, 4, 1}.receipt(acceptedReply)
+	f.Add("\x00\x00\x00\x07\x01"+string(made.differs), made.pattern)
+	f.Add("\x00\x00\x00\x07\x81\x01"+string(made.differs), "250\t\trelay\t")
+	f.Add("", "")
+	f.Fuzz(func(_ *testing.T, stored, pattern string) {
+		kept := &Receipts{run: run, people: 5, patterns: map[int]string{1: pattern}, at: make([]uint64, 5)}
+		kept.add(stored)
+		for part, size := range map[int]int{0: 3, 4: 2} {
+			for i := range size {
+				kept.Of(part, i)
+			}
+		}
+	})
+}

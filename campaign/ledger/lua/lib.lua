@@ -146,13 +146,13 @@ end
 
 -- The replies of those who were accepted, until done stores them: the pattern of
 -- one, what differs, the pattern of the next, ...
-local receipts = {}
+local receipts, kept = {}, 0
 
 -- pattern_numbers returns the numbers of the patterns in receipts, as they are
 -- stored; a new pattern gets the next number.
 local function pattern_numbers()
   local numbers, asked = {}, {}
-  for k = 1, #receipts, 2 do
+  for k = 1, kept, 2 do
     local pattern = receipts[k]
     if not numbers[pattern] then
       numbers[pattern] = true
@@ -177,10 +177,12 @@ local function store_receipts()
   local numbers, list = pattern_numbers(), {}
   local t = math.min(4294967295, math.max(0, math.floor((now_ms - (tonumber(record[2]) or now_ms)) / 10)))
   local at = string.char(math.floor(t / 16777216), math.floor(t / 65536) % 256, math.floor(t / 256) % 256, t % 256)
-  for k = 1, #receipts, 2 do list[#list + 1] = at .. numbers[receipts[k]] .. receipts[k + 1] end
-  if redis.call('RPUSH', KEYS[8], unpack(list)) > #list then return end
-  -- The first of the run, or a late one: it lives as long as the addresses.
-  local left = redis.call('PTTL', KEYS[10])
+  for k = 1, kept, 2 do list[(k + 1) / 2] = at .. numbers[receipts[k]] .. receipts[k + 1] end
+  if redis.call('RPUSH', KEYS[8], unpack(list)) > kept / 2 then return end
+  -- The first of the run, or a late one: it lives as long as the addresses. A
+  -- user of Redis who may not ask for that loses no outcome.
+  local left = redis.pcall('PTTL', KEYS[10])
+  if type(left) ~= 'number' then return end
   if left == -2 then
     redis.call('DEL', KEYS[8], KEYS[9])
   elseif left >= 0 then
@@ -193,7 +195,7 @@ end
 -- the script's answer. Every script that changes cells calls it at its end.
 local function done(answer)
   write()
-  if #receipts > 0 then store_receipts() end
+  if kept > 0 then store_receipts() end
   -- The feeder is told of pages that have something earlier than it remembers.
   for page, when in pairs(early) do
     local old = redis.call('HGET', KEYS[7], page)
@@ -233,8 +235,8 @@ local function accept(i, c, pattern, differs)
   move(i, c, ACCEPTED, 0)
   accepted = true
   if pattern ~= '' then
-    receipts[#receipts + 1] = pattern
-    receipts[#receipts + 1] = differs
+    receipts[kept + 1], receipts[kept + 2] = pattern, differs
+    kept = kept + 2
   end
   if c.attempts > 1 or c.grey == 1 then redis.call('HDEL', KEYS[6], part .. ':' .. i) end
 end
