@@ -1,6 +1,8 @@
 package replytext
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,6 +33,8 @@ var replies = []struct{ name, text, want string }{
 		"2.6.0 <…> [InternalId=14087614791234, Hostname=…] 12345 bytes in 0.123, 97.562 KB/sec Queued mail for delivery",
 	},
 	{"yandex", "Ok: queued on mxback-main-12.sas.yp-c.yandex.net 1732400000-AbCdEfGhIj0k", "Ok: queued on … 1732400000-AbCdEfGhIj0k"},
+	{"a short id", "ok: queued as fe", ""},
+	{"a word that could be an id", "Thank you as always, a dead letter", ""},
 	{"an address", "john.doe@example.com recipient accepted", "… recipient accepted"},
 	{"no id", "Great success", ""},
 	{"nothing", "", ""},
@@ -72,6 +76,20 @@ func TestPatternsAreFew(t *testing.T) {
 		{"base64url", base64url, 22, 4},
 		{"hex", figures + lower[:6], 8, 4},
 		{"uuid", figures + lower[:6], 32, 1},
+	}
+	for name, format := range map[string]string{"hex counter": "%x", "HEX counter": "%X", "base 36 counter": ""} {
+		seen := map[string]int{}
+		for n := range 20_000 {
+			word := strconv.FormatInt(int64(n), 36)
+			if format != "" {
+				word = fmt.Sprintf(format, n)
+			}
+			pattern, _ := Pack("2.0.0 ok: queued as "+word, 0, 1)
+			seen[pattern]++
+		}
+		if len(seen) > 4 {
+			t.Errorf("%s: %d patterns, expected at most 4", name, len(seen))
+		}
 	}
 	for _, id := range ids {
 		seen := map[string]int{}

@@ -10,7 +10,7 @@ const (
 	fixed   kind = iota // the same in many replies
 	address             // never kept: it would outlive the list it came from
 	host
-	figure // a size, a duration, a time
+	figure // a size, a duration, a time; short hexadecimal words
 	id
 )
 
@@ -40,7 +40,7 @@ func pieces(text string) []piece {
 			end++
 		}
 		word := strings.TrimRight(text[at:end], ".")
-		if k := kindOf(word); k != fixed {
+		if k := kindOf(word, text[:at]); k != fixed {
 			if start < at {
 				out = append(out, literal(text[start:at]))
 			}
@@ -70,19 +70,44 @@ func variable(k kind, word string) piece {
 	return p
 }
 
-// kindOf tells what a word is.
-func kindOf(word string) kind {
+// kindOf tells what a word is that stands after a text.
+func kindOf(word, before string) kind {
 	switch {
+	case word == "" || isStatus(word):
+		return fixed
 	case strings.Contains(word, "@"):
 		return address
-	case !strings.ContainsAny(word, figures) && !random(word), isStatus(word):
-		return fixed
 	case isHost(word):
-		return host
-	case len(word) <= len("1732400000") && strings.Trim(word, figures+".") == "":
-		return figure
+		return host.orFixed(strings.ContainsAny(word, figures))
+	case named(before):
+		return id
+	case random(word):
+		return id
+	case strings.ContainsAny(word, figures):
+		if len(word) <= len("1732400000") && strings.Trim(word, figures+".") == "" {
+			return figure
+		}
+		return id
 	}
-	return id
+	// Few words of a language are hexadecimal numbers.
+	return figure.orFixed(strings.Trim(word, lower[:6]) == "" || strings.Trim(word, upper[:6]) == "")
+}
+
+func (k kind) orFixed(is bool) kind {
+	if is {
+		return k
+	}
+	return fixed
+}
+
+// named tells whether an id follows, whatever it looks like: "queued as a".
+func named(before string) bool {
+	for _, name := range []string{" as ", "id=", "id ", "id: "} {
+		if at := len(before) - len(name); at >= 0 && strings.EqualFold(before[at:], name) {
+			return true
+		}
+	}
+	return false
 }
 
 // random tells whether a word without a figure is one that nobody speaks: ids
@@ -94,7 +119,7 @@ func random(word string) bool {
 		return false
 	case !strings.ContainsAny(word, "aeiouAEIOU"):
 		return true
-	case strings.Trim(word, lower[:6]) == "":
+	case strings.Trim(word, lower[:6]) == "", strings.Trim(word, upper[:6]) == "":
 		return true // hexadecimal
 	}
 	return len(word) >= long && changes(word) >= 4
