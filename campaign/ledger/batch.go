@@ -37,12 +37,15 @@ type target struct {
 	run  *Run
 	part int
 	keys []string
+
+	patterns patterns // of the replies by which recipients were accepted
 }
 
 // A Pending step waits for company, and then for its answer.
 type Pending struct {
 	Step
 	settle, claim, look *target              // nil: not asked
+	receipt             receipt              // of an outcome that is "accepted"
 	claimed, looked     func() (bool, error) // whether that one is suppressed
 	done                chan struct{}
 }
@@ -103,7 +106,7 @@ func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
 		}
 		args = append(args, q.target.part, len(q.outcomes), len(q.claims), len(q.looks))
 		for _, p := range q.outcomes {
-			args = p.Settle.Outcome.append(args, p.Settle.Ref.Index, p.Settle.Token)
+			args = p.Settle.Outcome.append(args, p.Settle.Ref.Index, p.Settle.Token, p.receipt)
 		}
 		for _, p := range q.claims {
 			args = append(args, p.Claim.Ref.Index, p.Claim.Token)

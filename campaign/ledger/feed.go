@@ -159,7 +159,7 @@ func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
 	return t, nil
 }
 
-// A LastReply is the last reply of a recipient that is not accepted.
+// A LastReply is the last reply of a recipient.
 type LastReply struct {
 	At      time.Time
 	Attempt int
@@ -167,7 +167,8 @@ type LastReply struct {
 	Reply
 }
 
-// Replies reads the last replies of the whole run, by part and index.
+// Replies reads the last replies of those of a run who are not accepted (the
+// others are in Receipts), by part and index.
 func (l *Ledger) Replies(ctx context.Context, r *Run) (map[[2]int]LastReply, error) {
 	out := map[[2]int]LastReply{}
 	err := l.scan(ctx, l.runKey(r.ID, "replies"), func(field, value string) {

@@ -127,6 +127,9 @@ func (n *Line) Start(ctx context.Context, s *Step) *Pending {
 	p.Settle.Err, p.Claim.Err, p.Look.Err = nil, nil, nil // s may have been used before
 	if s.Settle.Token != "" {
 		p.settle = n.target(s.Settle.Ref)
+		if o := &s.Settle.Outcome; o.State == campaign.Accepted {
+			p.receipt = p.settle.patterns.receipt(s.Settle.Ref, o.Reply)
+		}
 	}
 	if s.Claim.Token != "" {
 		p.claim = n.target(s.Claim.Ref)
@@ -230,12 +233,20 @@ type Reply struct {
 // maxReply is how much of a reply is kept.
 const maxReply = 512
 
-func (r Reply) field() string {
+// field is the reply as Redis keeps it.
+func (r Reply) field() string { return r.head() + r.text() }
+
+// head is what comes before the text.
+func (r Reply) head() string {
+	return strconv.Itoa(r.Code) + "\t" + oneLine(r.Enhanced) + "\t" + oneLine(r.Account) + "\t"
+}
+
+func (r Reply) text() string {
 	text := oneLine(r.Text)
 	if len(text) > maxReply {
 		text = strings.ToValidUTF8(text[:maxReply], "")
 	}
-	return strconv.Itoa(r.Code) + "\t" + oneLine(r.Enhanced) + "\t" + oneLine(r.Account) + "\t" + text
+	return text
 }
 
 // An Outcome is what became of one try. State is Accepted, Deferred, Bounced,
@@ -248,13 +259,14 @@ type Outcome struct {
 	Delay      time.Duration // of Pending: not before
 }
 
-// append appends the arguments of lua/step.lua for one outcome.
-func (o *Outcome) append(args []any, index int, token string) []any {
+// append appends the arguments of lua/step.lua for one outcome; kept is the
+// receipt of one that is accepted.
+func (o *Outcome) append(args []any, index int, token string, kept receipt) []any {
 	args = append(args, index, token, int(o.State))
-	if o.State != campaign.Accepted {
-		args = append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
+	if o.State == campaign.Accepted {
+		return append(args, kept.pattern, kept.differs)
 	}
-	return args
+	return append(args, o.Reply.field(), jitter(), flag(o.Greylisted), seconds(o.Delay))
 }
 
 // jitter spreads retries by +-20 %.
@@ -301,7 +313,7 @@ func flag(b bool) int {
 
 // settle records an outcome outside of a Line: heartbeats and observers.
 func (l *Ledger) settle(ctx context.Context, ref Ref, token string, o Outcome) (bool, error) {
-	args := o.append([]any{ref.Part, 1, 0, 0}, ref.Index, token)
+	args := o.append([]any{ref.Part, 1, 0, 0}, ref.Index, token, ref.receipt(o.Reply))
 	ok, err := l.run(ctx, l.script.record, l.keys(ref.Run, ref.Part), args...).Int64Slice()
 	if err != nil {
 		return false, fmt.Errorf("settle %s: %w", ref, err)
@@ -316,7 +328,12 @@ func (l *Ledger) Resolve(ctx context.Context, ref Ref, to campaign.State, r Repl
 	if to != campaign.Accepted && to != campaign.Bounced {
 		return false, fmt.Errorf("resolve %s: %v is not what an uncertain recipient can become", ref, to)
 	}
-	n, err := l.run(ctx, l.script.resolve, l.keys(ref.Run, ref.Part), ref.Part, ref.Index, int(to), r.field()).Int()
+	reply, differs := r.field(), []byte(nil)
+	if to == campaign.Accepted {
+		kept := ref.receipt(r)
+		reply, differs = kept.pattern, kept.differs
+	}
+	n, err := l.run(ctx, l.script.resolve, l.keys(ref.Run, ref.Part), ref.Part, ref.Index, int(to), reply, differs).Int()
 	if err != nil {
 		return false, fmt.Errorf("resolve %s: %w", ref, err)
 	}

@@ -31,6 +31,9 @@ type Journal struct {
 	// Claims that were still open when the ring came round (a server may take
 	// ten minutes for its last reply), and for another round once they are not.
 	slow map[uint64]*entry
+	// What is remembered of replies that accepted a message: code and account. A
+	// hundred thousand texts would be too much.
+	accepted map[Reply]*Outcome
 }
 
 type entry struct {
@@ -111,12 +114,30 @@ func (j *Journal) Open(e Entry, attempt int) {
 
 // Close logs the outcome of the claim, before it is told to Redis.
 func (j *Journal) Close(e Entry, o Outcome) {
+	more := &o
 	if o.State == campaign.Accepted {
-		j.set(e, o.State, 0, nil) // nobody is told its reply
-		return
+		more = j.short(o.Reply)
 	}
-	more := o
-	j.set(e, o.State, 0, &more)
+	j.set(e, o.State, 0, more)
+}
+
+// maxShort bounds how many replies are remembered by code and account.
+const maxShort = 1000
+
+// short returns the outcome "accepted" without the text of its reply.
+func (j *Journal) short(r Reply) *Outcome {
+	r = Reply{Code: r.Code, Account: r.Account}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if o := j.accepted[r]; o != nil {
+		return o
+	}
+	if len(j.accepted) >= maxShort || j.accepted == nil {
+		j.accepted = map[Reply]*Outcome{}
+	}
+	o := &Outcome{State: campaign.Accepted, Reply: r}
+	j.accepted[r] = o
+	return o
 }
 
 func (j *Journal) set(e Entry, how campaign.State, attempt int, more *Outcome) {

@@ -108,12 +108,16 @@ func (l *Ledger) cellsKey(r *Run, part int) string {
 // cells returns the key of the part's cells.
 func (t *target) cells() string { return t.keys[2] }
 
-// keys returns the seven keys of lua/lib.lua.
+func (l *Ledger) receiptsKey(r *Run) string { return l.runKey(r.ID, r.Attempt+":receipts") }
+func (l *Ledger) patternsKey(r *Run) string { return l.runKey(r.ID, r.Attempt+":patterns") }
+
+// keys returns the ten keys of lua/lib.lua.
 func (l *Ledger) keys(r *Run, part int) []string {
 	base := l.runKey(r.ID, "")
 	return []string{
 		base + "record", base + "counts", base + r.Attempt + ":cells:" + itoa(part),
 		base + "claims", base + "late", base + "replies", base + "early",
+		l.receiptsKey(r), l.patternsKey(r), base + r.Attempt + ":chunks",
 	}
 }
 

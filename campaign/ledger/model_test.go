@@ -22,6 +22,8 @@ type model struct {
 	claims map[int]string
 	late   map[int]string
 	resend bool // on_uncertain: resend
+	// The replies by which recipients were accepted, as far as they are known.
+	receipts map[int]Reply
 }
 
 type modelCell struct {
@@ -35,7 +37,7 @@ type modelCell struct {
 const modelAttempts = 3
 
 func newModel(n int) *model {
-	return &model{state: campaign.Running, cells: make([]modelCell, n), claims: map[int]string{}, late: map[int]string{}}
+	return &model{state: campaign.Running, cells: make([]modelCell, n), claims: map[int]string{}, late: map[int]string{}, receipts: map[int]Reply{}}
 }
 
 func (m *model) move(i int, to campaign.State, later bool) {
@@ -75,14 +77,14 @@ func (m *model) doubt(i int, token string) {
 // lift applies what became known of a doubtful claim.
 func (m *model) lift(i int, o Outcome) {
 	delete(m.late, i)
-	m.move(i, o.State, false)
+	m.apply(i, o)
 }
 
-func (m *model) resolve(i int, to campaign.State) bool {
+func (m *model) resolve(i int, o Outcome) bool {
 	if m.cells[i].State != campaign.Uncertain {
 		return false
 	}
-	m.lift(i, Outcome{State: to})
+	m.lift(i, o)
 	return true
 }
 
@@ -112,6 +114,9 @@ func (m *model) open() (n int) {
 
 func (m *model) apply(i int, o Outcome) {
 	c := &m.cells[i]
+	if o.State == campaign.Accepted && o.Reply != (Reply{}) {
+		m.receipts[i] = o.Reply
+	}
 	if o.State != campaign.Deferred {
 		m.move(i, o.State, false)
 		return
@@ -243,6 +248,12 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 			}
 			tokens := []string{"w1.1", "w1.2", "w2.1"}
 			index := rapid.IntRange(0, size-1)
+			reply := rapid.SampledFrom([]Reply{
+				{},
+				{Code: 250, Account: "relay"},
+				{Code: 250, Enhanced: "2.0.0", Account: "relay", Text: "2.0.0 Ok: queued as 4Bxyz3lzPQz1Rk"},
+				{Code: 250, Enhanced: "2.0.0", Account: "other", Text: "2.0.0 Ok: queued as 4BxyzxlzPQz1Rk"},
+			})
 			outcome := rapid.Custom(func(t *rapid.T) Outcome {
 				return Outcome{
 					State: rapid.SampledFrom([]campaign.State{
@@ -251,6 +262,7 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 					}).Draw(t, "state"),
 					Greylisted: rapid.Bool().Draw(t, "greylisted"),
 					Delay:      rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "delay"),
+					Reply:      reply.Draw(t, "reply"),
 				}
 			})
 			same := func(what string, want, got any) {
@@ -313,9 +325,10 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 				"resolve": func(rt *rapid.T) {
 					i := index.Draw(rt, "i")
 					to := rapid.SampledFrom([]campaign.State{campaign.Accepted, campaign.Bounced}).Draw(rt, "to")
-					got, err := l.Resolve(ctx, Ref{run, 0, i}, to, Reply{})
+					o := Outcome{State: to, Reply: reply.Draw(rt, "reply")}
+					got, err := l.Resolve(ctx, Ref{run, 0, i}, o.State, o.Reply)
 					ok(err)
-					same("resolved", m.resolve(i, to), got)
+					same("resolved", m.resolve(i, o), got)
 				},
 				"reopen": func(rt *rapid.T) {
 					list := []int{index.Draw(rt, "i"), index.Draw(rt, "j")}
@@ -361,7 +374,8 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 	})
 }
 
-// compare holds cells, counters, claims and the run's state against the model.
+// compare holds cells, counters, claims, receipts and the run's state against
+// the model.
 func compare(ctx context.Context, l *Ledger, run *Run, m *model, same func(string, any, any), ok func(error)) {
 	cells, err := l.Page(ctx, run, 0, 0)
 	ok(err)
@@ -387,6 +401,18 @@ func compare(ctx context.Context, l *Ledger, run *Run, m *model, same func(strin
 		held[at[1]] = token
 	}
 	same("claims", m.claims, held)
+	kept, err := l.Receipts(ctx, run)
+	ok(err)
+	receipts := map[int]Reply{}
+	for i := range cells {
+		if last, ok := kept.Of(0, i); ok {
+			receipts[i] = last.Reply
+		}
+	}
+	same("receipts", m.receipts, receipts)
+	stored, err := l.rdb.LLen(ctx, l.receiptsKey(run)).Result()
+	ok(err)
+	same("stored receipts", len(m.receipts), int(stored))
 	open, err := l.rdb.HGet(ctx, l.runKey(run.ID, "counts"), "open").Int()
 	ok(err)
 	same("open", m.open(), open)

@@ -76,6 +76,8 @@ type memory struct {
 	cells  string
 	hashes map[string]map[string]string
 	deaths string
+
+	receipts []string
 }
 
 func (s *stage) ok(err error) {
@@ -87,13 +89,14 @@ func (s *stage) ok(err error) {
 
 func (s *stage) hashes() []string {
 	k := s.l.keys(s.run, 0)
-	return []string{k[0], k[1], k[3], k[4], k[5], k[6], s.l.workersKey()}
+	return []string{k[0], k[1], k[3], k[4], k[5], k[6], s.l.patternsKey(s.run), s.l.workersKey()}
 }
 
 func (s *stage) save() {
 	m := memory{at: s.now, hashes: map[string]map[string]string{}}
 	m.cells = s.l.rdb.Get(s.ctx, s.l.cellsKey(s.run, 0)).Val()
 	m.deaths = s.l.rdb.Get(s.ctx, s.l.deathsKey()).Val()
+	m.receipts = s.l.rdb.LRange(s.ctx, s.l.receiptsKey(s.run), 0, -1).Val()
 	for _, k := range s.hashes() {
 		m.hashes[k] = s.l.rdb.HGetAll(s.ctx, k).Val()
 	}
@@ -106,6 +109,10 @@ func (s *stage) rollback() {
 	pipe := s.l.rdb.Pipeline()
 	pipe.Set(s.ctx, s.l.cellsKey(s.run, 0), s.saved.cells, 0)
 	pipe.Set(s.ctx, s.l.deathsKey(), atoi64(s.saved.deaths), 0)
+	pipe.Del(s.ctx, s.l.receiptsKey(s.run))
+	for _, kept := range s.saved.receipts {
+		pipe.RPush(s.ctx, s.l.receiptsKey(s.run), kept)
+	}
 	for k, m := range s.saved.hashes {
 		pipe.Del(s.ctx, k)
 		if len(m) > 0 {
@@ -206,6 +213,9 @@ func (s *stage) step(w *actor, c *conn, send func() (campaign.State, bool)) {
 			s.bodies[c.ref.Index]++
 		}
 		c.outcome, c.at = Outcome{State: state}, "taken"
+		if state == campaign.Accepted {
+			c.outcome.Reply = Reply{Code: 250, Enhanced: "2.0.0", Account: "relay", Text: "Ok: queued as " + c.entry.Token}
+		}
 	case c.at == "taken": // the reply is read
 		w.m.Journal().Close(c.entry, c.outcome)
 		c.at = "settle"
@@ -289,6 +299,7 @@ func (s *stage) check(resend bool) {
 			s.rt.Fatalf("%d bodies for recipient %d, now %v", s.bodies[i], i, c.State)
 		}
 	}
+	s.checkReceipts()
 	tally, err := s.l.Counts(s.ctx, s.run.ID)
 	s.ok(err)
 	for state, n := range tally.Counts {
@@ -301,6 +312,27 @@ func (s *stage) check(resend bool) {
 	}
 	if n := s.l.rdb.HGet(s.ctx, s.l.keys(s.run, 0)[1], "open").Val(); atoi64(n) != open {
 		s.rt.Fatalf("%s open, %d cells are", n, open)
+	}
+}
+
+// checkReceipts: who is accepted has one receipt, and nobody else has any.
+func (s *stage) checkReceipts() {
+	kept, err := s.l.Receipts(s.ctx, s.run)
+	s.ok(err)
+	n := 0
+	for i, c := range s.cells() {
+		last, ok := kept.Of(0, i)
+		switch {
+		case ok && (c.State != campaign.Accepted || last.Account != "relay" || last.Code != 250):
+			s.rt.Fatalf("recipient %d is %v and has the receipt %+v", i, c.State, last)
+		case !ok && c.State == campaign.Accepted && !s.told[i]:
+			s.rt.Fatalf("recipient %d is accepted and has no receipt", i)
+		case ok:
+			n++
+		}
+	}
+	if stored := s.l.rdb.LLen(s.ctx, s.l.receiptsKey(s.run)).Val(); int(stored) != n {
+		s.rt.Fatalf("%d receipts for %d recipients", stored, n)
 	}
 }
 

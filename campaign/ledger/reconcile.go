@@ -163,8 +163,9 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 	pipe := l.rdb.Pipeline()
 	cmds := make([]*redis.Cmd, len(entries))
 	for i, e := range entries {
+		reply, differs := e.reply()
 		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.run, int(e.part)),
-			e.part, e.index, e.token(), worker, e.attempt, int(e.how), e.outcome().Reply.field(), jitter())
+			e.part, e.index, e.token(), worker, e.attempt, int(e.how), reply, jitter(), differs)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("replay the journal: %w", err)
@@ -177,6 +178,16 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 		changed += n
 	}
 	return changed, nil
+}
+
+// reply returns the reply of an entry as lua/replay.lua takes it.
+func (e *entry) reply() (reply string, differs []byte) {
+	r := e.outcome().Reply
+	if e.how != campaign.Accepted {
+		return r.field(), nil
+	}
+	kept := Ref{e.run, int(e.part), int(e.index)}.receipt(r)
+	return kept.pattern, kept.differs
 }
 
 // A heldClaim is a claim as Redis has it.

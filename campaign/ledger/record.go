@@ -322,8 +322,9 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 	}
 	if h := r.Handle(); h != nil {
 		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":content"), keep)
-		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":chunks"), min(keep, addresses))
-		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":rejects"), min(keep, addresses))
+		for _, k := range []string{":chunks", ":rejects", ":receipts", ":patterns"} {
+			pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+k), min(keep, addresses))
+		}
 		for _, p := range h.Sizes {
 			pipe.Expire(ctx, l.cellsKey(h, p.Part), keep)
 		}

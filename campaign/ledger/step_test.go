@@ -234,10 +234,22 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 	if got := states(t, l, run, 0) + states(t, l, other, 0); got != "ab......."+"a........" {
 		t.Errorf("cells %s", got)
 	}
+	for _, r := range []*Run{run, other} {
+		kept, err := l.Receipts(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last, _ := kept.Of(0, 0); last.Text != "so" {
+			t.Errorf("run %s: receipt %+v", r.ID, last)
+		}
+	}
 	limit("0")
 	batch(t, n, both, asked)
 	if !both.Claim.Held || !asked.Claim.Held || both.Settle.Applied {
 		t.Errorf("with room again: %s; %s", both.answer(), asked.answer())
+	}
+	if n := l.rdb.LLen(ctx, l.receiptsKey(run)).Val(); n != 1 {
+		t.Errorf("%d receipts after the outcome was said twice", n)
 	}
 }
 

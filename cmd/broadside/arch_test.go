@@ -9,13 +9,14 @@ import (
 // rank orders the rooms: a package may import only packages of a lower rank,
 // so that imports point one way and engines never import each other.
 var rank = map[string]int{
-	"configs":              0,
-	"campaign":             1,
-	"campaign/address":     2,
-	"campaign/token":       2,
-	"campaign/ledger":      2,
-	"campaign/suppression": 3, // of addresses
-	"campaign/audience":    3, // of addresses
+	"configs":                   0,
+	"campaign":                  1,
+	"campaign/address":          2,
+	"campaign/token":            2,
+	"campaign/ledger":           2,
+	"campaign/ledger/replytext": 0,
+	"campaign/suppression":      3, // of addresses
+	"campaign/audience":         3, // of addresses
 
 	"internal/outage": 0,
 	"internal/crash":  3, // takes addresses out of what it logs

@@ -34,6 +34,7 @@ type recipientRow struct {
 	Enhanced string  `json:"enhanced"`
 	Reply    string  `json:"reply"`
 	At       *string `json:"at"`
+	Account  string  `json:"account"`
 }
 
 func runRecipientsCommand(c *cli) *cobra.Command {
@@ -73,12 +74,12 @@ func recipientStates() []string {
 }
 
 func (c *cli) recipients(cmd *cobra.Command, a *app.App, id, state, format string) error {
-	w, err := c.rows(format, "address", "state", "attempts", "code", "enhanced", "reply", "at")
+	w, err := c.rows(format, "address", "state", "attempts", "code", "enhanced", "reply", "at", "account")
 	if err != nil {
 		return err
 	}
 	err = a.Recipients(cmd.Context(), id, state, func(r app.Recipient) error {
-		row := recipientRow{r.Address, r.State, r.Attempts, r.Code, r.Enhanced, r.Reply, nil}
+		row := recipientRow{r.Address, r.State, r.Attempts, r.Code, r.Enhanced, r.Reply, nil, r.Account}
 		code, at := "", ""
 		if r.At != nil {
 			if row.At = stamp(*r.At); row.At != nil {
@@ -88,7 +89,7 @@ func (c *cli) recipients(cmd *cobra.Command, a *app.App, id, state, format strin
 		if r.Code != 0 {
 			code = strconv.Itoa(r.Code)
 		}
-		return w.row([]string{csvCell(r.Address), r.State, strconv.Itoa(r.Attempts), code, r.Enhanced, csvCell(r.Reply), at}, row)
+		return w.row([]string{csvCell(r.Address), r.State, strconv.Itoa(r.Attempts), code, r.Enhanced, csvCell(r.Reply), at, csvCell(r.Account)}, row)
 	})
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type Recipient struct {
 	Enhanced string     `json:"enhanced"`
 	Reply    string     `json:"reply"`
 	At       *time.Time `json:"at"` // of the reply; nil: none that is kept
+	Account  string     `json:"account"`
 }
 
 // Recipients calls do for each recipient of a run, of one state when state is
@@ -35,7 +36,7 @@ func (a *App) Recipients(ctx context.Context, id, state string, do func(Recipien
 	if err != nil {
 		return err
 	}
-	replies, err := a.Ledger.Replies(ctx, run)
+	replies, err := a.lastReplies(ctx, run, state)
 	if err != nil {
 		return err
 	}
@@ -48,12 +49,41 @@ func (a *App) Recipients(ctx context.Context, id, state string, do func(Recipien
 			return nil
 		}
 		r := Recipient{Address: row.Address.String(), State: s.String(), Attempts: c.Attempts}
-		if last, ok := replies[[2]int{part, index}]; ok {
+		if last, ok := replies.of(s, part, index); ok {
 			at := last.At
-			r.Code, r.Enhanced, r.Reply, r.At = last.Code, last.Enhanced, replyText(last), &at
+			r.Code, r.Enhanced, r.Reply, r.At, r.Account = last.Code, last.Enhanced, replyText(last), &at, last.Account
 		}
 		return do(r)
 	})
+}
+
+// lastReplies are the last replies of a run's recipients.
+type lastReplies struct {
+	accepted *ledger.Receipts
+	others   map[[2]int]ledger.LastReply
+}
+
+// lastReplies reads the last replies of a run; of those in one state when state
+// is not empty.
+func (a *App) lastReplies(ctx context.Context, run *ledger.Run, state string) (r lastReplies, err error) {
+	if state != campaign.Accepted.String() {
+		if r.others, err = a.Ledger.Replies(ctx, run); err != nil {
+			return r, err
+		}
+	}
+	if state == "" || state == campaign.Accepted.String() {
+		r.accepted, err = a.Ledger.Receipts(ctx, run)
+	}
+	return r, err
+}
+
+// of returns the last reply of a recipient; false when none is kept.
+func (r *lastReplies) of(s campaign.State, part, index int) (last ledger.LastReply, ok bool) {
+	if s == campaign.Accepted {
+		return r.accepted.Of(part, index)
+	}
+	last, ok = r.others[[2]int{part, index}]
+	return last, ok
 }
 
 // replyText is the reply, and why it was the last one.

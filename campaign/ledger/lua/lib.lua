@@ -3,6 +3,7 @@
 -- script that has to do with cells.
 --
 -- KEYS  1 record  2 counts  3 cells of the part  4 claims  5 late  6 replies  7 early
+--       8 receipts  9 patterns  10 chunks
 -- ARGV  1 part number
 -- The others belong to the script.
 --
@@ -143,10 +144,58 @@ local function enter(number, its_key)
   part, key, cells, ahead, from, moved, order, changes = number, its_key, {}, '', 0, {}, {}, {}
 end
 
+-- The replies of those who were accepted, until done stores them: the pattern of
+-- one, what differs, the pattern of the next, ...
+local receipts, kept = {}, 0
+
+-- pattern_numbers returns the numbers of the patterns in receipts, as they are
+-- stored; a new pattern gets the next number.
+local function pattern_numbers()
+  local numbers, asked = {}, {}
+  for k = 1, kept, 2 do
+    local pattern = receipts[k]
+    if not numbers[pattern] then
+      numbers[pattern] = true
+      asked[#asked + 1] = pattern
+    end
+  end
+  for k, number in ipairs(redis.call('HMGET', KEYS[9], unpack(asked))) do
+    local n = tonumber(number)
+    if not n then
+      n = redis.call('HLEN', KEYS[9]) + 1
+      if n < 16384 then redis.call('HSET', KEYS[9], asked[k], int(n)) else n = 0 end
+    end
+    numbers[asked[k]] = n < 128 and string.char(n) or string.char(128 + n % 128, math.floor(n / 128))
+  end
+  return numbers
+end
+
+-- store_receipts appends what is known of those who were accepted: hundredths of
+-- a second since the run was created (4 bytes), the number of the pattern (1 or 2
+-- bytes, 7 bits in each, 0 = there were too many), what differs.
+local function store_receipts()
+  local numbers, list = pattern_numbers(), {}
+  local t = math.min(4294967295, math.max(0, math.floor((now_ms - (tonumber(record[2]) or now_ms)) / 10)))
+  local at = string.char(math.floor(t / 16777216), math.floor(t / 65536) % 256, math.floor(t / 256) % 256, t % 256)
+  for k = 1, kept, 2 do list[(k + 1) / 2] = at .. numbers[receipts[k]] .. receipts[k + 1] end
+  if redis.call('RPUSH', KEYS[8], unpack(list)) > kept / 2 then return end
+  -- The first of the run, or a late one: it lives as long as the addresses. A
+  -- user of Redis who may not ask for that loses no outcome.
+  local left = redis.pcall('PTTL', KEYS[10])
+  if type(left) ~= 'number' then return end
+  if left == -2 then
+    redis.call('DEL', KEYS[8], KEYS[9])
+  elseif left >= 0 then
+    redis.call('PEXPIRE', KEYS[8], int(left))
+    redis.call('PEXPIRE', KEYS[9], int(left))
+  end
+end
+
 -- done writes all that is left, looks whether the run is finished, and returns
 -- the script's answer. Every script that changes cells calls it at its end.
 local function done(answer)
   write()
+  if kept > 0 then store_receipts() end
   -- The feeder is told of pages that have something earlier than it remembers.
   for page, when in pairs(early) do
     local old = redis.call('HGET', KEYS[7], page)
@@ -180,10 +229,15 @@ local function give_up(i, c, reason, reply)
   move(i, c, doubtful(i) and UNCERTAIN or FAILED, 0)
 end
 
--- accept records a 250 after the final dot.
-local function accept(i, c)
+-- accept records a 250 after the final dot, and the reply by its pattern and what
+-- differs; an empty pattern: the reply is not known.
+local function accept(i, c, pattern, differs)
   move(i, c, ACCEPTED, 0)
   accepted = true
+  if pattern ~= '' then
+    receipts[kept + 1], receipts[kept + 2] = pattern, differs
+    kept = kept + 2
+  end
   if c.attempts > 1 or c.grey == 1 then redis.call('HDEL', KEYS[6], part .. ':' .. i) end
 end
 
@@ -212,10 +266,11 @@ local function defer(i, c, jitter, grey, reply)
   move(i, c, DEFERRED, now + delay)
 end
 
--- finish_attempt applies an outcome that was proven: a b f d, by its letter.
-local function finish_attempt(i, c, outcome, jitter, grey, reply)
+-- finish_attempt applies an outcome that was proven: a b f d, by its letter. Of
+-- one who is accepted, reply is the pattern, and what differs comes after it.
+local function finish_attempt(i, c, outcome, jitter, grey, reply, differs)
   if outcome == ACCEPTED then
-    accept(i, c)
+    accept(i, c, reply, differs)
   elseif outcome == DEFERRED then
     defer(i, c, jitter, grey, reply)
   else
@@ -243,8 +298,8 @@ local function liftable(i, c, token)
 end
 
 -- lift applies what became known of a doubtful claim.
-local function lift(i, c, outcome, reply)
+local function lift(i, c, outcome, reply, differs)
   redis.call('HDEL', KEYS[5], part .. ':' .. i)
   redis.call('HDEL', KEYS[6], part .. ':' .. i)
-  finish_attempt(i, c, outcome, 100, '0', reply)
+  finish_attempt(i, c, outcome, 100, '0', reply, differs)
 end

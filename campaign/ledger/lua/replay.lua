@@ -5,7 +5,7 @@
 -- pending, issued or claimed by the same worker.
 --
 -- ARGV  2 index  3 token  4 worker id  5 attempts  6 entry: byte of the state letter, 115 = open
---       7 reply  8 jitter
+--       7 reply; of one who was accepted: its pattern  8 jitter  9 what differs
 -- Returns 1 when it changed something, else 0.
 local i, token, entry = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[6])
 local field = part .. ':' .. i
@@ -20,7 +20,7 @@ if entry == ACCEPTED or entry == BOUNCED then
   redis.call('HDEL', KEYS[4], field)
   redis.call('HDEL', KEYS[5], field)
   c.attempts = attempts
-  finish_attempt(i, c, entry, 100, '0', ARGV[7])
+  finish_attempt(i, c, entry, 100, '0', ARGV[7], ARGV[9])
 elseif entry == SENDING then
   if held and string.match(held, '^[^ ]+') == token and c.state == SENDING then return 0 end
   c.attempts = attempts

@@ -1,11 +1,12 @@
 -- step: what the connections of a worker say and ask between two messages, for
 -- many of them at a time: what became of claims, new claims, looks ahead.
 --
--- KEYS  8... cells of the second part, the third, ...
+-- KEYS  11... cells of the second part, the third, ...
 -- ARGV  for each part: its number; outcomes, claims, looks: how many of each; then
 --         for each outcome: index, token, outcome (byte of the state letter, 0 =
---         release), and if that is not "accepted": reply, jitter in percent,
---         greylisted (0, 1), delay of a release in seconds
+--         release), and if that is "accepted": pattern of the reply, what differs;
+--         else: reply, jitter in percent, greylisted (0, 1), delay of a release in
+--         seconds
 --         for each claim: index, token
 --         for each look: index
 -- Returns the answers in the same order: one number for an outcome, two values
@@ -52,7 +53,7 @@ while ARGV[at] do
         field_at[at] = g.part .. ':' .. ARGV[at]
         fields[#fields + 1] = field_at[at]
       end
-      at = at + (width or tonumber(ARGV[at + 2]) == ACCEPTED and 3 or 7)
+      at = at + (width or tonumber(ARGV[at + 2]) == ACCEPTED and 5 or 7)
     end
     return list
   end
@@ -76,7 +77,7 @@ local function settle(a)
     held[field] = nil
     given[#given + 1] = field
     if outcome == ACCEPTED then
-      accept(i, c)
+      accept(i, c, ARGV[a + 3], ARGV[a + 4])
     elseif outcome == PENDING or outcome == SUPPRESSED then
       c.attempts = math.max(0, c.attempts - 1)
       move(i, c, outcome, now + tonumber(ARGV[a + 6]))
@@ -88,7 +89,7 @@ local function settle(a)
     return 1
   end
   if (outcome == ACCEPTED or outcome == BOUNCED) and liftable(i, c, token) then
-    lift(i, c, outcome, ARGV[a + 3])
+    lift(i, c, outcome, ARGV[a + 3], ARGV[a + 4])
     return 1
   end
   return 0
@@ -110,7 +111,7 @@ end
 
 local answer = {}
 for k, g in ipairs(groups) do
-  if k > 1 then enter(g.part, KEYS[6 + k]) end
+  if k > 1 then enter(g.part, KEYS[9 + k]) end
   if g.near then prefetch(g.first, g.last) end -- neighbours are read at once
   for _, a in ipairs(g.outcomes) do answer[#answer + 1] = settle(a) end
   for _, a in ipairs(g.claims) do answer[#answer + 1], answer[#answer + 2] = claim(a) end
