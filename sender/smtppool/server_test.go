@@ -132,7 +132,7 @@ func (l *leases) counts() (out, most int) {
 	return l.out, l.most
 }
 
-func (l *leases) Contended() (wanted bool, excess int) {
+func (l *leases) Excess() (wanted bool, excess int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.contended, l.excess
