@@ -71,8 +71,8 @@ func (c *Conns) Acquire(ctx context.Context, account, worker string, limit, work
 	}
 	defer h.leave()
 	now := c.now()
-	silent := c.silent(h, now, limit, workers)
-	answer, err := c.acquire.Run(ctx, c.rdb, c.keys(account), worker, limit, h.count, silent).Int()
+	others, most := c.silent(h, now, limit, workers)
+	answer, err := c.acquire.Run(ctx, c.rdb, c.keys(account), worker, limit, h.count, others, most).Int()
 	if err != nil {
 		return false, fmt.Errorf("acquire a connection of account %s: %w", account, err)
 	}

@@ -48,18 +48,19 @@ func (p *patience) over(now time.Time) bool {
 }
 
 // silent is for how many other workers a share must be kept even if they do not
-// ask for it. A process that has just begun cannot know who begins beside it,
-// and leaves a share to one more worker at least.
-func (c *Conns) silent(h *holding, now time.Time, limit, workers int) int {
+// ask for it, and how much of it at most. A process that has just begun cannot know
+// who begins beside it: it leaves one connection, with which the other can go on if
+// this one dies, and a few seconds later the list of workers has both.
+func (c *Conns) silent(h *holding, now time.Time, limit, workers int) (others, most int) {
 	workers = max(workers, 1)
 	h.patience.settle(now, h.count, max(1, limit/workers))
 	if h.patience.over(now) {
-		return 0
+		return 0, 0
 	}
 	if workers == 1 && now.Sub(c.began) < grace {
-		return 1
+		return 1, 1
 	}
-	return workers - 1
+	return workers - 1, limit
 }
 
 // Excess reports whether another worker was refused a connection of the account

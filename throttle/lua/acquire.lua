@@ -6,16 +6,17 @@
 -- KEYS     see shares.lua
 -- ARGV     see shares.lua; ARGV[3] how many it holds already; ARGV[4] among the
 --          other workers, how many have a share whether they ask for it or not
---          (0: only those that ask)
+--          (0: only those that ask); ARGV[5] how much of the share is kept for
+--          one of these that holds nothing and has not asked
 -- result   1; 0 when the limit is reached; -1 when what is free is kept for others
 -- The worker's count is written as a number, not incremented: sent twice, it
 -- changes nothing.
 local count, silent = tonumber(ARGV[3]) + 1, tonumber(ARGV[4])
 local unseen = math.max(0, silent - known)
 local fair = share(1 + known + unseen)
-local kept = unseen * fair
+local kept = unseen * math.min(fair, tonumber(ARGV[5]))
 for _, o in pairs(others) do
-  if o.asks or silent > 0 then kept = kept + math.max(0, fair - o.held) end
+  if o.wants or silent > 0 then kept = kept + math.max(0, fair - o.held) end
 end
 
 local answer = 1

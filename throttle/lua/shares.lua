@@ -12,8 +12,8 @@
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local limit = tonumber(ARGV[2])
--- A worker that asked within askedLife ms uses its share. One that was refused
--- within refusedLife ms still waits: it asks again only now and then.
+-- A worker that asked within askedLife ms wants its share. One that was refused
+-- within refusedLife ms still waits for it: it asks again only now and then.
 local askedLife, refusedLife = 2000, 5000
 local own, sum, known = 0, 0, 0 -- sum: of the others; known: how many others there are
 local others = {}
@@ -24,7 +24,7 @@ local function within(t, life) return t <= now and now - t < life end
 
 local function other(worker)
   if not others[worker] then
-    others[worker] = {held = 0, asks = false, waits = false}
+    others[worker] = {held = 0, wants = false, waits = false}
     known = known + 1
   end
   return others[worker]
@@ -50,8 +50,11 @@ do
     elseif not within(asked, refusedLife) then
       stale[#stale + 1] = worker
     else
-      if within(asked, askedLife) then other(worker).asks = true end
-      if within(refused, refusedLife) then other(worker).waits = true end
+      local waits = within(refused, refusedLife)
+      if waits or within(asked, askedLife) then
+        local o = other(worker)
+        o.wants, o.waits = true, waits
+      end
     end
   end
 end
