@@ -197,7 +197,7 @@ func (c *crew) everybodyHasAShare(rt *rapid.T) {
 	}
 }
 
-// Workers begin and cease to want connections, in any order: whoever goes on
+// Workers begin and cease to want connections, in any order: a worker that goes on
 // wanting them has its share soon, and what the others leave soon after.
 func TestModelShares(t *testing.T) {
 	t.Parallel()
