@@ -304,3 +304,22 @@ func TestSharesOfIdleWorkersGoToTheBusyAndComeBack(t *testing.T) {
 	busy.want = 9
 	after(step, 3, 0, 0)
 }
+
+// What is kept for a worker that was refused is free two seconds after it was
+// granted all that it wanted, although that is less than its share.
+func TestNothingIsKeptForAWorkerThatHasWhatItWants(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t)
+	c.begin(2, 8, time.Hour)
+	c.workers[0].want = 8
+	if err := c.pass(t.Context(), 2*grace, c.inTurn); err != nil {
+		t.Fatal(err)
+	}
+	c.workers[1].want = 3 // it is refused at first
+	if err := c.pass(t.Context(), grace+time.Second, c.inTurn); err != nil {
+		t.Fatal(err)
+	}
+	if got := []int{c.workers[0].held, c.workers[1].held}; !slices.Equal(got, []int{5, 3}) {
+		t.Errorf("the workers hold %v, want [5 3]", got)
+	}
+}

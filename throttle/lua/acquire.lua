@@ -26,8 +26,9 @@ elseif limit > 0 and count > fair and sum + count + kept > limit then
   answer = -1
 end
 
-if answer ~= 1 then lastRefused = now end
-redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f %.0f', now, lastRefused))
+-- Once it has what it asked for it waits no more, until it asks again.
+local refused = answer == 1 and 0 or now
+redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f %.0f', now, refused))
 if #stale > 0 then redis.call('HDEL', KEYS[2], unpack(stale)) end
 redis.call('PEXPIRE', KEYS[2], refusedLife)
 if answer == 1 then

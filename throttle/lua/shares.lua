@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  connections of the account: hash worker -> count
 -- KEYS[2]  requests: hash worker -> "asked refused", when the worker last asked
---          for a connection and when it was last refused one (0: never); ms
+--          for a connection and, if it was refused, the same again, else 0; ms
 --          since 1970
 -- ARGV[1]  the worker that calls
 -- ARGV[2]  limit of the account (0: none)
@@ -17,7 +17,6 @@ local limit = tonumber(ARGV[2])
 local askedLife, refusedLife = 2000, 5000
 local own, sum, known = 0, 0, 0 -- sum: of the others; known: how many others there are
 local others = {}
-local lastRefused = 0 -- of the worker that calls
 local stale = {} -- workers whose request is over
 
 local function within(t, life) return t <= now and now - t < life end
@@ -45,11 +44,9 @@ do
   for i = 1, #requests, 2 do
     local worker, asked, refused = requests[i], string.match(requests[i + 1], '^(%d+) (%d+)$')
     asked, refused = tonumber(asked), tonumber(refused)
-    if worker == ARGV[1] then
-      lastRefused = refused
-    elseif not within(asked, refusedLife) then
+    if worker ~= ARGV[1] and not within(asked, refusedLife) then
       stale[#stale + 1] = worker
-    else
+    elseif worker ~= ARGV[1] then
       local waits = within(refused, refusedLife)
       if waits or within(asked, askedLife) then
         local o = other(worker)
