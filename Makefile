@@ -14,7 +14,7 @@ build: ## bin/broadside
 test: ## every test; needs redis-server, postfix, sasl2-bin and what .ci/mta unpacks (.ci/run sees to it), and root for Postfix
 	go test -race -p 2 -timeout 12m $$(go list ./... | grep -v internal/e2e)
 	go test -tags faults ./internal/failpoint
-	go test -timeout 25m -parallel 4 ./internal/e2e -args -chaos.slack=15s -chaos.people=$(PEOPLE) -chaos.parallel=$(PARALLEL) # alone: it measures rates, with real processes
+	go test -timeout 25m -parallel 4 ./internal/e2e -args -chaos.people=$(PEOPLE) -chaos.parallel=$(PARALLEL) # alone: it measures rates, with real processes
 check: ## formatting, vet, staticcheck
 	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)" && go vet ./... && $(TOOL) staticcheck ./...
 chaos: ## FAULTS faults in as many campaigns (docs/reliability.md); -chaos.only 17 runs one of them again

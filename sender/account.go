@@ -58,7 +58,8 @@ func newAccount(w *Worker, cfg AccountConfig) *account {
 type leases account
 
 func (l *leases) Acquire(ctx context.Context) (bool, error) {
-	ok, err := l.w.cfg.Conns.Acquire(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
+	member := l.w.cfg.Member
+	ok, err := l.w.cfg.Conns.Acquire(ctx, l.cfg.Name, member.ID(), l.cfg.Connections, member.Listed())
 	if ok {
 		l.mu.Lock()
 		l.open++
@@ -76,10 +77,10 @@ func (l *leases) Release(ctx context.Context) error {
 	return l.w.cfg.Conns.Release(ctx, l.cfg.Name, l.w.cfg.Member.ID())
 }
 
-func (l *leases) Contended() (wanted bool, excess int) {
+func (l *leases) Excess() (wanted bool, excess int) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	wanted, excess, err := l.w.cfg.Conns.Contended(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
+	wanted, excess, err := l.w.cfg.Conns.Excess(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
 	return wanted && err == nil, excess
 }
 

@@ -3,16 +3,22 @@ package throttle
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
+//go:embed lua/shares.lua
+var sharesSource string
+
 //go:embed lua/acquire.lua
 var acquireSource string
+
+//go:embed lua/excess.lua
+var excessSource string
 
 //go:embed lua/setcount.lua
 var setCountSource string
@@ -23,9 +29,12 @@ var setCountSource string
 // one. It is safe for concurrent use; each worker has a Conns of its own, whatever
 // its id is from time to time.
 type Conns struct {
-	rdb               redis.UniversalClient
-	prefix            string
-	acquire, setCount *redis.Script
+	rdb                       redis.UniversalClient
+	prefix                    string
+	acquire, excess, setCount *redis.Script
+
+	now   func() time.Time
+	began time.Time
 
 	mu   sync.Mutex
 	held map[string]*holding // by account; guarded by mu, its values by their own turn
@@ -34,36 +43,46 @@ type Conns struct {
 // A holding is how many connections the worker has to an account. Only who holds
 // the turn may read or change it: commands about it go out one after the other.
 type holding struct {
-	turn   chan struct{}
-	count  int
-	worker string // under whose id the count stands in Redis
+	turn     chan struct{}
+	count    int
+	worker   string // under whose id the count stands in Redis
+	patience patience
 }
 
 // NewConns returns the connection budget on rdb; lua is as in New.
 func NewConns(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Script) *Conns {
 	return &Conns{
-		rdb: rdb, prefix: prefix, acquire: lua(acquireSource), setCount: lua(setCountSource),
+		rdb: rdb, prefix: prefix,
+		acquire: lua(sharesSource + acquireSource), excess: lua(sharesSource + excessSource), setCount: lua(setCountSource),
+		now: time.Now, began: time.Now(),
 		held: map[string]*holding{},
 	}
 }
 
 // Acquire counts one connection more for the worker, unless the account has limit
-// open already (0: no limit). A refusal leaves a mark, see Contended.
-func (c *Conns) Acquire(ctx context.Context, account, worker string, limit int) (bool, error) {
+// open already (0: no limit), or the worker has its share of them and what is left
+// is kept for the shares of others. workers is how many workers are alive, this one
+// included: a share is kept for each of them at first, later only for those that ask.
+// Excess reports a refusal to the others.
+func (c *Conns) Acquire(ctx context.Context, account, worker string, limit, workers int) (bool, error) {
 	h, err := c.take(ctx, account, worker)
 	if err != nil {
 		return false, err
 	}
 	defer h.leave()
-	keys := []string{c.key(account), c.mark(account)}
-	ok, err := c.acquire.Run(ctx, c.rdb, keys, worker, h.count, limit).Bool()
+	now := c.now()
+	others, most := c.silent(h, now, limit, workers)
+	answer, err := c.acquire.Run(ctx, c.rdb, c.keys(account), worker, limit, h.count, others, most).Int()
 	if err != nil {
 		return false, fmt.Errorf("acquire a connection of account %s: %w", account, err)
 	}
-	if ok {
+	switch answer {
+	case granted:
 		h.count++
+	case kept:
+		h.patience.press(now)
 	}
-	return ok, nil
+	return answer == granted, nil
 }
 
 // Release counts one connection less for the worker. Call it when the connection
@@ -127,27 +146,6 @@ func (c *Conns) Counts(ctx context.Context, account string) (map[string]int, err
 	return counts, nil
 }
 
-// Contended reports whether somebody was refused a connection of the account in
-// the last 5 s: holders of idle connections should let them go. excess: whoever
-// was refused has less than its share of limit, and the worker has so many more:
-// it should also let these go that are in use, after their messages.
-func (c *Conns) Contended(ctx context.Context, account, worker string, limit int) (wanted bool, excess int, err error) {
-	pipe := c.rdb.Pipeline()
-	mark, own := pipe.Get(ctx, c.mark(account)), pipe.HGet(ctx, c.key(account), worker)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return false, 0, fmt.Errorf("read the mark of account %s: %w", account, err)
-	}
-	if errors.Is(mark.Err(), redis.Nil) {
-		return false, 0, nil
-	}
-	workers, _ := mark.Int() // 0: nobody has less than a share
-	held, _ := own.Int()
-	if workers == 0 {
-		return true, 0, nil
-	}
-	return true, max(0, held-max(1, limit/workers)), nil
-}
-
 func (c *Conns) write(ctx context.Context, account, worker string, n int) error {
 	if err := c.setCount.Run(ctx, c.rdb, []string{c.key(account)}, worker, n).Err(); err != nil {
 		return fmt.Errorf("count the connections of account %s: %w", account, err)
@@ -183,5 +181,9 @@ func (c *Conns) take(ctx context.Context, account, worker string) (*holding, err
 
 func (h *holding) leave() { <-h.turn }
 
-func (c *Conns) key(account string) string  { return accountKey(c.prefix, account, "conns") }
-func (c *Conns) mark(account string) string { return accountKey(c.prefix, account, "wanted") }
+func (c *Conns) key(account string) string { return accountKey(c.prefix, account, "conns") }
+
+// keys are those of the scripts that begin with shares.lua.
+func (c *Conns) keys(account string) []string {
+	return []string{c.key(account), accountKey(c.prefix, account, "requests")}
+}

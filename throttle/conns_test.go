@@ -12,7 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The budget against a plain map, through random operations of three workers.
+// The budget against a plain map, through random operations of three workers: the
+// limit holds, and what is free is refused only to those who have their share.
 func TestModelConns(t *testing.T) {
 	t.Parallel()
 	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
@@ -35,12 +36,15 @@ func TestModelConns(t *testing.T) {
 					for n := range maps.Values(model) {
 						sum += n
 					}
-					got, err := procs[w].Acquire(ctx, "a", w, limit)
+					got, err := procs[w].Acquire(ctx, "a", w, limit, len(workers))
 					if err != nil {
 						rt.Fatal(err)
 					}
-					if want := sum < limit; got != want {
-						rt.Fatalf("acquire: got %v with %d open, want %v", got, sum, want)
+					if got && sum == limit {
+						rt.Fatalf("got a connection with %d open", sum)
+					}
+					if !got && sum < limit && model[w] < limit/len(workers) {
+						rt.Fatalf("refused with %d open and %d held, which is less than a share", sum, model[w])
 					}
 					if got {
 						model[w]++
@@ -102,15 +106,12 @@ func TestModelConns(t *testing.T) {
 func TestConnsInOneProcess(t *testing.T) {
 	t.Parallel()
 	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
-		ctx, c := t.Context(), NewConns(rdb, "bs", lua)
-		if got, _, err := c.Contended(ctx, "a", "w", 7); err != nil || got {
-			t.Errorf("contended: got %v, error %v, want false before any refusal", got, err)
-		}
+		ctx, c := t.Context(), aged(NewConns(rdb, "bs", lua))
 		var granted atomic.Int64
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				ok, err := c.Acquire(ctx, "a", "w", 7)
+				ok, err := c.Acquire(ctx, "a", "w", 7, 1)
 				if err != nil {
 					t.Error(err)
 				}
@@ -123,45 +124,29 @@ func TestConnsInOneProcess(t *testing.T) {
 		if got := granted.Load(); got != 7 {
 			t.Errorf("got %d connections, want 7", got)
 		}
-		if got, excess, err := c.Contended(ctx, "a", "w", 7); err != nil || !got || excess != 0 {
-			t.Errorf("contended: got %v, excess %v, error %v, want it wanted after a refusal, and no excess: there is one worker", got, excess, err)
+		if got, excess, err := c.Excess(ctx, "a", "w", 7); err != nil || got || excess != 0 {
+			t.Errorf("got wanted %v, excess %v, error %v, want neither: no other worker was refused", got, excess, err)
 		}
-		// Another worker has none: the first has more than its share until it holds four.
-		other := NewConns(rdb, "bs", lua)
-		for held := 7; held >= 3; held-- {
-			if ok, err := other.Acquire(ctx, "a", "x", 7); err != nil || ok != (held < 7) {
-				t.Fatalf("another's first: got %v, error %v, with %d held", ok, err, held)
-			} else if ok {
-				if err := other.Release(ctx, "a", "x"); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if _, excess, err := c.Contended(ctx, "a", "w", 7); err != nil || excess != max(0, held-3) {
-				t.Errorf("%d held by one of two: excess %v, error %v", held, excess, err)
-			}
-			if err := c.Release(ctx, "a", "w"); err != nil {
-				t.Fatal(err)
-			}
+		if ttl := rdb.PTTL(ctx, "bs:{acct:a}:requests").Val(); ttl <= 0 || ttl > 5*time.Second {
+			t.Errorf("the requests live for %v, want 5 s", ttl)
 		}
-		for range 5 {
-			if ok, err := c.Acquire(ctx, "a", "w", 7); err != nil || !ok {
-				t.Fatalf("acquire again: %v, %v", ok, err)
-			}
-		}
-		if ttl := rdb.PTTL(ctx, "bs:{acct:a}:wanted").Val(); ttl <= 0 || ttl > 5*time.Second {
-			t.Errorf("the mark lives for %v, want 5 s", ttl)
-		}
-		if ok, err := c.Acquire(ctx, "a", "w", 0); err != nil || !ok {
+		if ok, err := c.Acquire(ctx, "a", "w", 0, 1); err != nil || !ok {
 			t.Errorf("no limit: got %v, error %v, want true", ok, err)
 		}
 	})
+}
+
+// aged makes a process that has been there for a while.
+func aged(c *Conns) *Conns {
+	c.began = c.began.Add(-grace)
+	return c
 }
 
 func TestCountMendsItself(t *testing.T) {
 	t.Parallel()
 	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
 		ctx, c := t.Context(), NewConns(rdb, "bs", lua)
-		if _, err := c.Acquire(ctx, "a", "w", 5); err != nil {
+		if _, err := c.Acquire(ctx, "a", "w", 5, 1); err != nil {
 			t.Fatal(err)
 		}
 		// What a reply that was lost, or a write of another life, leaves behind.
@@ -195,7 +180,7 @@ func TestCountsHoldWhileTheyAreRestored(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for n := range 30 {
-					if ok, err := c.Acquire(ctx, "a", name(), 0); err != nil || !ok {
+					if ok, err := c.Acquire(ctx, "a", name(), 0, 1); err != nil || !ok {
 						t.Errorf("acquire: %v, %v", ok, err)
 					}
 					if n == 29 {

@@ -39,6 +39,9 @@
 //
 // Conns is the budget of open connections of an account, counted per worker, in
 // absolute numbers, so that a repeated command changes nothing and a wrong count
-// mends itself. Accounts remembers which accounts and which of their lanes are
-// closed, why and until when.
+// mends itself. Each worker may have its share of what the account allows, at any
+// time; more only when the others have not asked for theirs for two seconds. So a
+// worker that dies holds no more than its share, and the others go on with theirs
+// until it is taken off the list. Accounts remembers which accounts and which of
+// their lanes are closed, why and until when.
 package throttle

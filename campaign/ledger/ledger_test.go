@@ -365,6 +365,33 @@ func TestWhoIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
 	})
 }
 
+// A worker knows how many are on the list, from its first look at it on.
+func TestListedCountsTheWorkersOnTheList(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Ledger) {
+		ctx, id := t.Context(), "one"
+		first := member(t, l, &id)
+		second := member(t, l, &id)
+		if a, b := first.Listed(), second.Listed(); a != 1 || b != 2 {
+			t.Errorf("got %d and %d workers when they joined, want 1 and 2", a, b)
+		}
+		if err := first.observe(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if n := first.Listed(); n != 2 {
+			t.Errorf("got %d workers, want 2", n)
+		}
+		if err := second.Leave(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.observe(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if n := first.Listed(); n != 1 {
+			t.Errorf("got %d workers after one has left, want 1", n)
+		}
+	})
+}
+
 func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()

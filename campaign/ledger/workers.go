@@ -62,6 +62,7 @@ type Member struct {
 	replayed string // run_id that knows our journal
 	clear    bool   // claims are allowed
 	changed  chan struct{}
+	listed   int // workers on the list when it was last read
 
 	now func() time.Time // the monotonic clock of this process
 
@@ -113,6 +114,14 @@ func (m *Member) ID() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.id
+}
+
+// Listed returns how many workers are on the list, this one included. It is a
+// second old at most while Redis answers; a dead worker counts until it is taken off.
+func (m *Member) Listed() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.listed
 }
 
 // Journal returns the log of the worker's claims.
@@ -344,6 +353,7 @@ func (m *Member) observe(ctx context.Context, runID string) error {
 		m.quiet = later(m.quiet, now.Add(tickEvery))
 	}
 	m.mu.Lock()
+	m.listed = len(list)
 	m.setClear(all && !now.Before(m.quiet) && m.replayed == runID)
 	m.mu.Unlock()
 	return nil

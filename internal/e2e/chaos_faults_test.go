@@ -114,8 +114,7 @@ func lateRepliesCount(c *trial, v *verdict) {
 // arm lets one worker come to a fail point after some messages.
 func arm(point, how string) func(*trial) {
 	return func(c *trial) {
-		// Not at once: the workers have shared the connections by then.
-		n := max(1, c.people/40) + c.rnd.IntN(max(1, c.people/40))
+		n := 1 + c.rnd.IntN(max(1, c.people/20)) // from the first message on
 		c.note("%s: at its %d.", c.fault.name, n)
 		c.env[0] = []string{fmt.Sprintf("FAILPOINT=%s:%d%s", point, n, how)}
 	}

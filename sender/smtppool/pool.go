@@ -34,9 +34,10 @@ const (
 type Leases interface {
 	Acquire(ctx context.Context) (bool, error)
 	Release(ctx context.Context) error
-	// Contended reports whether other processes wait for a lease, and how many
-	// more than its share this one has while one of them has less.
-	Contended() (wanted bool, excess int)
+	// Excess reports whether other processes wait for a lease, and how many of
+	// its connections this one should end at once because they are below their
+	// share and it is above its own.
+	Excess() (wanted bool, excess int)
 }
 
 // A Pool keeps the connections of one account in this process: never more
@@ -52,7 +53,8 @@ type Pool struct {
 	// together stay within the channel's capacity.
 	slots chan struct{}
 
-	excess atomic.Int64 // so many of the connections are for other processes
+	excess  atomic.Int64 // so many of the connections are for other processes
+	closing atomic.Int64 // so many are being closed, and still hold their leases
 
 	steps steps
 
@@ -193,6 +195,8 @@ func (p *Pool) Discard(c *Conn) {
 
 // end closes a connection and gives its lease back. The caller owns a slot.
 func (p *Pool) end(ctx context.Context, c *Conn) {
+	p.closing.Add(1)
+	defer p.closing.Add(-1)
 	p.steps.rest(c)
 	if c.doubt != "" && c.pipelines() {
 		p.steps.demote(c.cfg.Pipelining, c.doubt)
@@ -227,8 +231,9 @@ func (p *Pool) giveBack(leased bool) {
 	p.giving.Note(p.leases.Release(ctx))
 }
 
-// Run ends idle connections in time: after IdleTimeout, and after one second
-// while other processes wait for a lease. It returns when ctx ends.
+// Run ends idle connections in time: after IdleTimeout, after one second while
+// other processes wait for a lease, and at once those beyond this process's share
+// that others need. It returns when ctx ends.
 func (p *Pool) Run(ctx context.Context) error {
 	tick := time.NewTicker(max(min(p.cfg.IdleTimeout, contendedIdle)/4, minReap))
 	defer tick.Stop()
@@ -238,19 +243,29 @@ func (p *Pool) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			limit := p.cfg.IdleTimeout
-			if p.leases != nil {
-				wanted, excess := p.leases.Contended()
-				if wanted {
-					limit = min(limit, contendedIdle)
-				}
-				p.excess.Store(int64(excess))
+			if p.share() {
+				limit = min(limit, contendedIdle)
 			}
 			p.reap(ctx, limit)
 		}
 	}
 }
 
-// reap ends the connections that have been idle for longer than limit.
+// share finds out how many connections other processes need of this one, and
+// reports whether they wait for any. Connections that are being closed are
+// counted until then: they are not asked for twice.
+func (p *Pool) share() (wanted bool) {
+	if p.leases == nil {
+		return false
+	}
+	closing := p.closing.Load() // before the question: rather one too few than one too many
+	wanted, excess := p.leases.Excess()
+	p.excess.Store(max(0, int64(excess)-closing))
+	return wanted
+}
+
+// reap ends the connections that have been idle for longer than limit, and idle
+// ones that are for other processes.
 func (p *Pool) reap(ctx context.Context, limit time.Duration) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -260,7 +275,10 @@ func (p *Pool) reap(ctx context.Context, limit time.Duration) {
 		default:
 			return
 		}
-		c := p.oldest(limit)
+		c := p.surplus()
+		if c == nil {
+			c = p.oldest(limit)
+		}
 		if c == nil {
 			<-p.slots
 			return
@@ -270,6 +288,18 @@ func (p *Pool) reap(ctx context.Context, limit time.Duration) {
 			<-p.slots
 		})
 	}
+}
+
+// surplus takes an idle connection that is for another process.
+func (p *Pool) surplus() *Conn {
+	if !p.spare() {
+		return nil
+	}
+	c := p.oldest(0)
+	if c == nil {
+		p.excess.Add(1) // then one that is in use
+	}
+	return c
 }
 
 // oldest takes the connection that has been idle longest, if that is longer

@@ -183,8 +183,8 @@ func TestPoolReaps(t *testing.T) {
 	}
 }
 
-// While another process has less than its share, one connection a round ends
-// after its message.
+// While another process has less than its share, connections beyond the share of
+// this one end after their messages.
 func TestPoolSharesWhatIsInUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -201,6 +201,50 @@ func TestPoolSharesWhatIsInUse(t *testing.T) {
 		}
 		if out, _ := l.counts(); out != 2 {
 			t.Errorf("%d leases, want 2", out)
+		}
+		stop()
+	})
+}
+
+// Idle connections that another process needs end in the next round, however
+// short they have been idle.
+func TestPoolSharesWhatIsIdleAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &leases{limit: 3, share: 1}
+		p, _ := newPool(t, Config{}, l)
+		stop := reap(t, p)
+		conns := []*Conn{get(t, p), get(t, p), get(t, p)}
+		time.Sleep(contendedIdle / 8)
+		for _, c := range conns {
+			p.Put(c)
+		}
+		time.Sleep(contendedIdle / 4)
+		if out, _ := l.counts(); out != 1 {
+			t.Errorf("%d leases are out, want 1: the others are for other processes", out)
+		}
+		stop()
+	})
+}
+
+// A connection that is being closed for another process counts until its lease
+// is back; meanwhile no other one is closed in its place.
+func TestPoolEndsNoMoreThanWhatOthersNeed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &leases{limit: 3, share: 2, slow: contendedIdle}
+		p, _ := newPool(t, Config{}, l)
+		stop := reap(t, p)
+		a, b, c := get(t, p), get(t, p), get(t, p)
+		time.Sleep(contendedIdle * 3 / 8) // one round has passed
+		var closing sync.WaitGroup
+		closing.Go(func() { p.Put(a) })
+		time.Sleep(contendedIdle / 4) // and another
+		p.Put(b)
+		p.Put(c)
+		closing.Wait()
+		if out, _ := l.counts(); out != 2 {
+			t.Errorf("%d leases are out, want 2", out)
 		}
 		stop()
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A mailServer takes every message. It counts connections as the client
@@ -105,6 +106,8 @@ type leases struct {
 	out, most int
 	contended bool
 	excess    int
+	share     int // not 0: excess is what is out beyond it
+	slow      time.Duration
 	err       error
 }
 
@@ -120,6 +123,7 @@ func (l *leases) Acquire(context.Context) (bool, error) {
 }
 
 func (l *leases) Release(context.Context) error {
+	time.Sleep(l.slow)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.out--
@@ -132,9 +136,12 @@ func (l *leases) counts() (out, most int) {
 	return l.out, l.most
 }
 
-func (l *leases) Contended() (wanted bool, excess int) {
+func (l *leases) Excess() (wanted bool, excess int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.share > 0 {
+		return true, max(0, l.out-l.share)
+	}
 	return l.contended, l.excess
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"broadside/sender/reply"
 
@@ -408,7 +410,7 @@ func TestQuit(t *testing.T) {
 	t.Parallel()
 	t.Run("polite", func(t *testing.T) {
 		t.Parallel()
-		c := dialScript(t, Config{}, hello()+"C: QUIT\nS: 221 bye\n")
+		c := dialScript(t, Config{}, hello()+"C: QUIT\nS: 221 bye\nX\n")
 		c.Quit(t.Context())
 		if c.Usable() {
 			t.Error("usable after QUIT")
@@ -422,6 +424,38 @@ func TestQuit(t *testing.T) {
 		}
 		c.Quit(t.Context())
 	})
+}
+
+// A server counts a connection until it has closed it. Quit waits for that, for as
+// long as it waits for a reply.
+func TestQuitWaitsForTheServerToClose(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ closes, want time.Duration }{
+		{0, 0}, {time.Second, time.Second}, {time.Hour, 2 * time.Second},
+	} {
+		t.Run(tt.closes.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, err := Dial(t.Context(), pipeTo(t, Config{}, func(conn net.Conn) {
+					for line := range strings.Lines(hello() + "C: QUIT\nS: 221 bye\n") {
+						op, arg, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+						if err := newPeer(t, conn).step(op, arg); err != nil {
+							t.Error(err)
+						}
+					}
+					time.Sleep(tt.closes)
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				c.Quit(t.Context())
+				if took := time.Since(start); took != tt.want {
+					t.Errorf("Quit took %s, want %s", took, tt.want)
+				}
+			})
+		})
+	}
 }
 
 // Abort on TCP is a reset, not an orderly close that could complete something.

@@ -1,27 +1,38 @@
--- Counts one connection more for a worker, if the limit of the account allows it.
+-- Counts one connection more for a worker, if the limit of the account allows it
+-- and the connection is not kept for other workers. Below its share a worker may
+-- have any connection that is free; above it only those that the others do not
+-- need to reach theirs.
 --
--- KEYS[1]  connections of the account: hash worker -> count
--- KEYS[2]  mark that somebody was refused: 0, or among how many workers the
---          limit is to be shared when that one had less than its share
--- ARGV     worker, how many it holds already, limit (0: none)
--- result   1, or 0 when the limit is reached
--- Atomic because the sum over all workers is compared and changed. The worker's
--- count is written as a number, not incremented: sent twice, it changes nothing.
-local sum, workers = 0, 1
-local all = redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  local n = tonumber(all[i + 1])
-  if all[i] ~= ARGV[1] and n > 0 then sum, workers = sum + n, workers + 1 end
+-- KEYS     see shares.lua
+-- ARGV     see shares.lua; ARGV[3] how many it holds already; ARGV[4] among the
+--          other workers, how many have a share whether they ask for it or not
+--          (0: only those that ask); ARGV[5] how much of the share is kept for
+--          one of these that holds nothing and has not asked
+-- result   1; 0 when the limit is reached; -1 when what is free is kept for others
+-- The worker's count is written as a number, not incremented: sent twice, it
+-- changes nothing.
+local count, silent = tonumber(ARGV[3]) + 1, tonumber(ARGV[4])
+local unseen = math.max(0, silent - known)
+local fair = share(1 + known + unseen)
+local kept = unseen * math.min(fair, tonumber(ARGV[5]))
+for _, o in pairs(others) do
+  if o.wants or silent > 0 then kept = kept + math.max(0, fair - o.held) end
 end
-local count, limit = tonumber(ARGV[2]) + 1, tonumber(ARGV[3])
+
+local answer = 1
 if limit > 0 and sum + count > limit then
-  if count - 1 < math.floor(limit / workers) then
-    redis.call('SET', KEYS[2], workers, 'PX', 5000)
-  elseif (redis.call('GET', KEYS[2]) or '0') == '0' then
-    redis.call('SET', KEYS[2], '0', 'PX', 5000)
-  end
-  return 0
+  answer = 0
+elseif limit > 0 and count > fair and sum + count + kept > limit then
+  answer = -1
 end
-redis.call('HSET', KEYS[1], ARGV[1], count)
-redis.call('EXPIRE', KEYS[1], 172800)
-return 1
+
+-- Once it has what it asked for it waits no more, until it asks again.
+local refused = answer == 1 and 0 or now
+redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f %.0f', now, refused))
+if #stale > 0 then redis.call('HDEL', KEYS[2], unpack(stale)) end
+redis.call('PEXPIRE', KEYS[2], refusedLife)
+if answer == 1 then
+  redis.call('HSET', KEYS[1], ARGV[1], count)
+  redis.call('EXPIRE', KEYS[1], 172800)
+end
+return answer
