@@ -31,7 +31,10 @@ type Conn struct {
 	inData       bool   // 354 received, no body yet
 	broken       bool   // only Abort is left
 	ahead        bool   // an envelope went with the last body: Answer must follow
+	apart        bool   // Answer sends the envelope next
+	next         Next   // that the last body was followed by, or is to be
 	doubt        string // why the server seems not to follow; empty: it does
+	astray       string // why replies cannot be told apart any more; empty: they can
 	trial        bool   // tries overlap for the Pool
 	closed       bool
 

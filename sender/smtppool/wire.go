@@ -220,7 +220,7 @@ func (c *Conn) lost(stage reply.Stage, err error, writing bool) *reply.Reply {
 		r = reply.Lost(stage, reply.Cancelled, "interrupted")
 	}
 	if r.Event == reply.BadReply {
-		c.doubt = cmp.Or(c.doubt, r.String())
+		c.doubt, c.astray = cmp.Or(c.doubt, r.String()), cmp.Or(c.astray, r.Text)
 	}
 	return &r
 }
