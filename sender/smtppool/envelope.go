@@ -296,11 +296,12 @@ func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
 	return &r
 }
 
-// found tells a connection that was closed between two messages, which says
-// nothing about the server, from one that never worked.
+// found tells a connection that was closed between two messages, or lost its
+// step, which says nothing about the server, from one that never worked.
 func (c *Conn) found(r *reply.Reply) *reply.Reply {
-	if r.Stage == reply.Mail && c.transactions > 1 && (r.Event == reply.EOF || r.Event == reply.ConnReset) {
-		r.Event = reply.IdleClosed
+	closed := r.Stage == reply.Mail && (r.Event == reply.EOF || r.Event == reply.ConnReset)
+	if c.transactions > 1 && (closed || r.Event == reply.BadReply) {
+		r.Stage, r.Event = reply.Mail, reply.IdleClosed
 	}
 	return r
 }

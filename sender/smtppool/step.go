@@ -68,11 +68,7 @@ func (c *Conn) unasked(stage reply.Stage) *reply.Reply {
 // connection that has carried a message that is nobody's fault but its own:
 // another one may be tried at once.
 func (c *Conn) stray(stage reply.Stage, why string) *reply.Reply {
-	r := c.lost(stage, badReply(why), false)
-	if c.transactions > 1 {
-		return event(reply.Mail, reply.IdleClosed, why)
-	}
-	return r
+	return c.found(c.lost(stage, badReply(why), false))
 }
 
 // speaks reports whether something was said, and not only the connection ended.
