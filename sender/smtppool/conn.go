@@ -3,23 +3,25 @@ package smtppool
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 	"time"
-
-	"github.com/wneessen/go-mail/smtp"
 )
 
 // A Conn is one connection that is ready for messages. Only one goroutine may
 // use it at a time.
 type Conn struct {
-	cfg    Config
-	raw    net.Conn // what Dial got; deadlines and the hard close go here
-	client *smtp.Client
-	r      *bufio.Reader // the client's
-	w      *bufio.Writer // the client's; empty between our writes
-	info   Info
-	born   time.Time
+	cfg  Config
+	raw  net.Conn  // what Dial got; deadlines and the hard close go here
+	top  net.Conn  // what is read and written: raw, capped, and TLS on it
+	tls  *tls.Conn // nil without TLS
+	r    *bufio.Reader
+	w    *bufio.Writer // empty between our writes
+	info Info
+	born time.Time
+
+	extensions extensions // of the last EHLO
 
 	buf  []byte // commands and bodies on their way out
 	text []byte // text of the last reply
@@ -108,5 +110,5 @@ func (c *Conn) Quit(ctx context.Context) {
 		_, _, _ = c.read() // any answer will do
 	}
 	c.broken, c.closed = true, true
-	_ = c.client.Close() // as in Abort
+	_ = c.top.Close() // as in Abort
 }

@@ -30,7 +30,7 @@ func (c *Conn) quiet() bool {
 	if c.r.Buffered() > 0 {
 		return false
 	}
-	secure := c.info.TLSVersion != ""
+	secure := c.tls != nil
 	if secure && c.hears(0) {
 		return false // the TLS layer had it already
 	}
