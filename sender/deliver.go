@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"broadside/campaign"
@@ -554,18 +553,6 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 		attrs = append(attrs, "duration_ms", time.Since(j.begun).Milliseconds())
 	}
 	d.a.log.Debug("message answered", attrs...)
-}
-
-// queueID finds the id under which the server took a message ("queued as
-// 4Bxyz", "Ok 0102018...", as servers say it), for the server's own logs.
-func queueID(text string) string {
-	_, id, ok := strings.Cut(strings.ToLower(text), "queued as ")
-	if !ok {
-		return ""
-	}
-	at := len(text) - len(id)
-	id, _, _ = strings.Cut(text[at:], " ")
-	return strings.Trim(id, ".,;()<>")
 }
 
 // suppressionOf is the entry for an address that does not exist.

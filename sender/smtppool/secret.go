@@ -29,19 +29,32 @@ func (s secrets) hide(text string) string {
 			text = replaceFold(text, secret)
 		}
 	}
-	words := strings.FieldsFunc(text, func(r rune) bool { return !base64Rune(r) })
-	for _, word := range words {
-		if s.hold(word) {
-			text = strings.ReplaceAll(text, word, hidden)
+	var b strings.Builder
+	for text != "" {
+		n := strings.IndexFunc(text, base64Rune)
+		if n < 0 {
+			n = len(text)
 		}
+		b.WriteString(text[:n])
+		text = text[n:]
+		end := strings.IndexFunc(text, func(r rune) bool { return !base64Rune(r) })
+		if end < 0 {
+			end = len(text)
+		}
+		word := text[:end]
+		if s.hold(word) {
+			word = hidden
+		}
+		b.WriteString(word)
+		text = text[end:]
 	}
-	return text
+	return b.String()
 }
 
 // hold reports whether a word is a short secret, or a piece of a long one.
 func (s secrets) hold(word string) bool {
 	for _, secret := range s {
-		if word == secret || len(word) >= shortestRun && strings.Contains(strings.ToLower(secret), strings.ToLower(word)) {
+		if word != "" && word == secret || len(word) >= shortestRun && strings.Contains(strings.ToLower(secret), strings.ToLower(word)) {
 			return true
 		}
 	}
