@@ -143,7 +143,7 @@ func (c *Conn) final() *reply.Reply {
 
 // unfinished says why a body was not written to its end. A server that closes
 // in the middle has often said why; what it refused counts as its reply to the
-// message.
+// message. About the address nothing can be said so early that counts.
 func (c *Conn) unfinished(cause error) *reply.Reply {
 	r := c.lost(reply.Data, cause, true)
 	if r.Event != reply.ConnReset {
@@ -152,6 +152,9 @@ func (c *Conn) unfinished(cause error) *reply.Reply {
 	c.limit(time.Second) // the connection is down: what there is, is here
 	if code, text, err := c.read(); err == nil && code >= 400 {
 		said := reply.New(reply.Dot, code, string(text))
+		if reply.Classify(said).Verdict == reply.SuppressHard {
+			return event(reply.Dot, reply.BadReply, errEarly.Error()+": "+said.String())
+		}
 		return &said
 	}
 	return r
