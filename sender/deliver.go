@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"broadside/campaign"
@@ -61,6 +60,7 @@ type delivery struct {
 	asking    time.Duration  // smoothed time that a claim takes
 	step      ledger.Step
 	owed      *item           // whose outcome stands in step and has not been told
+	unproven  *job            // the same, until its outcome is final; nil: it is
 	mentioned *ledger.Pending // it is on its way by itself
 }
 
@@ -99,10 +99,8 @@ func (d *delivery) deliver(ctx, hard context.Context) {
 		}
 		r = d.conn.Envelope(ctx, j.draft.From, j.draft.To, len(j.draft.Message))
 	} else {
-		if !d.conn.Answered() {
-			d.mention(hard) // it may take long
-		}
 		r = d.conn.Answer(hard)
+		d.prove(hard)
 	}
 	if r != nil {
 		d.job = nil
@@ -224,12 +222,13 @@ func (d *delivery) connect(ctx context.Context, it *item) bool {
 	return false
 }
 
-// pick takes the job whose envelope may go with the body of the one under way.
+// pick takes the job whose envelope may go with the body of the one under way,
+// or right behind it.
 // Nobody is held back for it: it waits in its lane, its slot is due, and the
 // connection may go on.
 func (d *delivery) pick(ctx context.Context) {
 	a := d.a
-	if ctx.Err() != nil || !a.pool.Ahead(d.conn) {
+	if ctx.Err() != nil || !a.pool.Goes(d.conn) {
 		return
 	}
 	it := a.spare(time.Now())
@@ -384,9 +383,14 @@ func (d *delivery) body(ctx, hard context.Context, j *job) bool {
 	j.sent = true
 	var out smtppool.Outcome
 	if n := d.next; n != nil {
-		out = d.conn.BodyAhead(hard, j.draft.Message, smtppool.Next{From: n.draft.From, To: n.draft.To, Size: len(n.draft.Message)})
+		out = d.conn.BodyAhead(hard, j.draft.Message, smtppool.Next{
+			From: n.draft.From, To: n.draft.To, Size: len(n.draft.Message), Apart: !d.a.pool.Ahead(d.conn),
+		})
 	} else {
 		out = d.conn.Body(hard, j.draft.Message)
+	}
+	if !out.Ahead && !out.Apart {
+		out = d.conn.Confirm(hard, out)
 	}
 	d.finish(ctx, hard, j, c.Attempt, out)
 	return true
@@ -471,21 +475,26 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 	default:
 		o, closed = a.notTheirs(it, decision, out.Reply)
 	}
-	said := o
-	o, pause := it.run.failing.add(it.ref, o)
-	d.conclude(j, o) // first: what is known is known
+	followed := out.Ahead || out.Apart && theirs && ctx.Err() == nil
+	final := !followed || decision.AtOnce || !d.conn.Alive()
+	said, pause := o, false
+	if final {
+		o, pause = it.run.failing.add(it.ref, o)
+		d.conclude(j, o) // first: what is known is known
+	}
 	switch {
-	case decision.AtOnce || out.Ahead && !d.conn.Alive():
+	case decision.AtOnce || followed && !d.conn.Alive():
 		d.discard()
 		d.unpick(ctx)
-	case !out.Ahead:
+	case !followed:
 		d.put()
 		d.unpick(ctx)
 	default:
 		d.next.served = time.Now()
+		d.owe(j, o) // it is final with the answer to the envelope behind it
 	}
 	d.trace(j, out.Reply, decision, attempt)
-	if o.State == campaign.Bounced {
+	if final && o.State == campaign.Bounced {
 		w.suppress(hard, it)
 	}
 	a.settled(hard, it, o.State == campaign.Accepted)
@@ -494,11 +503,10 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 		w.pauseForFailures(hard, it.run, said)
 	}
 	failpoint.Hit(failpoint.BeforeSettle)
-	if d.next == nil {
-		w.settle(hard, it, j.claim.Token, o)
-		return
+	if !final {
+		return // it is owed until then
 	}
-	d.owe(it, j.claim.Token, o)
+	w.settle(hard, it, j.claim.Token, o)
 }
 
 // outcome translates a verdict about a recipient; theirs is false when it is
@@ -545,18 +553,6 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 		attrs = append(attrs, "duration_ms", time.Since(j.begun).Milliseconds())
 	}
 	d.a.log.Debug("message answered", attrs...)
-}
-
-// queueID finds the id under which the server took a message ("queued as
-// 4Bxyz", "Ok 0102018...", as servers say it), for the server's own logs.
-func queueID(text string) string {
-	_, id, ok := strings.Cut(strings.ToLower(text), "queued as ")
-	if !ok {
-		return ""
-	}
-	at := len(text) - len(id)
-	id, _, _ = strings.Cut(text[at:], " ")
-	return strings.Trim(id, ".,;()<>")
 }
 
 // suppressionOf is the entry for an address that does not exist.

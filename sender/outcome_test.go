@@ -61,20 +61,6 @@ func TestCloseForGrowsToItsLimit(t *testing.T) {
 	}
 }
 
-func TestQueueID(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"2.0.0 Ok: queued as 4BxYz12": "4BxYz12",
-		"2.0.0 Queued As <ab12>.":     "ab12",
-		"2.0.0 ok":                    "",
-		"queued as ":                  "",
-	} {
-		if got := queueID(text); got != want {
-			t.Errorf("queueID(%q) = %q, want %q", text, got, want)
-		}
-	}
-}
-
 func items(r *run, n int) (out []*item) {
 	for i := range n {
 		out = append(out, &item{run: r, ref: ledger.Ref{Index: i}})

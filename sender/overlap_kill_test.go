@@ -470,18 +470,20 @@ func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
 }
 
 // Overlap is tried on one connection; the others send without until it is
-// known to work, and nobody is held back on them.
+// known to work: the next one's envelope goes when the body was answered.
 func TestTheOthersSendWithoutOverlapWhileOneTries(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", 5)...)
-	b.byHand(&judge{}, b.supp, func(h *hand) {
+	var asked sync.Map
+	j := &judge{rcpt: func(to string) string { asked.Store(to, true); return "" }}
+	b.byHand(j, b.supp, func(h *hand) {
 		h.deliver(t.Context()) // the second one's envelope is under way
 		other := &hand{fixture: b, w: h.w, a: h.a, d: &delivery{a: h.a}, r: h.r}
 		other.deliver(t.Context())
-		if other.d.job != nil || other.d.next != nil {
-			t.Errorf("%s: want the body alone", other)
+		if _, early := asked.Load(b.to[3]); early || other.d.job == nil || other.d.next != nil {
+			t.Errorf("%s, asked about it: %t; want the body alone, and then the next", other, early)
 		}
-		if diff := cmp.Diff(b.to[3:], h.waiting()); diff != "" {
+		if diff := cmp.Diff(b.to[4:], h.waiting()); diff != "" {
 			t.Errorf("waiting (-want +got):\n%s", diff)
 		}
 		h.deliver(t.Context())

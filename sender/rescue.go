@@ -55,6 +55,7 @@ func (d *delivery) rescue(ctx, hard context.Context, j *job, f *crash.Fault) {
 		d.discard()
 	}
 	d.unpick(ctx)
+	d.prove(hard)
 	if d.owed != j.it { // else its outcome is told here in any case
 		d.tell(hard)
 	}

@@ -83,6 +83,10 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	check := &AccountCheck{
 		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: limitsOf(acct), Problems: []AccountProblem{},
 	}
+	check.foresee(acct)
+	if wrongTLS(acct) {
+		w.SMTP.Timeouts.Greeting = wrongTLSTime
+	}
 	conn, err := smtppool.Dial(ctx, w.SMTP)
 	if err != nil {
 		check.failed(acct, err)
@@ -92,6 +96,43 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	check.OK = true
 	check.describe(acct, conn.Info(), time.Now())
 	return check, nil
+}
+
+// wrongTLSTime is how long a greeting is waited for that hardly comes.
+const wrongTLSTime = 3 * time.Second
+
+// wrongTLS reports whether the port is the one for TLS from the first byte
+// (RFC 8314) and the account would wait there for a greeting in clear.
+func wrongTLS(acct configs.Account) bool { return acct.Port == 465 && acct.TLS != configs.TLSImplicit }
+
+// foresee adds what can be seen without a connection.
+func (c *AccountCheck) foresee(acct configs.Account) {
+	if wrongTLS(acct) {
+		c.Problems = append(c.Problems, AccountProblem{
+			"port 465 is for TLS from the first byte, and the account has tls: " + acct.TLS,
+			"set tls: implicit, or port: 587",
+		})
+	}
+	name := acct.Helo
+	if name == "" && !acct.Loopback() {
+		name = smtppool.HostName()
+	}
+	if name != "" && !fullName(name) {
+		c.Problems = append(c.Problems, AccountProblem{
+			fmt.Sprintf("the name in EHLO, %q, is no full domain name; many servers refuse that", name),
+			"set helo to the host name of this machine with its domain, such as mail.acme.example",
+		})
+	}
+}
+
+// fullName reports whether a host name has a domain, or is an address in
+// brackets (RFC 5321 4.1.1.1).
+func fullName(name string) bool {
+	if strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]") {
+		return true
+	}
+	host, domain, _ := strings.Cut(strings.TrimSuffix(name, "."), ".")
+	return host != "" && domain != "" && net.ParseIP(name) == nil && !strings.HasSuffix(domain, "localdomain")
 }
 
 const lacksAccount = "no account is configured"

@@ -15,6 +15,38 @@ import (
 	"broadside/sender/smtppool"
 )
 
+// What can be seen without a connection is said whether there is one or not.
+func TestCheckAccountForesees(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		acct    configs.Account
+		problem string // empty: none but that of the connection
+	}{
+		{"port 465 with STARTTLS", configs.Account{Port: 465, TLS: configs.TLSStartTLS, Helo: "mail.acme.example"}, "port 465 is for TLS from the first byte"},
+		{"port 465 without TLS", configs.Account{Port: 465, TLS: configs.TLSNone, Helo: "mail.acme.example"}, "port 465 is for TLS from the first byte"},
+		{"port 465 with implicit TLS", configs.Account{Port: 465, TLS: configs.TLSImplicit, Helo: "mail.acme.example"}, ""},
+		{"a name without a domain", configs.Account{Port: 1, TLS: configs.TLSNone, Helo: "laptop"}, `the name in EHLO, "laptop", is no full domain name`},
+		{"a name of this machine alone", configs.Account{Port: 1, TLS: configs.TLSNone, Helo: "laptop.localdomain"}, "is no full domain name"},
+		{"a bare address", configs.Account{Port: 1, TLS: configs.TLSNone, Helo: "192.0.2.1"}, "is no full domain name"},
+		{"an address in brackets", configs.Account{Port: 1, TLS: configs.TLSNone, Helo: "[192.0.2.1]"}, ""},
+		{"no name, on loopback", configs.Account{Port: 1, TLS: configs.TLSNone}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.acct.Name, tt.acct.Host = "main", "127.0.0.1" // nothing listens on these ports
+			check, err := app.CheckAccount(t.Context(), &configs.Config{Accounts: map[string]configs.Account{"main": tt.acct}}, "main")
+			if err == nil || check == nil {
+				t.Fatalf("got %+v, %v; want it to fail", check, err)
+			}
+			first := check.Problems[0]
+			if len(check.Problems) > 1 != (tt.problem != "") || !strings.Contains(first.Problem, tt.problem) || first.Fix == "" {
+				t.Errorf("problems %+v, want %q first", check.Problems, tt.problem)
+			}
+		})
+	}
+}
+
 // TestCheckAccount tries accounts on a Postfix with a certificate that is about to
 // end.
 func TestCheckAccount(t *testing.T) {

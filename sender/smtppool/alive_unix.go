@@ -4,31 +4,28 @@ package smtppool
 
 import (
 	"errors"
+	"net"
 	"syscall"
-	"time"
 )
 
-// quiet reports whether an idle connection is as it was left. A server that
-// closed it, or said why it is about to, has made it readable.
-func (c *Conn) quiet() bool {
-	if c.r.Buffered() > 0 {
-		return false
-	}
-	sc, ok := c.raw.(syscall.Conn)
+// readable reports whether a connection has something to read: bytes, its end
+// or an error. It waits for nothing. The deadline must not have passed, since
+// that would end the look.
+func readable(conn net.Conn) bool {
+	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return true // not a socket: the next command will tell
+		return false // not a socket: the next command will tell
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return true
 	}
-	c.limit(time.Second) // a deadline that has passed would end the look
-	quiet := false
+	found := true
 	err = rc.Read(func(fd uintptr) bool {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = errors.Is(err, syscall.EAGAIN)
+		found = !errors.Is(err, syscall.EAGAIN)
 		return true
 	})
-	return err == nil && quiet
+	return err != nil || found
 }

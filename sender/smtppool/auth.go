@@ -2,6 +2,7 @@ package smtppool
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,23 +43,81 @@ func (c *Conn) login() error {
 	if len(c.info.Mechanisms) == 0 {
 		return c.setup(reply.Auth, reply.Setup, errNoAuth)
 	}
-	mode := cfg.Auth
-	if mode == authAuto {
-		i := slices.IndexFunc(autoOrder, func(m string) bool { return c.offers(m) })
-		if i < 0 {
-			return c.setup(reply.Auth, reply.Setup, fmt.Errorf("%w: the server offers %s", errMechanism, strings.Join(c.info.Mechanisms, ", ")))
+	modes, err := c.modes()
+	if err != nil {
+		return c.setup(reply.Auth, reply.Setup, err)
+	}
+	for i, mode := range modes {
+		refused := c.exchange(c.mechanism(mode))
+		if refused == nil {
+			c.info.AuthUsed = strings.ToUpper(mode)
+			return nil
 		}
-		mode = autoOrder[i]
+		if r := replyOf(refused); err == nil || r.Event == "" && r.Code >= 500 {
+			err = c.advised(refused, modes[:i+1])
+		}
+		if r := replyOf(refused); r.Event != "" || r.Code < 500 {
+			break // the password was not looked at
+		}
 	}
-	if !c.offers(mode) {
-		return c.setup(reply.Auth, reply.Setup, fmt.Errorf("%w: the account asks for %s, the server offers %s",
-			errMechanism, strings.ToUpper(mode), strings.Join(c.info.Mechanisms, ", ")))
+	return err
+}
+
+// modes returns the mechanisms to try, one after the other. A server that has
+// no readable password refuses every mechanism that proves one without showing
+// it: auto then goes on to one that shows it, and else to the next.
+func (c *Conn) modes() ([]string, error) {
+	mode := c.cfg.Auth
+	if mode != authAuto {
+		if !c.offers(mode) {
+			return nil, fmt.Errorf("%w: the account asks for %s, the server offers %s",
+				errMechanism, strings.ToUpper(mode), strings.Join(c.info.Mechanisms, ", "))
+		}
+		return []string{mode}, nil
 	}
-	if err := c.exchange(c.mechanism(mode)); err != nil {
+	var offered []string
+	for _, m := range autoOrder {
+		if c.offers(m) {
+			offered = append(offered, m)
+		}
+	}
+	if len(offered) == 0 {
+		return nil, fmt.Errorf("%w: the server offers %s", errMechanism, strings.Join(c.info.Mechanisms, ", "))
+	}
+	if i := slices.IndexFunc(offered, shows); i > 1 {
+		offered[1] = offered[i]
+	}
+	return offered[:min(2, len(offered))], nil
+}
+
+// shows reports whether a mechanism shows the password to the server.
+func shows(mode string) bool { return mode == authPlain || mode == authLogin }
+
+func replyOf(err error) reply.Reply {
+	var e *Error
+	if !errors.As(err, &e) {
+		return reply.Reply{}
+	}
+	return e.Reply
+}
+
+// advised says of a refused login what was tried, and what else there is.
+func (c *Conn) advised(err error, tried []string) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Reply.Event != "" || e.Reply.Code < 500 {
 		return err
 	}
-	c.info.AuthUsed = strings.ToUpper(mode)
-	return nil
+	names := strings.ToUpper(strings.Join(tried, ", then "))
+	names = strings.ReplaceAll(names, "THEN", "then")
+	if c.cfg.Auth == authXOAUTH2 {
+		e.Hint = "the server refused the login with XOAUTH2: the access token may have expired"
+		return e
+	}
+	e.Hint = fmt.Sprintf("the server refused username or password (tried %s): check both; some providers want an app password or an API key instead", names)
+	if !slices.ContainsFunc(tried, shows) && c.offers(authPlain) {
+		e.Hint += "; if both are right, set auth: plain, since not every server can check " + names
+	}
+	return e
 }
 
 // offers reports whether the server offers the mechanism.
@@ -90,34 +149,49 @@ func (c *Conn) exchange(mech smtp.Auth) error {
 		return c.setup(reply.Auth, reply.Setup, fmt.Errorf("begin the login: %w", err))
 	}
 	line := "AUTH " + name
+	said := secretsOf(c.cfg.Password)
 	if first != nil {
-		line += " " + base64.StdEncoding.EncodeToString(first)
+		initial := base64.StdEncoding.EncodeToString(first)
+		said = append(said, initial)
+		line += " " + initial
 	}
 	for {
-		c.limit(c.cfg.Timeouts.Auth)
-		if _, err := c.write([]byte(line + "\r\n")); err != nil {
-			return c.refusal(reply.Auth, err)
-		}
-		code, text, err := c.read()
+		code, text, err := c.prompted(line, said)
 		switch {
 		case err != nil:
 			return c.refusal(reply.Auth, err)
 		case code == 235:
 			return nil
 		case code >= 400:
-			r := reply.New(reply.Auth, code, string(text))
+			r := reply.New(reply.Auth, code, said.hide(text))
 			return c.failure(r, fmt.Errorf("log in: %s", r))
 		case code != 334:
 			return c.setup(reply.Auth, reply.BadReply, badReply(fmt.Sprintf("expected 334 or 235, got %d", code)))
 		}
-		challenge, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+		challenge, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 		if err != nil {
-			return c.setup(reply.Auth, reply.BadReply, badReply("the challenge is no base64"))
+			return c.setup(reply.Auth, reply.Setup, fmt.Errorf("%w with %s: the challenge %q is no base64", errExchange, name, said.hide(text)))
 		}
 		answer, err := mech.Next(challenge, true)
 		if err != nil {
-			return c.setup(reply.Auth, reply.BadReply, fmt.Errorf("answer the challenge: %w", err))
+			return c.setup(reply.Auth, reply.Setup, fmt.Errorf("%w with %s: it asks for more than the mechanism has", errExchange, name))
 		}
 		line = base64.StdEncoding.EncodeToString(answer)
+		said = append(said, line)
 	}
+}
+
+// prompted says a line of the login and returns the answer. An error has nothing
+// of what was said.
+func (c *Conn) prompted(line string, said secrets) (code int, text string, err error) {
+	c.limit(c.cfg.Timeouts.Auth)
+	if _, err := c.write([]byte(line + "\r\n")); err != nil {
+		return 0, "", err
+	}
+	code, heard, err := c.read()
+	var bad badReply
+	if errors.As(err, &bad) {
+		err = badReply(said.hide(string(bad)))
+	}
+	return code, string(heard), err
 }

@@ -42,6 +42,8 @@ func TestLogin(t *testing.T) {
 		{"cram-md5", "cram-md5", "CRAM-MD5", cram, "CRAM-MD5"},
 		{"xoauth2", "xoauth2", "PLAIN XOAUTH2", xoauth, "XOAUTH2"},
 		{"auto prefers CRAM-MD5", "auto", "LOGIN PLAIN CRAM-MD5", cram, "CRAM-MD5"},
+		{"auto goes on where CRAM-MD5 is refused", "auto", "CRAM-MD5 LOGIN PLAIN", "C: AUTH CRAM-MD5\nS: 334 " + b64("<1.2@x>") + "\nC*\nS: 535 5.7.8 no\n" + plain, "PLAIN"},
+		{"auto goes on where PLAIN is refused", "auto", "LOGIN PLAIN", "C*\nS: 504 5.5.4 not that\n" + login, "LOGIN"},
 		{"auto prefers PLAIN", "", "LOGIN plain XOAUTH2", plain, "PLAIN"},
 		{"auto takes LOGIN", "auto", "XOAUTH2 LOGIN NTLM", login, "LOGIN"},
 		{"none", "none", "PLAIN", "", ""},
@@ -67,6 +69,9 @@ func TestLoginFails(t *testing.T) {
 	tests := []struct{ name, mode, offer, script, event, hint string }{
 		{"wrong password", "plain", "AUTH PLAIN", plain + refused, "", "refused username or password"},
 		{"wrong password, LOGIN", "login", "AUTH LOGIN", "C*\nS: 334 " + b64("Username:") + "\nC*\nS: 334 " + b64("Password:") + "\nC*\n" + refused, "", "refused username or password"},
+		{"wrong password, twice", "auto", "AUTH CRAM-MD5 SCRAM-SHA-256 PLAIN LOGIN", "C: AUTH SCRAM-SHA-256\n" + refused + plain + refused, "", "(tried SCRAM-SHA-256, then PLAIN)"},
+		{"wrong password, and hung up", "auto", "AUTH PLAIN LOGIN", plain + refused + "X", "", "(tried PLAIN)"},
+		{"wrong password, CRAM-MD5", "cram-md5", "AUTH CRAM-MD5 PLAIN", "C*\nS: 334 " + b64("<1.2@x>") + "\nC*\n" + refused, "", "set auth: plain"},
 		{"expired token", "xoauth2", "AUTH XOAUTH2", "C*\nS: 334 " + b64(`{"status":"401"}`) + "\nC: \n" + refused, "", "the access token may have expired"},
 		{"not offered", "cram-md5", "AUTH PLAIN LOGIN", "", reply.Setup, "no login mechanism in common"},
 		{"nothing in common", "auto", "AUTH NTLM GSSAPI", "", reply.Setup, "the server offers NTLM, GSSAPI"},
@@ -84,15 +89,18 @@ func TestLoginFails(t *testing.T) {
 // password.
 func TestLoginBadExchange(t *testing.T) {
 	t.Parallel()
-	for name, script := range map[string]string{
-		"challenge is no base64": "C*\nS: 334 !!!\n",
-		"250 instead of 235":     "C*\nS: 250 fine\n",
-		"PLAIN asked again":      "C*\nS: 334 \n",
+	for _, tt := range []struct {
+		name, script, event string
+		verdict             reply.Verdict
+	}{
+		{"challenge is no base64", "C*\nS: 334 !!!\n", reply.Setup, reply.PauseAccount},
+		{"PLAIN asked again", "C*\nS: 334 \n", reply.Setup, reply.PauseAccount},
+		{"250 instead of 235", "C*\nS: 250 fine\n", reply.BadReply, reply.RetryLane},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := deliver(t.Context(), scripted(t, loginAccount("plain"), hello("AUTH PLAIN")+script))
-			if d := reply.Classify(r); r.Event != reply.BadReply || r.Stage != reply.Auth || d.Verdict != reply.RetryLane {
+			r := deliver(t.Context(), scripted(t, loginAccount("plain"), hello("AUTH PLAIN")+tt.script))
+			if d := reply.Classify(r); r.Event != tt.event || r.Stage != reply.Auth || d.Verdict != tt.verdict {
 				t.Errorf("got %s at %s, %s", r, r.Stage, d.Verdict)
 			}
 		})
@@ -154,10 +162,10 @@ func scramServer(p *peer, password string) bool {
 
 func TestSCRAM(t *testing.T) {
 	t.Parallel()
-	serve := func(password string) Config {
+	serve := func(password, offer string) Config {
 		return pipeTo(t, loginAccount("auto"), func(conn net.Conn) {
 			p := newPeer(t, conn)
-			for line := range strings.Lines(hello("AUTH PLAIN SCRAM-SHA-256 CRAM-MD5")) {
+			for line := range strings.Lines(hello("AUTH " + offer)) {
 				if err := p.step(line[:2], strings.TrimSpace(line[2:])); err != nil {
 					t.Errorf("server at %q: %v", line, err)
 				}
@@ -168,7 +176,7 @@ func TestSCRAM(t *testing.T) {
 			p.play("")
 		})
 	}
-	c, err := Dial(t.Context(), serve("s3cret-pass"))
+	c, err := Dial(t.Context(), serve("s3cret-pass", "PLAIN SCRAM-SHA-256 CRAM-MD5"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,5 +184,5 @@ func TestSCRAM(t *testing.T) {
 	if c.Info().AuthUsed != "SCRAM-SHA-256" {
 		t.Errorf("got %q", c.Info().AuthUsed)
 	}
-	wantProblem(t, serve("another"), "", "refused username or password")
+	wantProblem(t, serve("another", "SCRAM-SHA-256"), "", "refused username or password")
 }

@@ -3,6 +3,7 @@ package smtppool
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"broadside/internal/failpoint"
@@ -24,8 +25,11 @@ type Outcome struct {
 	// were handed to the kernel. 0: not one has left.
 	Written int
 	// Ahead reports that the next message's envelope is on its way too: Answer
-	// must follow.
+	// must follow. The Reply is final only then: see Astray.
 	Ahead bool
+	// Apart reports that Answer would send the next message's envelope. The Reply
+	// is final with its answer; without one it stands as it is.
+	Apart bool
 }
 
 // Body sends the message after Envelope has returned nil, and waits for the
@@ -36,7 +40,8 @@ type Outcome struct {
 // message uncertain: pass a context that outlives a shutdown.
 //
 // Unless the server answered, and not with a 421, the connection is closed
-// hard when Body returns.
+// hard when Body returns. Confirm tells whether the reply was that of the
+// message.
 func (c *Conn) Body(ctx context.Context, msg []byte) Outcome {
 	return c.finish(c.body(ctx, msg, nil))
 }
@@ -59,10 +64,10 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 		return early(reply.ConnReset, "the connection is not open for a message")
 	case ctx.Err() != nil:
 		return early(reply.Cancelled, "interrupted")
-	case c.r.Buffered() > 0:
+	case !c.quiet():
 		return Outcome{Reply: *c.unasked(reply.Data)}
 	}
-	c.inData = false
+	c.inData, c.apart = false, false
 	wire, ok := stuff(c.buf[:0], msg)
 	c.buf = wire
 	if !ok {
@@ -76,7 +81,11 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	}
 	c.watchOn(ctx)
 	n, err := c.writeBlocks(c.buf)
-	if err != nil && n < size {
+	switch {
+	case errors.Is(err, errEarly):
+		c.lost(reply.Data, errEarly, false)
+		return Outcome{Reply: *event(reply.Dot, reply.BadReply, errEarly.Error()), Written: min(n, size)}
+	case err != nil && n < size:
 		return Outcome{Reply: *c.unfinished(err), Written: n}
 	}
 	failpoint.Hit(failpoint.AfterDot)
@@ -96,9 +105,16 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	return Outcome{Reply: *final, Complete: true, Written: min(n, size), Ahead: c.ahead}
 }
 
-// writeBlocks writes p with a deadline for each block.
+// errEarly ends a body that the server has answered before it had the whole.
+var errEarly = badReply("a reply before the end of the message")
+
+// writeBlocks writes p with a deadline for each block. Between two blocks
+// nothing can have been said; who closed the connection is found by the write.
 func (c *Conn) writeBlocks(p []byte) (n int, err error) {
 	for err == nil && n < len(p) {
+		if n > 0 && !c.quiet() && c.speaks() {
+			return n, errEarly
+		}
 		c.limit(c.cfg.Timeouts.Block)
 		var k int
 		k, err = c.write(p[n:min(n+failpoint.Half(min(blockSize, len(p))), len(p))])
@@ -118,7 +134,7 @@ func (c *Conn) final() *reply.Reply {
 		return c.lost(reply.Dot, err, false)
 	}
 	r := reply.New(reply.Dot, code, string(text))
-	if code < 400 && code/100 != 2 {
+	if code < 400 && !completes(code) {
 		return c.lost(reply.Dot, badReply("expected a final reply, got "+r.String()), false)
 	}
 	c.broken = c.broken || code == 421
@@ -127,7 +143,7 @@ func (c *Conn) final() *reply.Reply {
 
 // unfinished says why a body was not written to its end. A server that closes
 // in the middle has often said why; what it refused counts as its reply to the
-// message.
+// message. About the address nothing can be said so early that counts.
 func (c *Conn) unfinished(cause error) *reply.Reply {
 	r := c.lost(reply.Data, cause, true)
 	if r.Event != reply.ConnReset {
@@ -136,6 +152,9 @@ func (c *Conn) unfinished(cause error) *reply.Reply {
 	c.limit(time.Second) // the connection is down: what there is, is here
 	if code, text, err := c.read(); err == nil && code >= 400 {
 		said := reply.New(reply.Dot, code, string(text))
+		if reply.Classify(said).Verdict == reply.SuppressHard {
+			return event(reply.Dot, reply.BadReply, errEarly.Error()+": "+said.String())
+		}
 		return &said
 	}
 	return r

@@ -69,7 +69,7 @@ func FuzzReadReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r := bufio.NewReader(bytes.NewReader(in))
 		for {
-			code, text, err := readReply(r, nil)
+			code, text, err := readReply(r, nil, ' ')
 			if err != nil {
 				if len(err.Error()) > 500 {
 					t.Fatalf("error of %d bytes", len(err.Error()))

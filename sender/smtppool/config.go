@@ -103,10 +103,7 @@ func (c Config) withDefaults() Config {
 		c.Pipelining = PipeliningAuto
 	}
 	if c.Helo == "" {
-		c.Helo, _ = os.Hostname()
-	}
-	if c.Helo == "" {
-		c.Helo = "localhost"
+		c.Helo = HostName()
 	}
 	if c.MaxConns <= 0 {
 		c.MaxConns = 10
@@ -125,6 +122,15 @@ func (c Config) withDefaults() Config {
 	}
 	c.Timeouts = c.Timeouts.withDefaults()
 	return c
+}
+
+// HostName returns the name that a Config without one has for Helo.
+func HostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
 }
 
 // check finds what can only be a mistake in the configuration.

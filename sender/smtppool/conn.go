@@ -3,23 +3,25 @@ package smtppool
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 	"time"
-
-	"github.com/wneessen/go-mail/smtp"
 )
 
 // A Conn is one connection that is ready for messages. Only one goroutine may
 // use it at a time.
 type Conn struct {
-	cfg    Config
-	raw    net.Conn // what Dial got; deadlines and the hard close go here
-	client *smtp.Client
-	r      *bufio.Reader // the client's
-	w      *bufio.Writer // the client's; empty between our writes
-	info   Info
-	born   time.Time
+	cfg  Config
+	raw  net.Conn  // what Dial got; deadlines and the hard close go here
+	top  net.Conn  // what is read and written: raw, capped, and TLS on it
+	tls  *tls.Conn // nil without TLS
+	r    *bufio.Reader
+	w    *bufio.Writer // empty between our writes
+	info Info
+	born time.Time
+
+	extensions extensions // of the last EHLO
 
 	buf  []byte // commands and bodies on their way out
 	text []byte // text of the last reply
@@ -31,7 +33,10 @@ type Conn struct {
 	inData       bool   // 354 received, no body yet
 	broken       bool   // only Abort is left
 	ahead        bool   // an envelope went with the last body: Answer must follow
+	apart        bool   // Answer sends the envelope next
+	next         Next   // that the last body was followed by, or is to be
 	doubt        string // why the server seems not to follow; empty: it does
+	astray       string // why replies cannot be told apart any more; empty: they can
 	trial        bool   // tries overlap for the Pool
 	closed       bool
 
@@ -109,5 +114,5 @@ func (c *Conn) Quit(ctx context.Context) {
 		}
 	}
 	c.broken, c.closed = true, true
-	_ = c.client.Close() // as in Abort
+	_ = c.top.Close() // as in Abort
 }

@@ -3,17 +3,11 @@ package smtppool
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"net/textproto"
-	"strconv"
-	"strings"
 	"time"
 
 	"broadside/sender/reply"
-
-	"github.com/wneessen/go-mail/smtp"
 )
 
 // Dial opens a connection and brings it to where messages can be sent:
@@ -44,15 +38,14 @@ func (c *Conn) open(ctx context.Context) error {
 	if c.cfg.TLS == TLSNone && !c.mayBePlain() {
 		return c.setup(reply.Connect, reply.Setup, errPlaintext)
 	}
-	if err := c.greet(ctx); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return err
 	}
 	if c.cfg.TLS == TLSStartTLS {
-		if err := c.startTLS(); err != nil {
+		if err := c.startTLS(ctx); err != nil {
 			return err
 		}
 	}
-	c.r, c.w = c.client.Text.R, c.client.Text.W
 	if c.r.Buffered() > 0 {
 		return c.setup(reply.Ehlo, reply.BadReply, badReply("the server spoke before it was asked"))
 	}
@@ -60,65 +53,64 @@ func (c *Conn) open(ctx context.Context) error {
 	return c.login()
 }
 
-// greet waits for the greeting, under TLS where that comes first, and says
+// begin waits for the greeting, under TLS where that comes first, and says
 // EHLO.
-func (c *Conn) greet(ctx context.Context) error {
-	var top net.Conn = &cappedConn{Conn: c.raw}
+func (c *Conn) begin(ctx context.Context) error {
+	c.attach(&cappedConn{Conn: c.raw})
 	if c.cfg.TLS == TLSImplicit {
-		secure := tls.Client(top, c.tlsConfig())
 		c.limit(c.cfg.Timeouts.Hello)
-		if err := secure.HandshakeContext(ctx); err != nil {
+		if err := c.secure(ctx); err != nil {
 			return c.refusal(reply.Connect, err)
 		}
-		top = secure
 	}
-	c.limit(c.cfg.Timeouts.Greeting)
-	client, err := smtp.NewClient(top, c.cfg.Host)
-	if err != nil {
-		return c.refusal(reply.Connect, err)
+	if err := c.greeting(); err != nil {
+		return err
 	}
-	client.ErrorHandlerRegistry.SetDefaultHandler(noSecondTry{})
-	c.client = client
-	c.limit(c.cfg.Timeouts.Hello)
-	if err := client.Hello(c.cfg.Helo); err != nil {
-		if both, ok := err.(interface{ Unwrap() []error }); ok {
-			err = both.Unwrap()[0] // the answer to EHLO says more than that to HELO
-		}
-		return c.refusal(reply.Ehlo, err)
-	}
-	return nil
+	return c.hello()
 }
 
-// noSecondTry keeps go-mail from saying HELO to a server that did not refuse
-// EHLO but went silent, closed, or answered nonsense.
-type noSecondTry struct{}
-
-// HandleError closes the connection unless a proper reply came.
-func (noSecondTry) HandleError(_, _ string, conn *textproto.Conn, err error) error {
-	var said *textproto.Error
-	if !errors.As(err, &said) || said.Code == 421 {
-		_ = conn.Close() // what went wrong is in err
+// secure begins TLS on what is read and written.
+func (c *Conn) secure(ctx context.Context) error {
+	session := tls.Client(c.top, c.tlsConfig())
+	if err := session.HandshakeContext(ctx); err != nil {
+		return err
 	}
-	return err
+	c.attach(session)
+	c.tls = session
+	return nil
 }
 
 // startTLS upgrades the connection, and says EHLO again (RFC 3207 4.2). What
 // the server sent in clear behind its 220 is never read as if it had come
 // under TLS; it ends the connection.
-func (c *Conn) startTLS() error {
-	if ok, _ := c.client.Extension("STARTTLS"); !ok {
+func (c *Conn) startTLS(ctx context.Context) error {
+	if !c.extensions.has("STARTTLS") {
 		return c.setup(reply.Ehlo, reply.TLSMissing, errNoStartTLS)
 	}
 	c.limit(c.cfg.Timeouts.Hello)
-	clear := c.client.Text.R
-	err := c.client.StartTLS(c.tlsConfig())
+	if _, err := c.write([]byte("STARTTLS\r\n")); err != nil {
+		return c.refusal(reply.Ehlo, err)
+	}
+	code, text, err := c.read()
+	switch {
+	case err != nil:
+		return c.refusal(reply.Ehlo, err)
+	case code != 220:
+		return c.refused(reply.Ehlo, code, string(text))
+	}
+	clear := c.r
+	err = c.helloAgain(ctx)
 	if clear.Buffered() > 0 {
 		return c.setup(reply.Ehlo, reply.TLSHandshake, errInjected)
 	}
-	if err != nil {
+	return err
+}
+
+func (c *Conn) helloAgain(ctx context.Context) error {
+	if err := c.secure(ctx); err != nil {
 		return c.refusal(reply.Ehlo, err)
 	}
-	return nil
+	return c.hello()
 }
 
 func (c *Conn) tlsConfig() *tls.Config {
@@ -139,18 +131,14 @@ func (c *Conn) mayBePlain() bool {
 
 // learn fills in Info after the last EHLO.
 func (c *Conn) learn() {
-	has := func(name string) bool { ok, _ := c.client.Extension(name); return ok }
+	e := c.extensions
 	in := Info{
-		Greeting:   reply.Lost(reply.Ehlo, "", c.client.HelloResponse()).Text, // made printable
-		Pipelining: has("PIPELINING"), EightBit: has("8BITMIME"), SMTPUTF8: has("SMTPUTF8"),
+		Greeting:   reply.Lost(reply.Ehlo, "", e.greeting).Text, // made printable
+		Pipelining: e.has("PIPELINING"), EightBit: e.has("8BITMIME"), SMTPUTF8: e.has("SMTPUTF8"),
+		HasSize: e.has("SIZE"), Size: e.size(), Mechanisms: e.mechanisms(),
 	}
-	var size, mechanisms string
-	in.HasSize, size = c.client.Extension("SIZE")
-	in.Size, _ = strconv.ParseInt(strings.TrimSpace(size), 10, 64) // absent or odd: no limit given
-	in.Size = max(in.Size, 0)
-	_, mechanisms = c.client.Extension("AUTH")
-	in.Mechanisms = strings.Fields(strings.ToUpper(mechanisms))
-	if state, ok := c.client.TLSConnectionState(); ok {
+	if c.tls != nil {
+		state := c.tls.ConnectionState()
 		in.TLSVersion = tls.VersionName(state.Version)
 		in.CipherSuite = tls.CipherSuiteName(state.CipherSuite)
 		if len(state.PeerCertificates) > 0 {

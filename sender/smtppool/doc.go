@@ -32,8 +32,7 @@
 // prolonged by a byte that trickles in. A server gets at most 64 KiB between
 // two writes of ours, and 4 KiB for a line.
 //
-// go-mail's smtp package greets, negotiates TLS and knows the login
-// mechanisms; the login's exchange and the transaction are ours, on the
-// buffers of the client's connection. Credentials never leave without TLS
+// go-mail's smtp package knows the login mechanisms; the dialogue is ours.
+// Credentials never leave without TLS
 // except to loopback, or where the account allows it.
 package smtppool

@@ -33,11 +33,11 @@ func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.R
 	if ctx.Err() != nil {
 		return event(reply.Mail, reply.Cancelled, "interrupted")
 	}
-	if c.r.Buffered() > 0 {
-		return c.unasked(reply.Mail)
-	}
 	defer c.watch(ctx)()
 	c.transactions++
+	if !c.quiet() {
+		return c.unasked(reply.Mail)
+	}
 	mail, rcpt := c.commands(c.buf[:0], from, to, size)
 	began := time.Now()
 	var r *reply.Reply
@@ -145,18 +145,17 @@ func (c *Conn) oneByOne(mail, rcpt int) *reply.Reply {
 		}
 	}
 	if r := c.ask(reply.Mail, c.buf[start:mail], 250); r != nil {
-		return r
+		return c.refusedMail(r)
 	}
 	c.needReset = true
 	failpoint.Hit(failpoint.AfterMail)
-	if r := c.ask(reply.Rcpt, c.buf[mail:rcpt], 250); r != nil {
-		return r
+	refused := c.ask(reply.Rcpt, c.buf[mail:rcpt], 250)
+	if refused != nil && (c.broken || refused.Code < 500) {
+		return refused
 	}
-	if r := c.ask(reply.Data, c.buf[rcpt:], 354); r != nil {
-		return r
-	}
-	c.opened()
-	return nil
+	// DATA goes out after a permanent refusal too: its answer shows whether the
+	// refusal was one of RCPT.
+	return c.weigh(nil, refused, c.ask(reply.Data, c.buf[rcpt:], 354))
 }
 
 // pipelined sends all commands of c.buf at once.
@@ -188,24 +187,37 @@ func (c *Conn) answers() *reply.Reply {
 		return mail
 	}
 	rcpt := c.expect(reply.Rcpt, 250)
+	if rcpt != nil && c.broken {
+		if mail != nil {
+			return mail
+		}
+		return rcpt
+	}
+	return c.weigh(mail, rcpt, c.expect(reply.Data, 354))
+}
+
+// weigh returns what the replies to MAIL, RCPT and DATA say together: nil when
+// a message may follow, else the first refusal. A refusal behind which
+// something was accepted, or something was not answered, belongs elsewhere.
+func (c *Conn) weigh(mail, rcpt, data *reply.Reply) *reply.Reply {
 	refused := mail
 	if refused == nil {
 		refused = rcpt
 	}
-	if rcpt != nil && c.broken {
-		return refused
-	}
-	data := c.expect(reply.Data, 354)
 	switch {
 	case refused == nil && data == nil:
 		c.opened()
 	case refused == nil:
-		return data
-	case data != nil: // as it should be
-	case rcpt == nil: // MAIL refused, the rest accepted: a dot could deliver
-		c.broken, c.doubt = true, refused.String()+", and what came after it was accepted"
-	default:
+		return c.refusedData(data)
+	case mail != nil && rcpt == nil: // with 354 a dot could deliver
+		c.lost(reply.Mail, badReply(refused.String()+", and what came after it was accepted"), false)
+	case mail != nil && data != nil && data.Event != "" && data.Event != reply.Cancelled:
+		c.lost(reply.Mail, badReply(refused.String()+", and a reply is missing"), false)
+	case data == nil:
 		c.loneDot()
+	}
+	if c.astray != "" {
+		return c.tooFast(refused)
 	}
 	return refused
 }
@@ -232,14 +244,21 @@ func (c *Conn) reset() *reply.Reply {
 		c.needReset = false
 		return nil
 	}
-	if r.Event == "" && r.Code != 421 {
-		r = c.lost(reply.Mail, badReply("RSET was refused: "+r.String()), false)
+	switch {
+	case r.Event != "" || r.Code == 421:
+		return r
+	case noSuchCommand(r.Code): // a server without RSET: this connection is of no more use
+		c.broken = true
+		return event(reply.Mail, reply.IdleClosed, "RSET was refused: "+r.String())
 	}
-	return r
+	return c.stray(reply.Mail, "RSET was refused: "+r.String())
 }
 
 // ask sends one command and expects a reply.
 func (c *Conn) ask(stage reply.Stage, command []byte, want int) *reply.Reply {
+	if !c.quiet() {
+		return c.unasked(stage)
+	}
 	if r := c.send(stage, command); r != nil {
 		return r
 	}
@@ -264,11 +283,11 @@ func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
 	if err != nil {
 		return c.found(c.lost(stage, err, false))
 	}
-	if code == want || want == 250 && code/100 == 2 {
+	if code == want || want == 250 && completes(code) {
 		return nil
 	}
 	if code < 400 {
-		return c.lost(stage, badReply(fmt.Sprintf("expected %d, got %d %s", want, code, text)), false)
+		return c.stray(stage, fmt.Sprintf("expected %d, got %d %s", want, code, text))
 	}
 	if code == 421 {
 		c.broken = true
@@ -277,26 +296,16 @@ func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
 	return &r
 }
 
-// found tells a connection that was closed between two messages, which says
-// nothing about the server, from one that never worked.
+// found tells a connection that was closed between two messages, or lost its
+// step, which says nothing about the server, from one that never worked.
 func (c *Conn) found(r *reply.Reply) *reply.Reply {
-	if r.Stage == reply.Mail && c.transactions > 1 && (r.Event == reply.EOF || r.Event == reply.ConnReset) {
-		r.Event = reply.IdleClosed
+	closed := r.Stage == reply.Mail && (r.Event == reply.EOF || r.Event == reply.ConnReset)
+	if c.transactions > 1 && (closed || r.Event == reply.BadReply) {
+		r.Stage, r.Event = reply.Mail, reply.IdleClosed
 	}
 	return r
 }
 
-// unasked handles what the server said before it was asked: perhaps a 421.
-func (c *Conn) unasked(stage reply.Stage) *reply.Reply {
-	c.limit(c.cfg.Timeouts.Quit)
-	code, text, err := c.read()
-	switch {
-	case err != nil:
-		return c.lost(stage, err, false)
-	case code == 421:
-		c.broken = true
-		r := reply.New(stage, code, string(text))
-		return &r
-	}
-	return c.lost(stage, badReply(fmt.Sprintf("a reply that nobody asked for: %d %s", code, text)), false)
-}
+// completes reports whether a reply says that a command was carried out. 220
+// and 221 are of the 2xx too, but begin and end a connection.
+func completes(code int) bool { return code/100 == 2 && code != 220 && code != 221 }

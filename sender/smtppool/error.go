@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/textproto"
-	"os"
 	"strings"
 
 	"broadside/sender/reply"
@@ -41,23 +39,13 @@ var (
 	errInjected   = errors.New("the server sent data in clear behind its reply to STARTTLS")
 	errNoAuth     = errors.New("no AUTH in the reply to EHLO")
 	errMechanism  = errors.New("no mechanism in common")
+	errExchange   = errors.New("the server does not keep to the login")
 )
 
-// describe turns an error from go-mail or TLS into a Reply.
+// describe turns an error from the connection or TLS into a Reply.
 func (c *Conn) describe(stage reply.Stage, err error) reply.Reply {
-	var said *textproto.Error
-	var garbled textproto.ProtocolError
 	var cert *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &said) && said.Code >= 400 && said.Code <= 599:
-		return reply.New(stage, said.Code, said.Msg)
-	case errors.As(err, &said):
-		return reply.Lost(stage, reply.BadReply, fmt.Sprintf("unexpected reply %d %s", said.Code, said.Msg))
-	case errors.As(err, &garbled):
-		if _, late := c.interrupted(); late { // textproto takes the half of a line for a whole one
-			return *c.lost(stage, os.ErrDeadlineExceeded, false)
-		}
-		return reply.Lost(stage, reply.BadReply, "expected an SMTP reply: "+garbled.Error())
 	case errors.As(err, &cert):
 		return reply.Lost(stage, reply.TLSCert, err.Error())
 	case isTLS(err):
@@ -149,16 +137,15 @@ func setupHint(cfg Config, err error) string {
 	case errors.Is(err, errMechanism):
 		return "the server and the account have no login mechanism in common: set auth to one that the server offers, or to auto"
 	}
+	if errors.Is(err, errExchange) {
+		return "the login came to no end: set auth to another mechanism that the server offers, and tell its operator"
+	}
 	return err.Error()
 }
 
 // replyHint explains what a server said no to.
 func replyHint(cfg Config, r reply.Reply) string {
 	switch {
-	case r.Stage == reply.Auth && r.Code >= 500 && cfg.Auth == authXOAUTH2:
-		return "the server refused the login: the access token may have expired"
-	case r.Stage == reply.Auth && r.Code >= 500:
-		return "the server refused username or password: check both; some providers want an app password or an API key instead"
 	case r.Stage == reply.Auth:
 		return "the server could not check the login just now"
 	case r.Stage == reply.Connect && r.Code >= 500:

@@ -35,7 +35,8 @@ const (
 // A Next is the envelope of the message after the one whose body is sent.
 type Next struct {
 	From, To string
-	Size     int // as for Envelope
+	Size     int  // as for Envelope
+	Apart    bool // it goes by itself when the body was answered
 }
 
 // BodyAhead is Body with the next message's envelope in the same write (RFC
@@ -43,16 +44,31 @@ type Next struct {
 // round trip. When Outcome.Ahead is true, Answer must follow; else the envelope
 // was not sent, because the connection does not overlap or is at its end, or
 // because the envelope is one that Envelope would refuse.
+//
+// An envelope that is to go Apart waits for the reply to the body. Answer then
+// sends it, or does not follow; the answer shows all the same whether the reply
+// was that of the body.
 func (c *Conn) BodyAhead(ctx context.Context, msg []byte, next Next) Outcome {
-	if !c.Overlaps() || c.refuse(next.From, next.To, next.Size) != nil {
-		return c.Body(ctx, msg)
+	switch {
+	case c.refuse(next.From, next.To, next.Size) != nil:
+	case next.Apart && c.Goes():
+		out := c.finish(c.body(ctx, msg, nil))
+		c.next, c.apart = next, !c.broken
+		out.Apart = c.apart
+		return out
+	case !next.Apart && c.Overlaps():
+		return c.finish(c.body(ctx, msg, &next))
 	}
-	return c.finish(c.body(ctx, msg, &next))
+	return c.Body(ctx, msg)
 }
 
 // Answer waits for the replies to an envelope that went with the body before
-// it. Its result is that of Envelope.
+// it, or sends it when it is to go apart. Its result is that of Envelope.
 func (c *Conn) Answer(ctx context.Context) *reply.Reply {
+	if c.apart {
+		c.apart = false
+		return c.Envelope(ctx, c.next.From, c.next.To, c.next.Size)
+	}
 	if !c.ahead {
 		return event(reply.Mail, reply.ConnReset, "no envelope is under way")
 	}
@@ -62,7 +78,7 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	}
 	defer c.watch(ctx)()
 	failpoint.Hit(failpoint.AfterMail)
-	here, began := c.Answered(), time.Now()
+	here, began := c.answered(), time.Now()
 	r := c.answers()
 	if !here && c.steps != nil && time.Since(began) > stall {
 		c.steps.holds.Store(true)
@@ -84,9 +100,9 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	return r
 }
 
-// Answered reports whether all that Answer waits for is here already: the
+// answered reports whether all that Answer waits for is here already: the
 // replies to MAIL, RCPT and DATA. The first may come long before the second.
-func (c *Conn) Answered() bool {
+func (c *Conn) answered() bool {
 	replies := 0
 	for here, _ := c.r.Peek(c.r.Buffered()); len(here) > 0; {
 		line, rest, whole := bytes.Cut(here, []byte{'\n'})
@@ -105,7 +121,7 @@ func (c *Conn) Alive() bool { return !c.broken }
 // failed, not the recipient. A connection with less of it may try at once.
 func (c *Conn) tooFast(r *reply.Reply) *reply.Reply {
 	c.broken, c.doubt = true, r.String()
-	return event(reply.Mail, reply.IdleClosed, "the server did not follow the pipelining: "+r.String())
+	return event(reply.Mail, reply.IdleClosed, "the server did not follow: "+r.String())
 }
 
 // silent ends a connection whose server did not answer in time what had gone
@@ -140,6 +156,10 @@ func (c *Conn) outOfStep(r reply.Reply) bool {
 func (c *Conn) Overlaps() bool {
 	return c.info.Pipelining && c.cfg.Pipelining == PipeliningAuto && !c.broken && c.doubt == "" && c.young()
 }
+
+// Goes reports whether the connection may carry another message when the one
+// under way is done.
+func (c *Conn) Goes() bool { return !c.broken && c.doubt == "" && c.young() }
 
 // young reports whether the connection's limits allow another message.
 func (c *Conn) young() bool {

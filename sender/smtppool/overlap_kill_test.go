@@ -258,7 +258,7 @@ func TestHalfALineIsNoAnswer(t *testing.T) {
 	if out := c.BodyAhead(t.Context(), []byte("hi\r\n"), Next{From: "f@x.org", To: "b"}); !out.Reply.OK() || !out.Ahead {
 		t.Fatalf("%+v", out)
 	}
-	if c.Answered() {
+	if c.answered() {
 		t.Error("half a line is taken for a reply")
 	}
 	if r := c.Answer(t.Context()); r != nil {

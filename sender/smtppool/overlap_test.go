@@ -266,7 +266,7 @@ func TestAnswered(t *testing.T) {
 		if out := c.BodyAhead(t.Context(), []byte("hi\r\n"), Next{From: "f@x.org", To: "b"}); !out.Reply.OK() || !out.Ahead {
 			t.Fatalf("%+v", out)
 		}
-		if got := c.Answered(); got != tt.want {
+		if got := c.answered(); got != tt.want {
 			t.Errorf("%q: answered %t, want %t", tt.replies, got, tt.want)
 		}
 		if r := c.Answer(t.Context()); r != nil {

@@ -153,6 +153,10 @@ func (p *Pool) Ahead(c *Conn) bool {
 	return c.Overlaps() && p.excess.Load() == 0 && p.steps.may(c)
 }
 
+// Goes reports whether c may carry another message when the one under way is
+// done: no other process waits for it.
+func (p *Pool) Goes(c *Conn) bool { return c.Goes() && p.excess.Load() == 0 }
+
 // Put returns a connection after use. One that is no longer Usable is closed,
 // politely if it can be; that takes up to Timeouts.Quit. So are as many as this
 // process has beyond its share, while another has less.

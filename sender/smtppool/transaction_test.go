@@ -97,7 +97,7 @@ func TestTransactions(t *testing.T) {
 		{
 			name: "MAIL refused, the rest accepted: no dot", pipe: true, to: "a@x.org", usable: false,
 			script: all("a@x.org") + "S: 550 no\n" + ok + enter,
-			want:   []string{"mail 550 no"},
+			want:   []string{"mail idle_closed: the server did not follow: 550 no"},
 		},
 		{
 			name: "DATA refused", pipe: true, to: "a@x.org b@x.org", usable: true,
@@ -137,7 +137,7 @@ func TestTransactions(t *testing.T) {
 		{
 			name: "RSET refused", pipe: true, to: "a@x.org b@x.org",
 			script: all("a@x.org") + ok + "S: 550 5.1.1 no\nS: 503 no\n" + "C: RSET\n" + all("b@x.org") + "S: 500 what\n",
-			want:   []string{"rcpt 550 5.1.1 no", "mail bad_reply: RSET was refused: 500 what"},
+			want:   []string{"rcpt 550 5.1.1 no", "mail idle_closed: RSET was refused: 500 what"},
 		},
 		{
 			name: "closed between messages", pipe: true, to: "a@x.org b@x.org",

@@ -30,7 +30,7 @@ type badReply string
 func (b badReply) Error() string { return string(b) }
 
 // A cappedConn fails a read once the server has sent maxUnanswered bytes since
-// the last write. It lies below TLS and go-mail, so that nobody above can be
+// the last write. It lies below TLS, so that nobody above can be
 // made to collect an endless reply.
 type cappedConn struct {
 	net.Conn
@@ -157,13 +157,13 @@ func (c *Conn) write(p []byte) (int, error) {
 // read returns the next reply; text, its lines joined by a blank, is valid
 // until the next call.
 func (c *Conn) read() (code int, text []byte, err error) {
-	code, c.text, err = readReply(c.r, c.text[:0])
+	code, c.text, err = readReply(c.r, c.text[:0], ' ')
 	return code, c.text, err
 }
 
-// readReply reads one reply (RFC 5321 4.2.1) and appends its text to buf. The
-// size of r's buffer is the limit of a line.
-func readReply(r *bufio.Reader, buf []byte) (code int, text []byte, err error) {
+// readReply reads one reply (RFC 5321 4.2.1) and appends its text to buf, its
+// lines joined by between. The size of r's buffer is the limit of a line.
+func readReply(r *bufio.Reader, buf []byte, between byte) (code int, text []byte, err error) {
 	for first := true; ; first = false {
 		line, err := r.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -181,7 +181,7 @@ func readReply(r *bufio.Reader, buf []byte) (code int, text []byte, err error) {
 		}
 		code = n
 		if !first && len(buf) < maxReplyText {
-			buf = append(buf, ' ')
+			buf = append(buf, between)
 		}
 		buf = append(buf, rest[:min(len(rest), maxReplyText-min(len(buf), maxReplyText))]...)
 		if !more {
@@ -220,7 +220,7 @@ func (c *Conn) lost(stage reply.Stage, err error, writing bool) *reply.Reply {
 		r = reply.Lost(stage, reply.Cancelled, "interrupted")
 	}
 	if r.Event == reply.BadReply {
-		c.doubt = cmp.Or(c.doubt, r.String())
+		c.doubt, c.astray = cmp.Or(c.doubt, r.String()), cmp.Or(c.astray, r.Text)
 	}
 	return &r
 }
