@@ -232,16 +232,13 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
-	p := &page{text: ownText(s, src, topic)}
-	var err error
-	if s.Text == "" {
-		if p.text, err = plainText(settled, ts); err != nil {
-			return nil, err
-		}
-	}
-	inlined, err := inlineCSS(settled)
+	inlined, doc, err := inlineCSS(settled, ts)
 	if err != nil {
 		return nil, err
+	}
+	p := &page{text: ownText(s, src, topic)}
+	if s.Text == "" {
+		p.text = plainText(doc, ts)
 	}
 	p.html, p.places = ts.restorePage(inlined)
 	return p, nil

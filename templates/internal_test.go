@@ -27,10 +27,12 @@ func TestPlainText(t *testing.T) {
 		"a\u00a0b\u00adc\u200b":                                                                     "a bc\n",
 		"{{.x}} &amp; &lt;":                                                                         "{{\"{{\"}}.x}} & <\n",
 	} {
-		got, err := plainText(in, newTokens())
+		ts := newTokens()
+		_, doc, err := inlineCSS(in, ts)
 		if err != nil {
 			t.Fatal(err)
 		}
+		got := plainText(doc, ts)
 		// Render takes blanks from line ends too; it would also
 		// close the gap in <pre>.
 		lines := strings.Split(got, "\n")
@@ -72,13 +74,13 @@ func TestLinksInText(t *testing.T) {
 
 func TestAtRulesAreKept(t *testing.T) {
 	t.Parallel()
-	page, err := inlineCSS(`<html><head><style>
+	page, _, err := inlineCSS(`<html><head><style>
 @import url("a;b.css");
 /* @no { } */ p { color: red } p:after { content: "}@" }
 @supports (a:b) { p { x: y } q { z: w } }
 @media print { p { color: black } }
 @layer base;
-</style></head><body><p>x</p></body></html>`)
+</style></head><body><p>x</p></body></html>`, newTokens())
 	if err != nil {
 		t.Fatal(err)
 	}
