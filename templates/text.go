@@ -10,7 +10,7 @@ import (
 )
 
 // plainText makes the text part from the tree of a page: the source of a
-// text/template. Links become "text (url)", list items get their marks, and
+// text/template. Links become "text <url>", list items get their marks, and
 // what readers of the page do not see (the preheader) is left out.
 func plainText(doc *nethtml.Node, ts *tokens) string {
 	w := &textWriter{ts: ts, tables: map[*nethtml.Node]bool{}}
@@ -229,68 +229,6 @@ func attr(n *nethtml.Node, key string) string {
 		}
 	}
 	return ""
-}
-
-// link writes "text (url)", or only the URL where the text says the same.
-func (w *textWriter) link(n *nethtml.Node) {
-	before := w.out.Len()
-	w.children(n)
-	text := strings.TrimSpace(w.out.String()[before:])
-	url := strings.TrimSpace(attr(n, "href"))
-	for _, scheme := range []string{"mailto:", "tel:"} {
-		if len(url) > len(scheme) && strings.EqualFold(url[:len(scheme)], scheme) {
-			url = url[len(scheme):]
-		}
-	}
-	bare := func(s string) string {
-		s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-		return w.sources(strings.TrimSuffix(s, "/"))
-	}
-	switch {
-	case url == "" || strings.HasPrefix(url, "#") || bare(url) == bare(text):
-	case text == "":
-		w.word(w.linkTokens(url))
-	default:
-		trailing := w.blank
-		w.blank = true
-		w.word("(" + w.linkTokens(url) + ")")
-		w.blank = trailing
-	}
-}
-
-// sources replaces tokens by their actions, to compare texts.
-func (w *textWriter) sources(s string) string {
-	return w.ts.match.ReplaceAllStringFunc(s, func(word string) string {
-		if t := w.ts.get(word); t != nil {
-			return t.text
-		}
-		return word
-	})
-}
-
-// linkTokens makes the values in a URL safe for one: what is not its
-// beginning is percent-encoded, as html/template does in the HTML.
-func (w *textWriter) linkTokens(url string) string {
-	first := true
-	return w.ts.match.ReplaceAllStringFunc(url, func(word string) string {
-		t := w.ts.get(word)
-		if t == nil || t.control || t.src == nil {
-			return word
-		}
-		filter := urlPartFunc
-		if first && strings.HasPrefix(url, word) {
-			filter = urlFunc
-		}
-		first = false
-		piped := *t
-		end := strings.TrimRight(strings.TrimSuffix(t.text, "}}"), " \t\r\n")
-		trim := ""
-		if strings.HasSuffix(end, "-") && len(end) < len(t.text)-len("}}") {
-			end, trim = strings.TrimSuffix(end, "-"), " -"
-		}
-		piped.text = end + " | " + filter + trim + "}}"
-		return w.ts.add(piped)
-	})
 }
 
 func (w *textWriter) list(n *nethtml.Node) {
