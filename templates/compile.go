@@ -203,7 +203,7 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 	if topic == "" {
 		topic = s.Topic
 	}
-	ts := newTokens(s.Subject, s.Preheader, s.Markdown, s.HTML, topic, s.Postal)
+	ts := newTokens(s.Subject, s.Preheader, s.Markdown, s.HTML, topic, s.Postal, s.From, s.Logo)
 	same := func(s string) string { return s }
 	content := ts.tokenise(src.body, same)
 	if s.Markdown != "" {
@@ -221,6 +221,7 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 		link := "{{." + unsubscribeField + "}}"
 		var err error
 		full, err = fillLayout(s.Layout, frame{
+			Language: language(s), Masthead: ts.masthead(s, topic),
 			Title: ts.tokenise(src.subject, html.EscapeString), Preheader: preheader, Content: content,
 			Topic: ts.escapedText(topic), Postal: ts.escapedText(s.Postal), Unsubscribe: ts.add(token{html: link, text: link}),
 		})

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
+// noTextAttr with the value "none" keeps an element out of the text part.
+const noTextAttr = "data-text"
+
 // hidden reports whether readers of the page do not see an element and what is
 // in it.
 func (w *textWriter) hidden(n *nethtml.Node) bool {
@@ -16,7 +19,7 @@ func (w *textWriter) hidden(n *nethtml.Node) bool {
 		return true
 	}
 	for _, a := range n.Attr {
-		if a.Key == "hidden" {
+		if a.Key == "hidden" || a.Key == noTextAttr && a.Val == "none" {
 			return true
 		}
 	}

@@ -77,7 +77,7 @@ func Snapshot(cfg *configs.Config, def *campaign.Definition, columns []string) (
 func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, open opener) (campaign.Snapshot, error) {
 	s := campaign.Snapshot{
 		Campaign: def.ID, Topic: def.Topic, TopicName: def.Topic, From: def.From, ReplyTo: def.ReplyTo,
-		Subject: def.Subject, Preheader: def.Preheader, Layout: def.Content.Layout,
+		Subject: def.Subject, Preheader: def.Preheader, Layout: def.Content.Layout, Language: def.Content.Language, Logo: def.Content.Logo,
 		Postal: cfg.PostalAddress, PublicURL: cfg.PublicURL, ReturnTo: cfg.Feedback.ReturnPath,
 		Columns: columns, Rate: def.Delivery.Rate,
 	}
