@@ -274,6 +274,7 @@ func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 		if err := t.Render(&l, Data{Values: values, Unsubscribe: link}); err != nil {
 			return p.explain(s, err)
 		}
+		t.pageSize = max(t.pageSize, len(l.HTML))
 		if strings.TrimSpace(l.Subject) == "" && value != "" {
 			return Problems{{File: "subject", Text: "it renders as nothing: write a subject"}}
 		}

@@ -73,3 +73,15 @@ func decodedAction(found string) string {
 	}
 	return strings.ReplaceAll(decoded, "\u00a0", " ")
 }
+
+// shownPage is how many bytes of a page Gmail shows.
+const shownPage = 102_000
+
+// Warnings returns what is allowed, but most probably not meant.
+func (t *Template) Warnings(s campaign.Snapshot) Problems {
+	if t.pageSize <= shownPage {
+		return nil
+	}
+	return Problems{{File: s.BodyFile, Text: fmt.Sprintf("the HTML has %d KB, without the values of fields: Gmail shows the first 102 KB of a page and hides the rest, "+
+		"the unsubscribe link in the footer with it; shorten the letter, or take out styles and markup that it does not need", (t.pageSize+999)/1000)}}
+}

@@ -65,3 +65,19 @@ func TestReviewReadsEveryText(t *testing.T) {
 		}
 	}
 }
+
+// TestALongPageIsWarnedOf: Gmail cuts what is longer than 102 KB.
+func TestALongPageIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[int]string{9_000: "", 12_000: "october.md: the HTML has 1"} {
+		s := snapshot()
+		s.Markdown = strings.Repeat("a letter ", words)
+		tmpl, err := templates.Compile(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tmpl.Warnings(s); (want == "") != (len(got) == 0) || !strings.HasPrefix(got.Error(), want) {
+			t.Errorf("%d words: %v, want %s", words, got, want)
+		}
+	}
+}
