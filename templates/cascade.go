@@ -98,15 +98,12 @@ func (c *cascade) settle() {
 	least := c.leastForced()
 	for _, s := range c.elements {
 		for _, k := range s.kept {
-			if w, ok := least[family(k.name())]; ok && k.weight.compare(w) >= 0 && !k.important {
-				k.force = true
-			}
+			w, ok := least[family(k.name())]
+			k.force = k.force || ok && k.compare(w) >= 0 && k.level < levelImportant
 		}
 	}
 	for _, s := range c.elements {
-		for _, d := range s.inlined {
-			d.force = s.holds(d)
-		}
+		s.hold()
 	}
 }
 
@@ -116,12 +113,17 @@ func (c *cascade) settle() {
 func (c *cascade) leastForced() map[string]weight {
 	least := map[string]weight{}
 	for _, s := range c.elements {
+		if len(s.kept) == 0 {
+			continue
+		}
+		inlined := newReach(s.inlined)
 		for _, k := range s.kept {
-			if k.important || !s.wins(k) {
+			rivals, ok := inlined.of(k.name())
+			if k.level >= levelImportant || !ok || k.compare(rivals.least) <= 0 {
 				continue
 			}
 			f := family(k.name())
-			if w, ok := least[f]; !ok || k.weight.compare(w) < 0 {
+			if w, ok := least[f]; !ok || k.compare(w) < 0 {
 				least[f] = k.weight
 			}
 		}
@@ -129,27 +131,22 @@ func (c *cascade) leastForced() map[string]weight {
 	return least
 }
 
-// wins reports whether a kept declaration is stronger than an inlined one.
-func (s *styled) wins(k *weighted) bool {
-	return slices.ContainsFunc(s.inlined, func(d *weighted) bool {
-		return d.property != "" && overlap(d.name(), k.name()) && k.weight.compare(d.weight) > 0
-	})
-}
-
-// holds reports whether an inlined declaration is stronger than all kept ones
-// of its property, and one of those is important.
-func (s *styled) holds(d *weighted) bool {
-	found := false
-	for _, k := range s.kept {
-		if d.property == "" || !overlap(d.name(), k.name()) {
+// hold makes those inlined declarations important that are stronger than all
+// kept ones of their property, when one of those is important.
+func (s *styled) hold() {
+	if len(s.kept) == 0 {
+		return
+	}
+	kept := newReach(s.kept)
+	important := newReach(slices.DeleteFunc(slices.Clone(s.kept), func(k *weighted) bool { return !k.force && k.level < levelImportant }))
+	for _, d := range s.inlined {
+		rivals, ok := important.of(d.name())
+		if !ok || d.compare(rivals.least) < 0 {
 			continue
 		}
-		if k.weight.compare(d.weight) > 0 {
-			return false
-		}
-		found = found || k.force || k.important
+		all, _ := kept.of(d.name())
+		d.force = d.compare(all.most) >= 0
 	}
-	return found
 }
 
 // write puts the declarations into style attributes, and what is kept into its
@@ -169,12 +166,9 @@ func (s *styled) write() {
 	if !changed {
 		return
 	}
-	slices.SortStableFunc(s.inlined, func(a, b *weighted) int { return a.weight.compare(b.weight) })
+	slices.SortStableFunc(s.inlined, func(a, b *weighted) int { return a.compare(b.weight) })
 	var list []declaration
-	for i, d := range s.inlined {
-		if s.replaced(i) {
-			continue
-		}
+	for _, d := range withoutReplaced(s.inlined) {
 		one := d.declaration
 		one.text = d.plain()
 		if d.force || d.level == levelImportantAttribute {
@@ -185,20 +179,27 @@ func (s *styled) write() {
 	setAttr(s.node, "style", joinDeclarations(list, func(d declaration) string { return d.text }))
 }
 
-// replaced reports whether a stronger rule sets the same property to a value
-// that every mail program understands. All others stay as fallbacks, in order.
-func (s *styled) replaced(i int) bool {
-	d := s.inlined[i]
-	if d.level.attribute() || d.property == "" {
-		return false
-	}
-	return slices.ContainsFunc(s.inlined[i+1:], func(later *weighted) bool {
-		if later.property != d.property {
-			return false
+// withoutReplaced leaves out the declarations of which a stronger rule sets the
+// same property to a value that every mail program understands, and those that
+// come again. All others stay as fallbacks, in order.
+func withoutReplaced(list []*weighted) []*weighted {
+	simple := map[string]weight{} // of a property, the strongest that all understand
+	written := map[string]bool{}
+	var kept []*weighted
+	for _, d := range slices.Backward(list) {
+		strongest, ok := simple[d.property]
+		replaced := ok && strongest.compare(d.weight) > 0 || written[d.plain()]
+		if replaced && !d.level.attribute() && d.property != "" {
+			continue
 		}
-		sameRule := later.weight.compare(d.weight) == 0
-		return !sameRule && simpleValue(later.value) || later.plain() == d.plain()
-	})
+		if !ok && simpleValue(d.value) {
+			simple[d.property] = d.weight
+		}
+		written[d.plain()] = true
+		kept = append(kept, d)
+	}
+	slices.Reverse(kept)
+	return kept
 }
 
 // simpleWord finds what every mail program understands: lengths, percentages,

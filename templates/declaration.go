@@ -151,30 +151,3 @@ func joinDeclarations(list []declaration, write func(declaration) string) string
 	}
 	return b.String()
 }
-
-// overlap reports whether two properties set some of the same, as border and
-// border-top-color do. Both are in small letters.
-func overlap(a, b string) bool {
-	if a == b || strings.HasPrefix(a, b+"-") || strings.HasPrefix(b, a+"-") {
-		return true
-	}
-	if family(a) != family(b) {
-		return a == "all" || b == "all"
-	}
-	switch family(a) {
-	case "border": // border-color and border-top
-		return true
-	case "font": // font sets line-height
-		return a == "font" || b == "font"
-	}
-	return false
-}
-
-// family is what a property has in common with its shorthand.
-func family(property string) string {
-	if property == "line-height" {
-		return "font"
-	}
-	head, _, _ := strings.Cut(strings.TrimPrefix(property, "-"), "-")
-	return head
-}

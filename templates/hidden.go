@@ -13,7 +13,7 @@ const noTextAttr = "data-text"
 
 // hidden reports whether readers of the page do not see an element and what is
 // in it.
-func (w *textWriter) hidden(n *nethtml.Node) bool {
+func hidden(n *nethtml.Node, style map[string]string) bool {
 	switch n.DataAtom {
 	case atom.Head, atom.Script, atom.Style, atom.Template, atom.Title, atom.Noscript, atom.Object, atom.Svg:
 		return true
@@ -23,7 +23,6 @@ func (w *textWriter) hidden(n *nethtml.Node) bool {
 			return true
 		}
 	}
-	style := w.computed(n)
 	switch {
 	case style["display"] == "none", style["visibility"] == "hidden", isZero(style["opacity"]):
 		return true
@@ -60,16 +59,17 @@ func isZero(value string) bool {
 	return strings.Contains(value, "0") && zeroLength.MatchString(value)
 }
 
-// sizeless reports whether the text right in an element has the size zero.
+// sizeless reports whether the text right in an element has the size zero, when
+// that around it does or does not.
 // Elements inside may have another one: many layouts do that to have no gaps
 // between columns.
-func (w *textWriter) sizeless(n *nethtml.Node) bool {
-	size := w.computed(n)["font-size"]
+func sizeless(style map[string]string, around bool) bool {
+	size := style["font-size"]
 	switch {
 	case size == "" || size == "inherit":
-		return w.zero
+		return around
 	case strings.HasSuffix(size, "%"), strings.HasSuffix(size, "em") && !strings.HasSuffix(size, "rem"):
-		return w.zero || isZero(size)
+		return around || isZero(size)
 	}
 	return isZero(size)
 }

@@ -172,11 +172,12 @@ var gaps = map[atom.Atom]int{
 }
 
 func (w *textWriter) element(n *nethtml.Node) {
-	if w.hidden(n) {
+	style := w.computed(n)
+	if hidden(n, style) {
 		return
 	}
 	outside := w.zero
-	w.zero = w.sizeless(n)
+	w.zero = sizeless(style, outside)
 	defer func() { w.zero = outside }()
 	gap := gaps[n.DataAtom]
 	if (n.DataAtom == atom.Ul || n.DataAtom == atom.Ol) && len(w.lists) == 0 {
