@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"broadside/campaign"
 )
@@ -64,5 +65,24 @@ func TestEncodedBracesAreNamed(t *testing.T) {
 	def.Content = writeContent(t, def.Dir, map[string]string{"l.md": "Hi\n[x](https://a.example/%7B%7B.email%7D%7D)\n"})
 	if _, err := Snapshot(cfg, def, []string{"email"}); err == nil || !strings.Contains(err.Error(), "l.md:2:23: %7B%7B.email%7D%7D") {
 		t.Errorf("%v, want the place of the encoded braces", err)
+	}
+}
+
+// TestALongPageIsWarnedOf: validate says how large the page is, whether or not
+// the audience can be read now.
+func TestALongPageIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"subscribers.csv", "-"} {
+		cfg, def := draft(t, "email\na@x.example\n")
+		def.Audience.Source = source
+		def.Subject = "Hello"
+		def.Content = writeContent(t, def.Dir, map[string]string{"l.md": strings.Repeat("a letter ", 12_000)})
+		v, err := Validate(t.Context(), Proof{Config: cfg, Def: def}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(v.Warnings) != 1 || !strings.Contains(v.Warnings[0].Error(), "l.md: the HTML has 11") {
+			t.Errorf("audience %s: warnings %v, want one about the size", source, v.Warnings)
+		}
 	}
 }
