@@ -51,6 +51,8 @@ type Content struct {
 	HTML     string // html: FILE (exactly one of the two)
 	Text     string // text: FILE that overrides the automatic text part
 	Layout   string // layout: default "plain"; "none" only for html
+	Language string // language: of the letter, such as de or pt-BR; default "en"
+	Logo     string // logo: URL of an image in place of the sender's name above the letter
 }
 
 // A Schedule is raw text here; scheduler/calendar parses it.
@@ -94,4 +96,5 @@ const (
 	DefaultExpiresAfter = 48 * time.Hour
 	DefaultMaxLateness  = time.Hour
 	DefaultLayout       = "plain"
+	DefaultLanguage     = "en" // that of the layouts' own words
 )

@@ -31,7 +31,7 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 	}
 	d := &Definition{
 		File: file, Dir: dir, Source: data,
-		Content:  Content{Layout: DefaultLayout},
+		Content:  Content{Layout: DefaultLayout, Language: DefaultLanguage},
 		Schedule: Schedule{MaxLateness: DefaultMaxLateness},
 		Delivery: Delivery{
 			Retry:        slices.Clone(DefaultRetry),
@@ -114,6 +114,8 @@ func (d *Definition) readContent(m *configs.Map) {
 	m.Check("html", &c.HTML, "the name of a file", isFile)
 	m.Check("text", &c.Text, "the name of a file", isFile)
 	m.Check("layout", &c.Layout, "the name of a layout such as plain", idPattern.MatchString)
+	m.Check("language", &c.Language, "the language of the letter, such as en, de or pt-BR", isLanguage)
+	m.Check("logo", &c.Logo, "the https address of an image", isImageURL)
 	m.Off("mjml", "make HTML of it and use html: FILE")
 	switch {
 	case m.Has("mjml"):

@@ -3,6 +3,7 @@ package campaign
 import (
 	"fmt"
 	"net/mail"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"unicode"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/language"
 )
 
 const (
@@ -63,6 +65,18 @@ func isFile(text string) bool {
 
 func isHeader(text string) bool {
 	return strings.TrimSpace(text) != "" && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// isLanguage reports whether text is a language tag (RFC 5646).
+func isLanguage(text string) bool {
+	_, err := language.Parse(text)
+	return err == nil
+}
+
+// isImageURL reports whether text is a URL that every mail program may load.
+func isImageURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme == "https" && u.Host != "" && !strings.ContainsFunc(text, unicode.IsSpace)
 }
 
 // isSource reports whether text names an audience that can be read.

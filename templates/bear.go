@@ -10,11 +10,11 @@ import (
 // the text where it is built of one thing inside or beside another many times.
 // What no letter has is refused before they see it.
 const (
-	maxQuotes   = 100     // > at the beginning of one line
-	maxBrackets = 1000    // [ of links in one paragraph
-	maxCells    = 1000    // | in one line
-	maxStyling  = 8 << 20 // declarations and rules, times elements
-	maxInlined  = 1 << 29 // bytes of CSS, times elements
+	maxQuotes   = 100      // > at the beginning of one line
+	maxBrackets = 1000     // [ of links in one paragraph
+	maxCells    = 1000     // | in one line
+	maxStyling  = 16 << 20 // declarations and rules, times elements
+	maxInlined  = 1 << 29  // bytes of CSS, times elements
 )
 
 // bearable returns what of a Markdown text would take too long.

@@ -6,11 +6,9 @@ import (
 	"html"
 	htmltemplate "html/template"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	texttemplate "text/template"
-	"unicode"
 
 	"broadside/campaign"
 	"broadside/templates/message"
@@ -30,9 +28,11 @@ const (
 
 // Names of functions that only our own actions call; authors cannot.
 const (
-	rawFunc     = "_raw"
-	urlFunc     = "_url"
-	urlPartFunc = "_urlpart"
+	rawFunc      = "_raw"
+	urlFunc      = "_url"
+	urlPathFunc  = "_urlpath"
+	urlQueryFunc = "_urlquery"
+	oneLineFunc  = "_oneline"
 )
 
 // sources are the texts of a snapshot; absent ones are nil.
@@ -150,7 +150,7 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := texttemplate.FuncMap{urlFunc: cleanURL, urlPartFunc: escapeURLPart}
+	own := texttemplate.FuncMap{urlFunc: wholeURL, urlPathFunc: urlPath, urlQueryFunc: urlQuery, oneLineFunc: oneLine}
 	subject, err := parseFinal("subject", s.Subject, nil)
 	if err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 	if topic == "" {
 		topic = s.Topic
 	}
-	ts := newTokens(s.Subject, s.Preheader, s.Markdown, s.HTML, topic, s.Postal)
+	ts := newTokens(s.Subject, s.Preheader, s.Markdown, s.HTML, topic, s.Postal, s.From, s.Logo)
 	same := func(s string) string { return s }
 	content := ts.tokenise(src.body, same)
 	if s.Markdown != "" {
@@ -221,6 +221,7 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 		link := "{{." + unsubscribeField + "}}"
 		var err error
 		full, err = fillLayout(s.Layout, frame{
+			Language: language(s), Masthead: ts.masthead(s, topic),
 			Title: ts.tokenise(src.subject, html.EscapeString), Preheader: preheader, Content: content,
 			Topic: ts.escapedText(topic), Postal: ts.escapedText(s.Postal), Unsubscribe: ts.add(token{html: link, text: link}),
 		})
@@ -232,16 +233,13 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
-	p := &page{text: ownText(s, src, topic)}
-	var err error
-	if s.Text == "" {
-		if p.text, err = plainText(settled, ts); err != nil {
-			return nil, err
-		}
-	}
-	inlined, err := inlineCSS(settled)
+	inlined, doc, err := inlineCSS(settled, ts)
 	if err != nil {
 		return nil, err
+	}
+	p := &page{text: ownText(s, src, topic)}
+	if s.Text == "" {
+		p.text = plainText(doc, ts)
 	}
 	p.html, p.places = ts.restorePage(inlined)
 	return p, nil
@@ -259,7 +257,7 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 	if used[unsubscribeField] || s.Layout == LayoutNone {
 		return text
 	}
-	footer := "\n\n" + rule + "\nYou get this because you subscribed to " + literal(topic) + ".\nUnsubscribe: {{." + unsubscribeField + "}}\n"
+	footer := "\n\n" + rule + "\nYou get this because you subscribed to " + literal(topic) + ".\nUnsubscribe <{{." + unsubscribeField + "}}>\n"
 	if s.Postal != "" {
 		footer += "\n" + literal(s.Postal) + "\n"
 	}
@@ -276,6 +274,7 @@ func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 		if err := t.Render(&l, Data{Values: values, Unsubscribe: link}); err != nil {
 			return p.explain(s, err)
 		}
+		t.pageSize = max(t.pageSize, len(l.HTML))
 		if strings.TrimSpace(l.Subject) == "" && value != "" {
 			return Problems{{File: "subject", Text: "it renders as nothing: write a subject"}}
 		}
@@ -317,19 +316,4 @@ func (p *page) explain(s campaign.Snapshot, err error) error {
 		}
 	}
 	return Problems{{File: s.BodyFile, Text: "the HTML is broken: " + text}}
-}
-
-// cleanURL keeps a URL from ending early in the text part.
-func cleanURL(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-// escapeURLPart percent-encodes a value inside a URL.
-func escapeURLPart(s string) string {
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }

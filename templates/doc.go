@@ -25,7 +25,7 @@
 //
 //	source -> actions become tokens -> Markdown -> layout -> CSS inlined
 //	       -> tokens become actions -> html/template -> escaped -> program
-//	                 \-> text part -> text/template -> program
+//	       \-> text part -> text/template -> program
 //
 // The template packages find values by reflection. A program of plain calls
 // writes the same text instead, per part, where that part needs no more than

@@ -18,12 +18,14 @@ var (
 		"title":   funcs["title"],
 		"trim":    funcs["trim"],
 
-		urlFunc:     cleanURL,
-		urlPartFunc: escapeURLPart,
+		urlFunc:      wholeURL,
+		urlPathFunc:  urlPath,
+		urlQueryFunc: urlQuery,
+		oneLineFunc:  oneLine,
 
 		"_html_template_urlfilter":     filterURL,
-		"_html_template_urlnormalizer": func(s string) string { return percentEncode(s, true) },
-		"_html_template_urlescaper":    func(s string) string { return percentEncode(s, false) },
+		"_html_template_urlnormalizer": urlPath,
+		"_html_template_urlescaper":    urlQuery,
 	}
 	escapers = map[string]appendFunc{
 		htmlEscaper:                    appendEscaped,

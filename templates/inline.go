@@ -1,109 +1,92 @@
 package templates
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
 
-	"github.com/vanng822/go-premailer/premailer"
+	nethtml "golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 )
-
-// inlineCSS moves the rules of <style> elements into style attributes, for
-// readers that ignore <style>. What cannot be inlined (media queries, :hover,
-// dark mode) stays in one.
-func inlineCSS(page string) (string, error) {
-	if !styleElement.MatchString(page) {
-		return page, nil // parsing would only rewrite the author's HTML
-	}
-	if err := stylable(page); err != nil {
-		return "", err
-	}
-	page = styleElement.ReplaceAllStringFunc(page, keepAtRules)
-	p, err := premailer.NewPremailerFromString(page, premailer.NewOptions(premailer.WithKeepBangImportant(false)))
-	if err != nil {
-		return "", fmt.Errorf("inline CSS: %w", err)
-	}
-	out, err := p.Transform()
-	if err != nil {
-		return "", fmt.Errorf("inline CSS: %w", err)
-	}
-	return strings.ReplaceAll(out, ` data-premailer="ignore"`, ""), nil
-}
 
 var styleElement = regexp.MustCompile(`(?is)(<style\b[^>]*>)(.*?)</style\s*>`)
 
-// mediaRule is the one at-rule that the inliner understands: it makes its
-// declarations important, so that they win against inlined ones. It spoils
-// @import and @font-face, and drops others without a word.
-var mediaRule = regexp.MustCompile(`(?i)^@media\b`)
-
-// keepAtRules takes all other at-rules out of a style element, into one that
-// the inliner leaves alone.
-func keepAtRules(element string) string {
-	m := styleElement.FindStringSubmatch(element)
-	if strings.Contains(m[1], "data-premailer") {
-		return element
+// inlineCSS moves the rules of <style> elements into style attributes, for
+// readers that ignore <style>. It returns the page, and its tree.
+//
+// The page looks as it did before, in every program that follows the CSS
+// cascade. What depends on the reader stays in the element: media queries,
+// :hover, rules that match nothing here (mail programs add the elements that
+// they are meant for), and rules with an if in or around them.
+func inlineCSS(page string, ts *tokens) (string, *nethtml.Node, error) {
+	doc, err := parsePage(page)
+	if err != nil {
+		return "", nil, err
 	}
-	css, at := m[2], 0
-	var rest, kept strings.Builder
-	for at < len(css) {
-		start, end := nextAtRule(css, at)
-		if start < 0 {
-			break
-		}
-		if mediaRule.MatchString(css[start:end]) {
-			rest.WriteString(css[at:end])
-		} else {
-			rest.WriteString(css[at:start])
-			kept.WriteString(css[start:end] + "\n")
-		}
-		at = end
+	if !styleElement.MatchString(page) {
+		return page, doc, nil // writing the tree would only rewrite the author's HTML
 	}
-	if kept.Len() == 0 {
-		return element
+	if err := stylable(page); err != nil {
+		return "", nil, err
 	}
-	rest.WriteString(css[at:])
-	return m[1] + rest.String() + `</style><style data-premailer="ignore">` + kept.String() + "</style>"
+	c := newCascade(doc, ts)
+	for _, element := range styleElements(doc) {
+		c.read(element)
+	}
+	c.settle()
+	c.write()
+	var out bytes.Buffer
+	if err := nethtml.Render(&out, doc); err != nil {
+		return "", nil, fmt.Errorf("inline CSS: %w", err)
+	}
+	return out.String(), doc, nil
 }
 
-// nextAtRule returns where the first at-rule outside of blocks, strings and
-// comments begins and ends, or -1.
-func nextAtRule(css string, from int) (start, end int) {
-	start = -1
-	for i, depth := from, 0; i < len(css); i++ {
-		switch c := css[i]; c {
-		case '"', '\'':
-			for i++; i < len(css) && css[i] != c; i++ {
-				if css[i] == '\\' {
-					i++
-				}
-			}
-		case '/':
-			if strings.HasPrefix(css[i:], "/*") {
-				j := strings.Index(css[i+2:], "*/")
-				if j < 0 {
-					return start, len(css)
-				}
-				i += j + 3
-			}
-		case '@':
-			if depth == 0 && start < 0 {
-				start = i
-			}
-		case ';':
-			if depth == 0 && start >= 0 {
-				return start, i + 1
-			}
-		case '{':
-			depth++
-		case '}':
-			if depth--; depth <= 0 {
-				depth = 0
-				if start >= 0 {
-					return start, i + 1
-				}
-			}
+// parsePage reads a page as a browser does.
+func parsePage(page string) (*nethtml.Node, error) {
+	doc, err := nethtml.Parse(strings.NewReader(page))
+	if err != nil && strings.Contains(err.Error(), "open stack of elements") {
+		return nil, errDeep
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the HTML: %w", err)
+	}
+	return doc, nil
+}
+
+// styleElements returns the style elements that are to be inlined. One with
+// data-premailer="ignore" is left alone.
+func styleElements(doc *nethtml.Node) []*nethtml.Node {
+	var list []*nethtml.Node
+	for n := range doc.Descendants() {
+		if n.DataAtom != atom.Style || n.Namespace != "" {
+			continue
+		}
+		if attr(n, "data-premailer") == "ignore" {
+			removeAttr(n, "data-premailer")
+			continue
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
+func setAttr(n *nethtml.Node, key, value string) {
+	for i := range n.Attr {
+		if n.Attr[i].Key == key {
+			n.Attr[i].Val = value
+			return
 		}
 	}
-	return start, len(css)
+	n.Attr = append(n.Attr, nethtml.Attribute{Key: key, Val: value})
+}
+
+func removeAttr(n *nethtml.Node, key string) {
+	for i := range n.Attr {
+		if n.Attr[i].Key == key {
+			n.Attr = append(n.Attr[:i], n.Attr[i+1:]...)
+			return
+		}
+	}
 }

@@ -1,14 +1,18 @@
 package templates
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"html"
 	"io/fs"
+	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
 	texttemplate "text/template"
+
+	"broadside/campaign"
 )
 
 //go:embed layouts/*.html
@@ -32,7 +36,7 @@ func Layouts() []string {
 
 // A frame is what a layout is filled with: HTML with tokens.
 type frame struct {
-	Title, Preheader, Content, Topic, Postal, Unsubscribe string
+	Language, Title, Preheader, Masthead, Content, Topic, Postal, Unsubscribe string
 }
 
 // fillLayout puts a frame into a layout. Layouts use [[ and ]], so that they
@@ -51,6 +55,23 @@ func fillLayout(name string, f frame) (string, error) {
 		return "", fmt.Errorf("fill layout %s: %w", name, err)
 	}
 	return out.String(), nil
+}
+
+// language returns the value of the lang attribute of a page.
+func language(s campaign.Snapshot) string {
+	return html.EscapeString(cmp.Or(s.Language, campaign.DefaultLanguage))
+}
+
+// masthead returns what stands above a letter: the sender's logo or name.
+func (ts *tokens) masthead(s campaign.Snapshot, topic string) string {
+	name := topic
+	if from, err := mail.ParseAddress(s.From); err == nil && strings.TrimSpace(from.Name) != "" {
+		name = from.Name
+	}
+	if s.Logo == "" {
+		return ts.escapedText(name)
+	}
+	return `<img src="` + html.EscapeString(s.Logo) + `" alt="` + html.EscapeString(name) + `" height="40">`
 }
 
 // escapedText returns a token for a text of the configuration: it prints as

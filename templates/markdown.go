@@ -19,10 +19,11 @@ import (
 // author's own and stays.
 func markdown(text string, ts *tokens) (string, error) {
 	controls := &controlBlocks{ts}
+	forms := &letterForms{ts}
 	md := goldmark.New(
 		goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.Linkify),
-		goldmark.WithRendererOptions(html.WithUnsafe(), renderer.WithNodeRenderers(util.Prioritized(controls, 50))),
-		goldmark.WithParserOptions(parser.WithBlockParsers(util.Prioritized(controls, 50))),
+		goldmark.WithRendererOptions(html.WithUnsafe(), renderer.WithNodeRenderers(util.Prioritized(controls, 50), util.Prioritized(forms, 50))),
+		goldmark.WithParserOptions(parser.WithBlockParsers(util.Prioritized(controls, 50)), parser.WithASTTransformers(util.Prioritized(forms, 500))),
 	)
 	var b bytes.Buffer
 	if err := md.Convert([]byte(text), &b); err != nil {

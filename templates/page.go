@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"html"
 	"regexp"
 	"strings"
 
@@ -9,9 +8,8 @@ import (
 )
 
 // settle makes a tokenised page safe for HTML and CSS tools: where text is, a
-// token becomes a comment, which a parser leaves where it stands; comments
-// for Outlook become tokens; a style attribute with actions in it becomes one
-// declaration. Actions between attributes are problems: HTML parsers drop or
+// token becomes a comment, which a parser leaves where it stands, and comments
+// for Outlook become tokens. Actions between attributes are problems: HTML parsers drop or
 // reorder attributes.
 func settle(page string, ts *tokens) (string, Problems) {
 	var out strings.Builder
@@ -39,8 +37,6 @@ func settle(page string, ts *tokens) (string, Problems) {
 				if problems = append(problems, p); len(problems) == maxProblems {
 					return "", problems
 				}
-			} else if ts.hideStyle(&tag) {
-				text = tag.String()
 			}
 		case nethtml.EndTagToken:
 			raw = false
@@ -99,22 +95,6 @@ func (ts *tokens) badTag(tag nethtml.Token) (Problem, bool) {
 	return Problem{}, false
 }
 
-// hideStyle puts one token in place of a style attribute that holds tokens:
-// as CSS it would be taken apart. It reports whether there was one.
-func (ts *tokens) hideStyle(tag *nethtml.Token) bool {
-	changed := false
-	for i, a := range tag.Attr {
-		if a.Key == "style" && ts.match.MatchString(a.Val) {
-			tag.Attr[i].Val = ts.add(token{html: ts.restore(html.EscapeString(a.Val)), style: true}) + styleValue
-			changed = true
-		}
-	}
-	return changed
-}
-
-// styleValue makes a declaration of a token.
-const styleValue = ":v"
-
 // restore puts the actions back into a piece of HTML.
 func (ts *tokens) restore(s string) string {
 	out, _ := ts.restorePage(s)
@@ -142,8 +122,6 @@ func (ts *tokens) restorePage(s string) (string, []place) {
 		before := s[at:start]
 		if strings.HasSuffix(before, "<!--") && strings.HasPrefix(s[end:], "-->") {
 			before, end = strings.TrimSuffix(before, "<!--"), end+len("-->")
-		} else if t.style && strings.HasPrefix(s[end:], styleValue) {
-			end += len(styleValue)
 		}
 		b.WriteString(literal(before))
 		places = append(places, place{b.Len(), t})

@@ -30,6 +30,8 @@ type Template struct {
 	html    part
 	text    part
 	work    bound
+
+	pageSize int // bytes of the HTML, with fields of a letter or none
 }
 
 // A part is one template, and the program that does the same faster; nil

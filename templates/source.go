@@ -252,7 +252,6 @@ type tokens struct {
 type token struct {
 	html, text string  // what it becomes in the HTML and in the text part
 	control    bool    // prints nothing
-	style      bool    // stands as the declaration "token:v" in a style attribute
 	src        *source // where it comes from; nil for text of our own
 	offset     int
 }

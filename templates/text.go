@@ -2,7 +2,6 @@ package templates
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -10,20 +9,13 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// plainText makes the text part from a settled page: the source of a
-// text/template. Links become "text (url)", list items get their marks, and
-// what is hidden on the page (the preheader) is left out.
-func plainText(page string, ts *tokens) (string, error) {
-	doc, err := nethtml.Parse(strings.NewReader(page))
-	if err != nil && strings.Contains(err.Error(), "open stack of elements") {
-		return "", errDeep
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the HTML for the text part: %w", err)
-	}
+// plainText makes the text part from the tree of a page: the source of a
+// text/template. Links become "text <url>", list items get their marks, and
+// what readers of the page do not see (the preheader) is left out.
+func plainText(doc *nethtml.Node, ts *tokens) string {
 	w := &textWriter{ts: ts, tables: map[*nethtml.Node]bool{}}
 	w.node(doc)
-	return ts.restoreText(strings.TrimRight(w.out.String(), " \n") + "\n"), nil
+	return ts.restoreText(strings.TrimRight(w.out.String(), " \n") + "\n")
 }
 
 // errDeep is the HTML parser's limit, in our words.
@@ -58,6 +50,7 @@ type textWriter struct {
 	marked int      // the place in prefix of that item's indent
 	lists  []int    // per open list the next number; -1: not numbered
 	pre    bool
+	zero   bool                   // the text under way is of size zero
 	tables map[*nethtml.Node]bool // those that were looked at: have they headings
 }
 
@@ -147,10 +140,14 @@ func (w *textWriter) text(s string) {
 func (w *textWriter) node(n *nethtml.Node) {
 	switch n.Type {
 	case nethtml.TextNode:
-		w.text(n.Data)
+		if !w.zero {
+			w.text(n.Data)
+		}
 	case nethtml.CommentNode:
 		if t := w.ts.get(n.Data); t != nil && !t.control {
-			w.word(n.Data)
+			if !w.zero {
+				w.word(n.Data)
+			}
 		} else if t != nil && t.text != "" {
 			w.control(n.Data)
 		}
@@ -175,9 +172,13 @@ var gaps = map[atom.Atom]int{
 }
 
 func (w *textWriter) element(n *nethtml.Node) {
-	if hidden(n) {
+	style := w.computed(n)
+	if hidden(n, style) {
 		return
 	}
+	outside := w.zero
+	w.zero = sizeless(style, outside)
+	defer func() { w.zero = outside }()
 	gap := gaps[n.DataAtom]
 	if (n.DataAtom == atom.Ul || n.DataAtom == atom.Ol) && len(w.lists) == 0 {
 		gap = 2
@@ -222,26 +223,6 @@ func (w *textWriter) element(n *nethtml.Node) {
 // rule stands for <hr>, and above a layout's footer.
 const rule = "----------------------------------------"
 
-// hidden reports whether readers of the page do not see an element.
-func hidden(n *nethtml.Node) bool {
-	switch n.DataAtom {
-	case atom.Head, atom.Script, atom.Style, atom.Template, atom.Title, atom.Noscript, atom.Object, atom.Svg:
-		return true
-	}
-	for _, a := range n.Attr {
-		if a.Key == "hidden" {
-			return true
-		}
-		if a.Key == "style" {
-			style := strings.ToLower(strings.Join(strings.Fields(a.Val), ""))
-			if strings.Contains(style, "display:none") || strings.Contains(style, "visibility:hidden") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 func attr(n *nethtml.Node, key string) string {
 	for _, a := range n.Attr {
 		if a.Key == key {
@@ -249,68 +230,6 @@ func attr(n *nethtml.Node, key string) string {
 		}
 	}
 	return ""
-}
-
-// link writes "text (url)", or only the URL where the text says the same.
-func (w *textWriter) link(n *nethtml.Node) {
-	before := w.out.Len()
-	w.children(n)
-	text := strings.TrimSpace(w.out.String()[before:])
-	url := strings.TrimSpace(attr(n, "href"))
-	for _, scheme := range []string{"mailto:", "tel:"} {
-		if len(url) > len(scheme) && strings.EqualFold(url[:len(scheme)], scheme) {
-			url = url[len(scheme):]
-		}
-	}
-	bare := func(s string) string {
-		s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-		return w.sources(strings.TrimSuffix(s, "/"))
-	}
-	switch {
-	case url == "" || strings.HasPrefix(url, "#") || bare(url) == bare(text):
-	case text == "":
-		w.word(w.linkTokens(url))
-	default:
-		trailing := w.blank
-		w.blank = true
-		w.word("(" + w.linkTokens(url) + ")")
-		w.blank = trailing
-	}
-}
-
-// sources replaces tokens by their actions, to compare texts.
-func (w *textWriter) sources(s string) string {
-	return w.ts.match.ReplaceAllStringFunc(s, func(word string) string {
-		if t := w.ts.get(word); t != nil {
-			return t.text
-		}
-		return word
-	})
-}
-
-// linkTokens makes the values in a URL safe for one: what is not its
-// beginning is percent-encoded, as html/template does in the HTML.
-func (w *textWriter) linkTokens(url string) string {
-	first := true
-	return w.ts.match.ReplaceAllStringFunc(url, func(word string) string {
-		t := w.ts.get(word)
-		if t == nil || t.control || t.src == nil {
-			return word
-		}
-		filter := urlPartFunc
-		if first && strings.HasPrefix(url, word) {
-			filter = urlFunc
-		}
-		first = false
-		piped := *t
-		end := strings.TrimRight(strings.TrimSuffix(t.text, "}}"), " \t\r\n")
-		trim := ""
-		if strings.HasSuffix(end, "-") && len(end) < len(t.text)-len("}}") {
-			end, trim = strings.TrimSuffix(end, "-"), " -"
-		}
-		piped.text = end + " | " + filter + trim + "}}"
-		return w.ts.add(piped)
-	})
 }
 
 func (w *textWriter) list(n *nethtml.Node) {

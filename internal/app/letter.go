@@ -77,7 +77,7 @@ func Snapshot(cfg *configs.Config, def *campaign.Definition, columns []string) (
 func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, open opener) (campaign.Snapshot, error) {
 	s := campaign.Snapshot{
 		Campaign: def.ID, Topic: def.Topic, TopicName: def.Topic, From: def.From, ReplyTo: def.ReplyTo,
-		Subject: def.Subject, Preheader: def.Preheader, Layout: def.Content.Layout,
+		Subject: def.Subject, Preheader: def.Preheader, Layout: def.Content.Layout, Language: def.Content.Language, Logo: def.Content.Logo,
 		Postal: cfg.PostalAddress, PublicURL: cfg.PublicURL, ReturnTo: cfg.Feedback.ReturnPath,
 		Columns: columns, Rate: def.Delivery.Rate,
 	}
@@ -108,8 +108,12 @@ func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, o
 		s.TextFile, s.Text, err = readBody(def, "content.text", def.Content.Text, open)
 		errs = append(errs, err)
 	}
+	errs = append(errs, placed(def, templates.Review(s)))
 	return s, errors.Join(errs...)
 }
+
+// byteOrderMark is what some editors begin a UTF-8 file with.
+const byteOrderMark = "\ufeff"
 
 func readBody(def *campaign.Definition, key, name string, open opener) (file, text string, err error) {
 	file = name
@@ -130,10 +134,10 @@ func readBody(def *campaign.Definition, key, name string, open opener) (file, te
 		return file, "", bodyError(def, key, err)
 	case len(b) > maxBody:
 		return file, "", configs.Problems{def.Problem(key, "%s is larger than %d MiB: put images on a server and link to them", file, maxBody>>20)}
-	case len(strings.TrimSpace(string(b))) == 0:
+	case len(strings.TrimSpace(strings.TrimPrefix(string(b), byteOrderMark))) == 0:
 		return file, "", configs.Problems{def.Problem(key, "%s is empty", file)}
 	}
-	return file, string(b), nil
+	return file, strings.TrimPrefix(string(b), byteOrderMark), nil
 }
 
 // bodyError says where the campaign file names a file that cannot be read.

@@ -67,6 +67,8 @@ var fieldsOfFile = []struct {
 	{"audience", func(d *campaign.Definition) string { return d.Audience.Source }},
 	{"exclude", func(d *campaign.Definition) string { return strings.Join(d.Exclude, ", ") }},
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
+	{"language", func(d *campaign.Definition) string { return d.Content.Language }},
+	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},
 	{"accounts", func(d *campaign.Definition) string { return strings.Join(d.Delivery.Accounts, ", ") }},
 	{"rate", func(d *campaign.Definition) string { return fmt.Sprint(d.Delivery.Rate) }},
 	{"delivery", func(d *campaign.Definition) string {

@@ -23,6 +23,9 @@ type Validated struct {
 	Invalid    int64  `json:"invalid"`
 	Duplicate  int64  `json:"duplicate"`
 	Read       bool   `json:"read"` // the audience was read; it is not when it is the standard input
+
+	// Warnings are about what is allowed, and most probably not meant.
+	Warnings configs.Problems `json:"-"`
 }
 
 // Validate checks a campaign and everything that it refers to, without sending.
@@ -44,7 +47,9 @@ func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error
 		columns = rows.Columns()
 	}
 	snapshot, err := proof.snapshot(ctx, columns)
-	errs = append(errs, err, placed(def, checkTemplates(snapshot, rows != nil)))
+	doubts, templateErr := checkTemplates(snapshot, rows != nil)
+	v.Warnings = append(v.Warnings, doubts...)
+	errs = append(errs, err, placed(def, templateErr))
 	if proof.Stored == nil {
 		errs = append(errs, checkSchedule(proof.Config, def, now))
 	}
@@ -90,18 +95,25 @@ func without(errs []error, drop func(configs.Problem) bool) []error {
 }
 
 // checkTemplates finds the problems of the templates; unknown merge fields only
-// when the columns are known.
-func checkTemplates(s campaign.Snapshot, columnsKnown bool) error {
+// when the columns are known. The warnings are about what they make.
+func checkTemplates(s campaign.Snapshot, columnsKnown bool) (warnings configs.Problems, err error) {
 	if s.Markdown == "" && s.HTML == "" {
-		return nil // the file could not be read, which was said
+		return nil, nil // the file could not be read, which was said
 	}
-	var err error
-	if columnsKnown {
-		_, err = templates.Compile(s)
-	} else {
-		_, err = templates.Fields(s)
+	if !columnsKnown {
+		s.Columns, err = templates.Fields(s)
+		if err != nil {
+			return nil, err
+		}
 	}
-	return err
+	t, err := templates.Compile(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range t.Warnings(s) {
+		warnings = append(warnings, configs.Problem{File: p.File, Line: p.Line, Column: p.Col, Message: p.Text})
+	}
+	return warnings, nil
 }
 
 // checkSchedule reads the schedule, if there is one, as the scheduler will.

@@ -1,0 +1,87 @@
+package templates
+
+import (
+	"regexp"
+	"strings"
+
+	nethtml "golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// noTextAttr with the value "none" keeps an element out of the text part.
+const noTextAttr = "data-text"
+
+// hidden reports whether readers of the page do not see an element and what is
+// in it.
+func hidden(n *nethtml.Node, style map[string]string) bool {
+	switch n.DataAtom {
+	case atom.Head, atom.Script, atom.Style, atom.Template, atom.Title, atom.Noscript, atom.Object, atom.Svg:
+		return true
+	}
+	for _, a := range n.Attr {
+		if a.Key == "hidden" || a.Key == noTextAttr && a.Val == "none" {
+			return true
+		}
+	}
+	switch {
+	case style["display"] == "none", style["visibility"] == "hidden", isZero(style["opacity"]):
+		return true
+	case isZero(style["max-height"]) && style["overflow"] != "visible":
+		return true
+	case style["mso-hide"] == "all":
+		// Only Outlook hides it. A button that is drawn once more for Outlook has
+		// this too, and readers of the text part need its link.
+		return !hasLink(n)
+	}
+	return false
+}
+
+// computed returns what a style attribute sets, in small letters: of each
+// property the value that wins.
+func (w *textWriter) computed(n *nethtml.Node) map[string]string {
+	style := map[string]string{}
+	important := map[string]bool{}
+	for _, d := range w.ts.styleOf(n) {
+		name := d.name()
+		if d.property == "" || important[name] && !d.important {
+			continue
+		}
+		style[name] = strings.ToLower(d.value)
+		important[name] = d.important
+	}
+	return style
+}
+
+var zeroLength = regexp.MustCompile(`^[+-]?0*\.?0*[a-z%]*$`)
+
+// isZero reports whether a value is a number of zero, of any unit.
+func isZero(value string) bool {
+	return strings.Contains(value, "0") && zeroLength.MatchString(value)
+}
+
+// sizeless reports whether the text right in an element has the size zero, when
+// that around it does or does not.
+// Elements inside may have another one: many layouts do that to have no gaps
+// between columns.
+func sizeless(style map[string]string, around bool) bool {
+	size := style["font-size"]
+	switch {
+	case size == "" || size == "inherit":
+		return around
+	case strings.HasSuffix(size, "%"), strings.HasSuffix(size, "em") && !strings.HasSuffix(size, "rem"):
+		return around || isZero(size)
+	}
+	return isZero(size)
+}
+
+func hasLink(n *nethtml.Node) bool {
+	if n.DataAtom == atom.A {
+		return true
+	}
+	for c := range n.Descendants() {
+		if c.DataAtom == atom.A {
+			return true
+		}
+	}
+	return false
+}

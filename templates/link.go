@@ -1,0 +1,151 @@
+package templates
+
+import (
+	"regexp"
+	"strings"
+
+	nethtml "golang.org/x/net/html"
+)
+
+// link writes "text <url>", or only the URL where the text says the same. The
+// brackets tell mail programs where a link ends (RFC 3986, appendix C).
+func (w *textWriter) link(n *nethtml.Node) {
+	url, spoken := readable(strings.TrimSpace(attr(n, "href")))
+	if url == "" || strings.HasPrefix(url, "#") {
+		w.children(n)
+		return
+	}
+	written := w.encoded(url)
+	if spoken {
+		written = w.pipeTokens(url, func(string) string { return oneLineFunc })
+	}
+	if w.same(url, w.words(n)) {
+		if w.ts.match.MatchString(url) {
+			w.word(written) // the values in the text are not encoded
+		} else {
+			w.children(n)
+		}
+		return
+	}
+	before := w.out.Len()
+	w.children(n)
+	trailing := w.blank
+	w.blank = trailing || w.out.Len() > before
+	w.word("<" + written + ">")
+	w.blank = trailing
+}
+
+// readable returns what readers of the text need of a link: of one to a mail
+// address or a telephone number that, as it is spoken.
+func readable(url string) (text string, spoken bool) {
+	for _, scheme := range []string{"mailto:", "tel:"} {
+		if len(url) > len(scheme) && strings.EqualFold(url[:len(scheme)], scheme) && !strings.Contains(url, "?") {
+			return url[len(scheme):], true
+		}
+	}
+	return url, false
+}
+
+// words returns the text in an element.
+func (w *textWriter) words(n *nethtml.Node) string {
+	var b strings.Builder
+	for c := range n.Descendants() {
+		if c.Type == nethtml.TextNode || c.Type == nethtml.CommentNode {
+			b.WriteString(c.Data)
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// same reports whether the text of a link is its URL, but for the scheme and a
+// slash at the end.
+func (w *textWriter) same(url, text string) bool {
+	bare := func(s string) string {
+		s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
+		return w.sources(strings.TrimSuffix(s, "/"))
+	}
+	return bare(url) == bare(text)
+}
+
+// sources replaces tokens by their actions, to compare texts.
+func (w *textWriter) sources(s string) string {
+	return w.ts.match.ReplaceAllStringFunc(s, func(word string) string {
+		if t := w.ts.get(word); t != nil {
+			return t.text
+		}
+		return word
+	})
+}
+
+// encoded makes the link of the text part the one of the HTML: values are
+// encoded as html/template does it there. A value that is the beginning of a
+// link may hold a whole one; behind ? or # every delimiter is encoded.
+func (w *textWriter) encoded(url string) string {
+	return w.pipeTokens(escapeBlanks(url), func(before string) string {
+		switch {
+		case strings.ContainsAny(before, "?#"):
+			return urlQueryFunc
+		case before == "":
+			return urlFunc
+		}
+		return urlPathFunc
+	})
+}
+
+// pipeTokens has the values in a text go through a function, which choose names
+// for what stands before the value.
+func (w *textWriter) pipeTokens(text string, choose func(before string) string) string {
+	var b, static strings.Builder
+	at := 0
+	for _, m := range w.ts.match.FindAllStringIndex(text, -1) {
+		between := text[at:m[0]]
+		word := text[m[0]:m[1]]
+		static.WriteString(between)
+		b.WriteString(between)
+		at = m[1]
+		if t := w.ts.get(word); t != nil && !t.control && t.src != nil {
+			word = w.ts.add(t.pipedInto(choose(static.String())))
+		}
+		b.WriteString(word)
+	}
+	b.WriteString(text[at:])
+	return b.String()
+}
+
+// rightTrim finds the end of an action that takes away the white space behind it.
+var rightTrim = regexp.MustCompile(`\s-\}\}$`)
+
+// pipedInto returns the token of the same action with its value going through
+// a function last.
+func (t *token) pipedInto(function string) token {
+	piped := *t
+	end := "}}"
+	if rightTrim.MatchString(t.text) {
+		end = " -}}"
+	}
+	action := strings.TrimSuffix(t.text, strings.TrimSpace(end))
+	piped.text = strings.TrimSpace(action) + " | " + function + end
+	return piped
+}
+
+// escapeBlanks encodes what would end an author's URL in a text.
+func escapeBlanks(url string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\r' || r == '\t' {
+			return -1 // as browsers do
+		}
+		return r
+	}, strings.NewReplacer(" ", "%20", "<", "%3C", ">", "%3E", "\u00a0", "%C2%A0").Replace(url))
+}
+
+// wholeURL encodes a value that may be a whole link.
+func wholeURL(s string) string { return urlPath(filterURL(s)) }
+
+// urlPath encodes a value before ? and #; what is encoded stays.
+func urlPath(s string) string { return percentEncode(s, true) }
+
+// urlQuery encodes a value behind ? or #.
+func urlQuery(s string) string { return percentEncode(s, false) }
+
+// oneLine keeps a mail address or a telephone number in one piece.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
