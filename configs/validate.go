@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/idna"
 )
 
 const (
@@ -18,6 +20,9 @@ const (
 	minSecret = 32
 	// TopicForm describes topics for "expected ...".
 	TopicForm = "lower-case letters, digits, . _ and -, beginning with a letter or digit, at most 64"
+
+	// maxPublicURL leaves room for the longest token in a line of 998 octets.
+	maxPublicURL = 250
 
 	zoneForm      = "an IANA time zone such as Europe/Berlin or UTC"
 	publicURLForm = "expected an address such as https://news.acme.example (http only on this machine), without user, query and #"
@@ -46,7 +51,8 @@ func IsZone(name string) bool {
 
 func hasScheme(text string) bool { return schemePattern.MatchString(text) && !hasControl(text) }
 
-// publicURL returns the URL without its final slash, or what is wrong with it.
+// publicURL returns the URL as it stands in links and headers, or what is wrong
+// with it: an international host as A-labels, a clean path, no final slash.
 func publicURL(text string) (out, problem string) {
 	u, err := url.Parse(text)
 	switch {
@@ -57,7 +63,38 @@ func publicURL(text string) (out, problem string) {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", "found " + quote(text) + ", " + publicURLForm
 	}
-	return strings.TrimRight(u.String(), "/"), ""
+
+	host, err := hostOfURL(u.Host, u.Hostname())
+	if err != nil {
+		return "", "found " + quote(text) + ", whose host is no name that DNS can have; " + publicURLForm
+	}
+	u.Host = host
+	out = strings.TrimRight(u.JoinPath().String(), "/")
+	out = strings.ReplaceAll(out, ",", "%2C") // which separates links in List-Unsubscribe
+	if len(out) > maxPublicURL {
+		return "", fmt.Sprintf("found %d bytes, expected at most %d: a link with a token has to fit into a header line", len(out), maxPublicURL)
+	}
+	return out, ""
+}
+
+// hostOfURL returns the host of a URL, with its port if it has one, as DNS knows
+// it. name is the host without port and brackets.
+func hostOfURL(host, name string) (string, error) {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return host, nil
+	}
+	port := strings.TrimPrefix(host, name)
+	if isDomain(name) {
+		return strings.ToLower(name) + port, nil
+	}
+	ascii, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		return "", err
+	}
+	if !isDomain(ascii) {
+		return "", fmt.Errorf("host %q is no domain", name)
+	}
+	return ascii + port, nil
 }
 
 func secretProblem(text string) string {

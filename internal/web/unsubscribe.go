@@ -102,14 +102,16 @@ func (s *Server) suppress(ctx context.Context, u token.Unsubscribe, source strin
 	if u.Topic != "" {
 		scope = suppression.Topic(u.Topic)
 	}
-	isNew, err := s.keeper.note(add, suppression.Entry{
+	noted, err := s.keeper.note(add, suppression.Entry{
 		Address: u.Address, Reason: suppression.ReasonUnsubscribe, Scope: scope, Source: source, Run: u.Run,
 	})
 	if err != nil {
 		return err
 	}
-	s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", isNew)
-	if !isNew || s.cfg.OnUnsubscribe == nil {
+	if noted.first || noted.added {
+		s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", noted.added)
+	}
+	if !noted.added || s.cfg.OnUnsubscribe == nil {
 		return nil
 	}
 	tell, cancel := context.WithTimeout(ctx, tellWithin)
