@@ -64,8 +64,8 @@ func publicURL(text string) (out, problem string) {
 		return "", "found " + quote(text) + ", " + publicURLForm
 	}
 
-	host, err := hostOfURL(u.Host, u.Hostname())
-	if err != nil {
+	host, ok := hostOfURL(u.Host, u.Hostname())
+	if !ok {
 		return "", "found " + quote(text) + ", whose host is no name that DNS can have; " + publicURLForm
 	}
 	u.Host = host
@@ -79,22 +79,25 @@ func publicURL(text string) (out, problem string) {
 
 // hostOfURL returns the host of a URL, with its port if it has one, as DNS knows
 // it. name is the host without port and brackets.
-func hostOfURL(host, name string) (string, error) {
+func hostOfURL(host, name string) (string, bool) {
 	if _, err := netip.ParseAddr(name); err == nil {
-		return host, nil
+		return host, true
 	}
-	port := strings.TrimPrefix(host, name)
-	if isDomain(name) {
-		return strings.ToLower(name) + port, nil
+	domain, ok := Domain(name)
+	return domain + strings.TrimPrefix(host, name), ok
+}
+
+// Domain returns a domain as DNS knows it: in lower case, with A-labels for
+// international ones. ok is false when it cannot be one.
+func Domain(name string) (domain string, ok bool) {
+	if !isDomain(name) || strings.Contains(strings.ToLower(name), "xn--") {
+		ascii, err := idna.Lookup.ToASCII(name)
+		if err != nil {
+			return "", false
+		}
+		name = ascii
 	}
-	ascii, err := idna.Lookup.ToASCII(name)
-	if err != nil {
-		return "", err
-	}
-	if !isDomain(ascii) {
-		return "", fmt.Errorf("host %q is no domain", name)
-	}
-	return ascii + port, nil
+	return strings.ToLower(name), isDomain(name)
 }
 
 func secretProblem(text string) string {
