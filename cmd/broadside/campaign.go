@@ -69,7 +69,10 @@ func validate(ctx context.Context, c *cli, name string) (app.Validated, error) {
 func (c *cli) validated(v app.Validated, err error, format string) error {
 	if format == "github" {
 		for _, p := range problems(err) {
-			fmt.Fprintln(c.stdout, p.annotation())
+			fmt.Fprintln(c.stdout, p.annotation("error"))
+		}
+		for _, p := range problems(v.Warnings) {
+			fmt.Fprintln(c.stdout, p.annotation("warning"))
 		}
 	}
 	if c.asJSON {
@@ -80,8 +83,14 @@ func (c *cli) validated(v app.Validated, err error, format string) error {
 		return errors.Join(c.json(struct {
 			Valid    bool          `json:"valid"`
 			Problems []problem     `json:"problems"`
+			Warnings []problem     `json:"warnings"`
 			Campaign app.Validated `json:"campaign"`
-		}{err == nil, list, v}), err)
+		}{err == nil, list, append([]problem{}, problems(v.Warnings)...), v}), err)
+	}
+	if format != "github" {
+		for _, w := range v.Warnings {
+			c.note("warning: %s", printable(w.Error()))
+		}
 	}
 	if err != nil || format == "github" {
 		return err
@@ -146,9 +155,9 @@ func isKind(err error) bool {
 	return false
 }
 
-// annotation returns the problem as a workflow command of GitHub Actions
-// (docs.github.com/actions, "Setting an error message").
-func (p problem) annotation() string {
+// annotation returns the problem as a workflow command of GitHub Actions, error
+// or warning (docs.github.com/actions, "Setting an error message").
+func (p problem) annotation(command string) string {
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	var where []string
@@ -165,7 +174,7 @@ func (p problem) annotation() string {
 	if p.Key != "" {
 		text = p.Key + ": " + text
 	}
-	return strings.TrimSuffix("::error "+strings.Join(where, ","), " ") + "::" + data.Replace(text)
+	return strings.TrimSuffix("::"+command+" "+strings.Join(where, ","), " ") + "::" + data.Replace(text)
 }
 
 // showPlan prints what a launch is about to do.
@@ -212,6 +221,9 @@ func showPlan(w io.Writer, p app.Plan) {
 	if p.Guard.Canary > 0 {
 		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, configs.FormatDuration(p.Guard.CanaryWait))
 	}
+	for _, warning := range p.Warnings {
+		fmt.Fprintf(w, "warning     %s\n", printable(warning.Error()))
+	}
 }
 
 // planDocument is the plan as --dry-run --json prints it.
@@ -233,9 +245,10 @@ func planDocument(p app.Plan) any {
 		Rate       float64          `json:"rate"`
 		Canary     int              `json:"canary"`
 		Memory     planMemory       `json:"redis_memory"`
+		Warnings   []problem        `json:"warnings"`
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, p.From, p.Subject,
-		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
+		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p), append([]problem{}, problems(p.Warnings)...),
 	}
 }
 

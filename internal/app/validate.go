@@ -23,6 +23,9 @@ type Validated struct {
 	Invalid    int64  `json:"invalid"`
 	Duplicate  int64  `json:"duplicate"`
 	Read       bool   `json:"read"` // the audience was read; it is not when it is the standard input
+
+	// Warnings are about what is allowed, and most probably not meant.
+	Warnings configs.Problems `json:"-"`
 }
 
 // Validate checks a campaign and everything that it refers to, without sending.
@@ -30,7 +33,7 @@ type Validated struct {
 // there is no Redis. The time of a stored campaign was checked when it was stored.
 func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error) {
 	def := proof.Def
-	v := Validated{Campaign: def.ID, Source: def.Audience.Source}
+	v := Validated{Campaign: def.ID, Source: def.Audience.Source, Warnings: def.Warnings()}
 	var errs []error
 	var rows *audience.Reader
 	var err error
