@@ -42,6 +42,8 @@ func readMailbox(text string) (value, problem string) {
 	switch {
 	case !ok:
 		return "", "whose domain is no name that DNS can have; " + mailboxForm
+	case len(ascii) > configs.MaxSenderDomain:
+		return "", fmt.Sprintf("a domain of %d bytes, expected at most %d", len(ascii), configs.MaxSenderDomain)
 	case len(local)+1+len(ascii) > maxAddress:
 		return "", fmt.Sprintf("an address of %d bytes, expected at most %d", len(local)+1+len(ascii), maxAddress)
 	case ascii == strings.ToLower(domain):

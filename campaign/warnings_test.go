@@ -80,6 +80,7 @@ func TestHeaderSources(t *testing.T) {
 		{"from", "Acme <jürgen@b.example>", "letters before the @ that are not ASCII"},
 		{"reply_to", "jürgen@b.example", "letters before the @ that are not ASCII"},
 		{"from", "a@" + strings.Repeat("ü", 80) + ".example", "no name that DNS can have"},
+		{"from", "a@" + strings.Repeat("b.", 100) + "example", "a domain of 207 bytes, expected at most 200"},
 		{"from", `"Acme \u202eswen <a@b.example>"`, "has the invisible character U+202E"},
 		{"from", `"=?utf-8?q?A=E2=80=AE?= <a@b.example>"`, "has the invisible character U+202E"},
 		{"from", `"=?utf-8?q?A=0D=0AB?= <a@b.example>"`, "expected one line of text"},

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -26,7 +27,7 @@ func readConfig(m *Map, c *Config, base string) {
 	m.Map("retention", func(m *Map) { readRetention(m, &c.Retention) })
 	m.Map("worker", func(m *Map) { readWorker(m, &c.Worker) })
 	m.Map("feedback", func(m *Map) {
-		m.Check("return_path", &c.Feedback.ReturnPath, "a domain such as bounce.acme.example", isDomain)
+		m.Check("return_path", &c.Feedback.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", MaxSenderDomain), isReturnPath)
 		m.Off("mailbox", "leave the key out; bounces that arrive later are not read yet")
 	})
 	c.Accounts = map[string]Account{}

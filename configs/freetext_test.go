@@ -33,6 +33,7 @@ func TestCommentsThatEatText(t *testing.T) {
 		{"secrets:\n- 0123456789012345678901234567890123456789 #hunter2\n", `:2:3: secrets: found # behind a blank`},
 		{"topics:\n  n:\n    name: \"News \\u202eswen\"\n", `topics.n.name: found "News \u202eswen", which has the invisible character U+202E`},
 		{"topics:\n  n:\n    name: " + strings.Repeat("x", 5000) + "\n", "a name of 5000 characters, expected at most 200"},
+		{"feedback: {return_path: " + strings.Repeat("b.", 100) + "example}\n", "expected a domain such as bounce.acme.example, of at most 200 bytes"},
 		{"postal_address: \"London\" x\n", `found text behind the closing quote; put quotes around the whole value: postal_address: '"London" x'`},
 	} {
 		_, err := loadText(t, tt.text)

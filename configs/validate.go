@@ -21,6 +21,10 @@ const (
 	// TopicForm describes topics for "expected ...".
 	TopicForm = "lower-case letters, digits, . _ and -, beginning with a letter or digit, at most 64"
 
+	// MaxSenderDomain is the longest domain that mail can be from, in bytes: it
+	// leaves room for what Message-IDs and return paths have before the @.
+	MaxSenderDomain = 200
+
 	// maxPublicURL leaves room for the longest token in a line of 998 octets.
 	maxPublicURL = 250
 
@@ -126,6 +130,9 @@ func isHost(text string) bool {
 	}
 	return isDomain(text)
 }
+
+// isReturnPath reports whether text is a domain to which bounces can go.
+func isReturnPath(text string) bool { return len(text) <= MaxSenderDomain && isDomain(text) }
 
 func isDomain(text string) bool {
 	if len(text) > 253 {

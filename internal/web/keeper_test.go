@@ -261,6 +261,25 @@ func TestARepeatedUnsubscribePushesNobodyOut(t *testing.T) {
 	})
 }
 
+// While the store is away, every try is answered 503, and the log says so once.
+func TestAnOutageIsLoggedOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *keptSite) {
+		s.list.set(func(f *forgetful) { f.err = errors.New("away") })
+		for range 100 {
+			if code := s.post(reader); code != 503 {
+				t.Errorf("POST: got %d, want 503", code)
+			}
+		}
+		s.list.set(func(f *forgetful) { f.err = nil })
+		sleep(time.Second)
+		s.post(reader)
+		log := s.log.String()
+		if said := strings.Count(log, "cannot be noted"); said != 1 || !strings.Contains(log, "unsubscribes are noted again") {
+			t.Errorf("logged %d times, want once, and that it is over: %s", said, log)
+		}
+	})
+}
+
 // What was removed in the meantime and comes again is said again.
 func TestAnUnsubscribeThatIsNewAgainIsLoggedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *keptSite) {

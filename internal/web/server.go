@@ -16,6 +16,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/internal/crash"
+	"broadside/internal/outage"
 )
 
 // A Suppressor notes who must not be mailed; *suppression.Store is one.
@@ -60,6 +61,7 @@ type Server struct {
 	page   *page
 	crash  *crash.Reporter
 	keeper *keeper
+	noting *outage.Notice // of unsubscribes
 }
 
 // New returns a server.
@@ -81,6 +83,7 @@ func New(cfg Config) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.keeper = newKeeper(cfg.Suppression, cfg.Server, s.log)
+	s.noting = outage.NewNotice(s.log, "unsubscribes cannot be noted, readers are asked to try again", "unsubscribes are noted again")
 	s.crash = crash.NewReporter(s.log)
 	if s.page, err = newPage(); err != nil {
 		return nil, fmt.Errorf("make web server: %w", err)

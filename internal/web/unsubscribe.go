@@ -76,8 +76,9 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscrib
 		s.show(w, r, http.StatusBadRequest, ask)
 		return
 	}
-	if err := s.suppress(r.Context(), u, source); err != nil {
-		s.log.ErrorContext(r.Context(), "unsubscribe not noted", "run", u.Run, "source", source, "err", err)
+	err = s.suppress(r.Context(), u, source)
+	s.noting.Note(err, "run", u.Run, "source", source)
+	if err != nil {
 		w.Header().Set("Retry-After", retryAfter)
 		s.show(w, r, http.StatusServiceUnavailable, content{
 			Title:  "Please try again in a minute",
