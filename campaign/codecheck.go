@@ -4,6 +4,8 @@ package campaign
 // start; the outcome of a check, good or bad, has the code of the check.
 const (
 	CodeSecrets          Code = "BS-SECRETS"
+	CodeConfigReadable   Code = "BS-CONFIG-READABLE"
+	CodeCampaign         Code = "BS-CAMPAIGN"
 	CodePublicURL        Code = "BS-PUBLIC-URL"
 	CodeAccounts         Code = "BS-ACCOUNTS"
 	CodeAccount          Code = "BS-ACCOUNT"
@@ -30,6 +32,16 @@ var checkCodes = []Explanation{
 		CodeSecrets, "There is no secret",
 		"Readers' links are signed with `secrets`. Without one nothing can be launched and no link works.",
 		[]string{"The message has a line that makes one: make it once, keep it, and give the same to every process.", doctorStep},
+	},
+	{
+		CodeConfigReadable, "Others can read the configuration file",
+		"Secrets and passwords stand in it, and every user of the machine can read it.",
+		[]string{"Take that right away (`chmod o-r broadside.yaml`), or write ${NAME} in the file and set that variable.", doctorStep},
+	},
+	{
+		CodeCampaign, "A scheduled campaign may do harm",
+		"It is allowed, and yet most probably not meant: a sender whose mail is taken for forgery, or a subject that is cut.",
+		[]string{"The message has the line and what to write; `broadside campaign validate CAMPAIGN` shows the same of a file.", "Schedule the corrected file again: the same id replaces it.", doctorStep},
 	},
 	{
 		CodePublicURL, "Readers' links lead nowhere",

@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"fmt"
-	"net/mail"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -10,8 +9,9 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/net/idna"
 	"golang.org/x/text/language"
+
+	"broadside/configs"
 )
 
 const (
@@ -23,9 +23,6 @@ const (
 	// maxExclude is how many lists, runs and files are left out: each is read at
 	// every launch, and files are stored with a schedule.
 	maxExclude = 100
-
-	mailboxExample = "Acme News <news@acme.example>"
-	mailboxForm    = "one mailbox such as " + mailboxExample
 )
 
 var (
@@ -36,27 +33,16 @@ var (
 	encodingPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,39}$`)
 )
 
-// isMailbox reports whether text is one RFC 5322 mailbox, with or without a
-// name, whose domain can be in the From header of mail to strangers.
-func isMailbox(text string) bool {
-	if strings.ContainsFunc(text, unicode.IsControl) || strings.HasSuffix(strings.TrimSpace(text), ";") { // a group
-		return false
+// readSubject checks a subject line.
+func readSubject(text string) (value, problem string) {
+	if strings.TrimSpace(text) == "" {
+		return "", "expected one line of text that is not empty"
 	}
-	a, err := mail.ParseAddress(text)
-	if err != nil || strings.ContainsFunc(a.Name, unicode.IsControl) {
-		return false
-	}
-	local, domain, _ := strings.Cut(a.Address, "@")
-	if local == "" || len(local) > 64 || strings.ContainsAny(a.Address, " \"\\<>[]") || strings.Count(a.Address, "@") != 1 {
-		return false
-	}
-	ascii, err := idna.Lookup.ToASCII(domain)
-	return err == nil && ascii != "" && len(ascii) <= 253
+	return text, configs.LineProblem(text)
 }
 
-func isSubject(text string) bool {
-	return strings.TrimSpace(text) != "" && !strings.ContainsFunc(text, unicode.IsControl)
-}
+// readPreheader checks a preheader, which may be empty.
+func readPreheader(text string) (value, problem string) { return text, configs.LineProblem(text) }
 
 // isFile reports whether text can name a file. It is opened by who reads it.
 func isFile(text string) bool {

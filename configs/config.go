@@ -25,6 +25,9 @@ type Config struct {
 	// Sources says for each dotted key where its value came from: "default",
 	// "FILE:LINE", or "env NAME".
 	Sources map[string]string
+	// SecretsInFile are the dotted keys of the secrets that stand in the file
+	// itself, and not as ${NAME}.
+	SecretsInFile []string
 }
 
 // Redis limits what one process asks of Redis.

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -20,13 +21,13 @@ func readConfig(m *Map, c *Config, base string) {
 	m.Check("timezone", &c.Timezone, zoneForm, IsZone)
 	m.Check("listen", &c.Listen, "an address such as :8080 or 127.0.0.1:8080", isListen)
 	m.Off("metrics_listen", "leave the key out")
-	m.Line("postal_address", &c.PostalAddress)
+	m.Text("postal_address", &c.PostalAddress, line)
 	readTopics(m, c)
 	m.Strings("only_to", &c.OnlyTo, `an address or pattern such as "*@acme.example"`, isAddressPattern)
 	m.Map("retention", func(m *Map) { readRetention(m, &c.Retention) })
 	m.Map("worker", func(m *Map) { readWorker(m, &c.Worker) })
 	m.Map("feedback", func(m *Map) {
-		m.Check("return_path", &c.Feedback.ReturnPath, "a domain such as bounce.acme.example", isDomain)
+		m.Check("return_path", &c.Feedback.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", MaxSenderDomain), isReturnPath)
 		m.Off("mailbox", "leave the key out; bounces that arrive later are not read yet")
 	})
 	c.Accounts = map[string]Account{}
@@ -60,8 +61,8 @@ func readTopics(m *Map, c *Config) {
 	c.Topics = map[string]Topic{}
 	m.Maps("topics", TopicForm, func(name string, m *Map) bool {
 		t := Topic{Name: name}
-		m.Line("name", &t.Name)
-		m.Line("description", &t.Description)
+		m.Text("name", &t.Name, headerName)
+		m.Text("description", &t.Description, line)
 		if !IsTopic(name) {
 			return false
 		}
@@ -109,7 +110,7 @@ func readAccount(m *Map, name, base string) Account {
 	m.Bool("allow_plaintext", &a.AllowPlaintext)
 	m.Line("ca_file", &a.CAFile)
 	m.Choice("auth", &a.Auth, "auto", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2", "none")
-	m.Line("username", &a.Username)
+	m.Text("username", &a.Username, line)
 	m.Secret("password", &a.Password, "a password on one line", func(text string) bool { return !hasControl(text) })
 	m.Check("helo", &a.Helo, "the host name of this machine, such as mail.acme.example", isDomain)
 	m.Choice("pipelining", &a.Pipelining, "auto", "envelope", "off")

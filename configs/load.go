@@ -68,6 +68,7 @@ func load(name string, data []byte, opts Options) (*Config, error) {
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
+	c.SecretsInFile = doc.secretsInFile()
 	return c, nil
 }
 
@@ -147,6 +148,35 @@ func sources(doc *Doc) map[string]string {
 	}
 	walk(doc.root, "")
 	return out
+}
+
+// secretsInFile returns the keys of the secrets that were read and stand in the
+// file as they are.
+func (d *Doc) secretsInFile() []string {
+	var keys []string
+	var walk func(n *node, key string)
+	walk = func(n *node, key string) {
+		if n.literalSecret() {
+			keys = append(keys, key)
+		}
+		for _, f := range n.fields {
+			walk(f.value, join(key, f.name))
+		}
+		if slices.ContainsFunc(n.items, (*node).literalSecret) {
+			keys = append(keys, key)
+		}
+	}
+	walk(d.root, "")
+	return keys
+}
+
+// literalSecret reports whether n is a secret in a file. An address without a
+// password is none.
+func (n *node) literalSecret() bool {
+	if n.kind != scalar || !n.hidden || n.at.File == "" || n.raw != "" || n.text == "" {
+		return false
+	}
+	return !hasScheme(n.text) || redactURL(n.text) != n.text
 }
 
 // Location returns the zone that times without one are in, and whether the

@@ -38,6 +38,9 @@ func (m *Map) Problem(name, format string, args ...any) {
 
 // Require adds a problem when the key is absent. example shows a good value.
 func (m *Map) Require(name, example string) {
+	if n := m.n.get(name); n != nil && n.kind == null && n.after != "" && !isNote(n.after) {
+		return // a comment has eaten the value, which its reader says
+	}
 	if !m.Has(name) {
 		m.Problem(name, "missing, expected %s", example)
 	}
@@ -80,6 +83,7 @@ func (m *Map) Choice(name string, dst *string, options ...string) {
 // Secret reads a value that is never shown. ok may be nil.
 func (m *Map) Secret(name string, dst *Secret, expected string, ok func(text string) bool) {
 	m.n.get(name).hide()
+	m.lostSecret(m.Key(name), m.n.get(name))
 	m.scalar(name, expected, func(text string) bool {
 		if ok != nil && !ok(text) {
 			return false
@@ -94,6 +98,9 @@ func (m *Map) Secret(name string, dst *Secret, expected string, ok func(text str
 func (m *Map) Secrets(name string, dst *[]Secret, problem func(text string) string) {
 	m.n.get(name).hide()
 	m.list(name, "a list of secrets", func(n *node) (string, bool) {
+		if m.lostSecret(m.Key(name), n) {
+			return "", true
+		}
 		if n.kind != scalar {
 			return "a secret", false
 		}

@@ -54,6 +54,7 @@ type node struct {
 	raw    string  // as written, when ${VAR} was replaced in it
 	bad    bool    // already reported: readers pass over it
 	hidden bool    // a secret: no message shows it
+	after  string  // the comment behind a scalar without quotes, or where its text should be
 	items  []*node // of a list
 	fields []field // of a mapping, in the order of the file
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/idna"
 )
 
 const (
@@ -18,6 +20,13 @@ const (
 	minSecret = 32
 	// TopicForm describes topics for "expected ...".
 	TopicForm = "lower-case letters, digits, . _ and -, beginning with a letter or digit, at most 64"
+
+	// MaxSenderDomain is the longest domain that mail can be from, in bytes: it
+	// leaves room for what Message-IDs and return paths have before the @.
+	MaxSenderDomain = 200
+
+	// maxPublicURL leaves room for the longest token in a line of 998 octets.
+	maxPublicURL = 250
 
 	zoneForm      = "an IANA time zone such as Europe/Berlin or UTC"
 	publicURLForm = "expected an address such as https://news.acme.example (http only on this machine), without user, query and #"
@@ -46,7 +55,8 @@ func IsZone(name string) bool {
 
 func hasScheme(text string) bool { return schemePattern.MatchString(text) && !hasControl(text) }
 
-// publicURL returns the URL without its final slash, or what is wrong with it.
+// publicURL returns the URL as it stands in links and headers, or what is wrong
+// with it: an international host as A-labels, a clean path, no final slash.
 func publicURL(text string) (out, problem string) {
 	u, err := url.Parse(text)
 	switch {
@@ -57,7 +67,41 @@ func publicURL(text string) (out, problem string) {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", "found " + quote(text) + ", " + publicURLForm
 	}
-	return strings.TrimRight(u.String(), "/"), ""
+
+	host, ok := hostOfURL(u.Host, u.Hostname())
+	if !ok {
+		return "", "found " + quote(text) + ", whose host is no name that DNS can have; " + publicURLForm
+	}
+	u.Host = host
+	out = strings.TrimRight(u.JoinPath().String(), "/")
+	out = strings.ReplaceAll(out, ",", "%2C") // which separates links in List-Unsubscribe
+	if len(out) > maxPublicURL {
+		return "", fmt.Sprintf("found %d bytes, expected at most %d: a link with a token has to fit into a header line", len(out), maxPublicURL)
+	}
+	return out, ""
+}
+
+// hostOfURL returns the host of a URL, with its port if it has one, as DNS knows
+// it. name is the host without port and brackets.
+func hostOfURL(host, name string) (string, bool) {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return host, true
+	}
+	domain, ok := Domain(name)
+	return domain + strings.TrimPrefix(host, name), ok
+}
+
+// Domain returns a domain as DNS knows it: in lower case, with A-labels for
+// international ones. ok is false when it cannot be one.
+func Domain(name string) (domain string, ok bool) {
+	if !isDomain(name) || strings.Contains(strings.ToLower(name), "xn--") {
+		ascii, err := idna.Lookup.ToASCII(name)
+		if err != nil {
+			return "", false
+		}
+		name = ascii
+	}
+	return strings.ToLower(name), isDomain(name)
 }
 
 func secretProblem(text string) string {
@@ -86,6 +130,9 @@ func isHost(text string) bool {
 	}
 	return isDomain(text)
 }
+
+// isReturnPath reports whether text is a domain to which bounces can go.
+func isReturnPath(text string) bool { return len(text) <= MaxSenderDomain && isDomain(text) }
 
 func isDomain(text string) bool {
 	if len(text) > 253 {

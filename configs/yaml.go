@@ -90,6 +90,7 @@ func (d *Doc) convert(y *yaml.Node, key string, depth int) *node {
 	case yaml.ScalarNode:
 		if y.ShortTag() != "!!null" {
 			n.kind, n.text = scalar, y.Value
+			n.after = commentAfter(y)
 			d.bound(n, key)
 		}
 	case yaml.SequenceNode:
@@ -124,7 +125,11 @@ func (d *Doc) convertFields(n *node, y *yaml.Node, key string, depth int) {
 			continue
 		}
 		first[k.Value] = k.Line
-		n.fields = append(n.fields, field{k.Value, at, d.convert(y.Content[i+1], sub, depth+1)})
+		value := d.convert(y.Content[i+1], sub, depth+1)
+		if value.kind == null {
+			value.after = firstLine(k.LineComment)
+		}
+		n.fields = append(n.fields, field{k.Value, at, value})
 	}
 }
 
@@ -153,6 +158,10 @@ var (
 	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 )
 
+// behindQuote finds a value that goes on behind its closing quote: its key, what
+// is quoted, and the rest.
+var behindQuote = regexp.MustCompile(`^\s*([A-Za-z0-9_-]+):\s+("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')[ \t]*([^\s#].*)$`)
+
 // syntaxProblem says in our words, and with a place, what the YAML library
 // found. Its messages are not passed on: they may quote values.
 func syntaxProblem(file string, data []byte, err error) Problem {
@@ -175,6 +184,10 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	column := 1 + len(indent)
 	if bytes.Contains(indent, []byte("\t")) {
 		message = "found a tab in the indentation, expected blanks"
+	}
+	if m := behindQuote.FindSubmatch(text); m != nil {
+		whole := string(m[2]) + " " + string(bytes.TrimSpace(m[3]))
+		message = fmt.Sprintf("found text behind the closing quote; put quotes around the whole value: %s: %s", m[1], yamlQuote(whole))
 	}
 	if bytes.Contains(text, []byte("{{")) {
 		message = "found {{ outside of quotes; put a value that contains {{ }} in quotes"

@@ -278,8 +278,8 @@ func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 		if strings.TrimSpace(l.Subject) == "" && value != "" {
 			return Problems{{File: "subject", Text: "it renders as nothing: write a subject"}}
 		}
-		if !strings.Contains(string(l.HTML), link) {
-			return Problems{{File: s.BodyFile, Text: `no unsubscribe link for every reader: with layout none the page brings its own, as in <a href="{{.unsubscribe_url}}">Unsubscribe</a>, outside of any if`}}
+		if !showsLink(l.HTML, link) {
+			return Problems{{File: s.BodyFile, Text: `no unsubscribe link for every reader: with layout none the page brings its own, as in <a href="{{.unsubscribe_url}}">Unsubscribe</a>, outside of any if and with a text to press`}}
 		}
 		if !strings.Contains(string(l.Text), link) {
 			name := s.TextFile

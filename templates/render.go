@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"broadside/configs"
 	"broadside/templates/message"
 )
 
@@ -189,9 +190,12 @@ func cleanValue(s string) string {
 }
 
 // cleanSubject makes one line of a rendered subject: no value can end it, and
-// with it the header.
+// with it the header, or make it read as another one.
 func cleanSubject(s string) string {
 	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if configs.ChangesDirection(r) {
+			return -1
+		}
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}

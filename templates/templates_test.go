@@ -149,7 +149,7 @@ func TestProblems(t *testing.T) {
 		}, "october.md: no unsubscribe link for every reader"},
 		{"hidden link", func(s *campaign.Snapshot) {
 			s.Markdown, s.HTML, s.Layout = "", `<p style="display:none"><a href="{{.unsubscribe_url}}">x</a></p>`, "none"
-		}, "october.md: no unsubscribe link in the text part"},
+		}, "october.md: no unsubscribe link for every reader"},
 		{"own text without a link", func(s *campaign.Snapshot) {
 			s.Markdown, s.HTML, s.Layout, s.Text = "", `<a href="{{.unsubscribe_url}}">x</a>`, "none", "x"
 		}, "october.txt: no unsubscribe link in the text part"},

@@ -3,6 +3,7 @@ package address_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -21,6 +22,13 @@ func TestParse(t *testing.T) {
 	}{
 		{"plain", "ann@example.com", "ann@example.com", "ann@example.com"},
 		{"blanks around", " \tann@example.com\u00a0 ", "ann@example.com", "ann@example.com"},
+		{"quoted", `"Ann Lee"@Example.com`, `"Ann Lee"@example.com`, `"ann lee"@example.com`},
+		{"quoted without need", `"Ann.Lee"@example.com`, "Ann.Lee@example.com", "ann.lee@example.com"},
+		{"quoted characters without need", `"A\nn\ Lee"@example.com`, `"Ann Lee"@example.com`, `"ann lee"@example.com`},
+		{"everything quoted", `"a<b>,;:@[]()\\ \"."@example.com`, `"a<b>,;:@[]()\\ \"."@example.com`, `"a<b>,;:@[]()\\ \"."@example.com`},
+		{"quoted dots", `"..Ann"@example.com`, `"..Ann"@example.com`, `"..ann"@example.com`},
+		{"quoted letters", `"Ä Ö"@bücher.example`, `"Ä Ö"@xn--bcher-kva.example`, `"ä ö"@xn--bcher-kva.example`},
+		{"quoted blank alone", `" "@example.com`, `" "@example.com`, `" "@example.com`},
 		{"case", "Ann.Lee@Example.COM", "Ann.Lee@example.com", "ann.lee@example.com"},
 		{"tag and dots are kept", "a.n.n+News@gmail.com", "a.n.n+News@gmail.com", "a.n.n+news@gmail.com"},
 		{"every atext", "!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com"},
@@ -73,7 +81,24 @@ func TestParseRefuses(t *testing.T) {
 		{"ann\u0085@example.com", address.Control},
 		{"Ann Lee <ann@example.com>", address.DisplayName},
 		{"<ann@example.com>", address.DisplayName},
-		{`"ann lee"@example.com`, address.Quoted},
+		{`"ann lee@example.com`, address.Quoted},
+		{`"ann lee\"@example.com`, address.Quoted},
+		{`"ann lee\`, address.Quoted},
+		{`"ann" lee@example.com`, address.Quoted},
+		{`ann."lee"@example.com`, address.Quoted},
+		{`"ann lee"`, address.Quoted},
+		{`"Ann Lee" <ann@example.com>`, address.DisplayName},
+		{`"ann lee"@example.com, bob@example.com`, address.Several},
+		{`""@example.com`, address.NoLocal},
+		{`"ann lee"@`, address.NoDomain},
+		{`"ann lee"@localhost`, address.NoDot},
+		{`"ann lee"@exam ple.com`, address.DomainChar},
+		{`"` + strings.Repeat("a ", 32) + `"@example.com`, address.LocalTooLong},
+		{"\"ann\tlee\"@example.com", address.Control},
+		{"\"ann\u200blee\"@example.com", address.Invisible},
+		{"\"ann\u00a0lee\"@example.com", address.Invisible},
+		{"\"ann lee\xff\"@example.com", address.NotUTF8},
+		{`"` + strings.Repeat("x", 2000) + `"@example.com`, address.TooLong},
 		{"ann(home)@example.com", address.Comment},
 		{"ann@example.com, bob@example.com", address.Several},
 		{"ann@example.com;bob@example.com", address.Several},
@@ -157,12 +182,16 @@ func TestCanonicalIsStableForEveryRune(t *testing.T) {
 	}
 }
 
+// quotedPart is a quoted local part, and nothing but one.
+var quotedPart = regexp.MustCompile(`^"(?:[^"\\]|\\["\\])+"`)
+
 // check holds what the rest of the program relies on.
 func check(t *testing.T, a address.Address) {
 	t.Helper()
 	s, canonical := a.String(), a.Canonical()
 	for _, x := range []string{s, canonical} {
-		if strings.ContainsAny(x, "\r\n\x00 <>,\"") || !utf8.ValidString(x) || strings.Count(x, "@") != 1 {
+		bare := quotedPart.ReplaceAllString(x, "q")
+		if strings.ContainsFunc(x, unicode.IsControl) || strings.ContainsAny(bare, " <>,\"") || !utf8.ValidString(x) || strings.Count(bare, "@") != 1 {
 			t.Errorf("%q is not safe to write", x)
 		}
 	}
@@ -180,6 +209,7 @@ func check(t *testing.T, a address.Address) {
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"ann@example.com", "Ann <ann@example.com>", "ann@bücher.example", "用户@例え.jp", "a..b@c.de",
+		`"a b"@example.com`, `"a\"@b\\"@example.com`, `"a"@b.example`, "\"\u0338\"@b.example",
 		"İ@example.com", "\u212a@example.com", "a@xn--bcher-kva.example", "a@ex\u00adample.com", "a@b。c", "a\r\nRCPT TO:<b@c.de>@d.ef",
 	} {
 		f.Add(s)

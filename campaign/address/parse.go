@@ -34,7 +34,7 @@ const (
 	NotUTF8        Reason = "not valid UTF-8"
 	Control        Reason = "control character"
 	DisplayName    Reason = "name and angle brackets instead of an address alone"
-	Quoted         Reason = "quoted local part is not supported"
+	Quoted         Reason = "quotes that do not enclose all that is before the @"
 	Comment        Reason = "comment in parentheses"
 	Several        Reason = "several addresses"
 	NoAt           Reason = "no @"
@@ -57,8 +57,8 @@ const (
 	BadIDN         Reason = "not a valid international domain"
 )
 
-// Parse reads one address alone, without a name, comment or quotes; blanks
-// around it are left out. The error is a Reason.
+// Parse reads one address alone, without a name or comment; blanks around it are
+// left out. The error is a Reason.
 func Parse(s string) (Address, error) {
 	if s != "" && (s[0] <= ' ' || s[len(s)-1] <= ' ' || s[0] >= utf8.RuneSelf || s[len(s)-1] >= utf8.RuneSelf) {
 		s = strings.TrimFunc(s, blank)
@@ -84,6 +84,9 @@ func parseASCII(s string) (Address, bool) {
 }
 
 func parseAny(s string) (Address, error) {
+	if strings.HasPrefix(s, `"`) {
+		return parseQuoted(s)
+	}
 	if r := checkWhole(s); r != "" {
 		return Address{}, r
 	}
@@ -92,6 +95,11 @@ func parseAny(s string) (Address, error) {
 	if r := checkLocal(local); r != "" {
 		return Address{}, r
 	}
+	return join(local, domain)
+}
+
+// join puts a local part that was checked before a domain that was not.
+func join(local, domain string) (Address, error) {
 	if len(lower(local)) > maxLocal {
 		return Address{}, LocalTooLong
 	}

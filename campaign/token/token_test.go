@@ -61,6 +61,17 @@ func TestSealOpens(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ text, want string }{
+		{"", ""}, {"aZ0-_", "aZ0-_"}, {"a>", "a"}, {"<a>", "a"}, {"a b", "a"}, {"/./a", "a"}, {"a%", "a"}, {"a=", "a"}, {"aé", "a"}, {"éa", "a"}, {"a\xff", "a"}, {"\xffa", "a"}, {"...", ""},
+	} {
+		if got := token.Cut(tt.text); got != tt.want {
+			t.Errorf("Cut(%q): got %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
 func TestTokensAreDeterministic(t *testing.T) {
 	t.Parallel()
 	u := unsubscribes[0].u

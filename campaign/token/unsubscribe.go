@@ -74,6 +74,24 @@ func (k *Keys) Open(s string) (Unsubscribe, error) {
 	return Unsubscribe{}, ErrToken
 }
 
+// Cut returns the token in a text that mail programs may have lengthened: what
+// is not of the alphabet of an unsubscribe token is left out in front, and ends
+// it behind.
+func Cut(text string) string {
+	text = strings.TrimLeftFunc(text, foreign)
+	if end := strings.IndexFunc(text, foreign); end >= 0 {
+		return text[:end]
+	}
+	return text
+}
+
+// foreign reports whether r is not of the alphabet of base64url.
+func foreign(r rune) bool {
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	digit := r >= '0' && r <= '9'
+	return !letter && !digit && r != '-' && r != '_'
+}
+
 func decode(s string) ([]byte, error) {
 	// The decoder skips line ends, which would make two texts of one token.
 	if len(s) > maxSealed || strings.ContainsAny(s, "\r\n") {

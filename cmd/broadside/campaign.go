@@ -221,6 +221,9 @@ func showPlan(w io.Writer, p app.Plan) {
 	if p.Guard.Canary > 0 {
 		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, configs.FormatDuration(p.Guard.CanaryWait))
 	}
+	for _, warning := range p.Warnings {
+		fmt.Fprintf(w, "warning     %s\n", printable(warning.Error()))
+	}
 }
 
 // planDocument is the plan as --dry-run --json prints it.
@@ -242,9 +245,10 @@ func planDocument(p app.Plan) any {
 		Rate       float64          `json:"rate"`
 		Canary     int              `json:"canary"`
 		Memory     planMemory       `json:"redis_memory"`
+		Warnings   []problem        `json:"warnings"`
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, p.From, p.Subject,
-		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
+		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p), append([]problem{}, problems(p.Warnings)...),
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 // Redis or an account is among it, else ErrInvalid when the settings are, else
 // ErrRefused.
 func Doctor(ctx context.Context, cfg *configs.Config, log *slog.Logger) ([]doctor.Finding, error) {
-	out := settings(cfg)
+	out := append(settings(cfg), doctor.ConfigFile(cfg.File, cfg.SecretsInFile)...)
 	a, err := Open(ctx, cfg, Options{Log: log, Unfit: true})
 	switch {
 	case ctx.Err() != nil, errors.Is(err, store.ErrOptions):
@@ -35,6 +35,7 @@ func Doctor(ctx context.Context, cfg *configs.Config, log *slog.Logger) ([]docto
 	default:
 		out = append(out, a.Checkup(ctx)...)
 		out = append(out, a.closedAccounts(ctx)...)
+		out = append(out, a.doubtfulCampaigns(ctx)...)
 		if err := a.Close(); err != nil {
 			log.Warn("connections to redis are closed by the end of the process", "err", err)
 		}
@@ -164,6 +165,28 @@ func accountFindings(check *AccountCheck, err error) []store.Finding {
 			f.Text = check.Address + ": " + p.Problem
 		}
 		out = append(out, f)
+	}
+	return out
+}
+
+// doubtfulCampaigns tells what a scheduled campaign may say, and yet does harm.
+func (a *App) doubtfulCampaigns(ctx context.Context) []doctor.Finding {
+	entries, err := a.schedules.List(ctx)
+	if err != nil {
+		return doctor.Of("redis", []store.Finding{store.FindingOf(err)})
+	}
+	var out []doctor.Finding
+	for _, e := range entries {
+		def, err := campaign.Parse(e.File, "", e.Source)
+		if err != nil || e.Next.IsZero() {
+			continue
+		}
+		for _, warning := range def.Warnings() {
+			out = append(out, doctor.Finding{Subject: "campaign " + e.ID, Finding: store.Finding{
+				Code: campaign.CodeCampaign, Level: store.Warning, Text: warning.Error(),
+				Why: "it is sent as it is", Fix: "correct the file and schedule it again",
+			}})
+		}
 	}
 	return out
 }

@@ -53,7 +53,8 @@ type Plan struct {
 	Rate     float64  // the lowest ceiling; 0: none
 	Source   string
 	Guard    campaign.Guard
-	Redis    store.Memory // of a dry run: the run needs Memory() bytes of it
+	Redis    store.Memory     // of a dry run: the run needs Memory() bytes of it
+	Warnings configs.Problems // about what is allowed, and most probably not meant
 }
 
 // Launched is the answer of a launch.
@@ -263,7 +264,7 @@ func (a *App) dryPlan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan
 func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
 	plan := Plan{
 		Plan: sp, Campaign: p.def.ID, Subject: p.snapshot.Subject, From: p.snapshot.From, Topic: p.def.Topic,
-		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Guard: p.guard,
+		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Guard: p.guard, Warnings: p.def.Warnings(),
 	}
 	limited := true
 	var sum float64

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"mime"
 	"os"
@@ -88,9 +89,10 @@ const (
 )
 
 // Write writes preview.html, preview.txt and preview.eml into dir, which is made
-// when it is missing, over those of an earlier preview. It returns their paths.
+// when it is missing, over those of an earlier preview. They have somebody's
+// address, so that only their owner can read them. It returns their paths.
 func (p *Preview) Write(dir string) ([]string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the preview's directory: %w", err)
 	}
 	var paths []string
@@ -99,10 +101,24 @@ func (p *Preview) Write(dir string) ([]string, error) {
 		data []byte
 	}{{previewHTML, []byte(p.HTML)}, {previewText, []byte(p.Text)}, {previewEML, p.Message}} {
 		path := filepath.Join(dir, f.name)
-		if err := os.WriteFile(path, f.data, 0o644); err != nil {
+		if err := writePrivate(path, f.data); err != nil {
 			return nil, fmt.Errorf("write the preview: %w", err)
 		}
 		paths = append(paths, path)
 	}
 	return paths, nil
+}
+
+// writePrivate writes a file that only its owner can read, also when it was
+// there before with other rights.
+func writePrivate(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }

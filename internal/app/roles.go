@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,7 +42,7 @@ func (a *App) Web(ctx context.Context, ln net.Listener) error {
 			}
 			return a.Ledger.CountAfter(ctx, run, "unsubscribed")
 		},
-		Topics: topics, HTTPS: strings.HasPrefix(a.Config.PublicURL, "https://"), Log: a.log,
+		Topics: topics, PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())

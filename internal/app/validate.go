@@ -33,7 +33,7 @@ type Validated struct {
 // there is no Redis. The time of a stored campaign was checked when it was stored.
 func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error) {
 	def := proof.Def
-	v := Validated{Campaign: def.ID, Source: def.Audience.Source}
+	v := Validated{Campaign: def.ID, Source: def.Audience.Source, Warnings: def.Warnings()}
 	var errs []error
 	var rows *audience.Reader
 	var err error

@@ -250,6 +250,27 @@ func TestOutThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// Messages have addresses and live unsubscribe links.
+func TestMessageFilesAreForTheirOwnerAlone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mail", "today")
+	s := start(t, sink.Config{Out: dir})
+	c := dial(t, s)
+	c.say(250, "MAIL FROM:<>")
+	c.say(250, "RCPT TO:<ann@example.test>")
+	c.say(354, "DATA")
+	c.say(250, "x\r\n.")
+	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, "000001-ann@example.test.eml"): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s: got mode %o, want %o", path, got, want)
+		}
+	}
+}
+
 // TestClose shows that closing tells idle clients, lets a message that is
 // under way end, and leaves nothing behind.
 func TestClose(t *testing.T) {

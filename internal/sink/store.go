@@ -17,10 +17,11 @@ type store struct {
 	last atomic.Int64 // highest number given out
 }
 
-// openStore makes the directory ready. Numbers go on after the highest one
+// openStore makes the directory ready, for its owner alone: messages have
+// addresses and live unsubscribe links. Numbers go on after the highest one
 // that is there, so that a second run overwrites nothing.
 func openStore(dir string) (*store, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory for messages: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -40,7 +41,7 @@ func openStore(dir string) (*store, error) {
 // put writes one message.
 func (s *store) put(to string, data []byte) error {
 	name := fmt.Sprintf("%06d-%s.eml", s.last.Add(1), fileName(to))
-	f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("create message file: %w", err)
 	}

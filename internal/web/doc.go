@@ -12,13 +12,16 @@
 //
 // There is never a redirect: RFC 8058 section 3.1 forbids it for POST, and
 // some mail providers give up at one. That is why paths are matched here and
-// not by http.ServeMux, which redirects to clean ones. When the store is away
-// the answer is 503 with Retry-After, never a 200 that would be forgotten.
+// not by http.ServeMux, which redirects to clean ones. A link works with what
+// mail programs add to it, and under the path of the public URL as well as
+// without it. When the store is away the answer is 503 with Retry-After, never
+// a 200 that would be forgotten.
 //
 // A store can forget what it acknowledged: the last second before a crash, or
 // what a replica had not got when it took over. So a server keeps the
-// unsubscribes of its last ten minutes in memory, the last 10,000 of them, asks
-// every second which Redis it talks to, and adds them again when that is another
-// one, unless they were removed meanwhile. What is left: Redis and every web process that
+// unsubscribes of its last ten minutes in memory, the last 10,000 of them (one
+// for each address and topic, however often its link is used), asks every second
+// which Redis it talks to, and adds them again when that is another one, unless
+// they were removed meanwhile. What is left: Redis and every web process that
 // answered die within the same second.
 package web

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -20,16 +21,17 @@ func (acceptor) AddLasting(context.Context, suppression.Barrier, ...suppression.
 func TestTheOldestUnsubscribesAreDroppedAloud(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	k := &keeper{list: acceptor{}, log: slog.New(slog.NewTextHandler(&log, nil))}
+	k := newKeeper(acceptor{}, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	for n := range keepMost + 3 {
-		if isNew, err := k.note(t.Context(), suppression.Entry{Address: "ada@example.org"}); err != nil || !isNew {
-			t.Fatalf("note: %v, %v", isNew, err)
+		entry := suppression.Entry{Address: fmt.Sprintf("ada%d@example.org", n)}
+		if noted, err := k.note(t.Context(), entry); err != nil || !noted.added {
+			t.Fatalf("note: %+v, %v", noted, err)
 		}
 		if n == keepMost-1 && log.Len() > 0 {
 			t.Fatalf("logged before it was full: %s", &log)
 		}
 	}
-	if len(k.kept) != keepMost || strings.Count(log.String(), "the oldest are in redis alone") != 1 {
-		t.Errorf("%d are kept, log %q; want %d and one line", len(k.kept), &log, keepMost)
+	if k.kept.Len() != keepMost || len(k.byKey) != keepMost || strings.Count(log.String(), "the oldest are in redis alone") != 1 {
+		t.Errorf("%d are kept, log %q; want %d and one line", k.kept.Len(), &log, keepMost)
 	}
 }

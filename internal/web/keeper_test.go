@@ -47,10 +47,11 @@ func (f *forgetful) AddLasting(_ context.Context, _ suppression.Barrier, entries
 	}
 	added := 0
 	for _, e := range entries {
-		if !f.entries[e.Address] {
+		person := strings.ToLower(e.Address)
+		if !f.entries[person] {
 			added++
 		}
-		f.entries[e.Address] = true
+		f.entries[person] = true
 	}
 	return suppression.Noted{Added: added, Lasting: !f.volatile, At: time.Now()}, nil
 }
@@ -229,6 +230,64 @@ func TestNoMoreThanTenThousandAreKept(t *testing.T) {
 		sleep(2 * time.Second)
 		if _, n := s.list.counts(); n != most || s.list.has("r4@example.com") || !s.list.has("r5@example.com") {
 			t.Errorf("%d entries replayed, want the latest %d", n, most)
+		}
+	})
+}
+
+// One link that is used again and again takes one place, and one line of the
+// log: the unsubscribes of others stay among those that are replayed.
+func TestARepeatedUnsubscribePushesNobodyOut(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *keptSite) {
+		s.list.set(func(f *forgetful) { f.volatile = true })
+		s.post("first@example.com")
+		for i := range 10_400 {
+			s.post([]string{reader, "Reader@EXAMPLE.com"}[i%2])
+		}
+
+		log := s.log.String()
+		if said, warned := strings.Count(log, "msg=unsubscribed"), strings.Count(log, "not confirmed to last"); said != 2 || warned != 2 {
+			t.Errorf("%d unsubscribes are logged, %d as not lasting, want 2 of each", said, warned)
+		}
+		s.list.forget("b")
+		sleep(2 * time.Second)
+		if !s.list.has("first@example.com") || !s.list.has(reader) {
+			t.Error("an unsubscribe was not replayed")
+		}
+		s.list.set(func(f *forgetful) { f.replayed = 0 })
+		sleep(time.Second)
+		if _, n := s.list.counts(); n != 2 {
+			t.Errorf("%d entries replayed, want one for each person", n)
+		}
+	})
+}
+
+// While the store is away, every try is answered 503, and the log says so once.
+func TestAnOutageIsLoggedOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *keptSite) {
+		s.list.set(func(f *forgetful) { f.err = errors.New("away") })
+		for range 100 {
+			if code := s.post(reader); code != 503 {
+				t.Errorf("POST: got %d, want 503", code)
+			}
+		}
+		s.list.set(func(f *forgetful) { f.err = nil })
+		sleep(time.Second)
+		s.post(reader)
+		log := s.log.String()
+		if said := strings.Count(log, "cannot be noted"); said != 1 || !strings.Contains(log, "unsubscribes are noted again") {
+			t.Errorf("logged %d times, want once, and that it is over: %s", said, log)
+		}
+	})
+}
+
+// What was removed in the meantime and comes again is said again.
+func TestAnUnsubscribeThatIsNewAgainIsLoggedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *keptSite) {
+		s.post(reader)
+		s.list.set(func(f *forgetful) { clear(f.entries) }) // the operator took it off the list
+		s.post(reader)
+		if said := strings.Count(s.log.String(), "msg=unsubscribed"); said != 2 {
+			t.Errorf("logged %d times, want 2", said)
 		}
 	})
 }

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// UnsubscribePath is what comes between the public URL and the token in an
-// unsubscribe link.
-const UnsubscribePath = "/u/"
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
 
 // readyWithin is how long the store may take to answer /readyz.
 const readyWithin = time.Second
@@ -20,14 +21,12 @@ func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recover(w, r)
 		s.setHeaders(w.Header())
-		if text, ok := strings.CutPrefix(r.URL.Path, UnsubscribePath); ok {
-			s.unsubscribe(w, r, strings.TrimSuffix(text, "/"))
-			return
-		}
-		switch r.URL.Path {
-		case "/healthz":
+		switch page, sealed := route(r.URL.Path, s.base); page {
+		case UnsubscribePath:
+			s.unsubscribe(w, r, sealed)
+		case healthPath:
 			s.health(w, r, func(context.Context) error { return nil })
-		case "/readyz":
+		case readyPath:
 			s.health(w, r, s.cfg.Ready)
 		default:
 			plain(w, http.StatusNotFound, "not found")
@@ -44,7 +43,7 @@ func (s *Server) setHeaders(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Robots-Tag", "noindex, nofollow")
 	h.Set("Cache-Control", "no-store")
-	if s.cfg.HTTPS {
+	if s.https {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }

@@ -214,6 +214,59 @@ func TestRunSaysWhenItCannotListen(t *testing.T) {
 	}
 }
 
+// Idle connections must not take all places: when there are many, those without
+// a request are closed, and the next ones are answered at once.
+func TestRunMakesRoomAmongIdleConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ln, _, stop := running(t, func() error { return nil })
+		start := time.Now()
+		for range 2500 {
+			c := ln.dial()
+			defer c.Close()
+			send(t, c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("read answer: %v", err)
+			}
+			res.Body.Close()
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("some waited for %v, want no wait", took)
+		}
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// Connections beyond the limit wait; they are served when others have ended.
+func TestRunCapsConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ln, _, stop := running(t, func() error { return nil })
+		start := time.Now()
+		for range 1000 {
+			defer ln.dial().Close() // and sends nothing
+		}
+		accepted := make(chan net.Conn)
+		go func() { accepted <- ln.dial() }()
+		synctest.Wait()
+		select {
+		case <-accepted:
+			t.Error("one more than the limit was accepted at once")
+		default:
+			(<-accepted).Close()
+		}
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("it was accepted after %v, want when silent ones are cut off, 5 s", took)
+		}
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
 // Whatever stands in a request: an answer, no redirect, and only a proper
 // body unsubscribes.
 func FuzzHandler(f *testing.F) {

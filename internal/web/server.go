@@ -7,11 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/internal/crash"
+	"broadside/internal/outage"
 )
 
 // A Suppressor notes who must not be mailed; *suppression.Store is one.
@@ -20,7 +25,7 @@ type Suppressor interface {
 	Replay(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
 }
 
-// Config is what a Server needs. Only Server, HTTPS, Topics, OnUnsubscribe and
+// Config is what a Server needs. Only Server, PublicURL, Topics, OnUnsubscribe and
 // Log may be left out.
 type Config struct {
 	Keys        *token.Keys // open the links
@@ -40,17 +45,23 @@ type Config struct {
 	OnUnsubscribe func(ctx context.Context, run string) error
 
 	Topics map[string]string // what readers call a topic; without an entry its id
-	HTTPS  bool              // readers come by https: browsers are told to insist
-	Log    *slog.Logger
+
+	// PublicURL is what readers' links begin with. Links work under its path and
+	// without it; where it is https, browsers are told to insist on that.
+	PublicURL string
+	Log       *slog.Logger
 }
 
 // A Server answers HTTP.
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
+	base   string // path of the public URL, without a final slash
+	https  bool
 	page   *page
 	crash  *crash.Reporter
 	keeper *keeper
+	noting *outage.Notice // of unsubscribes
 }
 
 // New returns a server.
@@ -63,13 +74,17 @@ func New(cfg Config) (*Server, error) {
 	case cfg.Ready == nil:
 		return nil, errors.New("make web server: no question for readiness")
 	}
-	s := &Server{cfg: cfg, log: cfg.Log}
+	public, err := url.Parse(cfg.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("make web server: %w", err)
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, base: strings.TrimRight(public.Path, "/"), https: public.Scheme == "https"}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.keeper = &keeper{list: cfg.Suppression, server: cfg.Server, log: s.log}
+	s.keeper = newKeeper(cfg.Suppression, cfg.Server, s.log)
+	s.noting = outage.NewNotice(s.log, "unsubscribes cannot be noted, readers are asked to try again", "unsubscribes are noted again")
 	s.crash = crash.NewReporter(s.log)
-	var err error
 	if s.page, err = newPage(); err != nil {
 		return nil, fmt.Errorf("make web server: %w", err)
 	}
@@ -100,6 +115,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	open := crowd{keepAlive: srv.SetKeepAlivesEnabled, log: s.log}
+	srv.ConnState = open.watch
+	ln = netutil.LimitListener(ln, maxConns)
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
 	go func() {

@@ -76,8 +76,9 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscrib
 		s.show(w, r, http.StatusBadRequest, ask)
 		return
 	}
-	if err := s.suppress(r.Context(), u, source); err != nil {
-		s.log.ErrorContext(r.Context(), "unsubscribe not noted", "run", u.Run, "source", source, "err", err)
+	err = s.suppress(r.Context(), u, source)
+	s.noting.Note(err, "run", u.Run, "source", source)
+	if err != nil {
 		w.Header().Set("Retry-After", retryAfter)
 		s.show(w, r, http.StatusServiceUnavailable, content{
 			Title:  "Please try again in a minute",
@@ -102,14 +103,16 @@ func (s *Server) suppress(ctx context.Context, u token.Unsubscribe, source strin
 	if u.Topic != "" {
 		scope = suppression.Topic(u.Topic)
 	}
-	isNew, err := s.keeper.note(add, suppression.Entry{
+	noted, err := s.keeper.note(add, suppression.Entry{
 		Address: u.Address, Reason: suppression.ReasonUnsubscribe, Scope: scope, Source: source, Run: u.Run,
 	})
 	if err != nil {
 		return err
 	}
-	s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", isNew)
-	if !isNew || s.cfg.OnUnsubscribe == nil {
+	if noted.first || noted.added {
+		s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", noted.added)
+	}
+	if !noted.added || s.cfg.OnUnsubscribe == nil {
 		return nil
 	}
 	tell, cancel := context.WithTimeout(ctx, tellWithin)

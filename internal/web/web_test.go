@@ -175,8 +175,8 @@ func TestPostUnsubscribes(t *testing.T) {
 				if got, want := s.told.String(), link.Run+"\n"; got != want {
 					t.Errorf("OnUnsubscribe heard %q, want it once: %q", got, want)
 				}
-				if log := s.log.String(); strings.Contains(log, reader) || strings.Count(log, "msg=unsubscribed") != 2 || !strings.Contains(log, "new=true") {
-					t.Errorf("log: got %q, want a line for each, without the address", log)
+				if log := s.log.String(); strings.Contains(log, reader) || strings.Count(log, "msg=unsubscribed") != 1 || !strings.Contains(log, "new=true") {
+					t.Errorf("log: got %q, want one line, without the address", log)
 				}
 			})
 		})
@@ -250,7 +250,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 		}
 		var first string
 		for _, text := range []string{
-			"x", "", "/", good[:len(good)-1], good + "A", "A" + good, good + "/" + good, strings.ToLower(good),
+			"x", "", "/", good[:len(good)-1], good + "A", "A" + good, "A/" + good, strings.ToLower(good),
 			foreign.Seal(link), s.keys.Message("run", 0, 0), strings.Repeat("A", 3000), "..", "%2e%2e%2f", "%00",
 		} {
 			for _, method := range []string{"GET", "POST"} {
@@ -346,7 +346,7 @@ func TestPanicHasAnID(t *testing.T) {
 
 func TestRoutesAndHeaders(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready, HTTPS: true}, nil)
+	s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready, PublicURL: "https://news.example"}, nil)
 	for _, tt := range []struct {
 		method, path string
 		status       int
@@ -360,7 +360,7 @@ func TestRoutesAndHeaders(t *testing.T) {
 		{"GET", "/", 404},
 		{"POST", "/", 404},
 		{"GET", "/u", 404},
-		{"GET", "//u/x", 404},
+		{"GET", "/news/healthz", 404},
 		{"GET", "/favicon.ico", 404},
 		{"GET", web.UnsubscribePath + s.keys.Seal(link), 200},
 	} {

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 // Limits of single values. A header line has at most 998 octets (RFC 5322,
 // 2.1.1); an address at most 254 (RFC 5321, 4.5.3.1).
 const (
+	maxLine    = 998
 	maxSubject = 2000
 	maxAddress = 254
 	maxURL     = 900
@@ -30,6 +32,19 @@ func checkValue(name, s string) error {
 	}
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("%s: the text is not UTF-8", name)
+	}
+	return nil
+}
+
+// checkFolded refuses a header with a line that no server has to take. What is
+// filled in later has limits of its own that keep within one.
+func checkFolded(b []byte) error {
+	for line := range bytes.SplitSeq(b, []byte("\r\n")) {
+		if len(line) <= maxLine {
+			continue
+		}
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		return fmt.Errorf("header %.40q: a line of %d bytes, at most %d are allowed: shorten the text, or put blanks into it", name, len(line), maxLine)
 	}
 	return nil
 }

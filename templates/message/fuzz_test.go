@@ -3,6 +3,8 @@ package message_test
 import (
 	"bytes"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -57,6 +59,43 @@ func FuzzAppend(f *testing.F) {
 		}
 		if _, err := r.NextPart(); err != io.EOF {
 			t.Fatalf("a third part: %v", err)
+		}
+	})
+}
+
+// FuzzCompile: whatever a campaign and its configuration say, there is an error,
+// or a header whose fields are those that were meant, in lines that every server
+// takes.
+func FuzzCompile(f *testing.F) {
+	want := names(header(build(f, spec, part())))
+	f.Add(spec.From, spec.ReplyTo, spec.ListName, spec.ListID)
+	f.Add("A\r\nBcc: x@y.example <a@b.example>", "a@b.example\r\nBcc: x@y.example", "x\r\n\r\nbody", "a.b\r\nX: y")
+	f.Add(strings.Repeat("x", 5000)+" <a@b.example>", "a@b.example", strings.Repeat("y", 5000), "a.b")
+	f.Add("a@b.example", strings.Repeat("\u00fc", 200)+" <a@b.example>", strings.Repeat("\u65e5", 200), "a.b")
+	f.Add("=?utf-8?q?A=0D=0AB?= <a@b.example>", "=?utf-8?b?DQpC?= <a@b.example>", "=?utf-8?q?A=0D=0AB?=", "a.b")
+	f.Fuzz(func(t *testing.T, from, replyTo, listName, listID string) {
+		s := spec
+		s.From, s.ReplyTo, s.ListName, s.ListID = from, replyTo, listName, listID
+		sk, err := message.Compile(s)
+		if err != nil {
+			return
+		}
+		p := part()
+		b, err := sk.Append(nil, &p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.SplitSeq(b, []byte("\r\n")) {
+			if len(line) > 998 || bytes.ContainsAny(line, "\r\n\x00") {
+				t.Fatalf("line of %d bytes: %.100q", len(line), line)
+			}
+		}
+		got := names(header(b))
+		if replyTo == "" {
+			got = append(got, "Reply-To")
+		}
+		if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); diff != "" {
+			t.Fatalf("headers differ (-want +got):\n%s", diff)
 		}
 	})
 }

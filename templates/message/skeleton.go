@@ -74,6 +74,9 @@ func Compile(spec Spec) (*Skeleton, error) {
 	if _, err := m.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("lay out the message: %w", err)
 	}
+	if err := checkFolded(b.Bytes()); err != nil {
+		return nil, err
+	}
 	return split(b.Bytes(), mark)
 }
 

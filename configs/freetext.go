@@ -1,0 +1,143 @@
+package configs
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// MaxName is the most characters that a name in a header may have. A quoted one
+// has to fit into a line of 998 octets (RFC 5322 section 2.1.1).
+const MaxName = 200
+
+// Text reads text that people write, in which # is a character like any other:
+// where YAML has taken the rest of the line for a comment, that is a problem.
+// read returns the value and what is wrong with it, "" when nothing is.
+func (m *Map) Text(name string, dst *string, read func(text string) (value, problem string)) {
+	n := m.take(name)
+	if m.lost(name) || n == nil || n.empty() {
+		return
+	}
+	if n.kind != scalar {
+		m.report(n, name, "found %s, expected one line of text", n.found())
+		return
+	}
+	value, problem := read(n.text)
+	if problem != "" {
+		m.report(n, name, "found %s, %s", n.found(), problem)
+		return
+	}
+	*dst = value
+}
+
+// lost reports a comment that has eaten the end of a text, or all of it. Without
+// any text a blank behind the # makes it a comment.
+func (m *Map) lost(name string) bool {
+	n := m.n.get(name)
+	if n == nil || n.bad || n.after == "" || n.kind == null && isNote(n.after) {
+		return false
+	}
+	n.bad = true
+	whole := strings.TrimSpace(n.written() + " " + n.after)
+	m.doc.add(n.at.problem(m.Key(name), "found %s, and YAML leaves out %s as a comment; write %s: %s, or put the comment on a line of its own",
+		n.found(), quote(n.after), name, yamlQuote(whole)))
+	return true
+}
+
+// lostSecret is lost for a value that is not shown; what has a blank behind the #
+// is a comment there.
+func (m *Map) lostSecret(key string, n *node) bool {
+	if n == nil || n.bad || n.after == "" || isNote(n.after) {
+		return false
+	}
+	n.bad = true
+	m.doc.add(n.at.problem(key, "found # behind a blank, from where on YAML leaves out the rest as a comment; put the whole value in quotes, or a blank behind the #"))
+	return true
+}
+
+// isNote reports whether a comment looks like one: with a blank behind the #.
+func isNote(comment string) bool {
+	rest := strings.TrimLeft(comment, "#")
+	return rest == "" || rest[0] == ' ' || rest[0] == '\t'
+}
+
+// commentAfter returns the comment behind a scalar that stands without quotes.
+func commentAfter(y *yaml.Node) string {
+	const quoted = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	if y.Style&quoted != 0 {
+		return ""
+	}
+	return firstLine(y.LineComment)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return strings.TrimRightFunc(line, unicode.IsSpace)
+}
+
+// written returns a scalar as the file has it.
+func (n *node) written() string {
+	if n.raw != "" {
+		return n.raw
+	}
+	return n.text
+}
+
+// yamlQuote writes a text in the quotes that need the fewest escapes. A long one
+// is cut, as it is where it is found.
+func yamlQuote(text string) string {
+	const most = 200 // characters
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most]) + "..."
+	}
+	if strings.ContainsAny(text, `"\`) {
+		return "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	}
+	return `"` + text + `"`
+}
+
+// ChangesDirection reports whether r is an invisible character that changes the
+// direction of the text around it, and can make a line read as another one
+// (Unicode Bidi_Control).
+func ChangesDirection(r rune) bool {
+	return r >= 0x61c && unicode.Is(unicode.Bidi_Control, r)
+}
+
+// direction names the first such character of a text; "" when there is none.
+func direction(text string) string {
+	i := strings.IndexFunc(text, ChangesDirection)
+	if i < 0 {
+		return ""
+	}
+	r, _ := utf8.DecodeRuneInString(text[i:])
+	return fmt.Sprintf("%U", r)
+}
+
+// LineProblem says what keeps a text from standing in one line that readers see,
+// such as a subject; "" when nothing does.
+func LineProblem(text string) string {
+	switch {
+	case hasControl(text) || strings.ContainsAny(text, "\u2028\u2029"):
+		return "expected one line of text"
+	case direction(text) != "":
+		return "which has the invisible character " + direction(text) + "; it changes the direction of the text around it, expected a text without it"
+	}
+	return ""
+}
+
+// NameProblem is LineProblem for a name that stands in a header.
+func NameProblem(text string) string {
+	if n := utf8.RuneCountInString(text); n > MaxName {
+		return fmt.Sprintf("a name of %d characters, expected at most %d", n, MaxName)
+	}
+	return LineProblem(text)
+}
+
+// line reads free text that may be any one line.
+func line(text string) (value, problem string) { return text, LineProblem(text) }
+
+// headerName reads free text that stands in a header.
+func headerName(text string) (value, problem string) { return text, NameProblem(text) }

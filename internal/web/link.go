@@ -1,0 +1,44 @@
+package web
+
+import (
+	"strings"
+
+	"broadside/campaign/token"
+)
+
+// UnsubscribePath is what comes between the public URL and the token in an
+// unsubscribe link.
+const UnsubscribePath = "/u/"
+
+// route returns what a path asks for: the token of an unsubscribe link, or the
+// path of another page. base is the path of the public URL: a proxy may leave
+// it in or take it away. Doubled slashes count as one, as some mail programs
+// and proxies make them.
+func route(path, base string) (page, sealed string) {
+	path = singleSlashes(path)
+	if inside, ok := strings.CutPrefix(path, base+"/"); ok && base != "" {
+		if page, sealed = match("/" + inside); page != "" {
+			return page, sealed
+		}
+	}
+	return match(path)
+}
+
+// match is route for a path without the base; page is empty when there is none.
+func match(path string) (page, sealed string) {
+	if text, ok := strings.CutPrefix(path, UnsubscribePath); ok {
+		return UnsubscribePath, token.Cut(text)
+	}
+	switch path {
+	case healthPath, readyPath:
+		return path, ""
+	}
+	return "", ""
+}
+
+func singleSlashes(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
+}

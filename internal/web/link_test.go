@@ -1,0 +1,112 @@
+package web_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"broadside/campaign/suppression"
+	"broadside/campaign/token"
+	"broadside/internal/web"
+)
+
+// Mail programs, proxies and trackers add to links; people copy them with what
+// stands beside them.
+func TestLengthenedLinksUnsubscribe(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, web.Config{
+		Suppression: suppressor(func() error { return nil }), Ready: ready, PublicURL: "https://acme.example/n%C3%A9ws/letters",
+	}, nil)
+	sealed := s.keys.Seal(link)
+	for _, path := range []string{
+		"/u/TOKEN", "/u/TOKEN/", "/u/TOKEN//", "//u/TOKEN", "/u//TOKEN", "/u/./TOKEN", "/u/%20TOKEN", "/u/%3CTOKEN%3E",
+		"/u/TOKEN>", "/u/TOKEN%3E", "/u/TOKEN%253E", "/u/TOKEN)", "/u/TOKEN).", "/u/TOKEN.", "/u/TOKEN,", "/u/TOKEN;", "/u/TOKEN%20", "/u/TOKEN%0D%0A",
+		"/u/TOKEN%22", "/u/TOKEN'", "/u/TOKEN]", "/u/TOKEN=", "/u/TOKEN*", "/u/TOKEN%C2%A0", "/u/TOKEN%E2%80%8B", "/u/TOKEN%FF",
+		"/u/TOKEN&fbclid=x", "/u/TOKEN&amp;utm_source=y", "/u/TOKEN?utm_source=x&utm_medium=y", "/u/TOKEN/?fbclid=x", "/u/TOKEN/more/of/it", "/u/TOKEN%3Futm=x",
+		"/n%C3%A9ws/letters/u/TOKEN", "/n%c3%a9ws/letters/u/TOKEN%3E", "/n%C3%A9ws//letters//u//TOKEN/",
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			res, text := s.do(t, "POST", strings.Replace(path, "TOKEN", sealed, 1), form, "List-Unsubscribe=One-Click")
+			if res.StatusCode != 200 || !strings.Contains(text, "You are unsubscribed") {
+				t.Errorf("got %d %q, want 200 and that it is done", res.StatusCode, text)
+			}
+		})
+	}
+}
+
+// The path of public_url is one way in; a path that only looks like it is none.
+func TestPathOfThePublicURL(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		public, path string
+		status       int
+	}{
+		{"https://acme.example/news", "/news/u/TOKEN", 200},
+		{"https://acme.example/news", "/u/TOKEN", 200},
+		{"https://acme.example/news", "/newsletter/u/TOKEN", 404},
+		{"https://acme.example/news", "/other/u/TOKEN", 404},
+		{"https://acme.example/news", "/news", 404},
+		{"https://acme.example/news", "/news/healthz", 200},
+		{"https://acme.example/news", "/readyz", 200},
+		{"https://acme.example/news/", "/news/u/TOKEN", 200},
+		{"https://acme.example/u", "/u/u/TOKEN", 200},
+		{"https://acme.example/u", "/u/TOKEN", 200},
+		{"https://acme.example", "/news/u/TOKEN", 404},
+	} {
+		t.Run(tt.public+" "+tt.path, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready, PublicURL: tt.public}, nil)
+			res, _ := s.do(t, "GET", strings.Replace(tt.path, "TOKEN", s.keys.Seal(link), 1), "", "")
+			if res.StatusCode != tt.status {
+				t.Errorf("got %d, want %d", res.StatusCode, tt.status)
+			}
+		})
+	}
+}
+
+// recorder keeps whose unsubscribe was added last.
+type recorder struct {
+	suppressor
+	last *suppression.Entry
+}
+
+func (r recorder) AddLasting(_ context.Context, _ suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error) {
+	*r.last = entries[0]
+	return suppression.Noted{Lasting: true}, nil
+}
+
+// What is not of the alphabet of a token never keeps a link from working, and
+// never makes it that of somebody else.
+func FuzzLink(f *testing.F) {
+	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
+	if err != nil {
+		f.Fatalf("NewKeys: %v", err)
+	}
+	sealed := keys.Seal(link)
+	for _, seed := range [][2]string{{"", ""}, {"/", ">"}, {" ", "&fbclid=x"}, {"<", "/?a=b"}, {"./", "%"}, {"", "\u00a0x"}, {"", "A"}} {
+		f.Add(seed[0], seed[1])
+	}
+	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	f.Fuzz(func(t *testing.T, before, after string) {
+		var last suppression.Entry
+		srv, err := web.New(web.Config{Keys: keys, Ready: ready, Suppression: recorder{last: &last}, PublicURL: "https://acme.example/news"})
+		if err != nil {
+			t.Fatalf("New: %v", err)
+		}
+		req := httptest.NewRequest("POST", "/", strings.NewReader("List-Unsubscribe=One-Click"))
+		req.URL = &url.URL{Path: "/news" + web.UnsubscribePath + before + sealed + after}
+		rec := httptest.NewRecorder()
+		srv.Handler().ServeHTTP(rec, req)
+
+		whole := !strings.ContainsAny(before, alphabet) && (after == "" || !strings.ContainsAny(after[:1], alphabet))
+		if whole && rec.Code != 200 {
+			t.Errorf("%q TOKEN %q: got %d, want 200", before, after, rec.Code)
+		}
+		if rec.Code == 200 && last.Address != link.Address {
+			t.Errorf("%q TOKEN %q: unsubscribed %q", before, after, last.Address)
+		}
+	})
+}
