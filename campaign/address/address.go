@@ -2,9 +2,11 @@ package address
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -44,6 +46,27 @@ func (a Address) AppendCanonical(dst []byte) []byte {
 func (a Address) Hash() [32]byte {
 	var b [maxAddress + maxLocal]byte
 	return sha256.Sum256(a.AppendCanonical(b[:0]))
+}
+
+// Spellings returns the ways in which the address may have been written before it
+// was hashed elsewhere, the canonical form first: with capitals, and with the letters
+// of an international domain.
+func (a Address) Spellings() []string {
+	all := []string{a.Canonical()}
+	domains := []string{a.Domain}
+	if hasIDN(a.Domain) {
+		if letters, err := idna.Lookup.ToUnicode(a.Domain); err == nil {
+			domains = append(domains, letters)
+		}
+	}
+	for _, domain := range domains {
+		for _, local := range []string{lower(a.Local), a.Local} {
+			if text := local + "@" + domain; !slices.Contains(all, text) {
+				all = append(all, text)
+			}
+		}
+	}
+	return all
 }
 
 // NeedsUTF8 reports whether only a server with SMTPUTF8 (RFC 6531) can take

@@ -40,6 +40,10 @@ func (r *AddressRow) Cell(name string) string {
 	return ""
 }
 
+// Fits reports whether the row could be taken apart into the columns of its file.
+// One that does not may have swallowed others.
+func (r *AddressRow) Fits() bool { return r.columns != nil }
+
 // Excerpt returns the row in quotes, cut to what fits in a message, with every
 // character that cannot be seen escaped.
 func (r *AddressRow) Excerpt() string { return Excerpt(r.Text) }

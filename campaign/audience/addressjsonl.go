@@ -56,7 +56,7 @@ func (r *AddressRow) addressCell(name string) int {
 	at := -1
 	for key, i := range r.columns {
 		switch {
-		case name != "" && key != name, name == "" && !doNotMailHeader(key):
+		case name != "" && key != name, name == "" && !IsAddressHeader(key):
 		case at >= 0:
 			return -1
 		default:

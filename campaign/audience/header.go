@@ -89,7 +89,7 @@ func (h *header) doNotMailColumn(name string) (int, error) {
 	at := -1
 	for i, n := range h.names {
 		switch {
-		case !doNotMailHeader(n):
+		case !IsAddressHeader(n):
 		case at >= 0:
 			return -1, nil
 		default:
@@ -99,8 +99,9 @@ func (h *header) doNotMailColumn(name string) (int, error) {
 	return at, nil
 }
 
-// doNotMailHeader is addressHeader with the name that the export of suppressions has.
-func doNotMailHeader(s string) bool { return addressHeader(s) || strings.EqualFold(s, "address") }
+// IsAddressHeader reports whether a column of that name holds the addresses of a file
+// that says who must not be mailed: as in an audience, or in an export of suppressions.
+func IsAddressHeader(s string) bool { return addressHeader(s) || strings.EqualFold(s, "address") }
 
 func (h *header) errorf(fix, format string, args ...any) *FileError {
 	return h.l.at(h.l.n, fmt.Sprintf(format, args...), fix)
