@@ -110,5 +110,11 @@ func (r *AddressReader) Header() []string { return r.header }
 // a *FileError, or that of the reading.
 func (r *AddressReader) Next(row *AddressRow) error { return r.rows.next(row) }
 
+// Problem returns a fault of the file as a whole, and where it shows: line 0 is
+// nowhere in particular.
+func (r *AddressReader) Problem(line int, format string, args ...any) *FileError {
+	return &FileError{File: r.lines.name, Line: line, What: fmt.Sprintf(format, args...)}
+}
+
 // Close ends the reading.
 func (r *AddressReader) Close() error { return r.lines.Close() }

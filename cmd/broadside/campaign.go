@@ -188,6 +188,7 @@ func showPlan(w io.Writer, p app.Plan) {
 		}
 	}
 	fmt.Fprintf(w, "\naudience    %s\n", printable(p.Source))
+	showExclusions(w, p.Excluded)
 	fmt.Fprintf(w, "from        %s\n", printable(p.From))
 	fmt.Fprintf(w, "subject     %s\n", printable(p.Subject))
 	fmt.Fprintf(w, "topic       %s\n", p.Topic)
@@ -214,6 +215,24 @@ func showPlan(w io.Writer, p app.Plan) {
 	}
 }
 
+// showExclusions says what was found in each source of people who are left out.
+func showExclusions(w io.Writer, all []app.Exclusion) {
+	for i, e := range all {
+		head := "left out"
+		if i > 0 {
+			head = ""
+		}
+		fmt.Fprintf(w, "%-11s %s: %d addresses", head, printable(e.Source), e.Addresses)
+		if e.Runs > 0 {
+			fmt.Fprintf(w, " of %d runs", e.Runs)
+		}
+		if e.Expired > 0 {
+			fmt.Fprintf(w, "; whom %d earlier runs have reached is not known any more (retention.addresses)", e.Expired)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
 // planDocument is the plan as --dry-run --json prints it.
 func planDocument(p app.Plan) any {
 	return struct {
@@ -224,6 +243,7 @@ func planDocument(p app.Plan) any {
 		Suppressed int64            `json:"suppressed"`
 		Skipped    campaign.Skipped `json:"skipped"`
 		Audience   string           `json:"audience"`
+		Exclude    []app.Exclusion  `json:"exclude"`
 		From       string           `json:"from"`
 		Subject    string           `json:"subject"`
 		Topic      string           `json:"topic"`
@@ -234,7 +254,7 @@ func planDocument(p app.Plan) any {
 		Canary     int              `json:"canary"`
 		Memory     planMemory       `json:"redis_memory"`
 	}{
-		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, p.From, p.Subject,
+		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]app.Exclusion{}, p.Excluded...), p.From, p.Subject,
 		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
 	}
 }

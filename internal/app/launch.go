@@ -52,6 +52,7 @@ type Plan struct {
 	Loopback bool     // all accounts are on this machine
 	Rate     float64  // the lowest ceiling; 0: none
 	Source   string
+	Excluded []Exclusion // what was found in each source of exclude
 	Guard    campaign.Guard
 	Redis    store.Memory // of a dry run: the run needs Memory() bytes of it
 }
@@ -70,6 +71,7 @@ type prepared struct {
 	rows     rowSource
 	source   string
 	sel      scheduler.Selection
+	excluded []Exclusion
 	once     string // what it is the one run of; empty: it may be repeated
 	guard    campaign.Guard
 	retry    *chosen // rows, when they are recipients of another run; else nil
@@ -125,7 +127,7 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 		p.close()
 		return nil, err
 	}
-	if p.sel, err = a.selection(ctx, def, o); err != nil {
+	if p.sel, p.excluded, err = a.selection(ctx, def, o); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -222,7 +224,7 @@ func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source
 	return rows, err
 }
 
-func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, error) {
+func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, []Exclusion, error) {
 	sel := scheduler.Selection{Limit: o.Limit, Expect: def.Audience.Expect, Topic: def.Topic}
 	if o.Expect != (campaign.Range{}) {
 		sel.Expect = o.Expect
@@ -230,9 +232,12 @@ func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch)
 	if len(a.Config.OnlyTo) > 0 {
 		sel.OnlyTo = func(address string) bool { return configs.MatchAddress(a.Config.OnlyTo, address) }
 	}
-	var err error
-	sel.Excluded, err = a.excluded(ctx, def, o.Exclude, a.opener(ctx, o.Stored))
-	return sel, err
+	excluded, err := a.excluded(ctx, def, o.Exclude, a.opener(ctx, o.Stored))
+	if err != nil {
+		return sel, nil, err
+	}
+	sel.Excluded = excluded.has()
+	return sel, excluded.all, nil
 }
 
 // Plan reads the whole audience and says what a launch would do. It writes
@@ -263,7 +268,7 @@ func (a *App) dryPlan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan
 func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
 	plan := Plan{
 		Plan: sp, Campaign: p.def.ID, Subject: p.snapshot.Subject, From: p.snapshot.From, Topic: p.def.Topic,
-		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Guard: p.guard,
+		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Excluded: p.excluded, Guard: p.guard,
 	}
 	limited := true
 	var sum float64
