@@ -69,6 +69,7 @@ type Content struct {
 	HTML     string // html: FILE (exactly one of the two)
 	Text     string // text: FILE that overrides the automatic text part
 	Layout   string // layout: default "plain"; "none" only for html
+	Strict   bool   // strict: a blank value that leaves a gap is an error
 }
 
 // A Schedule is raw text here; scheduler/calendar parses it.

@@ -132,6 +132,7 @@ func (d *Definition) readContent(m *configs.Map) {
 	m.Check("html", &c.HTML, "the name of a file", isFile)
 	m.Check("text", &c.Text, "the name of a file", isFile)
 	m.Check("layout", &c.Layout, "the name of a layout such as plain", idPattern.MatchString)
+	m.Bool("strict", &c.Strict)
 	m.Off("mjml", "make HTML of it and use html: FILE")
 	switch {
 	case m.Has("mjml"):

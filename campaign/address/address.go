@@ -48,11 +48,15 @@ func (a Address) Hash() [32]byte {
 	return sha256.Sum256(a.AppendCanonical(b[:0]))
 }
 
-// Spellings returns the ways in which the address may have been written before it
-// was hashed elsewhere, the canonical form first: with capitals, and with the letters
-// of an international domain.
-func (a Address) Spellings() []string {
-	all := []string{a.Canonical()}
+// OtherSpellings returns the ways beside the canonical form in which the address may
+// have been written before it was hashed elsewhere: with capitals, and with the
+// letters of an international domain. Most addresses have none.
+func (a Address) OtherSpellings() []string {
+	if !hasIDN(a.Domain) && a.Local == lower(a.Local) {
+		return nil
+	}
+	var all []string
+	canonical := a.Canonical()
 	domains := []string{a.Domain}
 	if hasIDN(a.Domain) {
 		if letters, err := idna.Lookup.ToUnicode(a.Domain); err == nil {
@@ -61,7 +65,7 @@ func (a Address) Spellings() []string {
 	}
 	for _, domain := range domains {
 		for _, local := range []string{lower(a.Local), a.Local} {
-			if text := local + "@" + domain; !slices.Contains(all, text) {
+			if text := local + "@" + domain; text != canonical && !slices.Contains(all, text) {
 				all = append(all, text)
 			}
 		}

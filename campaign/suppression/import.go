@@ -198,7 +198,7 @@ func parseHash(text string) (hash [32]byte, ok bool) {
 // people write it before they hash it.
 func hashOf(row *audience.AddressRow, a address.Address, hash [32]byte) bool {
 	written := row.Cell("address")
-	for _, spelling := range append(a.Spellings(), written, strings.ToLower(written), strings.ToUpper(written)) {
+	for _, spelling := range append(a.OtherSpellings(), a.Canonical(), written, strings.ToLower(written), strings.ToUpper(written)) {
 		if address.Hash(spelling) == hash {
 			return true
 		}

@@ -53,6 +53,8 @@ type Plan struct {
 	Rate     float64  // the lowest ceiling; 0: none
 	Source   string
 	Excluded []Exclusion // what was found in each source of exclude
+	Blanks   []Blank     // sentences with a gap
+	Postal   bool        // the letter has a postal address, or a layout of its own
 	Guard    campaign.Guard
 	Redis    store.Memory // of a dry run: the run needs Memory() bytes of it
 }
@@ -72,6 +74,7 @@ type prepared struct {
 	source   string
 	sel      scheduler.Selection
 	excluded []Exclusion
+	blanks   *blanks // of the audience that was read last; nil: nobody looked
 	once     string // what it is the one run of; empty: it may be repeated
 	guard    campaign.Guard
 	retry    *chosen // rows, when they are recipients of another run; else nil
@@ -248,11 +251,35 @@ func (a *App) Plan(ctx context.Context, def *campaign.Definition, o Launch) (Pla
 		return Plan{}, err
 	}
 	defer p.close()
-	sp, err := scheduler.Expand(ctx, p.rows, p.sel, a.Suppression, nil, o.Progress)
+	sp, err := a.expandAudience(ctx, p, p.sel, nil, o)
 	if err != nil {
-		return Plan{}, a.audienceError(p, err)
+		return Plan{}, err
 	}
 	return a.dryPlan(ctx, p, sp)
+}
+
+// expandAudience reads the audience into an expansion, or only to plan when e is nil,
+// and looks for blank values in it.
+func (a *App) expandAudience(ctx context.Context, p *prepared, sel scheduler.Selection, e *ledger.Expansion, o Launch) (scheduler.Plan, error) {
+	if p.retry == nil { // else the letters were looked at before
+		var err error
+		if p.blanks, err = newBlanks(p.snapshot); err != nil {
+			return scheduler.Plan{}, placed(p.def, err)
+		}
+		sel.Each = p.blanks.count
+	}
+	sp, err := scheduler.Expand(ctx, p.rows, sel, a.Suppression, e, o.Progress)
+	if err != nil {
+		return scheduler.Plan{}, a.audienceError(p, err)
+	}
+	if !p.def.Content.Strict || p.blanks == nil {
+		return sp, nil
+	}
+	found, err := p.blanks.found()
+	if err != nil {
+		return scheduler.Plan{}, err
+	}
+	return sp, strictly(p.def, found)
 }
 
 // dryPlan is plan with what a run that is not written would find.
@@ -288,7 +315,11 @@ func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, e
 		return Plan{}, err
 	}
 	plan.NewTopic = !known
-	return plan, nil
+	plan.Postal = hasPostal(p.snapshot)
+	if p.blanks != nil {
+		plan.Blanks, err = p.blanks.found()
+	}
+	return plan, err
 }
 
 // audienceError says where an audience comes from when it has nobody.
@@ -395,11 +426,8 @@ func (a *App) read(ctx context.Context, p *prepared, id string, o Launch) (*ledg
 	}
 	sel := p.sel
 	sel.Room = a.room
-	sp, err := scheduler.Expand(ctx, p.rows, sel, a.Suppression, e, o.Progress)
-	if err != nil {
-		return e, scheduler.Plan{}, a.audienceError(p, err)
-	}
-	return e, sp, nil
+	sp, err := a.expandAudience(ctx, p, sel, e, o)
+	return e, sp, err
 }
 
 // fill reads the audience, has the plan confirmed and makes the run ready. What
