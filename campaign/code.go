@@ -143,7 +143,7 @@ var runCodes = []Explanation{
 			"a message that cannot be made, content or a sender that is refused, a server that takes messages without an answer. Addresses that do not exist are not counted here.",
 		[]string{
 			"The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means.",
-			"Mend the cause. A run keeps the content that it was made with: if that is the cause, cancel it and launch the mended campaign with `--exclude run:RUN`.",
+			"Mend the cause. A run keeps the content that it was made with: if that is the cause, cancel it and launch the mended campaign with `--again --exclude run:CAMPAIGN`.",
 			"`broadside run resume RUN` goes on with those who are left; `broadside run retry RUN --state failed` makes a run of those who failed.",
 		},
 	},

@@ -7,6 +7,7 @@ const (
 	CodeConfigReadable   Code = "BS-CONFIG-READABLE"
 	CodeCampaign         Code = "BS-CAMPAIGN"
 	CodePublicURL        Code = "BS-PUBLIC-URL"
+	CodePostalAddress    Code = "BS-POSTAL-ADDRESS"
 	CodeAccounts         Code = "BS-ACCOUNTS"
 	CodeAccount          Code = "BS-ACCOUNT"
 	CodeRedisUnreachable Code = "BS-REDIS-UNREACHABLE"
@@ -47,6 +48,11 @@ var checkCodes = []Explanation{
 		CodePublicURL, "Readers' links lead nowhere",
 		"`public_url` is what the links in a message begin with. It is not set, or `broadside web` does not answer there.",
 		[]string{"Set public_url to the https address under which readers reach `broadside web`, and start it.", doctorStep},
+	},
+	{
+		CodePostalAddress, "The letters have no postal address",
+		"The footer of a letter says where its sender is: many countries' law wants that of mail to many, and filters look for it. `postal_address` is not set.",
+		[]string{"Set postal_address to name, street and town in one line.", doctorStep},
 	},
 	{
 		CodeAccounts, "There is no way out",

@@ -7,19 +7,19 @@ import (
 // A Definition is one campaign file: who is written to, what, when and how
 // fast. Load reads it; the field comments show the YAML key.
 type Definition struct {
-	ID        string   // id: stable name; run ids begin with it
-	Topic     string   // topic: what people unsubscribe from
-	From      string   // from: Name <address>, or an address alone
-	ReplyTo   string   // reply_to
-	Subject   string   // subject: a template
-	Preheader string   // preheader: a template
-	Timezone  string   // timezone: IANA name; empty: the config's
-	Audience  Audience // audience
-	Exclude   []string // exclude: list:NAME, run:ID, or a file
-	Content   Content  // content
-	Schedule  Schedule // schedule
-	Delivery  Delivery // delivery
-	Guard     Guard    // guard
+	ID        string      // id: stable name; run ids begin with it
+	Topic     string      // topic: what people unsubscribe from
+	From      string      // from: Name <address>, or an address alone
+	ReplyTo   string      // reply_to
+	Subject   string      // subject: a template
+	Preheader string      // preheader: a template
+	Timezone  string      // timezone: IANA name; empty: the config's
+	Audience  Audience    // audience
+	Exclude   []Exclusion // exclude: list:NAME, run:ID, a file, or {file, email, encoding}
+	Content   Content     // content
+	Schedule  Schedule    // schedule
+	Delivery  Delivery    // delivery
+	Guard     Guard       // guard
 
 	// File is the path that the definition was read from; Dir its directory,
 	// which the paths in it are relative to.
@@ -42,6 +42,24 @@ type Audience struct {
 	Expect   Range             // expect: 9000-11000
 }
 
+// An Exclusion says who is left out of a run.
+type Exclusion struct {
+	Source   string // list:NAME; run:ID or run:CAMPAIGN; or a file
+	Email    string // email: column of the address in a file; empty: any
+	Encoding string // encoding: of a file, as in an Audience
+}
+
+// String returns the source, with the options of a file that has any.
+func (e Exclusion) String() string {
+	text := e.Source
+	for _, option := range [][2]string{{"email", e.Email}, {"encoding", e.Encoding}} {
+		if option[1] != "" {
+			text += " (" + option[0] + " " + option[1] + ")"
+		}
+	}
+	return text
+}
+
 // A Range is an inclusive range of audience sizes; the zero Range allows any.
 type Range struct{ Min, Max int64 }
 
@@ -53,6 +71,7 @@ type Content struct {
 	Layout   string // layout: default "plain"; "none" only for html
 	Language string // language: of the letter, such as de or pt-BR; default "en"
 	Logo     string // logo: URL of an image in place of the sender's name above the letter
+	Strict   bool   // strict: a blank value that leaves a gap is an error
 }
 
 // A Schedule is raw text here; scheduler/calendar parses it.

@@ -81,10 +81,7 @@ func (d *Definition) read(m *configs.Map) {
 	m.Text("preheader", &d.Preheader, readPreheader)
 	m.Check("timezone", &d.Timezone, "an IANA time zone such as Europe/Berlin or UTC", configs.IsZone)
 	m.Map("audience", d.readAudience)
-	m.Strings("exclude", &d.Exclude, "list:NAME, run:ID or a .csv or .jsonl file", isExclusion)
-	if len(d.Exclude) > maxExclude {
-		m.Problem("exclude", "found %d entries, expected at most %d: put them into one list with broadside list import", len(d.Exclude), maxExclude)
-	}
+	d.readExclude(m)
 	m.Map("content", d.readContent)
 	m.Map("schedule", d.readSchedule)
 	m.Map("delivery", d.readDelivery)
@@ -108,6 +105,27 @@ func (d *Definition) readAudience(m *configs.Map) {
 	m.Range("expect", &a.Expect.Min, &a.Expect.Max)
 }
 
+// readExclude reads who is left out: a text for each source, or the keys of a file
+// that is not like an audience with a header in UTF-8.
+func (d *Definition) readExclude(m *configs.Map) {
+	const expected = "list:NAME, run:ID or a .csv or .jsonl file"
+	text := func(source string) bool {
+		d.Exclude = append(d.Exclude, Exclusion{Source: source})
+		return isExclusion(source)
+	}
+	m.Items("exclude", expected, text, func(m *configs.Map) {
+		var e Exclusion
+		m.Require("file", "a .csv or .jsonl file such as staff.csv")
+		m.Check("file", &e.Source, "a .csv or .jsonl file", func(text string) bool { return isExclusion(text) && isPlainFile(text) })
+		m.Check("email", &e.Email, "the name of a column", isHeader)
+		m.Check("encoding", &e.Encoding, "the name of an encoding such as windows-1252", encodingPattern.MatchString)
+		d.Exclude = append(d.Exclude, e)
+	})
+	if len(d.Exclude) > maxExclude {
+		m.Problem("exclude", "found %d entries, expected at most %d: put them into one list with broadside list import", len(d.Exclude), maxExclude)
+	}
+}
+
 func (d *Definition) readContent(m *configs.Map) {
 	c := &d.Content
 	m.Check("markdown", &c.Markdown, "the name of a file", isFile)
@@ -116,6 +134,7 @@ func (d *Definition) readContent(m *configs.Map) {
 	m.Check("layout", &c.Layout, "the name of a layout such as plain", idPattern.MatchString)
 	m.Check("language", &c.Language, "the language of the letter, such as en, de or pt-BR", isLanguage)
 	m.Check("logo", &c.Logo, "the https address of an image", isImageURL)
+	m.Bool("strict", &c.Strict)
 	m.Off("mjml", "make HTML of it and use html: FILE")
 	switch {
 	case m.Has("mjml"):

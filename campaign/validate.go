@@ -86,7 +86,7 @@ func isLater(text string) bool {
 }
 
 // isExclusion reports whether text is an entry of exclude: list:NAME, run:ID
-// (or the id of a campaign, for its latest run), or a file.
+// (or the id of a campaign, for all its runs), or a file.
 func isExclusion(text string) bool {
 	if name, ok := strings.CutPrefix(text, "list:"); ok {
 		return listPattern.MatchString(name)
@@ -95,6 +95,11 @@ func isExclusion(text string) bool {
 		return runPattern.MatchString(id)
 	}
 	return isAudienceFile(text)
+}
+
+// isPlainFile reports whether an exclusion is a file.
+func isPlainFile(text string) bool {
+	return !strings.HasPrefix(text, "list:") && !strings.HasPrefix(text, "run:")
 }
 
 func index(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }

@@ -209,6 +209,24 @@ func (m *Map) Strings(name string, dst *[]string, expected string, ok func(text 
 	}
 }
 
+// Items reads a list whose items are texts without control characters or mappings of
+// known keys. text and keys are called with each, and text reports whether it is one
+// that was expected.
+func (m *Map) Items(name, expected string, text func(text string) bool, keys func(m *Map)) {
+	i := 0
+	m.list(name, "a list, each item "+expected, func(n *node) (string, bool) {
+		key := fmt.Sprintf("%s[%d]", m.Key(name), i)
+		i++
+		if n.kind != mapping {
+			return expected, n.kind == scalar && n.text != "" && !hasControl(n.text) && text(n.text)
+		}
+		sub := &Map{doc: m.doc, n: n, key: key, shape: join(m.shape, name+"[]")}
+		keys(sub)
+		sub.done()
+		return "", true
+	})
+}
+
 // StringMap reads a mapping whose names and values are both free, each name
 // with ok true.
 func (m *Map) StringMap(name string, dst *map[string]string, expected string, ok func(name, text string) bool) {
@@ -362,7 +380,7 @@ func (m *Map) list(name, expected string, read func(item *node) (string, bool)) 
 	}
 	for i, item := range items {
 		if item.bad {
-			continue
+			continue // reported
 		}
 		if want, ok := read(item); !ok {
 			m.doc.add(item.at.problem(fmt.Sprintf("%s[%d]", m.Key(name), i), "found %s, expected %s", item.found(), want))

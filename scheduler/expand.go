@@ -47,6 +47,9 @@ type Selection struct {
 	Expect   campaign.Range           // refuse another size
 	OnlyTo   func(address string) bool
 	Topic    string // for the suppression look-up
+	// Each is called with every row that becomes a recipient, and its number in the
+	// audience from 1, refused rows included; nil: not called.
+	Each func(n int64, row *audience.Row)
 	// Room is asked before anything is written whether Redis has so many bytes
 	// left, again and again of a very large audience; its error stops the
 	// expansion. nil: not asked.
@@ -60,7 +63,11 @@ type Plan struct {
 	Skipped    campaign.Skipped
 	Parts      map[int]int64 // recipients per part
 	Bytes      int64         // of recipients and rejects, as they are stored
+	Rejects    []RejectedRow // the first ShownRejects of Skipped.Invalid
 }
+
+// ShownRejects is how many refused rows are shown before a launch.
+const ShownRejects = 10
 
 // Memory returns how many bytes of Redis' memory the run needs at its peak,
 // about: recipients, their states, and what is handed out while sending.
@@ -162,10 +169,14 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 			return x.flush(ctx)
 		case errors.As(err, &reject):
 			x.plan.Skipped.Invalid++
+			refused := RejectedRow{reject.Line, reject.Reason, reject.Value}
+			if len(x.plan.Rejects) < ShownRejects {
+				x.plan.Rejects = append(x.plan.Rejects, refused)
+			}
 			if x.plan.Skipped.Invalid > KeptRejects {
 				break // counted; the file is not what it should be
 			}
-			x.rejects = append(x.rejects, RejectedRow{reject.Line, reject.Reason, reject.Value})
+			x.rejects = append(x.rejects, refused)
 			if len(x.rejects) >= audience.ChunkSize {
 				if err := send(ctx, x.full, filled{rejects: x.rejects}); err != nil {
 					return err
@@ -175,7 +186,7 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 		case err != nil:
 			return err
 		default:
-			if err := x.take(ctx, row); err != nil {
+			if err := x.take(ctx, n, row); err != nil {
 				return err
 			}
 		}
@@ -186,7 +197,7 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 }
 
 // take decides about one valid row.
-func (x *expander) take(ctx context.Context, row audience.Row) error {
+func (x *expander) take(ctx context.Context, n int64, row audience.Row) error {
 	hash := row.Address.Hash()
 	switch {
 	case !x.seen.Add(hash):
@@ -201,6 +212,9 @@ func (x *expander) take(ctx context.Context, row audience.Row) error {
 	}
 	if x.plan.Total++; x.plan.Total > maxRecipients {
 		return &AudienceSizeError{x.plan.Total, campaign.Range{Max: maxRecipients}}
+	}
+	if x.sel.Each != nil {
+		x.sel.Each(n, &row)
 	}
 	part := campaign.PartOf(row.Address.Domain)
 	x.plan.Parts[part]++
@@ -285,14 +299,26 @@ func (x *expander) writeRejects(ctx context.Context, rows []RejectedRow) error {
 }
 
 func (x *expander) look(ctx context.Context, rows []audience.Row) ([]bool, error) {
-	keys := make([]suppression.Key, len(rows))
+	// Lists of hashes come from elsewhere: whoever made one may not have brought the
+	// address into canonical form.
+	keys := make([]suppression.Key, 0, len(rows))
+	of := make([]int, 0, len(rows)) // the row of each key
 	for i, row := range rows {
 		hash := row.Address.Hash()
-		copy(keys[i][:], hash[:])
+		keys = append(keys, suppression.Key(hash[:]))
+		of = append(of, i)
+		for _, spelling := range row.Address.OtherSpellings() {
+			keys = append(keys, suppression.KeyOf(spelling))
+			of = append(of, i)
+		}
 	}
-	suppressed, err := x.supp.Suppressed(ctx, x.sel.Topic, keys)
+	found, err := x.supp.Suppressed(ctx, x.sel.Topic, keys)
 	if err != nil {
 		return nil, err
+	}
+	suppressed := make([]bool, len(rows))
+	for i, is := range found {
+		suppressed[of[i]] = suppressed[of[i]] || is
 	}
 	if x.sel.OnlyTo != nil {
 		for i, row := range rows {

@@ -2,9 +2,11 @@ package address
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -44,6 +46,31 @@ func (a Address) AppendCanonical(dst []byte) []byte {
 func (a Address) Hash() [32]byte {
 	var b [maxAddress + maxLocal]byte
 	return sha256.Sum256(a.AppendCanonical(b[:0]))
+}
+
+// OtherSpellings returns the ways beside the canonical form in which the address may
+// have been written before it was hashed elsewhere: with capitals, and with the
+// letters of an international domain. Most addresses have none.
+func (a Address) OtherSpellings() []string {
+	if !hasIDN(a.Domain) && a.Local == lower(a.Local) {
+		return nil
+	}
+	var all []string
+	canonical := a.Canonical()
+	domains := []string{a.Domain}
+	if hasIDN(a.Domain) {
+		if letters, err := idna.Lookup.ToUnicode(a.Domain); err == nil {
+			domains = append(domains, letters)
+		}
+	}
+	for _, domain := range domains {
+		for _, local := range []string{lower(a.Local), a.Local} {
+			if text := local + "@" + domain; text != canonical && !slices.Contains(all, text) {
+				all = append(all, text)
+			}
+		}
+	}
+	return all
 }
 
 // NeedsUTF8 reports whether only a server with SMTPUTF8 (RFC 6531) can take

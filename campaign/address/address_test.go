@@ -29,6 +29,11 @@ func TestParse(t *testing.T) {
 		{"quoted dots", `"..Ann"@example.com`, `"..Ann"@example.com`, `"..ann"@example.com`},
 		{"quoted letters", `"Ä Ö"@bücher.example`, `"Ä Ö"@xn--bcher-kva.example`, `"ä ö"@xn--bcher-kva.example`},
 		{"quoted blank alone", `" "@example.com`, `" "@example.com`, `" "@example.com`},
+		{"zero-width space before", "\u200bann@example.com", "ann@example.com", "ann@example.com"},
+		{"zero-width space behind", "ann@example.com\u200b", "ann@example.com", "ann@example.com"},
+		{"byte order mark", "\ufeffann@example.com\ufeff", "ann@example.com", "ann@example.com"},
+		{"direction marks and word joiner", "\u202a\u200eann@example.com\u2060\u202c", "ann@example.com", "ann@example.com"},
+		{"soft hyphens and blanks", " \u00adann@example.com\u00ad ", "ann@example.com", "ann@example.com"},
 		{"case", "Ann.Lee@Example.COM", "Ann.Lee@example.com", "ann.lee@example.com"},
 		{"tag and dots are kept", "a.n.n+News@gmail.com", "a.n.n+News@gmail.com", "a.n.n+news@gmail.com"},
 		{"every atext", "!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com"},
@@ -72,6 +77,7 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		{"", address.Empty},
 		{" \u00a0", address.Empty},
+		{"\u200b \ufeff", address.Empty},
 		{strings.Repeat("x", 2000), address.TooLong},
 		{"a@" + label + "." + label + "." + label + ".com", ""}, // the longest label is fine
 		{strings.Repeat("l", 64) + "@" + label + "." + label + "." + label + ".com", address.TooLong},

@@ -57,11 +57,11 @@ const (
 	BadIDN         Reason = "not a valid international domain"
 )
 
-// Parse reads one address alone, without a name or comment; blanks around it are
-// left out. The error is a Reason.
+// Parse reads one address alone, without a name or comment; blanks and hidden
+// characters around it are left out. The error is a Reason.
 func Parse(s string) (Address, error) {
 	if s != "" && (s[0] <= ' ' || s[len(s)-1] <= ' ' || s[0] >= utf8.RuneSelf || s[len(s)-1] >= utf8.RuneSelf) {
-		s = strings.TrimFunc(s, blank)
+		s = strings.TrimFunc(s, func(r rune) bool { return blank(r) || Hidden(r) })
 	}
 	if a, ok := parseASCII(s); ok {
 		return a, nil
@@ -272,6 +272,11 @@ var class = func() (t [256]byte) {
 	}
 	return t
 }()
+
+// Hidden reports whether nobody sees r in a text: zero-width characters, the soft
+// hyphen, marks of direction, the byte order mark. They come along when text is
+// copied from pages and spreadsheets.
+func Hidden(r rune) bool { return r >= utf8.RuneSelf && unicode.Is(unicode.Cf, r) }
 
 // blank is a space or tab, of any width. A line end is none: in an address it
 // is a control character, and refused.

@@ -104,32 +104,31 @@ func Open(ctx context.Context, src Source, opts Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := newReader(newLines(ctx, s), opts)
+	l, first, err := startLines(ctx, s)
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	r.close = s.Close
-	return r, nil
+	if l.isJSONL(first) {
+		return openJSONL(ctx, src, opts, l, first)
+	}
+	dec, columns, err := newCSV(l, first, opts)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return newReader(l, dec, columns), nil
 }
 
-// newReader reads the first line and chooses the format by it, unless the
-// name has said it.
-func newReader(l *lines, opts Options) (*Reader, error) {
+// startLines reads the first line of a stream that is not empty.
+func startLines(ctx context.Context, s *stream) (*lines, []byte, error) {
+	l := newLines(ctx, s)
 	first, err := l.firstLine()
-	if err != nil {
-		return nil, err
-	}
-	r := &Reader{name: l.name}
-	if l.format == formatJSONL || l.format == formatUnknown && looksLikeJSON(first) {
-		r.dec, r.columns, err = newJSONL(l, first, opts)
-	} else {
-		r.dec, r.columns, err = newCSV(l, first, opts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	return l, first, err
+}
+
+func newReader(l *lines, dec decoder, columns []string) *Reader {
+	return &Reader{name: l.name, dec: dec, columns: columns, close: l.stream.Close}
 }
 
 // Columns returns the merge fields, in the order of the Values of each row.

@@ -112,9 +112,9 @@ func TestRead(t *testing.T) {
 		}},
 		{"bad rows", "email,n\nnobody,1\na@x.example\na@x.example,1,2\n,7\n,\nb@x.example,\"x\"y\nc@x.example,5\" disk\n\"d@x.example\n\",1\nok@x.example,1\n", audience.Options{}, result{
 			Columns: []string{"email", "n"},
-			Rows:    []string{"11 ok@x.example|1"},
+			Rows:    []string{"3 a@x.example|", "11 ok@x.example|1"},
 			Rejects: []string{
-				"2 no @: nobody", "3 1 columns instead of 2: a@x.example", "4 3 columns instead of 2: a@x.example,1,2", "5 no address: ",
+				"2 no @: nobody", "4 3 columns instead of 2: a@x.example,1,2", "5 no address: ",
 				"7 text after a closing quote: x\"y", "8 quote inside a value that is not quoted: 5\" disk", "9 control character: d@x.example\n",
 			},
 		}},
@@ -142,11 +142,21 @@ func TestRead(t *testing.T) {
 		{"JSON lines", "{\"email\": \"a@x.example\", \"Name\": \"Ann \\u00e9\\n\\\"x\\\"\", \"n\": 1.50, \"vip\": true, \"x\": null}\n\n {\"n\":2,\"email\":\"b@x.example\"}\r\n", audience.Options{}, result{
 			Columns: []string{"email", "name", "n", "vip", "x"}, Rows: []string{"1 a@x.example|Ann é\n\"x\"|1.50|true|", "3 b@x.example||2||"},
 		}},
+		{"JSON lines, keys in any row", "\n{\"email\":\"a@x.example\"}\n{\"name\":\"B\",\"email\":\"b@x.example\"}\n{\"email\":\"c@x.example\",\"age\":3,\"name\":null}\n", audience.Options{}, result{
+			Columns: []string{"email", "name", "age"}, Rows: []string{"2 a@x.example||", "3 b@x.example|B|", "4 c@x.example||3"},
+		}},
+		{"empty last cells left out", "n,email,city,,\n1,a@x.example\n2,b@x.example,,,\n3\n4,c@x.example,Rome\n", audience.Options{}, result{
+			Columns: []string{"n", "email", "city"}, Rows: []string{"2 1|a@x.example|", "3 2|b@x.example|", "5 4|c@x.example|Rome"}, Rejects: []string{"4 no address: "},
+		}},
+		{"hidden characters around addresses", "email,n\nann@x.example\u200b,1\n\u200bbob@x.example,2\nc\u00adat@x.example,3\n\u202adan@x.example\u202c,4\n", audience.Options{}, result{
+			Columns: []string{"email", "n"}, Rows: []string{"2 ann@x.example|1", "3 bob@x.example|2", "5 dan@x.example|4"},
+			Rejects: []string{"4 invisible or broken character: c\u00adat@x.example"},
+		}},
 		{"bad JSON rows", "{\"email\":\"a@x.example\",\"n\":[1,{\"]\":2}]}\n{\"email\":\"b@x.example\",\"m\":1}\n[1]\n{\"email\":\"c@x.example\"\n{\"email\":\"d@x.example\"} x\n{\"n\":1,\"n\":2}\n{\"email\":tru}\n{\"n\":01}\n{email:1}\n{}\n{\"email\":\"e@x.example\",\"n\":{}}\n{\"email\":\"ok@x.example\",\"n\":-1e9}\n", audience.Options{}, result{
-			Columns: []string{"email", "n"},
-			Rows:    []string{"12 ok@x.example|-1e9"},
+			Columns: []string{"email", "n", "m"},
+			Rows:    []string{"2 b@x.example||1", "12 ok@x.example|-1e9|"},
 			Rejects: []string{
-				"1 object or array as a value: n", "2 key that the first line does not have: m", "3 not a JSON object on one line: [1]",
+				"1 object or array as a value: n", "3 not a JSON object on one line: [1]",
 				"4 broken JSON: the object is not closed on its line: {\"email\":\"c@x.example\"", "5 text after the JSON object: {\"email\":\"d@x.example\"} x",
 				"6 key twice: n", "7 broken JSON: not a value after a key: {\"email\":tru}", "8 broken JSON: not a value after a key: {\"n\":01}",
 				"9 broken JSON: a key in quotes is expected: {email:1}", "10 no address: ", "11 object or array as a value: n",

@@ -47,10 +47,15 @@ func TestBombs(t *testing.T) {
 			}
 			l := newLines(t.Context(), s)
 			l.free = c.free
-			r, err := newReader(l, Options{})
+			first, err := l.firstLine()
 			if err != nil {
 				t.Fatal(err)
 			}
+			dec, columns, err := newCSV(l, first, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newReader(l, dec, columns)
 			for row := (Row{}); err == nil; {
 				err = r.Next(&row)
 			}

@@ -21,6 +21,24 @@ type csvDecoder struct {
 }
 
 func newCSV(l *lines, first []byte, opts Options) (decoder, []string, error) {
+	d, first, err := startCSV(l, first)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.readHeader(first); err != nil {
+		return nil, nil, err
+	}
+	p, err := planColumns(l, d.values, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.plan = p
+	return d, p.fields, nil
+}
+
+// startCSV finds the separator, and returns the first line that is none of a
+// spreadsheet's hints.
+func startCSV(l *lines, first []byte) (*csvDecoder, []byte, error) {
 	d := &csvDecoder{lines: l}
 	if rest, ok := bytes.CutPrefix(bytes.ToLower(first), []byte("sep=")); ok && len(rest) == 1 { // a spreadsheet's hint
 		d.comma = rest[0]
@@ -35,19 +53,17 @@ func newCSV(l *lines, first []byte, opts Options) (decoder, []string, error) {
 	if d.comma == 0 {
 		d.comma = separator(first)
 	}
-	at := l.n
-	if err := d.split(first); err != nil {
-		if r, ok := err.(*Reject); ok {
-			err = l.at(at, "the header line cannot be read: "+r.Reason, "name the columns, separated by comma, semicolon or tab")
-		}
-		return nil, nil, err
+	return d, first, nil
+}
+
+// readHeader sets values to the names of the columns.
+func (d *csvDecoder) readHeader(line []byte) error {
+	at := d.n
+	err := d.split(line)
+	if r, ok := err.(*Reject); ok {
+		return d.at(at, "the header line cannot be read: "+r.Reason, "name the columns, separated by comma, semicolon or tab")
 	}
-	p, err := planColumns(l, d.values, opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	d.plan = p
-	return d, p.fields, nil
+	return err
 }
 
 // separator returns what separates the names of the header: of comma,
@@ -87,7 +103,10 @@ func (d *csvDecoder) next(row *Row) error {
 		if nothing(d.values) {
 			continue
 		}
-		if len(d.values) != d.plan.width {
+		for len(d.values) < d.plan.width { // spreadsheets leave empty last cells out
+			d.values = append(d.values, "")
+		}
+		if len(d.values) > d.plan.width {
 			return &Reject{Line: at, Reason: fmt.Sprintf("%d columns instead of %d", len(d.values), d.plan.width), Value: shown(strings.Join(d.values, string(d.comma)))}
 		}
 		return d.plan.fill(row, at, d.values)

@@ -38,6 +38,14 @@
 // because a wrongly closed quote shifts every value behind it. Empty lines,
 // and lines of separators alone (spreadsheets leave them behind), are no rows.
 //
-// JSONL has one flat object on a line; the keys of the first one are the
-// columns. Both may be compressed with gzip or Zstandard.
+// Missing last values of a row are blank.
+//
+// JSONL has one flat object on a line; the columns are the keys of all of them,
+// which is why it is read twice. Both may be compressed with gzip or Zstandard.
+//
+// # Who must not be mailed
+//
+// [OpenAddresses] reads the other kind of file, in which a mistake has the opposite
+// effect: a row that is not understood would let somebody be mailed. It takes an
+// address wherever one can be found, and gives the rows without any to its caller.
 package audience

@@ -29,15 +29,9 @@ type plan struct {
 
 // planColumns decides which column becomes which field.
 func planColumns(l *lines, headers []string, opts Options) (*plan, error) {
-	h := &header{l: l, names: make([]string, len(headers)), fields: make([][]string, len(headers))}
-	for i, name := range headers {
-		if len(name) > maxHeader {
-			return nil, h.errorf("give it a short name", "the name of column %d has %d bytes, at most %d are read: %q", i+1, len(name), maxHeader, shown(name))
-		}
-		h.names[i] = norm.NFC.String(strings.TrimSpace(name))
-	}
-	if len(headers) > maxColumns {
-		return nil, h.errorf("keep those that are needed", "%d columns, at most %d are read", len(headers), maxColumns)
+	h, err := newHeader(l, headers)
+	if err != nil {
+		return nil, err
 	}
 	if err := h.mapColumns(opts.Columns); err != nil {
 		return nil, err
@@ -56,6 +50,58 @@ type header struct {
 	names  []string   // as the file has them, trimmed
 	fields [][]string // the merge fields of each
 }
+
+// newHeader takes the names of columns as the file has them.
+func newHeader(l *lines, headers []string) (*header, error) {
+	h := &header{l: l, names: make([]string, len(headers)), fields: make([][]string, len(headers))}
+	for i, name := range headers {
+		if len(name) > maxHeader {
+			return nil, h.errorf("give it a short name", "the name of column %d has %d bytes, at most %d are read: %q", i+1, len(name), maxHeader, shown(name))
+		}
+		h.names[i] = norm.NFC.String(strings.TrimSpace(name))
+	}
+	if len(headers) > maxColumns {
+		return nil, h.errorf("keep those that are needed", "%d columns, at most %d are read", len(headers), maxColumns)
+	}
+	return h, nil
+}
+
+// positions returns the column of each name in lower case; of names that are there
+// twice the first one's.
+func (h *header) positions() map[string]int {
+	at := map[string]int{}
+	for i, name := range h.names {
+		name = strings.ToLower(name)
+		if _, twice := at[name]; !twice {
+			at[name] = i
+		}
+	}
+	return at
+}
+
+// doNotMailColumn returns the column of addresses in a file that says who must not be
+// mailed: the named one, or the only one whose header says so; -1 when that is not
+// known.
+func (h *header) doNotMailColumn(name string) (int, error) {
+	if name != "" {
+		return h.find(name)
+	}
+	at := -1
+	for i, n := range h.names {
+		switch {
+		case !IsAddressHeader(n):
+		case at >= 0:
+			return -1, nil
+		default:
+			at = i
+		}
+	}
+	return at, nil
+}
+
+// IsAddressHeader reports whether a column of that name holds the addresses of a file
+// that says who must not be mailed: as in an audience, or in an export of suppressions.
+func IsAddressHeader(s string) bool { return addressHeader(s) || strings.EqualFold(s, "address") }
 
 func (h *header) errorf(fix, format string, args ...any) *FileError {
 	return h.l.at(h.l.n, fmt.Sprintf(format, args...), fix)

@@ -2,6 +2,7 @@ package audience
 
 import (
 	"bytes"
+	"context"
 )
 
 // A jsonlDecoder reads one flat JSON object from each line.
@@ -10,7 +11,7 @@ type jsonlDecoder struct {
 	plan   *plan
 	keys   []string
 	column map[string]int // of a key
-	first  []byte         // the first row: it has been read for its keys
+	first  []byte         // the first row: it has been read already
 
 	pairs  []pair
 	values []string
@@ -22,30 +23,33 @@ func looksLikeJSON(line []byte) bool {
 	return len(line) > 0 && (line[0] == '{' || line[0] == '[')
 }
 
-func newJSONL(l *lines, first []byte, opts Options) (decoder, []string, error) {
-	const fix = `write one object a line: {"email": "ann@example.com", "first_name": "Ann"}`
-	if text := bytes.TrimLeft(first, " \t"); text[0] == '[' {
-		return nil, nil, l.at(l.n, "a JSON array", "write one object a line, as jq -c '.[]' does")
-	}
-	pairs, fault := parseObject(string(first), nil)
-	if fault != "" {
-		return nil, nil, l.at(l.n, "the first line is no JSON object: "+fault, fix)
-	}
-	d := &jsonlDecoder{lines: l, first: first, column: map[string]int{}}
-	for _, p := range pairs {
-		if _, ok := d.column[p.key]; ok {
-			return nil, nil, l.at(l.n, "the key "+quoteAll([]string{p.key})+" is there twice", "give each value a key of its own")
-		}
-		d.column[p.key] = len(d.keys)
-		d.keys = append(d.keys, p.key)
-	}
-	p, err := planColumns(l, d.keys, opts)
+// isJSONL reports whether a source is JSONL, by its name or its first line.
+func (l *lines) isJSONL(first []byte) bool {
+	return l.format == formatJSONL || l.format == formatUnknown && looksLikeJSON(first)
+}
+
+// openJSONL reads a source twice: the columns are the keys of all its rows. l is at
+// the first line, and is closed here when there is an error.
+func openJSONL(ctx context.Context, src Source, opts Options, l *lines, first []byte) (*Reader, error) {
+	keys, err := startKeys(l, first)
 	if err != nil {
-		return nil, nil, err
+		l.Close()
+		return nil, err
 	}
-	d.plan = p
-	d.values, d.filled = make([]string, len(d.keys)), make([]bool, len(d.keys))
-	return d, p.fields, nil
+	again, err := readTwice(ctx, src, opts, l, first, keys)
+	if err != nil {
+		return nil, err
+	}
+	if again.first, err = again.lines.firstLine(); err == nil {
+		again.plan, err = planColumns(again.lines, keys.names, opts)
+	}
+	if err != nil {
+		again.Close()
+		return nil, err
+	}
+	again.keys, again.column = keys.names, keys.column
+	again.values, again.filled = make([]string, len(keys.names)), make([]bool, len(keys.names))
+	return newReader(again.lines, again, again.plan.fields), nil
 }
 
 func (d *jsonlDecoder) next(row *Row) error {
@@ -69,8 +73,8 @@ func (d *jsonlDecoder) next(row *Row) error {
 }
 
 // arrange puts the pairs in the order of the columns. A key that is left out
-// is an empty value; one that the first line does not have is a fault, since
-// its values would silently be missing.
+// is an empty value; one that is new is a fault, since its values would silently
+// be missing.
 func (d *jsonlDecoder) arrange() *Reject {
 	clear(d.values)
 	clear(d.filled)
@@ -79,7 +83,7 @@ func (d *jsonlDecoder) arrange() *Reject {
 		if c >= len(d.keys) || d.keys[c] != p.key {
 			var ok bool
 			if c, ok = d.column[p.key]; !ok {
-				return &Reject{Line: d.n, Reason: "key that the first line does not have", Value: shown(p.key)}
+				return &Reject{Line: d.n, Reason: "key that no row had when the file was read first", Value: shown(p.key)}
 			}
 		}
 		switch {

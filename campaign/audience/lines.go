@@ -27,6 +27,9 @@ type lines struct {
 	// from then on every line is looked at.
 	suspect  bool
 	utf8Line int // first line with valid letters beyond ASCII
+
+	keep bool   // next adds the lines that it returns to kept
+	kept []byte // with an LF before each
 }
 
 func newLines(ctx context.Context, s *stream) *lines {
@@ -36,6 +39,25 @@ func newLines(ctx context.Context, s *stream) *lines {
 // next returns the next line without its end (LF or CRLF). It is valid until
 // the next call. Errors: io.EOF, *FileError, of the context, of reading.
 func (l *lines) next() ([]byte, error) {
+	line, err := l.cut()
+	if l.keep {
+		l.kept = append(append(l.kept, '\n'), line...)
+	}
+	return line, err
+}
+
+// nextFull is next for the next line that is not blank.
+func (l *lines) nextFull() ([]byte, error) {
+	for {
+		line, err := l.next()
+		if err != nil || len(bytes.TrimSpace(line)) > 0 {
+			return line, err
+		}
+	}
+}
+
+// cut is next without keeping.
+func (l *lines) cut() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.scanned:l.w], '\n'); i >= 0 {
 			line := l.buf[l.r : l.scanned+i]
@@ -61,19 +83,13 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
-// firstLine returns the first line that is not empty; the caller may keep it.
+// firstLine returns the first line that is not blank; the caller may keep it.
 func (l *lines) firstLine() ([]byte, error) {
-	for {
-		line, err := l.next()
-		switch {
-		case err == io.EOF:
-			return nil, l.empty()
-		case err != nil:
-			return nil, err
-		case len(bytes.TrimSpace(line)) > 0:
-			return bytes.Clone(line), nil
-		}
+	line, err := l.nextFull()
+	if err == io.EOF {
+		return nil, l.empty()
 	}
+	return bytes.Clone(line), err
 }
 
 // end is what follows the last line.

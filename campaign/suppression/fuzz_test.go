@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"broadside/campaign/audience"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -21,35 +23,40 @@ func FuzzImport(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		im, err := newImporter(strings.NewReader(s), "f", now)
+		rows, err := audience.OpenAddresses(t.Context(), audience.Source{Path: "-", Reader: strings.NewReader(s)}, audience.Options{})
 		if err != nil {
 			return
 		}
-		for {
-			e, reject, err := im.next()
-			if err != nil {
-				return
+		defer rows.Close()
+		im := &importer{now: now}
+		var row audience.AddressRow
+		for rows.Next(&row) == nil {
+			for _, e := range im.read(&row) {
+				checkStored(t, e, now)
 			}
-			if reject != nil {
-				if reject.Line < 2 || reject.Reason == "" {
-					t.Fatalf("reject without a place or a reason: %+v", reject)
-				}
-				continue
-			}
-			value := e.encode()
-			if !live(value, now) {
-				t.Fatalf("%+v was stored as expired: %q", e, value)
-			}
-			got, err := decode(field(e.key(), e.topic()), value)
-			if err != nil {
-				t.Fatalf("decode %q: %v", value, err)
-			}
-			e.At, e.Expires = milli(e.At), milli(e.Expires)
-			if diff := cmp.Diff(e, got); diff != "" {
-				t.Fatalf("stored as %q (-want +got):\n%s", value, diff)
+		}
+		for _, r := range im.result.Rejects {
+			if r.Line < 1 || r.Reason == "" || r.Value == "" {
+				t.Fatalf("reject without a place, a reason or a value: %+v", r)
 			}
 		}
 	})
+}
+
+func checkStored(t *testing.T, e Entry, now time.Time) {
+	t.Helper()
+	value := e.encode()
+	if !live(value, now) {
+		t.Fatalf("%+v was stored as expired: %q", e, value)
+	}
+	got, err := decode(field(e.key(), e.topic()), value)
+	if err != nil {
+		t.Fatalf("decode %q: %v", value, err)
+	}
+	e.At, e.Expires = milli(e.At), milli(e.Expires)
+	if diff := cmp.Diff(e, got); diff != "" {
+		t.Fatalf("stored as %q (-want +got):\n%s", value, diff)
+	}
 }
 
 func milli(t time.Time) time.Time {

@@ -1,18 +1,18 @@
 package suppression
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"broadside/campaign/address"
+	"broadside/campaign/audience"
 )
 
 // columns is the header of the CSV form, in the order of Export.
@@ -21,176 +21,109 @@ var columns = []string{"address", "sha256", "reason", "scope", "source", "run", 
 // An Imported says what an import did.
 type Imported struct {
 	Rows    int      `json:"rows"`    // without the header
-	Added   int      `json:"added"`   // were not suppressed before
-	Known   int      `json:"known"`   // were, or came twice
-	Rejects []Reject `json:"rejects"` // rows that were left out
+	Added   int      `json:"added"`   // addresses that were not suppressed before
+	Known   int      `json:"known"`   // addresses that were, or came twice
+	Expired int      `json:"expired"` // rows whose time is over: nothing to add
+	Rejects []Reject `json:"rejects"` // rows without an address or a hash of one
+	Notes   []Reject `json:"notes"`   // rows that were added, but not in all as they say
 	Ignored []string `json:"ignored"` // columns with other names
 }
 
-// A Reject is a row that could not be imported.
+// A Reject is a row that could not be imported, or a part of it that could not.
 type Reject struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason"`
 	Value  string `json:"value"`
 }
 
-// A FileError says what is wrong with an imported file as a whole.
-type FileError struct {
-	File   string
-	Line   int // from 1
-	Reason string
-}
-
-// Error returns file:line: reason.
-func (e *FileError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
-
-// Import merges a CSV file into the list: what is there stays, nothing is
-// removed. The header names the columns that Export writes, in any order; only
-// "address" or "sha256" (hexadecimal, of the canonical address) is needed.
-// The delimiter is a comma, a semicolon or a tab. A row that cannot be used is
-// a Reject.
+// Import merges the rows of a file into the list: what is there stays, nothing is
+// removed. A header with the columns that Export writes, in any order, gives reason,
+// scope, time and the rest; without one every address in the file is suppressed for
+// everything. An address is taken wherever it can be found in a row; a row with
+// neither an address nor the SHA-256 of one is a Reject, and the others are added.
 //
-// A file that is broken as a whole gives a *FileError that names file and the
-// line; what was read before it may have been added, which is harmless: it is
-// on the list that was to be imported.
-func (s *Store) Import(ctx context.Context, r io.Reader, file string) (Imported, error) {
-	result := Imported{Rejects: []Reject{}, Ignored: []string{}}
-	im, err := newImporter(r, file, s.now())
-	if err != nil {
-		return result, err
-	}
-	result.Ignored = append(result.Ignored, im.ignored...)
+// The rest of a row never keeps its address out: a scope that cannot be read is All,
+// and a time at which it expires that cannot be read is never. The Notes have what
+// was changed so.
+//
+// A file that is broken as a whole gives an *audience.FileError; what was read before
+// it may have been added, which is harmless: it is on the list that was to be
+// imported.
+func (s *Store) Import(ctx context.Context, rows *audience.AddressReader) (Imported, error) {
+	im := &importer{now: s.now(), result: Imported{Rejects: []Reject{}, Notes: []Reject{}, Ignored: ignored(rows.Header())}}
 	entries := make([]Entry, 0, batch)
 	for done := false; !done; {
-		entries = entries[:0]
-		for len(entries) < batch {
-			e, reject, err := im.next()
-			if errors.Is(err, io.EOF) {
-				done = true
-				break
-			}
-			if err != nil {
-				return result, err
-			}
-			result.Rows++
-			if reject != nil {
-				result.Rejects = append(result.Rejects, *reject)
-				continue
-			}
-			entries = append(entries, e)
+		var row audience.AddressRow
+		err := rows.Next(&row)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return im.result, err
 		}
-		if len(entries) == 0 {
+		if done = err != nil; !done {
+			entries = append(entries, im.read(&row)...)
+		}
+		if len(entries) == 0 || !done && len(entries) < batch {
 			continue
 		}
 		n, err := s.addBatch(ctx, asNew, im.now, entries)
-		result.Added += n
+		im.result.Added += n
 		if err != nil {
-			return result, fmt.Errorf("import suppressions: %w", err)
+			return im.result, fmt.Errorf("import suppressions: %w", err)
 		}
-		result.Known += len(entries) - n
+		im.result.Known += len(entries) - n
+		entries = entries[:0]
 	}
-	return result, nil
+	return im.result, nil
 }
 
-// importer reads entries from CSV.
+// ignored returns the columns that have no meaning here. Those of addresses have
+// many names; the reader of the file knows them.
+func ignored(header []string) []string {
+	names := []string{}
+	for _, name := range header {
+		if name != "" && !audience.IsAddressHeader(name) && !slices.Contains(columns, strings.ToLower(name)) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// An importer turns rows into entries.
 type importer struct {
-	csv     *csv.Reader
-	file    string
-	now     time.Time
-	column  map[string]int // name -> position
-	width   int
-	ignored []string
+	now    time.Time
+	result Imported
 }
 
-func newImporter(r io.Reader, file string, now time.Time) (*importer, error) {
-	buffered := bufio.NewReader(&lineGuard{r: r})
-	if bom, _ := buffered.Peek(3); string(bom) == "\xef\xbb\xbf" {
-		if _, err := buffered.Discard(3); err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
-		}
+// read returns the entries of a row, and counts it.
+func (im *importer) read(row *audience.AddressRow) []Entry {
+	im.result.Rows++
+	base, ok := im.base(row)
+	if !ok {
+		im.result.Expired++
+		return nil
 	}
-	im := &importer{csv: csv.NewReader(buffered), file: file, now: now, column: map[string]int{}}
-	im.csv.FieldsPerRecord = -1 // counted in next: a wrong row is a reject, not the end
-	im.csv.ReuseRecord = true
-	im.csv.Comma = delimiter(buffered)
-
-	header, err := im.csv.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, &FileError{file, 1, "the file is empty, expected a header with address or sha256"}
+	addresses, hashes := im.people(row)
+	var entries []Entry
+	for _, a := range addresses {
+		e := base
+		e.Address = a.Canonical()
+		e.Hash = address.Hash(e.Address)
+		entries = append(entries, e)
 	}
-	if err != nil {
-		return nil, im.broken(err)
+	for _, hash := range hashes {
+		e := base
+		e.Hash = hash
+		entries = append(entries, e)
 	}
-	im.width = len(header)
-	for i, name := range header {
-		name = strings.ToLower(strings.TrimSpace(name))
-		if _, twice := im.column[name]; twice {
-			return nil, &FileError{file, 1, fmt.Sprintf("column %q stands twice in the header", name)}
-		}
-		im.column[name] = i
-		if !known(name) {
-			im.ignored = append(im.ignored, header[i])
-		}
+	if len(entries) == 0 {
+		im.result.Rejects = append(im.result.Rejects, Reject{row.Line, "no address in the row, and no SHA-256 of one", row.Excerpt()})
 	}
-	_, byAddress := im.column["address"]
-	_, byHash := im.column["sha256"]
-	if !byAddress && !byHash {
-		return nil, &FileError{file, 1, fmt.Sprintf("found the columns %q, expected a header with address or sha256: name the column of the addresses so", header)}
-	}
-	return im, nil
+	return entries
 }
 
-func known(name string) bool {
-	for _, c := range columns {
-		if c == name {
-			return true
-		}
-	}
-	return false
-}
-
-// delimiter looks at the first line for what separates its columns.
-func delimiter(r *bufio.Reader) rune {
-	start, _ := r.Peek(r.Size())
-	line, _, _ := bytes.Cut(start, []byte("\n"))
-	for _, d := range ",;\t" {
-		if bytes.ContainsRune(line, d) {
-			return d
-		}
-	}
-	return ','
-}
-
-// next returns one entry or one reject; io.EOF at the end.
-func (im *importer) next() (Entry, *Reject, error) {
-	record, err := im.csv.Read()
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return Entry{}, nil, io.EOF
-		}
-		return Entry{}, nil, im.broken(err)
-	}
-	line, _ := im.csv.FieldPos(0)
-	e, err := im.entry(record)
-	if err != nil {
-		return Entry{}, &Reject{Line: line, Reason: err.Error(), Value: oneLine(strings.Join(record, string(im.csv.Comma)))}, nil
-	}
-	return e, nil, nil
-}
-
-func (im *importer) entry(record []string) (Entry, error) {
-	if len(record) != im.width {
-		return Entry{}, fmt.Errorf("%d columns, expected %d", len(record), im.width)
-	}
-	cell := func(name string) string {
-		if i, ok := im.column[name]; ok {
-			return strings.TrimSpace(record[i])
-		}
-		return ""
-	}
-	e := Entry{
-		Address: cell("address"), Reason: cell("reason"), Scope: cell("scope"),
-		Source: cell("source"), Run: cell("run"),
+// base returns what all entries of a row have; false when they have expired.
+func (im *importer) base(row *audience.AddressRow) (e Entry, holds bool) {
+	e = Entry{
+		Reason: oneLine(row.Cell("reason")), Scope: row.Cell("scope"), Source: oneLine(row.Cell("source")), Run: oneLine(row.Cell("run")),
 	}
 	if e.Reason == "" {
 		e.Reason = ReasonImported
@@ -198,28 +131,79 @@ func (im *importer) entry(record []string) (Entry, error) {
 	if e.Source == "" {
 		e.Source = "import"
 	}
-	if text := cell("sha256"); e.Address == "" && text != "" {
-		raw, err := hex.DecodeString(text)
-		if err != nil || len(raw) != len(e.Hash) {
-			return Entry{}, fmt.Errorf("sha256 is not %d hexadecimal digits", 2*len(e.Hash))
+	if e.Scope == "" {
+		e.Scope = All
+	}
+	if err := checkScope(e.Scope); err != nil {
+		im.note(row, "%v: suppressed for everything", err)
+		e.Scope = All
+	}
+	var err error
+	if e.At, err = parseTime(row.Cell("at")); err != nil {
+		im.note(row, "at: %v: taken as now", err)
+	}
+	if e.At.IsZero() {
+		e.At = im.now
+	}
+	if e.Expires, err = parseTime(row.Cell("expires")); err != nil {
+		im.note(row, "expires: %v: suppressed for ever", err)
+	}
+	return e, e.Expires.IsZero() || e.Expires.After(im.now)
+}
+
+func (im *importer) note(row *audience.AddressRow, format string, args ...any) {
+	im.result.Notes = append(im.result.Notes, Reject{row.Line, fmt.Sprintf(format, args...), row.Excerpt()})
+}
+
+// people returns whom a row means: by address, and by hash where there is no address,
+// or another one's hash beside it.
+func (im *importer) people(row *audience.AddressRow) (addresses []address.Address, hashes [][32]byte) {
+	text := row.Cell("sha256")
+	hash, isHash := parseHash(text)
+	theirs := func(a address.Address) bool { return hashOf(row, a, hash) }
+	switch found := row.Addresses(); {
+	case isHash && slices.ContainsFunc(found, theirs):
+		return found, nil
+	case isHash && len(row.Named) == 0:
+		return nil, [][32]byte{hash} // other addresses in the row say who wrote it, or why
+	case isHash:
+		im.note(row, "sha256 is that of another address: both are suppressed")
+		return row.Named, [][32]byte{hash}
+	case text != "" && len(found) > 0:
+		im.note(row, "sha256 is not %d hexadecimal digits: the address alone is suppressed", 2*len(hash))
+	}
+	addresses = row.Addresses()
+	if len(addresses) > 0 && row.Fits() {
+		return addresses, nil
+	}
+	for _, found := range hexHash.FindAllString(row.Text, -1) {
+		hash, _ := parseHash(found)
+		hashes = append(hashes, hash)
+	}
+	return addresses, hashes
+}
+
+// hexHash is the SHA-256 of something.
+var hexHash = regexp.MustCompile(`\b[0-9A-Fa-f]{64}\b`)
+
+func parseHash(text string) (hash [32]byte, ok bool) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(hash) {
+		return hash, false
+	}
+	return [32]byte(raw), true
+}
+
+// hashOf reports whether a hash is that of an address, in any of the ways in which
+// people write it before they hash it.
+func hashOf(row *audience.AddressRow, a address.Address, hash [32]byte) bool {
+	written := row.Cell("address")
+	for _, spelling := range append(a.OtherSpellings(), a.Canonical(), written, strings.ToLower(written), strings.ToUpper(written)) {
+		if address.Hash(spelling) == hash {
+			return true
 		}
-		copy(e.Hash[:], raw)
 	}
-	for name, to := range map[string]*time.Time{"at": &e.At, "expires": &e.Expires} {
-		var err error
-		if *to, err = parseTime(cell(name)); err != nil {
-			return Entry{}, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	if !e.Expires.IsZero() && !e.Expires.After(im.now) {
-		return Entry{}, errors.New("expires lies in the past")
-	}
-	e, err := e.complete(im.now)
-	var reason address.Reason
-	if errors.As(err, &reason) {
-		return Entry{}, reason // the reject shows the row itself
-	}
-	return e, err
+	return false
 }
 
 // parseTime reads RFC 3339, or a date for its beginning in UTC; empty is no
@@ -236,60 +220,4 @@ func parseTime(text string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%q is not a time like 2026-10-01T09:00:00Z", text)
 	}
 	return t, nil
-}
-
-// broken turns an error of reading into one that says where.
-func (im *importer) broken(err error) error {
-	var parse *csv.ParseError
-	if errors.As(err, &parse) {
-		return &FileError{im.file, parse.StartLine, fmt.Sprintf("not CSV (%v): every quoted value must be closed, and a quote within it doubled", parse.Err)}
-	}
-	var guard *guardError
-	if errors.As(err, &guard) {
-		return &FileError{im.file, guard.line, guard.reason}
-	}
-	return fmt.Errorf("read %s: %w", im.file, err)
-}
-
-// maxLine is the length of a line, in bytes, above which a file is refused.
-const maxLine = 1 << 20
-
-// lineGuard passes a file on and ends it with an error at a NUL byte or in a
-// line that is too long, before a CSV reader would take it all into memory.
-type lineGuard struct {
-	r      io.Reader
-	line   int   // complete lines read
-	length int   // of the line that is being read
-	err    error // for good: bufio.Reader.Peek swallows what it was told
-}
-
-type guardError struct {
-	line   int
-	reason string
-}
-
-func (e *guardError) Error() string { return e.reason }
-
-func (g *lineGuard) Read(p []byte) (int, error) {
-	if g.err != nil {
-		return 0, g.err
-	}
-	n, err := g.r.Read(p)
-	for i, b := range p[:n] {
-		switch {
-		case b == '\n':
-			g.line++
-			g.length = 0
-		case b == 0:
-			g.err = &guardError{g.line + 1, "found a NUL byte: this is not a text file"}
-			return i, g.err
-		default:
-			if g.length++; g.length > maxLine {
-				g.err = &guardError{g.line + 1, fmt.Sprintf("the line is longer than %d bytes", maxLine)}
-				return i, g.err
-			}
-		}
-	}
-	g.err = err
-	return n, err
 }

@@ -15,7 +15,7 @@ var rank = map[string]int{
 	"campaign/token":            2,
 	"campaign/ledger":           2,
 	"campaign/ledger/replytext": 0,
-	"campaign/suppression":      3, // of addresses
+	"campaign/suppression":      4, // read from files as audiences are
 	"campaign/audience":         3, // of addresses
 
 	"internal/outage": 0,
@@ -24,7 +24,7 @@ var rank = map[string]int{
 	"internal/queue":     4,
 	"internal/store":     4,
 	"internal/sink":      4,
-	"internal/backup":    4,
+	"internal/backup":    5,
 	"internal/report":    4,
 	"throttle":           4,
 	"templates":          5,

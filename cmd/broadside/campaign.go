@@ -14,6 +14,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/configs"
 	"broadside/internal/app"
+	"broadside/scheduler"
 	"broadside/templates"
 )
 
@@ -27,12 +28,15 @@ func campaignCommand(c *cli) *cobra.Command {
 
 func validateCommand(c *cli) *cobra.Command {
 	var format string
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "validate CAMPAIGN",
 		Short: "Check a campaign and all that it refers to",
 		Long: `Check a campaign file, its templates, its audience and the accounts it names.
-Everything that is wrong is shown at once, with its place. Nothing is sent.`,
+Everything that is wrong is shown at once, with its place, and so are the first rows
+of the audience that cannot be mailed. Nothing is sent.`,
 		Example: `  broadside campaign validate october.yaml
+  broadside campaign validate october.yaml --all             # every row that is refused
   broadside campaign validate october.yaml --format github   # annotations of a pull request`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,7 +46,7 @@ Everything that is wrong is shown at once, with its place. Nothing is sent.`,
 			if format != "text" && format != "github" {
 				return usagef(cmd, "--format: found %q, expected text or github", format)
 			}
-			v, err := validate(cmd.Context(), c, args[0])
+			v, err := validate(cmd.Context(), c, args[0], all)
 			if err != nil && exitCode(err) != exitInvalid {
 				return err
 			}
@@ -50,18 +54,20 @@ Everything that is wrong is shown at once, with its place. Nothing is sent.`,
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text, or github: annotations for GitHub Actions")
+	cmd.Flags().BoolVar(&all, "all", false, "show every row that is refused, not only the first ones")
 	cmd.Flags().Bool("online", false, "check links too (not supported yet)")
 	return cmd
 }
 
 // validate loads configuration and campaign, so that the problems of both come
 // out, and checks the rest when they can be read.
-func validate(ctx context.Context, c *cli, name string) (app.Validated, error) {
+func validate(ctx context.Context, c *cli, name string, all bool) (app.Validated, error) {
 	proof, done, err := c.proof(ctx, name)
 	if err != nil {
 		return app.Validated{}, err
 	}
 	defer done()
+	proof.AllRejects = all
 	return app.Validate(ctx, proof, time.Now())
 }
 
@@ -91,15 +97,39 @@ func (c *cli) validated(v app.Validated, err error, format string) error {
 		for _, w := range v.Warnings {
 			c.note("warning: %s", printable(w.Error()))
 		}
+		for _, b := range v.Blanks {
+			c.note("warning: %s", printable(b.String()))
+		}
 	}
 	if err != nil || format == "github" {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "%s is valid\n", v.Campaign)
 	if v.Read {
-		fmt.Fprintf(c.stdout, "%s: %d recipients, %d invalid, %d duplicate\n", v.Source, v.Recipients, v.Invalid, v.Duplicate)
+		c.showRead(v)
 	}
 	return nil
+}
+
+// showRead prints what an audience comes to.
+func (c *cli) showRead(v app.Validated) {
+	fmt.Fprintf(c.stdout, "%s: %d recipients, %d invalid, %d duplicate", v.Source, v.Recipients, v.Invalid, v.Duplicate)
+	if v.Excluded > 0 {
+		fmt.Fprintf(c.stdout, ", %d excluded", v.Excluded)
+	}
+	fmt.Fprintln(c.stdout)
+	showRejects(c.stdout, v.Rejects, v.Invalid, "--all shows all of them")
+	showExclusions(c.stdout, v.Exclude)
+}
+
+// showRejects prints the first rows that are not mailed, and how to see all n.
+func showRejects(w io.Writer, rows []scheduler.RejectedRow, n int64, how string) {
+	for _, r := range rows {
+		fmt.Fprintf(w, "  line %d: %s: %s\n", r.Line, r.Reason, audience.Excerpt(r.Value))
+	}
+	if more := n - int64(len(rows)); more > 0 {
+		fmt.Fprintf(w, "  and %d more: %s\n", more, how)
+	}
 }
 
 // A problem is one thing that is wrong, and where.
@@ -197,6 +227,8 @@ func showPlan(w io.Writer, p app.Plan) {
 		}
 	}
 	fmt.Fprintf(w, "\naudience    %s\n", printable(p.Source))
+	showRejects(w, p.Rejects, p.Skipped.Invalid, "broadside campaign validate --all shows all of them, run rejects after the launch")
+	showExclusions(w, p.Excluded)
 	fmt.Fprintf(w, "from        %s\n", printable(p.From))
 	fmt.Fprintf(w, "subject     %s\n", printable(p.Subject))
 	fmt.Fprintf(w, "topic       %s\n", p.Topic)
@@ -218,6 +250,9 @@ func showPlan(w io.Writer, p app.Plan) {
 		}
 	}
 	fmt.Fprintln(w)
+	for _, b := range p.Blanks {
+		fmt.Fprintf(w, "warning     %s\n", printable(b.String()))
+	}
 	if p.Guard.Canary > 0 {
 		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, configs.FormatDuration(p.Guard.CanaryWait))
 	}
@@ -226,29 +261,51 @@ func showPlan(w io.Writer, p app.Plan) {
 	}
 }
 
+// showExclusions says what was found in each source of people who are left out.
+func showExclusions(w io.Writer, all []app.Exclusion) {
+	for i, e := range all {
+		head := "left out"
+		if i > 0 {
+			head = ""
+		}
+		fmt.Fprintf(w, "%-11s %s: %d addresses", head, printable(e.Source), e.Addresses)
+		if e.Runs > 0 {
+			fmt.Fprintf(w, " of %d runs", e.Runs)
+		}
+		if e.Expired > 0 {
+			fmt.Fprintf(w, "; whom %d earlier runs have reached is not known any more (retention.addresses)", e.Expired)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
 // planDocument is the plan as --dry-run --json prints it.
 func planDocument(p app.Plan) any {
 	return struct {
-		DryRun     bool             `json:"dry_run"`
-		Campaign   string           `json:"campaign"`
-		Rows       int64            `json:"rows"`
-		Total      int64            `json:"total"`
-		Suppressed int64            `json:"suppressed"`
-		Skipped    campaign.Skipped `json:"skipped"`
-		Audience   string           `json:"audience"`
-		From       string           `json:"from"`
-		Subject    string           `json:"subject"`
-		Topic      string           `json:"topic"`
-		NewTopic   bool             `json:"new_topic"`
-		Accounts   []string         `json:"accounts"`
-		Loopback   bool             `json:"loopback"`
-		Rate       float64          `json:"rate"`
-		Canary     int              `json:"canary"`
-		Memory     planMemory       `json:"redis_memory"`
-		Warnings   []problem        `json:"warnings"`
+		DryRun     bool                    `json:"dry_run"`
+		Campaign   string                  `json:"campaign"`
+		Rows       int64                   `json:"rows"`
+		Total      int64                   `json:"total"`
+		Suppressed int64                   `json:"suppressed"`
+		Skipped    campaign.Skipped        `json:"skipped"`
+		Audience   string                  `json:"audience"`
+		Exclude    []app.Exclusion         `json:"exclude"`
+		Rejects    []scheduler.RejectedRow `json:"rejects"` // the first ones
+		Blanks     []app.Blank             `json:"blanks"`
+		Warnings   []problem               `json:"warnings"`
+		From       string                  `json:"from"`
+		Subject    string                  `json:"subject"`
+		Topic      string                  `json:"topic"`
+		NewTopic   bool                    `json:"new_topic"`
+		Accounts   []string                `json:"accounts"`
+		Loopback   bool                    `json:"loopback"`
+		Rate       float64                 `json:"rate"`
+		Canary     int                     `json:"canary"`
+		Memory     planMemory              `json:"redis_memory"`
 	}{
-		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, p.From, p.Subject,
-		p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p), append([]problem{}, problems(p.Warnings)...),
+		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]app.Exclusion{}, p.Excluded...),
+		append([]scheduler.RejectedRow{}, p.Rejects...), append([]app.Blank{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
+		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
 	}
 }
 

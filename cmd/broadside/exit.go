@@ -10,7 +10,6 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/campaign/suppression"
 	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/internal/store"
@@ -94,12 +93,11 @@ func lines(err error) []string {
 
 func exitCode(err error) int {
 	var (
-		usage           *usageError
-		problems        configs.Problems
-		audienceFile    *audience.FileError
-		suppressionFile *suppression.FileError
-		template        templates.Problems
-		smtp            *smtppool.Error
+		usage        *usageError
+		problems     configs.Problems
+		audienceFile *audience.FileError
+		template     templates.Problems
+		smtp         *smtppool.Error
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -114,7 +112,7 @@ func exitCode(err error) int {
 		return exitUnreachable
 	case errors.Is(err, app.ErrRefused), errors.Is(err, store.ErrUnfit):
 		return exitRefused
-	case errors.As(err, &problems), errors.As(err, &audienceFile), errors.As(err, &suppressionFile), errors.As(err, &template),
+	case errors.As(err, &problems), errors.As(err, &audienceFile), errors.As(err, &template),
 		errors.Is(err, ledger.ErrNoRun), errors.Is(err, audience.ErrNoList), errors.Is(err, app.ErrInvalid), errors.Is(err, store.ErrOptions):
 		return exitInvalid
 	}

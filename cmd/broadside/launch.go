@@ -50,8 +50,8 @@ be typed; --yes answers for scripts. A campaign without cron is launched once.`,
 	f.sending(cmd)
 	flags.BoolVar(&f.now, "now", false, "send at once although the file has a schedule")
 	flags.BoolVar(&f.again, "again", false, "although the campaign was launched before")
-	flags.StringVar(&f.key, "key", "", "the same `KEY` returns the same run, however often it is called")
-	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out the people of `SRC`: list:NAME, run:ID or a file (may be repeated)")
+	flags.StringVar(&f.key, "key", "", "the same `KEY` returns the same run, however often it is called; a new one needs --again after an earlier run")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out the people of `SRC`: list:NAME, run:ID, run:CAMPAIGN for all its runs, or a file (may be repeated)")
 	flags.StringVar(&f.expect, "expect", "", "refuse an audience of another size, such as `9000-11000`")
 	flags.IntVar(&f.canary, "canary", 0, "send to `N` first, wait, and go on when they went well (in place of guard.canary; 0: none)")
 	flags.Bool("force", false, "past a lint (not supported yet)")
@@ -80,8 +80,6 @@ func (f launchFlags) parse(cmd *cobra.Command) (o app.Launch, timeout time.Durat
 	}
 	o = app.Launch{Audience: f.audience, Now: f.now, Again: f.again, Key: f.key, Exclude: f.exclude, Limit: f.limit}
 	switch changed := cmd.Flags().Changed; {
-	case f.again && f.key != "":
-		return o, 0, usagef(cmd, "found --again and --key, expected one of them")
 	case len(f.key) > maxKey:
 		return o, 0, usagef(cmd, "--key: found %d bytes, expected at most %d", len(f.key), maxKey)
 	case changed("key") && f.key == "":
@@ -202,8 +200,8 @@ func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, 
 	if err != nil {
 		return err
 	}
-	if before, err := a.LaunchedBefore(ctx, def.ID); err == nil && before != "" && def.Schedule.Cron == "" && !o.Again && o.Key == "" {
-		c.note("launched before as run %s: launch would be refused (see --again and --exclude)", before)
+	if before, err := a.LaunchedBefore(ctx, def.ID); err == nil && before != "" && def.Schedule.Cron == "" && !o.Again {
+		c.note("launched before as run %s: launch would be refused without --again; --exclude run:%s leaves out whom any run of it has reached", before, def.ID)
 	}
 	return c.printPlan(plan)
 }

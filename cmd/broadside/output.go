@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"broadside/campaign/address"
 )
 
 // json prints v as the one document of a command.
@@ -72,6 +74,24 @@ func printable(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// visible is printable for what should have been an address: what cannot be seen in
+// it is escaped (\u200b).
+func visible(text string) string {
+	text = printable(text)
+	if !strings.ContainsFunc(text, address.Hidden) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if address.Hidden(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // note tells a person something beside the data, on stderr; --quiet keeps it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -115,12 +116,13 @@ func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(),
 
 func trialCommand(c *cli) *cobra.Command {
 	var t app.Trial
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "test CAMPAIGN --to ADDRESS,...",
 		Short: "Send marked copies to yourself",
 		Long: `Send copies with [Test] in the subject now: as the first recipient, and as the one
 with the most blanks among the fields that the campaign uses. Their links
-unsubscribe nobody, and nothing is stored.`,
+unsubscribe nobody, and nothing is stored. A suppressed address has to be confirmed.`,
 		Example: `  broadside campaign test october.yaml --to me@acme.example
   broadside campaign test october.yaml --to me@acme.example,you@acme.example --as row:17`,
 		Args: args(cobra.ExactArgs(1)),
@@ -128,20 +130,24 @@ unsubscribe nobody, and nothing is stored.`,
 			if n := len(t.To); n == 0 || n > app.MaxTrial {
 				return usagef(cmd, "--to has %d addresses, expected 1 to %d", n, app.MaxTrial)
 			}
-			return trial(cmd.Context(), c, args[0], t)
+			return trial(cmd.Context(), c, args[0], t, yes)
 		},
 	}
 	cmd.Flags().StringSliceVar(&t.To, "to", nil, "`ADDRESSES` to send copies to, at most 10")
 	cmd.Flags().StringVar(&t.As, "as", "", "`ADDRESS` of the audience, or row:N, whose message it is")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
-func trial(ctx context.Context, c *cli, name string, t app.Trial) error {
+func trial(ctx context.Context, c *cli, name string, t app.Trial, yes bool) error {
 	proof, done, err := c.proof(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer done()
+	if err := c.confirmTrial(ctx, proof, t.To, yes); err != nil {
+		return err
+	}
 	results, err := app.SendTrial(ctx, proof, t)
 	if err != nil && len(results) == 0 {
 		return err
@@ -159,6 +165,28 @@ func trial(ctx context.Context, c *cli, name string, t app.Trial) error {
 		return fmt.Errorf("%d of %d copies were not accepted", refused, len(results))
 	}
 	return nil
+}
+
+// confirmTrial asks before a copy goes to somebody who must not be mailed. A trial
+// needs no Redis: when it does not answer, that is said, and nobody is asked.
+func (c *cli) confirmTrial(ctx context.Context, proof app.Proof, to []string, yes bool) error {
+	if yes || proof.Config.RedisURL == "" || proof.Def == nil {
+		return nil
+	}
+	a := proof.App
+	if a == nil {
+		var err error
+		if a, err = c.openWith(ctx, proof.Config, false); err != nil {
+			c.note("suppressions could not be looked up: %v", err)
+			return nil
+		}
+		defer c.close(a)
+	}
+	found, err := a.Suppressed(ctx, proof.Def.Topic, to)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return c.agree(strings.Join(found, ", ")+" is suppressed for this topic", "yes", false)
 }
 
 func (c *cli) printTrial(results []app.TrialResult) error {

@@ -119,7 +119,7 @@ func runRejectsCommand(c *cli) *cobra.Command {
 					return err
 				}
 				for _, r := range rejects {
-					if err := w.row([]string{strconv.Itoa(r.Line), r.Reason, csvCell(r.Value)}, r); err != nil {
+					if err := w.row([]string{strconv.Itoa(r.Line), r.Reason, csvCell(visible(r.Value))}, r); err != nil {
 						return err
 					}
 				}

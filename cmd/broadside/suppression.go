@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadside/campaign/audience"
 	"broadside/campaign/suppression"
 	"broadside/configs"
 	"broadside/internal/app"
@@ -170,12 +171,17 @@ func (c *cli) printChecks(results []suppression.Result) error {
 }
 
 func importSuppressionCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	var opts audience.Options
+	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Add the addresses, or their SHA-256, of a CSV file",
-		Long: `Add the addresses of a CSV file with a header; only a column address or sha256
-(hex, of the lower-cased address) is needed, the others are those that export
-writes. Nobody is removed. FILE - is the standard input.`,
+		Short: "Add the addresses, or their SHA-256, of a file",
+		Long: `Add the addresses of a file, wherever they stand in a row: CSV with or without a
+header, one a line, or JSON lines. A column sha256 (hex, of the lower-cased address)
+will do instead; with a header reason, scope, source, run, at and expires are read as
+export writes them. Nobody is removed. FILE - is the standard input.
+
+A row with neither an address nor a SHA-256 is shown; the others are added, and the
+exit code is 1.`,
 		Example: `  broadside suppression import unsubscribed.csv
   broadside suppression import - < bounces.csv`,
 		Args: args(cobra.ExactArgs(1)),
@@ -185,8 +191,14 @@ writes. Nobody is removed. FILE - is the standard input.`,
 				return err
 			}
 			defer in.Close() //nolint:errcheck // only read
+			opts.File = name
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				sum, err := a.Suppression.Import(ctx, in, name)
+				rows, err := audience.OpenAddresses(ctx, audience.Source{Path: "-", Reader: in}, opts)
+				if err != nil {
+					return err
+				}
+				defer rows.Close() //nolint:errcheck // only read
+				sum, err := a.Suppression.Import(ctx, rows)
 				if err != nil {
 					return err
 				}
@@ -194,30 +206,51 @@ writes. Nobody is removed. FILE - is the standard input.`,
 			})
 		},
 	}
+	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column of addresses (default: the one that looks like it, else any)")
+	cmd.Flags().StringVar(&opts.Encoding, "encoding", "", "`NAME` of the file's encoding, such as windows-1252, when it is not UTF-8")
+	return cmd
 }
 
 func (c *cli) importedSuppressions(name string, sum suppression.Imported) error {
-	for i, r := range sum.Rejects {
-		if i == maxRejectsShown {
-			c.note("... and %d more", len(sum.Rejects)-i)
-			break
-		}
-		c.note("%s:%d: %s: %s", name, r.Line, r.Reason, printable(r.Value))
-	}
+	c.noteRows(name, sum.Rejects)
+	c.noteRows(name, sum.Notes)
 	for _, column := range sum.Ignored {
 		c.note("%s: column %q is not one of ours and was left out", name, printable(column))
 	}
-	if c.asJSON {
-		if err := c.json(sum); err != nil {
-			return err
-		}
-	} else if _, err := fmt.Fprintf(c.stdout, "%d rows: %d added, %d known before, %d rejected\n", sum.Rows, sum.Added, sum.Known, len(sum.Rejects)); err != nil {
+	if err := c.printImported(sum); err != nil {
 		return err
 	}
-	if sum.Rows > 0 && len(sum.Rejects) == sum.Rows {
-		return fmt.Errorf("%w: none of the %d rows of %s could be used", app.ErrInvalid, sum.Rows, name)
+	switch rejected := len(sum.Rejects); {
+	case rejected == 0:
+		return nil
+	case rejected == sum.Rows:
+		return fmt.Errorf("%w: none of the %d rows of %s has an address or the SHA-256 of one", app.ErrInvalid, sum.Rows, name)
+	default:
+		return fmt.Errorf("%d of %d rows of %s have no address that could be found: whom they mean can still be mailed; correct them and import the file again", rejected, sum.Rows, name)
 	}
-	return nil
+}
+
+// noteRows shows the first of the rows that were not imported as they stand.
+func (c *cli) noteRows(name string, rows []suppression.Reject) {
+	for i, r := range rows {
+		if i == maxRejectsShown {
+			c.note("... and %d more", len(rows)-i)
+			return
+		}
+		c.note("%s:%d: %s: %s", name, r.Line, r.Reason, r.Value)
+	}
+}
+
+func (c *cli) printImported(sum suppression.Imported) error {
+	if c.asJSON {
+		return c.json(sum)
+	}
+	expired := ""
+	if sum.Expired > 0 {
+		expired = fmt.Sprintf(", %d expired", sum.Expired)
+	}
+	_, err := fmt.Fprintf(c.stdout, "%d rows: %d added, %d known before, %d rejected%s\n", sum.Rows, sum.Added, sum.Known, len(sum.Rejects), expired)
+	return err
 }
 
 func exportSuppressionCommand(c *cli) *cobra.Command {

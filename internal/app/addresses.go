@@ -1,10 +1,12 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"broadside/campaign/address"
+	"broadside/campaign/suppression"
 )
 
 // Addresses reads addresses that a person named. The error is ErrInvalid, and has
@@ -29,4 +31,27 @@ func (a *App) Topic(name string) error {
 		return nil
 	}
 	return invalid(fmt.Sprintf("no topic %q in %s", name, configName(a.Config)))
+}
+
+// Suppressed returns those of some addresses that must not get mail of a topic.
+func (a *App) Suppressed(ctx context.Context, topic string, addresses []string) ([]string, error) {
+	all, err := Addresses(addresses)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]suppression.Key, len(all))
+	for i, address := range all {
+		keys[i] = suppression.KeyOf(address.Canonical())
+	}
+	is, err := a.Suppression.Suppressed(ctx, topic, keys)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for i, address := range all {
+		if is[i] {
+			found = append(found, address.String())
+		}
+	}
+	return found, nil
 }

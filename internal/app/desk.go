@@ -30,6 +30,8 @@ type Proof struct {
 	Faults error               // of the campaign file, when Def is only what could be read of it
 	Stored *scheduler.Schedule // has the files that it names; nil: they are on disk
 	Stdin  io.Reader           // read when the audience is "-"
+
+	AllRejects bool // Validate returns every refused row, not only the first ones
 }
 
 // audience opens the rows of the proof.

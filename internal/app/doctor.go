@@ -117,7 +117,13 @@ func settings(cfg *configs.Config) []doctor.Finding {
 	if len(cfg.Accounts) == 0 {
 		accounts = errors.New(lacksAccount)
 	}
+	postal := doctor.Finding{Subject: "settings", Finding: store.Finding{Code: campaign.CodePostalAddress, Text: "postal_address is set"}}
+	if cfg.PostalAddress == "" {
+		postal.Level, postal.Text = store.Warning, "postal_address is not set"
+		postal.Why, postal.Fix = "the footer of a letter does not say where its sender is, which many countries' law wants", "set postal_address"
+	}
 	return []doctor.Finding{
+		postal,
 		one(campaign.CodeSecrets, cfg.RequireSecrets(), fmt.Sprintf("%d secrets", len(cfg.Secrets)), "nothing can be launched", "set secrets (or BROADSIDE_SECRETS)"),
 		one(campaign.CodeAccounts, accounts, fmt.Sprintf("%d accounts", len(cfg.Accounts)), "nothing can be sent",
 			addAccount(cfg)),

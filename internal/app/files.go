@@ -75,9 +75,9 @@ func filesOf(def *campaign.Definition) []namedFile {
 	if isFile(def.Audience.Source) {
 		add("audience.source", def.Audience.Source)
 	}
-	for i, source := range def.Exclude {
-		if isFile(source) {
-			add(excludeKey(i), source)
+	for i, e := range def.Exclude {
+		if isFile(e.Source) {
+			add(excludeKey(i), e.Source)
 		}
 	}
 	return all

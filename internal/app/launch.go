@@ -52,6 +52,8 @@ type Plan struct {
 	Loopback bool     // all accounts are on this machine
 	Rate     float64  // the lowest ceiling; 0: none
 	Source   string
+	Excluded []Exclusion // what was found in each source of exclude
+	Blanks   []Blank     // sentences with a gap
 	Guard    campaign.Guard
 	Redis    store.Memory     // of a dry run: the run needs Memory() bytes of it
 	Warnings configs.Problems // about what is allowed, and most probably not meant
@@ -71,7 +73,9 @@ type prepared struct {
 	rows     rowSource
 	source   string
 	sel      scheduler.Selection
-	once     string // what it is the one run of; empty: it may be repeated
+	excluded []Exclusion
+	blanks   *blanks // of the audience that was read last; nil: nobody looked
+	once     string  // what it is the one run of; empty: it may be repeated
 	guard    campaign.Guard
 	retry    *chosen // rows, when they are recipients of another run; else nil
 }
@@ -126,7 +130,7 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 		p.close()
 		return nil, err
 	}
-	if p.sel, err = a.selection(ctx, def, o); err != nil {
+	if p.sel, p.excluded, err = a.selection(ctx, def, o); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -223,7 +227,7 @@ func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source
 	return rows, err
 }
 
-func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, error) {
+func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, []Exclusion, error) {
 	sel := scheduler.Selection{Limit: o.Limit, Expect: def.Audience.Expect, Topic: def.Topic}
 	if o.Expect != (campaign.Range{}) {
 		sel.Expect = o.Expect
@@ -231,9 +235,12 @@ func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch)
 	if len(a.Config.OnlyTo) > 0 {
 		sel.OnlyTo = func(address string) bool { return configs.MatchAddress(a.Config.OnlyTo, address) }
 	}
-	var err error
-	sel.Excluded, err = a.excluded(ctx, def, o.Exclude, a.opener(ctx, o.Stored))
-	return sel, err
+	excluded, err := a.excluded(ctx, def, o.Exclude, a.opener(ctx, o.Stored))
+	if err != nil {
+		return sel, nil, err
+	}
+	sel.Excluded = excluded.has()
+	return sel, excluded.all, nil
 }
 
 // Plan reads the whole audience and says what a launch would do. It writes
@@ -244,11 +251,35 @@ func (a *App) Plan(ctx context.Context, def *campaign.Definition, o Launch) (Pla
 		return Plan{}, err
 	}
 	defer p.close()
-	sp, err := scheduler.Expand(ctx, p.rows, p.sel, a.Suppression, nil, o.Progress)
+	sp, err := a.expandAudience(ctx, p, p.sel, nil, o)
 	if err != nil {
-		return Plan{}, a.audienceError(p, err)
+		return Plan{}, err
 	}
 	return a.dryPlan(ctx, p, sp)
+}
+
+// expandAudience reads the audience into an expansion, or only to plan when e is nil,
+// and looks for blank values in it.
+func (a *App) expandAudience(ctx context.Context, p *prepared, sel scheduler.Selection, e *ledger.Expansion, o Launch) (scheduler.Plan, error) {
+	if p.retry == nil { // else the letters were looked at before
+		var err error
+		if p.blanks, err = newBlanks(p.snapshot); err != nil {
+			return scheduler.Plan{}, placed(p.def, err)
+		}
+		sel.Each = p.blanks.count
+	}
+	sp, err := scheduler.Expand(ctx, p.rows, sel, a.Suppression, e, o.Progress)
+	if err != nil {
+		return scheduler.Plan{}, a.audienceError(p, err)
+	}
+	if !p.def.Content.Strict || p.blanks == nil {
+		return sp, nil
+	}
+	found, err := p.blanks.found()
+	if err != nil {
+		return scheduler.Plan{}, err
+	}
+	return sp, strictly(p.def, found)
 }
 
 // dryPlan is plan with what a run that is not written would find.
@@ -264,7 +295,8 @@ func (a *App) dryPlan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan
 func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
 	plan := Plan{
 		Plan: sp, Campaign: p.def.ID, Subject: p.snapshot.Subject, From: p.snapshot.From, Topic: p.def.Topic,
-		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Guard: p.guard, Warnings: p.def.Warnings(),
+		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Excluded: p.excluded, Guard: p.guard,
+		Warnings: append(p.def.Warnings(), noPostal(a.Config, p.snapshot)...),
 	}
 	limited := true
 	var sum float64
@@ -284,7 +316,10 @@ func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, e
 		return Plan{}, err
 	}
 	plan.NewTopic = !known
-	return plan, nil
+	if p.blanks != nil {
+		plan.Blanks, err = p.blanks.found()
+	}
+	return plan, err
 }
 
 // audienceError says where an audience comes from when it has nobody.
@@ -391,11 +426,8 @@ func (a *App) read(ctx context.Context, p *prepared, id string, o Launch) (*ledg
 	}
 	sel := p.sel
 	sel.Room = a.room
-	sp, err := scheduler.Expand(ctx, p.rows, sel, a.Suppression, e, o.Progress)
-	if err != nil {
-		return e, scheduler.Plan{}, a.audienceError(p, err)
-	}
-	return e, sp, nil
+	sp, err := a.expandAudience(ctx, p, sel, e, o)
+	return e, sp, err
 }
 
 // fill reads the audience, has the plan confirmed and makes the run ready. What

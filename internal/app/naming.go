@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -45,11 +46,18 @@ func (a *App) nameRun(ctx context.Context, p *prepared, o Launch) (id string, ex
 	switch {
 	case err != nil || existed || p.once == "":
 		return id, existed, err
-	case o.Again || o.Key != "":
+	case o.Again:
 		_, err = a.Ledger.Once(ctx, p.once, id)
 		return id, false, err // it takes the name from an earlier run when it is ready
 	}
-	id, err = a.take(ctx, p.once, id, func(named string, rec *ledger.Record) (bool, error) {
+	id, err = a.takeOnce(ctx, p, id, o.Key)
+	return id, false, err
+}
+
+// takeOnce makes id the one run of what has just one, or refuses because there is
+// one already: a key is no reason for another.
+func (a *App) takeOnce(ctx context.Context, p *prepared, id, key string) (string, error) {
+	named, err := a.take(ctx, p.once, id, func(named string, rec *ledger.Record) (bool, error) {
 		if rec != nil && rec.State == campaign.Expanding || rec == nil && a.begun(named) {
 			return false, nil
 		}
@@ -59,7 +67,36 @@ func (a *App) nameRun(ctx context.Context, p *prepared, o Launch) (id string, ex
 		}
 		return true, err
 	})
-	return id, false, err
+	if key == "" || err == nil && named == id {
+		return named, err
+	}
+	if err != nil {
+		return "", errors.Join(err, a.Ledger.Unname(ctx, keyName(key), id))
+	}
+	// An unfinished launch without the key has the name. If it is alive it will be the
+	// run that is refused; one that died makes room.
+	if err := a.dropDead(ctx, p, named); err != nil {
+		return "", err
+	}
+	return "", errBusy
+}
+
+// dropDead removes a run whose launch died while it read the audience; errBusy while
+// that launch is alive.
+func (a *App) dropDead(ctx context.Context, p *prepared, id string) error {
+	h, err := a.hold(ctx, id, "launched")
+	if err != nil {
+		return err
+	}
+	defer h.letGo(ctx)
+	err = a.Ledger.Drop(ctx, id, p.def.ID)
+	if errors.Is(err, ledger.ErrReady) {
+		return nil // its own launch was faster: it is refused next time
+	}
+	if err != nil {
+		return err
+	}
+	return a.Ledger.Unname(ctx, p.once, id)
 }
 
 // take makes id the run that a name stands for, unless it stands for another one
@@ -144,7 +181,7 @@ func (a *App) repetition(ctx context.Context, def *campaign.Definition, rec *led
 	}
 	return ways(head+a.sofar(ctx, rec),
 		[2]string{"broadside run resume " + id, "goes on with it when it is paused"},
-		[2]string{"broadside campaign launch " + def.File + " --again --exclude run:" + id, "sends to those who have not got it"},
+		[2]string{"broadside campaign launch " + def.File + " --again --exclude run:" + def.ID, "sends to those whom no run of the campaign has reached"},
 		[2]string{"broadside campaign launch " + def.File + " --again", "sends to everybody once more"})
 }
 

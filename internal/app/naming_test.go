@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -164,7 +165,7 @@ func TestALaunchThatComesToNothingTakesNoName(t *testing.T) {
 	s := newStand(t)
 	first := s.launch(Launch{}, "ada@example.org")
 	no := errors.New("no")
-	for _, o := range []Launch{{Again: true}, {Key: "k"}} {
+	for _, o := range []Launch{{Again: true}, {Again: true, Key: "k"}} {
 		o.Confirm = func(Plan) error { return no }
 		if _, err := s.Launch(t.Context(), s.def(""), o); !errors.Is(err, no) {
 			t.Fatalf("got %v, want %v", err, no)
@@ -223,7 +224,7 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			made, err := s.Launch(ctx, def, Launch{Key: "k"})
+			made, err := s.Launch(ctx, def, Launch{Key: "k", Again: tt.again})
 			if err != nil || (made.Run != first) != tt.again || made.Existed != tt.existed {
 				t.Fatalf("got %+v, %v after %s; want another %v, existed %v", made, err, first, tt.again, tt.existed)
 			}
@@ -264,5 +265,64 @@ func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
 	}
 	if fresh != 1 {
 		t.Errorf("%d calls made a run, want 1", fresh)
+	}
+}
+
+// A key says that a call may be repeated; it does not say that the people shall get
+// the campaign twice.
+func TestANewKeyIsNoReasonToLaunchAgain(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	first := s.launch(Launch{Key: "k"}, "ada@example.org", "bob@example.org")
+	ctx, def := t.Context(), s.def("")
+	for range 2 { // a refused key is as new as before
+		if _, err := s.Launch(ctx, def, Launch{Key: "l"}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "--again --exclude run:news") {
+			t.Fatalf("another key: %v, want ErrRefused", err)
+		}
+	}
+	if named, err := s.Ledger.Named(ctx, keyName("l")); err != nil || named != "" {
+		t.Errorf("the refused key stands for %q, %v", named, err)
+	}
+	if made, err := s.Launch(ctx, def, Launch{Key: "k"}); err != nil || made.Run != first || !made.Existed {
+		t.Errorf("the same key: %+v, %v; want run %s", made, err, first)
+	}
+	again, err := s.Launch(ctx, def, Launch{Key: "l", Again: true})
+	if err != nil || again.Run == first || again.Existed {
+		t.Fatalf("another key and again: %+v, %v; want another run", again, err)
+	}
+	for _, o := range []Launch{{Key: "l"}, {Key: "l", Again: true}} {
+		if made, err := s.Launch(ctx, def, o); err != nil || made.Run != again.Run || !made.Existed {
+			t.Errorf("%+v: %+v, %v; want run %s", o, made, err, again.Run)
+		}
+	}
+}
+
+// A launch that died while it read the audience keeps nobody from launching with a
+// key.
+func TestAKeyAfterALaunchThatDied(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	ctx, def := t.Context(), s.def("")
+	p, err := s.prepare(ctx, def, Launch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	dead := campaign.RunID("news", time.Now().Add(-time.Minute))
+	if _, err := s.Ledger.Once(ctx, p.once, dead); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ledger.Create(ctx, newRun(p, dead, Launch{}, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	made, err := s.Launch(ctx, def, Launch{Key: "k"})
+	if err != nil || made.Run == dead {
+		t.Fatalf("%+v, %v; want a run of its own", made, err)
+	}
+	if again, err := s.Launch(ctx, def, Launch{Key: "k"}); err != nil || again.Run != made.Run || !again.Existed {
+		t.Errorf("the same key: %+v, %v; want run %s", again, err, made.Run)
+	}
+	if _, err := s.Launch(ctx, def, Launch{}); !errors.Is(err, ErrRefused) {
+		t.Errorf("without the key: %v, want ErrRefused", err)
 	}
 }

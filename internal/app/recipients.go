@@ -5,15 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/configs"
 	"broadside/scheduler"
 )
 
@@ -110,6 +107,9 @@ func (a *App) handle(ctx context.Context, id string) (*ledger.Run, error) {
 	return nil, invalid(fmt.Sprintf("run %s is %s: it has no recipients", id, rec.State))
 }
 
+// errExpired: the addresses of a run are not kept any more.
+var errExpired = errors.New("addresses have expired")
+
 // eachCell walks over all recipients of a run.
 func (a *App) eachCell(ctx context.Context, run *ledger.Run, do func(part, index int, c ledger.Cell, row audience.Row) error) error {
 	for _, p := range run.Sizes {
@@ -117,7 +117,7 @@ func (a *App) eachCell(ctx context.Context, run *ledger.Run, do func(part, index
 		for first := 0; first < p.Size; first += audience.ChunkSize {
 			data, err := a.Ledger.Chunk(ctx, run, p.Part, first)
 			if ledger.Gone(err) {
-				return invalid(fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, a.Config.Retention.Addresses))
+				return &kindError{ErrInvalid, fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, a.Config.Retention.Addresses), errExpired}
 			}
 			if err != nil {
 				return err
@@ -166,76 +166,6 @@ func (a *App) Rejects(ctx context.Context, id string) ([]scheduler.RejectedRow, 
 	return out, nil
 }
 
-// excluded returns who is left out: the people of lists and files, and who got
-// the message of another run, may have got it, or is getting it.
-func (a *App) excluded(ctx context.Context, def *campaign.Definition, more []string, open opener) (func([32]byte) bool, error) {
-	var seen audience.Seen
-	any := false
-	add := func(key, source, dir string) error {
-		any = true
-		if name, ok := audience.ListName(source); ok {
-			return a.Lists.Each(ctx, name, func(r *audience.Row) error { seen.Add(r.Address.Hash()); return nil })
-		}
-		if run, ok := strings.CutPrefix(source, "run:"); ok {
-			return a.excludeRun(ctx, run, &seen)
-		}
-		if key != "" && open != nil {
-			return excludeRows(&seen, func() (*audience.Reader, error) {
-				return openStored(ctx, open, key, source, audience.Options{File: source})
-			})
-		}
-		if !filepath.IsAbs(source) {
-			source = filepath.Join(dir, source)
-		}
-		return excludeRows(&seen, func() (*audience.Reader, error) {
-			return audience.Open(ctx, audience.Source{Path: source}, audience.Options{})
-		})
-	}
-	for i, source := range def.Exclude {
-		key := excludeKey(i)
-		if err := add(key, source, def.Dir); err != nil {
-			return nil, errors.Join(configs.Problems{def.Problem(key, "%v", err)}, err)
-		}
-	}
-	for _, source := range more {
-		if err := add("", source, "."); err != nil {
-			return nil, fmt.Errorf("--exclude %s: %w", source, err)
-		}
-	}
-	if !any {
-		return nil, nil
-	}
-	return seen.Has, nil
-}
-
-// excludeRun takes a run id, or a campaign id for its latest run. The runs that
-// are linked to a run belong to it: who got the message by one of them has it.
-func (a *App) excludeRun(ctx context.Context, name string, seen *audience.Seen) error {
-	rec, err := a.latest(ctx, name)
-	if err != nil {
-		return err
-	}
-	if rec == nil {
-		id, err := a.Ledger.Find(ctx, name)
-		if err != nil {
-			return err
-		}
-		if rec, err = a.Ledger.Record(ctx, id); err != nil {
-			return err
-		}
-	}
-	if _, err := a.handle(ctx, rec.ID); err != nil {
-		return err
-	}
-	linked, err := a.linked(ctx, rec)
-	if err != nil {
-		return err
-	}
-	return a.collect(ctx, append(linked, rec), seen, func(s campaign.State) bool {
-		return s == campaign.Accepted || s == campaign.Uncertain || s == campaign.Sending
-	})
-}
-
 // latest returns the latest run of a campaign that is linked to none; nil when
 // there is none.
 func (a *App) latest(ctx context.Context, name string) (*ledger.Record, error) {
@@ -271,26 +201,4 @@ func (a *App) collect(ctx context.Context, runs []*ledger.Record, seen *audience
 		}
 	}
 	return nil
-}
-
-func excludeRows(seen *audience.Seen, open func() (*audience.Reader, error)) error {
-	r, err := open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	var row audience.Row
-	for {
-		err := r.Next(&row)
-		var reject *audience.Reject
-		switch {
-		case err == io.EOF:
-			return nil
-		case errors.As(err, &reject):
-		case err != nil:
-			return err
-		default:
-			seen.Add(row.Address.Hash())
-		}
-	}
 }

@@ -129,7 +129,7 @@ func (a *App) prepareRetry(ctx context.Context, id string, o Retry) (*prepared, 
 	if err := a.checkDurability(ctx, p.def); err != nil {
 		return nil, err
 	}
-	if p.sel, err = a.selection(ctx, p.def, o.launch()); err != nil {
+	if p.sel, p.excluded, err = a.selection(ctx, p.def, o.launch()); err != nil {
 		return nil, err
 	}
 	return p, c.begin(ctx)

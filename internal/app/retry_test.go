@@ -235,7 +235,7 @@ func TestRetryLeavesOutWhoHasGotItSince(t *testing.T) {
 	s.want(s.retry(second, Retry{State: campaign.Failed}), "failed+3@example.org pending")
 	// And the campaign's latest run is the first one, with what follows it.
 	def := s.def("")
-	def.Exclude = []string{"run:news"}
+	def.Exclude = []campaign.Exclusion{{Source: "run:news"}}
 	launched, err := s.Launch(t.Context(), def, Launch{Again: true})
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 type need struct{ what, fix string }
 
 var (
-	ofRun  = need{"the run", "raise maxmemory or take a larger plan, shorten retention.runs, or send in parts (--limit, then --exclude run:RUN); nothing was sent"}
+	ofRun  = need{"the run", "raise maxmemory or take a larger plan, shorten retention.runs, or send in parts (--limit, then --again --exclude run:CAMPAIGN); nothing was sent"}
 	ofList = need{"the list", "raise maxmemory or take a larger plan, or take lists away (list rm); nothing was changed"}
 )
 

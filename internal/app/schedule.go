@@ -227,7 +227,7 @@ func (a *App) onlyOnce(ctx context.Context, def *campaign.Definition, t schedule
 		return err
 	}
 	return refused(fmt.Sprintf("campaign %s was launched before: run %s\n  campaign schedule --again     sends it once more, to everybody\n"+
-		"  exclude: [run:%s] in the file leaves out those who have got it", def.ID, before, before))
+		"  exclude: [run:%s] in the file leaves out those whom any run of it has reached", def.ID, before, def.ID))
 }
 
 // enter stages the files, plans from what was staged, as it will be sent, and

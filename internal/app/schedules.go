@@ -65,7 +65,7 @@ var fieldsOfFile = []struct {
 	{"subject", func(d *campaign.Definition) string { return d.Subject }},
 	{"preheader", func(d *campaign.Definition) string { return d.Preheader }},
 	{"audience", func(d *campaign.Definition) string { return d.Audience.Source }},
-	{"exclude", func(d *campaign.Definition) string { return strings.Join(d.Exclude, ", ") }},
+	{"exclude", func(d *campaign.Definition) string { return fmt.Sprint(d.Exclude) }},
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
 	{"language", func(d *campaign.Definition) string { return d.Content.Language }},
 	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},

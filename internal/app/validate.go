@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/configs"
+	"broadside/scheduler"
 	"broadside/templates"
 )
 
@@ -22,7 +23,12 @@ type Validated struct {
 	Recipients int64  `json:"recipients"` // distinct valid addresses; suppressions are not looked up
 	Invalid    int64  `json:"invalid"`
 	Duplicate  int64  `json:"duplicate"`
-	Read       bool   `json:"read"` // the audience was read; it is not when it is the standard input
+	Excluded   int64  `json:"excluded"` // by files, and by what is in Redis where there is one
+	Read       bool   `json:"read"`     // the audience was read; it is not when it is the standard input
+
+	Rejects []scheduler.RejectedRow `json:"rejects"` // the first of Invalid, or all
+	Blanks  []Blank                 `json:"blanks"`  // sentences with a gap
+	Exclude []Exclusion             `json:"exclude"` // what was found in each source of exclude
 
 	// Warnings are about what is allowed, and most probably not meant.
 	Warnings configs.Problems `json:"-"`
@@ -33,7 +39,10 @@ type Validated struct {
 // there is no Redis. The time of a stored campaign was checked when it was stored.
 func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error) {
 	def := proof.Def
-	v := Validated{Campaign: def.ID, Source: def.Audience.Source, Warnings: def.Warnings()}
+	v := Validated{
+		Campaign: def.ID, Source: def.Audience.Source, Warnings: def.Warnings(),
+		Rejects: []scheduler.RejectedRow{}, Blanks: []Blank{}, Exclude: []Exclusion{},
+	}
 	var errs []error
 	var rows *audience.Reader
 	var err error
@@ -53,11 +62,31 @@ func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error
 	if proof.Stored == nil {
 		errs = append(errs, checkSchedule(proof.Config, def, now))
 	}
+	x, err := proof.excluded(ctx)
+	errs = append(errs, err)
 	errs = append([]error{proof.Faults}, beyond(proof.Faults, errs)...)
+	if proof.Faults == nil {
+		v.Warnings = append(v.Warnings, noPostal(proof.Config, snapshot)...)
+	}
 	if rows != nil {
-		errs = append(errs, v.read(rows))
+		r := &validation{Validated: &v, proof: proof, rows: rows, excluded: x}
+		if errors.Join(errs...) == nil {
+			r.blanks, err = newBlanks(snapshot)
+			errs = append(errs, err)
+		}
+		errs = append(errs, r.read())
 	}
 	return v, errors.Join(errs...)
+}
+
+// excluded reads who is left out, as far as that can be known here: lists and runs
+// are in Redis.
+func (p Proof) excluded(ctx context.Context) (*exclusions, error) {
+	a := p.App
+	if a == nil {
+		a = &App{Config: p.Config}
+	}
+	return a.excluded(ctx, p.Def, nil, a.opener(ctx, p.Stored))
 }
 
 // beyond leaves out what follows from the faults of the campaign file: problems
@@ -125,27 +154,69 @@ func checkSchedule(cfg *configs.Config, def *campaign.Definition, now time.Time)
 	return err
 }
 
+// A validation reads the audience of a campaign that is checked.
+type validation struct {
+	*Validated
+	proof    Proof
+	rows     *audience.Reader
+	excluded *exclusions // nil: not known
+	blanks   *blanks     // nil: the templates are not right
+
+	seen audience.Seen
+}
+
 // read counts the whole audience.
-func (v *Validated) read(rows *audience.Reader) error {
+func (v *validation) read() error {
 	v.Read = true
-	var seen audience.Seen
 	var row audience.Row
-	for {
-		err := rows.Next(&row)
+	for n := int64(1); ; n++ {
+		err := v.rows.Next(&row)
 		var reject *audience.Reject
 		switch {
-		case err == nil && seen.Add(row.Address.Hash()):
-			v.Recipients++
 		case err == nil:
-			v.Duplicate++
-		case err == io.EOF && v.Recipients == 0:
-			return invalid(fmt.Sprintf("%s: no valid address in it", v.Source))
+			v.take(n, &row)
 		case err == io.EOF:
-			return nil
+			return v.end()
 		case errors.As(err, &reject):
-			v.Invalid++
+			if v.Invalid++; v.proof.AllRejects || v.Invalid <= scheduler.ShownRejects {
+				v.Rejects = append(v.Rejects, scheduler.RejectedRow{Line: reject.Line, Reason: reject.Reason, Value: reject.Value})
+			}
 		default:
 			return err
 		}
 	}
+}
+
+func (v *validation) take(n int64, row *audience.Row) {
+	hash := row.Address.Hash()
+	switch {
+	case !v.seen.Add(hash):
+		v.Duplicate++
+	case v.excluded != nil && v.excluded.seen.Has(hash):
+		v.Excluded++
+	default:
+		v.Recipients++
+		if v.blanks != nil {
+			v.blanks.count(n, row)
+		}
+	}
+}
+
+// end says what the audience comes to.
+func (v *validation) end() error {
+	if v.excluded != nil {
+		v.Exclude = append(v.Exclude, v.excluded.all...)
+	}
+	if v.Recipients == 0 {
+		return invalid(fmt.Sprintf("%s: no valid address in it that is not excluded", v.Source))
+	}
+	if v.blanks == nil {
+		return nil
+	}
+	found, err := v.blanks.found()
+	v.Blanks = append(v.Blanks, found...)
+	if err != nil || !v.proof.Def.Content.Strict {
+		return err
+	}
+	return strictly(v.proof.Def, found)
 }

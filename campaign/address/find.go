@@ -1,0 +1,139 @@
+package address
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Find returns the addresses in a text that people have written, each once: in
+// names with angle brackets, in quotes, in links, among other words. It is for
+// whatever says that somebody must not be mailed, and therefore rather finds an
+// address too many than one too few: where a text can be read in two ways, both
+// addresses are returned. Every address that Parse takes is found when blanks or
+// punctuation set it off.
+func Find(text string) []Address {
+	f := finder{seen: map[string]bool{}}
+	f.search(text)
+	if strings.ContainsFunc(text, Hidden) {
+		f.search(strings.Map(func(r rune) rune { return replaced(r, -1) }, text))
+		f.search(strings.Map(func(r rune) rune { return replaced(r, ' ') }, text))
+	}
+	return f.found
+}
+
+// replaced returns by for a character that cannot be seen, and r for any other.
+func replaced(r, by rune) rune {
+	if Hidden(r) {
+		return by
+	}
+	return r
+}
+
+// A finder collects the addresses of one text.
+type finder struct {
+	found []Address
+	seen  map[string]bool // canonical
+}
+
+// search reads the text around each @.
+func (f *finder) search(text string) {
+	for at := 0; at < len(text); at++ {
+		if text[at] != '@' {
+			continue
+		}
+		domains := domains(text[at+1:])
+		if len(domains) == 0 {
+			continue
+		}
+		for _, local := range locals(text[:at]) {
+			for _, domain := range domains {
+				f.take(local + "@" + domain)
+			}
+		}
+	}
+}
+
+func (f *finder) take(text string) {
+	a, err := Parse(text)
+	if err != nil || f.seen[a.Canonical()] {
+		return
+	}
+	f.seen[a.Canonical()] = true
+	f.found = append(f.found, a)
+}
+
+// domains returns the beginnings of text that can be a domain: all that may stand in
+// one, and what is left of it before a character that ends it for a reader.
+func domains(text string) []string {
+	text = text[:min(len(text), maxInput)]
+	end := strings.IndexFunc(text, func(r rune) bool {
+		return r < utf8.RuneSelf && r != '.' && !ldh(byte(r)) || r == utf8.RuneError || separates(r)
+	})
+	if end >= 0 {
+		text = text[:end]
+	}
+	var all []string
+	for _, stops := range []func(rune) bool{neverStops, punctuation, beyondASCII} {
+		part := text
+		if i := strings.IndexFunc(text, stops); i >= 0 {
+			part = text[:i]
+		}
+		part = strings.TrimRight(part, ".-")
+		if part != "" && !slices.Contains(all, part) {
+			all = append(all, part)
+		}
+	}
+	return all
+}
+
+// locals returns the ends of text that can be a local part: all that may stand in
+// one, and what is left of it behind a character with which people set addresses
+// off, although it may stand in one too.
+func locals(text string) []string {
+	text = text[max(0, len(text)-maxInput):]
+	start := strings.LastIndexFunc(text, func(r rune) bool {
+		return r < utf8.RuneSelf && r != '.' && !atext(byte(r)) || r == utf8.RuneError || separates(r)
+	})
+	if start >= 0 {
+		_, size := utf8.DecodeRuneInString(text[start:])
+		text = text[start+size:]
+	}
+	all := []string{text}
+	for _, sets := range []func(rune) bool{setsOff, punctuation, foreign} {
+		if i := strings.LastIndexFunc(text, sets); i >= 0 {
+			_, size := utf8.DecodeRuneInString(text[i:])
+			all = append(all, text[i+size:])
+		}
+	}
+	for _, part := range all {
+		if bare := strings.TrimLeft(part, ".'`*#!$%&^~?+{}|_-"); bare != part {
+			all = append(all, bare)
+		}
+	}
+	return all
+}
+
+// separates reports whether r can be in no address.
+func separates(r rune) bool { return blank(r) || unicode.IsControl(r) || unicode.IsSpace(r) }
+
+func neverStops(rune) bool { return false }
+
+func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
+
+// punctuation is a character beyond ASCII that is no letter, digit or mark: the
+// colon and the quotes of other languages.
+func punctuation(r rune) bool {
+	return r >= utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+}
+
+// setsOff is an ASCII character of local parts that stands before addresses more
+// often: in key=value, in a|b and in paths.
+func setsOff(r rune) bool { return r == '=' || r == '|' || r == '/' || r == '\'' || r == '`' }
+
+// foreign is a letter of a script that is written without blanks before an
+// address, such as Chinese.
+func foreign(r rune) bool {
+	return r >= utf8.RuneSelf && !unicode.In(r, unicode.Latin, unicode.Mn, unicode.Mc)
+}

@@ -1,0 +1,120 @@
+package audience
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"broadside/campaign/address"
+)
+
+// An AddressRow is one row of a file that says who must not be mailed. It is valid
+// until the next row is read.
+type AddressRow struct {
+	Line  int               // of the file, from 1
+	Text  string            // the row as it stands in the file
+	Named []address.Address // those in the column of addresses
+
+	columns map[string]int // of the cells, in lower case; nil where they do not fit the header
+	cells   []string       // none where the row cannot be taken apart
+}
+
+// Addresses returns everybody whom the row can mean: who stands in the column of
+// addresses, else every address that is found anywhere in it.
+func (r *AddressRow) Addresses() []address.Address {
+	if len(r.Named) > 0 {
+		return r.Named
+	}
+	if len(r.cells) == 0 {
+		return address.Find(r.Text)
+	}
+	return address.Find(strings.Join(r.cells, "\n"))
+}
+
+// Cell returns the value in the column of that name, which is in lower case; empty
+// where there is none.
+func (r *AddressRow) Cell(name string) string {
+	if i, ok := r.columns[name]; ok && i < len(r.cells) {
+		return strings.TrimSpace(r.cells[i])
+	}
+	return ""
+}
+
+// Fits reports whether the row could be taken apart into the columns of its file.
+// One that does not may have swallowed others.
+func (r *AddressRow) Fits() bool { return r.columns != nil }
+
+// Excerpt returns the row in quotes, cut to what fits in a message, with every
+// character that cannot be seen escaped.
+func (r *AddressRow) Excerpt() string { return Excerpt(r.Text) }
+
+// Excerpt returns a text of a file in quotes, cut to some 80 characters, with
+// every character that cannot be seen escaped.
+func Excerpt(text string) string {
+	const most = 72
+	runes := []rune(strings.TrimRight(text[:min(len(text), 8*most)], "\r\n"))
+	if len(runes) <= most {
+		return fmt.Sprintf("%q", string(runes))
+	}
+	return fmt.Sprintf("%q...", string(runes[:most]))
+}
+
+// An AddressReader reads a file that says who must not be mailed. It refuses no row:
+// a row that is not as it should be is searched as a whole. Only what puts the file
+// in doubt ends the reading.
+type AddressReader struct {
+	lines  *lines
+	header []string // nil: the file does not name its columns
+	rows   interface{ next(row *AddressRow) error }
+}
+
+// OpenAddresses opens a file or a stream: CSV with or without a header, one address
+// a line, or JSONL, compressed or not. Of the options Email, Encoding and File count.
+// Without Email the one column whose name says that it holds addresses is taken, or
+// all when there is none. ctx covers the reading too.
+func OpenAddresses(ctx context.Context, src Source, opts Options) (*AddressReader, error) {
+	s, err := openStream(src, opts)
+	if err != nil {
+		return nil, err
+	}
+	r, err := startAddresses(ctx, s, opts)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func startAddresses(ctx context.Context, s *stream, opts Options) (*AddressReader, error) {
+	l, first, err := startLines(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r := &AddressReader{lines: l}
+	if l.isJSONL(first) {
+		r.rows, err = newJSONLSearch(l, first, opts.Email)
+		return r, err
+	}
+	search, err := newCSVSearch(l, first, opts.Email)
+	if err != nil {
+		return nil, err
+	}
+	r.rows, r.header = search, search.header
+	return r, nil
+}
+
+// Header returns the names of the columns; nil where the file does not name them.
+func (r *AddressReader) Header() []string { return r.header }
+
+// Next reads the next row that is not blank. The error is io.EOF after the last one,
+// a *FileError, or that of the reading.
+func (r *AddressReader) Next(row *AddressRow) error { return r.rows.next(row) }
+
+// Problem returns a fault of the file as a whole, and where it shows: line 0 is
+// nowhere in particular.
+func (r *AddressReader) Problem(line int, format string, args ...any) *FileError {
+	return &FileError{File: r.lines.name, Line: line, What: fmt.Sprintf(format, args...)}
+}
+
+// Close ends the reading.
+func (r *AddressReader) Close() error { return r.lines.Close() }

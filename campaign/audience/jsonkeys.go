@@ -1,0 +1,162 @@
+package audience
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// keys are those of the objects of a JSONL file, in the order in which they come.
+type keys struct {
+	names  []string
+	column map[string]int
+	pairs  []pair
+}
+
+// startKeys takes the keys of the first line, which must be an object.
+func startKeys(l *lines, first []byte) (*keys, error) {
+	const fix = `write one object a line: {"email": "ann@example.com", "first_name": "Ann"}`
+	if text := bytes.TrimLeft(first, " \t"); text[0] == '[' {
+		return nil, l.jsonArray()
+	}
+	k := &keys{column: map[string]int{}}
+	pairs, fault := parseObject(string(first), nil)
+	if fault != "" {
+		return nil, l.at(l.n, "the first line is no JSON object: "+fault, fix)
+	}
+	for _, p := range pairs {
+		if _, twice := k.column[p.key]; twice {
+			return nil, l.at(l.n, "the key "+quoteAll([]string{p.key})+" is there twice", "give each value a key of its own")
+		}
+		k.note(p.key)
+	}
+	return k, nil
+}
+
+func (l *lines) jsonArray() *FileError {
+	return l.at(l.n, "a JSON array", "write one object a line, as jq -c '.[]' does")
+}
+
+func (k *keys) note(name string) {
+	if _, known := k.column[name]; known {
+		return
+	}
+	k.column[name] = len(k.names)
+	k.names = append(k.names, name)
+}
+
+// add takes the keys of a further line. A line that is no object has none: it is a
+// reject when it is read as a row.
+func (k *keys) add(l *lines, line []byte) error {
+	var fault string
+	if k.pairs, fault = parseObject(string(line), k.pairs[:0]); fault != "" {
+		return nil
+	}
+	for _, p := range k.pairs {
+		k.note(p.key)
+	}
+	if len(k.names) > maxColumns {
+		return l.at(l.n, fmt.Sprintf("more than %d different keys so far", maxColumns), "keep those that are needed")
+	}
+	return nil
+}
+
+// readTwice reads the rest of l for its keys, and returns a decoder at the
+// beginning of the same rows. l is closed.
+func readTwice(ctx context.Context, src Source, opts Options, l *lines, first []byte, k *keys) (*jsonlDecoder, error) {
+	defer l.Close()
+	if regular(src.Path) {
+		if err := eachLine(l, func(line []byte) error { return k.add(l, line) }); err != nil {
+			return nil, err
+		}
+		s, err := openStream(src, opts)
+		if err != nil {
+			return nil, err
+		}
+		return &jsonlDecoder{lines: newLines(ctx, s)}, nil
+	}
+	s, err := keep(l, first, k)
+	if err != nil {
+		return nil, err
+	}
+	return &jsonlDecoder{lines: newLines(ctx, s)}, nil
+}
+
+// regular reports whether a source can be opened twice: a file, not a pipe.
+func regular(path string) bool {
+	info, err := os.Stat(path)
+	return path != "-" && err == nil && info.Mode().IsRegular()
+}
+
+func eachLine(l *lines, do func([]byte) error) error {
+	for {
+		line, err := l.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = do(line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// keep reads l for its keys and keeps its lines, compressed, in a file without a
+// name: what comes through a pipe comes once.
+func keep(l *lines, first []byte, k *keys) (*stream, error) {
+	f, err := os.CreateTemp("", "broadside-audience-")
+	if err != nil {
+		return nil, fmt.Errorf("keep %s to read it twice (TMPDIR names another directory): %w", l.name, err)
+	}
+	err = errors.Join(os.Remove(f.Name()), keepIn(f, l, first, k))
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("read what was kept of %s: %w", l.name, err)
+	}
+	closeBoth := func() error {
+		z.Close()
+		return f.Close()
+	}
+	return &stream{name: l.name, format: formatJSONL, text: z, raw: &tap{}, closers: []func() error{closeBoth}}, nil
+}
+
+func keepIn(w io.Writer, l *lines, first []byte, k *keys) error {
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", l.name, err)
+	}
+	defer z.Close()
+	write := func(line []byte) error {
+		_, err := z.Write(append(line[:len(line):len(line)], '\n'))
+		return err
+	}
+	// Empty lines before the first one, so that the numbers stay the same.
+	if _, err := z.Write(bytes.Repeat([]byte("\n"), l.n-1)); err != nil {
+		return fmt.Errorf("keep %s: %w", l.name, err)
+	}
+	if err := write(first); err != nil {
+		return fmt.Errorf("keep %s: %w", l.name, err)
+	}
+	err = eachLine(l, func(line []byte) error {
+		if err := write(line); err != nil {
+			return fmt.Errorf("keep %s: %w", l.name, err)
+		}
+		return k.add(l, line)
+	})
+	return errors.Join(err, z.Close())
+}

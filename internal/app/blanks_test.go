@@ -1,0 +1,94 @@
+package app
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/configs"
+	"broadside/scheduler"
+)
+
+// Who reads a sentence with a gap is counted, and one such sentence is shown.
+func TestBlanksAreCountedAndShown(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.write("people.csv", "email,first_name,city,nick\n"+
+		"ann@example.org,Ann,Rome,\nnobody,,,\nbob@example.org,,Oslo,\ncat@example.org,Cat\nbob@example.org,,,\neve@example.org, ,,\n")
+	for _, tt := range []struct {
+		subject, letter string
+		want            []string
+	}{
+		{"Hello", "Good day. Hi {{.first_name}}! How are you?", []string{"first_name is blank for 2 of 4: row 3 reads 'Hi !'"}},
+		{"Hello", "How is life in {{.city}}, {{default \"reader\" .first_name}}?", []string{"city is blank for 2 of 4: row 4 reads 'How is life in , Cat?'"}},
+		{"{{.city}} news", "Hi", []string{"city is blank for 2 of 4: row 4 reads 'news'"}},
+		{"Hello", "Hi {{default .nick .first_name}}!", []string{"first_name and nick are blank for 2 of 4: row 3 reads 'Hi !'"}},
+		{"Hello", "{{if .city}}You live in {{.city}}.{{end}} Come to {{.city}} now.", []string{"city is blank for 2 of 4: row 4 reads 'Come to now.'"}},
+		{"Hello", "[Here](https://acme.example/{{.nick}})", []string{"nick is blank for 4 of 4: row 1"}},
+		{"Hello", "Hi {{default \"reader\" .first_name}}{{if .city}} of {{.city}}{{end}}!", nil},
+	} {
+		s.write("letter.md", tt.letter+"\n")
+		def := s.def("")
+		def.Subject = tt.subject
+		plan, err := s.Plan(t.Context(), def, Launch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := Validate(t.Context(), Proof{Config: s.Config, Def: def}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for who, blanks := range map[string][]Blank{"plan": plan.Blanks, "validate": v.Blanks} {
+			var got []string
+			for _, b := range blanks {
+				got = append(got, b.String())
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("%s of %q (-want +got):\n%s", who, tt.letter, diff)
+			}
+		}
+		def.Content.Strict = true
+		_, planErr := s.Plan(t.Context(), def, Launch{})
+		_, launchErr := s.Launch(t.Context(), def, Launch{Confirm: func(Plan) error { return errors.New("asked") }})
+		_, validErr := Validate(t.Context(), Proof{Config: s.Config, Def: def}, time.Now())
+		for who, err := range map[string]error{"plan": planErr, "launch": launchErr, "validate": validErr} {
+			var problems configs.Problems
+			if errors.As(err, &problems) != (tt.want != nil) {
+				t.Errorf("strict %s of %q: %v", who, tt.letter, err)
+			}
+		}
+	}
+}
+
+// What will not be mailed is seen before: the first rows, or all of them.
+func TestValidateShowsRejectsAndExclusions(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.write("people.csv", "email,first_name\nann@example.org,A\n"+strings.Repeat("nobody,N\n", 30)+"zoe@example.com,Z\n")
+	proof := Proof{Config: s.Config, Def: s.def("")}
+	v, err := Validate(t.Context(), proof, time.Now())
+	if err != nil || v.Recipients != 1 || v.Excluded != 1 || v.Invalid != 30 || len(v.Rejects) != scheduler.ShownRejects || len(v.Warnings) != 0 {
+		t.Errorf("%+v, %v; want 1 recipient, 1 excluded, 30 invalid, the first %d of them", v, err, scheduler.ShownRejects)
+	}
+	if diff := cmp.Diff(scheduler.RejectedRow{Line: 3, Reason: "no @", Value: "nobody"}, v.Rejects[0]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	proof.AllRejects = true
+	proof.Config.PostalAddress = ""
+	v, err = Validate(t.Context(), proof, time.Now())
+	if err != nil || len(v.Rejects) != 30 || len(v.Warnings) != 1 {
+		t.Errorf("%+v, %v; want 30 rejects and a warning", v, err)
+	}
+	plan, err := s.Plan(t.Context(), s.def(""), Launch{})
+	if err != nil || len(plan.Rejects) != scheduler.ShownRejects || len(plan.Warnings) != 1 {
+		t.Errorf("%+v, %v; want the first %d rejects and a warning of no postal address", plan, err, scheduler.ShownRejects)
+	}
+	s.write("not.csv", "email\nzoe\n")
+	var problems configs.Problems
+	if _, err := Validate(t.Context(), proof, time.Now()); !errors.As(err, &problems) || !strings.Contains(err.Error(), "exclude[0]") {
+		t.Errorf("%v, want a problem of exclude", err)
+	}
+}
