@@ -96,3 +96,50 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// FuzzInlineCSS: no if, else, with or end of a style sheet is lost, doubled or
+// moved before another one, whatever the sheet is.
+func FuzzInlineCSS(f *testing.F) {
+	for _, s := range []string{
+		"p { color: red } {{if .x}}.v { color: {{.x}} }{{end}}", "{{if .x}}p{color:red}{{else}}p{color:blue}{{end}}", "p { {{if .x}} } b { {{end}} color: red }",
+		"/* {{if .x}} */ p { a: b } /* {{end}} */", "@media {{if .x}}print{{end}} { p { a: b } }", "p { a: url({{if .x}}b{{end}}); c: \"{{with .x}}d{{end}}\"; e: f{{if .x}};g: h{{end}} }",
+		"@media print { p { color: red } } p { margin: 0 !important; } p:hover, b { margin: 1px }", "p{a:b;;c", "}}{{if .x}}{ <!-- -->{{end}}", "[a={{if .x}}]{b:c{{end}}",
+	} {
+		f.Add(s, `<p class="{{if .x}}v{{end}}" style="color:blue;{{if .x}}margin:1px{{end}}">x<b>y`)
+	}
+	f.Fuzz(func(t *testing.T, sheet, body string) {
+		src, problems := readSource("b", sheet)
+		if len(problems) > 0 || strings.Contains(strings.ToLower(sheet), "</style") {
+			return
+		}
+		rest, problems := readSource("b", body)
+		if len(problems) > 0 || strings.Contains(strings.ToLower(body), "style") && !strings.Contains(body, "style=") {
+			return
+		}
+		ts := newTokens(sheet, body)
+		css := ts.tokenise(src, func(s string) string { return s })
+		settled, problems := settle("<head><style>"+css+"</style></head><body>"+ts.tokenise(rest, func(s string) string { return s }), ts)
+		if len(problems) > 0 {
+			return
+		}
+		page, _, err := inlineCSS(settled, ts)
+		if err != nil {
+			return
+		}
+		if want, got := controlsOf(ts, css, src), controlsOf(ts, page, src); want != got {
+			t.Fatalf("the actions are %s, want %s, in\n%s", got, want, page)
+		}
+	})
+}
+
+// controlsOf lists the actions of a source that print nothing, as they come in
+// a text.
+func controlsOf(ts *tokens, text string, of *source) string {
+	var list []string
+	for _, word := range ts.match.FindAllString(text, -1) {
+		if t := ts.get(word); t != nil && t.control && t.src == of {
+			list = append(list, t.text)
+		}
+	}
+	return strings.Join(list, " ")
+}

@@ -107,7 +107,7 @@ func TestPreviewMessage(t *testing.T) {
 	if !ok {
 		t.Fatalf("no link in %q", p.Text)
 	}
-	token, _, _ = strings.Cut(token, ")")
+	token, _, _ = strings.Cut(token, ">")
 	keys, err := keysOf(cfg)
 	if err != nil {
 		t.Fatal(err)
