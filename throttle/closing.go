@@ -36,7 +36,7 @@ func (a *Accounts) CloseLane(ctx context.Context, account, provider string, unti
 		return false, nil
 	}
 	first, err = a.closingLane.Run(ctx, a.rdb, []string{a.lanesKey(account)},
-		provider, until.UnixMilli(), now.UnixMilli(), code, a.worker, reason, lifetime(until, now)).Bool()
+		provider, until.UnixMilli(), now.UnixMilli(), code, a.worker, reason, MaxClosed.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("close lane %s/%s: %w", account, provider, err)
 	}
