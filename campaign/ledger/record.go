@@ -123,16 +123,52 @@ func (l *Ledger) index(ctx context.Context, id, name string, created time.Time) 
 	return nil
 }
 
-// Record reads the record of a run; ErrNoRun when there is none.
+// Record reads the record of a run. ErrNoRun when there is none, a
+// campaign.BrokenError when what is there is no record.
 func (l *Ledger) Record(ctx context.Context, id string) (*Record, error) {
-	m, err := l.rdb.HGetAll(ctx, l.runKey(id, "record")).Result()
+	key := l.runKey(id, "record")
+	m, err := l.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read run %s: %w", id, err)
+		return nil, campaign.ReadError(err, "run "+id, key)
 	}
-	if m["created"] == "" {
+	if len(m) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
 	}
-	return parseRecord(id, m), nil
+	r := parseRecord(id, m)
+	if err := checkRecord(r, m); err != nil {
+		return nil, &campaign.BrokenError{What: "run " + id, Key: key, Err: err}
+	}
+	return r, nil
+}
+
+// checkRecord looks for what no version has written so far, and what could not
+// be worked with.
+func checkRecord(r *Record, m map[string]string) error {
+	switch {
+	case r.Created.IsZero():
+		return fmt.Errorf("created: found %q, expected milliseconds since 1970", m["created"])
+	case !r.State.Known():
+		return fmt.Errorf("state: found %q, expected a state of runs", m["state"])
+	}
+	return checkParts(m["parts"])
+}
+
+func checkParts(parts string) error {
+	if parts == "" {
+		return nil
+	}
+	for p := range strings.SplitSeq(parts, ",") {
+		number, size, _ := strings.Cut(p, "=")
+		part, err := strconv.Atoi(number)
+		n, sizeErr := strconv.Atoi(size)
+		if err != nil || sizeErr != nil || n < 0 {
+			return fmt.Errorf("parts: found %q, expected NUMBER=SIZE,...", parts)
+		}
+		if part < 0 || part >= len(campaign.Providers) {
+			return fmt.Errorf("parts: found number %d, expected one of the %d mailbox providers that this version knows", part, len(campaign.Providers))
+		}
+	}
+	return nil
 }
 
 func parseRecord(id string, m map[string]string) *Record {
@@ -169,9 +205,10 @@ func parseRecord(id string, m map[string]string) *Record {
 // Counts reads how many recipients are in each state, over all parts and per
 // part, and the figures beside them.
 func (l *Ledger) Counts(ctx context.Context, id string) (*Tally, error) {
-	m, err := l.rdb.HGetAll(ctx, l.runKey(id, "counts")).Result()
+	key := l.runKey(id, "counts")
+	m, err := l.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read counts of run %s: %w", id, err)
+		return nil, campaign.ReadError(err, "counts of run "+id, key)
 	}
 	return parseTally(m), nil
 }
@@ -259,12 +296,13 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("list runs: %w", err)
 	}
 	for _, id := range ids {
-		if _, err := l.Record(ctx, id); errors.Is(err, ErrNoRun) {
-			err = l.Forget(ctx, id, campaign.OfRun(id))
-			if err != nil {
+		_, err := l.Record(ctx, id)
+		switch {
+		case errors.Is(err, ErrNoRun):
+			if err := l.Forget(ctx, id, campaign.OfRun(id)); err != nil {
 				return err
 			}
-		} else if err != nil {
+		case err != nil && !campaign.IsBroken(err): // what is broken stays, so that it is seen
 			return err
 		}
 	}
