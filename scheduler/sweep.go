@@ -51,10 +51,9 @@ func newSweep(rec *ledger.Record) *sweep {
 	s := &sweep{run: rec.Handle(), expires: rec.Expires, deaths: -1}
 	for _, p := range s.run.Sizes {
 		pages := (p.Size + ledger.PageCells - 1) / ledger.PageCells
-		s.parts = append(s.parts, &partSweep{
-			number: p.Part, first: p.Size, size: p.Size,
-			due: make([]time.Duration, pages), dirty: make([]bool, pages), seen: make([]time.Duration, pages), open: make([]int, pages),
-		})
+		part := newPartSweep(pages)
+		part.number, part.first, part.size = p.Part, p.Size, p.Size
+		s.parts = append(s.parts, part)
 	}
 	if s.canary = rec.Canary(); s.canary {
 		for i, n := range shares(rec.Guard.Canary, s.run.Sizes) {
@@ -62,6 +61,14 @@ func newSweep(rec *ledger.Record) *sweep {
 		}
 	}
 	return s
+}
+
+// newPartSweep returns a partSweep that has read none of its pages.
+func newPartSweep(pages int) *partSweep {
+	return &partSweep{
+		due: make([]time.Duration, pages), dirty: make([]bool, pages),
+		seen: make([]time.Duration, pages), open: make([]int, pages),
+	}
 }
 
 // release lets those go who waited for the canary.

@@ -127,7 +127,9 @@ func (l *Ledger) run(ctx context.Context, s *redis.Script, keys []string, args .
 
 // isWrongType reports whether a script met a key that holds another type of
 // value than it works on.
-func isWrongType(err error) bool { return err != nil && campaign.IsBroken(campaign.ReadError(err, "", "")) }
+func isWrongType(err error) bool {
+	return err != nil && campaign.IsBroken(campaign.ReadError(err, "", ""))
+}
 
 // seconds returns the whole seconds of d, at least 0, rounded up.
 func seconds(d time.Duration) int64 {
