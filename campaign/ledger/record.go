@@ -399,3 +399,13 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 func (l *Ledger) Expanding(ctx context.Context, id, holder string, d time.Duration) (bool, error) {
 	return l.lease(ctx, id, "expander", holder, d)
 }
+
+// Expanded reports whether some process has the right to expand a run, and so
+// gives signs of life.
+func (l *Ledger) Expanded(ctx context.Context, id string) (bool, error) {
+	n, err := l.rdb.Exists(ctx, l.runKey(id, "expander")).Result()
+	if err != nil {
+		return false, fmt.Errorf("ask who expands run %s: %w", id, err)
+	}
+	return n > 0, nil
+}

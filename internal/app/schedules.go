@@ -235,7 +235,7 @@ func (a *App) ShowSchedule(ctx context.Context, id string) (Shown, error) {
 			continue // its time of retention is over
 		}
 		if campaign.IsBroken(err) {
-			st = Status{&ledger.Record{ID: run, State: campaign.Broken, Reason: err.Error(), Created: campaign.TimeOfRun(run)}, &ledger.Tally{}}
+			st = Status{Record: &ledger.Record{ID: run, State: campaign.Broken, Reason: err.Error(), Created: campaign.TimeOfRun(run)}, Tally: &ledger.Tally{}}
 		} else if err != nil {
 			return Shown{}, err
 		}

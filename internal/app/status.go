@@ -21,7 +21,9 @@ func (a *App) Summary(ctx context.Context, id string) (report.Run, error) {
 	if err != nil {
 		return report.Run{}, err
 	}
-	return s.report(time.Now()), nil
+	r := s.report(time.Now())
+	r.Waiting, err = a.waiting(ctx, s)
+	return r, err
 }
 
 // Report reads everything that is known of a run as a whole. ErrNoRun of the
@@ -32,6 +34,9 @@ func (a *App) Report(ctx context.Context, id string) (report.Run, error) {
 		return report.Run{}, err
 	}
 	r := s.report(time.Now())
+	if r.Waiting, err = a.waiting(ctx, s); err != nil {
+		return report.Run{}, err
+	}
 	h := s.Handle()
 	if h == nil {
 		return r, nil
