@@ -12,7 +12,7 @@ import (
 
 // errDamaged is returned when the cells or the counts of a run cannot be what
 // this program has written.
-var errDamaged = errors.New("ledger is damaged")
+var errDamaged = errors.New("the ledger is damaged")
 
 // certain is how long the counts must contradict the cells before a run is held
 // for it: cells and counts are read one after the other, while others write.
@@ -37,8 +37,8 @@ func (s strays) err(part int) error {
 	if s.count == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d recipients at %s have a state that means nothing (the first is number %d, state %q): whether they were sent to is not known",
-		errDamaged, s.count, campaign.Providers[part], s.first, s.state)
+	return fmt.Errorf("%w: at %s the states of %d mean nothing (the first is recipient %d, state %q): whether they were sent to is not known",
+		errDamaged, campaign.Providers[part], s.count, s.first, s.state)
 }
 
 // page reads a page of cells. errDamaged when cells are missing or their key

@@ -23,7 +23,7 @@ var damages = []struct {
 }{
 	{"a state that means nothing", func(ctx context.Context, rdb *redis.Client, cells string) error {
 		return rdb.SetRange(ctx, cells, 5, "z").Err()
-	}, "1 recipients at other have a state that means nothing (the first is number 1, state 'z')", 3},
+	}, "at other the states of 1 mean nothing (the first is recipient 1, state 'z')", 3},
 	{"cells are cut off", func(ctx context.Context, rdb *redis.Client, cells string) error {
 		return rdb.Set(ctx, cells, strings.Repeat("\x00", 12), 0).Err()
 	}, "2 of 4 recipients at other have no state", 2},

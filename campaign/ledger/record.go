@@ -341,7 +341,11 @@ func (l *Ledger) Turn(ctx context.Context, id string, to campaign.RunState, reas
 	for _, s := range from {
 		args = append(args, string(s))
 	}
-	before, err := l.run(ctx, l.script.turn, []string{l.runKey(id, "record"), l.runKey(id, "counts")}, args...).Text()
+	key := l.runKey(id, "record")
+	before, err := l.run(ctx, l.script.turn, []string{key, l.runKey(id, "counts")}, args...).Text()
+	if isWrongType(err) {
+		return "", campaign.ReadError(err, "run "+id, key)
+	}
 	if err != nil {
 		return "", fmt.Errorf("turn run %s to %s: %w", id, to, err)
 	}

@@ -94,6 +94,9 @@ func runListCommand(c *cli) *cobra.Command {
 						row = append(row, r.Parent)
 					}
 					rows = append(rows, row)
+					if r.State == campaign.Broken {
+						c.note("%s", printable(r.Reason))
+					}
 				}
 				return c.table(header, rows)
 			})

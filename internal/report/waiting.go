@@ -21,7 +21,7 @@ const (
 // is expected to pass.
 type Wait struct {
 	For    string
-	What   string // the account, ACCOUNT/PROVIDER, the campaign
+	What   string // the account, ACCOUNT/PROVIDER, the campaign; empty for a worker and Redis
 	Code   campaign.Code
 	Reason string    // one line that begins with the code; reports show it through Redact
 	Until  time.Time // when it ends by itself; zero: it does not, or that is not known
@@ -38,8 +38,11 @@ func (w Wait) String() string {
 
 // Subject names what is waited for.
 func (w Wait) Subject() string {
-	if w.What == "" {
-		return w.For
+	switch w.For {
+	case ForWorker:
+		return "a worker"
+	case ForRedis:
+		return "Redis"
 	}
 	return w.For + " " + w.What
 }
