@@ -162,7 +162,7 @@ func checkParts(parts string) error {
 		part, err := strconv.Atoi(number)
 		n, sizeErr := strconv.Atoi(size)
 		if err != nil || sizeErr != nil || n < 0 {
-			return fmt.Errorf("parts: found %q, expected NUMBER=SIZE,...", parts)
+			return fmt.Errorf("parts: found %q, expected NUMBER=SIZE with commas between", parts)
 		}
 		if part < 0 || part >= len(campaign.Providers) {
 			return fmt.Errorf("parts: found number %d, expected one of the %d mailbox providers that this version knows", part, len(campaign.Providers))

@@ -64,7 +64,7 @@ func (r Run) MarshalJSON() ([]byte, error) {
 		Total: r.Total, Counts: counts(r.Counts), After: r.After, Skipped: r.Skipped,
 		CreatedAt: moment(r.CreatedAt), FirstAcceptedAt: moment(r.FirstAcceptedAt), FinishedAt: moment(r.FinishedAt),
 		RatePerS: r.roundedRate(), Waiting: waitsOf(r.Waiting),
-		Reason:   Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent, Linked: r.Linked,
+		Reason: Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent, Linked: r.Linked,
 	}
 	if r.Canary != nil {
 		d.Canary = &canary{r.Canary.Recipients, moment(r.Canary.GoesOnAt)}
