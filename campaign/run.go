@@ -16,6 +16,19 @@ const (
 	RunFailed    RunState = "failed"   // did not become ready: nothing was sent
 )
 
+// Broken is shown in place of the state of a run whose record cannot be read;
+// no record has it.
+const Broken RunState = "broken"
+
+// Known reports whether s is a state that the record of a run may have.
+func (s RunState) Known() bool {
+	switch s {
+	case Expanding, Running, Paused, Held, RunCancelled, Finished, RunFailed:
+		return true
+	}
+	return false
+}
+
 // Over reports whether nothing more happens in the run by itself.
 // A cancelled run may still have messages on the wire.
 func (s RunState) Over() bool {

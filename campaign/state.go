@@ -1,5 +1,7 @@
 package campaign
 
+import "slices"
+
 // A State is the state of one recipient of a run. Its value is the letter
 // that stands in the first byte of the recipient's ledger cell, so that a
 // ledger of zero bytes is a ledger of pending recipients.
@@ -58,6 +60,9 @@ func (s State) String() string {
 	}
 	return "unknown"
 }
+
+// Known reports whether s is a state at all: a cell may hold any byte.
+func (s State) Known() bool { return slices.Contains(States, s) }
 
 // ParseState returns the state that String prints as word.
 func ParseState(word string) (State, bool) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,3 +211,10 @@ func (c *Config) RequireSecrets() error {
 
 // Loopback reports whether the account's host is this machine.
 func (a Account) Loopback() bool { return isLoopback(strings.Trim(a.Host, "[]")) }
+
+// ReadersElsewhere reports whether readers' links lead to another machine than
+// this one.
+func (c *Config) ReadersElsewhere() bool {
+	u, err := url.Parse(c.PublicURL)
+	return err == nil && u.Hostname() != "" && !isLoopback(u.Hostname())
+}

@@ -176,7 +176,11 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 				s = newSweep(rec)
 				s.deaths = *deaths
 			}
-			if wait, err = f.round(ctx, s, rec); err != nil {
+			wait, err = f.round(ctx, s, rec)
+			if errors.Is(err, errDamaged) {
+				wait, err = lookEvery, f.hold(ctx, rec.ID, err)
+			}
+			if err != nil {
 				return err
 			}
 			if !s.forced() {
@@ -228,20 +232,6 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 	return false, nil
 }
 
-// sweepCancelled cancels who is left of a cancelled run. Those on the wire are
-// waited for.
-func (f *Feeder) sweepCancelled(ctx context.Context, run *ledger.Run) error {
-	tally, err := f.ledger.Counts(ctx, run.ID)
-	if err != nil {
-		return err
-	}
-	c := tally.Counts
-	if c[campaign.Pending]+c[campaign.Issued]+c[campaign.Deferred] == 0 {
-		return nil
-	}
-	return f.ledger.Sweep(ctx, run)
-}
-
 func (f *Feeder) retire(ctx context.Context, rec *ledger.Record) error {
 	if err := f.ledger.Retire(ctx, rec, f.cfg.KeepRuns, f.cfg.KeepAddresses); err != nil {
 		return err
@@ -279,6 +269,9 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	}
 	if paused, err := f.guard(ctx, s, rec, tally, now); err != nil || paused {
 		return lookEvery, err
+	}
+	if err := s.census.contradiction(s, tally.Counts, now); err != nil {
+		return 0, err
 	}
 	busy, more := false, false
 	var issued [][]queue.Task // by part
@@ -327,11 +320,14 @@ func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, iss
 	var ready []int
 	page := p.next(since, forced)
 	if page >= 0 {
-		cells, err := f.ledger.Page(ctx, s.run, p.number, page)
+		cells, err := f.page(ctx, s.run, p.number, page)
 		if err != nil {
 			return nil, now, err
 		}
 		ready = p.read(page, cells, since, room, forced, since >= s.expires)
+		if err := p.stray.err(p.number); err != nil {
+			return nil, now, err
+		}
 	}
 	out, err := f.ledger.Issue(ctx, s.run, p.number, backlog, p.hold(backlog), forced, ready)
 	if err != nil {

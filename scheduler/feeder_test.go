@@ -64,6 +64,11 @@ func (r *recorder) wait(t *testing.T, what string, ok func(map[queue.Task]int) b
 }
 
 func stores(t *testing.T, f func(t *testing.T, l *ledger.Ledger)) {
+	clients(t, func(t *testing.T, l *ledger.Ledger, _ *redis.Client) { f(t, l) })
+}
+
+// clients is stores for tests that also write to Redis by themselves.
+func clients(t *testing.T, f func(t *testing.T, l *ledger.Ledger, rdb *redis.Client)) {
 	t.Run("redis", func(t *testing.T) {
 		opt, err := redis.ParseURL(testkit.Redis(t))
 		if err != nil {
@@ -71,7 +76,7 @@ func stores(t *testing.T, f func(t *testing.T, l *ledger.Ledger)) {
 		}
 		rdb := redis.NewClient(opt)
 		t.Cleanup(func() { rdb.Close() })
-		f(t, ledger.New(rdb, "bs", redis.NewScript))
+		f(t, ledger.New(rdb, "bs", redis.NewScript), rdb)
 	})
 	t.Run("embedded", func(t *testing.T) {
 		m := miniredis.NewMiniRedis()
@@ -81,7 +86,7 @@ func stores(t *testing.T, f func(t *testing.T, l *ledger.Ledger)) {
 		t.Cleanup(m.Close)
 		rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
 		t.Cleanup(func() { rdb.Close() })
-		f(t, ledger.New(rdb, "bs", embeddedLua))
+		f(t, ledger.New(rdb, "bs", embeddedLua), rdb)
 	})
 }
 

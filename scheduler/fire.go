@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"broadside/campaign"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
 )
@@ -121,6 +122,11 @@ func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}
 			return nil
 		}
 		firing, err := f.schedules.next(ctx, rand.Text())
+		if campaign.IsBroken(err) {
+			<-busy
+			f.cfg.Log.Error("schedule cannot be fired", "err", err)
+			continue // it is claimed for a while: the others come before it comes again
+		}
 		if err != nil || firing == nil {
 			<-busy
 			return err
@@ -289,7 +295,7 @@ func (s *Schedules) next(ctx context.Context, holder string) (*Firing, error) {
 	now, _ := res[3].(int64)
 	o := &Firing{Occurrence: fromMillis(text(2)), now: time.UnixMilli(now).UTC(), holder: holder}
 	if err := json.Unmarshal([]byte(text(4)), &o.Schedule); err != nil {
-		return nil, fmt.Errorf("decode schedule %s: %w", text(0), err)
+		return nil, &campaign.BrokenError{What: "schedule " + text(0), Key: s.of(text(0)), Err: err}
 	}
 	return o, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
 	"broadside/internal/testkit"
 )
 
@@ -347,6 +348,49 @@ func TestReplacedWhileItIsFired(t *testing.T) {
 		e := until(t, s, "news", func(e *Entry) bool { return e.Fired == 1 })
 		if !e.Next.Equal(later) || e.LastRun != "first" {
 			t.Errorf("next is %v, want %v; last run %q", e.Next, later, e.LastRun)
+		}
+	})
+}
+
+// A schedule that cannot be read keeps no other from being listed and fired, and
+// can be taken off.
+func TestBrokenScheduleIsNamed(t *testing.T) {
+	keepers(t, func(t *testing.T, s *Schedules) {
+		ctx := t.Context()
+		at := soon(t, s)
+		for _, id := range []string{"a", "b", "c"} {
+			put(t, s, id, Timing{At: at})
+		}
+		if err := s.rdb.Del(ctx, s.of("a")).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.rdb.Set(ctx, s.of("a"), "text", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.rdb.HSet(ctx, s.of("b"), "schedule", "{").Err(); err != nil {
+			t.Fatal(err)
+		}
+		all, err := s.List(ctx)
+		if err != nil || len(all) != 3 {
+			t.Fatalf("got %d schedules, %v, want 3", len(all), err)
+		}
+		for i, broken := range []bool{true, true, false} {
+			if campaign.IsBroken(all[i].Broken) != broken {
+				t.Errorf("schedule %s: %v, want broken: %v", all[i].ID, all[i].Broken, broken)
+			}
+		}
+		stop := firing(t, s, func(_ context.Context, f Firing, _ func(context.Context) error) (Made, error) {
+			return Made{Run: campaign.RunID(f.ID, f.Occurrence)}, nil
+		})
+		until(t, s, "c", func(e *Entry) bool { return e.Fired == 1 })
+		stop()
+		for _, id := range []string{"a", "b"} {
+			if _, err := s.Remove(ctx, id); err != nil {
+				t.Errorf("remove %s: %v", id, err)
+			}
+		}
+		if all, err := s.List(ctx); err != nil || len(all) != 1 {
+			t.Errorf("after removal: %d schedules, %v, want 1", len(all), err)
 		}
 	})
 }

@@ -110,7 +110,7 @@ func (f *Feeder) canarySettled(ctx context.Context, s *sweep, c campaign.Counts,
 	s.looked = now
 	for _, p := range s.parts {
 		for page := range p.due {
-			cells, err := f.ledger.Page(ctx, s.run, p.number, page)
+			cells, err := f.page(ctx, s.run, p.number, page)
 			if err != nil {
 				return false, err
 			}

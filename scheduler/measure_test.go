@@ -75,7 +75,7 @@ func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 // A run that is past its expiry is given up in turns: Redis serves nobody else
 // while a script goes through a page.
 func TestExpiredRecipientsHaveTurns(t *testing.T) {
-	p := &partSweep{due: make([]time.Duration, 1)}
+	p := newPartSweep(1)
 	cells := make([]ledger.Cell, 2*maxExpired+10)
 	cells[3].State, cells[4].State = campaign.Accepted, campaign.Issued
 	var got []int

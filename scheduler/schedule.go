@@ -117,6 +117,7 @@ type Entry struct {
 	Trouble               string    // what keeps a due occurrence from being fired
 	LastRun               string    // the latest run that was made; empty: none
 	Fired, Missed, Failed int64     // occurrences
+	Broken                error     // why it cannot be read; then only the ID is known
 }
 
 // Done reports whether nothing will happen any more.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
 )
 
 //go:embed lua/*.lua
@@ -141,16 +143,18 @@ func (s *Schedules) Remove(ctx context.Context, id string) (firing time.Time, er
 	return fromMillis(text), nil
 }
 
-// Get reads a schedule; ErrNoSchedule when there is none.
+// Get reads a schedule. ErrNoSchedule when there is none, a campaign.BrokenError
+// when what is there is none.
 func (s *Schedules) Get(ctx context.Context, id string) (*Entry, error) {
 	m, err := s.rdb.HGetAll(ctx, s.of(id)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read schedule %s: %w", id, err)
+		return nil, campaign.ReadError(err, "schedule "+id, s.of(id))
 	}
-	return parseEntry(id, m)
+	return s.parseEntry(id, m)
 }
 
-// List reads all schedules, in the order of their ids.
+// List reads all schedules, in the order of their ids. One that cannot be read
+// has an id and the reason as Broken.
 func (s *Schedules) List(ctx context.Context) ([]*Entry, error) {
 	ids, err := s.rdb.SMembers(ctx, s.key("ids")).Result()
 	if err != nil {
@@ -162,6 +166,9 @@ func (s *Schedules) List(ctx context.Context) ([]*Entry, error) {
 		e, err := s.Get(ctx, id)
 		if errors.Is(err, ErrNoSchedule) {
 			continue // removed meanwhile
+		}
+		if campaign.IsBroken(err) {
+			e, err = &Entry{Schedule: Schedule{ID: id}, Broken: err}, nil
 		}
 		if err != nil {
 			return nil, err
@@ -188,8 +195,8 @@ func (s *Schedules) History(ctx context.Context, id string) ([]Occurrence, error
 	return all, nil
 }
 
-func parseEntry(id string, m map[string]string) (*Entry, error) {
-	if m["schedule"] == "" {
+func (s *Schedules) parseEntry(id string, m map[string]string) (*Entry, error) {
+	if len(m) == 0 {
 		return nil, fmt.Errorf("%w: %q", ErrNoSchedule, id)
 	}
 	e := &Entry{
@@ -197,7 +204,7 @@ func parseEntry(id string, m map[string]string) (*Entry, error) {
 		Fired: number(m[Fired]), Missed: number(m[Missed]), Failed: number(m[Failed]),
 	}
 	if err := json.Unmarshal([]byte(m["schedule"]), &e.Schedule); err != nil {
-		return nil, fmt.Errorf("decode schedule %s: %w", id, err)
+		return nil, &campaign.BrokenError{What: "schedule " + id, Key: s.of(id), Err: err}
 	}
 	return e, nil
 }

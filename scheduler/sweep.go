@@ -27,12 +27,16 @@ type sweep struct {
 	deaths  int64     // of workers, that were known; -1: none before the first look
 	canary  bool      // only who is early is let go
 	looked  time.Time // at the canary's cells
+	census  census
 }
 
 type partSweep struct {
 	number int
 	due    []time.Duration // per page
 	dirty  []bool          // per page: to be read with force, after a death
+	seen   []time.Duration // per page: when it was read last, since the run was created
+	open   []int           // per page: who was not final then
+	stray  strays          // of the page that was read last
 	turn   int
 	more   bool // pages that must be looked at now were left by the last round
 
@@ -47,7 +51,9 @@ func newSweep(rec *ledger.Record) *sweep {
 	s := &sweep{run: rec.Handle(), expires: rec.Expires, deaths: -1}
 	for _, p := range s.run.Sizes {
 		pages := (p.Size + ledger.PageCells - 1) / ledger.PageCells
-		s.parts = append(s.parts, &partSweep{number: p.Part, due: make([]time.Duration, pages), dirty: make([]bool, pages), first: p.Size, size: p.Size})
+		part := newPartSweep(pages)
+		part.number, part.first, part.size = p.Part, p.Size, p.Size
+		s.parts = append(s.parts, part)
 	}
 	if s.canary = rec.Canary(); s.canary {
 		for i, n := range shares(rec.Guard.Canary, s.run.Sizes) {
@@ -55,6 +61,14 @@ func newSweep(rec *ledger.Record) *sweep {
 		}
 	}
 	return s
+}
+
+// newPartSweep returns a partSweep that has read none of its pages.
+func newPartSweep(pages int) *partSweep {
+	return &partSweep{
+		due: make([]time.Duration, pages), dirty: make([]bool, pages),
+		seen: make([]time.Duration, pages), open: make([]int, pages),
+	}
 }
 
 // release lets those go who waited for the canary.
@@ -156,7 +170,12 @@ const maxExpired = 500
 func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, room int, forced, expired bool) []int {
 	var ready []int
 	due := never
+	p.seen[page], p.open[page], p.stray = since, 0, strays{}
 	for i, c := range cells {
+		if c.State.Final() {
+			continue
+		}
+		p.open[page]++
 		var at time.Duration
 		reissue := false
 		switch c.State {
@@ -173,8 +192,11 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 			if forced {
 				at = 0
 			}
+		case campaign.Sending:
+			continue // a claim ends in a note or a final state
 		default:
-			continue // final, or being sent: a claim ends in a note or a final state
+			p.stray.add(page*ledger.PageCells+i, c.State)
+			continue
 		}
 		if at <= since && (reissue && !expired || expired && len(ready) < maxExpired || !expired && room > 0) {
 			if !reissue && !expired {

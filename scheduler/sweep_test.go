@@ -43,7 +43,7 @@ func TestReadFindsWhoIsReadyAndWhenToLookAgain(t *testing.T) {
 		{"being sent", cells(campaign.Sending), 9, false, false, nil, now + lookAgain},
 		{"deferred for hours", []ledger.Cell{at(campaign.Deferred, 5*time.Hour)}, 9, false, false, nil, now + lookAgain},
 	} {
-		p := &partSweep{due: make([]time.Duration, 1), dirty: make([]bool, 1)}
+		p := newPartSweep(1)
 		got := p.read(0, tt.cells, now, tt.room, tt.forced, tt.expired)
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: ready (-want +got):\n%s", tt.name, diff)

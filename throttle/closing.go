@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +16,10 @@ import (
 
 //go:embed lua/closelane.lua
 var closeLaneSource string
+
+// wrongType is how Redis begins its answer when a key holds another type of
+// value than the command works on.
+const wrongType = "WRONGTYPE"
 
 // A Closing is an account, or one lane of it, that is closed.
 type Closing struct {
@@ -36,7 +39,7 @@ func (a *Accounts) CloseLane(ctx context.Context, account, provider string, unti
 		return false, nil
 	}
 	first, err = a.closingLane.Run(ctx, a.rdb, []string{a.lanesKey(account)},
-		provider, until.UnixMilli(), now.UnixMilli(), code, a.worker, reason, lifetime(until, now)).Bool()
+		provider, until.UnixMilli(), now.UnixMilli(), code, a.worker, reason, MaxClosed.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("close lane %s/%s: %w", account, provider, err)
 	}
@@ -119,10 +122,8 @@ func parseLane(value string) (State, error) {
 
 // broken is the state of something whose entry in Redis cannot be read.
 func broken(what, key string, err error) State {
-	return State{
-		Code:   string(campaign.CodeBrokenState),
-		Reason: campaign.CodeBrokenState.Reason("%s cannot be read (key %s): %v", what, key, err),
-	}
+	e := &campaign.BrokenError{What: what, Key: key, Err: err}
+	return State{Code: string(campaign.CodeBrokenState), Reason: e.Error()}
 }
 
 // hashes reads one hash of each account in one round trip. Of the replies some
@@ -136,22 +137,15 @@ func (a *Accounts) hashes(ctx context.Context, accounts []string, key func(strin
 	for i, account := range accounts {
 		replies[i] = pipe.HGetAll(ctx, key(account))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !wrongType(err) {
+	if _, err := pipe.Exec(ctx); err != nil && !redis.HasErrorPrefix(err, wrongType) {
 		return nil, err
 	}
 	for _, reply := range replies {
-		if err := reply.Err(); err != nil && !wrongType(err) {
+		if err := reply.Err(); err != nil && !redis.HasErrorPrefix(err, wrongType) {
 			return nil, err
 		}
 	}
 	return replies, nil
-}
-
-// wrongType reports whether Redis found another kind of value under a key than
-// the command works on.
-func wrongType(err error) bool {
-	var answer redis.Error
-	return errors.As(err, &answer) && redis.HasErrorPrefix(err, "WRONGTYPE")
 }
 
 func (a *Accounts) lanesKey(account string) string { return accountKey(a.prefix, account, "lanes") }

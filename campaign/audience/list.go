@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"broadside/campaign"
 	"broadside/configs"
 
 	"github.com/redis/go-redis/v9"
@@ -64,7 +65,8 @@ type List struct {
 	Count    int64     `json:"count"` // recipients in the newest version
 	Columns  []string  `json:"columns"`
 	Updated  time.Time `json:"updated"`
-	Versions []Version `json:"versions"` // kept ones, newest first
+	Versions []Version `json:"versions"`         // kept ones, newest first
+	Broken   string    `json:"broken,omitempty"` // why it cannot be read; then only the name is known
 }
 
 // A Version describes one version of a list.
@@ -99,7 +101,7 @@ func (l *Lists) index() string               { return l.prefix + ":lists" }
 func (l *Lists) versions(name string) string { return l.prefix + ":list:{" + name + "}:versions" }
 func (l *Lists) data(name, id string) string { return l.prefix + ":list:{" + name + "}:data:" + id }
 
-// Ls returns all lists by name.
+// Ls returns all lists by name. One that cannot be read has the reason as Broken.
 func (l *Lists) Ls(ctx context.Context) ([]List, error) {
 	names, err := l.rdb.SMembers(ctx, l.index()).Result()
 	if err != nil {
@@ -109,10 +111,12 @@ func (l *Lists) Ls(ctx context.Context) ([]List, error) {
 	lists := []List{}
 	for _, name := range names {
 		versions, err := l.load(ctx, name)
-		if err != nil {
+		switch {
+		case campaign.IsBroken(err):
+			lists = append(lists, List{Name: name, Columns: []string{}, Versions: []Version{}, Broken: err.Error()})
+		case err != nil:
 			return nil, err
-		}
-		if len(versions) > 0 {
+		case len(versions) > 0:
 			lists = append(lists, describe(name, versions))
 		}
 	}
@@ -239,7 +243,7 @@ func (l *Lists) Export(ctx context.Context, name string, w io.Writer) error {
 func (l *Lists) load(ctx context.Context, name string) ([]Version, error) {
 	all, err := l.rdb.HGetAll(ctx, l.versions(name)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read list %s: %w", name, err)
+		return nil, campaign.ReadError(err, "list "+name, l.versions(name))
 	}
 	var versions []Version
 	for field, text := range all {
@@ -249,7 +253,7 @@ func (l *Lists) load(ctx context.Context, name string) ([]Version, error) {
 		}
 		var r record
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
-			return nil, fmt.Errorf("read version %d of list %s: %w", n, name, err)
+			return nil, &campaign.BrokenError{What: fmt.Sprintf("version %d of list %s", n, name), Key: l.versions(name), Err: err}
 		}
 		r.N, r.chunks, r.data = n, r.Chunks, all[field+":data"]
 		versions = append(versions, r.Version)

@@ -418,3 +418,42 @@ func TestDamagedList(t *testing.T) {
 		}
 	})
 }
+
+// One list that cannot be read hides no other, and can be removed.
+func TestBrokenListIsNamed(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, rdb redis.UniversalClient, lists *audience.Lists) {
+		ctx := t.Context()
+		for _, name := range []string{"a", "b", "c"} {
+			mustImport(t, lists, name, audience.Replace, string(people(3)))
+		}
+		versions := func(name string) string { return rdb.Keys(ctx, "test:list:{"+name+"}:versions*").Val()[0] }
+		wrongType, undecodable := versions("a"), versions("b")
+		for _, err := range []error{
+			rdb.Del(ctx, wrongType).Err(), rdb.Set(ctx, wrongType, "text", 0).Err(),
+			rdb.HSet(ctx, undecodable, "1", "{").Err(),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		all, err := lists.Ls(ctx)
+		if err != nil || len(all) != 3 {
+			t.Fatalf("got %+v, %v, want three lists", all, err)
+		}
+		for i, key := range []string{wrongType, undecodable} {
+			if !strings.Contains(all[i].Broken, "BS-BROKEN-STATE") || !strings.Contains(all[i].Broken, key) {
+				t.Errorf("list %s: broken is %q, want the key %s", all[i].Name, all[i].Broken, key)
+			}
+			if err := lists.Rm(ctx, all[i].Name); err != nil {
+				t.Errorf("rm %s: %v", all[i].Name, err)
+			}
+		}
+		if all[2].Broken != "" || all[2].Count != 3 {
+			t.Errorf("got %+v, want a whole list", all[2])
+		}
+		if left, err := lists.Ls(ctx); err != nil || len(left) != 1 {
+			t.Errorf("after rm: %+v, %v, want one list", left, err)
+		}
+	})
+}

@@ -2,13 +2,10 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
 )
@@ -37,9 +34,10 @@ func parseCells(b string) []Cell {
 // Page reads the cells of one page of a part; the last page is shorter.
 func (l *Ledger) Page(ctx context.Context, r *Run, part, page int) ([]Cell, error) {
 	const size = PageCells * cellSize
-	b, err := l.rdb.GetRange(ctx, l.cellsKey(r, part), int64(page*size), int64(page*size+size-1)).Result()
+	key := l.cellsKey(r, part)
+	b, err := l.rdb.GetRange(ctx, key, int64(page*size), int64(page*size+size-1)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read cells of run %s: %w", r.ID, err)
+		return nil, campaign.ReadError(err, "cells of run "+r.ID, key)
 	}
 	if b == "" {
 		return nil, fmt.Errorf("%w: cells of %s", ErrNoRun, r.ID)
@@ -116,11 +114,18 @@ func ranges(indexes []int) string {
 const sweepCells = 2000
 
 // Sweep cancels everybody of a cancelled run who is not being sent to.
-func (l *Ledger) Sweep(ctx context.Context, r *Run) error {
+func (l *Ledger) Sweep(ctx context.Context, r *Run) error { return l.sweep(ctx, r, false) }
+
+// Abandon makes whoever has no readable cell in a cancelled run uncertain:
+// nobody knows whether they were mailed, and the run could never be over. It is
+// called when a Sweep has left nobody else.
+func (l *Ledger) Abandon(ctx context.Context, r *Run) error { return l.sweep(ctx, r, true) }
+
+func (l *Ledger) sweep(ctx context.Context, r *Run, abandon bool) error {
 	for _, p := range r.Sizes {
 		for first := 0; first < p.Size; first += sweepCells {
 			last := min(first+sweepCells, p.Size) - 1
-			n, err := l.run(ctx, l.script.sweep, l.keys(r, p.Part), p.Part, first, last).Int()
+			n, err := l.run(ctx, l.script.sweep, l.keys(r, p.Part), p.Part, first, last, flag(abandon)).Int()
 			if err != nil {
 				return fmt.Errorf("cancel recipients of run %s: %w", r.ID, err)
 			}
@@ -183,16 +188,17 @@ func (l *Ledger) Replies(ctx context.Context, r *Run) (map[[2]int]LastReply, err
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read replies of run %s: %w", r.ID, err)
+		return nil, campaign.ReadError(err, "replies of run "+r.ID, l.runKey(r.ID, "replies"))
 	}
 	return out, nil
 }
 
 // Claims reads the claims that are held now: token by part and index.
 func (l *Ledger) Claims(ctx context.Context, r *Run) (map[[2]int]string, error) {
-	m, err := l.rdb.HGetAll(ctx, l.runKey(r.ID, "claims")).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("read claims of run %s: %w", r.ID, err)
+	key := l.runKey(r.ID, "claims")
+	m, err := l.rdb.HGetAll(ctx, key).Result()
+	if err != nil {
+		return nil, campaign.ReadError(err, "claims of run "+r.ID, key)
 	}
 	out := map[[2]int]string{}
 	for field, v := range m {

@@ -80,6 +80,12 @@ func (l *Ledger) NoteCanaryOver(ctx context.Context, id string, at time.Time) er
 	return l.note(ctx, id, "canary_over", at.UnixMilli())
 }
 
+// NoteFinished ends a cancelled run whose counts say that somebody is left and
+// whose cells do not.
+func (l *Ledger) NoteFinished(ctx context.Context, id string, at time.Time) error {
+	return l.note(ctx, id, "finished", at.UnixMilli())
+}
+
 // note writes one field of the record of a run; ErrNoRun when there is none.
 func (l *Ledger) note(ctx context.Context, id, field string, value any) error {
 	n, err := l.run(ctx, l.script.note, []string{l.runKey(id, "record")}, field, value).Int()

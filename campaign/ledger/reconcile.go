@@ -101,8 +101,8 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	}
 	for _, id := range ids {
 		rec, err := m.l.Record(ctx, id)
-		if errors.Is(err, ErrNoRun) || err == nil && rec.Created.After(m.told.at) {
-			continue
+		if errors.Is(err, ErrNoRun) || campaign.IsBroken(err) || err == nil && rec.Created.After(m.told.at) {
+			continue // nobody sends for a run without a record that can be read
 		}
 		if err != nil {
 			return err
@@ -167,11 +167,14 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.run, int(e.part)),
 			e.part, e.index, e.token(), worker, e.attempt, int(e.how), reply, jitter(), differs)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
 		return 0, fmt.Errorf("replay the journal: %w", err)
 	}
 	for _, c := range cmds {
 		n, err := c.Int()
+		if isWrongType(err) {
+			continue // of a run whose keys are broken: nothing can be told to it
+		}
 		if err != nil {
 			return 0, fmt.Errorf("replay the journal: %w", err)
 		}
@@ -222,6 +225,9 @@ func (m *Member) review(ctx context.Context) error {
 			continue
 		}
 		applied, err := m.l.settle(ctx, c.ref, c.token, o)
+		if isWrongType(err) {
+			continue // the feeder holds the run
+		}
 		if err != nil {
 			return err
 		}
@@ -232,7 +238,8 @@ func (m *Member) review(ctx context.Context) error {
 	return nil
 }
 
-// allClaims reads the claims of all active runs.
+// allClaims reads the claims of all active runs. A run that cannot be read is
+// left out: it must not keep the others from being looked after.
 func (l *Ledger) allClaims(ctx context.Context) ([]heldClaim, error) {
 	ids, err := l.Active(ctx)
 	if err != nil {
@@ -241,7 +248,7 @@ func (l *Ledger) allClaims(ctx context.Context) ([]heldClaim, error) {
 	var claims []heldClaim
 	for _, id := range ids {
 		rec, err := l.Record(ctx, id)
-		if errors.Is(err, ErrNoRun) {
+		if errors.Is(err, ErrNoRun) || campaign.IsBroken(err) {
 			continue
 		}
 		if err != nil {
@@ -252,6 +259,9 @@ func (l *Ledger) allClaims(ctx context.Context) ([]heldClaim, error) {
 			continue
 		}
 		tokens, err := l.Claims(ctx, run)
+		if campaign.IsBroken(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -123,16 +123,52 @@ func (l *Ledger) index(ctx context.Context, id, name string, created time.Time) 
 	return nil
 }
 
-// Record reads the record of a run; ErrNoRun when there is none.
+// Record reads the record of a run. ErrNoRun when there is none, a
+// campaign.BrokenError when what is there is no record.
 func (l *Ledger) Record(ctx context.Context, id string) (*Record, error) {
-	m, err := l.rdb.HGetAll(ctx, l.runKey(id, "record")).Result()
+	key := l.runKey(id, "record")
+	m, err := l.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read run %s: %w", id, err)
+		return nil, campaign.ReadError(err, "run "+id, key)
 	}
-	if m["created"] == "" {
+	if len(m) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
 	}
-	return parseRecord(id, m), nil
+	r := parseRecord(id, m)
+	if err := checkRecord(r, m); err != nil {
+		return nil, &campaign.BrokenError{What: "run " + id, Key: key, Err: err}
+	}
+	return r, nil
+}
+
+// checkRecord looks for what no version has written so far, and what could not
+// be worked with.
+func checkRecord(r *Record, m map[string]string) error {
+	switch {
+	case r.Created.IsZero():
+		return fmt.Errorf("created: found %q, expected milliseconds since 1970", m["created"])
+	case !r.State.Known():
+		return fmt.Errorf("state: found %q, expected a state of runs", m["state"])
+	}
+	return checkParts(m["parts"])
+}
+
+func checkParts(parts string) error {
+	if parts == "" {
+		return nil
+	}
+	for p := range strings.SplitSeq(parts, ",") {
+		number, size, _ := strings.Cut(p, "=")
+		part, err := strconv.Atoi(number)
+		n, sizeErr := strconv.Atoi(size)
+		if err != nil || sizeErr != nil || n < 0 {
+			return fmt.Errorf("parts: found %q, expected NUMBER=SIZE with commas between", parts)
+		}
+		if part < 0 || part >= len(campaign.Providers) {
+			return fmt.Errorf("parts: found number %d, expected one of the %d mailbox providers that this version knows", part, len(campaign.Providers))
+		}
+	}
+	return nil
 }
 
 func parseRecord(id string, m map[string]string) *Record {
@@ -169,9 +205,10 @@ func parseRecord(id string, m map[string]string) *Record {
 // Counts reads how many recipients are in each state, over all parts and per
 // part, and the figures beside them.
 func (l *Ledger) Counts(ctx context.Context, id string) (*Tally, error) {
-	m, err := l.rdb.HGetAll(ctx, l.runKey(id, "counts")).Result()
+	key := l.runKey(id, "counts")
+	m, err := l.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read counts of run %s: %w", id, err)
+		return nil, campaign.ReadError(err, "counts of run "+id, key)
 	}
 	return parseTally(m), nil
 }
@@ -259,12 +296,13 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("list runs: %w", err)
 	}
 	for _, id := range ids {
-		if _, err := l.Record(ctx, id); errors.Is(err, ErrNoRun) {
-			err = l.Forget(ctx, id, campaign.OfRun(id))
-			if err != nil {
+		_, err := l.Record(ctx, id)
+		switch {
+		case errors.Is(err, ErrNoRun):
+			if err := l.Forget(ctx, id, campaign.OfRun(id)); err != nil {
 				return err
 			}
-		} else if err != nil {
+		case err != nil && !campaign.IsBroken(err): // what is broken stays, so that it is seen
 			return err
 		}
 	}
@@ -303,7 +341,11 @@ func (l *Ledger) Turn(ctx context.Context, id string, to campaign.RunState, reas
 	for _, s := range from {
 		args = append(args, string(s))
 	}
-	before, err := l.run(ctx, l.script.turn, []string{l.runKey(id, "record"), l.runKey(id, "counts")}, args...).Text()
+	key := l.runKey(id, "record")
+	before, err := l.run(ctx, l.script.turn, []string{key, l.runKey(id, "counts")}, args...).Text()
+	if isWrongType(err) {
+		return "", campaign.ReadError(err, "run "+id, key)
+	}
 	if err != nil {
 		return "", fmt.Errorf("turn run %s to %s: %w", id, to, err)
 	}
@@ -361,4 +403,14 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 // two expansions the first that is ready wins.
 func (l *Ledger) Expanding(ctx context.Context, id, holder string, d time.Duration) (bool, error) {
 	return l.lease(ctx, id, "expander", holder, d)
+}
+
+// Expanded reports whether some process has the right to expand a run, and so
+// gives signs of life.
+func (l *Ledger) Expanded(ctx context.Context, id string) (bool, error) {
+	n, err := l.rdb.Exists(ctx, l.runKey(id, "expander")).Result()
+	if err != nil {
+		return false, fmt.Errorf("ask who expands run %s: %w", id, err)
+	}
+	return n > 0, nil
 }

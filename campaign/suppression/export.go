@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"broadside/campaign"
 )
 
 // Export writes the list as CSV, with a header, in no order, and returns the
@@ -33,23 +35,43 @@ func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
 	return n, nil
 }
 
+// An UnreadableError is returned by Each when it has met entries that cannot be
+// read. They keep mail back all the same, and are in no export or backup.
+type UnreadableError struct {
+	Entries int
+	First   error
+}
+
+// Error returns one line that begins with the code BS-BROKEN-STATE.
+func (e *UnreadableError) Error() string {
+	return campaign.CodeBrokenState.Reason("%d suppressions cannot be read and were left out; they keep mail back all the same (the first: %v)", e.Entries, e.First)
+}
+
 // Each calls f with every entry, in no order. One that is there from the
 // beginning to the end is met exactly once, whoever adds or removes others
 // meanwhile; of those that come or go, each at most once. Expired ones are left
 // out. It holds for one server: whoever must know compares its run id before
-// and after.
+// and after. An UnreadableError comes after all that can be read.
 func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 	now := s.now()
-	return s.scan(ctx, func(field, value string) error {
+	var unreadable UnreadableError
+	err := s.scan(ctx, func(field, value string) error {
 		if !live(value, now) {
 			return nil
 		}
 		e, err := decode(field, value)
 		if err != nil {
-			return err
+			if unreadable.Entries++; unreadable.First == nil {
+				unreadable.First = err
+			}
+			return nil
 		}
 		return f(e)
 	})
+	if err == nil && unreadable.Entries > 0 {
+		err = &unreadable
+	}
+	return err
 }
 
 // scan calls f once for each stored entry. HSCAN returns whatever is present
@@ -88,6 +110,9 @@ type Stats struct {
 	Reasons map[string]int `json:"reasons"`
 	Scopes  map[string]int `json:"scopes"`
 	Sources map[string]int `json:"sources"`
+	// Unreadable are those of the total of which no more is known than that they
+	// hold.
+	Unreadable int `json:"unreadable,omitempty"`
 }
 
 // Stats reads the whole list and counts it.
@@ -101,11 +126,12 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 			}
 			return nil
 		}
+		st.Total++
 		e, err := decode(f, value)
 		if err != nil {
-			return err
+			st.Unreadable++
+			return nil
 		}
-		st.Total++
 		if e.Address == "" {
 			st.Hashed++
 		}

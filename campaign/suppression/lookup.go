@@ -148,8 +148,11 @@ func (s *Store) check(ctx context.Context, scopes, canonical []string) ([]Result
 				continue
 			}
 			e, err := decode(field(k, scopes[j]), value)
-			if err != nil {
-				return nil, err
+			if err != nil { // it keeps mail back all the same
+				e = Entry{Scope: All, Reason: "unreadable entry"}
+				if scopes[j] != "" {
+					e.Scope = Topic(scopes[j])
+				}
 			}
 			e.Address, found = a, true
 			results = append(results, Result{Address: a, Suppressed: true, Entry: e})

@@ -3,6 +3,7 @@ package suppression_test
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -324,8 +325,22 @@ func TestUnreadableEntrySuppresses(t *testing.T) {
 		if err != nil || !got[0] {
 			t.Errorf("Suppressed: got %v, %v, want true", got, err)
 		}
-		if _, err := s.Check(t.Context(), "odd@example.com"); err == nil {
-			t.Error("Check: got no error for an entry that cannot be read")
+		add(t, s, 1, suppression.Entry{Address: "good@example.com", Reason: "asked"})
+		found, err := s.Check(t.Context(), "odd@example.com", "good@example.com")
+		if err != nil || len(found) != 2 || !found[0].Suppressed || found[0].Entry.Reason != "unreadable entry" || found[1].Entry.Reason != "asked" {
+			t.Errorf("Check: got %+v, %v, want that both are suppressed", found, err)
+		}
+		st, err := s.Stats(t.Context())
+		if err != nil || st.Total != 2 || st.Unreadable != 1 {
+			t.Errorf("Stats: got %+v, %v, want 2, of which 1 is unreadable", st, err)
+		}
+		var out strings.Builder
+		n, err := s.Export(t.Context(), &out)
+		if n != 1 || !strings.Contains(out.String(), "good@example.com") {
+			t.Errorf("Export: got %d entries, %q, want the one that can be read", n, out.String())
+		}
+		if _, ok := errors.AsType[*suppression.UnreadableError](err); !ok || !strings.Contains(err.Error(), "1 suppressions cannot be read") {
+			t.Errorf("Export: got %v, want an error that counts what was left out", err)
 		}
 		add(t, s, 1, suppression.Entry{Address: "odd@example.com", Reason: "repaired"})
 	})

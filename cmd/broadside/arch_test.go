@@ -18,8 +18,9 @@ var rank = map[string]int{
 	"campaign/suppression":      4, // read from files as audiences are
 	"campaign/audience":         3, // of addresses
 
-	"internal/outage": 0,
-	"internal/crash":  3, // takes addresses out of what it logs
+	"internal/outage":   0,
+	"internal/presence": 4,
+	"internal/crash":    3, // takes addresses out of what it logs
 
 	"internal/queue":     4,
 	"internal/store":     4,

@@ -118,6 +118,10 @@ func listsCommand(c *cli) *cobra.Command {
 				}
 				var rows [][]string
 				for _, l := range lists {
+					if l.Broken != "" {
+						rows = append(rows, []string{l.Name, "", l.Broken, ""})
+						continue
+					}
 					rows = append(rows, []string{l.Name, strconv.FormatInt(l.Count, 10), strings.Join(l.Columns, ","), l.Updated.UTC().Format(time.RFC3339)})
 				}
 				return c.table([]string{"NAME", "RECIPIENTS", "COLUMNS", "UPDATED"}, rows)

@@ -23,6 +23,7 @@ type progress struct {
 	state campaign.RunState
 	since time.Time // of the first look, for the pace
 	first int64     // accepted then
+	waits waitNotes
 }
 
 // progress returns the progress of one run. --quiet shows none.
@@ -36,6 +37,9 @@ func (p *progress) see(s app.Status) {
 	}
 	if p.c.quiet {
 		return
+	}
+	for _, line := range p.waits.changes(s.Waiting, now) {
+		fmt.Fprintln(p.c.stderr, printable(line))
 	}
 	every := lineEvery
 	if p.c.term.tty {

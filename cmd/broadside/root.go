@@ -46,7 +46,7 @@ func rootCommand(c *cli) *cobra.Command {
 		workerCommand(c), schedulerCommand(c), webCommand(c), allCommand(c), releaseCommand(c),
 		backupCommand(c), restoreCommand(c),
 		sinkCommand(c), benchCommand(c),
-		doctorCommand(c), explainCommand(c), configCommand(c), versionCommand(c),
+		processesCommand(c), doctorCommand(c), explainCommand(c), configCommand(c), versionCommand(c),
 	)
 	root.Long = longHelp
 	root.Example = `  broadside demo                               a whole campaign, here and now

@@ -29,11 +29,21 @@ func runCommand(c *cli) *cobra.Command {
 	)
 }
 
-// withRun opens what was kept and finds the run that an id, or the unique
-// beginning of one, stands for.
+// findRun returns the run that a person named, and says so where it is the
+// latest run of a campaign.
+func (c *cli) findRun(ctx context.Context, a *app.App, name string) (string, error) {
+	id, latest, err := a.FindRun(ctx, name)
+	if latest {
+		c.note("%s: run %s (its latest)", name, id)
+	}
+	return id, err
+}
+
+// withRun opens what was kept and finds the run that an id, the unique beginning
+// of one, or a campaign stands for.
 func (c *cli) withRun(ctx context.Context, name string, do func(a *app.App, id string) error) error {
 	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
-		id, err := a.Ledger.Find(ctx, name)
+		id, err := c.findRun(ctx, a, name)
 		if err != nil {
 			return err
 		}
@@ -84,6 +94,9 @@ func runListCommand(c *cli) *cobra.Command {
 						row = append(row, r.Parent)
 					}
 					rows = append(rows, row)
+					if r.State == campaign.Broken {
+						c.note("%s", printable(r.Reason))
+					}
 				}
 				return c.table(header, rows)
 			})
@@ -119,9 +132,6 @@ func runWatchCommand(c *cli) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
-				if r, err := a.Summary(ctx, id); err == nil && !r.State.Over() {
-					c.noteWorkers(ctx, a)
-				}
 				progress := c.progress()
 				_, err := a.Watch(ctx, id, progress.see)
 				progress.end()
@@ -292,7 +302,7 @@ func (c *cli) reports(ctx context.Context, names []string) ([]report.Run, error)
 	var runs []report.Run
 	err := c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
 		for _, name := range names {
-			id, err := a.Ledger.Find(ctx, name)
+			id, err := c.findRun(ctx, a, name)
 			if err != nil {
 				return err
 			}

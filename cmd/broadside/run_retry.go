@@ -106,7 +106,7 @@ func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags)
 	}
 	o.Again, o.Rate, o.Limit = launch.Again, launch.Rate, launch.Limit
 	return c.kept(ctx, f.wait && !f.dryRun, func(ctx context.Context, a *app.App) error {
-		id, err := a.Ledger.Find(ctx, name)
+		id, err := c.findRun(ctx, a, name)
 		if err != nil {
 			return err
 		}

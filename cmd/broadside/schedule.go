@@ -181,13 +181,17 @@ type scheduleRow struct {
 	Schedule string  `json:"schedule"`
 	LastRun  *string `json:"last_run"`
 	Timezone string  `json:"timezone"`
-	State    string  `json:"state"` // scheduled, firing, done
+	State    string  `json:"state"` // scheduled, firing, done, broken
 	Fired    int64   `json:"fired"`
 	Missed   int64   `json:"missed"`
 	Failed   int64   `json:"failed"`
+	Reason   string  `json:"reason,omitempty"` // why it is broken
 }
 
 func rowOf(e *scheduler.Entry) scheduleRow {
+	if e.Broken != nil {
+		return scheduleRow{ID: e.ID, State: stateOf(e), Reason: e.Broken.Error()}
+	}
 	r := scheduleRow{
 		ID: e.ID, Topic: e.Topic, Next: stamp(e.Next), Schedule: e.Timing.String(), Timezone: e.Timing.Zone,
 		State: stateOf(e), Fired: e.Fired, Missed: e.Missed, Failed: e.Failed,
@@ -200,6 +204,8 @@ func rowOf(e *scheduler.Entry) scheduleRow {
 
 func stateOf(e *scheduler.Entry) string {
 	switch {
+	case e.Broken != nil:
+		return "broken"
 	case e.Done():
 		return "done"
 	case !e.Firing.IsZero():
@@ -222,6 +228,10 @@ func (c *cli) printSchedules(all []*scheduler.Entry) error {
 	}
 	rows := make([][]string, len(all))
 	for i, e := range all {
+		if e.Broken != nil {
+			rows[i] = []string{e.ID, "", "broken", e.Broken.Error(), "", "", ""}
+			continue
+		}
 		next := "done"
 		if !e.Done() {
 			next = moment(e.Next, e.Timing)

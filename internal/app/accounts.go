@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"broadside/campaign"
 	"broadside/configs"
 )
 
@@ -41,9 +42,11 @@ func limitsOf(acct configs.Account) AccountLimits {
 	return AccountLimits{RatePerS: l.Rate, Connections: l.Connections, MessagesPerConnection: l.MessagesPerConnection}
 }
 
+func (a *App) accountNames() []string { return slices.Sorted(maps.Keys(a.Config.Accounts)) }
+
 // AccountStates returns all accounts by name.
 func (a *App) AccountStates(ctx context.Context) ([]AccountState, error) {
-	names := slices.Sorted(maps.Keys(a.Config.Accounts))
+	names := a.accountNames()
 	closed, err := a.Accounts.States(ctx, names...)
 	if err != nil {
 		return nil, err
@@ -59,7 +62,7 @@ func (a *App) AccountStates(ctx context.Context) ([]AccountState, error) {
 		for _, n := range counts {
 			s.Connections += n
 		}
-		if c, ok := closed[name]; ok {
+		if c, ok := closed[name]; ok && c.Code != string(campaign.CodeBrokenState) { // which `doctor` names
 			s.Closed = &AccountClosed{c.Code, c.Reason, c.Since, c.Until}
 		}
 		states = append(states, s)

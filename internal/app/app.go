@@ -23,6 +23,7 @@ import (
 	"broadside/campaign/token"
 	"broadside/configs"
 	"broadside/internal/outage"
+	"broadside/internal/presence"
 	"broadside/internal/queue"
 	"broadside/internal/store"
 	"broadside/scheduler"
@@ -47,6 +48,7 @@ type App struct {
 	queue *queue.Client
 
 	schedules *scheduler.Schedules
+	processes *presence.Register
 
 	left atomic.Bool // a part of the process was left behind
 }
@@ -78,6 +80,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, throttle.Options{Log: o.Log}),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
 		schedules:   scheduler.NewSchedules(rdb, cfg.Namespace, lua),
+		processes:   presence.New(rdb, cfg.Namespace),
 	}
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = keysOf(cfg); err != nil {
@@ -164,10 +167,15 @@ func certificates(file string) (*x509.CertPool, error) {
 // Then it drains: bodies on the wire may finish, the rest is given back. It
 // returns before worker.drain is over, whatever hangs.
 func (a *App) Work(ctx context.Context) error {
-	return a.put(ctx, a.work)
+	return a.workAs(ctx, presence.Worker)
 }
 
-func (a *App) work(ctx context.Context) error {
+// workAs is Work of a process that is listed under a role.
+func (a *App) workAs(ctx context.Context, role string) error {
+	return a.put(ctx, func(ctx context.Context) error { return a.work(ctx, role) })
+}
+
+func (a *App) work(ctx context.Context, role string) error {
 	if err := a.Config.RequireSecrets(); err != nil {
 		return err
 	}
@@ -188,6 +196,7 @@ func (a *App) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer a.enlist(ctx, role, member.ID)()
 	gate, down := queue.NewGate(a.log), shutdownOf(a.Config.Worker.Drain)
 	claims := a.store.Claims(func(_ context.Context, runID string) error { return member.Admit(runID) })
 	line := a.Ledger.Line(claims, a.Suppression)

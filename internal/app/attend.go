@@ -10,6 +10,8 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/internal/presence"
+	"broadside/internal/report"
 )
 
 // helpEvery is how often an attendant looks whether a worker is alive.
@@ -53,6 +55,8 @@ func (a *App) Attend(ctx context.Context, id string, o Attendance) (Status, erro
 		done <- err
 	}()
 	s, err := a.Wait(waiting, id, func(s Status) {
+		// Where no worker is alive this process is about to be one.
+		s.Waiting = slices.DeleteFunc(slices.Clone(s.Waiting), func(w report.Wait) bool { return w.For == report.ForWorker })
 		if o.Seen != nil {
 			o.Seen(s)
 		}
@@ -114,7 +118,7 @@ func (h *helper) work(ctx context.Context) error {
 		h.began()
 	}
 	h.alone.Store(true)
-	if err := h.a.Work(ctx); err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+	if err := h.a.workAs(ctx, presence.Launch); err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
 		return err
 	}
 	return nil

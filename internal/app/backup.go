@@ -129,6 +129,9 @@ func (a *App) backUpSchedules(ctx context.Context, b *backup.Writer) error {
 		return err
 	}
 	for _, e := range all {
+		if e.Broken != nil {
+			return e.Broken // a backup without it would look whole
+		}
 		if e.Done() {
 			continue
 		}

@@ -34,7 +34,8 @@ func Doctor(ctx context.Context, cfg *configs.Config, log *slog.Logger) ([]docto
 		out = append(out, doctor.Of("redis", []store.Finding{store.FindingOf(err)})...)
 	default:
 		out = append(out, a.Checkup(ctx)...)
-		out = append(out, a.closedAccounts(ctx)...)
+		out = append(out, a.closings(ctx)...)
+		out = append(out, a.attendance(ctx)...)
 		out = append(out, a.doubtfulCampaigns(ctx)...)
 		if err := a.Close(); err != nil {
 			log.Warn("connections to redis are closed by the end of the process", "err", err)
@@ -197,24 +198,38 @@ func (a *App) doubtfulCampaigns(ctx context.Context) []doctor.Finding {
 	return out
 }
 
-// closedAccounts tells of accounts that the workers have closed.
-func (a *App) closedAccounts(ctx context.Context) []doctor.Finding {
-	states, err := a.AccountStates(ctx)
+// closings tells of accounts and lanes that the workers have closed.
+func (a *App) closings(ctx context.Context) []doctor.Finding {
+	all, err := a.Accounts.Closings(ctx, a.accountNames()...)
 	if err != nil {
 		return doctor.Of("redis", []store.Finding{store.FindingOf(err)})
 	}
 	var out []doctor.Finding
-	for _, s := range states {
-		if s.Closed == nil {
-			continue
+	for _, c := range all {
+		if c.Code == string(campaign.CodeBrokenState) {
+			continue // it is told of with all that cannot be read
 		}
-		out = append(out, doctor.Finding{Subject: "account " + s.Name, Finding: store.Finding{
-			Code: campaign.CodeAccount, Level: store.Warning,
-			Text: fmt.Sprintf("closed by a worker until %s: %s", s.Closed.Until.UTC().Format("2006-01-02T15:04:05Z"), s.Closed.Reason),
-			Why:  "who is to be sent by it waits", Fix: "it opens by itself; see `broadside account check " + s.Name + "`",
+		w := waitFor(c)
+		out = append(out, doctor.Finding{Subject: "account " + c.Account, Finding: store.Finding{
+			Code: w.Code, Level: store.Warning,
+			Text: fmt.Sprintf("%s %s is closed by a worker until %s: %s", w.For, w.What, c.Until.UTC().Format("2006-01-02T15:04:05Z"), c.Reason),
+			Why:  "who is to be sent by it waits", Fix: "it opens by itself; see `broadside account check " + c.Account + "`",
 		}})
 	}
 	return out
+}
+
+// attendance says where something is due and nobody is there to do it, and what
+// cannot be read. The embedded store has no other processes.
+func (a *App) attendance(ctx context.Context) []doctor.Finding {
+	if a.Embedded() {
+		return nil
+	}
+	found, err := a.duty(ctx)
+	if err != nil {
+		return append(found, doctor.Of("redis", []store.Finding{store.FindingOf(err)})...)
+	}
+	return found
 }
 
 // verdict returns nil when nothing failed.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"broadside/campaign/suppression"
+	"broadside/internal/presence"
 	"broadside/internal/web"
 )
 
@@ -25,6 +26,11 @@ func (a *App) Listen(ctx context.Context) (net.Listener, error) {
 // Web is the web process: it serves readers' links on ln until ctx ends, and
 // closes ln.
 func (a *App) Web(ctx context.Context, ln net.Listener) error {
+	defer a.enlist(ctx, presence.Web, nil)()
+	return a.serveReaders(ctx, ln)
+}
+
+func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	if err := a.Config.RequireSecrets(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -63,9 +69,9 @@ func (a *App) server(ctx context.Context) (string, suppression.Barrier, error) {
 // ends with an error the others are ended too.
 func (a *App) All(ctx context.Context, ln net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.Web(ctx, ln) })
-	g.Go(func() error { return a.Work(ctx) })
-	g.Go(func() error { return a.Schedule(ctx) })
+	g.Go(func() error { return a.serveReaders(ctx, ln) })
+	g.Go(func() error { return a.workAs(ctx, presence.All) })
+	g.Go(func() error { return a.fire(ctx) })
 	return g.Wait()
 }
 

@@ -15,6 +15,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/presence"
 	"broadside/scheduler"
 	"broadside/templates"
 )
@@ -22,6 +23,11 @@ import (
 // Schedule is the scheduler process: it fires what is due, each occurrence
 // exactly once, however many schedulers run, until ctx ends.
 func (a *App) Schedule(ctx context.Context) error {
+	defer a.enlist(ctx, presence.Scheduler, nil)()
+	return a.fire(ctx)
+}
+
+func (a *App) fire(ctx context.Context) error {
 	if err := a.Config.RequireSecrets(); err != nil {
 		return err
 	}

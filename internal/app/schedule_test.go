@@ -39,12 +39,18 @@ content: {markdown: letter.md}
 
 func newScheduling(t *testing.T) *scheduling {
 	t.Helper()
+	return newSchedulingOn(t, testkit.Redis(t))
+}
+
+// newSchedulingOn is newScheduling on a Redis that the test has at hand.
+func newSchedulingOn(t *testing.T, redisURL string) *scheduling {
+	t.Helper()
 	s := &scheduling{t: t, dir: t.TempDir()}
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\ngrace@gmail.com,Grace\nzoe@example.com,Zoe\n")
 	s.write("not.csv", "email\nzoe@example.com\n")
 	s.write("letter.md", "# Hello {{.first_name}}\n")
 	cfg, err := configs.Load(configs.Options{Dir: s.dir, Env: []string{
-		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
+		"REDIS_URL=" + redisURL, "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
 		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
 	}})
 	if err != nil {

@@ -170,6 +170,9 @@ func (a *App) Schedules(ctx context.Context) ([]*scheduler.Entry, error) {
 		return nil, err
 	}
 	for _, e := range all {
+		if e.Broken != nil {
+			continue
+		}
 		if e.LastRun, err = a.lastRun(ctx, e); err != nil {
 			return nil, err
 		}
@@ -181,6 +184,9 @@ func (a *App) Schedules(ctx context.Context) ([]*scheduler.Entry, error) {
 // but none that is linked to another.
 func (a *App) lastRun(ctx context.Context, e *scheduler.Entry) (string, error) {
 	rec, err := a.latest(ctx, e.ID)
+	if campaign.IsBroken(err) {
+		return e.LastRun, nil // `run list` shows it
+	}
 	if err != nil || rec == nil {
 		return e.LastRun, err
 	}
@@ -230,7 +236,9 @@ func (a *App) ShowSchedule(ctx context.Context, id string) (Shown, error) {
 		if ledger.Gone(err) {
 			continue // its time of retention is over
 		}
-		if err != nil {
+		if campaign.IsBroken(err) {
+			st = Status{Record: &ledger.Record{ID: run, State: campaign.Broken, Reason: err.Error(), Created: campaign.TimeOfRun(run)}, Tally: &ledger.Tally{}}
+		} else if err != nil {
 			return Shown{}, err
 		}
 		s.Runs = append(s.Runs, st)

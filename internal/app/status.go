@@ -21,7 +21,9 @@ func (a *App) Summary(ctx context.Context, id string) (report.Run, error) {
 	if err != nil {
 		return report.Run{}, err
 	}
-	return s.report(time.Now()), nil
+	r := s.report(time.Now())
+	r.Waiting, err = a.waiting(ctx, s)
+	return r, err
 }
 
 // Report reads everything that is known of a run as a whole. ErrNoRun of the
@@ -32,6 +34,9 @@ func (a *App) Report(ctx context.Context, id string) (report.Run, error) {
 		return report.Run{}, err
 	}
 	r := s.report(time.Now())
+	if r.Waiting, err = a.waiting(ctx, s); err != nil {
+		return report.Run{}, err
+	}
 	h := s.Handle()
 	if h == nil {
 		return r, nil
@@ -49,7 +54,8 @@ func (a *App) Report(ctx context.Context, id string) (report.Run, error) {
 	return r, err
 }
 
-// Runs returns all runs that are still known, the newest first.
+// Runs returns all runs that are still known, the newest first. One whose state
+// in Redis cannot be read is there as broken, with the reason.
 func (a *App) Runs(ctx context.Context) ([]report.Run, error) {
 	ids, err := a.Ledger.List(ctx, "")
 	if err != nil {
@@ -61,12 +67,20 @@ func (a *App) Runs(ctx context.Context) ([]report.Run, error) {
 		if ledger.Gone(err) {
 			continue // expired, or undone just now
 		}
+		if campaign.IsBroken(err) {
+			r, err = brokenRun(id, err), nil
+		}
 		if err != nil {
 			return nil, err
 		}
 		runs = append(runs, r)
 	}
 	return runs, nil
+}
+
+// brokenRun stands for a run that cannot be read in a list of runs.
+func brokenRun(id string, err error) report.Run {
+	return report.Run{Run: id, Campaign: campaign.OfRun(id), State: campaign.Broken, Reason: err.Error(), Counts: campaign.Counts{}, CreatedAt: campaign.TimeOfRun(id)}
 }
 
 // report puts a status into the words of reports.

@@ -7,6 +7,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/internal/report"
 )
 
 // waitEvery is how often a run is looked at while somebody waits for it.
@@ -16,6 +17,7 @@ const waitEvery = 200 * time.Millisecond
 type Status struct {
 	*ledger.Record
 	*ledger.Tally
+	Waiting []report.Wait // what keeps it from going on; of a Status of Wait alone
 }
 
 // Status reads the state of a run.
@@ -28,36 +30,50 @@ func (a *App) Status(ctx context.Context, id string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return Status{rec, tally}, nil
+	return Status{Record: rec, Tally: tally}, nil
 }
 
 // Wait returns when the run is over, or when it stands still: paused or held,
-// which is ErrRefused with the reason. seen, if any, is told each status.
+// which is ErrRefused with the reason. seen, if any, is told each status, and
+// what the run waits for; while Redis cannot be reached the last status that was
+// read.
 func (a *App) Wait(ctx context.Context, id string, seen func(Status)) (Status, error) {
 	t := time.NewTicker(waitEvery)
 	defer t.Stop()
+	waits := &lookout{a: a}
+	var last Status
 	for {
 		s, err := a.Status(ctx, id)
-		if err != nil {
-			if ledger.Gone(err) || ctx.Err() != nil {
-				return Status{}, err
-			}
-			// A Redis that restarts is waited for like everything else.
-		} else {
-			if seen != nil {
-				seen(s)
-			}
-			switch {
-			case s.State == campaign.Paused || s.State == campaign.Held:
-				return s, refused(fmt.Sprintf("run %s is %s: %s", id, s.State, s.Reason))
-			case s.State.Over() && (!s.Finished.IsZero() || s.State == campaign.RunFailed):
-				return s, nil
+		switch {
+		case err == nil:
+			s.Waiting = waits.look(ctx, s)
+			last = s
+		case ledger.Gone(err) || campaign.IsBroken(err) || ctx.Err() != nil:
+			return Status{}, err
+		default: // a Redis that restarts is waited for like everything else
+			last.Waiting = []report.Wait{redisAway(err)}
+		}
+		if seen != nil && last.Record != nil {
+			seen(last)
+		}
+		if err == nil {
+			if over, err := s.atRest(); over || err != nil {
+				return s, err
 			}
 		}
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return s, context.Cause(ctx)
+			return last, context.Cause(ctx)
 		}
 	}
+}
+
+// atRest reports whether nothing happens in the run by itself: it is over, or
+// paused or held, which is ErrRefused.
+func (s Status) atRest() (over bool, err error) {
+	if s.State == campaign.Paused || s.State == campaign.Held {
+		return false, refused(fmt.Sprintf("run %s is %s: %s", s.ID, s.State, s.Reason))
+	}
+	return s.State.Over() && (!s.Finished.IsZero() || s.State == campaign.RunFailed), nil
 }

@@ -13,7 +13,7 @@ type Health struct {
 	PausedKey string // deleting it ends that
 	Waiting   int64  // tasks that no worker has yet
 	Active    int64  // tasks that a worker is at, or was when it died
-	Archived  int64  // tasks that asynq gave up
+	Archived  int64  // tasks that asynq put aside: two processes in a row died with each in hand
 }
 
 // Look reads the health of the queue. It asks for the lengths of asynq's keys

@@ -23,6 +23,7 @@ type document struct {
 	FirstAcceptedAt moment            `json:"first_accepted_at"`
 	FinishedAt      moment            `json:"finished_at"`
 	RatePerS        float64           `json:"rate_per_s"`
+	Waiting         []wait            `json:"waiting"`
 
 	Reason   string   `json:"reason,omitempty"`
 	Canary   *canary  `json:"canary,omitempty"`
@@ -62,8 +63,8 @@ func (r Run) MarshalJSON() ([]byte, error) {
 		Run: r.Run, Campaign: r.Campaign, State: r.State,
 		Total: r.Total, Counts: counts(r.Counts), After: r.After, Skipped: r.Skipped,
 		CreatedAt: moment(r.CreatedAt), FirstAcceptedAt: moment(r.FirstAcceptedAt), FinishedAt: moment(r.FinishedAt),
-		RatePerS: r.roundedRate(),
-		Reason:   Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent, Linked: r.Linked,
+		RatePerS: r.roundedRate(), Waiting: waitsOf(r.Waiting),
+		Reason: Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent, Linked: r.Linked,
 	}
 	if r.Canary != nil {
 		d.Canary = &canary{r.Canary.Recipients, moment(r.Canary.GoesOnAt)}

@@ -39,7 +39,7 @@ func TestDocument(t *testing.T) {
 		`"counts":{"accepted":1,"deferred":2,"bounced":3,"failed":4,"suppressed":5,"uncertain":6,"cancelled":7,"pending":8,"sending":9},` +
 		`"after":{"delivered":1,"bounced":2,"blocked":3,"complained":4,"unsubscribed":5},` +
 		`"skipped":{"invalid":1,"duplicate":2,"excluded":3},` +
-		`"created_at":"2026-10-01T07:00:00.999Z","first_accepted_at":"2026-10-01T07:00:00.999Z","finished_at":null,"rate_per_s":0.3}]`
+		`"created_at":"2026-10-01T07:00:00.999Z","first_accepted_at":"2026-10-01T07:00:00.999Z","finished_at":null,"rate_per_s":0.3,"waiting":[]}]`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

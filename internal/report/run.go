@@ -23,7 +23,8 @@ type Run struct {
 	Parent   string   // id of the run whose recipients are tried again; else empty
 	Linked   []string // ids of the runs whose Parent this is, the oldest first
 
-	Canary *Canary // nil: all of the run may go
+	Canary  *Canary // nil: all of the run may go
+	Waiting []Wait  // what keeps it, or part of it, from going on
 
 	Total   int64           // recipients: valid, distinct, suppressed ones included
 	Counts  campaign.Counts // adds up to Total

@@ -21,6 +21,9 @@ func Text(w io.Writer, r Run) error {
 	if r.Canary != nil {
 		fmt.Fprintf(&b, "%s\n", r.Canary)
 	}
+	for _, w := range r.Waiting {
+		fmt.Fprintf(&b, "waits for %s\n", w)
+	}
 	b.WriteByte('\n')
 	var facts [][]string
 	for _, f := range r.facts(r.From) {

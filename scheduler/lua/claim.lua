@@ -13,8 +13,10 @@ local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)
 for _, id in ipairs(due) do
   local key = ARGV[3] .. id
-  local f = redis.call('HMGET', key, 'schedule', 'version', 'next', 'until', 'holder')
-  if not f[1] then
+  local f = redis.pcall('HMGET', key, 'schedule', 'version', 'next', 'until', 'holder')
+  if f.err then
+    -- The key holds something else: the others are fired all the same.
+  elseif not f[1] then
     redis.call('ZREM', KEYS[1], id)
   elseif not f[4] or tonumber(f[4]) <= now or f[5] == ARGV[1] then
     redis.call('HSET', key, 'holder', ARGV[1], 'until', now + tonumber(ARGV[2]), 'firing', f[3])

@@ -6,7 +6,13 @@
 --
 -- Atomic, so that no occurrence can be claimed of half a schedule. The files are
 -- in the slot of the other keys.
-local f = redis.call('HMGET', KEYS[3], 'schedule', 'version', 'firing')
+local f = redis.pcall('HMGET', KEYS[3], 'schedule', 'version', 'firing')
+if f.err then -- the key holds something else: it goes, its files end by themselves
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  redis.call('SREM', KEYS[2], ARGV[1])
+  redis.call('UNLINK', KEYS[3], KEYS[4])
+  return {1, '', ''}
+end
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('SREM', KEYS[2], ARGV[1])
 if not f[1] then return {0, '', ''} end

@@ -7,7 +7,7 @@
 --          time to live (ms)
 -- result   1 when the lane was open before, else 0
 -- Atomic because a later end wins, and the first closing says since when. The
--- key lives as long as its last closing, so readers must look at until.
+-- key outlives most of its closings, so readers must look at until.
 local field, ends, since = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local known = redis.call('HGET', KEYS[1], field)
 local first = 1
@@ -19,7 +19,5 @@ if known then
   end
 end
 redis.call('HSET', KEYS[1], field, table.concat({ARGV[2], since, ARGV[4], ARGV[5], ARGV[6]}, '\t'))
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[7]) then
-  redis.call('PEXPIRE', KEYS[1], ARGV[7])
-end
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
 return first

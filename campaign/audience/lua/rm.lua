@@ -7,7 +7,11 @@
 --
 -- Atomic, so that a version committed meanwhile is removed whole or not at all.
 local n = 0
-local all = redis.call('HGETALL', KEYS[1])
+local all = redis.pcall('HGETALL', KEYS[1])
+if all.err then -- the key holds something else: it goes
+  redis.call('UNLINK', KEYS[1])
+  return 1
+end
 for i = 1, #all, 2 do
   if string.sub(all[i], -5) == ':data' then
     redis.call('UNLINK', ARGV[1] .. all[i + 1])

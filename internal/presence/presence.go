@@ -1,0 +1,168 @@
+// Package presence answers who is alive: each process writes what it is under a
+// key of Redis that ends by itself, and again every few seconds. One that ends in
+// order takes its key away; one that is killed, or cannot reach Redis, is gone
+// from the list when its key has ended.
+//
+// It is for people to look at. Whether a worker's claims are still its own is
+// decided by the list of workers in campaign/ledger, by another rule.
+package presence
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
+	"broadside/internal/outage"
+)
+
+const (
+	// beatEvery is how often a process says that it is alive.
+	beatEvery = 5 * time.Second
+	// Lasts is how long a process is listed after it was heard of last.
+	Lasts = 15 * time.Second
+	// within is how long one question to Redis may take.
+	within = 2 * time.Second
+)
+
+// The roles of processes.
+const (
+	Worker    = "worker"
+	Scheduler = "scheduler"
+	Web       = "web"
+	All       = "all"    // the three of them in one
+	Launch    = "launch" // `launch --wait` that does the work of a worker
+)
+
+// A Process is what is known of one that is alive.
+type Process struct {
+	Role    string    `json:"role"`
+	ID      string    `json:"id"` // of a process that sends: the worker's, as in its log
+	Host    string    `json:"host"`
+	Since   time.Time `json:"since"`
+	Version string    `json:"version"`
+}
+
+// Does reports whether the process does what a role is for.
+func (p Process) Does(role string) bool { return p.Role == role || p.Role == All }
+
+// A Register is the list of processes in one Redis. It owns the keys
+// PREFIX:processes (a set of ids) and PREFIX:process:ID (JSON). It is safe for
+// concurrent use.
+type Register struct {
+	rdb    redis.UniversalClient
+	prefix string
+}
+
+// New returns the register whose keys begin with prefix.
+func New(rdb redis.UniversalClient, prefix string) *Register {
+	return &Register{rdb: rdb, prefix: prefix}
+}
+
+func (r *Register) ids() string              { return r.prefix + ":processes" }
+func (r *Register) process(id string) string { return r.prefix + ":process:" + id }
+
+// Keep keeps a process on the list until ctx ends, and then takes it off. self is
+// asked for it each time: the id of a worker may change.
+func (r *Register) Keep(ctx context.Context, log *slog.Logger, self func() Process) {
+	notice := outage.NewNotice(log, "process list cannot be written", "process list is written again")
+	t := time.NewTicker(beatEvery)
+	defer t.Stop()
+	listed := ""
+	for ctx.Err() == nil {
+		now := self()
+		if listed != "" && listed != now.ID {
+			_ = r.remove(ctx, listed) // else it ends by itself
+		}
+		err := r.beat(ctx, now)
+		if ctx.Err() == nil {
+			notice.Note(err)
+		}
+		listed = now.ID
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	_ = r.remove(context.WithoutCancel(ctx), listed) // else it ends by itself
+}
+
+func (r *Register) beat(ctx context.Context, p Process) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	text, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("list process %s: %w", p.ID, err)
+	}
+	pipe := r.rdb.Pipeline()
+	pipe.SAdd(ctx, r.ids(), p.ID)
+	pipe.Set(ctx, r.process(p.ID), text, Lasts)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("list process %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+func (r *Register) remove(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	pipe := r.rdb.Pipeline()
+	pipe.Del(ctx, r.process(id))
+	pipe.SRem(ctx, r.ids(), id)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("take process %s off the list: %w", id, err)
+	}
+	return nil
+}
+
+// List returns the processes that are alive, by role, then the oldest first. An
+// entry that cannot be read is returned with its id alone.
+func (r *Register) List(ctx context.Context) ([]Process, error) {
+	ids, err := r.rdb.SMembers(ctx, r.ids()).Result()
+	if err != nil {
+		return nil, campaign.ReadError(err, "the list of processes", r.ids())
+	}
+	pipe := r.rdb.Pipeline()
+	entries := make([]*redis.StringCmd, len(ids))
+	for i, id := range ids {
+		entries[i] = pipe.Get(ctx, r.process(id))
+	}
+	_, _ = pipe.Exec(ctx) // each entry has its own error
+	alive := []Process{}
+	var gone []any
+	for i, entry := range entries {
+		text, err := entry.Result()
+		switch {
+		case errors.Is(err, redis.Nil):
+			gone = append(gone, ids[i])
+		case err == nil || campaign.IsBroken(campaign.ReadError(err, "process "+ids[i], r.process(ids[i]))):
+			alive = append(alive, parse(ids[i], text))
+		default:
+			return nil, fmt.Errorf("read process %s: %w", ids[i], err)
+		}
+	}
+	if len(gone) > 0 {
+		_ = r.rdb.SRem(ctx, r.ids(), gone...).Err() // tidiness: who is back adds itself
+	}
+	slices.SortFunc(alive, func(a, b Process) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))
+	})
+	return alive, nil
+}
+
+// parse reads the entry of a process; what cannot be read has an id alone.
+func parse(id, text string) Process {
+	var p Process
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		return Process{ID: id}
+	}
+	p.ID = id
+	return p
+}
