@@ -38,8 +38,12 @@ func TestEveryCodeIsUsedAndExplained(t *testing.T) {
 		t.Errorf("%s is explained and has no constant", code)
 	}
 	used, literals := codesInProgram(t)
-	for name := range constants {
-		if !used[name] {
+	rules, err := os.ReadFile("../../sender/reply/rules.yaml") // it names the codes of replies
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, code := range constants {
+		if !used[name] && !strings.Contains(string(rules), "code: "+code+"\n") {
 			t.Errorf("campaign.%s is used nowhere", name)
 		}
 	}
