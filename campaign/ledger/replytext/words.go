@@ -8,7 +8,7 @@ type kind int
 
 const (
 	fixed   kind = iota // the same in many replies
-	address             // never kept: it would outlive the list it came from
+	address             // never kept: it is long, and known from elsewhere
 	host
 	figure // a size, a duration, a time; short hexadecimal words
 	id
