@@ -70,8 +70,11 @@ func TestOpenAddresses(t *testing.T) {
 		{"spreadsheet's hint", "sep=;\nemail;n\na@x.example;1\n", audience.Options{}, []string{"3: a@x.example"}},
 		{"windows-1252", "email,n\na@x.example,M\xfcller\n", audience.Options{Encoding: "windows-1252"}, []string{"2: a@x.example"}},
 		{"utf-16", "\xfe\xff" + utf16be("email,n\na@x.example,ü\n"), audience.Options{Encoding: "utf-16"}, []string{"2: a@x.example"}},
-		{"JSON lines", "{\"email\":\"a@x.example\",\"by\":\"boss@x.example\"}\n{\"name\":\"B\",\"mail\":\"Bob \\u003cb@x.example\\u003e\"}\n{\"who\":{\"at\":[\"c@x.example\",3]}}\nd@x.example\n[\"e@x.example\"]\n{}\n", audience.Options{},
-			[]string{"1: a@x.example", "2: b@x.example", "3: c@x.example", "4: d@x.example", "5: e@x.example", "6:"}},
+		{
+			"JSON lines", "{\"email\":\"a@x.example\",\"by\":\"boss@x.example\"}\n{\"name\":\"B\",\"mail\":\"Bob \\u003cb@x.example\\u003e\"}\n{\"who\":{\"at\":[\"c@x.example\",3]}}\nd@x.example\n[\"e@x.example\"]\n{}\n",
+			audience.Options{},
+			[]string{"1: a@x.example", "2: b@x.example", "3: c@x.example", "4: d@x.example", "5: e@x.example", "6:"},
+		},
 		{"JSON, a key twice", "{\"email\":\"a@x.example\",\"n\":\"\"}\n{\"n\":\"b@x.example\",\"n\":\"x\"}\n", audience.Options{}, []string{"1: a@x.example", "2: b@x.example"}},
 		{"JSON, named key", "{\"x\":1}\n{\"Who\":\"a@x.example\",\"email\":\"boss@x.example\"}\n", audience.Options{Email: "who"}, []string{"1:", "2: a@x.example"}},
 	}
