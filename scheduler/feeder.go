@@ -17,10 +17,14 @@ import (
 )
 
 const (
-	// leaseTime is how long a feeder's lease of a run lasts without renewal.
-	leaseTime = 3 * time.Second
+	// leaseTime is how long a feeder's lease of a run lasts without renewal, which
+	// comes every second at least. When a feeder dies the run stands still for no
+	// longer than that and lookEvery: less than two seconds.
+	leaseTime = 1500 * time.Millisecond
 	// lookEvery is how often active runs are listed.
 	lookEvery = 250 * time.Millisecond
+	// recordWait is how long a run in the list of active ones may have no record.
+	recordWait = 6 * time.Second
 	// abandonedAfter is when an expansion that never became ready has failed:
 	// what it wrote has expired by then.
 	abandonedAfter = time.Hour
@@ -201,7 +205,7 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 // adopt drops a run from the index that has no record (any more): its record
 // comes right after its place in the index, or never.
 func (f *Feeder) adopt(ctx context.Context, id string) error {
-	pause(ctx, 2*leaseTime)
+	pause(ctx, recordWait)
 	if _, err := f.ledger.Record(ctx, id); !errors.Is(err, ledger.ErrNoRun) {
 		return err
 	}
