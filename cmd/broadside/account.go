@@ -101,10 +101,12 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 	}
 	l := check.Limits
 	fmt.Fprintf(c.stdout, "  limits   rate %s, %d connections, %d messages each\n", configs.FormatRate(l.RatePerS), l.Connections, l.MessagesPerConnection)
-	if check.OK { // else the error says the same
-		for _, p := range check.Problems {
-			fmt.Fprintf(c.stdout, "  note     %s: %s\n", printable(p.Problem), p.Fix)
-		}
+	notes := check.Problems
+	if !check.OK {
+		notes = notes[:len(notes)-1] // the error says the last one
+	}
+	for _, p := range notes {
+		fmt.Fprintf(c.stdout, "  note     %s: %s\n", printable(p.Problem), p.Fix)
 	}
 	return err
 }

@@ -22,7 +22,7 @@ func overTCP(t *testing.T, cfg Config, script string) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
+	done, secure := make(chan struct{}), cfg.TLS == TLSImplicit
 	go func() {
 		defer close(done)
 		conn, err := l.Accept()
@@ -30,7 +30,7 @@ func overTCP(t *testing.T, cfg Config, script string) Config {
 			return
 		}
 		defer conn.Close()
-		if cfg.TLS == TLSImplicit {
+		if secure {
 			cert := testCA().issue(t, mxHost, time.Now().Add(time.Hour))
 			conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})
 		}
@@ -40,7 +40,7 @@ func overTCP(t *testing.T, cfg Config, script string) Config {
 		l.Close()
 		<-done
 	})
-	if cfg.TLS == TLSImplicit {
+	if secure {
 		cfg.Host, cfg.RootCAs = mxHost, testCA().pool
 	} else {
 		cfg.Host, cfg.TLS = "127.0.0.1", TLSNone
