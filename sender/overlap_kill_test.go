@@ -55,7 +55,7 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 			return nil
 		}
 	})
-	b.toServer(j.l.Addr().String(), 2, more...)
+	b.toServer(j.l.Addr().String(), 3, more...) // a worker that has just begun leaves one for another
 	b.work(supp, func(campaign.Counts) bool {
 		h.a = h.w.accounts["sink"]
 		h.d = &delivery{a: h.a}
