@@ -127,8 +127,11 @@ func (h *helper) work(ctx context.Context) error {
 // Codes of closed accounts that only a person can do something about, and those
 // of a server that is not there.
 var (
-	needsPerson = []campaign.Code{campaign.CodeAccountLogin, campaign.CodeAccountSetup, campaign.CodeAccountTLS}
-	notThere    = []campaign.Code{campaign.CodeAccountAway, campaign.CodeAccountShut}
+	needsPerson = []campaign.Code{
+		campaign.CodeAccountLogin, campaign.CodeAccountSetup, campaign.CodeAccountTLS,
+		campaign.CodeAccountSuspended, campaign.CodeAccountSender,
+	}
+	notThere = []campaign.Code{campaign.CodeAccountAway, campaign.CodeAccountShut}
 )
 
 // blocked returns ErrUnreachable when there is no way out left that could

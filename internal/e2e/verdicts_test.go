@@ -160,3 +160,38 @@ func TestABlockEndsNoRecipient(t *testing.T) {
 		})
 	}
 }
+
+// TestTroubleOfTheAccountChargesNobody: what a provider says of the sender's own
+// account closes the account with its reason. No recipient has failed or been
+// tried, and `run show` says what the run waits for.
+func TestTroubleOfTheAccountChargesNobody(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, stage, reply, code string }{
+		{"daily limit of Gmail", "data", "550 5.4.5 Daily user sending limit exceeded. For more information on Gmail sending limits go to https://support.google.com/a/answer/166852 - gsmtp", "BS-ACCOUNT-QUOTA"},
+		{"daily limit of Office 365", "data", "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients", "BS-ACCOUNT-QUOTA"},
+		{"unverified at SES", "data", "554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: news@acme.example", "BS-ACCOUNT-SENDER"},
+		{"suspended", "rcpt", "550 5.7.1 Account suspended due to abuse. Contact support.", "BS-ACCOUNT-SUSPENDED"},
+		{"credits of SendGrid", "rcpt", "451 Authentication failed: Maximum credits exceeded", "BS-ACCOUNT-QUOTA"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			const people = 40
+			sink := testkit.NewRecsink(t, "-perm", "*=100", "-perm-reply", tt.reply, "-stage", tt.stage)
+			w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {connections: 3}\n")})
+			p := w.worker()
+			run := w.launch()
+			line := p.WaitLine(`"msg":"account is closed"`, 30*time.Second)
+			if !strings.Contains(line, tt.code) {
+				t.Errorf("closed by %s, want %s", line, tt.code)
+			}
+			d := w.until(run, 20*time.Second, "at rest", func(d document) bool { return d.Counts["sending"] == 0 })
+			if d.State != "running" || d.Counts["pending"] != people {
+				t.Errorf("%s: counts %v, want all pending", d.State, d.Counts)
+			}
+			out, _ := w.run(0, "run", "show", run)
+			if !strings.Contains(out, tt.code) {
+				t.Errorf("run show does not say why it stands still:\n%s", out)
+			}
+		})
+	}
+}
