@@ -70,13 +70,10 @@ Redis is needed.`,
 		Example: `  broadside account check ses-main`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := notYet(cmd, "mailbox"); err != nil {
-				return err
-			}
 			return c.checkAccount(cmd.Context(), args[0])
 		},
 	}
-	cmd.Flags().Bool("mailbox", false, "check the bounce mailbox too (not supported yet)")
+	laterFlag(cmd, "mailbox")
 	return cmd
 }
 

@@ -25,15 +25,12 @@ print its header and text part. Nothing is sent, and its links unsubscribe nobod
   broadside campaign preview october.yaml --recipient ada@example.org --out preview`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := notYet(cmd, "serve"); err != nil {
-				return err
-			}
 			return preview(cmd.Context(), c, args[0], recipient, out)
 		},
 	}
 	cmd.Flags().StringVar(&recipient, "recipient", "", "`ADDRESS` of the audience, or row:N (default: the first)")
 	cmd.Flags().StringVar(&out, "out", "", "write preview.html, preview.txt and preview.eml into `DIR`")
-	cmd.Flags().Bool("serve", false, "show it in a browser (not supported yet)")
+	laterFlag(cmd, "serve")
 	return cmd
 }
 
