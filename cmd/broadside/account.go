@@ -91,7 +91,7 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 	}
 	fmt.Fprintf(c.stdout, "%s (%s)\n", check.Account, check.Address)
 	for _, s := range check.Steps {
-		fmt.Fprintln(c.stdout, strings.TrimRight(fmt.Sprintf("  %-8s %-8s %s", s.Step, s.Outcome, printable(s.Detail)), " "))
+		fmt.Fprintln(c.stdout, strings.TrimRight(fmt.Sprintf("  %-8s %s %s", s.Step, c.ink().word(fmt.Sprintf("%-8s", s.Outcome)), printable(s.Detail)), " "))
 	}
 	if check.Offers != nil {
 		fmt.Fprintf(c.stdout, "  offers   %s\n", offersText(check.Offers))

@@ -59,8 +59,9 @@ func (c *cli) exit(ctx context.Context, err error) int {
 		c.printErrorDocument(err, code)
 		return code
 	}
+	name := c.errInk().paint(red, "broadside:")
 	for _, line := range lines(err) {
-		fmt.Fprintf(c.stderr, "broadside: %s\n", line)
+		fmt.Fprintf(c.stderr, "%s %s\n", name, line)
 	}
 	if help := helpFor(err); help != "" {
 		fmt.Fprintf(c.stderr, "see %s\n", help)

@@ -20,7 +20,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	c := &cli{stdin: stdin, stdout: stdout, term: newTerminal(stderr, env), env: env}
+	c := &cli{stdin: stdin, stdout: stdout, stdoutTTY: isTerminal(stdout, env), term: newTerminal(stderr, env), env: env}
 	c.stderr = c.term
 	root := rootCommand(c)
 	root.SetArgs(args)

@@ -18,11 +18,12 @@ import (
 // cli is what all commands share: the streams, the environment and the flags
 // that every command has.
 type cli struct {
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer // term
-	term   *terminal
-	env    []string
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer // term
+	stdoutTTY bool
+	term      *terminal
+	env       []string
 
 	configFile string
 	asJSON     bool

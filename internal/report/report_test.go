@@ -65,7 +65,7 @@ func november() report.Run {
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0]) }
+	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0], nil) }
 	document := func(w io.Writer, runs ...report.Run) error {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
