@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -69,7 +70,7 @@ func opener(system string, getenv func(string) string) (name string, args []stri
 		return "rundll32", []string{"url.dll,FileProtocolHandler"}, nil
 	}
 	if getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "" && getenv("BROWSER") == "" {
-		return "", nil, fmt.Errorf("there is no display (DISPLAY, WAYLAND_DISPLAY and BROWSER are not set)")
+		return "", nil, errors.New("there is no display (DISPLAY, WAYLAND_DISPLAY and BROWSER are not set)")
 	}
 	return "xdg-open", nil, nil
 }

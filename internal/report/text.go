@@ -61,10 +61,17 @@ func textCounts(b *bytes.Buffer, r Run, paint Paint) {
 
 func textLines(b *bytes.Buffer, lines []line, paint Paint) {
 	rows := make([][]string, 0, len(lines))
+	counts := map[string]int64{}
 	for _, l := range lines {
+		counts[l.Word] = l.Count
 		rows = append(rows, []string{l.Word, plain(l.Count), l.Share(), l.Note})
 	}
-	table(b, "srrl", rows, paint)
+	table(b, "srrl", rows, func(word string) string {
+		if counts[word] == 0 {
+			return word
+		}
+		return paint(word)
+	})
 }
 
 // textParts writes a row for each provider and a column for each state that
