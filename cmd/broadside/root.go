@@ -58,8 +58,8 @@ func rootCommand(c *cli) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.configFile, "config", "", "configuration `FILE` (default broadside.yaml, if it is there)")
 	flags.BoolVar(&c.asJSON, "json", false, "print one JSON document")
-	flags.BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no notes")
-	flags.StringVar(&c.logLevel, "log-level", "", "debug, info, warn or error (default $LOG_LEVEL; info for processes, else warn)")
+	flags.BoolVarP(&c.quiet, "quiet", "q", false, "no progress, no notes, no colours")
+	flags.StringVar(&c.logLevel, "log-level", "", "`LEVEL`: debug, info, warn or error (default $LOG_LEVEL; info for processes, else warn)")
 	versionFlag(c, root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -69,6 +69,7 @@ func rootCommand(c *cli) *cobra.Command {
 			cmd.Example = "  broadside completion bash > /etc/bash_completion.d/broadside"
 		}
 	}
+	c.complete(root)
 	return root
 }
 
