@@ -70,13 +70,10 @@ Redis is needed.`,
 		Example: `  broadside account check ses-main`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := notYet(cmd, "mailbox"); err != nil {
-				return err
-			}
 			return c.checkAccount(cmd.Context(), args[0])
 		},
 	}
-	cmd.Flags().Bool("mailbox", false, "check the bounce mailbox too (not supported yet)")
+	laterFlag(cmd, "mailbox")
 	return cmd
 }
 
@@ -94,7 +91,7 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 	}
 	fmt.Fprintf(c.stdout, "%s (%s)\n", check.Account, check.Address)
 	for _, s := range check.Steps {
-		fmt.Fprintln(c.stdout, strings.TrimRight(fmt.Sprintf("  %-8s %-8s %s", s.Step, s.Outcome, printable(s.Detail)), " "))
+		fmt.Fprintln(c.stdout, strings.TrimRight(fmt.Sprintf("  %-8s %s %s", s.Step, c.ink().word(fmt.Sprintf("%-8s", s.Outcome)), printable(s.Detail)), " "))
 	}
 	if check.Offers != nil {
 		fmt.Fprintf(c.stdout, "  offers   %s\n", offersText(check.Offers))

@@ -39,10 +39,11 @@ var rank = map[string]int{
 	"scheduler":    6,
 	"internal/web": 6,
 
-	"internal/app":   7,
-	"internal/demo":  8,
-	"internal/bench": 8,
-	"cmd/broadside":  9,
+	"internal/app":     7,
+	"internal/demo":    8,
+	"internal/preview": 8,
+	"internal/bench":   8,
+	"cmd/broadside":    9,
 
 	"internal/failpoint": 0, // empty in a binary without the tag "faults"
 

@@ -15,7 +15,6 @@ import (
 	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/scheduler"
-	"broadside/templates"
 )
 
 func campaignCommand(c *cli) *cobra.Command {
@@ -40,9 +39,6 @@ of the audience that cannot be mailed. Nothing is sent.`,
   broadside campaign validate october.yaml --format github   # annotations of a pull request`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := notYet(cmd, "online"); err != nil {
-				return err
-			}
 			if format != "text" && format != "github" {
 				return usagef(cmd, "--format: found %q, expected text or github", format)
 			}
@@ -55,7 +51,7 @@ of the audience that cannot be mailed. Nothing is sent.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text, or github: annotations for GitHub Actions")
 	cmd.Flags().BoolVar(&all, "all", false, "show every row that is refused, not only the first ones")
-	cmd.Flags().Bool("online", false, "check links too (not supported yet)")
+	laterFlag(cmd, "online")
 	return cmd
 }
 
@@ -130,81 +126,6 @@ func showRejects(w io.Writer, rows []scheduler.RejectedRow, n int64, how string)
 	if more := n - int64(len(rows)); more > 0 {
 		fmt.Fprintf(w, "  and %d more: %s\n", more, how)
 	}
-}
-
-// A problem is one thing that is wrong, and where.
-type problem struct {
-	File    string `json:"file,omitempty"`
-	Line    int    `json:"line,omitempty"`
-	Column  int    `json:"column,omitempty"`
-	Key     string `json:"key,omitempty"`
-	Message string `json:"message"`
-}
-
-// problems takes an error apart into its problems.
-func problems(err error) []problem {
-	switch e := err.(type) {
-	case nil:
-		return nil
-	case configs.Problems:
-		var out []problem
-		for _, p := range e {
-			out = append(out, problem{p.File, p.Line, p.Column, p.Key, p.Message})
-		}
-		return out
-	case templates.Problems:
-		var out []problem
-		for _, p := range e {
-			out = append(out, problem{p.File, p.Line, p.Col, "", p.Text})
-		}
-		return out
-	case *audience.FileError:
-		text := e.What
-		if e.Fix != "" {
-			text += "; " + e.Fix
-		}
-		return []problem{{e.File, e.Line, 0, "", text}}
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && !isKind(err) {
-		var out []problem
-		for _, e := range joined.Unwrap() {
-			out = append(out, problems(e)...)
-		}
-		return out
-	}
-	return []problem{{Message: err.Error()}}
-}
-
-// isKind reports whether err is one error with a kind rather than several.
-func isKind(err error) bool {
-	for _, kind := range []error{app.ErrInvalid, app.ErrRefused, app.ErrUnreachable} {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 && joined.Unwrap()[0] == kind {
-			return true
-		}
-	}
-	return false
-}
-
-// annotation returns the problem as a workflow command of GitHub Actions, error
-// or warning (docs.github.com/actions, "Setting an error message").
-func (p problem) annotation(command string) string {
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	var where []string
-	if p.File != "" {
-		where = append(where, "file="+property.Replace(p.File))
-	}
-	if p.Line > 0 {
-		where = append(where, fmt.Sprintf("line=%d", p.Line))
-	}
-	if p.Column > 0 {
-		where = append(where, fmt.Sprintf("col=%d", p.Column))
-	}
-	text := p.Message
-	if p.Key != "" {
-		text = p.Key + ": " + text
-	}
-	return strings.TrimSuffix("::"+command+" "+strings.Join(where, ","), " ") + "::" + data.Replace(text)
 }
 
 // showPlan prints what a launch is about to do.

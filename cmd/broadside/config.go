@@ -1,12 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"runtime"
-	"runtime/debug"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func configCommand(c *cli) *cobra.Command {
 	show := &cobra.Command{
@@ -30,37 +24,4 @@ func configCommand(c *cli) *cobra.Command {
 		},
 	}
 	return noun("config", "The configuration in force", show)
-}
-
-func versionCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "The version of this program",
-		Example: "  broadside version --json",
-		Args:    args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			v := struct {
-				Version  string `json:"version"`
-				Revision string `json:"revision"`
-				Modified bool   `json:"modified"` // built from a tree with changes
-				Go       string `json:"go"`
-			}{Version: "unknown", Go: runtime.Version()}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				v.Version = info.Main.Version
-				for _, s := range info.Settings {
-					switch s.Key {
-					case "vcs.revision":
-						v.Revision = s.Value
-					case "vcs.modified":
-						v.Modified = s.Value == "true"
-					}
-				}
-			}
-			if c.asJSON {
-				return c.json(v)
-			}
-			fmt.Fprintf(c.stdout, "broadside %s (%s)\n", v.Version, v.Go)
-			return nil
-		},
-	}
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"sync"
 
 	"github.com/spf13/cobra"
 
-	"broadside/internal/app"
 	"broadside/internal/demo"
 )
 
@@ -34,18 +32,11 @@ func (c *cli) demo(ctx context.Context, o demo.Options) error {
 	}
 	o.Log = log
 	progress := c.progress()
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	var watch sync.WaitGroup
-	o.Started = func(a *app.App, run string) {
+	o.Started = func(run string) {
 		c.note("run %s: %d rows, sent to a mail server within this process", run, o.Recipients)
-		watch.Go(func() {
-			_, _ = a.Watch(watching, run, progress.see) // demo.Run itself tells what goes wrong
-		})
 	}
+	o.Seen = progress.see
 	a, run, err := demo.Run(ctx, o)
-	stop()
-	watch.Wait()
 	progress.end()
 	if err != nil {
 		return err

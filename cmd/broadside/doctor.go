@@ -61,11 +61,12 @@ func (c *cli) printFindings(found []doctor.Finding) error {
 		return c.json(out)
 	}
 	for _, f := range found {
+		level := c.ink().word(fmt.Sprintf("%-8s", f.Level))
 		if f.Level == store.Good {
-			fmt.Fprintf(c.stdout, "%-8s %s: %s\n", f.Level, f.Subject, printable(f.Text))
+			fmt.Fprintf(c.stdout, "%s %s: %s\n", level, f.Subject, printable(f.Text))
 			continue
 		}
-		fmt.Fprintf(c.stdout, "%-8s %s: %s: %s\n%-8s fix: %s (%s)\n", f.Level, f.Subject, printable(f.Text), f.Why, "", f.Fix, f.Code)
+		fmt.Fprintf(c.stdout, "%s %s: %s: %s\n%-8s fix: %s (%s)\n", level, f.Subject, printable(f.Text), f.Why, "", f.Fix, f.Code)
 	}
 	return nil
 }

@@ -43,16 +43,6 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
 }
 
-// notYet refuses a flag of a later version, whatever its value.
-func notYet(cmd *cobra.Command, flags ...string) error {
-	for _, name := range flags {
-		if cmd.Flags().Changed(name) {
-			return usagef(cmd, "--%s is not supported yet", name)
-		}
-	}
-	return nil
-}
-
 // errInterrupted is what a command returns that has said itself what goes on.
 var errInterrupted = errors.New("interrupted")
 
@@ -65,14 +55,38 @@ func (c *cli) exit(ctx context.Context, err error) int {
 	if code == exitFailed && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		err, code = errInterrupted, exitInterrupted
 	}
-	for _, line := range lines(err) {
-		fmt.Fprintf(c.stderr, "broadside: %s\n", line)
+	if c.asJSON {
+		c.printErrorDocument(err, code)
+		return code
 	}
-	var usage *usageError
-	if errors.As(err, &usage) && usage.command != "" {
-		fmt.Fprintf(c.stderr, "see %s --help\n", usage.command)
+	name := c.errInk().paint(red, "broadside:")
+	for _, line := range lines(err) {
+		fmt.Fprintf(c.stderr, "%s %s\n", name, line)
+	}
+	if help := helpFor(err); help != "" {
+		fmt.Fprintf(c.stderr, "see %s\n", help)
 	}
 	return code
+}
+
+// printErrorDocument prints an error for a program. Where it cannot be written
+// the exit code is all that is left.
+func (c *cli) printErrorDocument(err error, code int) {
+	text, encodeErr := marshal(documentOf(err, code))
+	if encodeErr != nil {
+		text = []byte(err.Error())
+	}
+	fmt.Fprintf(c.stderr, "%s\n", text)
+}
+
+// helpFor returns the command that explains a wrong usage; empty for any other
+// error.
+func helpFor(err error) string {
+	var usage *usageError
+	if errors.As(err, &usage) && usage.command != "" {
+		return usage.command + " --help"
+	}
+	return ""
 }
 
 // lines splits an error that is a list of problems; a line that explains the

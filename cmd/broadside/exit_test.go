@@ -85,6 +85,34 @@ func TestProblemsAreShownOneByOne(t *testing.T) {
 	}
 }
 
+// TestErrorDocuments: a program that reads the last line of stderr finds the exit
+// code, and each problem with its place.
+func TestErrorDocuments(t *testing.T) {
+	t.Parallel()
+	problems := configs.Problems{{File: "a.yaml", Line: 1, Column: 2, Key: "from", Message: "found <nobody>"}, {File: "a.yaml", Message: "two"}}
+	const listed = `[{"file":"a.yaml","line":1,"column":2,"key":"from","message":"found <nobody>"},{"file":"a.yaml","message":"two"}]`
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"plain":    {errors.New("disk full"), `{"error":{"code":1,"message":"disk full"}}`},
+		"usage":    {&usageError{"broadside run", "found x"}, `{"error":{"code":2,"message":"found x","help":"broadside run --help"}}`},
+		"problems": {problems, `{"error":{"code":3,"message":"a.yaml:1:2: from: found <nobody>\na.yaml: two","problems":` + listed + `}}`},
+		"wrapped":  {fmt.Errorf("read: %w", problems), `{"error":{"code":3,"message":"read: a.yaml:1:2: from: found <nobody>\na.yaml: two","problems":` + listed + `}}`},
+		"joined": {
+			errors.Join(templates.Problems{{File: "l.md", Line: 3, Text: "no"}}, &audience.FileError{File: "s.csv", What: "empty", Fix: "fill it"}),
+			`{"error":{"code":3,"message":"l.md:3: no\ns.csv: empty; fill it","problems":[{"file":"l.md","line":3,"message":"no"},{"file":"s.csv","message":"empty; fill it"}]}}`,
+		},
+		"a hint below": {fmt.Errorf("%w: no\n  broadside run resume x", app.ErrRefused), `{"error":{"code":6,"message":"refused: no\n  broadside run resume x"}}`},
+	} {
+		var out bytes.Buffer
+		(&cli{stderr: &out, asJSON: true}).exit(t.Context(), c.err)
+		if got := out.String(); got != c.want+"\n" {
+			t.Errorf("%s: got\n%swant\n%s", name, got, c.want)
+		}
+	}
+}
+
 // Every command explains itself with an example that names it.
 func TestEveryCommandHasAnExample(t *testing.T) {
 	t.Parallel()

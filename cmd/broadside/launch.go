@@ -54,7 +54,7 @@ be typed; --yes answers for scripts. A campaign without cron is launched once.`,
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out the people of `SRC`: list:NAME, run:ID, run:CAMPAIGN for all its runs, or a file (may be repeated)")
 	flags.StringVar(&f.expect, "expect", "", "refuse an audience of another size, such as `9000-11000`")
 	flags.IntVar(&f.canary, "canary", 0, "send to `N` first, wait, and go on when they went well (in place of guard.canary; 0: none)")
-	flags.Bool("force", false, "past a lint (not supported yet)")
+	laterFlag(cmd, "force")
 	return cmd
 }
 
@@ -75,9 +75,6 @@ const maxKey = 200
 
 // parse turns the flags into a launch.
 func (f launchFlags) parse(cmd *cobra.Command) (o app.Launch, timeout time.Duration, err error) {
-	if err := notYet(cmd, "force"); err != nil {
-		return o, 0, err
-	}
 	o = app.Launch{Audience: f.audience, Now: f.now, Again: f.again, Key: f.key, Exclude: f.exclude, Limit: f.limit}
 	switch changed := cmd.Flags().Changed; {
 	case len(f.key) > maxKey:

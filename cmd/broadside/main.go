@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	_ "time/tzdata" // time zones also where the system has none
 )
@@ -19,12 +20,23 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	c := &cli{stdin: stdin, stdout: stdout, term: newTerminal(stderr, env), env: env}
+	c := &cli{stdin: stdin, stdout: stdout, stdoutTTY: isTerminal(stdout, env), term: newTerminal(stderr, env), env: env}
 	c.stderr = c.term
 	root := rootCommand(c)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(c.stderr)
-	return c.exit(ctx, root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	c.asJSON = c.asJSON || asksForJSON(args)
+	return c.exit(ctx, err)
+}
+
+// asksForJSON reports whether --json is among the arguments. A command line
+// that cannot be parsed is refused before the parser has come to all flags.
+func asksForJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
 }

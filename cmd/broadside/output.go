@@ -5,16 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"broadside/campaign/address"
 )
@@ -31,7 +27,7 @@ func (c *cli) json(v any) error {
 }
 
 // table prints rows in columns under a header. A column of numbers is aligned
-// to the right.
+// to the right; one that says how things are has its colours.
 func (c *cli) table(header []string, rows [][]string) error {
 	numbers := make([]bool, len(header))
 	widths := make([]int, len(header))
@@ -46,11 +42,15 @@ func (c *cli) table(header []string, rows [][]string) error {
 			}
 		}
 	}
+	ink := c.ink()
 	var b strings.Builder
 	for _, row := range slices.Concat([][]string{header}, rows) {
 		var line strings.Builder
 		for i, cell := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if slices.Contains(stateColumns, header[i]) {
+				cell = ink.word(cell)
+			}
 			if numbers[i] {
 				line.WriteString(pad + cell + "  ")
 			} else {
@@ -64,6 +64,9 @@ func (c *cli) table(header []string, rows [][]string) error {
 	}
 	return nil
 }
+
+// stateColumns are the headers of columns that say how things are.
+var stateColumns = []string{"STATE", "OUTCOME"}
 
 // printable replaces control characters: foreign text must not move the
 // cursor of a terminal.
@@ -98,7 +101,7 @@ func visible(text string) string {
 // back.
 func (c *cli) note(format string, args ...any) {
 	if !c.quiet {
-		fmt.Fprintf(c.stderr, format+"\n", args...)
+		fmt.Fprintln(c.stderr, c.errInk().word(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -175,46 +178,4 @@ func stamp(t time.Time) *string {
 	}
 	s := t.UTC().Format("2006-01-02T15:04:05.000Z")
 	return &s
-}
-
-// A terminal is stderr with at most one line that is redrawn in place. It is
-// safe for concurrent use.
-type terminal struct {
-	tty bool
-
-	mu    sync.Mutex
-	w     io.Writer
-	drawn bool // the cursor stands behind a line that may be replaced
-}
-
-func newTerminal(w io.Writer, env []string) *terminal {
-	t := &terminal{w: w}
-	if f, ok := w.(*os.File); ok {
-		t.tty = term.IsTerminal(int(f.Fd())) && !slices.Contains(env, "TERM=dumb")
-	}
-	return t
-}
-
-// Write writes text where the redrawn line was.
-func (t *terminal) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.clear()
-	return t.w.Write(p)
-}
-
-func (t *terminal) clear() {
-	if t.drawn {
-		_, _ = io.WriteString(t.w, "\r\x1b[K") // a lost line of progress is no loss
-		t.drawn = false
-	}
-}
-
-// draw replaces the redrawn line.
-func (t *terminal) draw(line string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.clear()
-	_, _ = io.WriteString(t.w, line)
-	t.drawn = line != ""
 }

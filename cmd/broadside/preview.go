@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -14,52 +14,100 @@ import (
 	"broadside/internal/app"
 )
 
+// A previewRequest is how a message is to be shown.
+type previewRequest struct {
+	campaign, recipient, out string
+
+	open, serve bool
+	port        int
+}
+
 func previewCommand(c *cli) *cobra.Command {
-	var recipient, out string
+	var want previewRequest
 	cmd := &cobra.Command{
 		Use:   "preview CAMPAIGN",
 		Short: "Render the message of one recipient",
 		Long: `Render the message of one recipient, the first one unless you name another, and
-print its header and text part. Nothing is sent, and its links unsubscribe nobody.`,
+print its header and text part. Nothing is sent, and its links unsubscribe nobody.
+
+--open shows the letter in a browser, or prints its path where there is none.
+--serve shows it on a page of this machine until Ctrl-C; each reload renders it
+anew from the files.`,
 		Example: `  broadside campaign preview october.yaml
+  broadside campaign preview october.yaml --serve --open
   broadside campaign preview october.yaml --recipient ada@example.org --out preview`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := notYet(cmd, "serve"); err != nil {
+			want.campaign = args[0]
+			if err := want.check(cmd, c.asJSON); err != nil {
 				return err
 			}
-			return preview(cmd.Context(), c, args[0], recipient, out)
+			if want.serve {
+				return c.servePreview(cmd.Context(), want)
+			}
+			return c.preview(cmd.Context(), want)
 		},
 	}
-	cmd.Flags().StringVar(&recipient, "recipient", "", "`ADDRESS` of the audience, or row:N (default: the first)")
-	cmd.Flags().StringVar(&out, "out", "", "write preview.html, preview.txt and preview.eml into `DIR`")
-	cmd.Flags().Bool("serve", false, "show it in a browser (not supported yet)")
+	flags := cmd.Flags()
+	flags.StringVar(&want.recipient, "recipient", "", "`ADDRESS` of the audience, or row:N (default: the first)")
+	flags.StringVar(&want.out, "out", "", "write preview.html, preview.txt and preview.eml into `DIR`")
+	flags.BoolVar(&want.open, "open", false, "show it in a browser")
+	flags.BoolVar(&want.serve, "serve", false, "show it on a page of this machine, until Ctrl-C")
+	flags.IntVar(&want.port, "port", 0, "with --serve: `PORT` of the page (default: one that is free)")
 	return cmd
 }
 
-func preview(ctx context.Context, c *cli, name, recipient, out string) error {
+func (w previewRequest) check(cmd *cobra.Command, asJSON bool) error {
+	switch {
+	case !w.serve && cmd.Flags().Changed("port"):
+		return usagef(cmd, "--port needs --serve")
+	case w.serve && w.out != "":
+		return usagef(cmd, "found --serve and --out, expected one of them")
+	case asJSON && (w.serve || w.open):
+		return usagef(cmd, "found --json and --serve or --open, expected one of them")
+	case w.port < 0 || w.port > 65535:
+		return usagef(cmd, "--port: found %d, expected 1 to 65535, or 0 for one that is free", w.port)
+	}
+	return nil
+}
+
+// render renders the message of one recipient from what is in the files now.
+func (c *cli) render(ctx context.Context, name, recipient string) (*app.Preview, error) {
 	proof, done, err := c.proof(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer done()
-	p, err := app.NewPreview(ctx, proof, recipient)
+	return app.NewPreview(ctx, proof, recipient)
+}
+
+func (c *cli) preview(ctx context.Context, want previewRequest) error {
+	p, err := c.render(ctx, want.campaign, want.recipient)
 	if err != nil {
 		return err
 	}
+	dir := want.out
+	if dir == "" && want.open {
+		if dir, err = os.MkdirTemp("", "broadside-preview-"); err != nil {
+			return fmt.Errorf("make a directory for the preview: %w", err)
+		}
+	}
 	var files []string
-	if out != "" {
-		if files, err = p.Write(out); err != nil {
+	if dir != "" {
+		if files, err = p.Write(dir); err != nil {
 			return err
 		}
 	}
-	if c.asJSON {
+	switch {
+	case c.asJSON:
 		return c.json(previewDocument(p))
+	case want.open:
+		return c.openFile(ctx, filepath.Join(dir, app.PreviewHTML))
 	}
 	for _, h := range p.Headers {
 		fmt.Fprintf(c.stdout, "%s: %s\n", h.Name, printable(h.Value))
 	}
-	if out == "" {
+	if dir == "" {
 		fmt.Fprintf(c.stdout, "\n%s\n", p.Text)
 		return nil
 	}
@@ -112,94 +160,4 @@ func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(),
 		return p, nil, err
 	}
 	return p, func() { c.close(p.App) }, nil
-}
-
-func trialCommand(c *cli) *cobra.Command {
-	var t app.Trial
-	var yes bool
-	cmd := &cobra.Command{
-		Use:   "test CAMPAIGN --to ADDRESS,...",
-		Short: "Send marked copies to yourself",
-		Long: `Send copies with [Test] in the subject now: as the first recipient, and as the one
-with the most blanks among the fields that the campaign uses. Their links
-unsubscribe nobody, and nothing is stored. A suppressed address has to be confirmed.`,
-		Example: `  broadside campaign test october.yaml --to me@acme.example
-  broadside campaign test october.yaml --to me@acme.example,you@acme.example --as row:17`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if n := len(t.To); n == 0 || n > app.MaxTrial {
-				return usagef(cmd, "--to has %d addresses, expected 1 to %d", n, app.MaxTrial)
-			}
-			return trial(cmd.Context(), c, args[0], t, yes)
-		},
-	}
-	cmd.Flags().StringSliceVar(&t.To, "to", nil, "`ADDRESSES` to send copies to, at most 10")
-	cmd.Flags().StringVar(&t.As, "as", "", "`ADDRESS` of the audience, or row:N, whose message it is")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	return cmd
-}
-
-func trial(ctx context.Context, c *cli, name string, t app.Trial, yes bool) error {
-	proof, done, err := c.proof(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if err := c.confirmTrial(ctx, proof, t.To, yes); err != nil {
-		return err
-	}
-	results, err := app.SendTrial(ctx, proof, t)
-	if err != nil && len(results) == 0 {
-		return err
-	}
-	if err := errors.Join(c.printTrial(results), err); err != nil {
-		return err
-	}
-	refused := 0
-	for _, r := range results {
-		if !r.Accepted {
-			refused++
-		}
-	}
-	if refused > 0 {
-		return fmt.Errorf("%d of %d copies were not accepted", refused, len(results))
-	}
-	return nil
-}
-
-// confirmTrial asks before a copy goes to somebody who must not be mailed. A trial
-// needs no Redis: when it does not answer, that is said, and nobody is asked.
-func (c *cli) confirmTrial(ctx context.Context, proof app.Proof, to []string, yes bool) error {
-	if yes || proof.Config.RedisURL == "" || proof.Def == nil {
-		return nil
-	}
-	a := proof.App
-	if a == nil {
-		var err error
-		if a, err = c.openWith(ctx, proof.Config, false); err != nil {
-			c.note("suppressions could not be looked up: %v", err)
-			return nil
-		}
-		defer c.close(a)
-	}
-	found, err := a.Suppressed(ctx, proof.Def.Topic, to)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	return c.agree(strings.Join(found, ", ")+" is suppressed for this topic", "yes", false)
-}
-
-func (c *cli) printTrial(results []app.TrialResult) error {
-	if c.asJSON {
-		return c.json(results)
-	}
-	var rows [][]string
-	for _, r := range results {
-		outcome := "accepted"
-		if !r.Accepted {
-			outcome = "not accepted"
-		}
-		rows = append(rows, []string{r.To, r.As, strconv.Itoa(r.Row), outcome, r.Reply})
-	}
-	return c.table([]string{"TO", "AS", "ROW", "OUTCOME", "REPLY"}, rows)
 }

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"broadside/campaign"
+	"broadside/configs"
 	"broadside/internal/app"
 )
 
@@ -21,8 +23,7 @@ type progress struct {
 	c     *cli
 	last  time.Time
 	state campaign.RunState
-	since time.Time // of the first look, for the pace
-	first int64     // accepted then
+	pace  pace
 	waits waitNotes
 }
 
@@ -32,12 +33,13 @@ func (c *cli) progress() *progress { return &progress{c: c} }
 // see shows a status, unless the one before is fresh.
 func (p *progress) see(s app.Status) {
 	now := time.Now()
-	if p.since.IsZero() {
-		p.since, p.first, p.last = now, s.Counts[campaign.Accepted], now.Add(-lineEvery+time.Second)
+	if p.last.IsZero() {
+		p.last = now.Add(-lineEvery + time.Second)
 	}
 	if p.c.quiet {
 		return
 	}
+	p.pace.see(now, s.Total()-s.Counts.Open())
 	for _, line := range p.waits.changes(s.Waiting, now) {
 		fmt.Fprintln(p.c.stderr, printable(line))
 	}
@@ -50,18 +52,22 @@ func (p *progress) see(s app.Status) {
 		return
 	}
 	p.last, p.state = now, s.State
-	line := p.line(s, now)
-	if p.c.term.tty {
-		p.c.term.draw(p.bar(s) + line)
-	} else {
+	line := p.line(s)
+	if !p.c.term.tty {
 		fmt.Fprintln(p.c.stderr, line)
+		return
 	}
+	width := barWidth
+	if cells := p.c.term.width(); cells > 0 {
+		width = min(width, cells-utf8.RuneCountInString(line)-len("[] ")-1)
+	}
+	p.c.term.draw(bar(s, width) + p.c.errInk().word(line))
 }
 
 // end takes the redrawn line away.
 func (p *progress) end() { p.c.term.draw("") }
 
-func (p *progress) line(s app.Status, now time.Time) string {
+func (p *progress) line(s app.Status) string {
 	total := s.Total()
 	done := total - s.Counts.Open()
 	var b strings.Builder
@@ -71,8 +77,11 @@ func (p *progress) line(s app.Status, now time.Time) string {
 			fmt.Fprintf(&b, ", %d %s", n, state)
 		}
 	}
-	if d := now.Sub(p.since).Seconds(); d >= 1 && s.State == campaign.Running {
-		fmt.Fprintf(&b, ", %.0f/s", float64(s.Counts[campaign.Accepted]-p.first)/d)
+	if rate, ok := p.pace.perSecond(); ok && s.State == campaign.Running {
+		fmt.Fprintf(&b, ", %s", paceText(rate))
+	}
+	if left := p.pace.timeLeft(s); left > 0 {
+		fmt.Fprintf(&b, ", about %s left", configs.FormatDuration(roughly(left)))
 	}
 	if canary := s.CanaryNow(); canary != nil {
 		fmt.Fprintf(&b, " (%s)", canary)
@@ -83,16 +92,25 @@ func (p *progress) line(s app.Status, now time.Time) string {
 	return b.String()
 }
 
-// barWidth is the width of the bar in cells.
-const barWidth = 24
+// paceText returns a pace for people; a slow one keeps its first decimal.
+func paceText(perS float64) string {
+	if perS > 0 && perS < 10 {
+		return fmt.Sprintf("%.1f/s", perS)
+	}
+	return fmt.Sprintf("%.0f/s", perS)
+}
 
-func (p *progress) bar(s app.Status) string {
+// The width of the bar in cells: as it is, and below which it says nothing.
+const barWidth, leastBar = 24, 8
+
+// bar draws how much of a run is done; nothing where there is no room.
+func bar(s app.Status, width int) string {
 	total := s.Total()
-	if total == 0 {
+	if total == 0 || width < leastBar {
 		return ""
 	}
-	n := int((total - s.Counts.Open()) * barWidth / total)
-	return "[" + strings.Repeat("#", n) + strings.Repeat("-", barWidth-n) + "] "
+	n := int((total - s.Counts.Open()) * int64(width) / total)
+	return "[" + strings.Repeat("#", n) + strings.Repeat("-", width-n) + "] "
 }
 
 // rowsRead shows how much of an audience was read.

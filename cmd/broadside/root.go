@@ -18,11 +18,12 @@ import (
 // cli is what all commands share: the streams, the environment and the flags
 // that every command has.
 type cli struct {
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer // term
-	term   *terminal
-	env    []string
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer // term
+	stdoutTTY bool
+	term      *terminal
+	env       []string
 
 	configFile string
 	asJSON     bool
@@ -46,7 +47,7 @@ func rootCommand(c *cli) *cobra.Command {
 		workerCommand(c), schedulerCommand(c), webCommand(c), allCommand(c), releaseCommand(c),
 		backupCommand(c), restoreCommand(c),
 		sinkCommand(c), benchCommand(c),
-		processesCommand(c), doctorCommand(c), explainCommand(c), configCommand(c), versionCommand(c),
+		processesCommand(c), doctorCommand(c), explainCommand(c), configCommand(c), manCommand(), versionCommand(c),
 	)
 	root.Long = longHelp
 	root.Example = `  broadside demo                               a whole campaign, here and now
@@ -57,8 +58,9 @@ func rootCommand(c *cli) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.configFile, "config", "", "configuration `FILE` (default broadside.yaml, if it is there)")
 	flags.BoolVar(&c.asJSON, "json", false, "print one JSON document")
-	flags.BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no notes")
-	flags.StringVar(&c.logLevel, "log-level", "", "debug, info, warn or error (default $LOG_LEVEL; info for processes, else warn)")
+	flags.BoolVarP(&c.quiet, "quiet", "q", false, "no progress, no notes, no colours")
+	flags.StringVar(&c.logLevel, "log-level", "", "`LEVEL`: debug, info, warn or error (default $LOG_LEVEL; info for processes, else warn)")
+	versionFlag(c, root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -67,6 +69,7 @@ func rootCommand(c *cli) *cobra.Command {
 			cmd.Example = "  broadside completion bash > /etc/bash_completion.d/broadside"
 		}
 	}
+	c.complete(root)
 	return root
 }
 
@@ -85,21 +88,6 @@ func noun(name, short string, commands ...*cobra.Command) *cobra.Command {
 		cmd.AddCommand(notYetCommand(name))
 	}
 	return cmd
-}
-
-// later are the verbs of later versions, by their nouns: they are refused by
-// name, as keys and flags are.
-var later = map[string][]string{
-	"broadside": {"person", "feedback", "lane", "trace", "send", "dkim", "token", "audit"},
-}
-
-func notYetCommand(name string) *cobra.Command {
-	return &cobra.Command{
-		Use: name, Hidden: true, DisableFlagParsing: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usagef(cmd.Parent(), "%s is not supported yet", cmd.CommandPath())
-		},
-	}
 }
 
 // verbs makes a missing or unknown verb of a noun a wrong usage.
@@ -136,8 +124,8 @@ func nounOf(cmd *cobra.Command) string {
 // expects in its Use line.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usagef(cmd, "%v; usage: %s", err, cmd.UseLine())
+		if check(cmd, args) != nil {
+			return usagef(cmd, "found %d arguments; usage: %s", len(args), cmd.UseLine())
 		}
 		return nil
 	}

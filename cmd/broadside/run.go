@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +51,7 @@ func (c *cli) printRun(r report.Run) error {
 	if c.asJSON {
 		return c.json(r)
 	}
-	return report.Text(c.stdout, r)
+	return report.Text(c.stdout, r, c.ink().word)
 }
 
 func runListCommand(c *cli) *cobra.Command {
@@ -242,103 +237,4 @@ func runCancelCommand(c *cli) *cobra.Command {
 			})
 		},
 	}
-}
-
-func runReportCommand(c *cli) *cobra.Command {
-	var format, out string
-	cmd := &cobra.Command{
-		Use:   "report RUN...",
-		Short: "What people forward: no addresses, several runs compared",
-		Long: `Print the report of a run, or compare several. html is one self-contained page.
-Without --format the ending of --out decides, and text is printed where there is
-no --out.`,
-		Example: "  broadside run report october --out october.html\n  broadside run report october september --format csv",
-		Args:    args(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if format == "" {
-				format = formatOf(out)
-			}
-			if format != "text" && format != "html" && format != "csv" && format != "md" {
-				return usagef(cmd, "--format: found %q, expected html, csv or md", format)
-			}
-			runs, err := c.reports(cmd.Context(), args)
-			if err != nil {
-				return err
-			}
-			var b bytes.Buffer
-			if err := c.writeReport(&b, format, runs); err != nil {
-				return err
-			}
-			if out == "" || out == "-" {
-				_, err = c.stdout.Write(b.Bytes())
-				return err
-			}
-			if err := os.WriteFile(out, b.Bytes(), 0o644); err != nil {
-				return fmt.Errorf("write the report: %w", err)
-			}
-			c.note("%s written", out)
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "", "html, csv or md")
-	cmd.Flags().StringVarP(&out, "out", "o", "", "write to `FILE`")
-	return cmd
-}
-
-// formatOf returns the format that a file's ending asks for.
-func formatOf(file string) string {
-	switch strings.ToLower(filepath.Ext(file)) {
-	case ".csv":
-		return "csv"
-	case ".md":
-		return "md"
-	case "":
-		return "text"
-	}
-	return "html"
-}
-
-func (c *cli) reports(ctx context.Context, names []string) ([]report.Run, error) {
-	var runs []report.Run
-	err := c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
-		for _, name := range names {
-			id, err := c.findRun(ctx, a, name)
-			if err != nil {
-				return err
-			}
-			r, err := a.Report(ctx, id)
-			if err != nil {
-				return err
-			}
-			runs = append(runs, r)
-		}
-		return nil
-	})
-	return runs, err
-}
-
-func (c *cli) writeReport(w io.Writer, format string, runs []report.Run) error {
-	inner := *c
-	inner.stdout = w
-	switch {
-	case c.asJSON && len(runs) == 1:
-		return inner.json(runs[0])
-	case c.asJSON:
-		return inner.json(runs)
-	case format == "html":
-		return report.HTML(w, runs...)
-	case format == "csv":
-		return report.CSV(w, runs...)
-	case format == "md":
-		return report.Markdown(w, runs...)
-	}
-	for i, r := range runs {
-		if i > 0 {
-			fmt.Fprintln(w)
-		}
-		if err := report.Text(w, r); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -81,9 +81,11 @@ func headersOf(message []byte) ([]Header, error) {
 	return headers, nil
 }
 
-// previewFiles are the names that Write gives.
+// PreviewHTML is the name that Write gives to the letter for a browser.
+const PreviewHTML = "preview.html"
+
+// The names of what else Write writes.
 const (
-	previewHTML = "preview.html"
 	previewText = "preview.txt"
 	previewEML  = "preview.eml"
 )
@@ -99,7 +101,7 @@ func (p *Preview) Write(dir string) ([]string, error) {
 	for _, f := range []struct {
 		name string
 		data []byte
-	}{{previewHTML, []byte(p.HTML)}, {previewText, []byte(p.Text)}, {previewEML, p.Message}} {
+	}{{PreviewHTML, []byte(p.HTML)}, {previewText, []byte(p.Text)}, {previewEML, p.Message}} {
 		path := filepath.Join(dir, f.name)
 		if err := writePrivate(path, f.data); err != nil {
 			return nil, fmt.Errorf("write the preview: %w", err)

@@ -9,6 +9,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/internal/report"
+	"broadside/templates"
 )
 
 // maxReplies bounds how many different replies a report shows; they are
@@ -87,7 +88,7 @@ func brokenRun(id string, err error) report.Run {
 func (s Status) report(now time.Time) report.Run {
 	r := report.Run{
 		Run: s.ID, Campaign: s.Campaign, State: s.State, Reason: s.Reason,
-		Subject: s.Subject, From: s.From, Topic: s.Topic, Audience: s.Audience, Accounts: s.Accounts, Parent: s.Parent,
+		Subject: templates.Subject(s.Subject), From: s.From, Topic: s.Topic, Audience: s.Audience, Accounts: s.Accounts, Parent: s.Parent,
 		Counts: campaign.Counts{}, Skipped: s.Skipped,
 		CreatedAt: s.Created, FinishedAt: s.Finished, ReadAt: now,
 	}

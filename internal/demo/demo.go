@@ -29,8 +29,10 @@ var files embed.FS
 type Options struct {
 	Recipients int    // rows of the generated list
 	Out        string // directory for every accepted message; empty: none
-	// Started is told the run once its audience is in, to show progress.
-	Started func(a *app.App, run string)
+	// Started is told the run once its audience is in, and Seen each status of
+	// it, to show progress. Both may be nil.
+	Started func(run string)
+	Seen    func(app.Status)
 	Log     *slog.Logger
 }
 
@@ -82,12 +84,7 @@ func send(ctx context.Context, dir string, addr net.Addr, o Options) (*app.App, 
 	if err != nil {
 		return nil, "", errors.Join(err, a.Close())
 	}
-	working, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- a.Work(working) }()
-	_, err = a.Wait(ctx, run, nil)
-	stop()
-	if err = errors.Join(err, <-done); err != nil {
+	if _, err := a.Attend(ctx, run, app.Attendance{Seen: o.Seen}); err != nil {
 		return nil, "", errors.Join(err, a.Close())
 	}
 	return a, run, nil
@@ -115,7 +112,7 @@ func launch(ctx context.Context, a *app.App, dir string, o Options) (string, err
 		return "", err
 	}
 	if o.Started != nil {
-		o.Started(a, launched.Run)
+		o.Started(launched.Run)
 	}
 	return launched.Run, nil
 }

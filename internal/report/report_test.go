@@ -23,7 +23,7 @@ func october() report.Run {
 	at := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
 	return report.Run{
 		Run: "october-news-20261001T070000Z", Campaign: "october-news", State: campaign.Finished,
-		Subject: `{{default "Hello" .first_name}}, our <October> news`, From: "Acme News <news@acme.example>",
+		Subject: "[first_name], our <October> news", From: "Acme News <news@acme.example>",
 		Topic: "newsletter", Audience: "subscribers.csv", Accounts: []string{"ses-main", "local"},
 		Total: 12345,
 		Counts: campaign.Counts{
@@ -65,7 +65,7 @@ func november() report.Run {
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0]) }
+	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0], nil) }
 	document := func(w io.Writer, runs ...report.Run) error {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)

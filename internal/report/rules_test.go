@@ -102,7 +102,7 @@ func forms(t testing.TB, r report.Run) map[string]string {
 	got := map[string]string{}
 	for form, render := range map[string]func(io.Writer, ...report.Run) error{
 		"html": report.HTML, "md": report.Markdown, "csv": report.CSV,
-		"text": func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0]) },
+		"text": func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0], nil) },
 	} {
 		var b bytes.Buffer
 		if err := render(&b, r); err != nil {
@@ -208,7 +208,7 @@ func TestWriteError(t *testing.T) {
 	r, w := io.Pipe()
 	r.CloseWithError(full)
 	for form, err := range map[string]error{
-		"text": report.Text(w, october()), "html": report.HTML(w, october()), "csv": report.CSV(w, october()), "md": report.Markdown(w, october()),
+		"text": report.Text(w, october(), nil), "html": report.HTML(w, october()), "csv": report.CSV(w, october()), "md": report.Markdown(w, october()),
 	} {
 		if !errors.Is(err, full) {
 			t.Errorf("%s: got %v, want %v", form, err, full)

@@ -15,7 +15,7 @@ type Run struct {
 	State    campaign.RunState
 	Reason   string // why it is paused, held or failed; else empty
 
-	Subject  string   // template, as in the campaign file
+	Subject  string   // with the names of merge fields in brackets: what readers have in them is not for others
 	From     string   // RFC 5322 mailbox
 	Topic    string   // what readers unsubscribe from
 	Audience string   // source as the campaign names it: a file or list:NAME

@@ -10,52 +10,68 @@ import (
 	"broadside/campaign"
 )
 
-// Text writes the report for a terminal: no colour, no control characters,
-// numbers in plain digits.
-func Text(w io.Writer, r Run) error {
+// A Paint returns text that is, or begins with, a word for how things are, as
+// "failed" or "warning: ...", with the colour of that word around it.
+type Paint func(text string) string
+
+func plainPaint(text string) string { return text }
+
+// Text writes the report for a terminal: no colour but those of paint, which may
+// be nil, no control characters, numbers in plain digits.
+func Text(w io.Writer, r Run, paint Paint) error {
+	if paint == nil {
+		paint = plainPaint
+	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s  %s\n", r.Run, r.State)
+	fmt.Fprintf(&b, "%s  %s\n", r.Run, paint(string(r.State)))
 	if r.Reason != "" {
-		fmt.Fprintf(&b, "reason: %s\n", Redact(r.Reason))
+		fmt.Fprintln(&b, paint("reason: "+Redact(r.Reason)))
 	}
 	if r.Canary != nil {
-		fmt.Fprintf(&b, "%s\n", r.Canary)
+		fmt.Fprintln(&b, paint(r.Canary.String()))
 	}
 	for _, w := range r.Waiting {
-		fmt.Fprintf(&b, "waits for %s\n", w)
+		fmt.Fprintln(&b, paint("waits for "+w.String()))
 	}
 	b.WriteByte('\n')
 	var facts [][]string
 	for _, f := range r.facts(r.From) {
 		facts = append(facts, []string{f.Name, f.Value})
 	}
-	table(&b, "ll", facts)
-	textCounts(&b, r)
+	table(&b, "ll", facts, plainPaint)
+	textCounts(&b, r, paint)
 	textParts(&b, r.Parts)
-	textReplies(&b, r.Replies)
+	textReplies(&b, r.Replies, paint)
 	return write(w, b.Bytes())
 }
 
-func textCounts(b *bytes.Buffer, r Run) {
+func textCounts(b *bytes.Buffer, r Run, paint Paint) {
 	lines := stateLines(r.Counts, r.Total)
 	fmt.Fprintf(b, "\n%d rows read = %s\n", r.Rows(), sum(r.rowLines(), plain))
 	fmt.Fprintf(b, "%d recipients = %s\n\n", r.Total, sum(lines, plain))
 	for _, d := range r.doubts() {
-		fmt.Fprintf(b, "warning: %s\n\n", d)
+		fmt.Fprintf(b, "%s\n\n", paint("warning: "+d))
 	}
-	textLines(b, lines)
+	textLines(b, lines, paint)
 	if after := r.afterLines(); len(after) > 0 {
 		b.WriteString("\nafter they were accepted:\n")
-		textLines(b, after)
+		textLines(b, after, paint)
 	}
 }
 
-func textLines(b *bytes.Buffer, lines []line) {
+func textLines(b *bytes.Buffer, lines []line, paint Paint) {
 	rows := make([][]string, 0, len(lines))
+	counts := map[string]int64{}
 	for _, l := range lines {
+		counts[l.Word] = l.Count
 		rows = append(rows, []string{l.Word, plain(l.Count), l.Share(), l.Note})
 	}
-	table(b, "lrrl", rows)
+	table(b, "srrl", rows, func(word string) string {
+		if counts[word] == 0 {
+			return word
+		}
+		return paint(word)
+	})
 }
 
 // textParts writes a row for each provider and a column for each state that
@@ -78,7 +94,7 @@ func textParts(b *bytes.Buffer, parts []Part) {
 		rows = append(rows, row)
 	}
 	b.WriteByte('\n')
-	table(b, "l"+strings.Repeat("r", len(used)+1), rows)
+	table(b, "l"+strings.Repeat("r", len(used)+1), rows, plainPaint)
 }
 
 // usedStates returns the states that anybody of the parts is in, accepted
@@ -97,7 +113,7 @@ func usedStates(parts []Part) []campaign.State {
 	return used
 }
 
-func textReplies(b *bytes.Buffer, replies []ReplyCount) {
+func textReplies(b *bytes.Buffer, replies []ReplyCount, paint Paint) {
 	if len(replies) == 0 {
 		return
 	}
@@ -106,12 +122,13 @@ func textReplies(b *bytes.Buffer, replies []ReplyCount) {
 		rows = append(rows, []string{plain(c.Count), c.State.String(), c.result(), Redact(c.Text)})
 	}
 	b.WriteByte('\n')
-	table(b, "rlll", rows)
+	table(b, "rsll", rows, paint)
 }
 
 // table writes rows of equal length, two spaces apart and two from the left;
-// align has an l or r for each column.
-func table(b *bytes.Buffer, align string, rows [][]string) {
+// align has an l or r for each column, and an s for one of states, on the left
+// and painted.
+func table(b *bytes.Buffer, align string, rows [][]string, paint Paint) {
 	widths := make([]int, len(align))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -122,9 +139,12 @@ func table(b *bytes.Buffer, align string, rows [][]string) {
 		var out strings.Builder
 		for i, cell := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if align[i] == 'r' {
+			switch align[i] {
+			case 'r':
 				out.WriteString("  " + pad + cell)
-			} else {
+			case 's':
+				out.WriteString("  " + paint(cell) + pad)
+			default:
 				out.WriteString("  " + cell + pad)
 			}
 		}

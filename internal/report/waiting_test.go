@@ -19,7 +19,7 @@ func TestWaitsAreShown(t *testing.T) {
 		{For: report.ForWorker, Code: campaign.CodeNoWorker, Reason: "BS-NO-WORKER: no worker is alive"},
 	}}
 	var text bytes.Buffer
-	if err := report.Text(&text, r); err != nil {
+	if err := report.Text(&text, r, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"waits for account ses until 2026-10-01T07:05:00Z: BS-ACCOUNT-LOGIN: 535", "waits for a worker: BS-NO-WORKER: no worker is alive\n"} {

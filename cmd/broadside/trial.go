@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"broadside/internal/app"
+)
+
+func trialCommand(c *cli) *cobra.Command {
+	var t app.Trial
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "test CAMPAIGN --to ADDRESS,...",
+		Short: "Send marked copies to yourself",
+		Long: `Send copies with [Test] in the subject now: as the first recipient, and as the one
+with the most blanks among the fields that the campaign uses. Their links
+unsubscribe nobody, and nothing is stored. A suppressed address has to be confirmed.`,
+		Example: `  broadside campaign test october.yaml --to me@acme.example
+  broadside campaign test october.yaml --to me@acme.example,you@acme.example --as row:17`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if n := len(t.To); n == 0 || n > app.MaxTrial {
+				return usagef(cmd, "--to has %d addresses, expected 1 to %d", n, app.MaxTrial)
+			}
+			return trial(cmd.Context(), c, args[0], t, yes)
+		},
+	}
+	cmd.Flags().StringSliceVar(&t.To, "to", nil, "`ADDRESSES` to send copies to, at most 10")
+	cmd.Flags().StringVar(&t.As, "as", "", "`ADDRESS` of the audience, or row:N, whose message it is")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func trial(ctx context.Context, c *cli, name string, t app.Trial, yes bool) error {
+	proof, done, err := c.proof(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := c.confirmTrial(ctx, proof, t.To, yes); err != nil {
+		return err
+	}
+	results, err := app.SendTrial(ctx, proof, t)
+	if err != nil && len(results) == 0 {
+		return err
+	}
+	if err := errors.Join(c.printTrial(results), err); err != nil {
+		return err
+	}
+	refused := 0
+	for _, r := range results {
+		if !r.Accepted {
+			refused++
+		}
+	}
+	if refused > 0 {
+		return fmt.Errorf("%d of %d copies were not accepted", refused, len(results))
+	}
+	return nil
+}
+
+// confirmTrial asks before a copy goes to somebody who must not be mailed. A trial
+// needs no Redis: when it does not answer, that is said, and nobody is asked.
+func (c *cli) confirmTrial(ctx context.Context, proof app.Proof, to []string, yes bool) error {
+	if yes || proof.Config.RedisURL == "" || proof.Def == nil {
+		return nil
+	}
+	a := proof.App
+	if a == nil {
+		var err error
+		if a, err = c.openWith(ctx, proof.Config, false); err != nil {
+			c.note("suppressions could not be looked up: %v", err)
+			return nil
+		}
+		defer c.close(a)
+	}
+	found, err := a.Suppressed(ctx, proof.Def.Topic, to)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return c.agree(strings.Join(found, ", ")+" is suppressed for this topic", "yes", false)
+}
+
+func (c *cli) printTrial(results []app.TrialResult) error {
+	if c.asJSON {
+		return c.json(results)
+	}
+	var rows [][]string
+	for _, r := range results {
+		outcome := "accepted"
+		if !r.Accepted {
+			outcome = "not accepted"
+		}
+		rows = append(rows, []string{r.To, r.As, strconv.Itoa(r.Row), outcome, r.Reply})
+	}
+	return c.table([]string{"TO", "AS", "ROW", "OUTCOME", "REPLY"}, rows)
+}
