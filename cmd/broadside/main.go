@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 	_ "time/tzdata" // time zones also where the system has none
+
+	"broadside/internal/input"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())) }
@@ -19,7 +21,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	c := &cli{stdin: stdin, stdout: stdout, term: newTerminal(stderr, env), env: env}
+	c := &cli{stdin: stdin, in: input.Stream(ctx, stdin, stdinName), stdout: stdout, term: newTerminal(stderr, env), env: env}
 	c.stderr = c.term
 	root := rootCommand(c)
 	root.SetArgs(args)
