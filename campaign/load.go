@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -8,14 +9,15 @@ import (
 	"time"
 
 	"broadside/configs"
+	"broadside/internal/input"
 )
 
 // Load reads a campaign file. What is wrong with it comes back all at once as
 // [configs.Problems], beside a definition of what could be read if it is YAML at
 // all; a file that does not exist also is [io/fs.ErrNotExist]. The files that it
-// names are not opened.
-func Load(file string) (*Definition, error) {
-	data, err := configs.ReadLimited(file)
+// names are not opened. The file may be a pipe, for which ctx ends the waiting.
+func Load(ctx context.Context, file string) (*Definition, error) {
+	data, err := input.ReadAll(ctx, file, configs.MaxFile)
 	if err != nil {
 		return nil, configs.FileProblem(file, err)
 	}

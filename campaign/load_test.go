@@ -68,7 +68,7 @@ func TestGoodFiles(t *testing.T) {
 	for _, file := range files(t, "testdata/good/*.yaml") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			d, err := campaign.Load(file)
+			d, err := campaign.Load(t.Context(), file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestBadFiles(t *testing.T) {
 	for _, file := range files(t, "testdata/bad/*.yaml") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			_, err := campaign.Load(file)
+			_, err := campaign.Load(t.Context(), file)
 			var problems configs.Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("got error %v of type %T, want Problems", err, err)
@@ -95,7 +95,7 @@ func TestBadFiles(t *testing.T) {
 func TestLoadWithoutFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "none.yaml")
-	_, err := campaign.Load(file)
+	_, err := campaign.Load(t.Context(), file)
 	var problems configs.Problems
 	if want := file + ": there is no such file"; !errors.Is(err, fs.ErrNotExist) || !errors.As(err, &problems) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -104,7 +104,7 @@ func TestLoadWithoutFile(t *testing.T) {
 
 func TestProblemPointsAtKey(t *testing.T) {
 	t.Parallel()
-	d, err := campaign.Load("testdata/good/full.yaml")
+	d, err := campaign.Load(t.Context(), "testdata/good/full.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestProblemPointsAtKey(t *testing.T) {
 
 func TestDefaultsAreNotShared(t *testing.T) {
 	t.Parallel()
-	d, err := campaign.Load("testdata/good/minimal.yaml")
+	d, err := campaign.Load(t.Context(), "testdata/good/minimal.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

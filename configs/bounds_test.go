@@ -30,7 +30,7 @@ func TestValuesAreBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := configs.Load(configs.Options{Dir: dir, Env: c.env})
+		_, err := configs.Load(t.Context(), configs.Options{Dir: dir, Env: c.env})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "xxx")) {
 			t.Errorf("%s: %.300v, want %s", c.name, err, c.want)
 		}

@@ -22,7 +22,7 @@ func loadEnv(t *testing.T, text string, env []string, keys ...string) string {
 			t.Fatal(err)
 		}
 	}
-	c, err := configs.Load(configs.Options{Dir: dir, Env: env})
+	c, err := configs.Load(t.Context(), configs.Options{Dir: dir, Env: env})
 	if err != nil {
 		return strings.ReplaceAll(err.Error(), dir+"/", "")
 	}
@@ -193,7 +193,7 @@ func TestSMTPURLOverFile(t *testing.T) {
 
 func TestImplicitPort(t *testing.T) {
 	t.Parallel()
-	c, err := configs.Load(configs.Options{Dir: t.TempDir(), Env: []string{"SMTP_URL=smtps://smtp.example"}})
+	c, err := configs.Load(t.Context(), configs.Options{Dir: t.TempDir(), Env: []string{"SMTP_URL=smtps://smtp.example"}})
 	if err != nil {
 		t.Fatal(err)
 	}

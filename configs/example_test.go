@@ -22,7 +22,7 @@ func loadExample(t *testing.T) *configs.Config {
 	if err := os.WriteFile(file, []byte(configs.Example), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := configs.Load(configs.Options{Dir: dir, Env: testEnv})
+	c, err := configs.Load(t.Context(), configs.Options{Dir: dir, Env: testEnv})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestExampleSecretIsRefused(t *testing.T) {
 	if secret == nil {
 		t.Fatal("the example file shows no secret")
 	}
-	_, err := configs.Load(configs.Options{Dir: t.TempDir(), Env: []string{"BROADSIDE_SECRETS=" + secret[1]}})
+	_, err := configs.Load(t.Context(), configs.Options{Dir: t.TempDir(), Env: []string{"BROADSIDE_SECRETS=" + secret[1]}})
 	if err == nil || !strings.Contains(err.Error(), "secret of the example file") || strings.Contains(err.Error(), secret[1]) {
 		t.Errorf("got %v", err)
 	}

@@ -15,7 +15,7 @@ func loadText(t *testing.T, text string) (*configs.Config, error) {
 	if err := os.WriteFile(filepath.Join(dir, configs.DefaultFile), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return configs.Load(configs.Options{Dir: dir, Env: []string{"CITY=London"}})
+	return configs.Load(t.Context(), configs.Options{Dir: dir, Env: []string{"CITY=London"}})
 }
 
 // A # behind a blank begins a comment, also where a person only meant to write a

@@ -1,15 +1,16 @@
 package configs
 
 import (
+	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"broadside/internal/input"
 )
 
 // DefaultFile is read when Options name no file and it exists.
@@ -27,9 +28,10 @@ type Options struct {
 
 // Load reads the configuration: defaults, file, platform variables and
 // BROADSIDE_ variables, each over those before it. What is wrong comes back
-// all at once as [Problems]; no message shows a secret.
-func Load(opts Options) (*Config, error) {
-	name, data, err := readFile(opts)
+// all at once as [Problems]; no message shows a secret. The file may be a pipe, for
+// which ctx ends the waiting.
+func Load(ctx context.Context, opts Options) (*Config, error) {
+	name, data, err := readFile(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +97,14 @@ func layered(file *node, vars map[string]string) (*node, Problems, error) {
 
 // readFile returns the file's name, for messages, and its text. Without a
 // file both the text and the error are nil.
-func readFile(opts Options) (name string, data []byte, err error) {
+func readFile(ctx context.Context, opts Options) (name string, data []byte, err error) {
 	name = opts.File
 	if name == "" {
 		name = filepath.Join(opts.Dir, DefaultFile)
 	} else if opts.Dir != "" && !filepath.IsAbs(name) {
 		name = filepath.Join(opts.Dir, name)
 	}
-	data, err = ReadLimited(name)
+	data, err = input.ReadAll(ctx, name, MaxFile)
 	if errors.Is(err, fs.ErrNotExist) && opts.File == "" {
 		return name, nil, nil
 	}
@@ -110,16 +112,6 @@ func readFile(opts Options) (name string, data []byte, err error) {
 		return name, nil, FileProblem(name, err)
 	}
 	return name, data, nil
-}
-
-// ReadLimited reads a file, but no more than ParseYAML takes and one byte.
-func ReadLimited(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	return io.ReadAll(io.LimitReader(f, MaxFile+1))
 }
 
 // secretLayer lies under the file: BROADSIDE_SECRET alone is the secret when

@@ -64,7 +64,7 @@ func TestGoodFiles(t *testing.T) {
 	for _, file := range files(t, "testdata/good/*.yaml") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			c, err := configs.Load(configs.Options{File: file, Env: testEnv})
+			c, err := configs.Load(t.Context(), configs.Options{File: file, Env: testEnv})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func TestBadFiles(t *testing.T) {
 	for _, file := range files(t, "testdata/bad/*.yaml") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			_, err := configs.Load(configs.Options{File: file, Env: testEnv})
+			_, err := configs.Load(t.Context(), configs.Options{File: file, Env: testEnv})
 			var problems configs.Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("got error %v of type %T, want Problems", err, err)
@@ -94,7 +94,7 @@ func TestBadFiles(t *testing.T) {
 func TestMissingFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c, err := configs.Load(configs.Options{Dir: dir})
+	c, err := configs.Load(t.Context(), configs.Options{Dir: dir})
 	if err != nil {
 		t.Fatalf("without a file: %v", err)
 	}
@@ -102,14 +102,14 @@ func TestMissingFile(t *testing.T) {
 		t.Errorf("got file %q, namespace %q, want no file and the default", c.File, c.Namespace)
 	}
 
-	_, err = configs.Load(configs.Options{Dir: dir, File: "other.yaml"})
+	_, err = configs.Load(t.Context(), configs.Options{Dir: dir, File: "other.yaml"})
 	want := filepath.Join(dir, "other.yaml") + ": there is no such file"
 	if err == nil || err.Error() != want || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 
-	_, err = configs.Load(configs.Options{File: dir})
-	want = dir + ": cannot be read: is a directory"
+	_, err = configs.Load(t.Context(), configs.Options{File: dir})
+	want = dir + ": cannot be read: it is a directory, expected a file or a pipe"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -122,7 +122,7 @@ func TestFileInDir(t *testing.T) {
 	if err := os.WriteFile(file, []byte("namespace: here\naccounts: {a: {host: x, ca_file: ca.pem}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := configs.Load(configs.Options{Dir: dir})
+	c, err := configs.Load(t.Context(), configs.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestTooLargeFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.Repeat("#", configs.MaxFile+1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := configs.Load(configs.Options{File: file})
+	_, err := configs.Load(t.Context(), configs.Options{File: file})
 	want := file + ": found more than 1048576 bytes: is this the right file?"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -148,7 +148,7 @@ func TestTooLargeFile(t *testing.T) {
 
 func TestRequireSecrets(t *testing.T) {
 	t.Parallel()
-	c, err := configs.Load(configs.Options{Dir: t.TempDir()})
+	c, err := configs.Load(t.Context(), configs.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,8 +81,12 @@ func (p Problems) sorted() Problems {
 }
 
 // FileProblem returns the problem that the system reported as err when file was
-// read, as an error of type [Problems]; errors.Is finds err behind it.
+// read, as an error of type [Problems]; errors.Is finds err behind it. The end of a
+// context is no problem of the file, and is returned as it is.
 func FileProblem(file string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
 	p := Problem{File: file, Message: "cannot be read", cause: err}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err

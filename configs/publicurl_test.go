@@ -29,7 +29,7 @@ func TestPublicURL(t *testing.T) {
 		{"http://localhost:8080", "http://localhost:8080"},
 		{"https://" + strings.Repeat("a.", 100) + "example/" + strings.Repeat("x", 30), "https://" + strings.Repeat("a.", 100) + "example/" + strings.Repeat("x", 30)},
 	} {
-		c, err := configs.Load(configs.Options{Dir: t.TempDir(), Env: []string{"BROADSIDE_PUBLIC_URL=" + tt.text}})
+		c, err := configs.Load(t.Context(), configs.Options{Dir: t.TempDir(), Env: []string{"BROADSIDE_PUBLIC_URL=" + tt.text}})
 		if err != nil {
 			t.Errorf("%s: %v", tt.text, err)
 			continue
@@ -48,7 +48,7 @@ func TestPublicURL(t *testing.T) {
 		{"https://" + strings.Repeat("ü", 80) + ".example", "no name that DNS can have"},
 		{"https://acme.example/" + strings.Repeat("ü", 50), "found 321 bytes, expected at most 250"},
 	} {
-		_, err := configs.Load(configs.Options{Dir: t.TempDir(), Env: []string{"BROADSIDE_PUBLIC_URL=" + tt.text}})
+		_, err := configs.Load(t.Context(), configs.Options{Dir: t.TempDir(), Env: []string{"BROADSIDE_PUBLIC_URL=" + tt.text}})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.text, err, tt.want)
 		}

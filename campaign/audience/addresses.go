@@ -73,7 +73,7 @@ type AddressReader struct {
 // Without Email the one column whose name says that it holds addresses is taken, or
 // all when there is none. ctx covers the reading too.
 func OpenAddresses(ctx context.Context, src Source, opts Options) (*AddressReader, error) {
-	s, err := openStream(src, opts)
+	s, err := openStream(ctx, src, opts)
 	if err != nil {
 		return nil, err
 	}

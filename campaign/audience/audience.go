@@ -100,7 +100,7 @@ type Reader struct {
 // Open opens a file or a stream and reads its header. ctx covers the reading
 // too: Next returns its error once it has ended.
 func Open(ctx context.Context, src Source, opts Options) (*Reader, error) {
-	s, err := openStream(src, opts)
+	s, err := openStream(ctx, src, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -328,7 +328,7 @@ func TestOpenRefuses(t *testing.T) {
 		"https://x.example/a.csv":          "an audience from the web is not supported yet; download it",
 		"people.xlsx":                      "an .xlsx file is not supported yet; save it as CSV",
 		filepath.Join(dir, "none.csv"):     "no such file; check the name",
-		dir:                                "a directory, not a file",
+		dir:                                "it is a directory, expected a file or a pipe; name another",
 		filepath.Join(dir, "plain.csv.gz"): "the name says .gz, the content is not compressed so; compress it again, or take .gz off its name",
 		filepath.Join(dir, "json.csv"):     "quote inside a value that is not quoted",
 		filepath.Join(dir, "csv.jsonl"):    "the first line is no JSON object",

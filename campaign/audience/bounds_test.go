@@ -41,7 +41,7 @@ func TestBombs(t *testing.T) {
 			free int64
 			want string
 		}{{1 << 20, " of " + name + " data have become more than "}, {freeText, ""}} {
-			s, err := openStream(Source{Path: "-", Reader: bomb(t, pack, 300_000)}, Options{})
+			s, err := openStream(t.Context(), Source{Path: "-", Reader: bomb(t, pack, 300_000)}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

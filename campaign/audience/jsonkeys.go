@@ -70,11 +70,11 @@ func (k *keys) add(l *lines, line []byte) error {
 // beginning of the same rows. l is closed.
 func readTwice(ctx context.Context, src Source, opts Options, l *lines, first []byte, k *keys) (*jsonlDecoder, error) {
 	defer l.Close()
-	if regular(src.Path) {
+	if l.again {
 		if err := eachLine(l, func(line []byte) error { return k.add(l, line) }); err != nil {
 			return nil, err
 		}
-		s, err := openStream(src, opts)
+		s, err := openStream(ctx, src, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -85,12 +85,6 @@ func readTwice(ctx context.Context, src Source, opts Options, l *lines, first []
 		return nil, err
 	}
 	return &jsonlDecoder{lines: newLines(ctx, s)}, nil
-}
-
-// regular reports whether a source can be opened twice: a file, not a pipe.
-func regular(path string) bool {
-	info, err := os.Stat(path)
-	return path != "-" && err == nil && info.Mode().IsRegular()
 }
 
 func eachLine(l *lines, do func([]byte) error) error {

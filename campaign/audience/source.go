@@ -3,17 +3,19 @@ package audience
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"broadside/internal/input"
 )
 
 type format int
@@ -33,6 +35,7 @@ type stream struct {
 	name    string
 	format  format
 	text    io.Reader
+	again   bool   // it can be opened once more, and has the same rows
 	raw     *tap   // the bytes before decompression
 	packed  string // "gzip" or "Zstandard"; empty when not compressed
 	charset *charset
@@ -50,14 +53,14 @@ func (s *stream) Close() error {
 }
 
 // openStream opens the source, decompresses and decodes it.
-func openStream(src Source, opts Options) (*stream, error) {
+func openStream(ctx context.Context, src Source, opts Options) (*stream, error) {
 	s := &stream{name: opts.File}
 	if s.name == "" {
 		if s.name = src.Path; src.Path == "-" {
 			s.name = "standard input"
 		}
 	}
-	if err := s.open(src); err != nil {
+	if err := s.open(ctx, src); err != nil {
 		return nil, err
 	}
 	if err := s.decompress(src.Path); err != nil {
@@ -71,7 +74,7 @@ func openStream(src Source, opts Options) (*stream, error) {
 	return s, nil
 }
 
-func (s *stream) open(src Source) error {
+func (s *stream) open(ctx context.Context, src Source) error {
 	if src.Path == "-" {
 		if src.Reader == nil {
 			return s.errorf("", "nothing to read from")
@@ -88,22 +91,22 @@ func (s *stream) open(src Source) error {
 	case strings.HasSuffix(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst"), ".xlsx"):
 		return s.errorf("save it as CSV", "an .xlsx file is not supported yet")
 	}
-	f, err := os.Open(src.Path)
+	f, err := input.Open(ctx, src.Path)
 	if err != nil {
 		return s.unopened(err)
 	}
 	s.closers = append(s.closers, f.Close)
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		s.Close()
-		return s.errorf("name a file in it", "a directory, not a file")
-	}
+	s.again = !f.IsPipe()
 	s.raw = &tap{r: f}
 	return nil
 }
 
 func (s *stream) unopened(err error) error {
 	e := &FileError{File: s.name, Err: err}
+	wrong, isWrong := errors.AsType[*input.WrongKind](err)
 	switch {
+	case isWrong:
+		e.What, e.Fix = wrong.Error(), "name another"
 	case errors.Is(err, fs.ErrNotExist):
 		e.What, e.Fix = "no such file", "check the name"
 	case errors.Is(err, fs.ErrPermission):

@@ -78,7 +78,7 @@ Redis is needed.`,
 }
 
 func (c *cli) checkAccount(ctx context.Context, name string) error {
-	cfg, err := c.load()
+	cfg, err := c.load(ctx)
 	if err != nil {
 		return err
 	}

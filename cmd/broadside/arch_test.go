@@ -9,6 +9,8 @@ import (
 // rank orders the rooms: a package may import only packages of a lower rank,
 // so that imports point one way and engines never import each other.
 var rank = map[string]int{
+	"internal/input": -1, // whoever reads a file
+
 	"configs":                   0,
 	"campaign":                  1,
 	"campaign/address":          2,

@@ -14,6 +14,7 @@ import (
 
 	"broadside/internal/app"
 	"broadside/internal/backup"
+	"broadside/internal/input"
 )
 
 func backupCommand(c *cli) *cobra.Command {
@@ -93,13 +94,15 @@ so that what was interrupted can be done again. FILE - is the standard input.`,
   broadside restore broadside-2026-10-01.backup`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, name, err := c.input(args[0])
+			in, name, err := c.input(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer in.Close() //nolint:errcheck // only read
-			file, ok := in.(*os.File)
-			if !ok {
+			var file io.ReadSeeker
+			if f, ok := in.(*input.File); ok && !f.IsPipe() {
+				file = f
+			} else {
 				spooled, err := spool(in)
 				if err != nil {
 					return err
@@ -124,14 +127,14 @@ so that what was interrupted can be done again. FILE - is the standard input.`,
 func spool(r io.Reader) (*os.File, error) {
 	f, err := os.CreateTemp("", ".broadside-restore-*") // 0o600: addresses
 	if err != nil {
-		return nil, fmt.Errorf("keep the standard input: %w", err)
+		return nil, fmt.Errorf("keep it to read it twice (TMPDIR names another directory): %w", err)
 	}
 	_, err = io.Copy(f, r)
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
-		return nil, errors.Join(fmt.Errorf("keep the standard input: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("keep it to read it twice (TMPDIR names another directory): %w", err), f.Close())
 	}
 	return f, nil
 }

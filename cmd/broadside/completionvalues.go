@@ -36,7 +36,7 @@ func (c *cli) look(find func(ctx context.Context, a *app.App) ([]string, error))
 }
 
 func (c *cli) lookNow(ctx context.Context, find func(ctx context.Context, a *app.App) ([]string, error)) []string {
-	cfg, err := c.load()
+	cfg, err := c.load(ctx)
 	if err != nil || cfg.RedisURL == "" {
 		return nil
 	}
@@ -144,7 +144,9 @@ func (c *cli) sourceNames() values {
 
 // accountNames are the accounts of the configuration.
 func (c *cli) accountNames(string) ([]string, cobra.ShellCompDirective) {
-	cfg, err := c.load()
+	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
+	defer cancel()
+	cfg, err := c.load(ctx)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -8,8 +8,8 @@ func configCommand(c *cli) *cobra.Command {
 		Short:   "Every setting, its value and where it came from; no secrets",
 		Example: "  broadside config show\n  broadside config show --json",
 		Args:    args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			cfg, err := c.load()
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load(cmd.Context())
 			if err != nil {
 				return err
 			}

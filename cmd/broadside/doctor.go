@@ -24,7 +24,7 @@ be reached; else 3 settings are missing; else 6 something else failed.`,
 		Example: "  broadside doctor\n  broadside doctor --json",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
+			cfg, err := c.load(cmd.Context())
 			if err != nil {
 				return err
 			}

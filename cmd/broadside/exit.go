@@ -52,7 +52,7 @@ func (c *cli) exit(ctx context.Context, err error) int {
 		return exitDone
 	}
 	code := exitCode(err)
-	if code == exitFailed && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+	if (code == exitFailed || code == exitInvalid) && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		err, code = errInterrupted, exitInterrupted
 	}
 	if c.asJSON {

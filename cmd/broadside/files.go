@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,24 +9,24 @@ import (
 	"path/filepath"
 
 	"broadside/configs"
+	"broadside/internal/input"
 )
 
 // maxRejectsShown is how many refused rows are shown one by one.
 const maxRejectsShown = 20
 
-// input opens a file, or the standard input for "-". name is what messages
+// stdinName is what messages call the standard input.
+const stdinName = "standard input"
+
+// input opens a file or a pipe, or the standard input for "-". name is what messages
 // call it.
-func (c *cli) input(file string) (in io.ReadCloser, name string, err error) {
+func (c *cli) input(ctx context.Context, file string) (in io.ReadCloser, name string, err error) {
 	if file == "-" {
-		return io.NopCloser(c.stdin), "standard input", nil
+		return io.NopCloser(c.in), stdinName, nil
 	}
-	f, err := os.Open(file)
+	f, err := input.Open(ctx, file)
 	if err != nil {
 		return nil, "", configs.FileProblem(file, err)
-	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		f.Close() //nolint:errcheck // only read
-		return nil, "", configs.FileProblem(file, errors.New("it is a directory"))
 	}
 	return f, file, nil
 }

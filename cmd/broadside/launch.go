@@ -134,10 +134,10 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 	if err != nil {
 		return err
 	}
-	cfg, cfgErr := c.load()
+	cfg, cfgErr := c.load(ctx)
 	var def *campaign.Definition
 	if isFile := cfgErr != nil || cfg.RedisURL == "" || app.IsFile(name); isFile {
-		def, err = campaign.Load(name)
+		def, err = campaign.Load(ctx, name)
 	}
 	if err := errors.Join(cfgErr, err); err != nil {
 		return err
@@ -153,7 +153,7 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 			return err
 		}
 	}
-	o.Stdin = c.stdin
+	o.Stdin = c.in
 	o.Progress = c.rowsRead()
 	if f.dryRun {
 		return c.dryRun(ctx, a, def, o)
@@ -213,6 +213,15 @@ func (c *cli) printPlan(plan app.Plan) error {
 	return nil
 }
 
+// answer reads what a person types; the error is that a signal came instead.
+func (c *cli) answer() (string, error) {
+	line, err := bufio.NewReader(c.in).ReadString('\n')
+	if errors.Is(err, context.Canceled) {
+		return "", err
+	}
+	return strings.TrimSpace(line), nil // what ends without a line is an answer too
+}
+
 // confirm returns what asks before a message can leave for anywhere but this
 // machine.
 func (c *cli) confirm(yes bool) func(app.Plan) error {
@@ -239,8 +248,11 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 	}
 	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
 	fmt.Fprintf(c.stderr, "type the number of people to send (%s), anything else stops: ", want)
-	line, _ := bufio.NewReader(c.stdin).ReadString('\n') // an error is no answer
-	if got := strings.TrimSpace(line); got != want {
+	got, err := c.answer()
+	if err != nil {
+		return err
+	}
+	if got != want {
 		return fmt.Errorf("%w: found %q, expected %s; nothing was sent", app.ErrRefused, printable(got), want)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -65,7 +64,7 @@ func (c *cli) importList(ctx context.Context, a *app.App, name, source string, o
 	if from, ok := audience.ListName(source); ok {
 		r, err = a.Lists.Open(ctx, from, opts)
 	} else {
-		r, err = audience.Open(ctx, audience.Source{Path: source, Reader: c.stdin}, opts)
+		r, err = audience.Open(ctx, audience.Source{Path: source, Reader: c.in}, opts)
 	}
 	if err != nil {
 		return err
@@ -216,8 +215,11 @@ func (c *cli) agree(what, word string, yes bool) error {
 		return fmt.Errorf("%w: %s, and nobody can be asked here: add --yes; nothing was done", app.ErrRefused, what)
 	}
 	fmt.Fprintf(c.stderr, "%s; type %s to go on, anything else stops: ", what, word)
-	line, _ := bufio.NewReader(c.stdin).ReadString('\n') // an error is no answer
-	if got := strings.TrimSpace(line); got != word {
+	got, err := c.answer()
+	if err != nil {
+		return err
+	}
+	if got != word {
 		return fmt.Errorf("%w: found %q, expected %s; nothing was done", app.ErrRefused, printable(got), word)
 	}
 	return nil

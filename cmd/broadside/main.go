@@ -11,6 +11,8 @@ import (
 	"slices"
 	"syscall"
 	_ "time/tzdata" // time zones also where the system has none
+
+	"broadside/internal/input"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())) }
@@ -20,7 +22,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	c := &cli{stdin: stdin, stdout: stdout, stdoutTTY: isTerminal(stdout, env), term: newTerminal(stderr, env), env: env}
+	c := &cli{
+		stdin: stdin, in: input.Stream(ctx, stdin, stdinName), stdout: stdout, stdoutTTY: isTerminal(stdout, env),
+		term: newTerminal(stderr, env), env: env,
+	}
 	c.stderr = c.term
 	root := rootCommand(c)
 	root.SetArgs(args)

@@ -137,8 +137,8 @@ func previewDocument(p *app.Preview) any {
 // Redis is only opened for what is in it: a stored campaign, or a list. The
 // caller calls done.
 func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(), err error) {
-	p.Stdin = c.stdin
-	cfg, cfgErr := c.load()
+	p.Stdin = c.in
+	cfg, cfgErr := c.load(ctx)
 	if p.Config = cfg; cfgErr == nil && cfg.RedisURL != "" && !app.IsFile(name) {
 		if p.App, err = c.openWith(ctx, cfg, false); err != nil {
 			return p, nil, err
@@ -149,7 +149,7 @@ func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(),
 		}
 		return p, func() { c.close(p.App) }, nil
 	}
-	p.Def, p.Faults = campaign.Load(name)
+	p.Def, p.Faults = campaign.Load(ctx, name)
 	if cfgErr != nil || p.Def == nil {
 		return p, nil, errors.Join(cfgErr, p.Faults)
 	}

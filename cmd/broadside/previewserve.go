@@ -15,9 +15,9 @@ import (
 // which is its regular end. What cannot be rendered at the start is an error;
 // later the page shows what is wrong.
 func (c *cli) servePreview(ctx context.Context, want previewRequest) error {
-	stdin := &onlyOnce{c.stdin, false}
+	stdin := &onlyOnce{c.in, false}
 	look := *c
-	look.stdin = stdin
+	look.in = stdin
 	render := func(ctx context.Context, who string) (*app.Preview, error) {
 		return look.render(ctx, want.campaign, cmp.Or(who, want.recipient))
 	}

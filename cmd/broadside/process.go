@@ -15,7 +15,7 @@ import (
 // process opens an installation for a process that runs until a signal ends
 // it: JSON logs on stdout, and a Redis that others can reach unless alone.
 func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.App) error) error {
-	cfg, err := c.load()
+	cfg, err := c.load(ctx)
 	if err != nil {
 		return err
 	}

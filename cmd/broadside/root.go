@@ -18,7 +18,8 @@ import (
 // cli is what all commands share: the streams, the environment and the flags
 // that every command has.
 type cli struct {
-	stdin     io.Reader
+	stdin     io.Reader // looked at only; read is in
+	in        io.Reader // stdin, until a signal comes
 	stdout    io.Writer
 	stderr    io.Writer // term
 	stdoutTTY bool
@@ -132,14 +133,14 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 }
 
 // load reads the configuration.
-func (c *cli) load() (*configs.Config, error) {
-	return configs.Load(configs.Options{File: c.configFile, Env: c.env})
+func (c *cli) load(ctx context.Context) (*configs.Config, error) {
+	return configs.Load(ctx, configs.Options{File: c.configFile, Env: c.env})
 }
 
 // open reads the configuration and opens the installation, the embedded store
 // when there is no Redis. sends: this process will send. The caller closes.
 func (c *cli) open(ctx context.Context, sends bool) (*app.App, error) {
-	cfg, err := c.load()
+	cfg, err := c.load(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func (c *cli) close(a *app.App) {
 // openKept is open for commands on what was kept from earlier: without Redis
 // there is nothing.
 func (c *cli) openKept(ctx context.Context, sends bool) (*app.App, error) {
-	cfg, err := c.load()
+	cfg, err := c.load(ctx)
 	if err != nil {
 		return nil, err
 	}

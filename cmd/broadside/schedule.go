@@ -49,7 +49,7 @@ time without an offset is in the campaign's timezone, else in the configured one
 func (c *cli) schedule(ctx context.Context, name string, o app.Scheduling, yes bool) error {
 	a, err := c.openKept(ctx, false)
 	if err != nil {
-		if _, fileErr := campaign.Load(name); exitCode(err) == exitInvalid && fileErr != nil && !errors.Is(fileErr, fs.ErrNotExist) {
+		if _, fileErr := campaign.Load(ctx, name); exitCode(err) == exitInvalid && fileErr != nil && !errors.Is(fileErr, fs.ErrNotExist) {
 			err = errors.Join(err, fileErr) // the problems of both
 		}
 		return err

@@ -186,7 +186,7 @@ exit code is 1.`,
   broadside suppression import - < bounces.csv`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, name, err := c.input(args[0])
+			in, name, err := c.input(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -22,6 +22,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/configs"
+	"broadside/internal/input"
 	"broadside/internal/outage"
 	"broadside/internal/presence"
 	"broadside/internal/queue"
@@ -149,7 +150,7 @@ func certificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := configs.ReadLimited(file)
+	pem, err := input.ReadFile(file, configs.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read ca_file: %w", err)
 	}

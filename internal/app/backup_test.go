@@ -17,7 +17,7 @@ import (
 
 func openOn(t *testing.T, url string) *App {
 	t.Helper()
-	cfg, err := configs.Load(configs.Options{Dir: t.TempDir(), Env: []string{"REDIS_URL=" + url}})
+	cfg, err := configs.Load(t.Context(), configs.Options{Dir: t.TempDir(), Env: []string{"REDIS_URL=" + url}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,11 +23,11 @@ func draft(t *testing.T, audience string) (*configs.Config, *campaign.Definition
 	if err := os.WriteFile(filepath.Join(dir, "subscribers.csv"), []byte(audience), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := configs.Load(configs.Options{Dir: dir})
+	cfg, err := configs.Load(t.Context(), configs.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	def, err := campaign.Load(filepath.Join(dir, "campaign.yaml"))
+	def, err := campaign.Load(t.Context(), filepath.Join(dir, "campaign.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestNewProject(t *testing.T) {
 	if err != nil || len(entries) != len(names) {
 		t.Errorf("%d files for the names %q, %v", len(entries), names, err)
 	}
-	cfg, err := configs.Load(configs.Options{Dir: dir})
+	cfg, err := configs.Load(t.Context(), configs.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

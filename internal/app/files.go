@@ -3,13 +3,13 @@ package app
 import (
 	"context"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/internal/input"
 	"broadside/scheduler"
 )
 
@@ -18,14 +18,30 @@ import (
 // has its files in the store.
 type opener func(key, name string) (io.ReadCloser, error)
 
-// onDisk opens files relative to the directory of the campaign file.
-func onDisk(dir string) opener {
-	return func(_, name string) (io.ReadCloser, error) {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(dir, name)
+// onDisk opens files relative to the directory of the campaign file. People may come
+// out of a pipe, while ctx lasts.
+func onDisk(ctx context.Context, dir string) opener {
+	content := contentOnDisk(dir)
+	return func(key, name string) (io.ReadCloser, error) {
+		if strings.HasPrefix(key, "content.") {
+			return content(key, name)
 		}
-		return os.Open(name)
+		return input.Open(ctx, inDir(dir, name))
 	}
+}
+
+// contentOnDisk is onDisk for content, which is read by every preview, and so is no
+// pipe.
+func contentOnDisk(dir string) opener {
+	return func(_, name string) (io.ReadCloser, error) { return input.OpenFile(inDir(dir, name)) }
+}
+
+// inDir returns the path of a file that a campaign file in dir names.
+func inDir(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
 }
 
 // opener opens files that were stored with a schedule, while ctx lasts; nil

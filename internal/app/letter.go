@@ -121,7 +121,7 @@ func readBody(def *campaign.Definition, key, name string, open opener) (file, te
 		file = filepath.Join(def.Dir, file)
 	}
 	if open == nil {
-		open = onDisk(def.Dir)
+		open = contentOnDisk(def.Dir)
 	}
 	f, err := open(key, name)
 	if err != nil {

@@ -88,7 +88,7 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 		}
 	})
 	s := newScheduling(t)
-	cfg, err := configs.Load(configs.Options{Dir: s.dir, Env: []string{
+	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{
 		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://" + srv.Addr().String() + "?tls=none", "BROADSIDE_FEEDBACK__RETURN_PATH=bounce.acme.example",
 		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
 	}})

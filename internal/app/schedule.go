@@ -239,7 +239,7 @@ func (a *App) onlyOnce(ctx context.Context, def *campaign.Definition, t schedule
 // enter stages the files, plans from what was staged, as it will be sent, and
 // stores the schedule.
 func (a *App) enter(ctx context.Context, def *campaign.Definition, s scheduler.Schedule, o Scheduling) (Scheduled, error) {
-	open := onDisk(def.Dir)
+	open := onDisk(ctx, def.Dir)
 	if o.Stored != nil {
 		open = a.opener(ctx, o.Stored)
 	}

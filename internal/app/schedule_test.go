@@ -49,7 +49,7 @@ func newSchedulingOn(t *testing.T, redisURL string) *scheduling {
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\ngrace@gmail.com,Grace\nzoe@example.com,Zoe\n")
 	s.write("not.csv", "email\nzoe@example.com\n")
 	s.write("letter.md", "# Hello {{.first_name}}\n")
-	cfg, err := configs.Load(configs.Options{Dir: s.dir, Env: []string{
+	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{
 		"REDIS_URL=" + redisURL, "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
 		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
 	}})
@@ -74,7 +74,7 @@ func (s *scheduling) write(name, text string) {
 func (s *scheduling) def(more string) *campaign.Definition {
 	s.t.Helper()
 	s.write("campaign.yaml", scheduledCampaign+more)
-	def, err := campaign.Load(filepath.Join(s.dir, "campaign.yaml"))
+	def, err := campaign.Load(s.t.Context(), filepath.Join(s.dir, "campaign.yaml"))
 	if err != nil {
 		s.t.Fatal(err)
 	}

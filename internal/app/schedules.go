@@ -110,7 +110,7 @@ func IsFile(name string) bool {
 // scheduled, by its id. Then stored has its files.
 func (a *App) Campaign(ctx context.Context, name string) (def *campaign.Definition, stored *scheduler.Schedule, err error) {
 	if IsFile(name) {
-		def, err = campaign.Load(name)
+		def, err = campaign.Load(ctx, name)
 		return def, nil, err
 	}
 	id, err := a.FindSchedule(ctx, name)

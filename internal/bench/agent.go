@@ -53,7 +53,7 @@ func Agent(ctx context.Context, args []string, in io.Reader, out io.Writer, log 
 }
 
 func workerAgent(ctx context.Context, stop func(), args []string, in io.Reader, out io.Writer, log *slog.Logger) (err error) {
-	cfg, err := configs.Load(configs.Options{Dir: args[0]})
+	cfg, err := configs.Load(ctx, configs.Options{Dir: args[0]})
 	if err != nil {
 		return err
 	}

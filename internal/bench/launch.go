@@ -17,7 +17,7 @@ func (b *bench) open(ctx context.Context, s *server, smtp string) (*app.App, *ca
 	if err := b.configure(smtp, s.url, s.namespace); err != nil {
 		return nil, nil, err
 	}
-	cfg, def, err := b.load()
+	cfg, def, err := b.load(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

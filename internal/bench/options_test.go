@@ -55,7 +55,7 @@ func TestFieldsAndPipelining(t *testing.T) {
 	if got := strings.Count(string(letter), "{{"); got != 2 || !strings.Contains(string(letter), "you have been with us since customer since") {
 		t.Errorf("%d fields in the letter:\n%.600s", got, letter)
 	}
-	cfg, _, err := b.load()
+	cfg, _, err := b.load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func TestOnlyWorkersSeeRedisFarAway(t *testing.T) {
 	if err := b.prepare(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
-	workers, _, err := b.load()
+	workers, _, err := b.load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func recipient(i int, row audience.Row) sender.Recipient {
 
 // composer compiles the campaign and reads its first recipients.
 func (b *bench) composer(ctx context.Context, n int) (*sender.Composer, []audience.Row, error) {
-	cfg, def, err := b.load()
+	cfg, def, err := b.load(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -183,11 +183,11 @@ accounts:
 	return nil
 }
 
-func (b *bench) load() (*configs.Config, *campaign.Definition, error) {
-	cfg, err := configs.Load(configs.Options{Dir: b.dir})
+func (b *bench) load(ctx context.Context) (*configs.Config, *campaign.Definition, error) {
+	cfg, err := configs.Load(ctx, configs.Options{Dir: b.dir})
 	if err != nil {
 		return nil, nil, err
 	}
-	def, err := campaign.Load(filepath.Join(b.dir, "campaign.yaml"))
+	def, err := campaign.Load(ctx, filepath.Join(b.dir, "campaign.yaml"))
 	return cfg, def, err
 }

@@ -72,7 +72,7 @@ func send(ctx context.Context, dir string, addr net.Addr, o Options) (*app.App, 
 	if err != nil {
 		return nil, "", fmt.Errorf("address of the sink: %w", err)
 	}
-	cfg, err := configs.Load(configs.Options{Dir: dir, Env: []string{"SMTP_URL=smtp://" + net.JoinHostPort(host, port) + "?tls=none"}})
+	cfg, err := configs.Load(ctx, configs.Options{Dir: dir, Env: []string{"SMTP_URL=smtp://" + net.JoinHostPort(host, port) + "?tls=none"}})
 	if err != nil {
 		return nil, "", err
 	}
@@ -102,7 +102,7 @@ func launch(ctx context.Context, a *app.App, dir string, o Options) (string, err
 	if _, err := a.Suppression.Add(ctx, entries...); err != nil {
 		return "", err
 	}
-	def, err := campaign.Load(filepath.Join(dir, "campaign.yaml"))
+	def, err := campaign.Load(ctx, filepath.Join(dir, "campaign.yaml"))
 	if err != nil {
 		return "", err
 	}

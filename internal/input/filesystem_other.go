@@ -1,0 +1,7 @@
+//go:build !linux
+
+package input
+
+import "os"
+
+func checkFilesystem(*os.File, string, string) error { return nil }
