@@ -38,6 +38,7 @@ type Audience struct {
 	Source   string            // source: a file, "-" or list:NAME
 	Email    string            // email: column of the address; empty when exactly one fits
 	Columns  map[string]string // columns: merge field -> header
+	Sheet    string            // sheet: of a workbook; empty: the first that is not hidden
 	Encoding string            // encoding: an IANA charset name; empty: UTF-8
 	Expect   Range             // expect: 9000-11000
 }
@@ -46,13 +47,14 @@ type Audience struct {
 type Exclusion struct {
 	Source   string // list:NAME; run:ID or run:CAMPAIGN; or a file
 	Email    string // email: column of the address in a file; empty: any
+	Sheet    string // sheet: of a workbook; empty: the only one that is not blank
 	Encoding string // encoding: of a file, as in an Audience
 }
 
 // String returns the source, with the options of a file that has any.
 func (e Exclusion) String() string {
 	text := e.Source
-	for _, option := range [][2]string{{"email", e.Email}, {"encoding", e.Encoding}} {
+	for _, option := range [][2]string{{"email", e.Email}, {"sheet", e.Sheet}, {"encoding", e.Encoding}} {
 		if option[1] != "" {
 			text += " (" + option[0] + " " + option[1] + ")"
 		}

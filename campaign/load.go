@@ -97,12 +97,13 @@ func (d *Definition) read(m *configs.Map) {
 func (d *Definition) readAudience(m *configs.Map) {
 	a := &d.Audience
 	m.Require("source", "a file such as subscribers.csv, - for stdin, or list:NAME")
-	m.Refuse("source", "use a .csv or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isLater)
-	m.Check("source", &a.Source, "a .csv or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isSource)
+	m.Refuse("source", "use a .csv, .xlsx or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isLater)
+	m.Check("source", &a.Source, "a .csv, .xlsx or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isSource)
 	m.Check("email", &a.Email, "the name of a column", isHeader)
 	m.StringMap("columns", &a.Columns, "FIELD: HEADER, with letters, digits and _ in FIELD", func(field, header string) bool {
 		return fieldPattern.MatchString(field) && isHeader(header)
 	})
+	m.Check("sheet", &a.Sheet, "the name of a worksheet", isSheet)
 	m.Check("encoding", &a.Encoding, "the name of an encoding such as windows-1252", encodingPattern.MatchString)
 	m.Range("expect", &a.Expect.Min, &a.Expect.Max)
 }
@@ -110,16 +111,17 @@ func (d *Definition) readAudience(m *configs.Map) {
 // readExclude reads who is left out: a text for each source, or the keys of a file
 // that is not like an audience with a header in UTF-8.
 func (d *Definition) readExclude(m *configs.Map) {
-	const expected = "list:NAME, run:ID or a .csv or .jsonl file"
+	const expected = "list:NAME, run:ID or a .csv, .xlsx or .jsonl file"
 	text := func(source string) bool {
 		d.Exclude = append(d.Exclude, Exclusion{Source: source})
 		return isExclusion(source)
 	}
 	m.Items("exclude", expected, text, func(m *configs.Map) {
 		var e Exclusion
-		m.Require("file", "a .csv or .jsonl file such as staff.csv")
-		m.Check("file", &e.Source, "a .csv or .jsonl file", func(text string) bool { return isExclusion(text) && isPlainFile(text) })
+		m.Require("file", "a .csv, .xlsx or .jsonl file such as staff.csv")
+		m.Check("file", &e.Source, "a .csv, .xlsx or .jsonl file", func(text string) bool { return isExclusion(text) && isPlainFile(text) })
 		m.Check("email", &e.Email, "the name of a column", isHeader)
+		m.Check("sheet", &e.Sheet, "the name of a worksheet", isSheet)
 		m.Check("encoding", &e.Encoding, "the name of an encoding such as windows-1252", encodingPattern.MatchString)
 		d.Exclude = append(d.Exclude, e)
 	})

@@ -109,10 +109,10 @@ func TestProblemPointsAtKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ key, want string }{
-		{"schedule.at", "testdata/good/full.yaml:20:7: schedule.at: is past"},
-		{"delivery.accounts[1]", "testdata/good/full.yaml:23:24: delivery.accounts[1]: is past"},
-		{"delivery.accounts[9]", "testdata/good/full.yaml:23:3: delivery.accounts[9]: is past"},
-		{"schedule.cron", "testdata/good/full.yaml:19:1: schedule.cron: is past"},
+		{"schedule.at", "testdata/good/full.yaml:21:7: schedule.at: is past"},
+		{"delivery.accounts[1]", "testdata/good/full.yaml:24:24: delivery.accounts[1]: is past"},
+		{"delivery.accounts[9]", "testdata/good/full.yaml:24:3: delivery.accounts[9]: is past"},
+		{"schedule.cron", "testdata/good/full.yaml:20:1: schedule.cron: is past"},
 		{"nothing", "testdata/good/full.yaml:1:1: nothing: is past"},
 	} {
 		if got := d.Problem(tt.key, "is %s", "past").Error(); got != tt.want {

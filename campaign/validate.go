@@ -3,7 +3,6 @@ package campaign
 import (
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -73,16 +72,15 @@ func isSource(text string) bool {
 	return text == "-" || !strings.HasPrefix(text, "run:") && isAudienceFile(text)
 }
 
-// isAudienceFile reports whether text names a file. Files of any name but
-// those of known other kinds may hold CSV or JSONL.
+// isAudienceFile reports whether text names a file. Files of any name may
+// hold CSV, JSONL or a workbook.
 func isAudienceFile(text string) bool {
 	return isFile(text) && !strings.Contains(text, "://") && !isLater(text)
 }
 
 // isLater reports whether text is a source that later versions will read.
 func isLater(text string) bool {
-	lower := strings.ToLower(text)
-	return strings.HasPrefix(lower, "https://") || filepath.Ext(lower) == ".xlsx"
+	return strings.HasPrefix(strings.ToLower(text), "https://")
 }
 
 // isExclusion reports whether text is an entry of exclude: list:NAME, run:ID
@@ -95,6 +93,12 @@ func isExclusion(text string) bool {
 		return runPattern.MatchString(id)
 	}
 	return isAudienceFile(text)
+}
+
+// isSheet reports whether text can be the name of a worksheet, of which programs allow
+// 31 characters.
+func isSheet(text string) bool {
+	return text != "" && len(text) <= 255 && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // isPlainFile reports whether an exclusion is a file.

@@ -39,9 +39,12 @@ func ParseYAML(file string, data []byte) (*Doc, error) {
 	if p, bad := badBytes(file, data); bad {
 		return nil, Problems{p}
 	}
-	var top yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&top); err != nil && !errors.Is(err, io.EOF) {
+	dec, top, err := firstDocument(data)
+	if quoted, found := quoteDash(data, err); found {
+		data = quoted
+		dec, top, err = firstDocument(data)
+	}
+	if err != nil {
 		return nil, Problems{syntaxProblem(file, data, err)}
 	}
 	d := newDoc(file, &node{kind: mapping, at: Place{File: file, Line: 1, Column: 1}})
@@ -66,6 +69,17 @@ func ParseYAML(file string, data []byte) (*Doc, error) {
 	}
 	d.index(d.root, "")
 	return d, nil
+}
+
+// firstDocument decodes the beginning of a file; an empty one has an empty node.
+func firstDocument(data []byte) (*yaml.Decoder, *yaml.Node, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var top yaml.Node
+	err := dec.Decode(&top)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return dec, &top, err
 }
 
 // convert turns a node of the YAML library into one of ours, and reports what
@@ -198,6 +212,7 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 func syntaxMessage(library string) string {
 	for _, m := range []struct{ part, message string }{
 		{"mapping values are not allowed", `found a second ": " in one entry; put a value that contains it in quotes, or mend the indentation`},
+		{listInLine, `found a list that begins behind its key; begin it on the next line, or put a value that begins with - in quotes: key: "-"`},
 		{"tab character", "found a tab, expected blanks"},
 		{"cannot start any token", "found a value that begins with a tab, @, % or a backquote; put it in quotes"},
 		{"unknown anchor", "found a value that begins with *; put it in quotes"},

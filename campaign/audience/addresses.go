@@ -69,7 +69,8 @@ type AddressReader struct {
 }
 
 // OpenAddresses opens a file or a stream: CSV with or without a header, one address
-// a line, or JSONL, compressed or not. Of the options Email, Encoding and File count.
+// a line, JSONL, compressed or not, or a workbook. Of the options Email, Sheet, Encoding
+// and File count.
 // Without Email the one column whose name says that it holds addresses is taken, or
 // all when there is none. ctx covers the reading too.
 func OpenAddresses(ctx context.Context, src Source, opts Options) (*AddressReader, error) {
@@ -86,6 +87,13 @@ func OpenAddresses(ctx context.Context, src Source, opts Options) (*AddressReade
 }
 
 func startAddresses(ctx context.Context, s *stream, opts Options) (*AddressReader, error) {
+	if s.format == formatXLSX {
+		x, err := newXLSXSearch(ctx, s, opts)
+		if err != nil {
+			return nil, err
+		}
+		return &AddressReader{lines: x.lines, rows: x, header: x.header}, nil
+	}
 	l, first, err := startLines(ctx, s)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package audience
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -75,6 +76,7 @@ type Source struct {
 type Options struct {
 	Email    string            // header of the address column; empty: the one that fits
 	Columns  map[string]string // merge field -> header; other headers become snake_case fields
+	Sheet    string            // worksheet of a workbook; empty: the first that is not hidden
 	Encoding string            // IANA name of the charset; empty: UTF-8
 	File     string            // the name in messages; empty: the path
 }
@@ -103,6 +105,13 @@ func Open(ctx context.Context, src Source, opts Options) (*Reader, error) {
 	s, err := openStream(ctx, src, opts)
 	if err != nil {
 		return nil, err
+	}
+	if s.format == formatXLSX {
+		r, err := openXLSX(ctx, s, opts)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		return r, nil
 	}
 	l, first, err := startLines(ctx, s)
 	if err != nil {

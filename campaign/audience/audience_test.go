@@ -238,7 +238,7 @@ func TestFileErrors(t *testing.T) {
 		{"gzip of nothing", packGzip(t, nil), audience.Options{}, "in: the file is empty"},
 		{"truncated Zstandard", packZstd(t, people(2000))[:8000], audience.Options{}, "the Zstandard data ends too early; the copy is not complete"},
 		{"damaged Zstandard", damage(packZstd(t, people(2000))), audience.Options{}, "broken Zstandard data"},
-		{"spreadsheet", "PK\x03\x04....", audience.Options{}, "in: a zip archive or an .xlsx file, which is not supported yet; save a spreadsheet as CSV"},
+		{"spreadsheet", "PK\x03\x04....", audience.Options{}, "in: a damaged workbook: the zip archive: zip: not a valid zip file; open it in a spreadsheet program"},
 		{"JSON array", "[\n{\"email\":\"a@x.example\"}]", audience.Options{}, "in:1: a JSON array; write one object a line, as jq -c '.[]' does"},
 		{"JSON over several lines", "{\n\"email\":\"a@x.example\"}", audience.Options{}, "in:1: the first line is no JSON object: broken JSON: a key in quotes is expected"},
 		{"doubled key", "{\"email\":\"a@x.example\",\"n\":1,\"n\":2}\n", audience.Options{}, `in:1: the key "n" is there twice`},
@@ -319,14 +319,15 @@ func TestOpenFiles(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"plain.csv.gz": "email\na@x.example\n", "json.csv": "{\"email\":\"a@x.example\"}\n", "csv.jsonl": "email\na@x.example\n"} {
+	for name, content := range map[string]string{"plain.csv.gz": "email\na@x.example\n", "json.csv": "{\"email\":\"a@x.example\"}\n", "csv.jsonl": "email\na@x.example\n", "text.xlsx": "email\na@x.example\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for path, want := range map[string]string{
 		"https://x.example/a.csv":          "an audience from the web is not supported yet; download it",
-		"people.xlsx":                      "an .xlsx file is not supported yet; save it as CSV",
+		"people.xlsx":                      "no such file; check the name",
+		filepath.Join(dir, "text.xlsx"):    "the name says .xlsx, the content is no workbook",
 		filepath.Join(dir, "none.csv"):     "no such file; check the name",
 		dir:                                "it is a directory, expected a file or a pipe; name another",
 		filepath.Join(dir, "plain.csv.gz"): "the name says .gz, the content is not compressed so; compress it again, or take .gz off its name",

@@ -1,13 +1,17 @@
 package audience_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
@@ -242,6 +246,56 @@ func FuzzDecodeChunk(f *testing.F) {
 		}
 		if diff := cmp.Diff(decoded(t, audience.EncodeChunk(nil, rows)), rows); diff != "" {
 			t.Fatalf("encoded again (-got +want):\n%s", diff)
+		}
+	})
+}
+
+// FuzzWorkbook has the fuzzer write a worksheet, its texts and its styles, since it
+// would hardly ever get past the checksums of an archive.
+func FuzzWorkbook(f *testing.F) {
+	book := workbookOf(f, cells{{"email", "name", "n"}, {"a@x.example", "Ann", 1.5}, {"no address", "", true}}, nil)
+	parts := map[string]string{}
+	z, err := zip.NewReader(bytes.NewReader(book), int64(len(book)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, part := range z.File {
+		parts[part.Name] = string(partOf(f, part))
+	}
+	const texts, styles = "xl/sharedStrings.xml", "xl/styles.xml"
+	f.Add(`<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row><row r="2"><c r="A2" t="s"><v>2</v></c><c r="B2" s="0"><v>0.25</v></c></row></sheetData></worksheet>`,
+		`<sst><si><t>email</t></si><si><t>share</t></si><si><t>a@x.example</t></si></sst>`,
+		`<styleSheet><cellXfs><xf numFmtId="9"/></cellXfs></styleSheet>`)
+	f.Add(`<worksheet><sheetData><row><c t="inlineStr"><is><t>email</t></is></c></row><row r="7" hidden="1"><c t="str"><v>a@x.example</v></c></row></sheetData></worksheet>`, "", "")
+	f.Add(`<worksheet><sheetData><row><c t="s"><v>0</v></c></row><row><c s="1"><v>45000.5</v></c><c t="d"><v>2026-10-01T09:00:00Z</v></c></row></sheetData></worksheet>`,
+		`<sst><si><r><t>ema</t></r><r><t>il</t></r></si></sst>`,
+		`<styleSheet><numFmts><numFmt numFmtId="170" formatCode="[$-407]dddd, d. mmmm yyyy;@"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="170"/></cellXfs></styleSheet>`)
+	f.Fuzz(func(t *testing.T, sheet, sharedTexts, styleSheet string) {
+		if len(sheet)+len(sharedTexts)+len(styleSheet) > 64<<10 {
+			return // too long to try many
+		}
+		parts := maps.Clone(parts)
+		parts[sheetPart], parts[texts], parts[styles] = sheet, sharedTexts, styleSheet
+		data := zipOf(t, parts)
+		began := time.Now()
+		got, err := read(t.Context(), piped(data), audience.Options{})
+		if err != nil {
+			if _, ok := errors.AsType[*audience.FileError](err); !ok {
+				t.Errorf("%v is no error of the file", err)
+			}
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%v for %d bytes", took, len(data))
+		}
+		for _, row := range got.Rows {
+			if strings.ContainsRune(row, 0) || !utf8.ValidString(row) {
+				t.Errorf("a row that is no text: %q", row)
+			}
+		}
+		if _, err := addressesOf(t, piped(data), audience.Options{}); err != nil {
+			if _, ok := errors.AsType[*audience.FileError](err); !ok {
+				t.Errorf("addresses: %v is no error of the file", err)
+			}
 		}
 	})
 }

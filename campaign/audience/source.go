@@ -24,6 +24,7 @@ const (
 	formatUnknown format = iota // the content says it
 	formatCSV
 	formatJSONL
+	formatXLSX
 )
 
 // maxWindow bounds the memory that a Zstandard file may ask for: what
@@ -67,6 +68,9 @@ func openStream(ctx context.Context, src Source, opts Options) (*stream, error) 
 		s.Close()
 		return nil, err
 	}
+	if s.format == formatXLSX { // which says itself how it is encoded
+		return s, nil
+	}
 	if err := s.decode(opts.Encoding); err != nil {
 		s.Close()
 		return nil, err
@@ -88,8 +92,6 @@ func (s *stream) open(ctx context.Context, src Source) error {
 		return s.errorf("name a file, - or list:NAME", "no source")
 	case strings.HasPrefix(lower, "https://"), strings.HasPrefix(lower, "http://"):
 		return s.errorf("download it and name the file", "an audience from the web is not supported yet")
-	case strings.HasSuffix(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst"), ".xlsx"):
-		return s.errorf("save it as CSV", "an .xlsx file is not supported yet")
 	}
 	f, err := input.Open(ctx, src.Path)
 	if err != nil {
@@ -121,6 +123,7 @@ var (
 	magicGzip = []byte{0x1f, 0x8b}
 	magicZstd = []byte{0x28, 0xb5, 0x2f, 0xfd}
 	magicZip  = []byte("PK\x03\x04")
+	magicOLE  = []byte{0xd0, 0xcf, 0x11, 0xe0} // .xls, and an .xlsx with a password
 )
 
 // decompress goes by the content; the name must agree where it says anything.
@@ -149,8 +152,6 @@ func (s *stream) decompress(name string) error {
 		}
 		s.text = z
 		s.closers = append(s.closers, func() error { z.Close(); return nil })
-	case bytes.HasPrefix(magic, magicZip):
-		return s.errorf("save a spreadsheet as CSV, unpack an archive", "a zip archive or an .xlsx file, which is not supported yet")
 	case len(magic) == 0:
 		return s.empty()
 	case ext == ".gz" || ext == ".zst":
@@ -158,10 +159,27 @@ func (s *stream) decompress(name string) error {
 	default:
 		s.text = head
 	}
-	switch path.Ext(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst")) {
-	case ".csv":
+	return s.recognise(path.Ext(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst")))
+}
+
+// recognise finds the format: a workbook by its content, the others by the name.
+func (s *stream) recognise(ext string) error {
+	head := bufio.NewReaderSize(s.text, 64<<10)
+	magic, err := head.Peek(4)
+	if err != nil && err != io.EOF {
+		return s.fail(0, err)
+	}
+	s.text = head
+	switch {
+	case bytes.HasPrefix(magic, magicZip):
+		s.format = formatXLSX
+	case bytes.HasPrefix(magic, magicOLE):
+		return s.errorf("save it as .xlsx without a password, or as CSV", "an .xls file, or a workbook with a password")
+	case ext == ".xlsx":
+		return s.errorf("save it again, or give it the name that fits", "the name says .xlsx, the content is no workbook")
+	case ext == ".csv":
 		s.format = formatCSV
-	case ".jsonl":
+	case ext == ".jsonl":
 		s.format = formatJSONL
 	}
 	return nil

@@ -30,7 +30,7 @@ func importListCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import NAME FILE",
 		Short: "Read a file into a list",
-		Long: `Read a CSV or JSONL file (.gz and .zst too, - for the standard input, list:NAME for
+		Long: `Read a CSV, XLSX or JSONL file (.gz, .zst too; - for the standard input, list:NAME for
 another list) into a list. A file that is at fault leaves the list as it was; the
 last three versions are kept (list restore).
 
@@ -54,6 +54,7 @@ last three versions are kept (list restore).
 	cmd.Flags().StringVar(&mode, "mode", string(audience.Merge), "merge, replace or add")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "count, and change nothing")
 	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column with the addresses (default: the one that fits)")
+	cmd.Flags().StringVar(&opts.Sheet, "sheet", "", "`NAME` of the worksheet of an .xlsx file (default: the first)")
 	cmd.Flags().StringVar(&opts.Encoding, "encoding", "", "`CHARSET` of the file, such as windows-1252 (default: UTF-8)")
 	return cmd
 }

@@ -176,7 +176,7 @@ func importSuppressionCommand(c *cli) *cobra.Command {
 		Use:   "import FILE",
 		Short: "Add the addresses, or their SHA-256, of a file",
 		Long: `Add the addresses of a file, wherever they stand in a row: CSV with or without a
-header, one a line, or JSON lines. A column sha256 (hex, of the lower-cased address)
+header, one a line, JSON lines, or a workbook (.xlsx). A column sha256 (hex, of the lower-cased address)
 will do instead; with a header reason, scope, source, run, at and expires are read as
 export writes them. Nobody is removed. FILE - is the standard input.
 
@@ -207,6 +207,7 @@ exit code is 1.`,
 		},
 	}
 	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column of addresses (default: the one that looks like it, else any)")
+	cmd.Flags().StringVar(&opts.Sheet, "sheet", "", "`NAME` of the worksheet of an .xlsx file (default: the only one with rows)")
 	cmd.Flags().StringVar(&opts.Encoding, "encoding", "", "`NAME` of the file's encoding, such as windows-1252, when it is not UTF-8")
 	return cmd
 }

@@ -104,7 +104,7 @@ func (x *exclusions) openFile(ctx context.Context, e campaign.Exclusion, dir str
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	return audience.OpenAddresses(ctx, audience.Source{Path: path}, audience.Options{Email: e.Email, Encoding: e.Encoding})
+	return audience.OpenAddresses(ctx, audience.Source{Path: path}, audience.Options{Email: e.Email, Sheet: e.Sheet, Encoding: e.Encoding})
 }
 
 func (x *exclusions) openStored(ctx context.Context, e campaign.Exclusion, key string, open opener) (*audience.AddressReader, error) {
@@ -112,7 +112,7 @@ func (x *exclusions) openStored(ctx context.Context, e campaign.Exclusion, key s
 	if err != nil {
 		return nil, err
 	}
-	opts := audience.Options{Email: e.Email, Encoding: e.Encoding, File: e.Source}
+	opts := audience.Options{Email: e.Email, Sheet: e.Sheet, Encoding: e.Encoding, File: e.Source}
 	return audience.OpenAddresses(ctx, audience.Source{Path: "-", Reader: &selfClosing{f}}, opts)
 }
 

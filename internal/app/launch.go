@@ -203,7 +203,7 @@ func (a *App) checkWays(names []string) error {
 
 // openAudience opens a file, the standard input, or a list.
 func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source string, o Launch) (*audience.Reader, error) {
-	opts := audience.Options{Email: def.Audience.Email, Columns: def.Audience.Columns, Encoding: def.Audience.Encoding}
+	opts := audience.Options{Email: def.Audience.Email, Columns: def.Audience.Columns, Sheet: def.Audience.Sheet, Encoding: def.Audience.Encoding}
 	if name, ok := audience.ListName(source); ok {
 		return a.Lists.Open(ctx, name, opts)
 	}
