@@ -49,7 +49,7 @@ of the audience that cannot be mailed. Nothing is sent.`,
 			return c.validated(v, err, format)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text, or github: annotations for GitHub Actions")
+	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT`: text, or github for annotations of GitHub Actions")
 	cmd.Flags().BoolVar(&all, "all", false, "show every row that is refused, not only the first ones")
 	laterFlag(cmd, "online")
 	return cmd
@@ -129,7 +129,7 @@ func showRejects(w io.Writer, rows []scheduler.RejectedRow, n int64, how string)
 }
 
 // showPlan prints what a launch is about to do.
-func showPlan(w io.Writer, p app.Plan) {
+func showPlan(w io.Writer, p app.Plan, i ink) {
 	skipped := p.Skipped
 	fmt.Fprintf(w, "campaign    %s\n", p.Campaign)
 	fmt.Fprintf(w, "people      %d to be mailed = %d rows", p.Total-p.Suppressed, p.Rows())
@@ -172,13 +172,13 @@ func showPlan(w io.Writer, p app.Plan) {
 	}
 	fmt.Fprintln(w)
 	for _, b := range p.Blanks {
-		fmt.Fprintf(w, "warning     %s\n", printable(b.String()))
+		fmt.Fprintln(w, i.word("warning     "+printable(b.String())))
 	}
 	if p.Guard.Canary > 0 {
 		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, configs.FormatDuration(p.Guard.CanaryWait))
 	}
 	for _, warning := range p.Warnings {
-		fmt.Fprintf(w, "warning     %s\n", printable(warning.Error()))
+		fmt.Fprintln(w, i.word("warning     "+printable(warning.Error())))
 	}
 }
 

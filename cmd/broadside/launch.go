@@ -208,7 +208,7 @@ func (c *cli) printPlan(plan app.Plan) error {
 	if c.asJSON {
 		return c.json(planDocument(plan))
 	}
-	showPlan(c.stdout, plan)
+	showPlan(c.stdout, plan, c.ink())
 	fmt.Fprintln(c.stdout, "dry run: nothing was written or sent")
 	return nil
 }
@@ -239,7 +239,7 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 	if yes && c.quiet {
 		return nil
 	}
-	showPlan(c.stderr, p)
+	showPlan(c.stderr, p, c.errInk())
 	if yes {
 		return nil
 	}

@@ -51,7 +51,7 @@ last three versions are kept (list restore).
 			})
 		},
 	}
-	cmd.Flags().StringVar(&mode, "mode", string(audience.Merge), "merge, replace or add")
+	cmd.Flags().StringVar(&mode, "mode", string(audience.Merge), "`MODE`: merge, replace or add")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "count, and change nothing")
 	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column with the addresses (default: the one that fits)")
 	cmd.Flags().StringVar(&opts.Sheet, "sheet", "", "`NAME` of the worksheet of an .xlsx file (default: the first)")
@@ -202,7 +202,7 @@ func removeListCommand(c *cli) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 

@@ -58,7 +58,7 @@ func runRecipientsCommand(c *cli) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only those in `STATE`: "+strings.Join(recipientStates(), ", "))
-	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	cmd.Flags().StringVar(&format, "format", "csv", "`FORMAT`: csv or jsonl")
 	return cmd
 }
 
@@ -130,6 +130,6 @@ func runRejectsCommand(c *cli) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	cmd.Flags().StringVar(&format, "format", "csv", "`FORMAT`: csv or jsonl")
 	return cmd
 }

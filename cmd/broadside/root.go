@@ -41,15 +41,15 @@ Exit codes: 0 done; 1 failed while working; 2 wrong usage; 3 invalid input;
 7 still running when --timeout ended; 130 interrupted.`
 
 func rootCommand(c *cli) *cobra.Command {
-	root := noun(
-		"broadside", "Bulk newsletters, nobody mailed twice",
-		demoCommand(c), initCommand(c), campaignCommand(c), runCommand(c),
-		listCommand(c), suppressionCommand(c), accountCommand(c), replyCommand(c),
-		workerCommand(c), schedulerCommand(c), webCommand(c), allCommand(c), releaseCommand(c),
-		backupCommand(c), restoreCommand(c),
-		sinkCommand(c), benchCommand(c),
-		processesCommand(c), doctorCommand(c), explainCommand(c), configCommand(c), manCommand(), versionCommand(c),
-	)
+	groups := commandGroups(c)
+	var commands []*cobra.Command
+	for _, g := range groups {
+		commands = append(commands, g.commands...)
+	}
+	root := noun("broadside", "Bulk newsletters, nobody mailed twice", commands...)
+	for _, g := range groups {
+		g.addTo(root)
+	}
 	root.Long = longHelp
 	root.Example = `  broadside demo                               a whole campaign, here and now
   broadside init                               a project to start from
@@ -62,6 +62,9 @@ func rootCommand(c *cli) *cobra.Command {
 	flags.BoolVarP(&c.quiet, "quiet", "q", false, "no progress, no notes, no colours")
 	flags.StringVar(&c.logLevel, "log-level", "", "`LEVEL`: debug, info, warn or error (default $LOG_LEVEL; info for processes, else warn)")
 	versionFlag(c, root)
+	withoutUsageOfNouns(root)
+	root.SetHelpCommandGroupID("This program:")
+	root.SetCompletionCommandGroupID("This program:")
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -72,6 +75,38 @@ func rootCommand(c *cli) *cobra.Command {
 	}
 	c.complete(root)
 	return root
+}
+
+// A commandGroup is commands that the help of broadside shows together.
+type commandGroup struct {
+	title    string
+	commands []*cobra.Command
+}
+
+func commandGroups(c *cli) []commandGroup {
+	return []commandGroup{
+		{"Begin:", []*cobra.Command{demoCommand(c), initCommand(c), sinkCommand(c)}},
+		{"Send:", []*cobra.Command{campaignCommand(c), runCommand(c), listCommand(c), suppressionCommand(c), accountCommand(c)}},
+		{"Processes:", []*cobra.Command{workerCommand(c), schedulerCommand(c), webCommand(c), allCommand(c), releaseCommand(c), processesCommand(c)}},
+		{"Find out:", []*cobra.Command{doctorCommand(c), explainCommand(c), replyCommand(c), configCommand(c), benchCommand(c)}},
+		{"Keep:", []*cobra.Command{backupCommand(c), restoreCommand(c)}},
+		{"This program:", []*cobra.Command{manCommand(), versionCommand(c)}},
+	}
+}
+
+// addTo shows the group in the help of root.
+func (g commandGroup) addTo(root *cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+	for _, cmd := range g.commands {
+		cmd.GroupID = g.title
+	}
+}
+
+// withoutUsageOfNouns takes the usage line without a verb out of the help of
+// commands that need one.
+func withoutUsageOfNouns(root *cobra.Command) {
+	usage := strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1)
+	root.SetUsageTemplate(usage)
 }
 
 // noun returns a command that only has verbs.

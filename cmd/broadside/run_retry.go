@@ -91,7 +91,7 @@ resend    sends them the same message once more, in a run that is linked to this
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&how, "uncertain", "", "what becomes of the uncertain: `resend` or accept (required)")
+	flags.StringVar(&how, "uncertain", "", "`HOW` they are resolved: resend or accept (required)")
 	flags.BoolVar(&f.again, "again", false, "although it was sent once more before; who got it since, or may have got it, is left out")
 	f.sending(cmd)
 	return cmd
