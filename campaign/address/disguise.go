@@ -6,11 +6,11 @@ import (
 )
 
 // atSigns are the ways in which people and links write an @.
-var atSigns = regexp.MustCompile(`(?i)%40|&#0*64;|&#x0*40;|&commat;| ?(?:\[ ?at ?\]|\( ?at ?\)|\{ ?at ?\}) ?`)
+var atSigns = regexp.MustCompile(`(?i)＠|%40|&#0*64;|&#x0*40;|&commat;| ?(?:\[ ?at ?\]|\( ?at ?\)|\{ ?at ?\}) ?`)
 
 // plainAt returns the text with an @ wherever one is meant.
 func plainAt(text string) string {
-	if !strings.ContainsAny(text, "%&[({") {
+	if !strings.ContainsAny(text, "%&[({＠") {
 		return text
 	}
 	return atSigns.ReplaceAllString(text, "@")

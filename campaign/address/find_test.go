@@ -49,6 +49,7 @@ func TestFind(t *testing.T) {
 		{"broken UTF-8", "\xffann@example.com\xff", []string{"ann@example.com"}},
 		{"link with an encoded @", "mailto:ann%40example.com", []string{"ann@example.com"}},
 		{"HTML with an encoded @", "ann&#64;example.com bob&commat;example.com", []string{"ann@example.com", "bob@example.com"}},
+		{"wide @", "ann＠example.com", []string{"ann@example.com"}},
 		{"disguised @", "ann [at] example.com, bob(AT)example.com", []string{"ann@example.com", "bob@example.com"}},
 		{"blanks beside the @", "ann @example.com bob@ example.com", nil},
 		{"blanks beside another @", "@ home: ann@example.com", []string{"ann@example.com"}},
