@@ -35,6 +35,12 @@ func TestCommentsThatEatText(t *testing.T) {
 		{"topics:\n  n:\n    name: " + strings.Repeat("x", 5000) + "\n", "a name of 5000 characters, expected at most 200"},
 		{"feedback: {return_path: " + strings.Repeat("b.", 100) + "example}\n", "expected a domain such as bounce.acme.example, of at most 200 bytes"},
 		{"postal_address: \"London\" x\n", `found text behind the closing quote; put quotes around the whole value: postal_address: '"London" x'`},
+		{"listen: \":1\"\npostal_address: [London] x\n", `:2:1: found a value that begins with [, which has a meaning in YAML; put quotes around the whole value: postal_address: "[London] x"`},
+		{"postal_address: *London* x\nlisten: \":1\"\n", `:1:1: found a value that begins with *, which has a meaning in YAML; put quotes around the whole value: postal_address: "*London* x"`},
+		{"postal_address: {London} x\n", `put quotes around the whole value: postal_address: "{London} x"`},
+		{account + "password: \"hunter2\"x\n    port: 25\n", `:5:5: found text behind the closing quote; put quotes around the whole value`},
+		{account + "password: *hunter2 x\n", `:5:5: found a value that begins with *, which has a meaning in YAML; put quotes around the whole value`},
+		{"secrets: \"hunter2\"x\n", `:1:1: found text behind the closing quote; put quotes around the whole value`},
 	} {
 		_, err := loadText(t, tt.text)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -176,13 +177,19 @@ var (
 // is quoted, and the rest.
 var behindQuote = regexp.MustCompile(`^\s*([A-Za-z0-9_-]+):\s+("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')[ \t]*([^\s#].*)$`)
 
+// behindMark finds a value that begins with a list, a map or an alias and goes on
+// behind it: its key, and all of it.
+var behindMark = regexp.MustCompile(`^\s*([A-Za-z0-9_-]+):\s+((?:\[[^\]]*\]|\{[^}]*\}|\*\S+)[ \t]*[^\s#,].*)$`)
+
 // syntaxProblem says in our words, and with a place, what the YAML library
 // found. Its messages are not passed on: they may quote values.
 func syntaxProblem(file string, data []byte, err error) Problem {
 	line, message := 1, "found text that is not YAML"
+	inBlock := false
 	if m := yamlError.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
-		if strings.Contains(m[2], "did not find expected") {
+		inBlock = strings.Contains(m[2], "did not find expected")
+		if inBlock {
 			line++ // the library's parser counts from 0, its scanner from 1
 		}
 		message = syntaxMessage(m[2])
@@ -193,6 +200,9 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	}
 	lines := bytes.Split(data, []byte("\n"))
 	line = min(max(line, 1), len(lines))
+	if inBlock {
+		line = halfQuoted(lines, line)
+	}
 	text := lines[line-1]
 	indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
 	column := 1 + len(indent)
@@ -200,13 +210,39 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 		message = "found a tab in the indentation, expected blanks"
 	}
 	if m := behindQuote.FindSubmatch(text); m != nil {
-		whole := string(m[2]) + " " + string(bytes.TrimSpace(m[3]))
-		message = fmt.Sprintf("found text behind the closing quote; put quotes around the whole value: %s: %s", m[1], yamlQuote(whole))
+		message = "found text behind the closing quote; put quotes around the whole value" + rewritten(m[1], string(m[2])+" "+string(bytes.TrimSpace(m[3])))
+	}
+	if m := behindMark.FindSubmatch(text); m != nil {
+		message = fmt.Sprintf("found a value that begins with %c, which has a meaning in YAML; put quotes around the whole value%s",
+			m[2][0], rewritten(m[1], string(bytes.TrimSpace(m[2]))))
 	}
 	if bytes.Contains(text, []byte("{{")) {
 		message = "found {{ outside of quotes; put a value that contains {{ }} in quotes"
 	}
 	return Place{File: file, Line: line, Column: column}.problem("", "%s", message)
+}
+
+// halfQuoted returns the line of a value of which a part alone is in quotes or
+// brackets: that one, or the next behind the line before. The library names the line
+// where the block begins, or the one behind the value.
+func halfQuoted(lines [][]byte, line int) int {
+	for i := max(line-2, 0); i < len(lines); i++ {
+		if behindQuote.Match(lines[i]) || behindMark.Match(lines[i]) {
+			return i + 1
+		}
+	}
+	return line
+}
+
+// shownKeys are those whose values are no secrets, and can be repeated in a message.
+var shownKeys = []string{"subject", "preheader", "from", "reply_to", "name", "description", "postal_address"}
+
+// rewritten returns ": KEY: VALUE" with the value in quotes; nothing where it may be a secret.
+func rewritten(key []byte, value string) string {
+	if !slices.Contains(shownKeys, string(key)) {
+		return ""
+	}
+	return fmt.Sprintf(": %s: %s", key, yamlQuote(value))
 }
 
 func syntaxMessage(library string) string {

@@ -24,9 +24,13 @@ func hidden(n *nethtml.Node, style map[string]string) bool {
 		}
 	}
 	switch {
-	case style["display"] == "none", style["visibility"] == "hidden", isZero(style["opacity"]):
+	case style["display"] == "none", style["visibility"] == "hidden", style["visibility"] == "collapse", isZero(style["opacity"]):
 		return true
 	case isZero(style["max-height"]) && style["overflow"] != "visible":
+		return true
+	case isZero(style["height"]) && style["overflow"] == "hidden":
+		return true
+	case outOfSight(style):
 		return true
 	case style["mso-hide"] == "all":
 		// Only Outlook hides it. A button that is drawn once more for Outlook has
@@ -52,6 +56,23 @@ func (w *textWriter) computed(n *nethtml.Node) map[string]string {
 	return style
 }
 
+// outOfSight reports whether an element is clipped to nothing or stands far outside
+// of the page: so are texts for screen readers and the words of pictures hidden.
+func outOfSight(style map[string]string) bool {
+	if farAway.MatchString(style["text-indent"]) {
+		return true
+	}
+	if style["position"] != "absolute" && style["position"] != "fixed" {
+		return false
+	}
+	return clippedAway.MatchString(style["clip"]) || farAway.MatchString(style["left"]) || farAway.MatchString(style["top"])
+}
+
+var (
+	farAway     = regexp.MustCompile(`^-\d{3,}(?:\.\d+)?(?:px|pt|em|rem|%|vw|vh)$`)
+	clippedAway = regexp.MustCompile(`^rect\((?:[01](?:px)?[, ]*){4}\)$`)
+)
+
 var zeroLength = regexp.MustCompile(`^[+-]?0*\.?0*[a-z%]*$`)
 
 // isZero reports whether a value is a number of zero, of any unit.
@@ -65,6 +86,9 @@ func isZero(value string) bool {
 // between columns.
 func sizeless(style map[string]string, around bool) bool {
 	size := style["font-size"]
+	if zeroFont.MatchString(style["font"]) && size == "" {
+		size = "0"
+	}
 	switch {
 	case size == "" || size == "inherit":
 		return around
@@ -73,6 +97,9 @@ func sizeless(style map[string]string, around bool) bool {
 	}
 	return isZero(size)
 }
+
+// zeroFont is a font of the size zero in the short form: 0/0 a.
+var zeroFont = regexp.MustCompile(`(?:^|\s)0(?:px|pt|em|%)?(?:/\S+)?\s`)
 
 func hasLink(n *nethtml.Node) bool {
 	if n.DataAtom == atom.A {

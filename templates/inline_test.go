@@ -134,19 +134,25 @@ func TestStyleForSomeMediaIsKept(t *testing.T) {
 func TestHiddenFromReaders(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"<style>.a{display:none}</style><p class=a>a</p><p>b</p>":                                            "b\n",
-		"<style>.a{display:none}</style><p class=a style='display:block'>a</p>":                              "a\n",
-		"<style>.a{display:none!important}</style><p class=a style='display:block'>a</p>b":                   "b\n",
-		"<style>@media print{.a{display:none}}</style><p class=a>a</p>":                                      "a\n",
-		"<p style='max-height:0;overflow:hidden'>a</p><p style='max-height:0px'>b</p>c":                      "c\n",
-		"<p style='max-height:0;overflow:visible'>a</p><p style='max-height:10px'>b</p>":                     "a\n\nb\n",
-		"<p style='opacity:0'>a</p><p style='opacity:0.5'>b</p><p style='visibility:hidden'>c</p>":           "b\n",
-		"<p style='mso-hide:all'>a</p><p><a href=https://a.example style='mso-hide:all'>b</a></p>":           "b <https://a.example>\n",
-		"<div style='font-size:0'>a<p style='font-size:16px'>b</p><b style='font-size:2em'>c</b></div>":      "b\n",
-		"<div style='font-size:0px'><a href=https://a.example><img alt=b src=c></a></div>":                   "b <https://a.example>\n",
-		"<p style='font-size:1.0em'>a</p><p style='font-size:0.0em'>b</p><p style='font-size:.0'>c</p>":      "a\n",
-		"<p style='background:url(display:none)'>a</p><p style='display:none;display:inline'>b</p>":          "a\n\nb\n",
-		"<style>.a{font-size:0}.b{font-size:12px}</style><div class=a>x<span class=b>y</span></div><p>z</p>": "y\n\nz\n",
+		"<style>.a{display:none}</style><p class=a>a</p><p>b</p>":                                                      "b\n",
+		"<style>.a{display:none}</style><p class=a style='display:block'>a</p>":                                        "a\n",
+		"<style>.a{display:none!important}</style><p class=a style='display:block'>a</p>b":                             "b\n",
+		"<style>@media print{.a{display:none}}</style><p class=a>a</p>":                                                "a\n",
+		"<p style='max-height:0;overflow:hidden'>a</p><p style='max-height:0px'>b</p>c":                                "c\n",
+		"<p style='max-height:0;overflow:visible'>a</p><p style='max-height:10px'>b</p>":                               "a\n\nb\n",
+		"<p style='height:0;overflow:hidden'>a</p><p style='height:0'>b</p>":                                           "b\n",
+		"<p style='visibility:collapse'>a</p><p style='text-indent:-9999px'>b</p><p style='text-indent:-1em'>c</p>":    "c\n",
+		"<p style='position:absolute;left:-9999px'>a</p><p style='position:absolute;top:-5000px'>b</p>c":               "c\n",
+		"<p style='position:relative;left:-9px'>a</p><p style='left:-9999px'>b</p>":                                    "a\n\nb\n",
+		"<p style='position:absolute;width:1px;height:1px;clip:rect(0, 0, 0, 0)'>a</p><p style='clip:rect(0 0 0 0)'>b": "b\n",
+		"<p style='font:0/0 a'>a</p><p style='font:10px/1 a'>b</p>":                                                    "b\n",
+		"<p style='opacity:0'>a</p><p style='opacity:0.5'>b</p><p style='visibility:hidden'>c</p>":                     "b\n",
+		"<p style='mso-hide:all'>a</p><p><a href=https://a.example style='mso-hide:all'>b</a></p>":                     "b <https://a.example>\n",
+		"<div style='font-size:0'>a<p style='font-size:16px'>b</p><b style='font-size:2em'>c</b></div>":                "b\n",
+		"<div style='font-size:0px'><a href=https://a.example><img alt=b src=c></a></div>":                             "b <https://a.example>\n",
+		"<p style='font-size:1.0em'>a</p><p style='font-size:0.0em'>b</p><p style='font-size:.0'>c</p>":                "a\n",
+		"<p style='background:url(display:none)'>a</p><p style='display:none;display:inline'>b</p>":                    "a\n\nb\n",
+		"<style>.a{font-size:0}.b{font-size:12px}</style><div class=a>x<span class=b>y</span></div><p>z</p>":           "y\n\nz\n",
 	} {
 		ts := newTokens()
 		_, doc, err := inlineCSS(in, ts)

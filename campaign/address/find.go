@@ -12,13 +12,16 @@ import (
 // whatever says that somebody must not be mailed, and therefore rather finds an
 // address too many than one too few: where a text can be read in two ways, both
 // addresses are returned. Every address that Parse takes is found when blanks or
-// punctuation set it off.
+// punctuation set it off, but for one that stands for a whole domain (*@example.com).
 func Find(text string) []Address {
 	f := finder{seen: map[string]bool{}}
 	f.search(text)
 	if strings.ContainsFunc(text, Hidden) {
 		f.search(strings.Map(func(r rune) rune { return replaced(r, -1) }, text))
 		f.search(strings.Map(func(r rune) rune { return replaced(r, ' ') }, text))
+	}
+	if plain := plainAt(text); plain != text {
+		f.search(plain)
 	}
 	return f.found
 }
@@ -55,9 +58,17 @@ func (f *finder) search(text string) {
 	}
 }
 
+// take adds the address that is written so, and what a reader takes it for.
 func (f *finder) take(text string) {
+	f.add(text)
+	if plain, ok := latin(text); ok {
+		f.add(plain)
+	}
+}
+
+func (f *finder) add(text string) {
 	a, err := Parse(text)
-	if err != nil || f.seen[a.Canonical()] {
+	if err != nil || f.seen[a.Canonical()] || standsForDomain(text) {
 		return
 	}
 	f.seen[a.Canonical()] = true
@@ -101,7 +112,11 @@ func locals(text string) []string {
 		text = text[start+size:]
 	}
 	all := []string{text}
-	for _, sets := range []func(rune) bool{setsOff, punctuation, foreign} {
+	sets := []func(rune) bool{setsOff, punctuation, foreign}
+	if _, ok := latin(text); ok {
+		sets = sets[:2] // one name, with letters of another script
+	}
+	for _, sets := range sets {
 		if i := strings.LastIndexFunc(text, sets); i >= 0 {
 			_, size := utf8.DecodeRuneInString(text[i:])
 			all = append(all, text[i+size:])

@@ -2,6 +2,7 @@ package audience
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"broadside/campaign/address"
@@ -12,7 +13,7 @@ type csvSearch struct {
 	*csvDecoder
 	header  []string // nil: the first line is a row already
 	columns map[string]int
-	email   int    // the column of addresses; -1: any
+	emails  []int  // the columns of addresses; none: any
 	first   []byte // a row that has been read already
 }
 
@@ -21,8 +22,8 @@ func newCSVSearch(l *lines, first []byte, email string) (*csvSearch, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &csvSearch{csvDecoder: d, email: -1}
-	if len(address.Find(string(first))) > 0 {
+	s := &csvSearch{csvDecoder: d}
+	if isEntry(string(first)) {
 		if email != "" {
 			return nil, l.at(l.n, fmt.Sprintf("no column %q: the first line has an address where the names of the columns should be", email),
 				"put a line with the names first, or leave email away")
@@ -38,9 +39,17 @@ func newCSVSearch(l *lines, first []byte, email string) (*csvSearch, error) {
 		return nil, err
 	}
 	s.header, s.columns = h.names, h.positions()
-	s.email, err = h.doNotMailColumn(email)
+	s.emails, err = h.doNotMailColumns(email)
 	return s, err
 }
+
+// isEntry reports whether a first line means somebody, and therefore cannot name the
+// columns: it has an address, or what was to be one, or the hash of one.
+func isEntry(line string) bool {
+	return len(address.Find(line)) > 0 || wouldBeEntry.MatchString(line)
+}
+
+var wouldBeEntry = regexp.MustCompile(`\S[@＠]|[@＠]\S|\b[0-9A-Fa-f]{64}\b`)
 
 func (s *csvSearch) next(row *AddressRow) error {
 	for {
@@ -82,8 +91,17 @@ func (s *csvSearch) record(row *AddressRow, line []byte) error {
 	if len(s.values) <= len(s.header) {
 		row.columns = s.columns
 	}
-	if s.email >= 0 && len(s.values) == len(s.header) {
-		row.Named = address.Find(s.values[s.email])
+	if len(s.values) == len(s.header) {
+		row.Named = findIn(s.values, s.emails)
 	}
 	return nil
+}
+
+// findIn returns the addresses in some of the cells of a row.
+func findIn(cells []string, columns []int) []address.Address {
+	texts := make([]string, 0, len(columns))
+	for _, i := range columns {
+		texts = append(texts, cells[i])
+	}
+	return address.Find(strings.Join(texts, "\n"))
 }

@@ -68,6 +68,13 @@ func TestOpenAddresses(t *testing.T) {
 		{"a value over two lines", "name,email\n\"Ann\nLee\",a@x.example\n", audience.Options{}, []string{"2: a@x.example"}},
 		{"rows without an address", "email,name\nann,Ann\n,,\nb@localhost,B\n", audience.Options{}, []string{"2:", "4:"}},
 		{"spreadsheet's hint", "sep=;\nemail;n\na@x.example;1\n", audience.Options{}, []string{"3: a@x.example"}},
+		{"a first line that was to be an address", "ann@x\nb@x.example\n", audience.Options{}, []string{"1:", "2: b@x.example"}},
+		{"a first line with a blank in the address", "a @x.example\nb@x.example\n", audience.Options{}, []string{"1:", "2: b@x.example"}},
+		{"a first line of a whole domain", "*@x.example\nb@x.example\n", audience.Options{}, []string{"1:", "2: b@x.example"}},
+		{"a first line with a hash", strings.Repeat("0a", 32) + "\nb@x.example\n", audience.Options{}, []string{"1:", "2: b@x.example"}},
+		{"further columns of addresses", "Email,E-Mail 2,work email,added by email\na@x.example,b@x.example,c@x.example,boss@x.example\n", audience.Options{}, []string{"2: a@x.example b@x.example c@x.example"}},
+		{"further columns beside a named one", "Email,Email2\na@x.example,b@x.example\n", audience.Options{Email: "email2"}, []string{"2: b@x.example"}},
+		{"JSON, a further key", "{\"email\":\"a@x.example\",\"email2\":\"b@x.example\",\"by\":\"boss@x.example\"}\n", audience.Options{}, []string{"1: a@x.example b@x.example"}},
 		{"windows-1252", "email,n\na@x.example,M\xfcller\n", audience.Options{Encoding: "windows-1252"}, []string{"2: a@x.example"}},
 		{"utf-16", "\xfe\xff" + utf16be("email,n\na@x.example,ü\n"), audience.Options{Encoding: "utf-16"}, []string{"2: a@x.example"}},
 		{

@@ -8,8 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"broadside/campaign/address"
 )
 
 // A jsonlSearch reads the rows of a JSONL file that says who must not be mailed.
@@ -42,28 +40,29 @@ func (s *jsonlSearch) next(row *AddressRow) error {
 		}
 	}
 	*row = objectRow(string(line), s.n)
-	at := row.addressCell(s.email)
-	if at >= 0 {
+	cells := row.addressCells(s.email)
+	if len(cells) > 0 {
 		s.met = true
-		row.Named = address.Find(row.cells[at])
+		row.Named = findIn(row.cells, cells)
 	}
 	return nil
 }
 
-// addressCell returns the cell of the named key, or without a name of the only key
-// that says that it holds addresses; -1 when there is none.
-func (r *AddressRow) addressCell(name string) int {
-	at := -1
-	for key, i := range r.columns {
-		switch {
-		case name != "" && key != name, name == "" && !IsAddressHeader(key):
-		case at >= 0:
-			return -1
-		default:
-			at = i
-		}
+// addressCells returns the cell of the named key, or without a name of the only key
+// that says that it holds addresses, with those of further ones.
+func (r *AddressRow) addressCells(name string) []int {
+	if i, ok := r.columns[name]; ok && name != "" {
+		return []int{i}
 	}
-	return at
+	if name != "" {
+		return nil
+	}
+	keys := slices.Sorted(maps.Keys(r.columns))
+	var cells []int
+	for _, k := range addressColumns(keys) {
+		cells = append(cells, r.columns[keys[k]])
+	}
+	return cells
 }
 
 // objectRow makes a row of a JSON object: each cell has the texts of one value. What

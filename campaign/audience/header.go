@@ -79,24 +79,51 @@ func (h *header) positions() map[string]int {
 	return at
 }
 
-// doNotMailColumn returns the column of addresses in a file that says who must not be
-// mailed: the named one, or the only one whose header says so; -1 when that is not
-// known.
-func (h *header) doNotMailColumn(name string) (int, error) {
+// doNotMailColumns returns the columns of addresses in a file that says who must not
+// be mailed: the named one, or the only one whose header says so with those of further
+// addresses of the same people; none when that is not known.
+func (h *header) doNotMailColumns(name string) ([]int, error) {
 	if name != "" {
-		return h.find(name)
+		i, err := h.find(name)
+		return []int{i}, err
 	}
-	at := -1
-	for i, n := range h.names {
-		switch {
-		case !IsAddressHeader(n):
-		case at >= 0:
-			return -1, nil
-		default:
-			at = i
+	return addressColumns(h.names), nil
+}
+
+// addressColumns returns the only name that says that it holds addresses, and those
+// that say that they hold further ones.
+func addressColumns(names []string) []int {
+	var columns []int
+	first := 0
+	for i, n := range names {
+		if IsAddressHeader(n) {
+			first++
+		}
+		if IsAddressHeader(n) || furtherAddress(n) {
+			columns = append(columns, i)
 		}
 	}
-	return at, nil
+	if first != 1 {
+		return nil
+	}
+	return columns
+}
+
+// furtherAddress reports whether a column of that name holds another address of the
+// person in the row: "email2", "Work e-mail". One that says whose it is ("added by
+// email") does not.
+func furtherAddress(name string) bool {
+	name = strings.NewReplacer("e-mail", "email", "e_mail", "email", "e mail", "email").Replace(strings.ToLower(name))
+	further := false
+	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		switch word {
+		case "email", "mail", "emails", "emailaddress", "emailadresse":
+			further = true
+		case "by", "of", "from", "von", "par", "por", "owner", "sender", "manager", "agent", "contact", "sales", "staff", "user":
+			return false
+		}
+	}
+	return further
 }
 
 // IsAddressHeader reports whether a column of that name holds the addresses of a file

@@ -24,6 +24,7 @@ func TestLengthenedLinksUnsubscribe(t *testing.T) {
 		"/u/TOKEN", "/u/TOKEN/", "/u/TOKEN//", "//u/TOKEN", "/u//TOKEN", "/u/./TOKEN", "/u/%20TOKEN", "/u/%3CTOKEN%3E",
 		"/u/TOKEN>", "/u/TOKEN%3E", "/u/TOKEN%253E", "/u/TOKEN)", "/u/TOKEN).", "/u/TOKEN.", "/u/TOKEN,", "/u/TOKEN;", "/u/TOKEN%20", "/u/TOKEN%0D%0A",
 		"/u/TOKEN%22", "/u/TOKEN'", "/u/TOKEN]", "/u/TOKEN=", "/u/TOKEN*", "/u/TOKEN%C2%A0", "/u/TOKEN%E2%80%8B", "/u/TOKEN%FF",
+		"/u/TOKEN_", "/u/_TOKEN_", "/u/TOKEN--", "/u/TOKEN-.",
 		"/u/TOKEN&fbclid=x", "/u/TOKEN&amp;utm_source=y", "/u/TOKEN?utm_source=x&utm_medium=y", "/u/TOKEN/?fbclid=x", "/u/TOKEN/more/of/it", "/u/TOKEN%3Futm=x",
 		"/n%C3%A9ws/letters/u/TOKEN", "/n%c3%a9ws/letters/u/TOKEN%3E", "/n%C3%A9ws//letters//u//TOKEN/",
 	} {

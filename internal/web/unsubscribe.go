@@ -31,13 +31,23 @@ const (
 	retryAfter = "30"            // seconds
 )
 
+// open opens a token. Dashes and underscores may belong to it, or to the text in which
+// the link was copied.
+func (s *Server) open(text string) (token.Unsubscribe, error) {
+	u, err := s.cfg.Keys.Open(text)
+	if bare := strings.Trim(text, "-_"); err != nil && bare != text {
+		return s.cfg.Keys.Open(bare)
+	}
+	return u, err
+}
+
 // unsubscribe answers a link. The answer to a token that does not open is
 // the same whatever is wrong with it and however it is asked for.
 func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request, text string) {
 	if !allow(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
-	u, err := s.cfg.Keys.Open(text)
+	u, err := s.open(text)
 	if err != nil {
 		s.show(w, r, http.StatusNotFound, content{
 			Title: "This link does not work",

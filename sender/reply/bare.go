@@ -11,6 +11,9 @@ var (
 	addressForm = regexp.MustCompile(`<[^<>@]{0,80}@[^<>]{0,260}>|[^\s<>()\[\]:;,"'=@.]+(?:\.[^\s<>()\[\]:;,"'=@.]+)*@[^\s<>()\[\]:;,"'@]+`)
 	linkForm    = regexp.MustCompile(`(?i)(?:https?://|www\.)[^\s<>"]+`)
 	hostForm    = regexp.MustCompile(`(?i)\b(?:(?:[a-z0-9_-]+\.){2,}[a-z]{2,}|[a-z0-9_-]+\.(?:com|net|org|edu|gov|info|biz|io|eu|de|at|ch|fr|uk|it|es|pt|br|nl|be|pl|cz|ru|jp|cn|tr|se|no|dk|fi|example|test|invalid|local))\b`)
+
+	// Exchange's parts have names with dots too, and these say something.
+	partForm = regexp.MustCompile(`^(?:RESOLVER|STOREDRV|SMTPSEND|ROUTING|QUEUE|AGENT)\.`)
 )
 
 // bare returns the text without links, with "@" in place of each address and
@@ -23,9 +26,18 @@ func bare(text string) string {
 		text = addressForm.ReplaceAllString(text, "@")
 	}
 	if strings.Contains(text, ".") {
-		text = hostForm.ReplaceAllString(text, "~")
+		text = hostForm.ReplaceAllStringFunc(text, bareHost)
 	}
 	return text
+}
+
+// bareHost returns what stands for a name with dots: its words when it is one of
+// Exchange's parts, "~" when it is a host.
+func bareHost(name string) string {
+	if partForm.MatchString(name) {
+		return strings.ReplaceAll(name, ".", " ")
+	}
+	return "~"
 }
 
 // A wording is a reply as the rules look at it. What takes time is made when

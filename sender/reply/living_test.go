@@ -78,7 +78,7 @@ func TestLongRepliesAreReadToTheirEnd(t *testing.T) {
 		{"unknown at the end", "5.7.1 " + filler + "No such user here", SuppressHard},
 		{"loop at the end", "5.1.1 " + filler + "Mail loop detected", FailNoSuppress},
 		{"quota of the account at the end", filler + "You have reached your daily sending limit", PauseAccount},
-		{"qmail's code at the end", filler + "the user is gone (#5.1.1)", SuppressHard},
+		{"qmail's code at the end", filler + "bogus (#5.1.1)", SuppressHard},
 	}
 	for _, tt := range tests {
 		r := New(Rcpt, 550, tt.text)
@@ -138,6 +138,8 @@ func TestBare(t *testing.T) {
 		{"a@b.example:user not exist", "@:user not exist"},
 		{"User unknown.Please check", "User unknown.Please check"},
 		{"5.1.1 no @ here", "5.1.1 no @ here"},
+		{"RESOLVER.RST.NotAuthorized; not authorized", "RESOLVER RST NotAuthorized; not authorized"},
+		{"resolver.rst.example said no", "~ said no"},
 	}
 	for _, tt := range tests {
 		if got := bare(tt.in); got != tt.want {
