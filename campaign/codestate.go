@@ -26,9 +26,9 @@ var stateCodes = []Explanation{
 	},
 	{
 		CodeHeldLedger, "The ledger of the run has entries that mean nothing",
-		"The state of some recipients in Redis is none that this version knows, or entries are missing: the key was changed, or a newer version wrote it. Nobody can say whether these people were mailed, so the run is held and nothing is sent.",
+		"The state of some recipients in Redis is none that this version knows, or entries, its content or its addresses are missing or cannot be read: a key was changed, or a newer version wrote it. Nobody can say whether these people were mailed, so the run is held and nothing is sent.",
 		[]string{
-			"The reason says how many, in which part, and the first of them.",
+			"The reason says what was found: how many, in which part, and the first of them, or the key that cannot be read.",
 			"Do all processes run the same version? `broadside process list` shows it. Stop the older ones, then `broadside run resume RUN`.",
 			"Otherwise `broadside run cancel RUN` ends the run. Launch the campaign again with `--exclude run:RUN` for those who were not reached; whoever stands behind the damaged entries may have the message already.",
 		},

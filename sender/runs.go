@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -141,7 +142,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 	}
 	snapshot, err := c.ledger.Snapshot(ctx, h)
 	if err != nil {
-		return nil, err
+		return nil, c.holdUnreadable(ctx, h, err)
 	}
 	composer, err := c.compose(*snapshot)
 	if err != nil {
@@ -176,13 +177,9 @@ func (c *runs) row(ctx context.Context, r *run, part, index int) (audience.Row, 
 	c.mu.Unlock()
 	if chunk == nil {
 		v, err, _ := c.load.Do(key, func() (any, error) {
-			data, err := c.ledger.Chunk(ctx, r.handle, part, first)
+			chunk, err := c.chunk(ctx, r.handle, part, first)
 			if err != nil {
-				return nil, err
-			}
-			chunk, err := audience.DecodeChunk(data)
-			if err != nil {
-				return nil, fmt.Errorf("decode recipients of run %s: %w", r.handle.ID, err)
+				return nil, c.holdUnreadable(ctx, r.handle, err)
 			}
 			c.keep(key, chunk)
 			return chunk, nil
@@ -196,6 +193,42 @@ func (c *runs) row(ctx context.Context, r *run, part, index int) (audience.Row, 
 		return audience.Row{}, fmt.Errorf("run %s has no recipient %d in part %d", r.handle.ID, index, part)
 	}
 	return chunk.Row(index - first), nil
+}
+
+// errNoChunk is returned for recipients that are not in the form of this version.
+var errNoChunk = errors.New("the ledger is damaged")
+
+func (c *runs) chunk(ctx context.Context, h *ledger.Run, part, first int) (*audience.Chunk, error) {
+	data, err := c.ledger.Chunk(ctx, h, part, first)
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := audience.DecodeChunk(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: decode recipients of run %s: %w", errNoChunk, h.ID, err)
+	}
+	return chunk, nil
+}
+
+// holdUnreadable holds a running run, until a person decides, when err says that
+// its content or its recipients are gone or damaged; it returns err. Without this
+// the run would stay as it is for ever: its recipients are issued and dropped.
+func (c *runs) holdUnreadable(ctx context.Context, h *ledger.Run, err error) error {
+	if !campaign.IsBroken(err) && !ledger.Gone(err) && !errors.Is(err, errNoChunk) {
+		return err
+	}
+	rec, readErr := c.ledger.Record(ctx, h.ID)
+	if readErr != nil || rec.Attempt != h.Attempt {
+		return err // the run is gone, or was made anew
+	}
+	before, turnErr := c.ledger.Turn(ctx, h.ID, campaign.Held, campaign.CodeHeldLedger.Reason("%v", err), campaign.Running)
+	if turnErr != nil {
+		return errors.Join(err, turnErr)
+	}
+	if before == campaign.Running {
+		c.log.Error("run is held", "run", h.ID, "code", string(campaign.CodeHeldLedger), "reason", err.Error())
+	}
+	return err
 }
 
 func (c *runs) keep(key string, chunk *audience.Chunk) {

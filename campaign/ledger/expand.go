@@ -207,12 +207,13 @@ func (e *Expansion) Discard(ctx context.Context) (gone bool, err error) {
 
 // Snapshot reads the content of a run.
 func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, error) {
-	b, err := l.rdb.Get(ctx, l.runKey(r.ID, r.Attempt+":content")).Bytes()
+	key, what := l.runKey(r.ID, r.Attempt+":content"), "content of run "+r.ID
+	b, err := l.rdb.Get(ctx, key).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("%w: content of %s", ErrNoRun, r.ID)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read content of run %s: %w", r.ID, err)
+		return nil, campaign.ReadError(err, what, key)
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
 	if err != nil {
@@ -220,11 +221,11 @@ func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, erro
 	}
 	defer dec.Close()
 	if b, err = dec.DecodeAll(b, nil); err != nil {
-		return nil, fmt.Errorf("decode content of run %s: %w", r.ID, err)
+		return nil, &campaign.BrokenError{What: what, Key: key, Err: err}
 	}
 	s := &campaign.Snapshot{}
 	if err := json.Unmarshal(b, s); err != nil {
-		return nil, fmt.Errorf("decode content of run %s: %w", r.ID, err)
+		return nil, &campaign.BrokenError{What: what, Key: key, Err: err}
 	}
 	return s, nil
 }
@@ -232,21 +233,23 @@ func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, erro
 // Chunk reads the chunk whose first recipient is first; ErrNoRun when the
 // addresses of the run have expired.
 func (l *Ledger) Chunk(ctx context.Context, r *Run, part, first int) ([]byte, error) {
-	b, err := l.rdb.HGet(ctx, l.runKey(r.ID, r.Attempt+":chunks"), fmt.Sprintf("%d:%d", part, first)).Bytes()
+	key := l.runKey(r.ID, r.Attempt+":chunks")
+	b, err := l.rdb.HGet(ctx, key, fmt.Sprintf("%d:%d", part, first)).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("%w: addresses of %s", ErrNoRun, r.ID)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read recipients of run %s: %w", r.ID, err)
+		return nil, campaign.ReadError(err, "recipients of run "+r.ID, key)
 	}
 	return b, nil
 }
 
 // RejectBlocks reads the blocks that Expansion.Rejects stored.
 func (l *Ledger) RejectBlocks(ctx context.Context, r *Run) ([]string, error) {
-	blocks, err := l.rdb.LRange(ctx, l.runKey(r.ID, r.Attempt+":rejects"), 0, -1).Result()
+	key := l.runKey(r.ID, r.Attempt+":rejects")
+	blocks, err := l.rdb.LRange(ctx, key, 0, -1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read rejects of run %s: %w", r.ID, err)
+		return nil, campaign.ReadError(err, "rejects of run "+r.ID, key)
 	}
 	return blocks, nil
 }
