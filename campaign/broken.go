@@ -38,8 +38,14 @@ var errWrongType = errors.New("found another type of Redis value than expected")
 // BrokenError when the key holds another type of value, else err with what was
 // read.
 func ReadError(err error, what, key string) error {
-	if strings.Contains(err.Error(), "WRONGTYPE ") { // the code of Redis' error, which may stand inside that of a script
+	if IsWrongType(err) {
 		return &BrokenError{What: what, Key: key, Err: errWrongType}
 	}
 	return fmt.Errorf("read %s: %w", what, err)
+}
+
+// IsWrongType reports whether err is the answer of Redis, or of a script in it,
+// about a key that holds another type of value than the command works on.
+func IsWrongType(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "WRONGTYPE ")
 }

@@ -261,7 +261,7 @@ var accountCodes = []Explanation{
 		"The provider takes the login but not the From address or its domain: it is not verified there, or belongs to another account. No recipient is at fault, and nobody is charged an attempt.",
 		[]string{
 			"Verify the address or its domain in the provider's dashboard, in the region that the account sends from. In a sandbox the recipients have to be verified too.",
-			"Or correct `from` (and the return path) so that it is one that this account may send as; a run keeps the sender that it was made with: cancel it and launch the mended campaign with `--exclude run:RUN`.",
+			"Or correct `from` (and the return path) so that it is one that this account may send as; a run keeps the sender that it was made with: cancel it and launch the mended campaign with `--again --exclude run:CAMPAIGN`.",
 		},
 	},
 	{

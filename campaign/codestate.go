@@ -30,7 +30,7 @@ var stateCodes = []Explanation{
 		[]string{
 			"The reason says what was found: how many, in which part, and the first of them, or the key that cannot be read.",
 			"Do all processes run the same version? `broadside process list` shows it. Stop the older ones, then `broadside run resume RUN`.",
-			"Otherwise `broadside run cancel RUN` ends the run. Launch the campaign again with `--exclude run:RUN` for those who were not reached; whoever stands behind the damaged entries may have the message already.",
+			"Otherwise `broadside run cancel RUN` ends the run. Launch the campaign again with `--again --exclude run:CAMPAIGN` for those who were not reached; whoever stands behind the damaged entries may have the message already.",
 		},
 	},
 	{

@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// MaxName is the most characters that a name in a header may have. A quoted one
+// maxName is the most characters that a name in a header may have. A quoted one
 // has to fit into a line of 998 octets (RFC 5322 section 2.1.1).
-const MaxName = 200
+const maxName = 200
 
 // Text reads text that people write, in which # is a character like any other:
 // where YAML has taken the rest of the line for a comment, that is a problem.
@@ -130,8 +130,8 @@ func LineProblem(text string) string {
 
 // NameProblem is LineProblem for a name that stands in a header.
 func NameProblem(text string) string {
-	if n := utf8.RuneCountInString(text); n > MaxName {
-		return fmt.Sprintf("a name of %d characters, expected at most %d", n, MaxName)
+	if n := utf8.RuneCountInString(text); n > maxName {
+		return fmt.Sprintf("a name of %d characters, expected at most %d", n, maxName)
 	}
 	return LineProblem(text)
 }

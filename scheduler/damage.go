@@ -27,7 +27,8 @@ type strays struct {
 
 func (s *strays) add(index int, state campaign.State) {
 	if s.count == 0 {
-		s.first, s.state = index, byte(state)
+		s.first = index
+		s.state = byte(state)
 	}
 	s.count++
 }
@@ -89,8 +90,10 @@ type census struct {
 // contradiction returns errDamaged when the counts say for some time that
 // somebody is left and no cell does, or that nobody is left and the run goes on.
 func (c *census) contradiction(s *sweep, counts campaign.Counts, now time.Time) error {
-	if counted := counts.Open(); c.since.IsZero() || counted != c.counted {
-		c.counted, c.since = counted, now
+	counted := counts.Open()
+	if c.since.IsZero() || counted != c.counted {
+		c.counted = counted
+		c.since = now
 		return nil
 	}
 	if now.Sub(c.since) < certain {

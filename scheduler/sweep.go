@@ -52,7 +52,9 @@ func newSweep(rec *ledger.Record) *sweep {
 	for _, p := range s.run.Sizes {
 		pages := (p.Size + ledger.PageCells - 1) / ledger.PageCells
 		part := newPartSweep(pages)
-		part.number, part.first, part.size = p.Part, p.Size, p.Size
+		part.number = p.Part
+		part.first = p.Size
+		part.size = p.Size
 		s.parts = append(s.parts, part)
 	}
 	if s.canary = rec.Canary(); s.canary {
@@ -170,7 +172,9 @@ const maxExpired = 500
 func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, room int, forced, expired bool) []int {
 	var ready []int
 	due := never
-	p.seen[page], p.open[page], p.stray = since, 0, strays{}
+	p.seen[page] = since
+	p.open[page] = 0
+	p.stray = strays{}
 	for i, c := range cells {
 		if c.State.Final() {
 			continue

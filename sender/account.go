@@ -77,8 +77,8 @@ func (l *leases) Release(ctx context.Context) error {
 	return l.w.cfg.Conns.Release(ctx, l.cfg.Name, l.w.cfg.Member.ID())
 }
 
-func (l *leases) Excess() (wanted bool, excess int) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (l *leases) Excess(ctx context.Context) (wanted bool, excess int) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	wanted, excess, err := l.w.cfg.Conns.Excess(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
 	return wanted && err == nil, excess

@@ -101,12 +101,9 @@ func (b *breaker) accepted() { b.suspected = false }
 // as the rule says, and where it has no pause of its own, first doubled up to
 // maxClosed.
 func closeFor(d reply.Decision, first time.Duration, failures int) time.Duration {
-	pause, factor, limit := d.Backoff, d.Factor, d.MaxBackoff
+	pause, factor, limit := d.Backoff, max(d.Factor, 1), d.MaxBackoff
 	if pause <= 0 || d.Manual {
 		pause, factor, limit = first, 2, maxClosed
-	}
-	if factor < 1 {
-		factor = 1
 	}
 	for range failures - 1 {
 		pause = time.Duration(float64(pause) * factor)

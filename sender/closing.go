@@ -69,12 +69,12 @@ func (a *account) notTheirs(it *item, d reply.Decision, r reply.Reply) (ledger.O
 
 	now := time.Now()
 	out := ledger.Outcome{State: campaign.Pending, Reply: a.ledgerReply(r)}
-	b, provider := &a.breaker, campaign.Provider("")
+	provider := campaign.Provider("")
 	if !aboutAccount(d) {
 		provider = providerOf(it)
-		b = &a.lane(provider).breaker
 	}
 
+	b := a.breakerOf(provider)
 	if b.closed(now) {
 		out.Delay = b.closedUntil.Sub(now)
 		return out, nil
@@ -93,12 +93,18 @@ func (a *account) notTheirs(it *item, d reply.Decision, r reply.Reply) (ledger.O
 	return out, c
 }
 
+// breakerOf returns that of a lane, or with no provider of the account. The caller
+// holds mu.
+func (a *account) breakerOf(provider campaign.Provider) *breaker {
+	if provider == "" {
+		return &a.breaker
+	}
+	return &a.lane(provider).breaker
+}
+
 // shut closes a lane, or with no provider the account. The caller holds mu.
 func (a *account) shut(now time.Time, provider campaign.Provider, d reply.Decision, reason string) *closing {
-	b := &a.breaker
-	if provider != "" {
-		b = &a.lane(provider).breaker
-	}
+	b := a.breakerOf(provider)
 	first := firstClosed
 	if d.Verdict == reply.PauseAccount {
 		first = refusedClosed

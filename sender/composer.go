@@ -106,7 +106,7 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 	local := len(w)
 	w = append(append(w, '@'), c.domain...)
 	id := len(w)
-	w = append(append(w, c.snapshot.PublicURL...), "/u/"...)
+	w = append(append(w, c.snapshot.PublicURL...), token.Path...)
 	w = c.keys.AppendSeal(w, token.Unsubscribe{Topic: c.snapshot.Topic, Run: r.Run, Address: to, Test: r.Test})
 	link := len(w)
 	if c.snapshot.ReturnTo != "" {

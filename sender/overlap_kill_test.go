@@ -117,8 +117,8 @@ func (h *hand) String() string {
 		}
 		return j.it.row.Address.String()
 	}
-	return fmt.Sprintf("job %s, next %s, owed %t, mentioned %t, connected %t; %q wait",
-		of(h.d.job), of(h.d.next), h.d.owed != nil, h.d.mentioned != nil, h.d.conn != nil, h.waiting())
+	return fmt.Sprintf("job %s, next %s, unrecorded %t, recording %t, connected %t; %q wait",
+		of(h.d.job), of(h.d.next), h.d.unrecorded != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
 }
 
 // expectInHand checks that the worker holds those who wait and nobody else.
@@ -225,10 +225,10 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 					h.deliver(t.Context())
 				}
 				h.expectSlots(slot)
-				if wary := h.r.wary.Load() > 0; wary != tt.suppressed {
-					t.Errorf("looks ask for suppressions: %t", wary)
+				if full := h.r.fullLooks.Load() > 0; full != tt.suppressed {
+					t.Errorf("looks ask for suppressions: %t", full)
 				}
-				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.owed != nil || h.d.conn != nil {
+				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectInHand()
@@ -274,8 +274,8 @@ func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
 			}}
 			b.byHand(j, b.supp, func(h *hand) {
 				h.deliver(t.Context())
-				if h.d.owed == nil || h.d.job == nil || h.d.job.it.row.Address.String() != next {
-					t.Fatalf("%s: want next's envelope under way, and ada's outcome owed", h)
+				if h.d.unrecorded == nil || h.d.job == nil || h.d.job.it.row.Address.String() != next {
+					t.Fatalf("%s: want next's envelope under way, and ada's outcome unrecorded", h)
 				}
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
@@ -286,7 +286,7 @@ func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
 				if h.d.asking <= 0 {
 					t.Error("nobody knows how long a claim takes")
 				}
-				if h.d.owed != nil || h.d.mentioned != nil || h.d.job != nil || h.d.conn != nil {
+				if h.d.unrecorded != nil || h.d.recording != nil || h.d.job != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectOpen(tt.open)
@@ -430,7 +430,7 @@ func (a asked) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() 
 	return func() (bool, error) { return false, nil }
 }
 
-// Before the slot of the next one has come, what is owed is told and nobody is
+// Before the slot of the next one has come, the outcome is recorded and nobody is
 // claimed; how long a message takes is known afterwards.
 func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
 	t.Parallel()
@@ -454,7 +454,7 @@ func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
 	b.byHand(&judge{}, l, func(h *hand) {
 		h.slots(2*time.Second, time.Hour)
 		h.deliver(t.Context())
-		if h.d.owed == nil || h.d.job == nil {
+		if h.d.unrecorded == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
 		slot, asking = h.d.job.slot, h.d.asking
@@ -612,7 +612,7 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 			b.issue()
 			b.byHand(&judge{dot: func(string) string { return tt.dot }}, b.supp, func(h *hand) {
 				h.deliver(t.Context())
-				if h.d.owed == nil || h.d.job == nil {
+				if h.d.unrecorded == nil || h.d.job == nil {
 					t.Fatalf("%s: want an envelope under way", h)
 				}
 				h.deliver(t.Context())
@@ -638,18 +638,18 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 	}
 }
 
-// A fault at one recipient does not keep what is owed of the one before.
+// A fault at one recipient does not keep the outcome of the one before.
 func TestAPanicKeepsWhatIsOwed(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", 3)...)
 	b.issue()
 	b.byHand(&judge{}, b.supp, func(h *hand) {
 		h.deliver(t.Context())
-		if h.d.owed == nil || h.d.job == nil {
+		if h.d.unrecorded == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
 		h.d.rescue(t.Context(), t.Context(), h.d.job, &crash.Fault{Place: "here", Text: "x"})
-		if h.d.owed != nil || h.d.job != nil || h.d.conn != nil {
+		if h.d.unrecorded != nil || h.d.job != nil || h.d.conn != nil {
 			t.Error(h)
 		}
 		h.expectOpen(0)
@@ -783,12 +783,12 @@ func (f *torn) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 // When the round trip fails that tells the outcome of one message and claims
 // the next, whether it was carried out or not, the outcome is told again and
-// the claim is released. The same goes for an outcome that was mentioned.
+// the claim is released. The same goes for an outcome that was recorded by itself.
 func TestATornStepLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, carried := range []bool{false, true} {
-		for _, mentioned := range []bool{false, true} {
-			t.Run("carried out "+strconv.FormatBool(carried)+", mentioned "+strconv.FormatBool(mentioned), func(t *testing.T) {
+		for _, alone := range []bool{false, true} {
+			t.Run("carried out "+strconv.FormatBool(carried)+", recorded alone "+strconv.FormatBool(alone), func(t *testing.T) {
 				t.Parallel()
 				b := newFixture(t, "ada@example.org", "next@example.org")
 				b.issue()
@@ -802,16 +802,16 @@ func TestATornStepLosesNothing(t *testing.T) {
 					f.mu.Lock()
 					f.fail, f.pipeline = []bool{carried}, 0
 					f.mu.Unlock()
-					if mentioned {
-						h.d.mention(t.Context())
-						h.d.mention(t.Context())
-						h.d.heard(t.Context())
-						if f.pipeline != 2 || h.d.owed != nil || h.d.mentioned != nil {
-							t.Errorf("%d times at Redis, want the mention and the outcome told; %s", f.pipeline, h)
+					if alone {
+						h.d.startRecording(t.Context())
+						h.d.startRecording(t.Context())
+						h.d.awaitRecording(t.Context())
+						if f.pipeline != 2 || h.d.unrecorded != nil || h.d.recording != nil {
+							t.Errorf("%d times at Redis, want two; %s", f.pipeline, h)
 						}
 					}
 					h.deliver(t.Context())
-					if h.d.owed != nil || h.d.job != nil || h.d.conn != nil {
+					if h.d.unrecorded != nil || h.d.job != nil || h.d.conn != nil {
 						t.Error(h)
 					}
 					h.expectInHand()
@@ -824,7 +824,7 @@ func TestATornStepLosesNothing(t *testing.T) {
 					cfg.Line = line
 				})
 				want, taken := map[string]string{"ada@example.org": "a1", "next@example.org": "-0"}, map[string]int{"ada@example.org": 1}
-				if mentioned {
+				if alone {
 					want["next@example.org"], taken["next@example.org"] = "a1", 1
 				}
 				if diff := cmp.Diff(want, b.cells()); diff != "" {

@@ -402,7 +402,7 @@ func TestAnOutcomeIsFinalWithTheAnswerBehindIt(t *testing.T) {
 }
 
 // At a shutdown an envelope that went ahead comes to nothing: no body follows
-// the 354, the recipient goes back, and what is owed of the one before is told.
+// the 354, the recipient goes back, and the outcome of the one before is recorded.
 func TestAShutdownWithAnEnvelopeAhead(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -29,7 +29,8 @@ func (d *delivery) discard() {
 
 // conclude closes the journal's entry of the claim.
 func (d *delivery) conclude(j *job, o ledger.Outcome) {
-	j.closed, j.outcome = true, o
+	j.closed = true
+	j.outcome = o
 	d.a.w.cfg.Member.Journal().Close(j.claim, o)
 }
 
@@ -55,32 +56,30 @@ func (d *delivery) rescue(ctx, hard context.Context, j *job, f *crash.Fault) {
 		d.discard()
 	}
 	d.unpick(ctx)
-	d.prove(hard)
-	if d.owed != j.it { // else its outcome is told here in any case
-		d.tell(hard)
+	d.confirm(hard)
+	if d.unrecorded != j.it { // else its outcome is recorded here in any case
+		d.record(hard)
 	}
-	it, claim, closed, sent, o := j.it, j.claim, j.closed, j.sent, j.outcome
+	lost := *j
 	*d = delivery{a: d.a, asking: d.asking} // half made
-	if !closed {
-		o = ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Account: d.a.cfg.Name, Text: f.Error()}}
-	}
-	switch {
-	case claim.Token == "":
-		w.refuse(hard, it, o)
-		return
-	case closed:
-	case sent:
-		o.State = campaign.Uncertain
-	default:
-		o.State, o.Delay = campaign.Pending, faultRest
-	}
+	o := ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Account: d.a.cfg.Name, Text: f.Error()}}
 	pause := false
-	if !closed {
-		o, pause = it.run.failing.add(it.ref, o)
+	switch {
+	case lost.claim.Token == "":
+		w.refuse(hard, lost.it, o)
+		return
+	case lost.closed:
+		o = lost.outcome
+	case lost.sent:
+		o.State = campaign.Uncertain
+		o, pause = lost.it.run.failing.add(lost.it.ref, o)
+	default:
+		o.State = campaign.Pending
+		o.Delay = faultRest
 	}
-	w.cfg.Member.Journal().Close(claim, o)
-	w.settle(hard, it, claim.Token, o)
+	w.cfg.Member.Journal().Close(lost.claim, o)
+	w.settle(hard, lost.it, lost.claim.Token, o)
 	if pause {
-		w.pauseForFailures(hard, it.run, o)
+		w.pauseForFailures(hard, lost.it.run, o)
 	}
 }

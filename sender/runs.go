@@ -39,8 +39,9 @@ type run struct {
 	topic    string
 	running  atomic.Bool
 	failing  failures
-	wary     atomic.Int64 // how many more looks ask whether somebody is suppressed
 	used     atomic.Int64 // unix seconds
+
+	fullLooks atomic.Int64 // how many more looks ask whether the recipient is suppressed
 
 	mu         sync.Mutex
 	turnedAway map[recipientKey]int // how often since they were last charged or accepted
@@ -83,15 +84,16 @@ func (r *run) accepted(who recipientKey) {
 	delete(r.turnedAway, who)
 }
 
-// wariness is how many looks ask for suppressions after a claim found one. The
+// maxFullLooks is how many looks ask for suppressions after a claim found one. The
 // audience was free of them when it was made: mostly there is none, the claim
 // asks in any case, and what it finds costs no more than a connection.
-const wariness = 1000
+const maxFullLooks = 1000
 
-// whom returns what a look asks for besides the state of the recipient's cell.
-func (r *run) whom(it *item) ledger.Person {
-	if r.wary.Load() > 0 {
-		r.wary.Add(-1)
+// lookPerson returns the person about whom a look asks for suppressions; the zero
+// Person where it asks for the state of the cell alone.
+func (r *run) lookPerson(it *item) ledger.Person {
+	if r.fullLooks.Load() > 0 {
+		r.fullLooks.Add(-1)
 		return it.person
 	}
 	return ledger.Person{}

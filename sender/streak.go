@@ -15,7 +15,7 @@ import (
 // theirs. They are pending again then: what stopped the run ends no recipient.
 const sameFailures = 50
 
-// Failures counts recipients of a run that fail one after the other in the same
+// A failures counts the recipients of a run that fail one after the other in the same
 // way, by mailbox provider: that another provider takes the message proves
 // nothing for this one. An acceptance ends the streak. Addresses that do not
 // exist, and what is only deferred, are left to the guards: a list may begin with

@@ -241,7 +241,7 @@ func (w *Worker) stopped(r *run) {
 }
 
 // refuse records an outcome without a claim, as long as it takes Redis to
-// listen. What cannot be told is tried again by the feeder. A failure that is one
+// answer. What cannot be recorded is tried again by the feeder. A failure that is one
 // too many of its kind ends nobody: its run is paused instead.
 func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
 	o, pause := it.run.failing.add(it.ref, o)
@@ -259,8 +259,8 @@ func (w *Worker) refuse(ctx context.Context, it *item, o ledger.Outcome) {
 	})
 }
 
-// settle records the outcome of a claim, as long as it takes Redis to listen.
-// The journal has it too: what cannot be told here is told by the heartbeat,
+// settle records the outcome of a claim, as long as it takes Redis to answer.
+// The journal has it too: what cannot be recorded here is made up by the heartbeat,
 // or is uncertain when this process ends first.
 func (w *Worker) settle(ctx context.Context, it *item, token string, o ledger.Outcome) {
 	defer w.drop(it)
@@ -271,7 +271,7 @@ func (w *Worker) settle(ctx context.Context, it *item, token string, o ledger.Ou
 }
 
 // insist tries until it succeeds or ctx ends, at least once: what is known at
-// the very end of a shutdown is still told.
+// the very end of a shutdown is still recorded.
 func (w *Worker) insist(ctx context.Context, it *item, try func(context.Context) error) {
 	for {
 		once, cancel := w.within(context.WithoutCancel(ctx), settleTime)

@@ -17,10 +17,6 @@ import (
 //go:embed lua/closelane.lua
 var closeLaneSource string
 
-// wrongType is how Redis begins its answer when a key holds another type of
-// value than the command works on.
-const wrongType = "WRONGTYPE"
-
 // A Closing is an account, or one lane of it, that is closed.
 type Closing struct {
 	Account  string
@@ -137,11 +133,11 @@ func (a *Accounts) hashes(ctx context.Context, accounts []string, key func(strin
 	for i, account := range accounts {
 		replies[i] = pipe.HGetAll(ctx, key(account))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !redis.HasErrorPrefix(err, wrongType) {
+	if _, err := pipe.Exec(ctx); err != nil && !campaign.IsWrongType(err) {
 		return nil, err
 	}
 	for _, reply := range replies {
-		if err := reply.Err(); err != nil && !redis.HasErrorPrefix(err, wrongType) {
+		if err := reply.Err(); err != nil && !campaign.IsWrongType(err) {
 			return nil, err
 		}
 	}

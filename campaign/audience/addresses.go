@@ -107,7 +107,8 @@ func startAddresses(ctx context.Context, s *stream, opts Options) (*AddressReade
 	if err != nil {
 		return nil, err
 	}
-	r.rows, r.header = search, search.header
+	r.rows = search
+	r.header = search.header
 	return r, nil
 }
 

@@ -47,8 +47,10 @@ func openJSONL(ctx context.Context, src Source, opts Options, l *lines, first []
 		again.Close()
 		return nil, err
 	}
-	again.keys, again.column = keys.names, keys.column
-	again.values, again.filled = make([]string, len(keys.names)), make([]bool, len(keys.names))
+	again.keys = keys.names
+	again.column = keys.column
+	again.values = make([]string, len(keys.names))
+	again.filled = make([]bool, len(keys.names))
 	return newReader(again.lines, again, again.plan.fields), nil
 }
 

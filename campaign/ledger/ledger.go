@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"broadside/campaign"
 )
 
 // PageCells is how many cells a feeder reads at once (64 KB).
@@ -127,12 +125,6 @@ func (l *Ledger) keys(r *Run, part int) []string {
 // does not know it yet.
 func (l *Ledger) run(ctx context.Context, s *redis.Script, keys []string, args ...any) *redis.Cmd {
 	return s.Run(ctx, l.rdb, keys, args...)
-}
-
-// isWrongType reports whether a script met a key that holds another type of
-// value than it works on.
-func isWrongType(err error) bool {
-	return err != nil && campaign.IsBroken(campaign.ReadError(err, "", ""))
 }
 
 // seconds returns the whole seconds of d, at least 0, rounded up.

@@ -167,12 +167,12 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.run, int(e.part)),
 			e.part, e.index, e.token(), worker, e.attempt, int(e.how), reply, jitter(), differs)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+	if _, err := pipe.Exec(ctx); err != nil && !campaign.IsWrongType(err) {
 		return 0, fmt.Errorf("replay the journal: %w", err)
 	}
 	for _, c := range cmds {
 		n, err := c.Int()
-		if isWrongType(err) {
+		if campaign.IsWrongType(err) {
 			continue // of a run whose keys are broken: nothing can be told to it
 		}
 		if err != nil {
@@ -225,7 +225,7 @@ func (m *Member) review(ctx context.Context) error {
 			continue
 		}
 		applied, err := m.l.settle(ctx, c.ref, c.token, o)
-		if isWrongType(err) {
+		if campaign.IsWrongType(err) {
 			continue // the feeder holds the run
 		}
 		if err != nil {

@@ -343,7 +343,7 @@ func (l *Ledger) Turn(ctx context.Context, id string, to campaign.RunState, reas
 	}
 	key := l.runKey(id, "record")
 	before, err := l.run(ctx, l.script.turn, []string{key, l.runKey(id, "counts")}, args...).Text()
-	if isWrongType(err) {
+	if campaign.IsWrongType(err) {
 		return "", campaign.ReadError(err, "run "+id, key)
 	}
 	if err != nil {

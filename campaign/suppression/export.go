@@ -61,7 +61,8 @@ func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 		}
 		e, err := decode(field, value)
 		if err != nil {
-			if unreadable.Entries++; unreadable.First == nil {
+			unreadable.Entries++
+			if unreadable.First == nil {
 				unreadable.First = err
 			}
 			return nil

@@ -8,7 +8,7 @@
 // the first one makes tokens, all of them open.
 //
 //	keys, err := token.NewKeys(secrets)
-//	link := publicURL + "/u/" + keys.Seal(token.Unsubscribe{Topic: "newsletter", Run: run, Address: a})
+//	link := publicURL + token.Path + keys.Seal(token.Unsubscribe{Topic: "newsletter", Run: run, Address: a})
 //	returnPath := token.Prefix + keys.Message(run, part, index) + "@" + domain
 //
 // An unsubscribe token is sealed: it carries topic, run and address, needs

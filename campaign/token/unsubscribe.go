@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// Path is what comes between the public URL and the token in an unsubscribe link.
+const Path = "/u/"
+
 // An Unsubscribe is what an unsubscribe link knows.
 type Unsubscribe struct {
 	Topic   string // what the reader unsubscribes from

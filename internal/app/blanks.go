@@ -104,8 +104,10 @@ func (b *blanks) count(n int64, row *audience.Row) {
 		if !g.blank(row.Values) {
 			continue
 		}
-		if g.people++; g.people == 1 {
-			g.row, g.values = n, slices.Clone(row.Values[:len(b.snapshot.Columns)])
+		g.people++
+		if g.people == 1 {
+			g.row = n
+			g.values = slices.Clone(row.Values[:len(b.snapshot.Columns)])
 		}
 	}
 }

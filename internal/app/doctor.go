@@ -118,13 +118,15 @@ func settings(cfg *configs.Config) []doctor.Finding {
 	if len(cfg.Accounts) == 0 {
 		accounts = errors.New(lacksAccount)
 	}
-	postal := doctor.Finding{Subject: "settings", Finding: store.Finding{Code: campaign.CodePostalAddress, Text: "postal_address is set"}}
+	postal := store.Finding{Code: campaign.CodePostalAddress, Text: "postal_address is set"}
 	if cfg.PostalAddress == "" {
-		postal.Level, postal.Text = store.Warning, "postal_address is not set"
-		postal.Why, postal.Fix = "the footer of a letter does not say where its sender is, which many countries' law wants", "set postal_address"
+		postal = store.Finding{
+			Code: campaign.CodePostalAddress, Level: store.Warning, Text: "postal_address is not set",
+			Why: "the footer of a letter does not say where its sender is, which many countries' law wants", Fix: "set postal_address",
+		}
 	}
 	return []doctor.Finding{
-		postal,
+		{Subject: "settings", Finding: postal},
 		one(campaign.CodeSecrets, cfg.RequireSecrets(), fmt.Sprintf("%d secrets", len(cfg.Secrets)), "nothing can be launched", "set secrets (or BROADSIDE_SECRETS)"),
 		one(campaign.CodeAccounts, accounts, fmt.Sprintf("%d accounts", len(cfg.Accounts)), "nothing can be sent",
 			addAccount(cfg)),
@@ -207,7 +209,7 @@ func (a *App) closings(ctx context.Context) []doctor.Finding {
 	var out []doctor.Finding
 	for _, c := range all {
 		if c.Code == string(campaign.CodeBrokenState) {
-			continue // it is told of with all that cannot be read
+			continue // it is listed with all that cannot be read
 		}
 		w := waitFor(c)
 		out = append(out, doctor.Finding{Subject: "account " + c.Account, Finding: store.Finding{

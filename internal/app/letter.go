@@ -134,10 +134,12 @@ func readBody(def *campaign.Definition, key, name string, open opener) (file, te
 		return file, "", bodyError(def, key, err)
 	case len(b) > maxBody:
 		return file, "", configs.Problems{def.Problem(key, "%s is larger than %d MiB: put images on a server and link to them", file, maxBody>>20)}
-	case len(strings.TrimSpace(strings.TrimPrefix(string(b), byteOrderMark))) == 0:
+	}
+	text = strings.TrimPrefix(string(b), byteOrderMark)
+	if strings.TrimSpace(text) == "" {
 		return file, "", configs.Problems{def.Problem(key, "%s is empty", file)}
 	}
-	return file, strings.TrimPrefix(string(b), byteOrderMark), nil
+	return file, text, nil
 }
 
 // bodyError says where the campaign file names a file that cannot be read.

@@ -47,8 +47,11 @@ func (a *App) Recipients(ctx context.Context, id, state string, do func(Recipien
 		}
 		r := Recipient{Address: row.Address.String(), State: s.String(), Attempts: c.Attempts}
 		if last, ok := replies.of(s, part, index); ok {
-			at := last.At
-			r.Code, r.Enhanced, r.Reply, r.At, r.Account = last.Code, last.Enhanced, replyText(last), &at, last.Account
+			r.Code = last.Code
+			r.Enhanced = last.Enhanced
+			r.Reply = replyText(last)
+			r.At = &last.At
+			r.Account = last.Account
 		}
 		return do(r)
 	})

@@ -56,8 +56,8 @@ func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error
 		columns = rows.Columns()
 	}
 	snapshot, err := proof.snapshot(ctx, columns)
-	doubts, templateErr := checkTemplates(snapshot, rows != nil)
-	v.Warnings = append(v.Warnings, doubts...)
+	warnings, templateErr := checkTemplates(snapshot, rows != nil)
+	v.Warnings = append(v.Warnings, warnings...)
 	errs = append(errs, err, placed(def, templateErr))
 	if proof.Stored == nil {
 		errs = append(errs, checkSchedule(proof.Config, def, now))

@@ -67,7 +67,8 @@ func affects(c throttle.Closing, s Status) bool {
 func waitFor(c throttle.Closing) report.Wait {
 	w := report.Wait{For: report.ForAccount, What: c.Account, Code: campaign.Code(c.Code), Reason: c.Reason, Until: c.Until}
 	if c.Provider != "" {
-		w.For, w.What = report.ForLane, c.Account+"/"+c.Provider
+		w.For = report.ForLane
+		w.What = c.Account + "/" + c.Provider
 	}
 	if campaign.CodeOf(w.Reason) == "" && w.Code != "" {
 		w.Reason = w.Code.Reason("%s", w.Reason)
@@ -143,7 +144,8 @@ func (l *lookout) look(ctx context.Context, s Status) []report.Wait {
 	}
 	waits, err := l.a.waiting(ctx, s)
 	if err == nil {
-		l.last, l.seen = now, waits
+		l.last = now
+		l.seen = waits
 	}
 	return l.seen
 }

@@ -142,7 +142,7 @@ func (r *Register) List(ctx context.Context) ([]Process, error) {
 		switch {
 		case errors.Is(err, redis.Nil):
 			gone = append(gone, ids[i])
-		case err == nil || campaign.IsBroken(campaign.ReadError(err, "process "+ids[i], r.process(ids[i]))):
+		case err == nil || campaign.IsWrongType(err):
 			alive = append(alive, parse(ids[i], text))
 		default:
 			return nil, fmt.Errorf("read process %s: %w", ids[i], err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"broadside/campaign/suppression"
+	"broadside/campaign/token"
 	"broadside/internal/store"
 	"broadside/internal/testkit"
 	"broadside/internal/web"
@@ -71,7 +72,7 @@ func TestEveryTroubleOfRedisHasItsAnswer(t *testing.T) {
 func (s *site) expect(t *testing.T, want int) {
 	t.Helper()
 	start := time.Now()
-	res, _ := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(link), form, "List-Unsubscribe=One-Click")
+	res, _ := s.do(t, "POST", token.Path+s.keys.Seal(link), form, "List-Unsubscribe=One-Click")
 	retry := res.Header.Get("Retry-After")
 	if res.StatusCode != want || (retry != "") != (want == 503) {
 		t.Errorf("got %d, Retry-After %q, want %d", res.StatusCode, retry, want)

@@ -131,7 +131,7 @@ func runForgetful(t *testing.T) *keptSite {
 // post presses the button of address and returns the status.
 func (s *keptSite) post(address string) int {
 	link := s.keys.Seal(token.Unsubscribe{Topic: "news", Run: "r-1", Address: address})
-	req := httptest.NewRequest("POST", web.UnsubscribePath+link, strings.NewReader("List-Unsubscribe=One-Click"))
+	req := httptest.NewRequest("POST", token.Path+link, strings.NewReader("List-Unsubscribe=One-Click"))
 	req.Header.Set("Content-Type", form)
 	rec := httptest.NewRecorder()
 	s.h.ServeHTTP(rec, req)

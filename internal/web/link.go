@@ -6,10 +6,6 @@ import (
 	"broadside/campaign/token"
 )
 
-// UnsubscribePath is what comes between the public URL and the token in an
-// unsubscribe link.
-const UnsubscribePath = "/u/"
-
 // route returns what a path asks for: the token of an unsubscribe link, or the
 // path of another page. base is the path of the public URL: a proxy may leave
 // it in or take it away. Doubled slashes count as one, as some mail programs
@@ -26,8 +22,8 @@ func route(path, base string) (page, sealed string) {
 
 // match is route for a path without the base; page is empty when there is none.
 func match(path string) (page, sealed string) {
-	if text, ok := strings.CutPrefix(path, UnsubscribePath); ok {
-		return UnsubscribePath, token.Cut(text)
+	if text, ok := strings.CutPrefix(path, token.Path); ok {
+		return token.Path, token.Cut(text)
 	}
 	switch path {
 	case healthPath, readyPath:

@@ -98,7 +98,7 @@ func FuzzLink(f *testing.F) {
 			t.Fatalf("New: %v", err)
 		}
 		req := httptest.NewRequest("POST", "/", strings.NewReader("List-Unsubscribe=One-Click"))
-		req.URL = &url.URL{Path: "/news" + web.UnsubscribePath + before + sealed + after}
+		req.URL = &url.URL{Path: "/news" + token.Path + before + sealed + after}
 		rec := httptest.NewRecorder()
 		srv.Handler().ServeHTTP(rec, req)
 

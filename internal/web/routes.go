@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"broadside/campaign/token"
 )
 
 const (
@@ -22,7 +24,7 @@ func (s *Server) Handler() http.Handler {
 		defer s.recover(w, r)
 		s.setHeaders(w.Header())
 		switch page, sealed := route(r.URL.Path, s.base); page {
-		case UnsubscribePath:
+		case token.Path:
 			s.unsubscribe(w, r, sealed)
 		case healthPath:
 			s.health(w, r, func(context.Context) error { return nil })

@@ -67,7 +67,7 @@ func running(t *testing.T, add func() error) (ln *pipes, path string, stop func(
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(ctx, ln) }()
-	return ln, web.UnsubscribePath + keys.Seal(link), func() error {
+	return ln, token.Path + keys.Seal(link), func() error {
 		cancel()
 		return <-ended
 	}
@@ -274,7 +274,7 @@ func FuzzHandler(f *testing.F) {
 	if err != nil {
 		f.Fatalf("NewKeys: %v", err)
 	}
-	good := web.UnsubscribePath + keys.Seal(link)
+	good := token.Path + keys.Seal(link)
 	f.Add("POST", good, form, "List-Unsubscribe=One-Click")
 	f.Add("POST", good, "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"confirm\"\r\n\r\nyes\r\n--b--")
 	f.Add("POST", good, "multipart/form-data", "--")

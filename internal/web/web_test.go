@@ -161,7 +161,7 @@ func TestPostUnsubscribes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			onBoth(t, func(t *testing.T, s *site) {
-				path := web.UnsubscribePath + s.keys.Seal(link) + tt.suffix
+				path := token.Path + s.keys.Seal(link) + tt.suffix
 				for range 2 { // the second time is as good as the first
 					res, text := s.do(t, "POST", path, tt.contentType, tt.body)
 					if res.StatusCode != 200 || !strings.Contains(text, "You are unsubscribed") || !strings.Contains(text, "Acme &lt;News&gt; to r***@example.com") {
@@ -186,7 +186,7 @@ func TestPostUnsubscribes(t *testing.T) {
 func TestWithoutATopicAllMailStops(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *site) {
-		_, text := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(token.Unsubscribe{Address: reader}), form, "confirm=yes")
+		_, text := s.do(t, "POST", token.Path+s.keys.Seal(token.Unsubscribe{Address: reader}), form, "confirm=yes")
 		if got := s.suppressed(t); len(got) != 1 || got[0].Scope != "all" || !strings.Contains(text, "our messages") {
 			t.Errorf("got %+v and %q, want the scope all", got, text)
 		}
@@ -198,10 +198,10 @@ func TestWithoutATopicAllMailStops(t *testing.T) {
 func TestNothingElseUnsubscribes(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *site) {
-		path := web.UnsubscribePath + s.keys.Seal(link)
+		path := token.Path + s.keys.Seal(link)
 		test := link
 		test.Test = true
-		testPath := web.UnsubscribePath + s.keys.Seal(test)
+		testPath := token.Path + s.keys.Seal(test)
 		otherType, otherBody := multi(t, "something", "else")
 		for _, tt := range []struct {
 			name, method, path, contentType, body string
@@ -254,7 +254,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 			foreign.Seal(link), s.keys.Message("run", 0, 0), strings.Repeat("A", 3000), "..", "%2e%2e%2f", "%00",
 		} {
 			for _, method := range []string{"GET", "POST"} {
-				res, body := s.do(t, method, web.UnsubscribePath+text, form, "List-Unsubscribe=One-Click")
+				res, body := s.do(t, method, token.Path+text, form, "List-Unsubscribe=One-Click")
 				if res.StatusCode != 404 || res.Header.Get("Location") != "" {
 					t.Errorf("%s %q: got %d, want 404 and no redirect", method, text, res.StatusCode)
 				}
@@ -289,7 +289,7 @@ func TestStoreAway(t *testing.T) {
 		Suppression: suppressor(func() error { return away }),
 		Ready:       func(context.Context) error { return away },
 	}, nil)
-	path := web.UnsubscribePath + s.keys.Seal(link)
+	path := token.Path + s.keys.Seal(link)
 	res, text := s.do(t, "POST", path, form, "List-Unsubscribe=One-Click")
 	if res.StatusCode != 503 || res.Header.Get("Retry-After") != "30" || !strings.Contains(text, "<button") {
 		t.Errorf("POST: got %d, Retry-After %q, %q, want 503, 30 and the button", res.StatusCode, res.Header.Get("Retry-After"), text)
@@ -325,7 +325,7 @@ func TestUncountedUnsubscribeStands(t *testing.T) {
 		Ready:         ready,
 		OnUnsubscribe: func(context.Context, string) error { return errors.New("no such run") },
 	}, list)
-	res, _ := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(link), form, "confirm=yes")
+	res, _ := s.do(t, "POST", token.Path+s.keys.Seal(link), form, "confirm=yes")
 	if res.StatusCode != 200 || len(s.suppressed(t)) != 1 || !strings.Contains(s.log.String(), "no such run") {
 		t.Errorf("got %d, %+v, log %q, want it noted and the error logged", res.StatusCode, s.suppressed(t), s.log.String())
 	}
@@ -334,7 +334,7 @@ func TestUncountedUnsubscribeStands(t *testing.T) {
 func TestPanicHasAnID(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, web.Config{Suppression: suppressor(func() error { panic("secret cause") }), Ready: ready}, nil)
-	res, text := s.do(t, "POST", web.UnsubscribePath+s.keys.Seal(link), form, "confirm=yes")
+	res, text := s.do(t, "POST", token.Path+s.keys.Seal(link), form, "confirm=yes")
 	id := regexp.MustCompile(`\(id ([A-Z0-9]{8})\)`).FindStringSubmatch(text)
 	if res.StatusCode != 500 || id == nil || strings.Contains(text, "secret cause") {
 		t.Fatalf("got %d %q, want 500 with an id and no cause", res.StatusCode, text)
@@ -362,7 +362,7 @@ func TestRoutesAndHeaders(t *testing.T) {
 		{"GET", "/u", 404},
 		{"GET", "/news/healthz", 404},
 		{"GET", "/favicon.ico", 404},
-		{"GET", web.UnsubscribePath + s.keys.Seal(link), 200},
+		{"GET", token.Path + s.keys.Seal(link), 200},
 	} {
 		res, _ := s.do(t, tt.method, tt.path, "", "")
 		if res.StatusCode != tt.status {
@@ -396,7 +396,7 @@ func TestRoutesAndHeaders(t *testing.T) {
 func TestPolicyFitsThePage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready}, nil)
-	res, text := s.do(t, "GET", web.UnsubscribePath+s.keys.Seal(link), "", "")
+	res, text := s.do(t, "GET", token.Path+s.keys.Seal(link), "", "")
 	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(text)
 	if style == nil {
 		t.Fatalf("no style in %q", text)

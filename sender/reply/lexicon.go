@@ -14,8 +14,7 @@ type lexicon struct {
 	byHead map[[minLiteral]byte][]literal // by the first bytes
 }
 
-// A literal is a folded word, and the expression that may match
-// where it stands.
+// A literal is a folded word, and the expression that may match where it stands.
 type literal struct {
 	word string
 	expr int
@@ -47,7 +46,9 @@ func (l *lexicon) add(p patterns, words map[string]string) (anyOf, error) {
 // alternatives splits a pattern at the bars that stand in no bracket.
 func alternatives(pattern string) []string {
 	var all []string
-	depth, class, start := 0, false, 0
+	start := 0
+	depth := 0     // of parentheses
+	class := false // within brackets
 	for i := 0; i < len(pattern); i++ {
 		switch c := pattern[i]; {
 		case c == '\\':

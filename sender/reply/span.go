@@ -32,7 +32,8 @@ func parseEnhSpan(s string) (enhSpan, error) {
 		hi = lo
 	}
 	if head, ok := strings.CutSuffix(s, ".*"); ok {
-		lo, hi = head+".0", head+".999"
+		lo = head + ".0"
+		hi = head + ".999"
 	}
 	l, ok1 := parseEnh(lo)
 	h, ok2 := parseEnh(hi)

@@ -53,11 +53,13 @@ func (c *Conn) login() error {
 			c.info.AuthUsed = strings.ToUpper(mode)
 			return nil
 		}
-		if r := replyOf(refused); err == nil || r.Event == "" && r.Code >= 500 {
+		r := replyOf(refused)
+		looked := r.Event == "" && r.Code >= 500 // at the password
+		if err == nil || looked {
 			err = c.advised(refused, modes[:i+1])
 		}
-		if r := replyOf(refused); r.Event != "" || r.Code < 500 {
-			break // the password was not looked at
+		if !looked {
+			break
 		}
 	}
 	return err
@@ -188,10 +190,10 @@ func (c *Conn) prompted(line string, said secrets) (code int, text string, err e
 	if _, err := c.write([]byte(line + "\r\n")); err != nil {
 		return 0, "", err
 	}
-	code, heard, err := c.read()
+	code, answer, err := c.read()
 	var bad badReply
 	if errors.As(err, &bad) {
 		err = badReply(said.hide(string(bad)))
 	}
-	return code, string(heard), err
+	return code, string(answer), err
 }

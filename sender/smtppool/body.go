@@ -67,7 +67,8 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	case !c.quiet():
 		return Outcome{Reply: *c.unasked(reply.Data)}
 	}
-	c.inData, c.apart = false, false
+	c.inData = false
+	c.apart = false
 	wire, ok := stuff(c.buf[:0], msg)
 	c.buf = wire
 	if !ok {
@@ -77,7 +78,8 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	if next != nil {
 		c.transactions++
 		c.commands(wire, next.From, next.To, next.Size)
-		c.ahead, c.needReset = true, true
+		c.ahead = true
+		c.needReset = true
 	}
 	c.watchOn(ctx)
 	n, err := c.writeBlocks(c.buf)

@@ -97,8 +97,9 @@ func (c *Conn) Abort() {
 
 // Quit says good-bye and closes; it waits two seconds at most (Timeouts.Quit) for
 // the reply and for the server to close: only then does the server not count this
-// connection any more, and another process may open one in its place. Inside DATA, or where DATA may have been entered, or when the
-// connection is broken, it is Abort.
+// connection any more, and another process may open one in its place. Inside DATA,
+// or where DATA may have been entered, or when the connection is broken, it is
+// Abort.
 func (c *Conn) Quit(ctx context.Context) {
 	if c.broken || c.inData || c.ahead {
 		c.Abort()
@@ -108,11 +109,11 @@ func (c *Conn) Quit(ctx context.Context) {
 	defer c.watch(ctx)()
 	c.limit(c.cfg.Timeouts.Quit)
 	if _, err := c.write([]byte("QUIT\r\n")); err == nil {
-		_, _, err = c.read() // any answer will do
-		for err == nil {
+		for err == nil { // any answer will do
 			_, _, err = c.read()
 		}
 	}
-	c.broken, c.closed = true, true
+	c.broken = true
+	c.closed = true
 	_ = c.top.Close() // as in Abort
 }

@@ -33,6 +33,6 @@
 // two writes of ours, and 4 KiB for a line.
 //
 // go-mail's smtp package knows the login mechanisms; the dialogue is ours.
-// Credentials never leave without TLS
-// except to loopback, or where the account allows it.
+// Credentials never leave without TLS except to loopback, or where the account
+// allows it.
 package smtppool

@@ -136,8 +136,7 @@ func setupHint(cfg Config, err error) string {
 		return "the server offers no login here: remove username and password, or use its submission port (usually 587 or 465)"
 	case errors.Is(err, errMechanism):
 		return "the server and the account have no login mechanism in common: set auth to one that the server offers, or to auto"
-	}
-	if errors.Is(err, errExchange) {
+	case errors.Is(err, errExchange):
 		return "the login came to no end: set auth to another mechanism that the server offers, and tell its operator"
 	}
 	return err.Error()

@@ -53,7 +53,8 @@ func (c *Conn) BodyAhead(ctx context.Context, msg []byte, next Next) Outcome {
 	case c.refuse(next.From, next.To, next.Size) != nil:
 	case next.Apart && c.Goes():
 		out := c.finish(c.body(ctx, msg, nil))
-		c.next, c.apart = next, !c.broken
+		c.next = next
+		c.apart = !c.broken
 		out.Apart = c.apart
 		return out
 	case !next.Apart && c.Overlaps():
@@ -120,7 +121,8 @@ func (c *Conn) Alive() bool { return !c.broken }
 // tooFast ends a connection whose server did not follow: our pipelining has
 // failed, not the recipient. A connection with less of it may try at once.
 func (c *Conn) tooFast(r *reply.Reply) *reply.Reply {
-	c.broken, c.doubt = true, r.String()
+	c.broken = true
+	c.doubt = r.String()
 	return event(reply.Mail, reply.IdleClosed, "the server did not follow: "+r.String())
 }
 
@@ -213,7 +215,10 @@ func (s *steps) demote(mode, doubt string) {
 	if time.Now().Before(s.until) && (s.mode == now || s.mode == PipeliningOff) {
 		return
 	}
-	s.mode, s.until, s.overlaps, s.silentTo = now, time.Now().Add(demotion), false, ""
+	s.mode = now
+	s.until = time.Now().Add(demotion)
+	s.overlaps = false
+	s.silentTo = ""
 	s.log.Warn("less pipelining from now on", "pipelining", now, "for", demotion.String(),
 		"reason", campaign.CodeAccountPipelining.Reason("the server does not follow: %s", address.Redact(doubt)))
 }

@@ -37,7 +37,7 @@ type Leases interface {
 	// Excess reports whether other processes wait for a lease, and how many of
 	// its connections this one should end at once because they are below their
 	// share and it is above its own.
-	Excess() (wanted bool, excess int)
+	Excess(ctx context.Context) (wanted bool, excess int)
 }
 
 // A Pool keeps the connections of one account in this process: never more
@@ -247,7 +247,7 @@ func (p *Pool) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			limit := p.cfg.IdleTimeout
-			if p.share() {
+			if p.share(ctx) {
 				limit = min(limit, contendedIdle)
 			}
 			p.reap(ctx, limit)
@@ -258,12 +258,12 @@ func (p *Pool) Run(ctx context.Context) error {
 // share finds out how many connections other processes need of this one, and
 // reports whether they wait for any. Connections that are being closed are
 // counted until then: they are not asked for twice.
-func (p *Pool) share() (wanted bool) {
+func (p *Pool) share(ctx context.Context) (wanted bool) {
 	if p.leases == nil {
 		return false
 	}
 	closing := p.closing.Load() // before the question: rather one too few than one too many
-	wanted, excess := p.leases.Excess()
+	wanted, excess := p.leases.Excess(ctx)
 	p.excess.Store(max(0, int64(excess)-closing))
 	return wanted
 }

@@ -136,7 +136,7 @@ func (l *leases) counts() (out, most int) {
 	return l.out, l.most
 }
 
-func (l *leases) Excess() (wanted bool, excess int) {
+func (l *leases) Excess(context.Context) (wanted bool, excess int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.share > 0 {

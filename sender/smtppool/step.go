@@ -31,19 +31,19 @@ func (c *Conn) quiet() bool {
 		return false
 	}
 	secure := c.tls != nil
-	if secure && c.hears(0) {
+	if secure && c.tlsReadable(0) {
 		return false // the TLS layer had it already
 	}
 	c.limit(time.Second) // a deadline that has passed would end the look
 	if !readable(c.raw) {
 		return true
 	}
-	return secure && !c.hears(recordTime) // a session ticket is no reply
+	return secure && !c.tlsReadable(recordTime) // a session ticket is no reply
 }
 
-// hears reports whether something, or the end of the connection, comes through
+// tlsReadable reports whether something, or the end of the connection, comes through
 // TLS within d. A read that runs into its deadline leaves a TLS session intact.
-func (c *Conn) hears(d time.Duration) bool {
+func (c *Conn) tlsReadable(d time.Duration) bool {
 	c.limit(d)
 	_, err := c.r.Peek(1)
 	return err == nil || !isTimeout(err)

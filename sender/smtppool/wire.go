@@ -30,8 +30,8 @@ type badReply string
 func (b badReply) Error() string { return string(b) }
 
 // A cappedConn fails a read once the server has sent maxUnanswered bytes since
-// the last write. It lies below TLS, so that nobody above can be
-// made to collect an endless reply.
+// the last write. It lies below TLS, so that nobody above can be made to collect
+// an endless reply.
 type cappedConn struct {
 	net.Conn
 	unanswered int
@@ -220,7 +220,8 @@ func (c *Conn) lost(stage reply.Stage, err error, writing bool) *reply.Reply {
 		r = reply.Lost(stage, reply.Cancelled, "interrupted")
 	}
 	if r.Event == reply.BadReply {
-		c.doubt, c.astray = cmp.Or(c.doubt, r.String()), cmp.Or(c.astray, r.Text)
+		c.doubt = cmp.Or(c.doubt, r.String())
+		c.astray = cmp.Or(c.astray, r.Text)
 	}
 	return &r
 }

@@ -1,0 +1,67 @@
+package sender
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/address"
+	"broadside/campaign/ledger"
+	"broadside/campaign/suppression"
+	"broadside/sender/reply"
+)
+
+// outcome translates a verdict about a recipient; theirs is false when it is
+// about the lane or the account instead.
+func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, theirs bool) {
+	o.Reply = r
+	switch d.Verdict {
+	case reply.Accepted:
+		o.State = campaign.Accepted
+	case reply.SuppressHard:
+		o.State = campaign.Bounced
+	case reply.FailNoSuppress:
+		o.State = campaign.Failed
+	case reply.RetryRecipient, reply.MailboxFull:
+		o.State = campaign.Deferred
+	case reply.Greylisted:
+		o.State, o.Greylisted = campaign.Deferred, true
+	case reply.Uncertain:
+		o.State = campaign.Uncertain
+	default:
+		return o, false
+	}
+	return o, true
+}
+
+// trace logs exactly when which message was answered, and how.
+func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt int) {
+	if !d.a.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	it := j.it
+	attrs := []any{
+		"run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index,
+		"lane", d.a.laneName(providerOf(it)), "verdict", string(decision.Verdict), "rule", decision.Rule,
+		"stage", string(r.Stage), "code", r.Code, "reply", address.Redact(r.String()),
+	}
+	if attempt > 0 {
+		attrs = append(attrs, "attempt", attempt)
+	}
+	if id := queueID(r.Text); id != "" {
+		attrs = append(attrs, "queue_id", id)
+	}
+	if attempt > 0 {
+		attrs = append(attrs, "duration_ms", time.Since(j.begun).Milliseconds())
+	}
+	d.a.log.Debug("message answered", attrs...)
+}
+
+// suppressionOf is the entry for an address that does not exist.
+func suppressionOf(it *item) suppression.Entry {
+	return suppression.Entry{
+		Address: it.row.Address.Canonical(), Reason: suppression.ReasonBounce, Scope: suppression.All,
+		Source: "smtp", Run: it.ref.Run.ID, At: time.Now(),
+	}
+}
