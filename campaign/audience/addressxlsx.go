@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-
-	"broadside/campaign/address"
 )
 
 // An xlsxSearch reads the rows of a worksheet that says who must not be mailed.
@@ -13,7 +11,7 @@ type xlsxSearch struct {
 	*sheetRows
 	header  []string // nil: the first row is one of addresses already
 	columns map[string]int
-	email   int      // the column of addresses; -1: any
+	emails  []int    // the columns of addresses; none: any
 	first   []string // a row that has been read already
 }
 
@@ -22,12 +20,12 @@ func newXLSXSearch(ctx context.Context, s *stream, opts Options) (*xlsxSearch, e
 	if err != nil {
 		return nil, err
 	}
-	x := &xlsxSearch{sheetRows: rows, email: -1}
+	x := &xlsxSearch{sheetRows: rows}
 	first, err := rows.first()
 	if err != nil {
 		return nil, err
 	}
-	if len(address.Find(strings.Join(first, "\n"))) > 0 {
+	if isEntry(strings.Join(first, "\n")) {
 		if opts.Email != "" {
 			return nil, rows.at(rows.n, fmt.Sprintf("no column %q: the first row has an address where the names of the columns should be", opts.Email),
 				"put a row with the names first, or leave email away")
@@ -40,7 +38,7 @@ func newXLSXSearch(ctx context.Context, s *stream, opts Options) (*xlsxSearch, e
 		return nil, err
 	}
 	x.header, x.columns = h.names, h.positions()
-	x.email, err = h.doNotMailColumn(opts.Email)
+	x.emails, err = h.doNotMailColumns(opts.Email)
 	return x, err
 }
 
@@ -91,9 +89,7 @@ func (x *xlsxSearch) next(row *AddressRow) error {
 	row.cells = values
 	if len(values) == len(x.header) {
 		row.columns = x.columns
-		if x.email >= 0 {
-			row.Named = address.Find(values[x.email])
-		}
+		row.Named = findIn(values, x.emails)
 	}
 	return nil
 }
