@@ -271,15 +271,21 @@ func (a *App) closed(ctx context.Context, accounts []string) (time.Time, error) 
 	if err != nil {
 		return time.Time{}, err
 	}
+	return allClosedUntil(states, accounts), nil
+}
+
+// allClosedUntil returns when the first of the accounts opens; the zero time when
+// one is open. A state that cannot be read has no end and closes nothing.
+func allClosedUntil(states map[string]throttle.State, accounts []string) time.Time {
 	var until time.Time
 	for _, name := range accounts {
 		s, closed := states[name]
-		if !closed {
-			return time.Time{}, nil
+		if !closed || s.Until.IsZero() {
+			return time.Time{}
 		}
 		if until.IsZero() || s.Until.Before(until) {
 			until = s.Until
 		}
 	}
-	return until, nil
+	return until
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/internal/doctor"
 	"broadside/internal/presence"
 	"broadside/scheduler"
@@ -55,7 +56,8 @@ func isDue(e *scheduler.Entry, now time.Time) bool {
 	return !e.Done() && e.Next.Sub(now) < dueSoon
 }
 
-// runningNow returns the runs that workers have to do with.
+// runningNow returns the runs that workers have to do with. Broken ones are told of
+// by brokenState.
 func (a *App) runningNow(ctx context.Context) ([]string, error) {
 	ids, err := a.Ledger.Active(ctx)
 	if err != nil {
@@ -63,7 +65,13 @@ func (a *App) runningNow(ctx context.Context) ([]string, error) {
 	}
 	var running []string
 	for _, id := range ids {
-		if rec, err := a.Ledger.Record(ctx, id); err == nil && rec.State == campaign.Running {
+		rec, err := a.Ledger.Record(ctx, id)
+		_, broken := errors.AsType[*campaign.BrokenError](err)
+		switch {
+		case broken || ledger.Gone(err):
+		case err != nil:
+			return nil, err
+		case rec.State == campaign.Running:
 			running = append(running, id)
 		}
 	}
