@@ -397,6 +397,8 @@ func TestOpenAddressesOfAWorkbook(t *testing.T) {
 	}{
 		{"with a header", staff, nil, audience.Options{}, []string{"2: a@x.example", "3: b@x.example", "4:", "5: d@x.example"}},
 		{"without a header", cells{{"a@x.example"}, {}, {"b@x.example", "c@x.example"}}, nil, audience.Options{}, []string{"1: a@x.example", "3: b@x.example c@x.example"}},
+		{"a first row that was to be an address", cells{{"*@x.example"}, {"b@x.example"}}, nil, audience.Options{}, []string{"1:", "2: b@x.example"}},
+		{"further columns of addresses", cells{{"Email", "Email 2", "added by email"}, {"a@x.example", "b@x.example", "boss@x.example"}}, nil, audience.Options{}, []string{"2: a@x.example b@x.example"}},
 		{"hidden rows count", cells{{"email"}, {"a@x.example"}}, func(f *excelize.File) {
 			if err := f.SetRowVisible("Sheet1", 2, false); err != nil {
 				t.Fatal(err)
