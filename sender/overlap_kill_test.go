@@ -148,7 +148,7 @@ func (h *hand) slots(after, early time.Duration) (next time.Time) {
 	next = time.Now().Add(after)
 	h.dialled = func() {
 		p := h.a.pace(h.r)
-		p.rates[0], p.lead, p.spread, p.slots = 1, 0, early/2, []time.Time{next}
+		p.limits[0].Rate, p.lead, p.spread, p.slots = 1, 0, early/2, []time.Time{next}
 	}
 	return next
 }

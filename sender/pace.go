@@ -20,10 +20,8 @@ const (
 // A pace holds the slots that this process has reserved for one run on one
 // account.
 type pace struct {
-	pacer   *throttle.Pacer
-	account string
-	run     string
-	rates   [2]float64 // of the account and of the run
+	pacer  *throttle.Pacer
+	limits []throttle.Limit
 
 	mu     sync.Mutex
 	slots  []time.Time
@@ -33,7 +31,9 @@ type pace struct {
 	each   time.Duration // smoothed time that one message takes a connection
 }
 
-func (p *pace) unlimited() bool { return p.rates[0] <= 0 && p.rates[1] <= 0 }
+func (p *pace) unlimited() bool {
+	return !slices.ContainsFunc(p.limits, func(l throttle.Limit) bool { return l.Rate > 0 })
+}
 
 // next takes the next slot, reserving more when there is none. Without one it
 // returns when to ask again. conns is how many connections could use slots,
@@ -56,7 +56,7 @@ func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.T
 		if p.each > 0 {
 			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 		}
-		p.slots, p.again, err = p.pacer.Reserve(ctx, p.account, p.rates[0], p.run, p.rates[1], p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
+		p.slots, p.again, err = p.pacer.Reserve(ctx, p.limits, p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
 		if err != nil {
 			return time.Time{}, time.Time{}, err
 		}

@@ -18,7 +18,7 @@ func BenchmarkReserve(b *testing.B) {
 			b.ReportAllocs()
 			slots := 0
 			for b.Loop() {
-				got, _, err := p.Reserve(b.Context(), "a", 5e4, "r", 0, 5*time.Millisecond, 50)
+				got, _, err := p.Reserve(b.Context(), []Limit{{Account: "a", Rate: 5e4}}, 5*time.Millisecond, 50)
 				if err != nil {
 					b.Fatal(err)
 				}
