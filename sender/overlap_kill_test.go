@@ -869,7 +869,7 @@ func TestTheGate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a := newAccount(&Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}, AccountConfig{Name: "relay", Connections: 1, Rate: 1})
+				a := newAccount(&Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}, AccountConfig{Name: "relay", Connections: 1, Rate: 2})
 				r := &run{handle: &ledger.Run{ID: "news-1"}}
 				d := &delivery{a: a}
 				now := time.Now()

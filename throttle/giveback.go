@@ -11,10 +11,11 @@ import (
 var giveBackSource string
 
 const (
-	// slow is the interval from which on an unused slot is worth giving back.
-	slow = time.Second
+	// slow is the interval, in microseconds, from which on a slot that was not used
+	// is worth giving back.
+	slow = 1e6
 	// clockError is how far a local time, made a time of Redis again, may lie from
-	// the point that it was. It is far less than slow, so the point is known.
+	// the point that it was. It is far less than the interval, so the point is known.
 	clockError = 100 * time.Millisecond
 )
 
@@ -29,21 +30,17 @@ var exactly = margin{}
 // once. It matters only to limits slower than one a second, and does nothing for
 // the others: Redis is not asked. A slot that cannot be given back is lost.
 func (p *Pacer) GiveBack(ctx context.Context, limits []Limit, slots []time.Time) {
-	r, err := newRoute(p.prefix, limits)
-	if err != nil || len(slots) == 0 {
-		return // Reserve has refused these limits
-	}
-	for _, ch := range []chain{r.camp, r.acct} {
-		for _, l := range ch {
-			if interval(l.rate) < float64(slow.Microseconds()) {
-				continue
-			}
-			var points []int64
-			for _, slot := range slots {
-				points = append(points, p.clocks.of(l.tag).remote(slot))
-			}
-			p.hand(ctx, l, points, margin{early: maxDelay + clockError, late: clockError})
+	for _, limit := range limits {
+		if !limit.Slow() {
+			continue
 		}
+		l := limit.line(p.prefix)
+		c := p.clocks.of(l.tag)
+		var points []int64
+		for _, slot := range slots {
+			points = append(points, c.remote(slot))
+		}
+		p.hand(ctx, l, points, margin{early: maxDelay + clockError, late: clockError})
 	}
 }
 

@@ -17,6 +17,10 @@ type Limit struct {
 	Rate     float64 // messages a second; 0: there is no limit
 }
 
+// Slow reports whether the next slot is so far away that one which was not used is
+// worth giving back.
+func (l Limit) Slow() bool { return l.Rate > 0 && interval(l.Rate) >= slow }
+
 // check reports what is wrong with the names of a limit.
 func (l Limit) check() error {
 	if l.Campaign != "" && l.Account+l.Provider+l.Domain != "" {
