@@ -52,6 +52,10 @@ func (b *bench) points(ctx context.Context, p *Pacer, limits []Limit, lead time.
 		return nil, err
 	}
 	switch {
+	case len(r.camp) == 0 && len(r.acct) == 0:
+		for range n {
+			points = append(points, b.now.Add(lead).UnixMicro())
+		}
 	case len(r.camp) == 0:
 		points, _, err = p.ask(ctx, r.acct, r.delay, lead, n, 0)
 	case len(r.acct) == 0:

@@ -110,7 +110,6 @@ end
 -- It returns the last point. Where a line has none it takes nothing and returns
 -- nil, and the first free point of that line.
 local function follow(lines, n, t, limit)
-  if n > #lines then return t end
   local points, holes = {}, {}
   for i = n, #lines do
     local point, hole = find(lines[i], t, limit)

@@ -34,23 +34,47 @@ local function candidate(t)
   return math.max(head.tat, t)
 end
 
-local result, t, refused = {now, 0}, first, 0
-while #result < max + 2 and refused <= 50 do
-  local point, hole = candidate(t)
-  if point > horizon then break end
-  local moment = math.ceil(point)
-  local last, freed = follow(lines, 2, moment, moment + delay)
-  if last then
-    -- Every lane needs some time to come to its body.
-    take(head, point, hole, first > 20000)
-    if hole then c = c + 1 end
-    result[#result + 1] = now + last
-  else
-    refused = refused + 1
-    -- Back by the delay, so that the free point is not missed.
-    t = math.max(freed - delay, moment + 1)
+local result, t = {now, 0}, first
+-- Every lane needs some time to come to its body: only then is what it passes
+-- worth keeping.
+local keep = first > 20000
+
+-- single takes slots where no other line must be asked.
+local function single()
+  for _, hole in ipairs(candidates) do
+    redis.call('ZREM', head.holes, hole)
+    result[#result + 1] = tonumber(hole)
+    head.changed = true
+  end
+  local start, interval = math.max(head.tat, t), head.interval
+  local n = math.min(max - #candidates, math.floor((horizon - start) / interval) + 1)
+  if n <= 0 then return end
+  take(head, start, nil, keep)
+  for i = 0, n - 1 do result[#result + 1] = now + math.ceil(start + i * interval) end
+  head.tat = start + n * interval
+end
+
+-- several takes slots that suit all lines.
+local function several()
+  local refused = 0
+  while #result < max + 2 and refused <= 50 do
+    local point, hole = candidate(t)
+    if point > horizon then return end
+    local moment = math.ceil(point)
+    local last, freed = follow(lines, 2, moment, moment + delay)
+    if last then
+      take(head, point, hole, keep)
+      if hole then c = c + 1 end
+      result[#result + 1] = now + last
+    else
+      refused = refused + 1
+      -- Back by the delay, so that the free point is not missed.
+      t = math.max(freed - delay, moment + 1)
+    end
   end
 end
+
+if #lines == 1 then single() else several() end
 result[2] = now + math.ceil(math.max(head.tat, t))
 
 for _, line in ipairs(lines) do
