@@ -70,30 +70,6 @@ local function passed(line, t)
   return points
 end
 
--- firstHole returns the first free point from t to limit before the end of the
--- line, and its member in holes.
-local function firstHole(line, t, limit)
-  local hole = redis.call('ZRANGEBYSCORE', line.holes, t, limit, 'LIMIT', 0, 1)[1]
-  if hole then return tonumber(hole) - now, hole end
-end
-
--- find returns a free point from t to limit, and its member in holes if it is one.
-local function find(line, t, limit)
-  local point, hole = firstHole(line, abs(t), abs(limit))
-  if point then return point, hole end
-  if line.tat > limit then return nil end
-  if line.tat >= t then return line.tat end
-  local behind = (t - line.tat) % line.interval
-  if behind == 0 then return t end
-  if t - behind + line.interval <= limit then return t - behind + line.interval end
-  return t -- leaves the raster: less than one interval is lost
-end
-
--- free returns the first free point from t on, or the end of the line.
-local function free(line, t)
-  return firstHole(line, abs(t), '+inf') or line.tat
-end
-
 -- take takes a point that was found. Those that it passes become holes if keep.
 local function take(line, point, hole, keep)
   line.changed = true
@@ -105,18 +81,48 @@ local function take(line, point, hole, keep)
   line.tat = point + line.interval
 end
 
--- follow takes one point of each line from the nth on, each at the moment of the
--- one before it or later, the first at t or later and the last at most at limit.
--- It returns the last point. Where a line has none it takes nothing and returns
--- nil, and the first free point of that line.
-local function follow(lines, n, t, limit)
-  local points, holes = {}, {}
-  for i = n, #lines do
-    local point, hole = find(lines[i], t, limit)
-    if not point then return nil, free(lines[i], t) end
-    points[i], holes[i] = point, hole
-    t = math.ceil(point)
+-- follower returns the functions that look at several lines. They are made only
+-- where they are needed: most calls are for one line, and making them is work too.
+local function follower(lines)
+  -- firstHole returns the first free point from t to limit before the end of the
+  -- line, and its member in holes.
+  local function firstHole(line, t, limit)
+    local hole = redis.call('ZRANGEBYSCORE', line.holes, t, limit, 'LIMIT', 0, 1)[1]
+    if hole then return tonumber(hole) - now, hole end
   end
-  for i = n, #lines do take(lines[i], points[i], holes[i], true) end
-  return t
+
+  -- find returns a free point from t to limit, and its member in holes if it is one.
+  local function find(line, t, limit)
+    local point, hole = firstHole(line, abs(t), abs(limit))
+    if point then return point, hole end
+    if line.tat > limit then return nil end
+    if line.tat >= t then return line.tat end
+    local behind = (t - line.tat) % line.interval
+    if behind == 0 then return t end
+    if t - behind + line.interval <= limit then return t - behind + line.interval end
+    return t -- leaves the raster: less than one interval is lost
+  end
+
+  -- free returns the first free point from t on, or the end of the line.
+  local function free(line, t)
+    return firstHole(line, abs(t), '+inf') or line.tat
+  end
+
+  -- follow takes one point of each line from the nth on, each at the moment of the
+  -- one before it or later, the first at t or later and the last at most at limit.
+  -- It returns the last point. Where a line has none it takes nothing and returns
+  -- nil, and the first free point of that line.
+  local function follow(n, t, limit)
+    local points, holes = {}, {}
+    for i = n, #lines do
+      local point, hole = find(lines[i], t, limit)
+      if not point then return nil, free(lines[i], t) end
+      points[i], holes[i] = point, hole
+      t = math.ceil(point)
+    end
+    for i = n, #lines do take(lines[i], points[i], holes[i], true) end
+    return t
+  end
+
+  return follow
 end

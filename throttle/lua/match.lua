@@ -11,11 +11,12 @@
 local delay = tonumber(ARGV[1])
 local lines = {}
 for n = 1, #KEYS / 2 do lines[n] = open(n, tonumber(ARGV[2 * n]), tonumber(ARGV[2 * n + 1])) end
+local follow = follower(lines)
 
 local result = {now, 0}
 for i = #KEYS + 2, #ARGV do
   local wish = tonumber(ARGV[i]) - now
-  local point, freed = follow(lines, 1, wish, wish + delay)
+  local point, freed = follow(1, wish, wish + delay)
   if point then
     result[#result + 1] = now + point
   else

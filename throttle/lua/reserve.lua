@@ -17,21 +17,11 @@ local first, horizon = lead, lead + window
 if tonumber(ARGV[4]) > 0 then first = math.max(first, tonumber(ARGV[4]) - now) end
 
 -- candidates are read at once; some of them may not suit the other lines.
-local candidates, c = {}, 1
+local candidates = {}
 if first <= horizon then
   local most = max
   if #lines > 1 then most = max + 50 end
   candidates = redis.call('ZRANGEBYSCORE', head.holes, abs(first), abs(horizon), 'LIMIT', 0, most)
-end
-
--- candidate returns the first free point of the first line from t on.
-local function candidate(t)
-  while candidates[c] do
-    local point = tonumber(candidates[c]) - now
-    if point >= t then return point, candidates[c] end
-    c = c + 1
-  end
-  return math.max(head.tat, t)
 end
 
 local result, t = {now, 0}, first
@@ -56,12 +46,23 @@ end
 
 -- several takes slots that suit all lines.
 local function several()
-  local refused = 0
+  local follow, refused, c = follower(lines), 0, 1
+
+  -- candidate returns the first free point of the first line from t on.
+  local function candidate(t)
+    while candidates[c] do
+      local point = tonumber(candidates[c]) - now
+      if point >= t then return point, candidates[c] end
+      c = c + 1
+    end
+    return math.max(head.tat, t)
+  end
+
   while #result < max + 2 and refused <= 50 do
     local point, hole = candidate(t)
     if point > horizon then return end
     local moment = math.ceil(point)
-    local last, freed = follow(lines, 2, moment, moment + delay)
+    local last, freed = follow(2, moment, moment + delay)
     if last then
       take(head, point, hole, keep)
       if hole then c = c + 1 end
