@@ -52,8 +52,10 @@ var benchRoutes = []struct {
 	{"campaign/none free", []Limit{{Account: "a", Rate: 1}, {Campaign: "r", Rate: 2}}, 50},
 	{"provider/50", []Limit{{Account: "a", Rate: 1e6}, {Account: "a", Provider: "gmail", Rate: 9e5}}, 50},
 	{"all/50", []Limit{
-		{Account: "a", Rate: 1e6}, {Account: "a", Provider: "gmail", Rate: 9e5},
-		{Account: "a", Domain: "example.com", Rate: 8e5}, {Campaign: "r", Rate: 7e5},
+		{Account: "a", Rate: 1e6},
+		{Account: "a", Provider: "gmail", Rate: 9e5},
+		{Account: "a", Domain: "example.com", Rate: 8e5},
+		{Campaign: "r", Rate: 7e5},
 	}, 50},
 }
 
