@@ -8,6 +8,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/sender/smtppool"
+	"broadside/throttle"
 )
 
 const (
@@ -241,8 +242,9 @@ func (a *account) pace(r *run) *pace {
 	p := a.paces[r]
 	if p == nil {
 		p = &pace{
-			pacer: a.w.cfg.Pacer, account: a.cfg.Name, run: r.handle.ID, rates: [2]float64{a.cfg.Rate, r.rate},
-			lead: 5 * time.Millisecond,
+			pacer:  a.w.cfg.Pacer,
+			limits: []throttle.Limit{{Campaign: r.handle.ID, Rate: r.rate}, {Account: a.cfg.Name, Rate: a.cfg.Rate}},
+			lead:   5 * time.Millisecond,
 		}
 		a.paces[r] = p
 	}

@@ -166,6 +166,7 @@ func (d *delivery) gate(ctx context.Context, j *job, asked time.Time) bool {
 			return true
 		}
 		d.a.log.Debug("slot missed", "late_ms", now.Sub(j.slot).Milliseconds())
+		j.pace.missed(j.slot)
 		if !d.reserveAgain(ctx, j, limit) {
 			return false
 		}

@@ -148,7 +148,7 @@ func (h *hand) slots(after, early time.Duration) (next time.Time) {
 	next = time.Now().Add(after)
 	h.dialled = func() {
 		p := h.a.pace(h.r)
-		p.rates[0], p.lead, p.spread, p.slots = 1, 0, early/2, []time.Time{next}
+		p.limits[0].Rate, p.lead, p.spread, p.slots = 1, 0, early/2, []time.Time{next}
 	}
 	return next
 }
@@ -869,7 +869,7 @@ func TestTheGate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a := newAccount(&Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}, AccountConfig{Name: "relay", Connections: 1, Rate: 1})
+				a := newAccount(&Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}, AccountConfig{Name: "relay", Connections: 1, Rate: 2})
 				r := &run{handle: &ledger.Run{ID: "news-1"}}
 				d := &delivery{a: a}
 				now := time.Now()

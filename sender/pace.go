@@ -20,20 +20,21 @@ const (
 // A pace holds the slots that this process has reserved for one run on one
 // account.
 type pace struct {
-	pacer   *throttle.Pacer
-	account string
-	run     string
-	rates   [2]float64 // of the account and of the run
+	pacer  *throttle.Pacer
+	limits []throttle.Limit
 
 	mu     sync.Mutex
 	slots  []time.Time
+	unused []time.Time // their time is over; they go back before more are reserved
 	again  time.Time
 	lead   time.Duration // smoothed time from a slot taken to a body in hand
 	spread time.Duration // its smoothed deviation
 	each   time.Duration // smoothed time that one message takes a connection
 }
 
-func (p *pace) unlimited() bool { return p.rates[0] <= 0 && p.rates[1] <= 0 }
+func (p *pace) unlimited() bool {
+	return !slices.ContainsFunc(p.limits, func(l throttle.Limit) bool { return l.Rate > 0 })
+}
 
 // next takes the next slot, reserving more when there is none. Without one it
 // returns when to ask again. conns is how many connections could use slots,
@@ -43,12 +44,10 @@ func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.T
 	defer p.mu.Unlock()
 	for range 2 {
 		now := time.Now()
-		for len(p.slots) > 0 {
-			slot, p.slots = p.slots[0], p.slots[1:]
-			if slot.Sub(now) > -lateSlot+p.lead {
-				return slot, time.Time{}, nil
-			}
+		if slot, ok := p.take(now); ok {
+			return slot, time.Time{}, nil
 		}
+		p.returnUnused(ctx)
 		if p.again.After(now) {
 			return time.Time{}, p.again, nil
 		}
@@ -56,7 +55,7 @@ func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.T
 		if p.each > 0 {
 			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 		}
-		p.slots, p.again, err = p.pacer.Reserve(ctx, p.account, p.rates[0], p.run, p.rates[1], p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
+		p.slots, p.again, err = p.pacer.Reserve(ctx, p.limits, p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
 		if err != nil {
 			return time.Time{}, time.Time{}, err
 		}
@@ -65,6 +64,45 @@ func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.T
 		}
 	}
 	return time.Time{}, later(time.Now().Add(time.Millisecond), p.again), nil
+}
+
+// take takes the next slot that can still be reached. The caller holds mu.
+func (p *pace) take(now time.Time) (slot time.Time, ok bool) {
+	for len(p.slots) > 0 {
+		slot, p.slots = p.slots[0], p.slots[1:]
+		if slot.Sub(now) > -lateSlot+p.lead {
+			return slot, true
+		}
+		p.keep(slot)
+	}
+	return time.Time{}, false
+}
+
+// missed notes that a body which is ready was too late for its slot. What was
+// used up otherwise is not free: who was refused has cost the server something.
+func (p *pace) missed(slot time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keep(slot)
+}
+
+// keep remembers a slot that nobody used, if it is worth giving back. The caller
+// holds mu.
+func (p *pace) keep(slot time.Time) {
+	if slices.ContainsFunc(p.limits, throttle.Limit.Slow) {
+		p.unused = append(p.unused, slot)
+	}
+}
+
+// returnUnused gives unused slots back, so that the next is not an interval of a
+// slow limit later. The caller holds mu.
+func (p *pace) returnUnused(ctx context.Context) {
+	if len(p.unused) == 0 {
+		return
+	}
+	p.pacer.GiveBack(ctx, p.limits, p.unused)
+	p.unused = nil
+	p.again = time.Time{}
 }
 
 // ahead is how long before its slot a message should be begun. The caller

@@ -242,3 +242,18 @@ func TestATwinsClaimKeepsTheBodyBack(t *testing.T) {
 		t.Errorf("claims %v, %v", claims, err)
 	}
 }
+
+// The connection takes longer than the pace expects, and the next slot of the
+// limit would come after the claim has ended.
+func TestABodyLateForItsSlotDoesNotWaitForTheNextOfASlowLimit(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, "ada@example.org")
+	b.alter = func(cfg *Config) {
+		cfg.Ways[0].Rate = 3.0 / 60
+		cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			sleep(ctx, 300*time.Millisecond)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+	}
+	b.work(b.supp, func(c campaign.Counts) bool { return c[campaign.Accepted] == 1 })
+}

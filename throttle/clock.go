@@ -108,6 +108,11 @@ func (c *clock) local(redis int64) time.Time {
 	return c.base.Add(time.Duration(redis-c.offset()) * time.Microsecond)
 }
 
+// remote returns the Redis time of a local time, in microseconds.
+func (c *clock) remote(local time.Time) int64 {
+	return local.Sub(c.base).Microseconds() + c.offset()
+}
+
 // shift returns what must be added to a time of Redis node c to have the time of
 // node d at the same moment, in microseconds.
 func (c *clock) shift(d *clock) int64 {

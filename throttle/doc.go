@@ -22,13 +22,21 @@
 // and a lane that is quicker takes them. So a lane that needs two seconds to
 // come to its body takes nothing from the others.
 //
-// With two limits, the run's and the account's, a body needs a point on both
-// lines, which live in different hash slots. The run's line is asked first; the
-// account's line then gives each of these points a partner at the same moment or
-// at most 20 ms later, and the body leaves at the partner's moment. The account's
-// ceiling therefore holds as it is; the run's holds because its interval is
-// stretched by that delay. Points of the run without a partner go back as holes:
-// nothing is wasted but the slots of a worker that died.
+// A body needs a point on the line of every Limit that counts for it: its run's,
+// and those of the account, of its provider there and of its domain there. The
+// points lie one after the other, in this order, all within 20 ms: the run's,
+// the domain's, the provider's, the account's. The body leaves at the last.
+// Therefore the last ceiling holds as it is; the others hold because their
+// intervals are stretched by that delay.
+//
+// The lines of an account are in one hash slot and give their points in one script,
+// all or none. The run's is in another. It is asked first, and what the account
+// refuses goes back to it: as a hole, or where the line ends with that point, as
+// its end. So nothing is wasted but the slots of a worker that died.
+//
+// A slot that was reserved and not used is lost. Of a limit slower than one a second
+// it can be given back, even when its time is over, as long as no other has been
+// reserved behind it: then the line ends with it again.
 //
 // Time is Redis's (TIME, read in the scripts). When it steps back, a line keeps
 // the distance that it had in front of it. When it steps forward by d, up to d

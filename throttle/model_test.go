@@ -43,14 +43,31 @@ func (b *bench) advance(d time.Duration) {
 
 // reserve does what Reserve does, in the time of the store.
 func (b *bench) reserve(ctx context.Context, p *Pacer, l lane) ([]int64, error) {
-	acct, camp := p.line("acct", l.account), p.line("camp", l.run)
-	if l.runRate == 0 {
-		points, _, err := p.ask(ctx, acct, l.acctRate, 0, l.lead, l.n, 0)
-		return points, err
+	return b.points(ctx, p, l.limits(), l.lead, l.n)
+}
+
+func (b *bench) points(ctx context.Context, p *Pacer, limits []Limit, lead time.Duration, n int) (points []int64, err error) {
+	r, err := newRoute(p.prefix, limits)
+	if err != nil {
+		return nil, err
 	}
-	points, _, err := p.both(ctx, acct, l.acctRate, camp, l.runRate, l.lead, l.n)
+	switch {
+	case len(r.camp) == 0 && len(r.acct) == 0:
+		for range n {
+			points = append(points, b.now.Add(lead).UnixMicro())
+		}
+	case len(r.camp) == 0:
+		points, _, err = p.ask(ctx, r.acct, r.delay, lead, n, 0)
+	case len(r.acct) == 0:
+		points, _, err = p.ask(ctx, r.camp, r.delay, lead, n, 0)
+	default:
+		points, _, err = p.both(ctx, r, lead, n)
+	}
 	return points, err
 }
+
+// alone is the chain of one limit.
+func alone(l Limit) chain { return chain{l.line("bs")} }
 
 // crowd returns the largest number of points in any window, and the smallest
 // distance of two of them, in microseconds.
@@ -153,14 +170,14 @@ func TestGivenBackTwiceIsFreeOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	ctx, p := t.Context(), b.pacers[0]
-	l := p.line("camp", "r")
-	points, _, err := p.ask(ctx, l, 100, 0, 0, 5, 0)
+	l := alone(Limit{Campaign: "r", Rate: 100})
+	points, _, err := p.ask(ctx, l, 0, 0, 5, 0)
 	if err != nil || len(points) != 5 {
 		t.Fatalf("got points %v, error %v, want 5", points, err)
 	}
-	keys := []string{l.slot, l.holes, l.guard("once")}
+	keys := append(l.keys(), l[0].guard("once"))
 	give := func() int {
-		n, err := p.giveBack.Run(ctx, b.rdb, keys, points[2]).Int()
+		n, err := p.giveBack.Run(ctx, b.rdb, keys, interval(100), 0, 0, points[2]).Int()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,14 +186,14 @@ func TestGivenBackTwiceIsFreeOnce(t *testing.T) {
 	if n := give(); n != 1 {
 		t.Fatalf("got %d, want 1", n)
 	}
-	again, _, err := p.ask(ctx, l, 100, 0, 0, 1, 0)
+	again, _, err := p.ask(ctx, l, 0, 0, 1, 0)
 	if err != nil || !slices.Equal(again, points[2:3]) {
 		t.Fatalf("got %v, error %v, want the point that was given back, %v", again, err, points[2:3])
 	}
 	if n := give(); n != 0 {
 		t.Fatalf("the same command again: got %d, want 0", n)
 	}
-	again, _, err = p.ask(ctx, l, 100, 0, 0, 1, 0)
+	again, _, err = p.ask(ctx, l, 0, 0, 1, 0)
 	if err != nil || len(again) != 1 || again[0] <= points[4] {
 		t.Errorf("got %v, error %v, want one point after %d", again, err, points[4])
 	}
@@ -186,14 +203,14 @@ func TestClockSteppedBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	ctx, p := t.Context(), b.pacers[0]
-	l := p.line("acct", "a")
-	before, _, err := p.ask(ctx, l, 100, 0, 100*time.Millisecond, 10, 0)
+	l := alone(Limit{Account: "a", Rate: 100})
+	before, _, err := p.ask(ctx, l, 0, 100*time.Millisecond, 10, 0)
 	if err != nil || len(before) != 10 {
 		t.Fatalf("got points %v, error %v, want 10", before, err)
 	}
 	ahead := before[9] - b.now.UnixMicro()
 	b.set(b.now.Add(-time.Hour))
-	after, _, err := p.ask(ctx, l, 100, 0, 0, 1, 0)
+	after, _, err := p.ask(ctx, l, 0, 0, 1, 0)
 	if err != nil || len(after) != 1 {
 		t.Fatalf("an hour back: got points %v, error %v, want one", after, err)
 	}
@@ -207,9 +224,10 @@ func TestClockSteppedBack(t *testing.T) {
 func TestRunIsStretchedByTheDelay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	l := b.pacers[0].line("camp", "r")
+	l := alone(Limit{Campaign: "r", Rate: 100})
 	for _, slack := range []int64{maxDelay.Microseconds(), 0} {
-		points, _, err := b.pacers[0].ask(t.Context(), l, 100, slack, 0, 10, 0)
+		l[0].slack = slack
+		points, _, err := b.pacers[0].ask(t.Context(), l, 0, 0, 10, 0)
 		if err != nil || len(points) != 10 {
 			t.Fatalf("slack %d: got points %v, error %v, want 10", slack, points, err)
 		}

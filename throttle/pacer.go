@@ -3,7 +3,6 @@ package throttle
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	_ "embed"
 	"fmt"
 	"log/slog"
@@ -20,12 +19,12 @@ const (
 	// maxLead bounds how far ahead of its body a slot may be taken. A lane that
 	// needs longer is late and reserves again, message in hand.
 	maxLead = 5 * time.Second
-	// maxDelay is the longest that a body waits after its run's slot for the
-	// account's, and so what that costs the run's pace: 2 %.
+	// maxDelay is the longest that a body waits after the point of its first limit
+	// for that of the last, and so what that costs the pace of the others: 2 %.
 	maxDelay = 20 * time.Millisecond
 	// maxSlots bounds one call.
 	maxSlots = 1000
-	// tries is how often one call looks for a moment that suits both limits.
+	// tries is how often one call looks for a moment that suits both hash slots.
 	tries = 3
 )
 
@@ -37,9 +36,6 @@ var reserveSource string
 
 //go:embed lua/match.lua
 var matchSource string
-
-//go:embed lua/giveback.lua
-var giveBackSource string
 
 // Options has a Pacer's optional parts; the zero value works.
 type Options struct {
@@ -70,35 +66,46 @@ func New(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Scrip
 	}
 }
 
-// Reserve asks for up to n slots of the account, and of the run (any key that its
-// processes agree on). Rates are ceilings per second; 0 is none. It returns the
-// local times, ascending, at which one body each may leave: all of them between
-// now + lead and 250 ms after that, where lead is what the caller needs until it
-// has a body to send. again is when it is worth asking for more; without slots
-// that is the only answer. A body that cannot leave within 20 ms of its slot must
-// not use it. Slots that are not used are lost.
+// Reserve asks for up to n slots that keep all of the limits: those of at most one
+// campaign and one account. It returns the local times, ascending, at which one
+// body each may leave: all of them between now + lead and 250 ms after that (270 ms
+// with several limits), where lead is what the caller needs until it has a body to
+// send. again is when it is worth asking for more; without slots that is the only
+// answer. A body that cannot leave within 20 ms of its slot must not use it.
+//
+// Limits of the account, its providers and its domains are taken together or not
+// at all. The campaign's is taken before them and given back where they refuse.
+//
+// Slots that are not used are lost: at most 1/rate of the time until the next. Of
+// a limit slower than one a second they can be given back with GiveBack, so that
+// 3/min sends three in a minute although a body was late for its slot. What stays
+// lost are slots of a worker that died, and those given back after another worker
+// has reserved the next one of the same limit.
 //
 // Without any limit the slots are now, and Redis is not asked.
-func (p *Pacer) Reserve(ctx context.Context, account string, accountRate float64, run string, runRate float64, lead time.Duration, n int) (slots []time.Time, again time.Time, err error) {
+func (p *Pacer) Reserve(ctx context.Context, limits []Limit, lead time.Duration, n int) (slots []time.Time, again time.Time, err error) {
 	lead = min(max(lead, 0), maxLead)
 	n = min(n, maxSlots)
 	if n <= 0 {
 		return nil, time.Now(), nil
 	}
-	acct, camp := p.line("acct", account), p.line("camp", run)
-	switch {
-	case accountRate <= 0 && runRate <= 0:
-		return unlimited(n)
-	case runRate <= 0:
-		return p.one(ctx, acct, accountRate, lead, n)
-	case accountRate <= 0:
-		return p.one(ctx, camp, runRate, lead, n)
-	}
-	points, again, err := p.both(ctx, acct, accountRate, camp, runRate, lead, n)
+	r, err := newRoute(p.prefix, limits)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	return locals(p.clocks.of(acct.tag), points), again, nil
+	switch {
+	case len(r.camp) == 0 && len(r.acct) == 0:
+		return unlimited(n)
+	case len(r.camp) == 0:
+		return p.one(ctx, r.acct, r.delay, lead, n)
+	case len(r.acct) == 0:
+		return p.one(ctx, r.camp, r.delay, lead, n)
+	}
+	points, again, err := p.both(ctx, r, lead, n)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return locals(p.clocks.of(r.acct.tag()), points), again, nil
 }
 
 func unlimited(n int) ([]time.Time, time.Time, error) {
@@ -113,31 +120,23 @@ func unlimited(n int) ([]time.Time, time.Time, error) {
 // interval returns the microseconds between two points at a rate per second.
 func interval(rate float64) float64 { return 1e6 / (rate * pace) }
 
-// delay returns the longest wait, in microseconds, from a slot of a run to one of
-// an account: long enough that each free point of the account can be the partner
-// of some point of the run, even between those that other runs have taken.
-func delay(accountRate, runRate float64) int64 {
-	return int64(min(interval(accountRate)+interval(runRate), float64(maxDelay.Microseconds())))
-}
-
-// one reserves where a single limit counts.
-func (p *Pacer) one(ctx context.Context, l line, rate float64, lead time.Duration, n int) ([]time.Time, time.Time, error) {
-	points, next, err := p.ask(ctx, l, rate, 0, lead, n, 0)
+// one reserves where the limits have one hash slot.
+func (p *Pacer) one(ctx context.Context, ch chain, delay int64, lead time.Duration, n int) ([]time.Time, time.Time, error) {
+	points, next, err := p.ask(ctx, ch, delay, lead, n, 0)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	c := p.clocks.of(l.tag)
+	c := p.clocks.of(ch.tag())
 	return locals(c, points), p.again(c, next, lead), nil
 }
 
-// both reserves where a run's and an account's limit count; see the package
+// both reserves where a run's and an account's limits count; see the package
 // comment for the way. The points are in the time of the account's node.
-func (p *Pacer) both(ctx context.Context, acct line, acctRate float64, camp line, campRate float64, lead time.Duration, n int) (points []int64, again time.Time, err error) {
-	ac, cc := p.clocks.of(acct.tag), p.clocks.of(camp.tag)
-	slack := delay(acctRate, campRate)
+func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (points []int64, again time.Time, err error) {
+	ac, cc := p.clocks.of(r.acct.tag()), p.clocks.of(r.camp.tag())
 	var notBefore int64 // in the time of the run's node
 	for range tries {
-		wishes, next, err := p.ask(ctx, camp, campRate, slack, lead, n, notBefore)
+		wishes, next, err := p.ask(ctx, r.camp, r.delay, lead, n, notBefore)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
@@ -145,13 +144,13 @@ func (p *Pacer) both(ctx context.Context, acct line, acctRate float64, camp line
 		if len(wishes) == 0 {
 			break
 		}
-		partners, free, err := p.pair(ctx, acct, acctRate, slack, wishes, cc)
+		partners, free, err := p.pair(ctx, r.acct, r.delay, wishes, cc)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
 		points, refused := sift(wishes, partners)
 		if len(refused) > 0 {
-			p.hand(ctx, camp, refused)
+			p.hand(ctx, r.camp[0], refused, exactly)
 		}
 		if len(points) > 0 {
 			return points, again, nil
@@ -196,25 +195,26 @@ func (p *Pacer) again(c *clock, next int64, lead time.Duration) time.Time {
 }
 
 // ask runs reserve.lua.
-func (p *Pacer) ask(ctx context.Context, l line, rate float64, slack int64, lead time.Duration, n int, notBefore int64) (points []int64, next int64, err error) {
-	if err := p.sync(ctx, l); err != nil {
+func (p *Pacer) ask(ctx context.Context, ch chain, delay int64, lead time.Duration, n int, notBefore int64) (points []int64, next int64, err error) {
+	if err := p.sync(ctx, ch); err != nil {
 		return nil, 0, err
 	}
-	reply, err := p.run(ctx, p.reserve, l, interval(rate), slack, lead.Microseconds(), window.Microseconds(), n, notBefore)
+	args := []any{lead.Microseconds(), window.Microseconds(), n, notBefore, delay}
+	reply, err := p.run(ctx, p.reserve, ch, append(args, ch.args()...)...)
 	if err != nil {
-		return nil, 0, fmt.Errorf("reserve %d slots of %s: %w", n, l.tag, err)
+		return nil, 0, fmt.Errorf("reserve %d slots of %s: %w", n, ch.tag(), err)
 	}
 	return reply[2:], reply[1], nil
 }
 
 // pair runs match.lua with wishes in the time of the node that c is the clock of.
 // The points are in the account's.
-func (p *Pacer) pair(ctx context.Context, acct line, rate float64, slack int64, wishes []int64, c *clock) (points []int64, next int64, err error) {
+func (p *Pacer) pair(ctx context.Context, acct chain, delay int64, wishes []int64, c *clock) (points []int64, next int64, err error) {
 	if err := p.sync(ctx, acct); err != nil {
 		return nil, 0, err
 	}
-	args := []any{interval(rate), slack}
-	shift := c.shift(p.clocks.of(acct.tag))
+	args := append([]any{delay}, acct.args()...)
+	shift := c.shift(p.clocks.of(acct.tag()))
 	for _, w := range wishes {
 		args = append(args, w+shift)
 	}
@@ -223,42 +223,30 @@ func (p *Pacer) pair(ctx context.Context, acct line, rate float64, slack int64, 
 		err = fmt.Errorf("%d points for %d wishes", len(reply)-2, len(wishes))
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("match %d slots of %s: %w", len(wishes), acct.tag, err)
+		return nil, 0, fmt.Errorf("match %d slots of %s: %w", len(wishes), acct.tag(), err)
 	}
 	return reply[2:], reply[1], nil
 }
 
-// hand gives points back. When that fails they are lost, which exceeds nothing.
-func (p *Pacer) hand(ctx context.Context, l line, points []int64) {
-	args := make([]any, len(points))
-	for i, t := range points {
-		args[i] = t
-	}
-	keys := []string{l.slot, l.holes, l.guard(rand.Text())}
-	if err := p.giveBack.Run(ctx, p.rdb, keys, args...).Err(); err != nil {
-		p.log.Debug("slots not given back", "line", l.tag, "slots", len(points), "err", err)
-	}
-}
-
 // sync reads Redis's clock until it is known well: one slow reply, as the first
 // over a new connection is, would move all slots that are counted from it.
-func (p *Pacer) sync(ctx context.Context, l line) error {
-	c := p.clocks.of(l.tag)
+func (p *Pacer) sync(ctx context.Context, ch chain) error {
+	c := p.clocks.of(ch.tag())
 	for range enough {
 		if c.sure(time.Now()) {
 			return nil
 		}
-		if _, err := p.run(ctx, p.match, l, 1, 0); err != nil {
-			return fmt.Errorf("read the clock of %s: %w", l.tag, err)
+		if _, err := p.run(ctx, p.match, ch, append([]any{0}, ch.args()...)...); err != nil {
+			return fmt.Errorf("read the clock of %s: %w", ch.tag(), err)
 		}
 	}
 	return nil
 }
 
 // run calls a slot script and learns the time from its reply: {now, next, ...}.
-func (p *Pacer) run(ctx context.Context, s *redis.Script, l line, args ...any) ([]int64, error) {
+func (p *Pacer) run(ctx context.Context, s *redis.Script, ch chain, args ...any) ([]int64, error) {
 	sent := time.Now()
-	reply, err := s.Run(ctx, p.rdb, []string{l.slot, l.holes}, args...).Int64Slice()
+	reply, err := s.Run(ctx, p.rdb, ch.keys(), args...).Int64Slice()
 	received := time.Now()
 	if err != nil {
 		return nil, err
@@ -266,8 +254,8 @@ func (p *Pacer) run(ctx context.Context, s *redis.Script, l line, args ...any) (
 	if len(reply) < 2 {
 		return nil, fmt.Errorf("reply of %d numbers, expected at least 2", len(reply))
 	}
-	if p.clocks.of(l.tag).observe(reply[0], sent, received) {
-		p.log.Info("redis clock was set", "line", l.tag)
+	if p.clocks.of(ch.tag()).observe(reply[0], sent, received) {
+		p.log.Info("redis clock was set", "line", ch.tag())
 	}
 	return reply, nil
 }

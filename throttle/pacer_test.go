@@ -34,11 +34,15 @@ type lane struct {
 	n        int
 }
 
+func (l lane) limits() []Limit {
+	return []Limit{{Account: l.account, Rate: l.acctRate}, {Campaign: l.run, Rate: l.runRate}}
+}
+
 // collect lets a lane ask until the end and returns the slots before it.
 func (l lane) collect(ctx context.Context, t *testing.T, p *Pacer, end time.Time) (slots []time.Time, calls int) {
 	for time.Now().Before(end) {
 		asked := time.Now()
-		got, again, err := p.Reserve(ctx, l.account, l.acctRate, l.run, l.runRate, l.lead, l.n)
+		got, again, err := p.Reserve(ctx, l.limits(), l.lead, l.n)
 		if err != nil {
 			t.Error(err)
 			return slots, calls
@@ -162,14 +166,14 @@ func TestWithoutLimitsRedisIsNotAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := New(rdb, "bs", redis.NewScript, Options{})
-	slots, _, err := p.Reserve(t.Context(), "a", 0, "r", 0, time.Second, 3)
+	slots, _, err := p.Reserve(t.Context(), []Limit{{Account: "a"}, {Campaign: "r"}}, time.Second, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(slots) != 3 || time.Until(slots[2]) > 0 {
 		t.Errorf("got slots %v, want 3 that are due now", slots)
 	}
-	if _, _, err := p.Reserve(t.Context(), "a", 1, "r", 0, 0, 1); err == nil {
+	if _, _, err := p.Reserve(t.Context(), []Limit{{Account: "a", Rate: 1}}, 0, 1); err == nil {
 		t.Error("got no error from a client that is closed")
 	}
 }

@@ -1,47 +1,52 @@
--- Beginning of every slot script: reads one line of slots.
+-- Beginning of every slot script: lines of slots, read and written.
 --
--- KEYS[1]  the line: "tat at slack". tat: next free point; at: Redis time of the
+-- KEYS     two for each line:
+--          the line: "tat at slack". tat: next free point; at: Redis time of the
 --          last write; both microseconds since 1970. slack: the longest delay, in
 --          microseconds, with which a point of this line may be used.
--- KEYS[2]  holes: sorted set of free points before tat (member = score = time)
+--          holes: sorted set of free points before tat (member = score = time)
 --
 -- All times below are relative to now, so that doubles hold them exactly.
--- Atomic because a point must be handed out once.
+-- Atomic because a point must be handed out once, and because a body that needs
+-- points of several lines must get all of them or take none.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
-local tat, slack = 0, 0
 
 local function abs(t)
   return string.format('%.0f', now + math.ceil(t))
 end
 
-do
-  local stored = redis.call('GET', KEYS[1])
+-- open reads the nth line. interval is in microseconds, with fraction, for slack 0.
+local function open(n, interval, slack)
+  local line = {key = KEYS[2 * n - 1], holes = KEYS[2 * n], tat = 0, slack = slack, changed = false}
+  local stored = redis.call('GET', line.key)
   if stored then
     local a, b, c = string.match(stored, '^(%d+) (%d+) (%d+)$')
     if a then
       local at = tonumber(b)
-      slack = tonumber(c)
+      line.slack = math.max(slack, tonumber(c))
       if now < at then
         -- The clock stepped back: what was in front then is at most what is
         -- in front now. The holes are times of the other clock.
-        tat = tonumber(a) - at
-        redis.call('DEL', KEYS[2])
+        line.tat = tonumber(a) - at
+        redis.call('DEL', line.holes)
       else
-        tat = tonumber(a) - now
+        line.tat = tonumber(a) - now
       end
     end
   end
-  if tat < 0 then tat = 0 end
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. abs(0))
+  if line.tat < 0 then line.tat = 0 end
+  line.interval = interval * (1 + line.slack / 1000000)
+  redis.call('ZREMRANGEBYSCORE', line.holes, '-inf', '(' .. abs(0))
+  return line
 end
 
-local function save()
-  redis.call('SET', KEYS[1], abs(tat) .. ' ' .. abs(0) .. ' ' .. string.format('%.0f', slack), 'EX', 172800)
+local function save(line)
+  redis.call('SET', line.key, abs(line.tat) .. ' ' .. abs(0) .. ' ' .. string.format('%.0f', line.slack), 'EX', 172800)
 end
 
 -- addHoles frees points (relative times); they are of no use after a minute.
-local function addHoles(points)
+local function addHoles(line, points)
   for i = 1, #points, 500 do
     local args = {}
     for j = i, math.min(i + 499, #points) do
@@ -49,17 +54,75 @@ local function addHoles(points)
       args[#args + 1] = t
       args[#args + 1] = t
     end
-    redis.call('ZADD', KEYS[2], unpack(args))
+    redis.call('ZADD', line.holes, unpack(args))
   end
-  if #points > 0 then redis.call('EXPIRE', KEYS[2], 60) end
+  if #points > 0 then redis.call('EXPIRE', line.holes, 60) end
 end
 
--- skip returns the first point of the line, from tat on, that has no successor
--- at or before t, and the points that it passed: all of them up to 500, else every
--- second, third, ... so that a fast line in little use costs no more.
-local function skip(t, interval)
-  local n = math.max(math.floor((t - tat) / interval), 0)
-  local every, passed = math.ceil(n / 500), {}
-  for i = 0, n - 1, math.max(every, 1) do passed[#passed + 1] = tat + i * interval end
-  return tat + n * interval, passed
+-- passed returns the points from the end of the line on that have a successor at
+-- or before t: all of them up to 500, else every second, third, ... so that a fast
+-- line in little use costs no more.
+local function passed(line, t)
+  -- A thousandth of a microsecond makes up for what doubles round.
+  local n = math.floor((t - line.tat + 0.001) / line.interval)
+  local every, points = math.max(math.ceil(n / 500), 1), {}
+  for i = 0, n - 1, every do points[#points + 1] = line.tat + i * line.interval end
+  return points
+end
+
+-- take takes a point that was found. Those that it passes become holes if keep.
+local function take(line, point, hole, keep)
+  line.changed = true
+  if hole then
+    redis.call('ZREM', line.holes, hole)
+    return
+  end
+  if keep and point > line.tat then addHoles(line, passed(line, point)) end
+  line.tat = point + line.interval
+end
+
+-- follower returns the functions that look at several lines. They are made only
+-- where they are needed: most calls are for one line, and making them is work too.
+local function follower(lines)
+  -- firstHole returns the first free point from t to limit before the end of the
+  -- line, and its member in holes.
+  local function firstHole(line, t, limit)
+    local hole = redis.call('ZRANGEBYSCORE', line.holes, t, limit, 'LIMIT', 0, 1)[1]
+    if hole then return tonumber(hole) - now, hole end
+  end
+
+  -- find returns a free point from t to limit, and its member in holes if it is one.
+  local function find(line, t, limit)
+    local point, hole = firstHole(line, abs(t), abs(limit))
+    if point then return point, hole end
+    if line.tat > limit then return nil end
+    if line.tat >= t then return line.tat end
+    local behind = (t - line.tat) % line.interval
+    if behind == 0 then return t end
+    if t - behind + line.interval <= limit then return t - behind + line.interval end
+    return t -- leaves the raster: less than one interval is lost
+  end
+
+  -- free returns the first free point from t on, or the end of the line.
+  local function free(line, t)
+    return firstHole(line, abs(t), '+inf') or line.tat
+  end
+
+  -- follow takes one point of each line from the nth on, each at the moment of the
+  -- one before it or later, the first at t or later and the last at most at limit.
+  -- It returns the last point. Where a line has none it takes nothing and returns
+  -- nil, and the first free point of that line.
+  local function follow(n, t, limit)
+    local points, holes = {}, {}
+    for i = n, #lines do
+      local point, hole = find(lines[i], t, limit)
+      if not point then return nil, free(lines[i], t) end
+      points[i], holes[i] = point, hole
+      t = math.ceil(point)
+    end
+    for i = n, #lines do take(lines[i], points[i], holes[i], true) end
+    return t
+  end
+
+  return follow
 end

@@ -1,43 +1,32 @@
--- Gives each wished moment a point of the line at that moment or at most slack
--- later.
+-- Gives each wished moment a point of every line, each at the moment of the one
+-- before it or later, all at most the allowed delay after the wish. The body
+-- leaves at the last of them.
 --
 -- KEYS     see line.lua
--- ARGV     interval (microseconds, with fraction), the allowed delay, then the
---          wishes (absolute microseconds, ascending)
+-- ARGV     the allowed delay, then for each line its interval and slack (see
+--          line.lua), then the wishes (absolute microseconds, ascending)
 -- result   {now, next, point or 0 for each wish}, microseconds since 1970; next
 --          is the first free point that the first refused wish could have had,
---          or the end of the line
-local interval, delay = tonumber(ARGV[1]), tonumber(ARGV[2])
-local result, found = {now, 0}, false
+--          or the end of the last line
+local delay = tonumber(ARGV[1])
+local lines = {}
+for n = 1, #KEYS / 2 do lines[n] = open(n, tonumber(ARGV[2 * n]), tonumber(ARGV[2 * n + 1])) end
+local follow = follower(lines)
 
-for i = 3, #ARGV do
+local result = {now, 0}
+for i = #KEYS + 2, #ARGV do
   local wish = tonumber(ARGV[i]) - now
-  local point = 0
-  local hole = redis.call('ZRANGEBYSCORE', KEYS[2], abs(wish), abs(wish + delay), 'LIMIT', 0, 1)[1]
-  if hole then
-    redis.call('ZREM', KEYS[2], hole)
-    point = tonumber(hole)
-  elseif tat <= wish + delay then
-    local p, passed = skip(wish, interval)
-    if p < wish then
-      if p + interval <= wish + delay then
-        passed[#passed + 1] = p
-        p = p + interval
-      else
-        p = wish -- leaves the raster: less than one interval is lost
-      end
-    end
-    addHoles(passed)
-    point = now + math.ceil(p)
-    tat = p + interval
-  elseif result[2] == 0 then
-    local free = redis.call('ZRANGEBYSCORE', KEYS[2], abs(wish), '+inf', 'LIMIT', 0, 1)[1]
-    if free then result[2] = tonumber(free) end
+  local point, freed = follow(1, wish, wish + delay)
+  if point then
+    result[#result + 1] = now + point
+  else
+    result[#result + 1] = 0
+    if result[2] == 0 then result[2] = now + math.ceil(freed) end
   end
-  if point > 0 then found = true end
-  result[#result + 1] = point
 end
 
-if found then save() end
-if result[2] == 0 then result[2] = now + math.ceil(tat) end
+for _, line in ipairs(lines) do
+  if line.changed then save(line) end
+end
+if result[2] == 0 then result[2] = now + math.ceil(lines[#lines].tat) end
 return result
