@@ -13,6 +13,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
 )
 
 const (
@@ -130,7 +132,7 @@ func (r *pieceReader) Read(p []byte) (int, error) {
 			return 0, fmt.Errorf("%w: %s is gone", ErrNoSchedule, r.file.Name)
 		}
 		if err != nil {
-			return 0, err
+			return 0, campaign.ReadError(err, r.file.Name+" of a schedule", r.hash)
 		}
 		r.rest = b
 		r.n++

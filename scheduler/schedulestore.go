@@ -158,7 +158,7 @@ func (s *Schedules) Get(ctx context.Context, id string) (*Entry, error) {
 func (s *Schedules) List(ctx context.Context) ([]*Entry, error) {
 	ids, err := s.rdb.SMembers(ctx, s.key("ids")).Result()
 	if err != nil {
-		return nil, fmt.Errorf("list schedules: %w", err)
+		return nil, campaign.ReadError(err, "the list of schedules", s.key("ids"))
 	}
 	slices.Sort(ids)
 	var all []*Entry
@@ -183,7 +183,7 @@ func (s *Schedules) List(ctx context.Context) ([]*Entry, error) {
 func (s *Schedules) History(ctx context.Context, id string) ([]Occurrence, error) {
 	texts, err := s.rdb.LRange(ctx, s.key("history:"+id), 0, -1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read occurrences of %s: %w", id, err)
+		return nil, campaign.ReadError(err, "occurrences of schedule "+id, s.key("history:"+id))
 	}
 	slices.Reverse(texts)
 	all := make([]Occurrence, len(texts))

@@ -105,7 +105,7 @@ func (l *Lists) data(name, id string) string { return l.prefix + ":list:{" + nam
 func (l *Lists) Ls(ctx context.Context) ([]List, error) {
 	names, err := l.rdb.SMembers(ctx, l.index()).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the names of lists: %w", err)
+		return nil, campaign.ReadError(err, "the list of lists", l.index())
 	}
 	slices.Sort(names)
 	lists := []List{}

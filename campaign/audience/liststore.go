@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"broadside/campaign"
 )
 
 const (
@@ -228,9 +230,10 @@ func (d *listDecoder) load() error {
 	for ; d.at < d.v.chunks && len(fields) < batch; d.at++ {
 		fields = append(fields, strconv.Itoa(d.at))
 	}
-	values, err := d.l.rdb.HMGet(d.ctx, d.l.data(d.name, d.v.data), fields...).Result()
+	key := d.l.data(d.name, d.v.data)
+	values, err := d.l.rdb.HMGet(d.ctx, key, fields...).Result()
 	if err != nil {
-		return fmt.Errorf("read list %s: %w", d.name, err)
+		return campaign.ReadError(err, "list "+d.name, key)
 	}
 	d.loaded = d.loaded[:0]
 	for _, v := range values {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
 )
 
 // Once names run as the one run of key (a campaign without cron, a --key, or a
@@ -30,7 +32,7 @@ func (l *Ledger) Rename(ctx context.Context, key, old, run string) (string, erro
 func (l *Ledger) Named(ctx context.Context, key string) (string, error) {
 	run, err := l.rdb.Get(ctx, l.prefix+":once:"+key).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("read the run named for %s: %w", key, err)
+		return "", campaign.ReadError(err, "the run named for "+key, l.prefix+":once:"+key)
 	}
 	return run, nil
 }
@@ -55,7 +57,7 @@ func (l *Ledger) UseTopic(ctx context.Context, topic string) error {
 func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
 	used, err := l.rdb.SIsMember(ctx, l.prefix+":topics:used", topic).Result()
 	if err != nil {
-		return false, fmt.Errorf("look up topic %s: %w", topic, err)
+		return false, campaign.ReadError(err, "the list of topics", l.prefix+":topics:used")
 	}
 	return used, nil
 }
@@ -64,7 +66,7 @@ func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
 func (l *Ledger) Topics(ctx context.Context) ([]string, error) {
 	topics, err := l.rdb.SMembers(ctx, l.prefix+":topics:used").Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the topics: %w", err)
+		return nil, campaign.ReadError(err, "the list of topics", l.prefix+":topics:used")
 	}
 	return topics, nil
 }

@@ -3,11 +3,11 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
 
+	"broadside/campaign"
 	"broadside/campaign/ledger/replytext"
 )
 
@@ -103,7 +103,7 @@ func (l *Ledger) Receipts(ctx context.Context, r *Run) (*Receipts, error) {
 	for from := int64(0); ; from += receiptsAtOnce {
 		page, err := l.rdb.LRange(ctx, l.receiptsKey(r), from, from+receiptsAtOnce-1).Result()
 		if err != nil {
-			return nil, fmt.Errorf("read receipts of run %s: %w", r.ID, err)
+			return nil, campaign.ReadError(err, "receipts of run "+r.ID, l.receiptsKey(r))
 		}
 		for _, stored := range page {
 			out.add(stored)
@@ -115,7 +115,7 @@ func (l *Ledger) Receipts(ctx context.Context, r *Run) (*Receipts, error) {
 	// After the receipts: every number that they have is there by now.
 	numbers, err := l.rdb.HGetAll(ctx, l.patternsKey(r)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read patterns of replies of run %s: %w", r.ID, err)
+		return nil, campaign.ReadError(err, "patterns of replies of run "+r.ID, l.patternsKey(r))
 	}
 	for pattern, n := range numbers {
 		out.patterns[int(atoi64(n))] = pattern

@@ -268,7 +268,7 @@ func (l *Ledger) campaignKey(campaign string) string { return l.prefix + ":runs:
 func (l *Ledger) Active(ctx context.Context) ([]string, error) {
 	ids, err := l.rdb.SMembers(ctx, l.activeKey()).Result()
 	if err != nil {
-		return nil, fmt.Errorf("list active runs: %w", err)
+		return nil, campaign.ReadError(err, "the list of active runs", l.activeKey())
 	}
 	sort.Strings(ids)
 	return ids, nil
@@ -283,7 +283,7 @@ func (l *Ledger) List(ctx context.Context, name string) ([]string, error) {
 	}
 	ids, err := l.rdb.ZRevRange(ctx, key, 0, -1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return nil, campaign.ReadError(err, "the list of runs", key)
 	}
 	return ids, nil
 }
@@ -293,7 +293,7 @@ func (l *Ledger) List(ctx context.Context, name string) ([]string, error) {
 func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
 	ids, err := l.rdb.ZRangeByScore(ctx, l.runsKey(), &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(before.UnixMilli(), 10)}).Result()
 	if err != nil {
-		return fmt.Errorf("list runs: %w", err)
+		return campaign.ReadError(err, "the list of runs", l.runsKey())
 	}
 	for _, id := range ids {
 		_, err := l.Record(ctx, id)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
 	"broadside/internal/outage"
 )
 
@@ -394,7 +395,7 @@ func (m *Member) takeOff(ctx context.Context, worker, value string) error {
 func (l *Ledger) Deaths(ctx context.Context) (int64, error) {
 	n, err := l.rdb.Get(ctx, l.deathsKey()).Int64()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("read the deaths of workers: %w", err)
+		return 0, campaign.ReadError(err, "the number of dead workers", l.deathsKey())
 	}
 	return n, nil
 }
@@ -403,7 +404,7 @@ func (l *Ledger) Deaths(ctx context.Context) (int64, error) {
 func (l *Ledger) Workers(ctx context.Context) ([]string, error) {
 	list, err := l.rdb.HGetAll(ctx, l.workersKey()).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the list of workers: %w", err)
+		return nil, campaign.ReadError(err, "the list of workers", l.workersKey())
 	}
 	now, err := l.Now(ctx)
 	if err != nil {

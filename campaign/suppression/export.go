@@ -82,9 +82,10 @@ func (s *Store) scan(ctx context.Context, f func(field, value string) error) err
 		seen := map[string]struct{}{}
 		var cursor uint64
 		for {
-			pairs, next, err := s.rdb.HScan(ctx, s.shardKey(shard), cursor, "", batch).Result()
+			key := s.shardKey(shard)
+			pairs, next, err := s.rdb.HScan(ctx, key, cursor, "", batch).Result()
 			if err != nil {
-				return fmt.Errorf("scan shard %d: %w", shard, err)
+				return campaign.ReadError(err, "a part of the suppression list", key)
 			}
 			for i := 0; i+1 < len(pairs); i += 2 {
 				if _, twice := seen[pairs[i]]; twice {

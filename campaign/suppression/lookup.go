@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"broadside/campaign"
 	"broadside/campaign/address"
 
 	"github.com/redis/go-redis/v9"
@@ -45,14 +46,15 @@ func (s *Store) suppressed(ctx context.Context, topic string, keys []Key) ([]boo
 			replies[shard] = pipe.HMGet(ctx, s.shardKey(shard), f...)
 		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
+	_, err := pipe.Exec(ctx)
 	out := make([]bool, len(keys))
 	now := s.now()
 	for shard, r := range replies {
 		if r == nil {
 			continue
+		}
+		if err := r.Err(); err != nil {
+			return nil, campaign.ReadError(err, "a part of the suppression list", s.shardKey(shard))
 		}
 		for i, v := range r.Val() {
 			if value, ok := v.(string); ok && live(value, now) {
@@ -60,7 +62,7 @@ func (s *Store) suppressed(ctx context.Context, topic string, keys []Key) ([]boo
 			}
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // lookupFields are the fields that keep mail of topic from the address of k.

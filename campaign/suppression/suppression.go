@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"broadside/campaign"
 	"broadside/campaign/address"
 
 	"github.com/redis/go-redis/v9"
@@ -147,7 +148,7 @@ func (s *Store) rmBatch(ctx context.Context, now time.Time, keys []Key, topics [
 func (s *Store) scopes(ctx context.Context) ([]string, error) {
 	topics, err := s.rdb.SMembers(ctx, s.topicsKey()).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read topics: %w", err)
+		return nil, campaign.ReadError(err, "the list of topics with suppressions", s.topicsKey())
 	}
 	slices.Sort(topics)
 	return append([]string{""}, topics...), nil

@@ -128,10 +128,10 @@ func runWatchCommand(c *cli) *cobra.Command {
 			ctx := cmd.Context()
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
 				progress := c.progress()
-				_, err := a.Watch(ctx, id, progress.see)
+				s, err := a.Watch(ctx, id, progress.see)
 				progress.end()
 				if ctx.Err() != nil {
-					return fmt.Errorf("%w: run %s is not stopped by this\n  broadside run pause %s     stops it for a while\n  broadside run cancel %s    ends it", errInterrupted, id, id, id)
+					return watchInterrupted(id, s)
 				}
 				if err != nil {
 					return err
@@ -237,4 +237,13 @@ func runCancelCommand(c *cli) *cobra.Command {
 			})
 		},
 	}
+}
+
+// watchInterrupted says what can be done with a run that is watched no more.
+func watchInterrupted(id string, s app.Status) error {
+	next := "pause " + id + "     stops it for a while"
+	if s.Record != nil && (s.State == campaign.Paused || s.State == campaign.Held) {
+		next = "resume " + id + "    goes on with it"
+	}
+	return fmt.Errorf("%w: run %s is not stopped by this\n  broadside run %s\n  broadside run cancel %s    ends it", errInterrupted, id, next, id)
 }

@@ -91,9 +91,13 @@ type helper struct {
 func (h *helper) run(ctx context.Context) error {
 	t := time.NewTicker(helpEvery)
 	defer t.Stop()
+	var away time.Time // Redis could not be reached then
 	for {
 		alive, err := h.a.Ledger.Workers(ctx)
-		if err == nil && len(alive) == 0 {
+		if err != nil {
+			away = time.Now()
+		}
+		if len(alive) == 0 && time.Since(away) >= returnWithin {
 			return h.work(ctx)
 		}
 		select {

@@ -160,13 +160,32 @@ func reads(letters *templates.Template, g *countedGap) string {
 		if !strings.HasPrefix(text[i:], gapMark) {
 			continue
 		}
-		sentence := strings.ReplaceAll(sentenceAt(text, i), gapMark, "")
-		sentence = strings.Join(strings.Fields(sentence), " ")
-		if sentence != "" && strings.Contains(plain, sentence) { // else a condition hides it
-			return sentence
+		whole := withoutMarks(sentenceAt(text, i, len(text)))
+		if whole != "" && hasSentence(plain, whole) { // else a condition hides it, or a default stands there
+			return withoutMarks(sentenceAt(text, i, shownAround))
 		}
 	}
 	return ""
+}
+
+func withoutMarks(sentence string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(sentence, gapMark, "")), " ")
+}
+
+// hasSentence reports whether a sentence, or the start of one, stands in a text:
+// not only its end.
+func hasSentence(text, sentence string) bool {
+	for from := 0; ; {
+		i := strings.Index(text[from:], sentence)
+		if i < 0 {
+			return false
+		}
+		before := strings.TrimRight(text[:from+i], " ")
+		if before == "" || strings.ContainsRune(".!?\n", rune(before[len(before)-1])) {
+			return true
+		}
+		from += i + 1
+	}
 }
 
 // renderText returns subject and text part, each paragraph on a line of its own.
@@ -183,10 +202,12 @@ func renderText(letters *templates.Template, values []string) (string, bool) {
 	return text, true
 }
 
+// shownAround is how many characters of a sentence are shown before and after a gap.
+const shownAround = 60
+
 // sentenceAt returns what stands around a place of a text, up to the ends of the
-// sentence or some 60 characters.
-func sentenceAt(text string, at int) string {
-	const most = 60
+// sentence or so many characters.
+func sentenceAt(text string, at, most int) string {
 	start := strings.LastIndexByte(text[:at], '\n') + 1
 	for _, end := range []string{". ", "! ", "? "} {
 		if i := strings.LastIndex(text[start:at], end); i >= 0 {

@@ -28,6 +28,11 @@ func TestBlanksAreCountedAndShown(t *testing.T) {
 		{"Hello", "Hi {{default .nick .first_name}}!", []string{"first_name and nick are blank for 2 of 4: row 3 reads 'Hi !'"}},
 		{"Hello", "{{if .city}}You live in {{.city}}.{{end}} Come to {{.city}} now.", []string{"city is blank for 2 of 4: row 4 reads 'Come to now.'"}},
 		{"Hello", "[Here](https://acme.example/{{.nick}})", []string{"nick is blank for 4 of 4: row 1"}},
+		{"{{default \"Hello\" .first_name}}, our news", "[Here](https://acme.example/?who={{.first_name}})", []string{"first_name is blank for 2 of 4: row 3"}},
+		{
+			"Hello", "This sentence is much longer than what is shown of it, and says to everybody in {{.city}} that it is.",
+			[]string{"city is blank for 2 of 4: row 4 reads 'h longer than what is shown of it, and says to everybody in that it is.'"},
+		},
 		{"Hello", "Hi {{default \"reader\" .first_name}}{{if .city}} of {{.city}}{{end}}!", nil},
 	} {
 		s.write("letter.md", tt.letter+"\n")

@@ -214,8 +214,8 @@ func (a *App) closings(ctx context.Context) []doctor.Finding {
 		w := waitFor(c)
 		out = append(out, doctor.Finding{Subject: "account " + c.Account, Finding: store.Finding{
 			Code: w.Code, Level: store.Warning,
-			Text: fmt.Sprintf("%s %s is closed by a worker until %s: %s", w.For, w.What, c.Until.UTC().Format("2006-01-02T15:04:05Z"), c.Reason),
-			Why:  "who is to be sent by it waits", Fix: "it opens by itself; see `broadside account check " + c.Account + "`",
+			Text: fmt.Sprintf("%s %s is closed by a worker until %s: %s", w.For, w.What, c.Until.UTC().Format("2006-01-02T15:04:05Z"), strings.TrimRight(c.Reason, ". ")),
+			Why:  "what is to be sent by it waits", Fix: "it opens by itself; see `broadside account check " + c.Account + "`",
 		}})
 	}
 	return out

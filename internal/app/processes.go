@@ -69,8 +69,12 @@ func (a *App) Processes(ctx context.Context) ([]presence.Process, error) {
 	}
 	slices.Sort(workers)
 	for _, id := range workers {
-		if !slices.ContainsFunc(all, func(p presence.Process) bool { return p.ID == id }) {
+		i := slices.IndexFunc(all, func(p presence.Process) bool { return p.ID == id })
+		switch {
+		case i < 0:
 			all = append(all, presence.Process{Role: presence.Worker, ID: id})
+		case all[i].Role == "": // its entry cannot be read
+			all[i].Role = presence.Worker
 		}
 	}
 	return all, nil

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"broadside/campaign"
@@ -51,7 +52,8 @@ func (a *App) Wait(ctx context.Context, id string, seen func(Status)) (Status, e
 		case ledger.Gone(err) || campaign.IsBroken(err) || ctx.Err() != nil:
 			return Status{}, err
 		default: // a Redis that restarts is waited for like everything else
-			last.Waiting = []report.Wait{redisAway(err)}
+			last.Waiting = append(slices.Clone(waits.seen), redisAway(err))
+			waits.away = time.Now()
 		}
 		if seen != nil && last.Record != nil {
 			seen(last)

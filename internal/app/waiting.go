@@ -33,7 +33,7 @@ func (a *App) waitingToSend(ctx context.Context, s Status) ([]report.Wait, error
 	if err != nil {
 		return nil, err
 	}
-	if !alive {
+	if !alive && !a.Embedded() { // this process alone sends from the embedded store
 		waits = append(waits, report.Wait{
 			For: report.ForWorker, Code: campaign.CodeNoWorker,
 			Reason: campaign.CodeNoWorker.Reason("no worker is alive: start `broadside worker`, or `broadside all`"),
@@ -129,11 +129,16 @@ func redisAway(err error) report.Wait {
 // lookEvery is how often somebody who waits for a run looks what it waits for.
 const lookEvery = time.Second
 
+// returnWithin is how long after Redis was away a worker may take to give a sign
+// of life again: until then that there is none says nothing.
+const returnWithin = 7 * time.Second
+
 // A lookout finds out now and then what a run waits for.
 type lookout struct {
 	a    *App
 	last time.Time
 	seen []report.Wait
+	away time.Time // Redis could not be reached then
 }
 
 // look returns what the run waits for, as far as is known.
@@ -143,9 +148,13 @@ func (l *lookout) look(ctx context.Context, s Status) []report.Wait {
 		return l.seen
 	}
 	waits, err := l.a.waiting(ctx, s)
-	if err == nil {
-		l.last = now
-		l.seen = waits
+	if err != nil {
+		return l.seen
 	}
+	if now.Sub(l.away) < returnWithin {
+		waits = slices.DeleteFunc(waits, func(w report.Wait) bool { return w.For == report.ForWorker })
+	}
+	l.last = now
+	l.seen = waits
 	return l.seen
 }

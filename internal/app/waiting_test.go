@@ -141,3 +141,27 @@ func TestBrokenRunIsListedAndNotWaitedFor(t *testing.T) {
 		t.Errorf("report: got %v, want that it is broken", err)
 	}
 }
+
+// Workers could give no sign of life while Redis was away: right after it nobody is
+// told that there is none.
+func TestWorkersHaveTimeToReturnAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(t)
+	made, err := s.Launch(t.Context(), s.def(""), Launch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := s.Status(t.Context(), made.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		since time.Duration
+		waits int
+	}{{time.Second, 0}, {returnWithin, 1}} {
+		l := &lookout{a: s.App, away: time.Now().Add(-tt.since)}
+		if got := l.look(t.Context(), status); len(got) != tt.waits {
+			t.Errorf("%s after an outage the run waits for %v, want %d", tt.since, got, tt.waits)
+		}
+	}
+}
