@@ -22,6 +22,8 @@ type Config struct {
 
 	// File is the file that was read, empty when there was none.
 	File string
+	// lookedIn is the directory in which there was none.
+	lookedIn string
 	// Sources says for each dotted key where its value came from: "default",
 	// "FILE:LINE", or "env NAME".
 	Sources map[string]string

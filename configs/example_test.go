@@ -71,6 +71,9 @@ func sortedKeys(m map[string]bool) []string {
 func fieldKeys(typ reflect.Type, prefix string) []string {
 	var keys []string
 	for f := range typ.Fields() {
+		if !f.IsExported() {
+			continue
+		}
 		key := prefix + snake(f.Name)
 		switch {
 		case f.Type.Kind() == reflect.Struct:

@@ -62,6 +62,8 @@ func load(name string, data []byte, opts Options) (*Config, error) {
 	c := &Config{Sources: sources(doc)}
 	if data != nil {
 		c.File = name
+	} else if c.lookedIn, err = filepath.Abs(filepath.Dir(name)); err != nil {
+		c.lookedIn = filepath.Dir(name)
 	}
 	base := opts.Dir
 	if c.File != "" {
@@ -185,19 +187,36 @@ func (c *Config) Location() (*time.Location, bool) {
 	return loc, true
 }
 
+// FileName is what a problem of the settings is said to be in.
+func (c *Config) FileName() string {
+	if c.File == "" {
+		return DefaultFile
+	}
+	return c.File
+}
+
+// Where says in which file settings belong: the one that was read, else the one that
+// was looked for, and where.
+func (c *Config) Where() string {
+	if c.lookedIn == "" {
+		return c.FileName()
+	}
+	return DefaultFile + " (there is none in " + c.lookedIn + ")"
+}
+
 // RequireSecrets returns [Problems] with a line that makes a secret when the
 // configuration has none.
 func (c *Config) RequireSecrets() error {
 	if len(c.Secrets) > 0 {
 		return nil
 	}
-	file := c.File
+	file, looked := c.File, ""
 	if file == "" {
-		file = environment
+		file, looked = environment, ", nor in "+c.Where()
 	}
 	return Problems{{
 		File: file, Key: "secrets",
-		Message: "none is set, and links cannot be signed without one; make one once and keep it: " + makeSecret,
+		Message: "none is set" + looked + ", and links cannot be signed without one; make one once and keep it: " + makeSecret,
 	}}
 }
 

@@ -173,3 +173,27 @@ func TestLocation(t *testing.T) {
 		t.Errorf("got %v, %v", loc, ok)
 	}
 }
+
+// Outside of a project a message says that there is no file, and where it was looked for.
+func TestWhereNamesTheDirectoryWithoutAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c, err := configs.Load(t.Context(), configs.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "broadside.yaml (there is none in " + dir + ")"
+	if got := c.Where(); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if err := c.RequireSecrets(); err == nil || !strings.Contains(err.Error(), "none is set, nor in "+want) {
+		t.Errorf("got %v, want %s in it", err, want)
+	}
+	file := filepath.Join(dir, "broadside.yaml")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = configs.Load(t.Context(), configs.Options{Dir: dir}); err != nil || c.Where() != file {
+		t.Errorf("got %s, %v, want %s", c.Where(), err, file)
+	}
+}

@@ -8,7 +8,7 @@
 // never closed) is a [FileError], which says where, what was found and what to
 // do; a campaign with one sends nothing.
 //
-// Reading is streaming: memory does not grow with the file.
+// Reading is streaming: memory does not grow with the file, but for workbooks.
 //
 //	r, err := audience.Open(ctx, audience.Source{Path: "subscribers.csv.gz"}, audience.Options{})
 //	if err != nil {
@@ -42,6 +42,10 @@
 //
 // JSONL has one flat object on a line; the columns are the keys of all of them,
 // which is why it is read twice. Both may be compressed with gzip or Zstandard.
+//
+// A workbook (.xlsx) is known by its content. One of its worksheets is read, as a person
+// sees it, and as CSV would be: lines are rows. It is checked as a whole first, and kept
+// in memory, large parts in temporary files; see workbook.go for its limits.
 //
 // # Who must not be mailed
 //

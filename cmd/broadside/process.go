@@ -20,7 +20,7 @@ func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.
 		return err
 	}
 	if cfg.RedisURL == "" && !alone {
-		return fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis)
+		return fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis(cfg))
 	}
 	log, err := c.logger(true)
 	if err != nil {

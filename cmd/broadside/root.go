@@ -207,7 +207,7 @@ func (c *cli) openKept(ctx context.Context, sends bool) (*app.App, error) {
 		return nil, err
 	}
 	if cfg.RedisURL == "" {
-		return nil, fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis)
+		return nil, fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis(cfg))
 	}
 	return c.openWith(ctx, cfg, sends)
 }
@@ -222,7 +222,10 @@ func (c *cli) kept(ctx context.Context, sends bool, do func(ctx context.Context,
 	return do(ctx, a)
 }
 
-const needRedis = "there is no Redis configured, and the embedded store forgets at exit: set REDIS_URL (or redis_url in broadside.yaml) to redis://HOST:6379/0"
+// needRedis is why a command on what was kept from earlier does not go on.
+func needRedis(cfg *configs.Config) string {
+	return "there is no Redis configured, and the embedded store forgets at exit: set REDIS_URL, or redis_url in " + cfg.Where() + ", to redis://HOST:6379/0"
+}
 
 // logger returns the log: JSON lines on stdout for a process, text on stderr
 // for a command.

@@ -139,7 +139,7 @@ const lacksAccount = "no account is configured"
 
 // addAccount is what to do about it.
 func addAccount(cfg *configs.Config) string {
-	return "add one under accounts in " + configName(cfg) + ", or set SMTP_URL=smtp://user:password@host:587"
+	return "add one under accounts in " + cfg.Where() + ", or set SMTP_URL=smtp://user:password@host:587"
 }
 
 func noAccounts(cfg *configs.Config) error { return invalid(lacksAccount + ": " + addAccount(cfg)) }

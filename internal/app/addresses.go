@@ -30,7 +30,7 @@ func (a *App) Topic(name string) error {
 	if _, ok := a.Config.Topics[name]; ok || len(a.Config.Topics) == 0 {
 		return nil
 	}
-	return invalid(fmt.Sprintf("no topic %q in %s", name, configName(a.Config)))
+	return invalid(fmt.Sprintf("no topic %q in %s", name, a.Config.Where()))
 }
 
 // Suppressed returns those of some addresses that must not get mail of a topic.

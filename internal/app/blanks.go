@@ -57,7 +57,7 @@ func noPostal(cfg *configs.Config, s campaign.Snapshot) configs.Problems {
 		return nil
 	}
 	return configs.Problems{{
-		File: configName(cfg), Key: "postal_address",
+		File: cfg.FileName(), Key: "postal_address",
 		Message: "it is not set: the footer does not say where the sender is, which many countries' law wants",
 	}}
 }

@@ -38,7 +38,7 @@ type Proof struct {
 func (p Proof) audience(ctx context.Context) (*audience.Reader, error) {
 	source, a := p.Def.Audience.Source, p.App
 	if _, isList := audience.ListName(source); isList && a == nil {
-		return nil, unreachable(fmt.Sprintf("%s is in Redis, and no redis_url is set: set it in %s, or REDIS_URL", source, configName(p.Config)))
+		return nil, unreachable(fmt.Sprintf("%s is in Redis, and no redis_url is set: set it in %s, or REDIS_URL", source, p.Config.Where()))
 	}
 	if a == nil {
 		a = &App{Config: p.Config}

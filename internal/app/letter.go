@@ -61,13 +61,6 @@ func known[T any](word string, configured map[string]T) string {
 	return text
 }
 
-func configName(cfg *configs.Config) string {
-	if cfg.File != "" {
-		return cfg.File
-	}
-	return "broadside.yaml"
-}
-
 // Snapshot reads everything that the messages of a campaign are made from.
 // columns are the merge fields of its audience. The error has every problem.
 func Snapshot(cfg *configs.Config, def *campaign.Definition, columns []string) (campaign.Snapshot, error) {
@@ -85,11 +78,11 @@ func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, o
 	if t, ok := cfg.Topics[def.Topic]; ok && t.Name != "" {
 		s.TopicName = t.Name
 	} else if !ok && len(cfg.Topics) > 0 {
-		errs = append(errs, configs.Problems{def.Problem("topic", "no topic %q in %s; %s", def.Topic, configName(cfg), known(def.Topic, cfg.Topics))})
+		errs = append(errs, configs.Problems{def.Problem("topic", "no topic %q in %s; %s", def.Topic, cfg.Where(), known(def.Topic, cfg.Topics))})
 	}
 	if cfg.PublicURL == "" {
-		errs = append(errs, invalid("public_url is not set: without it no message can have an unsubscribe link; set it in "+configName(cfg)+
-			" (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`"))
+		errs = append(errs, invalid("public_url is not set: without it no message can have an unsubscribe link; set it in "+cfg.Where()+
+			", or BROADSIDE_PUBLIC_URL, to the https address under which readers reach `broadside web`"))
 	}
 	errs = append(errs, cfg.RequireSecrets())
 	var err error

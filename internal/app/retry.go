@@ -139,7 +139,7 @@ func (a *App) prepareRetry(ctx context.Context, id string, o Retry) (*prepared, 
 func (a *App) stillConfigured(id string, accounts []string) error {
 	for _, name := range accounts {
 		if _, ok := a.Config.Accounts[name]; !ok {
-			return invalid(fmt.Sprintf("run %s was sent by account %q, and %s has none of that name any more; %s", id, name, configName(a.Config), known(name, a.Config.Accounts)))
+			return invalid(fmt.Sprintf("run %s was sent by account %q, and %s has none of that name any more; %s", id, name, a.Config.Where(), known(name, a.Config.Accounts)))
 		}
 	}
 	return a.checkWays(accounts)
