@@ -1,5 +1,5 @@
-# What people and CI run. Tools are pinned in tools/go.mod.
-TOOL = go tool -modfile=tools/go.mod
+# What people and CI run. Tools are pinned in tools/checks.mod.
+TOOL = go tool -modfile=tools/checks.mod
 FUZZTIME = 10s
 # Of chaos: which list of faults, how long, and how many campaigns at a time.
 SEED = 1
@@ -24,7 +24,7 @@ chaos-long: ## a million recipients, and something is ended every 20 s; ten minu
 fuzz: ## every fuzz target for FUZZTIME
 	set -e; for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u); do for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c 6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
 bench: ## the standard set, into docs/performance.md and its plots; some five minutes on a machine that does nothing else
-	go run ./cmd/broadside bench --set standard --write docs/performance.md
+	go run ./tools/benchset -write docs/performance.md standard
 microbench: ## every benchmark of a single step
 	go test -run '^$$' -bench . -benchmem ./...
 demo: ## 1,000 recipients to a built-in sink; needs nothing

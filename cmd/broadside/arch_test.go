@@ -54,6 +54,7 @@ var rank = map[string]int{
 	"internal/testkit/recsink":    0,
 	"internal/testkit/delayproxy": 0,
 	"internal/e2e":                9,
+	"tools/benchset":              9,
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -89,13 +89,8 @@ func TestCommand(t *testing.T) {
 	} {
 		o := Defaults()
 		change(&o)
-		o, err := o.checked()
-		if err != nil {
-			t.Errorf("%s: %v", want, err)
-			continue
-		}
-		if got := o.command(); got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
+		if got, err := o.Command(); err != nil || got != want {
+			t.Errorf("got  %s, %v\nwant %s", got, err, want)
 		}
 	}
 }
