@@ -94,7 +94,7 @@ func TestIdleServersCostLittle(t *testing.T) {
 func TestAllServersWorkAfterALull(t *testing.T) {
 	t.Parallel()
 	addr := strings.TrimSuffix(strings.TrimPrefix(testkit.Redis(t), "redis://"), "/0")
-	rdb := dial(t, "redis://"+testkit.NewDelayProxy(t, addr, 20*time.Millisecond))
+	rdb := dial(t, "redis://"+testkit.NewLongWire(t, addr, 20*time.Millisecond).Addr())
 	var log testkit.Log
 	handled := serve(t, rdb, &log)
 	send(t, rdb, handled, "first")
@@ -111,7 +111,7 @@ func TestAllServersWorkAfterALull(t *testing.T) {
 func TestAFarRedisGetsMoreServers(t *testing.T) {
 	t.Parallel()
 	addr := strings.TrimSuffix(strings.TrimPrefix(testkit.Redis(t), "redis://"), "/0")
-	if got := suits(t.Context(), dial(t, "redis://"+testkit.NewDelayProxy(t, addr, 2*time.Millisecond))); got != 32 {
+	if got := suits(t.Context(), dial(t, "redis://"+testkit.NewLongWire(t, addr, 2*time.Millisecond).Addr())); got != 32 {
 		t.Errorf("%d servers for a Redis 2 ms away, want 32", got)
 	}
 	if got := suits(t.Context(), dial(t, "redis://127.0.0.1:1")); got != 16 {
