@@ -7,10 +7,13 @@ FAULTS = 200
 PEOPLE = 2000
 PARALLEL = 12
 
-.PHONY: build test check chaos chaos-long fuzz bench microbench demo update-golden
+.PHONY: build quick test check chaos chaos-long fuzz bench microbench demo update-golden
 
 build: ## bin/broadside
 	go build -o bin/broadside ./cmd/broadside
+quick: ## while working: what needs no server but ours, without the race detector; less than a minute
+	go test -short $$(go list ./... | grep -v internal/e2e)
+	@echo "Left out: tests that start redis-server, an SMTP server or Postfix, and internal/e2e. make test runs them."
 test: ## every test; needs redis-server, postfix, sasl2-bin and what .ci/mta unpacks (.ci/run sees to it), and root for Postfix
 	go test -race -p 2 -timeout 12m $$(go list ./... | grep -v internal/e2e)
 	go test -tags faults ./internal/failpoint

@@ -51,6 +51,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 
 func run(t *testing.T, o Options) *Result {
 	t.Helper()
+	testkit.NeedsServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	res, err := Run(ctx, o)

@@ -301,6 +301,7 @@ func TestMetersOfAProcess(t *testing.T) {
 
 func TestSMTPSinkTakesMailAndIsMeasured(t *testing.T) {
 	t.Parallel()
+	testkit.NeedsServer(t)
 	o := options(t)
 	o.Sink = SinkPostfix
 	o, err := o.checked()
@@ -363,6 +364,7 @@ func TestQueueIsLeftEmpty(t *testing.T) {
 
 func TestOnlyWorkersSeeRedisFarAway(t *testing.T) {
 	t.Parallel()
+	testkit.NeedsServer(t)
 	const rtt = 40 * time.Millisecond
 	o := options(t)
 	o.RedisRTT, o.Recipients, o.Sink = rtt, 10, SinkOwn

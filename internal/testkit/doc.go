@@ -13,7 +13,8 @@
 // output (Proc), or ask again and again (Tries), and never sleep for it.
 //
 // A missing program is a failure that names the Debian package, never a skip:
-// a test that did not run has shown nothing.
+// a test that did not run has shown nothing. Short runs alone leave out what starts
+// a server from elsewhere (NeedsServer).
 //
 // The package is for _test.go files alone; it imports testing and must not be
 // linked into the binary.

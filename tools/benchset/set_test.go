@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/internal/bench"
+	"broadside/internal/testkit"
 )
 
 // sent returns a result of sending with an AOF.
@@ -147,6 +148,7 @@ func TestSetsCoverTheirPlots(t *testing.T) {
 
 func TestSetMeasuresAndSaysWhat(t *testing.T) {
 	t.Parallel()
+	testkit.NeedsServer(t)
 	o := options(t)
 	var said []string
 	o.Say = func(text string) { said = append(said, text) }
