@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// The race detector has each agent wait for a second before it exits.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=20"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
