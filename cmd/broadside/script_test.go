@@ -21,8 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Scripts mostly wait: with the race detector each program takes a second
-	// to exit. -parallel has the last word.
+	// Scripts mostly wait. -parallel has the last word.
 	if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
 		panic(err)
 	}
@@ -53,6 +52,9 @@ func TestScripts(t *testing.T) {
 				return errors.New("testscript does not hand on the test")
 			}
 			e.Values[stageKey{}] = &stage{tb: tb}
+			// The race detector has each program wait for a second before it exits, in
+			// case that a goroutine which nobody waits for still races.
+			e.Setenv("GORACE", "atexit_sleep_ms=20")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -17,6 +17,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/internal/sink"
+	"broadside/internal/wire"
 )
 
 // A usage is what an agent answers: what its process has used so far.
@@ -88,11 +89,11 @@ func distanceAgent(ctx context.Context, stop func(), to, rtt string, in io.Reade
 	if err != nil {
 		return fmt.Errorf("agent of a measurement: round-trip time: %w", err)
 	}
-	d, err := newDistance(to, away)
+	w, err := wire.Listen(to, away)
 	if err != nil {
 		return err
 	}
-	return serve(ctx, stop, in, out, d.serve, func(u *usage) { u.Listening = d.addr() })
+	return serve(ctx, stop, in, out, w.Serve, func(u *usage) { u.Listening = w.Addr() })
 }
 
 // serve runs the agent's work and answers questions beside it.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +26,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	// The race detector has each agent wait for a second before it exits.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=20"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -52,6 +55,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 
 func run(t *testing.T, o Options) *Result {
 	t.Helper()
+	testkit.NeedsServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	res, err := Run(ctx, o)
@@ -189,55 +193,6 @@ func TestAgentAnswersUntilItsInputEnds(t *testing.T) {
 	}
 	if len(answers) != 2 || answers[0].Listening == "" || answers[1].CPU < answers[0].CPU || answers[1].Mallocs == 0 {
 		t.Errorf("answers %+v", answers)
-	}
-}
-
-func TestDistance(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() { // an echo, of one connection
-		c, err := l.Accept()
-		if err == nil {
-			_, _ = io.Copy(c, c)
-			c.Close()
-		}
-	}()
-	const rtt = 60 * time.Millisecond
-	d, err := newDistance(l.Addr().String(), rtt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- d.serve(ctx) }()
-	c, err := net.Dial("tcp", d.addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	got := make([]byte, 5)
-	for i := range 3 { // the first one waits for the handshake too
-		start := time.Now()
-		if _, err := io.WriteString(c, "hello"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(c, got); err != nil || string(got) != "hello" {
-			t.Fatalf("got %q, %v", got, err)
-		}
-		if took := time.Since(start); took < rtt {
-			t.Errorf("answer %d after %v, want at least %v", i, took, rtt)
-		}
-	}
-	stop()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
-	if _, err := c.Read(got); err == nil {
-		t.Error("the connection outlives the distance")
 	}
 }
 

@@ -6,8 +6,18 @@ import (
 	"strings"
 )
 
-// command returns the command line that measures the same again. It names no
-// Redis: that URL may have a password.
+// Command returns the command line that measures the same again. It names no
+// Redis: that URL may have a password. Its error is an *OptionError where the
+// options cannot be used.
+func (o Options) Command() (string, error) {
+	o, err := o.checked()
+	if err != nil {
+		return "", err
+	}
+	return o.command(), nil
+}
+
+// command is Command of options that were checked.
 func (o Options) command() string {
 	d, words := Defaults(), []string{"broadside", "bench"}
 	if !slices.Equal(o.Stages, Stages) {

@@ -12,8 +12,7 @@
 //	render   one core makes messages; no Redis, no SMTP
 //	send     N messages go out, then smtp-source sends as many of that size
 //
-// A set is many measurements one after another, whose figures stand beside what
-// they should be; a Document takes them in.
+// tools/benchset makes many measurements one after another.
 //
 // Children are this same program, started as Options.Agent says; they answer
 // questions on their standard input, and end when it does (see Agent).

@@ -89,13 +89,8 @@ func TestCommand(t *testing.T) {
 	} {
 		o := Defaults()
 		change(&o)
-		o, err := o.checked()
-		if err != nil {
-			t.Errorf("%s: %v", want, err)
-			continue
-		}
-		if got := o.command(); got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
+		if got, err := o.Command(); err != nil || got != want {
+			t.Errorf("got  %s, %v\nwant %s", got, err, want)
 		}
 	}
 }
@@ -306,6 +301,7 @@ func TestMetersOfAProcess(t *testing.T) {
 
 func TestSMTPSinkTakesMailAndIsMeasured(t *testing.T) {
 	t.Parallel()
+	testkit.NeedsServer(t)
 	o := options(t)
 	o.Sink = SinkPostfix
 	o, err := o.checked()
@@ -368,6 +364,7 @@ func TestQueueIsLeftEmpty(t *testing.T) {
 
 func TestOnlyWorkersSeeRedisFarAway(t *testing.T) {
 	t.Parallel()
+	testkit.NeedsServer(t)
 	const rtt = 40 * time.Millisecond
 	o := options(t)
 	o.RedisRTT, o.Recipients, o.Sink = rtt, 10, SinkOwn

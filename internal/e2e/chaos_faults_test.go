@@ -11,6 +11,7 @@ import (
 	"broadside/internal/failpoint"
 	"broadside/internal/queue"
 	"broadside/internal/testkit"
+	"broadside/internal/wire"
 )
 
 // The ways in which Redis keeps what it was told.
@@ -310,8 +311,8 @@ func refuses(c *trial, most time.Duration, refuse, lift []any) {
 
 func networkFaults() []fault {
 	return []fault{
-		{name: "network cut", prepare: wired, strike: func(c *trial) { disconnect(c, (*testkit.Wire).Cut) }, check: lateRepliesCount},
-		{name: "network silent", prepare: wired, strike: func(c *trial) { disconnect(c, (*testkit.Wire).Mute) }, check: lateRepliesCount},
+		{name: "network cut", prepare: wired, strike: func(c *trial) { disconnect(c, (*wire.Wire).Cut) }, check: lateRepliesCount},
+		{name: "network silent", prepare: wired, strike: func(c *trial) { disconnect(c, (*wire.Wire).Mute) }, check: lateRepliesCount},
 	}
 }
 
@@ -326,7 +327,7 @@ func wired(c *trial) {
 
 // disconnect parts one worker from Redis, for a moment or for long enough to
 // be taken for dead.
-func disconnect(c *trial, how func(*testkit.Wire)) {
+func disconnect(c *trial, how func(*wire.Wire)) {
 	c.allowed = chaosConnections
 	i, d := c.rnd.IntN(len(c.wires)), c.lasting(time.Second, 25*time.Second)
 	c.note("%s: worker %d for %s", c.fault.name, i, d)

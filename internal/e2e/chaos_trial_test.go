@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/internal/testkit"
+	"broadside/internal/wire"
 )
 
 const (
@@ -52,7 +53,7 @@ type trial struct {
 	sink    *testkit.RecSink
 	env     [chaosWorkers][]string // of each worker
 	workers []*testkit.Proc
-	wires   []*testkit.Wire // from each worker to Redis, where the fault wants them
+	wires   []*wire.Wire // from each worker to Redis, where the fault wants them
 	procs   []*testkit.Proc
 	people  int
 	run     string

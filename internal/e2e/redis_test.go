@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/internal/testkit"
+	"broadside/internal/wire"
 )
 
 // at lets what is started from now on use another Redis than the world's own.
@@ -421,7 +422,7 @@ func noneTooMany(t *testing.T, root *redis.Client, line []string) {
 // place behind the name that everybody uses.
 type failover struct {
 	primary, replica *testkit.RedisServer
-	name             *testkit.Wire
+	name             *wire.Wire
 }
 
 func newFailover(t *testing.T, w *world) *failover {

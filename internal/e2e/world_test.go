@@ -44,6 +44,7 @@ func account(name, addr, more string) string {
 
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
+	testkit.NeedsServer(t)
 	if s.bin == "" {
 		s.bin = testkit.Build(t)
 	}

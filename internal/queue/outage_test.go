@@ -40,8 +40,10 @@ func calm(t *testing.T, log *testkit.Log, commands func() int64) {
 		t.Errorf("%d log lines in %s:\n%s", n, watched, log)
 	}
 	// Each of sixteen servers may find out for itself, then one asks a second. A
-	// try is up to four commands, as go-redis repeats some of them itself.
-	if n := commands() - asked; n > 4*(16+5) {
+	// try is up to four commands, as go-redis repeats some of them itself. On a busy
+	// machine the time is longer and a server may come twice: that doubles it. All
+	// servers, asking on, would make some 1,800 tries.
+	if n := commands() - asked; n > 2*4*(16+3) {
 		t.Errorf("%d commands in %s", n, watched)
 	}
 	if used = cpu(t) - used; used > watched/4 {
@@ -115,19 +117,23 @@ func dial(t testing.TB, url string) *redis.Client {
 func serve(t *testing.T, rdb *redis.Client, log *testkit.Log) chan Task {
 	t.Helper()
 	handled := make(chan Task, 1000)
+	start(t, rdb, Config{Namespace: "test", Log: slog.New(slog.NewTextHandler(log, nil))},
+		func(_ context.Context, t Task) { handled <- t })
+	return handled
+}
+
+// start serves until the test ends.
+func start(t *testing.T, rdb *redis.Client, cfg Config, handle func(context.Context, Task)) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() {
-		served <- Serve(ctx, rdb, Config{Namespace: "test", Log: slog.New(slog.NewTextHandler(log, nil))},
-			func(_ context.Context, t Task) { handled <- t })
-	}()
+	go func() { served <- Serve(ctx, rdb, cfg, handle) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
 	})
-	return handled
 }
 
 // send enqueues tasks of a run and waits until all are handled.
@@ -141,7 +147,7 @@ func send(t *testing.T, rdb *redis.Client, handled chan Task, run string) {
 	if err := NewClient(rdb, "test").Enqueue(t.Context(), tasks, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	limit := time.After(5 * time.Second)
+	limit := time.After(15 * time.Second) // one, when nothing else keeps the machine busy
 	for i := range n {
 		select {
 		case task := <-handled:
@@ -149,7 +155,7 @@ func send(t *testing.T, rdb *redis.Client, handled chan Task, run string) {
 				t.Errorf("%v came again", task)
 			}
 		case <-limit:
-			t.Fatalf("%d of %d tasks %s the fault within 5 s", i, n, run)
+			t.Fatalf("%d of %d tasks %s the fault within 15 s", i, n, run)
 		}
 	}
 }

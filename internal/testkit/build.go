@@ -17,10 +17,9 @@ import (
 // that asked first, so they lie in the user's cache, where go build replaces
 // only what has changed.
 var (
-	buildBroadside  = sync.OnceValues(func() (string, error) { return build("cmd/broadside", "broadside") })
-	buildFaulty     = sync.OnceValues(func() (string, error) { return build("cmd/broadside", "broadside-faulty", "-tags", "faults") })
-	buildRecsink    = sync.OnceValues(func() (string, error) { return build("internal/testkit/recsink", "recsink") })
-	buildDelayproxy = sync.OnceValues(func() (string, error) { return build("internal/testkit/delayproxy", "delayproxy") })
+	buildBroadside = sync.OnceValues(func() (string, error) { return build("cmd/broadside", "broadside") })
+	buildFaulty    = sync.OnceValues(func() (string, error) { return build("cmd/broadside", "broadside-faulty", "-tags", "faults") })
+	buildRecsink   = sync.OnceValues(func() (string, error) { return build("internal/testkit/recsink", "recsink") })
 )
 
 // Build builds the broadside command and returns its path.

@@ -1,6 +1,7 @@
 // Package testkit starts the real servers that Broadside's tests run against:
-// redis-server, Postfix, exim, OpenSMTPD, a recording SMTP sink and a delaying
-// TCP proxy, and the broadside binary itself, each as a process of its own.
+// redis-server, Postfix, exim, OpenSMTPD, a recording SMTP sink, and the broadside
+// binary itself, each as a process of its own; and the network to them, which
+// can be long or cut (NewWire).
 //
 // Its promise: what a test started is gone when the test ends, however it
 // ends. Every process listens on a private port of 127.0.0.1, keeps its files
@@ -12,7 +13,8 @@
 // output (Proc), or ask again and again (Tries), and never sleep for it.
 //
 // A missing program is a failure that names the Debian package, never a skip:
-// a test that did not run has shown nothing.
+// a test that did not run has shown nothing. Short runs alone leave out what starts
+// a server from elsewhere (NeedsServer).
 //
 // The package is for _test.go files alone; it imports testing and must not be
 // linked into the binary.

@@ -57,6 +57,7 @@ func (s *MailServer) WaitAccepted(n int, timeout time.Duration) map[string]int {
 // unpacked.
 func newMailServer(t testing.TB, name string) *MailServer {
 	t.Helper()
+	NeedsServer(t)
 	if os.Geteuid() != 0 {
 		t.Fatalf("%s can only be started by root: run this test as root, or in a container", name)
 	}

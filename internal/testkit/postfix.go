@@ -49,6 +49,7 @@ var postfixFiles string
 // kernel then forgets to kill it with the test binary.
 func Postfix(t testing.TB, cfg PostfixConfig) *PostfixServer {
 	t.Helper()
+	NeedsServer(t)
 	if os.Geteuid() != 0 {
 		t.Fatal("Postfix can only be started by root: run this test as root, or in a container")
 	}

@@ -195,10 +195,3 @@ func parseRecord(line string) (Record, error) {
 	}
 	return rec, nil
 }
-
-// NewDelayProxy starts a proxy that makes the server at addr look rtt away,
-// and returns the address of the proxy.
-func NewDelayProxy(t testing.TB, addr string, rtt time.Duration) string {
-	t.Helper()
-	return listening(Start(t, nil, built(t, buildDelayproxy), "-listen", "127.0.0.1:0", "-to", addr, "-rtt", rtt.String()))
-}

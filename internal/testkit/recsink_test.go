@@ -151,31 +151,6 @@ func TestRecsinkLimits(t *testing.T) {
 	}
 }
 
-func TestDelayProxy(t *testing.T) {
-	t.Parallel()
-	r := testkit.NewRecsink(t)
-	const rtt = 60 * time.Millisecond
-	c := dialSMTP(t, testkit.NewDelayProxy(t, r.Addr(), rtt))
-	if err := c.Hello("test"); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	for range 3 {
-		if err := c.Noop(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if took := time.Since(begun); took < 3*rtt {
-		t.Errorf("three round trips took %v, want %v or more", took, 3*rtt)
-	}
-	if err := c.Quit(); err != nil {
-		t.Errorf("quit: %v", err)
-	}
-	if got := r.Stats()["conns"]; got != 1 {
-		t.Errorf("got %v connections at the server, want 1", got)
-	}
-}
-
 // An impatient client has had enough of a reply that does not end.
 type impatient struct {
 	net.Conn

@@ -35,6 +35,7 @@ type RedisServer struct {
 // "always".
 func NewRedis(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
+	NeedsServer(t)
 	r := &RedisServer{t: t, path: program(t, "redis-server", "redis-server"), dir: t.TempDir(), args: args}
 	for range 10 { // another process may take the port first
 		r.port = Port(t)

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,14 +67,19 @@ func TestRepliesThatAreHeldBack(t *testing.T) {
 			c := get(t, p)
 			defer p.Discard(c)
 			const n = 50
-			began := time.Now()
+			var took []time.Duration
 			for range n {
+				began := time.Now()
 				if got := send(t.Context(), c, "t@x.org", "hi\r\n"); got != "dot 250 taken complete=true" {
 					t.Fatal(got)
 				}
+				took = append(took, time.Since(began))
 			}
-			if took := time.Since(began); took > n*20*time.Millisecond { // 40 each when they wait; less than 1 otherwise
-				t.Errorf("%d messages took %s", n, took)
+			// A message that waits for an acknowledgement takes 40 ms at least, others less
+			// than one: a busy machine may make some as slow, but not half of them.
+			slices.Sort(took)
+			if median := took[n/2]; median > 39*time.Millisecond {
+				t.Errorf("half of %d messages took %s or more", n, median)
 			}
 		})
 	}

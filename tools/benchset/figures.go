@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"cmp"
@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"broadside/internal/bench"
 )
 
-// A Figure is one number that a set found, and what it should be.
-type Figure struct {
+// A figure is one number that a set found, and what it should be.
+type figure struct {
 	Of      string   `json:"of"` // the measurement
 	What    string   `json:"what"`
 	Value   float64  `json:"value"`
@@ -23,12 +25,12 @@ type Figure struct {
 }
 
 // text returns the value as it is printed.
-func (f *Figure) text() string {
+func (f *figure) text() string {
 	return strings.TrimSpace(thousands(f.Value, f.decimals) + " " + f.Unit)
 }
 
 // wanted says what the value should be, and whether it is not.
-func (f *Figure) wanted() string {
+func (f *figure) wanted() string {
 	var text string
 	switch {
 	case f.AtLeast != nil:
@@ -67,13 +69,13 @@ func thousands(v float64, decimals int) string {
 
 // A figureList collects the figures of the measurements that were made.
 type figureList struct {
-	found map[string]*Result
-	list  []Figure
+	found map[string]*bench.Result
+	list  []figure
 }
 
 // add appends a figure of the measurement of, which was made.
-func (l *figureList) add(of, what string, value float64, decimals int, unit string, wanted ...func(*Figure)) {
-	f := Figure{Of: of, What: what, Value: value, Unit: unit, decimals: decimals, Command: l.found[of].Command}
+func (l *figureList) add(of, what string, value float64, decimals int, unit string, wanted ...func(*figure)) {
+	f := figure{Of: of, What: what, Value: value, Unit: unit, decimals: decimals, Command: l.found[of].Command}
 	for _, w := range wanted {
 		w(&f)
 	}
@@ -81,12 +83,12 @@ func (l *figureList) add(of, what string, value float64, decimals int, unit stri
 	l.list = append(l.list, f)
 }
 
-func atLeast(limit float64) func(*Figure) { return func(f *Figure) { f.AtLeast = &limit } }
-func atMost(limit float64) func(*Figure)  { return func(f *Figure) { f.AtMost = &limit } }
+func atLeast(limit float64) func(*figure) { return func(f *figure) { f.AtLeast = &limit } }
+func atMost(limit float64) func(*figure)  { return func(f *figure) { f.AtMost = &limit } }
 
 // figures returns the figures of the measurements that were made, beside what
 // they should be.
-func figures(found map[string]*Result) []Figure {
+func figures(found map[string]*bench.Result) []figure {
 	l := &figureList{found: found}
 	l.standard()
 	l.distances()
@@ -96,7 +98,7 @@ func figures(found map[string]*Result) []Figure {
 }
 
 // sent returns what the measurement of sending found, nil if it was not made.
-func (l *figureList) sent(of string) *Send {
+func (l *figureList) sent(of string) *bench.Send {
 	if r := l.found[of]; r != nil {
 		return r.Send
 	}
@@ -104,7 +106,7 @@ func (l *figureList) sent(of string) *Send {
 }
 
 // speed adds the rate and its share of smtp-source's.
-func (l *figureList) speed(of string, s *Send, rate, share []func(*Figure)) {
+func (l *figureList) speed(of string, s *bench.Send, rate, share []func(*figure)) {
 	l.add(of, "messages", s.PerS, 0, "/s", rate...)
 	if x := s.SMTPSource; x != nil {
 		l.add(of, "smtp-source", x.PerS, 0, "/s")
@@ -115,7 +117,7 @@ func (l *figureList) speed(of string, s *Send, rate, share []func(*Figure)) {
 func (l *figureList) standard() {
 	long, brief := l.sent(nameLong), l.sent(nameShort)
 	if long != nil {
-		l.speed(nameLong, long, nil, []func(*Figure){atLeast(0.8)})
+		l.speed(nameLong, long, nil, []func(*figure){atLeast(0.8)})
 		l.add(nameLong, "CPU, worker", long.WorkerCPU, 1, "us a message")
 		l.add(nameLong, "CPU, Redis", long.RedisCPU, 1, "us a message")
 		if long.SinkCPU > 0 {
@@ -140,11 +142,11 @@ func (l *figureList) standard() {
 
 func (l *figureList) distances() {
 	if s := l.sent(nameRedis); s != nil {
-		l.speed(nameRedis, s, []func(*Figure){atLeast(4500)}, nil)
+		l.speed(nameRedis, s, []func(*figure){atLeast(4500)}, nil)
 	}
 	few, inStep := l.sent(nameFar), l.sent(nameInStep)
 	if few != nil {
-		l.speed(nameFar, few, []func(*Figure){atLeast(50)}, nil)
+		l.speed(nameFar, few, []func(*figure){atLeast(50)}, nil)
 	}
 	if few != nil && inStep != nil {
 		l.add(nameFar, "messages/s, of those with pipelining off", few.PerS/inStep.PerS, 2, "", atLeast(3.5))
@@ -153,7 +155,7 @@ func (l *figureList) distances() {
 		l.speed(nameInStep, inStep, nil, nil)
 	}
 	if s := l.sent(nameFarMany); s != nil {
-		l.speed(nameFarMany, s, []func(*Figure){atLeast(800)}, nil)
+		l.speed(nameFarMany, s, []func(*figure){atLeast(800)}, nil)
 	}
 }
 
@@ -190,7 +192,7 @@ func (l *figureList) million() {
 }
 
 // Rows returns the figures as rows: measurement, what, value, wanted.
-func (r *SetResult) Rows() [][]string {
+func (r *setResult) Rows() [][]string {
 	rows := make([][]string, len(r.Figures))
 	for i := range r.Figures {
 		f := &r.Figures[i]
@@ -203,12 +205,12 @@ func (r *SetResult) Rows() [][]string {
 type dot struct {
 	x           float64
 	ours, other float64 // messages a second; other is 0 where smtp-source did not send
-	result      *Result
+	result      *bench.Result
 }
 
 // points returns those of the two plots, over connections and over recipients:
 // of sending with nothing far away and with an AOF.
-func points(results []*Result) (all [2][]dot) {
+func points(results []*bench.Result) (all [2][]dot) {
 	for _, r := range results {
 		if r.Send == nil || !r.AOF || r.RTT > 0 || r.RedisRTT > 0 {
 			continue
@@ -217,7 +219,7 @@ func points(results []*Result) (all [2][]dot) {
 		if x := r.Send.SMTPSource; x != nil {
 			d.other = x.PerS
 		}
-		if r.Connections != Defaults().Connections {
+		if r.Connections != bench.Defaults().Connections {
 			d.x = float64(r.Connections)
 			all[0] = append(all[0], d)
 			continue
@@ -229,7 +231,7 @@ func points(results []*Result) (all [2][]dot) {
 	slices.SortFunc(all[1], byX)
 	if len(all[1]) > 0 { // the shortest run is the other plot's point
 		d := all[1][0]
-		d.x = float64(Defaults().Connections)
+		d.x = float64(bench.Defaults().Connections)
 		all[0] = append(all[0], d)
 	}
 	slices.SortFunc(all[0], byX)

@@ -1,35 +1,39 @@
-package bench
+package main
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"broadside/internal/bench"
+	"broadside/internal/testkit"
 )
 
 // sent returns a result of sending with an AOF.
-func sent(recipients, connections int, perS, other float64) *Result {
-	s := &Send{Sink: SinkPostfix, Messages: recipients, PerS: perS, SinkCPU: 50, WorkerCPU: 55, RedisCPU: 40, WorkerOfSink: 1.1, RedisOfSink: 0.8, WorkerMemory: 90 << 20}
+func sent(recipients, connections int, perS, other float64) *bench.Result {
+	s := &bench.Send{Sink: bench.SinkPostfix, Messages: recipients, PerS: perS, SinkCPU: 50, WorkerCPU: 55, RedisCPU: 40, WorkerOfSink: 1.1, RedisOfSink: 0.8, WorkerMemory: 90 << 20}
 	if other > 0 {
-		s.SMTPSource = &SMTPSource{PerS: other, Ratio: perS / other}
+		s.SMTPSource = &bench.SMTPSource{PerS: other, Ratio: perS / other}
 	}
-	return &Result{Command: "broadside bench send", Recipients: recipients, Connections: connections, AOF: true, Send: s}
+	return &bench.Result{Command: "broadside bench send", Recipients: recipients, Connections: connections, AOF: true, Send: s}
 }
 
 func TestFiguresStandBesideWhatTheyShouldBe(t *testing.T) {
 	t.Parallel()
 	million := sent(1_000_000, 50, 7000, 0)
-	million.AOF, million.Expand = false, &Expand{RowsPerS: 299_999, ChunkBytes: 30}
+	million.AOF, million.Expand = false, &bench.Expand{RowsPerS: 299_999, ChunkBytes: 30}
 	million.Send.FirstMillis, million.Send.RedisTotal = 1500, 64*1.048576
 	inStep := sent(400, 3, 14, 0)
-	r := &SetResult{Figures: figures(map[string]*Result{
+	r := &setResult{Figures: figures(map[string]*bench.Result{
 		nameLong: sent(200_000, 50, 7000, 10_000), nameShort: sent(20_000, 50, 6000, 10_000),
 		nameRedis: sent(30_000, 50, 4500, 9000), nameFar: sent(600, 3, 49, 14), nameInStep: inStep, nameFarMany: sent(10_000, 50, 812.4, 0),
-		nameRender: {Render: &Render{Micros: 40.01, Allocs: 10}}, nameEnqueue: {Enqueue: &Enqueue{PerS: 31_000}},
+		nameRender: {Render: &bench.Render{Micros: 40.01, Allocs: 10}}, nameEnqueue: {Enqueue: &bench.Enqueue{PerS: 31_000}},
 		nameMillion: million,
 	})}
 	got := map[string]string{}
@@ -95,8 +99,8 @@ func TestPointsOfPlots(t *testing.T) {
 	t.Parallel()
 	far, noAOF := sent(10_000, 50, 800, 0), sent(30_000, 50, 4500, 9000)
 	far.RTT, noAOF.AOF = 50, false
-	all := points([]*Result{
-		sent(200_000, 50, 7000, 9000), sent(20_000, 50, 6000, 8000), far, noAOF, sent(20_000, 10, 5000, 0), sent(4000, 1, 1000, 1100), {Render: &Render{}},
+	all := points([]*bench.Result{
+		sent(200_000, 50, 7000, 9000), sent(20_000, 50, 6000, 8000), far, noAOF, sent(20_000, 10, 5000, 0), sent(4000, 1, 1000, 1100), {Render: &bench.Render{}},
 	})
 	var got [2][][3]float64
 	for i, dots := range all {
@@ -116,16 +120,15 @@ func TestPointsOfPlots(t *testing.T) {
 func TestSetsCoverTheirPlots(t *testing.T) {
 	t.Parallel()
 	var connections, recipients []float64
-	var results []*Result
+	var results []*bench.Result
 	for _, m := range measurements() {
-		o := Defaults()
+		o := bench.Defaults()
 		m.change(&o)
-		o, err := o.checked()
-		if err != nil {
+		if _, err := o.Command(); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
-		if o.Stages[0] == StageSend {
-			results = append(results, &Result{Recipients: o.Recipients, Connections: o.Connections, AOF: o.AOF, RTT: o.RTT.Seconds(), Send: &Send{}})
+		if o.Stages[0] == bench.StageSend {
+			results = append(results, &bench.Result{Recipients: o.Recipients, Connections: o.Connections, AOF: o.AOF, RTT: o.RTT.Seconds(), Send: &bench.Send{}})
 		}
 	}
 	all := points(results)
@@ -145,18 +148,18 @@ func TestSetsCoverTheirPlots(t *testing.T) {
 
 func TestSetMeasuresAndSaysWhat(t *testing.T) {
 	t.Parallel()
+	testkit.NeedsServer(t)
 	o := options(t)
-	o.Connections = Defaults().Connections
 	var said []string
 	o.Say = func(text string) { said = append(said, text) }
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	all := []measurement{
-		sends("3 connections", 60, func(o *Options) { o.AOF, o.Connections = true, 3 }),
-		sends(nameShort, 50, func(o *Options) { o.AOF = true }),
-		{nameExpand, func(o *Options) { o.Stages, o.Recipients = []string{StageExpand}, 100 }},
+		sends("3 connections", 60, func(o *bench.Options) { o.AOF, o.Connections = true, 3 }),
+		sends(nameShort, 50, func(o *bench.Options) { o.AOF = true }),
+		{nameExpand, func(o *bench.Options) { o.Stages, o.Recipients = []string{bench.StageExpand}, 100 }},
 	}
-	r, err := runSet(ctx, o, SetQuick, all)
+	r, err := measureAll(ctx, o, setQuick, all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,19 +176,27 @@ func TestSetMeasuresAndSaysWhat(t *testing.T) {
 	}
 	stopped, stop := context.WithCancel(ctx)
 	stop()
-	if _, err := runSet(stopped, o, SetQuick, all); !errors.Is(err, context.Canceled) {
+	if _, err := measureAll(stopped, o, setQuick, all); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: got %v", err)
 	}
-	var option *OptionError
-	if _, err := RunSet(ctx, o, "slow"); !errors.As(err, &option) || option.Flag != "set" {
-		t.Errorf("unknown set: got %v", err)
+}
+
+func options(t *testing.T) bench.Options {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
+	o := bench.Defaults()
+	o.Size = 12 << 10
+	o.Agent = []string{self, "agent"}
+	return o
 }
 
 func TestQuickIsShort(t *testing.T) {
 	t.Parallel()
 	for _, m := range measurements() {
-		o := Defaults()
+		o := bench.Defaults()
 		m.change(&o)
 		long := o
 		quick(&o)

@@ -1,8 +1,7 @@
-package bench
+package main
 
 import (
 	"encoding/xml"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,14 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"broadside/internal/app"
+	"broadside/internal/bench"
 )
 
-func example() *SetResult {
-	results := []*Result{sent(200_000, 50, 7000, 9000), sent(20_000, 50, 6000, 8000), sent(4000, 1, 1000, 1100)}
-	return &SetResult{
-		Set: SetStandard, At: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), Seconds: 421.4, Machine: Machine{Cores: 2, CPU: "Test CPU", Go: "go1.26"},
-		Figures: figures(map[string]*Result{nameLong: results[0]}), Results: results, points: points(results),
+func example() *setResult {
+	results := []*bench.Result{sent(200_000, 50, 7000, 9000), sent(20_000, 50, 6000, 8000), sent(4000, 1, 1000, 1100)}
+	return &setResult{
+		Set: setStandard, At: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), Seconds: 421.4, Machine: bench.Machine{Cores: 2, CPU: "Test CPU", Go: "go1.26"},
+		Figures: figures(map[string]*bench.Result{nameLong: results[0]}), Results: results, points: points(results),
 	}
 }
 
@@ -33,7 +32,7 @@ func TestDocumentKeepsWhatIsAround(t *testing.T) {
 	}
 	var last string
 	for range 2 { // the second time it finds what the first one wrote
-		d, err := OpenDocument(file)
+		d, err := openDocument(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,18 +87,18 @@ func TestDocumentWithoutItsMarksIsRefused(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenDocument(file); !errors.Is(err, app.ErrInvalid) || !strings.Contains(err.Error(), file) {
+		if _, err := openDocument(file); err == nil || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := OpenDocument(filepath.Join(t.TempDir(), "none.md")); !errors.Is(err, app.ErrInvalid) {
+	if _, err := openDocument(filepath.Join(t.TempDir(), "none.md")); err == nil || !strings.Contains(err.Error(), "there is no file") {
 		t.Errorf("no file: got %v", err)
 	}
 }
 
 func TestTheProjectsDocumentHasItsMarks(t *testing.T) {
 	t.Parallel()
-	if _, err := OpenDocument(filepath.Join("..", "..", "docs", "performance.md")); err != nil {
+	if _, err := openDocument(filepath.Join("..", "..", "docs", "performance.md")); err != nil {
 		t.Error(err)
 	}
 }

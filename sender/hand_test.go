@@ -1,0 +1,173 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/internal/queue"
+)
+
+// A hand is what the goroutine of one connection has, step by step.
+type hand struct {
+	*fixture
+	w *Worker
+	a *account
+	d *delivery
+	r *run
+
+	dialled func() // when the next connection is opened; nil: nothing
+}
+
+// byHand lets drive deliver to j, while all recipients wait
+// in their lane.
+func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), more ...func(*Config)) {
+	b.t.Helper()
+	j.listen(b.t)
+	h := &hand{fixture: b}
+	more = append(more, func(cfg *Config) {
+		dial := cfg.Ways[0].SMTP.Dial
+		cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if h.dialled != nil {
+				h.dialled()
+				h.dialled = nil
+			}
+			return dial(ctx, network, addr)
+		}
+		h.w = New(*cfg)
+		cfg.Tasks = func(ctx context.Context, _ func(context.Context, queue.Task)) error {
+			<-ctx.Done()
+			return nil
+		}
+	})
+	b.toServer(j.l.Addr().String(), 3, more...) // a worker that has just begun leaves one for another
+	b.work(supp, func(campaign.Counts) bool {
+		h.a = h.w.accounts["sink"]
+		h.d = &delivery{a: h.a}
+		for i := range b.to {
+			h.w.handle(b.t.Context(), queue.Task{Run: "news-1", Index: i})
+		}
+		var err error
+		if h.r, err = h.w.runs.get(b.t.Context(), "news-1"); err != nil {
+			b.t.Fatal(err)
+		}
+		defer func() {
+			if h.d.conn != nil {
+				h.d.discard()
+			}
+			if err := h.a.pool.Close(context.WithoutCancel(b.t.Context())); err != nil {
+				b.t.Error(err)
+			}
+		}()
+		drive(h)
+		if err := h.w.returns.flush(b.t.Context()); err != nil {
+			b.t.Error(err)
+		}
+		return true
+	})
+}
+
+// deliver takes the next recipient to its end, as serve does.
+func (h *hand) deliver(ctx context.Context) {
+	h.t.Helper()
+	if h.d.job == nil {
+		it, _ := h.a.pop(time.Now())
+		if it == nil {
+			h.t.Fatal("nobody waits")
+		}
+		h.d.begin(it)
+	}
+	h.d.deliver(ctx, h.t.Context())
+}
+
+// waiting returns who waits in the lane.
+func (h *hand) waiting() (out []string) {
+	h.a.mu.Lock()
+	defer h.a.mu.Unlock()
+	for _, l := range h.a.lanes {
+		for _, q := range l.runs {
+			for _, it := range q.items {
+				out = append(out, it.row.Address.String())
+			}
+		}
+	}
+	return out
+}
+
+// String says what the connection has to do.
+func (h *hand) String() string {
+	of := func(j *job) string {
+		if j == nil {
+			return "nobody"
+		}
+		return j.it.row.Address.String()
+	}
+	return fmt.Sprintf("job %s, next %s, unrecorded %t, recording %t, connected %t; %q wait",
+		of(h.d.job), of(h.d.next), h.d.unrecorded != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
+}
+
+// expectInHand checks that the worker holds those who wait and nobody else.
+func (h *hand) expectInHand() {
+	h.t.Helper()
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	if waiting := h.waiting(); len(h.w.inHand) != len(waiting) {
+		h.t.Errorf("%d recipients are in hand, %q wait", len(h.w.inHand), waiting)
+	}
+}
+
+// expectOpen checks how many connections are open.
+func (h *hand) expectOpen(want int) {
+	h.t.Helper()
+	h.a.mu.Lock()
+	defer h.a.mu.Unlock()
+	if h.a.open != want {
+		h.t.Errorf("%d connections are open, want %d", h.a.open, want)
+	}
+}
+
+// slots sets a limit as soon as the first recipient has got a connection
+// without one: the next has a slot after a time, and its envelope may go early
+// before.
+func (h *hand) slots(after, early time.Duration) (next time.Time) {
+	next = time.Now().Add(after)
+	h.dialled = func() {
+		p := h.a.pace(h.r)
+		p.limits[0].Rate, p.lead, p.spread, p.slots = 1, 0, early/2, []time.Time{next}
+	}
+	return next
+}
+
+// expectSlots compares the slots that are left.
+func (h *hand) expectSlots(want ...time.Time) {
+	h.t.Helper()
+	if diff := cmp.Diff(want, h.a.pace(h.r).slots); diff != "" {
+		h.t.Errorf("slots (-want +got):\n%s", diff)
+	}
+}
+
+// A twin is another worker.
+func (b *fixture) twin() *ledger.Line {
+	line := b.ledger.Line(b.rdb, b.supp)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- line.Run(ctx) }()
+	b.t.Cleanup(func() { stop(); <-ended })
+	return line
+}
+
+// settleAs lets a twin be done with a recipient.
+func (b *fixture) settleAs(twin *ledger.Line, index int) {
+	ref := ledger.Ref{Run: b.run, Index: index}
+	if c, err := twin.Claim(context.Background(), ref, "twin.1", ledger.Person{Topic: "news"}); err != nil || !c.Held {
+		b.t.Errorf("twin's claim: %+v, %v", c, err)
+	}
+	if _, err := twin.Settle(context.Background(), ref, "twin.1", ledger.Outcome{State: campaign.Accepted}); err != nil {
+		b.t.Error(err)
+	}
+}
