@@ -23,10 +23,11 @@ func TestSendingStopsWhenAsked(t *testing.T) {
 	o := options(t)
 	// Two messages each 25 ms: the list would take more than twenty minutes.
 	o.Recipients, o.Connections, o.RTT = 100_000, 2, 25*time.Millisecond
-	o.For, o.Alone, o.Stages, o.Sink = time.Second, true, []string{StageSend}, SinkOwn
+	// A second is enough for some where nothing else keeps the machine busy.
+	o.For, o.Alone, o.Stages, o.Sink = 5*time.Second, true, []string{StageSend}, SinkOwn
 	s := run(t, o).Send
-	if s.Messages < 1 || s.Messages > 1000 {
-		t.Errorf("%d messages in a second", s.Messages)
+	if s.Messages < 1 || s.Messages > 2000 {
+		t.Errorf("%d messages in five seconds", s.Messages)
 	}
 	if s.Sink != SinkOwn || s.SinkCPU <= 0 || s.SMTPSource != nil {
 		t.Errorf("sink %q, %v us; smtp-source %+v", s.Sink, s.SinkCPU, s.SMTPSource)
