@@ -196,11 +196,12 @@ func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out sm
 	a, w, it := d.a, d.a.w, j.it
 	decision := reply.Classify(out.Reply)
 	o, theirs, closed := d.answered(ctx, it, decision, out.Reply)
+	j.confirm = decision.Confirm
 	followed := out.Ahead || out.Apart && theirs && ctx.Err() == nil
 	final := !followed || decision.AtOnce || !d.conn.Alive()
 	pause := false
 	if final {
-		o, pause = d.decide(j, o) // first: what is known is known
+		o, pause = d.decide(hard, j, o) // first: what is known is known
 	}
 	switch {
 	case !followed && !decision.AtOnce:

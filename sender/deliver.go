@@ -44,6 +44,7 @@ type job struct {
 	sent    bool // body bytes may have left
 	closed  bool // the journal has the outcome of the claim
 	outcome ledger.Outcome
+	confirm int // how many such replies it takes to believe this one; 0: this one alone
 }
 
 // A delivery is the work of one connection's goroutine. While the body of one
@@ -288,6 +289,7 @@ func (d *delivery) refused(ctx, hard context.Context, j *job, r reply.Reply, dec
 		return
 	case theirs:
 		a.works(ctx)
+		o = w.confirmDead(hard, it, decision.Confirm, o)
 		if o.State == campaign.Bounced {
 			w.suppress(hard, it)
 		}

@@ -37,7 +37,7 @@ func (d *delivery) confirm(ctx context.Context) {
 		lost := reply.Lost(reply.Dot, reply.BadReply, d.conn.Astray())
 		o, _ = outcome(reply.Classify(lost), d.a.ledgerReply(lost))
 	}
-	o, pause := d.decide(j, o)
+	o, pause := d.decide(ctx, j, o)
 	d.step.Settle.Outcome = o
 	if o.State == campaign.Bounced {
 		d.a.w.suppress(ctx, j.it)
@@ -49,7 +49,8 @@ func (d *delivery) confirm(ctx context.Context) {
 
 // decide makes the outcome of a claim final in the journal. It returns the one to
 // record, and whether the run has to be paused.
-func (d *delivery) decide(j *job, o ledger.Outcome) (record ledger.Outcome, pause bool) {
+func (d *delivery) decide(ctx context.Context, j *job, o ledger.Outcome) (record ledger.Outcome, pause bool) {
+	o = d.a.w.confirmDead(ctx, j.it, j.confirm, o)
 	record, pause = j.it.run.failing.add(j.it.ref, o)
 	d.conclude(j, record)
 	return record, pause

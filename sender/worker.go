@@ -284,6 +284,25 @@ func (w *Worker) insist(ctx context.Context, it *item, try func(context.Context)
 	}
 }
 
+// confirmDead counts a reply that speaks of a dead address and has to be confirmed
+// so many times. The last one makes of the failure a bounce. A sign that Redis does
+// not take is not counted: the next one will be.
+func (w *Worker) confirmDead(ctx context.Context, it *item, wanted int, o ledger.Outcome) ledger.Outcome {
+	if wanted < 2 || o.State != campaign.Failed {
+		return o
+	}
+	once, cancel := w.within(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	confirmed, err := w.cfg.Suppression.Confirm(once, it.row.Address.Canonical(), wanted)
+	if err != nil {
+		w.cfg.Log.Warn("sign of a dead address is not counted", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", err)
+	}
+	if confirmed {
+		o.State = campaign.Bounced
+	}
+	return o
+}
+
 // suppress puts an address that does not exist on the suppression list, before
 // its outcome is recorded: no crash between the two can lose it.
 func (w *Worker) suppress(ctx context.Context, it *item) {

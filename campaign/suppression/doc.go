@@ -24,6 +24,8 @@
 //	<prefix>:supp:<0-f>    field: 16 bytes of the hash, then the topic ("" is all)
 //	                       value: see encode and removed; text, so that redis-cli
 //	                       shows it
+//	<prefix>:supp:confirm:<0-f>   16 bytes of the hash -> how many signs of a dead
+//	                       address were seen, and when the last: see Confirm
 //	<prefix>:supp:topics   every topic that ever had an entry: which fields an
 //	                       address can have
 package suppression

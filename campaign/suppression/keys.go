@@ -19,6 +19,10 @@ const (
 
 func (s *Store) shardKey(shard int) string { return s.prefix + ":supp:" + digits[shard:shard+1] }
 
+func (s *Store) confirmKey(shard int) string {
+	return s.prefix + ":supp:confirm:" + digits[shard:shard+1]
+}
+
 func (s *Store) topicsKey() string { return s.prefix + ":supp:topics" }
 
 func shardOf(k Key) int { return int(k[0]) % shards }

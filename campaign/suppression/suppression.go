@@ -34,12 +34,14 @@ type Store struct {
 	rm     *redis.Script
 	topics *redis.Script
 	now    func() time.Time
+
+	confirm *redis.Script
 }
 
 // New returns the list under prefix. lua makes a script from its source: it
 // is redis.NewScript, or what a store that lacks script flags offers instead.
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
-	return &Store{rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), now: time.Now}
+	return &Store{rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource), now: time.Now}
 }
 
 // Add adds entries and returns how many of them suppress what was not

@@ -15,7 +15,7 @@
 // life (the part living of rules.yaml: loops, DNS, policy, relaying, content,
 // quota, the sender, outages and so on), whatever the codes before it. A rule
 // that wants several confirmations comes out as fail_no_suppress too, and the
-// decision says how many it wants; nothing counts them yet.
+// decision says how many it wants: the caller counts them.
 //
 // What happened after the final dot and is not a proper reply is uncertain,
 // never a retry.

@@ -1,0 +1,54 @@
+package suppression
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadside/internal/testkit"
+)
+
+// Signs of a dead address that have to be confirmed count when they lie a day
+// apart, each address by itself, and begin anew when they were confirmed.
+func TestConfirmCountsSignsADayApart(t *testing.T) {
+	t.Parallel()
+	opt, err := redis.ParseURL(testkit.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(opt)
+	t.Cleanup(func() { rdb.Close() })
+	s := New(rdb, "bs", redis.NewScript)
+	now := time.Now()
+	s.now = func() time.Time { return now }
+	for _, step := range []struct {
+		after   time.Duration
+		address string
+		wanted  int
+		want    bool
+	}{
+		{0, "ada@example.org", 2, false},
+		{time.Minute, "ada@example.org", 2, false}, // the same campaign, or another worker
+		{23 * time.Hour, "ada@example.org", 2, false},
+		{0, "bob@example.org", 2, false}, // somebody else's first
+		{time.Hour, "ada@example.org", 2, true},
+		{25 * time.Hour, "ada@example.org", 2, false}, // anew
+		{25 * time.Hour, "carl@example.org", 3, false},
+		{25 * time.Hour, "carl@example.org", 3, false},
+		{25 * time.Hour, "carl@example.org", 3, true},
+		{0, "bob@example.org", 2, true},
+	} {
+		now = now.Add(step.after)
+		got, err := s.Confirm(t.Context(), step.address, step.wanted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != step.want {
+			t.Errorf("%s at %s: confirmed %v, want %v", step.address, now.Format(time.RFC3339), got, step.want)
+		}
+	}
+	if ttl := rdb.PTTL(t.Context(), "bs:supp:confirm:"+digits[shardOf(KeyOf("ada@example.org")):][:1]).Val(); ttl <= 0 {
+		t.Errorf("what is counted lives for %s, want an end", ttl)
+	}
+}
