@@ -286,15 +286,20 @@ func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
 	if code == want || want == 250 && completes(code) {
 		return nil
 	}
-	if code < 400 {
+	if code < 400 && answersAnother(code) {
 		return c.stray(stage, fmt.Sprintf("expected %d, got %d %s", want, code, text))
 	}
-	if code == 421 {
+	if code == 421 || code < 400 {
 		c.broken = true
 	}
 	r := reply.New(stage, code, string(text))
 	return &r
 }
+
+// answersAnother reports whether a reply that is no refusal, and not the one that is
+// due, may be the answer to another of our commands: 2xx, or 354 to DATA. Any other
+// is nonsense, but stands in its place: the replies before it keep theirs.
+func answersAnother(code int) bool { return code/100 == 2 || code == 354 }
 
 // found tells a connection that was closed between two messages, or lost its
 // step, which says nothing about the server, from one that never worked.

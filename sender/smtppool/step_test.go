@@ -182,6 +182,8 @@ func TestTheStepIsFoundLost(t *testing.T) {
 		{"in order", ok + envelopeOK + hiBody + ok, false, false},
 		{"next refused", ok + ok + no + "S: 503 no\n", false, false},
 		{"next refused at MAIL", ok + no + "S: 503 no\nS: 503 no\n", false, false},
+		{"next answered with no reply of SMTP", ok + ok + "S: 399 what\nX", false, false},
+		{"next answered with 354 at RCPT", ok + ok + "S: 354 go\nX", false, true},
 		{"two replies, refused first", no + ok + ok + ok, false, true},
 		{"two replies, accepted first", ok + no + ok + ok, false, true},
 		{"two replies, next refused", ok + no + ok + no, false, true},
