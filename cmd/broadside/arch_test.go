@@ -20,6 +20,7 @@ var rank = map[string]int{
 	"campaign/suppression":      4, // read from files as audiences are
 	"campaign/audience":         3, // of addresses
 
+	"internal/failure":  0,
 	"internal/outage":   0,
 	"internal/wire":     0,
 	"internal/presence": 4,

@@ -15,6 +15,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/configs"
 	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/report"
 )
 
@@ -244,7 +245,7 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 		return nil
 	}
 	if p.Source == "-" || !c.asks() {
-		return fmt.Errorf("%w: this would mail %d people, and nobody can be asked here: add --yes; nothing was sent", app.ErrRefused, p.Total-p.Suppressed)
+		return fmt.Errorf("%w: this would mail %d people, and nobody can be asked here: add --yes; nothing was sent", failure.ErrRefused, p.Total-p.Suppressed)
 	}
 	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
 	fmt.Fprintf(c.stderr, "type the number of people to send (%s), anything else stops: ", want)
@@ -253,7 +254,7 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 		return err
 	}
 	if got != want {
-		return fmt.Errorf("%w: found %q, expected %s; nothing was sent", app.ErrRefused, printable(got), want)
+		return fmt.Errorf("%w: found %q, expected %s; nothing was sent", failure.ErrRefused, printable(got), want)
 	}
 	return nil
 }
@@ -318,7 +319,7 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 	case r.State.Over():
 	case a.Embedded():
 		err = fmt.Errorf("%w; the embedded store forgets run %s now, with %d recipients not sent to", err, r.Run, r.Counts.Open())
-	case errors.Is(err, app.ErrRefused):
+	case errors.Is(err, failure.ErrRefused):
 		err = fmt.Errorf("%w\n  broadside run resume %s    goes on with it\n  broadside run cancel %s    ends it%s", err, r.Run, r.Run, explainHint(r.Reason))
 	default:
 		state := "goes on"
@@ -334,7 +335,7 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 func (c *cli) judge(state campaign.RunState, r report.Run, maxFailed string) error {
 	switch state {
 	case campaign.RunCancelled:
-		return fmt.Errorf("%w: run %s was cancelled: %s", app.ErrRefused, r.Run, r.Reason)
+		return fmt.Errorf("%w: run %s was cancelled: %s", failure.ErrRefused, r.Run, r.Reason)
 	case campaign.RunFailed:
 		return fmt.Errorf("run %s did not become ready: %s", r.Run, r.Reason)
 	}
@@ -346,7 +347,7 @@ func (c *cli) judge(state campaign.RunState, r report.Run, maxFailed string) err
 		return err
 	}
 	if failed := r.Counts[campaign.Failed] + r.Counts[campaign.Bounced] + r.Counts[campaign.Uncertain]; failed > limit {
-		return fmt.Errorf("%w: %d of %d failed, bounced or are uncertain, --max-failed is %s", app.ErrTooMany, failed, r.Total, maxFailed)
+		return fmt.Errorf("%w: %d of %d failed, bounced or are uncertain, --max-failed is %s", failure.ErrTooMany, failed, r.Total, maxFailed)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/internal/failure"
 	"broadside/internal/presence"
 	"broadside/internal/report"
 )
@@ -40,7 +41,7 @@ func (a *App) Attend(ctx context.Context, id string, o Attendance) (Status, erro
 	waiting, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	if o.Timeout > 0 {
-		limited, cancel := context.WithTimeoutCause(waiting, o.Timeout, fmt.Errorf("run %s: %w after %s", id, ErrTimeout, o.Timeout))
+		limited, cancel := context.WithTimeoutCause(waiting, o.Timeout, fmt.Errorf("run %s: %w after %s", id, failure.ErrTimeout, o.Timeout))
 		defer cancel()
 		waiting = limited
 	}

@@ -14,6 +14,7 @@ import (
 	"broadside/campaign"
 	"broadside/configs"
 	"broadside/internal/doctor"
+	"broadside/internal/failure"
 	"broadside/internal/store"
 )
 
@@ -21,7 +22,7 @@ import (
 // clock, the queue, readers' links and the accounts. It writes and sends
 // nothing.
 //
-// When something failed the error says how much, and is ErrUnreachable when
+// When something failed the error says how much, and is failure.ErrUnreachable when
 // Redis or an account is among it, else ErrInvalid when the settings are, else
 // ErrRefused.
 func Doctor(ctx context.Context, cfg *configs.Config, log *slog.Logger) ([]doctor.Finding, error) {
@@ -244,9 +245,9 @@ func verdict(found []doctor.Finding) error {
 		failed++
 		switch f.Code {
 		case campaign.CodeRedisUnreachable, campaign.CodeAccount:
-			kind = ErrUnreachable
+			kind = failure.ErrUnreachable
 		case campaign.CodeSecrets, campaign.CodeAccounts, campaign.CodePublicURL:
-			if kind != ErrUnreachable {
+			if kind != failure.ErrUnreachable {
 				kind = ErrInvalid
 			}
 		}
@@ -254,5 +255,5 @@ func verdict(found []doctor.Finding) error {
 	if failed == 0 {
 		return nil
 	}
-	return &kindError{kind, fmt.Sprintf("%d of %d checks failed", failed, len(found)), nil}
+	return failure.New(kind, fmt.Sprintf("%d of %d checks failed", failed, len(found)), nil)
 }

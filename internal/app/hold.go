@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"broadside/internal/failure"
 )
 
 // expandLease is how long an expansion is looked upon as alive without a sign.
@@ -32,7 +34,7 @@ func (a *App) hold(ctx context.Context, id, what string) (*hold, error) {
 		return nil, err
 	}
 	if !held {
-		return nil, &kindError{ErrRefused, fmt.Sprintf("run %s is being %s right now by another process", id, what), errBusy}
+		return nil, failure.New(ErrRefused, fmt.Sprintf("run %s is being %s right now by another process", id, what), errBusy)
 	}
 	renewing, stop := context.WithCancel(ctx)
 	h.stop = stop

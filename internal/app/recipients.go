@@ -11,6 +11,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
+	"broadside/internal/failure"
 	"broadside/scheduler"
 )
 
@@ -120,7 +121,7 @@ func (a *App) eachCell(ctx context.Context, run *ledger.Run, do func(part, index
 		for first := 0; first < p.Size; first += audience.ChunkSize {
 			data, err := a.Ledger.Chunk(ctx, run, p.Part, first)
 			if ledger.Gone(err) {
-				return &kindError{ErrInvalid, fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, a.Config.Retention.Addresses), errExpired}
+				return failure.New(ErrInvalid, fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, a.Config.Retention.Addresses), errExpired)
 			}
 			if err != nil {
 				return err

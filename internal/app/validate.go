@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/configs"
+	"broadside/internal/failure"
 	"broadside/scheduler"
 	"broadside/templates"
 )
@@ -108,7 +109,7 @@ func without(errs []error, drop func(configs.Problem) bool) []error {
 	var rest []error
 	for _, err := range errs {
 		switch e := err.(type) {
-		case *kindError:
+		case *failure.Error:
 			rest = append(rest, err)
 		case configs.Problems:
 			if left := slices.DeleteFunc(slices.Clone(e), drop); len(left) > 0 {

@@ -19,6 +19,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/configs"
 	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/sink"
 )
 
@@ -40,7 +41,7 @@ type Options struct {
 // id of the run, which is finished.
 func Run(ctx context.Context, o Options) (*app.App, string, error) {
 	if o.Recipients < 1 || o.Recipients > 100_000 {
-		return nil, "", fmt.Errorf("%w: the demo has 1 to 100000 recipients, not %d", app.ErrInvalid, o.Recipients)
+		return nil, "", fmt.Errorf("%w: the demo has 1 to 100000 recipients, not %d", failure.ErrInvalid, o.Recipients)
 	}
 	dir, err := os.MkdirTemp("", "broadside-demo-")
 	if err != nil {
