@@ -17,6 +17,7 @@ import (
 	"broadside/internal/app"
 	"broadside/internal/failure"
 	"broadside/internal/report"
+	"broadside/internal/runs"
 )
 
 // launchFlags are the flags of launch as they were typed.
@@ -261,7 +262,7 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 
 // launched reports a run that others will send.
 func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
-	r, err := a.Report(ctx, id)
+	r, err := a.Runs.Report(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -278,7 +279,7 @@ func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
 
 // noteWorkers says how to start a worker when none is alive.
 func (c *cli) noteWorkers(ctx context.Context, a *app.App) {
-	if alive, err := a.WorkerAlive(ctx); err == nil && !alive {
+	if workers, err := a.Ledger.Workers(ctx); err == nil && len(workers) == 0 {
 		c.note("no worker is alive: start one with `broadside worker` (or launch with --wait to send from there)")
 	}
 }
@@ -286,9 +287,9 @@ func (c *cli) noteWorkers(ctx context.Context, a *app.App) {
 // attend stays until the run is over, and says what became of it.
 func (c *cli) attend(ctx context.Context, a *app.App, id string, timeout time.Duration, maxFailed string) error {
 	progress := c.progress()
-	s, err := a.Attend(ctx, id, app.Attendance{
+	s, err := a.Runs.Finish(ctx, id, runs.FinishOptions{
 		Timeout: timeout, Seen: progress.see,
-		Alone: func() {
+		Working: func() {
 			if !a.Embedded() {
 				c.note("no worker is alive: this process does the work")
 			}
@@ -297,7 +298,7 @@ func (c *cli) attend(ctx context.Context, a *app.App, id string, timeout time.Du
 	progress.end()
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	r, readErr := a.Report(after, id)
+	r, readErr := a.Runs.Report(after, id)
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}
@@ -323,7 +324,7 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 		err = fmt.Errorf("%w\n  broadside run resume %s    goes on with it\n  broadside run cancel %s    ends it%s", err, r.Run, r.Run, explainHint(r.Reason))
 	default:
 		state := "goes on"
-		if alive, aliveErr := a.WorkerAlive(after); aliveErr == nil && !alive {
+		if workers, readErr := a.Ledger.Workers(after); readErr == nil && len(workers) == 0 {
 			state = "waits for a worker: broadside worker"
 		}
 		err = fmt.Errorf("%w\n  run %s %s\n  broadside run pause %s     stops it for a while\n  broadside run cancel %s    ends it", err, r.Run, state, r.Run, r.Run)

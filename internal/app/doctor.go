@@ -15,6 +15,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/doctor"
 	"broadside/internal/failure"
+	"broadside/internal/runs"
 	"broadside/internal/store"
 )
 
@@ -212,7 +213,7 @@ func (a *App) closings(ctx context.Context) []doctor.Finding {
 		if c.Code == string(campaign.CodeBrokenState) {
 			continue // it is listed with all that cannot be read
 		}
-		w := waitFor(c)
+		w := runs.ClosingWait(c)
 		out = append(out, doctor.Finding{Subject: "account " + c.Account, Finding: store.Finding{
 			Code: w.Code, Level: store.Warning,
 			Text: fmt.Sprintf("%s %s is closed by a worker until %s: %s", w.For, w.What, c.Until.UTC().Format("2006-01-02T15:04:05Z"), strings.TrimRight(c.Reason, ". ")),

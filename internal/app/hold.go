@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"time"
 
+	"broadside/campaign/ledger"
 	"broadside/internal/failure"
 )
-
-// expandLease is how long an expansion is looked upon as alive without a sign.
-const expandLease = 10 * time.Second
 
 // A hold is the right to expand a run, or to make runs that are linked to it.
 // It is economy: of two expansions of a run the first that is ready wins.
@@ -40,7 +38,7 @@ func (a *App) hold(ctx context.Context, id, what string) (*hold, error) {
 	h.stop = stop
 	go func() {
 		defer close(h.done)
-		t := time.NewTicker(expandLease / 4)
+		t := time.NewTicker(ledger.ExpansionLease / 4)
 		defer t.Stop()
 		for {
 			select {
@@ -56,7 +54,7 @@ func (a *App) hold(ctx context.Context, id, what string) (*hold, error) {
 
 // held renews the right and reports whether it is still ours.
 func (h *hold) held(ctx context.Context) (bool, error) {
-	return h.a.Ledger.Expanding(ctx, h.id, h.holder, expandLease)
+	return h.a.Ledger.Expanding(ctx, h.id, h.holder, ledger.ExpansionLease)
 }
 
 // letGo gives the right up: what came to nothing may be repeated at once.

@@ -27,9 +27,9 @@ type Validated struct {
 	Excluded   int64  `json:"excluded"` // by files, and by what is in Redis where there is one
 	Read       bool   `json:"read"`     // the audience was read; it is not when it is the standard input
 
-	Rejects []scheduler.RejectedRow `json:"rejects"` // the first of Invalid, or all
-	Blanks  []Blank                 `json:"blanks"`  // sentences with a gap
-	Exclude []Exclusion             `json:"exclude"` // what was found in each source of exclude
+	Rejects []audience.Reject `json:"rejects"` // the first of Invalid, or all
+	Blanks  []Blank           `json:"blanks"`  // sentences with a gap
+	Exclude []Exclusion       `json:"exclude"` // what was found in each source of exclude
 
 	// Warnings are about what is allowed, and most probably not meant.
 	Warnings configs.Problems `json:"-"`
@@ -42,7 +42,7 @@ func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error
 	def := proof.Def
 	v := Validated{
 		Campaign: def.ID, Source: def.Audience.Source, Warnings: def.Warnings(),
-		Rejects: []scheduler.RejectedRow{}, Blanks: []Blank{}, Exclude: []Exclusion{},
+		Rejects: []audience.Reject{}, Blanks: []Blank{}, Exclude: []Exclusion{},
 	}
 	var errs []error
 	var rows *audience.Reader
@@ -180,7 +180,7 @@ func (v *validation) read() error {
 			return v.end()
 		case errors.As(err, &reject):
 			if v.Invalid++; v.proof.AllRejects || v.Invalid <= scheduler.ShownRejects {
-				v.Rejects = append(v.Rejects, scheduler.RejectedRow{Line: reject.Line, Reason: reject.Reason, Value: reject.Value})
+				v.Rejects = append(v.Rejects, *reject)
 			}
 		default:
 			return err

@@ -20,6 +20,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/internal/failure"
+	"broadside/internal/runs"
 	"broadside/internal/sink"
 )
 
@@ -33,7 +34,7 @@ type Options struct {
 	// Started is told the run once its audience is in, and Seen each status of
 	// it, to show progress. Both may be nil.
 	Started func(run string)
-	Seen    func(app.Status)
+	Seen    func(runs.Status)
 	Log     *slog.Logger
 }
 
@@ -85,7 +86,7 @@ func send(ctx context.Context, dir string, addr net.Addr, o Options) (*app.App, 
 	if err != nil {
 		return nil, "", errors.Join(err, a.Close())
 	}
-	if _, err := a.Attend(ctx, run, app.Attendance{Seen: o.Seen}); err != nil {
+	if _, err := a.Runs.Finish(ctx, run, runs.FinishOptions{Seen: o.Seen}); err != nil {
 		return nil, "", errors.Join(err, a.Close())
 	}
 	return a, run, nil
