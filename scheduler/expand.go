@@ -63,7 +63,7 @@ type Plan struct {
 	Skipped    campaign.Skipped
 	Parts      map[int]int64 // recipients per part
 	Bytes      int64         // of recipients and rejects, as they are stored
-	Rejects    []RejectedRow // the first ShownRejects of Skipped.Invalid
+	Rejects    []audience.Reject // the first ShownRejects of Skipped.Invalid
 }
 
 // ShownRejects is how many refused rows are shown before a launch.
@@ -120,7 +120,7 @@ type expander struct {
 	// Of the reading goroutine.
 	seen    audience.Seen
 	parts   map[int][]audience.Row
-	rejects []RejectedRow
+	rejects []audience.Reject
 	plan    Plan
 
 	// Of the writing goroutine.
@@ -133,15 +133,9 @@ type filled struct {
 	part       int
 	rows       []audience.Row
 	suppressed []bool // of each row, once it is looked at
-	rejects    []RejectedRow
+	rejects    []audience.Reject
 }
 
-// A RejectedRow is a row that is not mailed, as `run rejects` shows it.
-type RejectedRow struct {
-	Line   int    `json:"line"`
-	Reason string `json:"reason"`
-	Value  string `json:"value"`
-}
 
 // KeptRejects is how many rejected rows of an audience are kept; more are only
 // counted.
@@ -169,14 +163,13 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 			return x.flush(ctx)
 		case errors.As(err, &reject):
 			x.plan.Skipped.Invalid++
-			refused := RejectedRow{reject.Line, reject.Reason, reject.Value}
 			if len(x.plan.Rejects) < ShownRejects {
-				x.plan.Rejects = append(x.plan.Rejects, refused)
+				x.plan.Rejects = append(x.plan.Rejects, *reject)
 			}
 			if x.plan.Skipped.Invalid > KeptRejects {
 				break // counted; the file is not what it should be
 			}
-			x.rejects = append(x.rejects, refused)
+			x.rejects = append(x.rejects, *reject)
 			if len(x.rejects) >= audience.ChunkSize {
 				if err := send(ctx, x.full, filled{rejects: x.rejects}); err != nil {
 					return err
@@ -290,7 +283,7 @@ func (x *expander) write(ctx context.Context) error {
 	return nil
 }
 
-func (x *expander) writeRejects(ctx context.Context, rows []RejectedRow) error {
+func (x *expander) writeRejects(ctx context.Context, rows []audience.Reject) error {
 	block, err := json.Marshal(rows)
 	if err != nil {
 		return fmt.Errorf("encode rejects: %w", err)

@@ -32,9 +32,9 @@ type Row struct {
 // A Reject is a row that cannot be mailed. As an error of Next it means that
 // reading can go on.
 type Reject struct {
-	Line   int
-	Reason string // a short phrase
-	Value  string // what was refused, cut to 200 bytes
+	Line   int    `json:"line"`
+	Reason string `json:"reason"` // a short phrase
+	Value  string `json:"value"`  // what was refused, cut to 200 bytes
 }
 
 func (r *Reject) Error() string { return fmt.Sprintf("line %d: %s: %q", r.Line, r.Reason, r.Value) }

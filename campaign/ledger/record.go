@@ -398,6 +398,9 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 	return l.index(ctx, id, rec.Campaign, rec.Created)
 }
 
+// ExpansionLease is how long an expansion counts as alive without a sign of life.
+const ExpansionLease = 10 * time.Second
+
 // Expanding takes or renews the right to expand a run, or gives it up when d is
 // 0, so that two launches do not do the same work. It is economy, not safety: of
 // two expansions the first that is ready wins.

@@ -20,6 +20,7 @@ var rank = map[string]int{
 	"campaign/suppression":      4, // read from files as audiences are
 	"campaign/audience":         3, // of addresses
 
+	"internal/failure":  0,
 	"internal/outage":   0,
 	"internal/wire":     0,
 	"internal/presence": 4,
@@ -38,23 +39,24 @@ var rank = map[string]int{
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
-	"sender":       6,
-	"scheduler":    6,
-	"internal/web": 6,
+	"sender":        6,
+	"scheduler":     6,
+	"internal/runs": 6, // of whatever made them
+	"internal/web":  7,
 
-	"internal/app":     7,
-	"internal/demo":    8,
-	"internal/preview": 8,
-	"internal/bench":   8,
-	"cmd/broadside":    9,
+	"internal/app":     9,
+	"internal/demo":    10,
+	"internal/preview": 10,
+	"internal/bench":   10,
+	"cmd/broadside":    11,
 
 	"internal/failpoint": 0, // empty in a binary without the tag "faults"
 
 	// Not in the binary.
 	"internal/testkit":         4,
 	"internal/testkit/recsink": 0,
-	"internal/e2e":             9,
-	"tools/benchset":           9,
+	"internal/e2e":             11,
+	"tools/benchset":           11,
 }
 
 func TestImportsPointOneWay(t *testing.T) {

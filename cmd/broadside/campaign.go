@@ -14,7 +14,6 @@ import (
 	"broadside/campaign/audience"
 	"broadside/configs"
 	"broadside/internal/app"
-	"broadside/scheduler"
 )
 
 func campaignCommand(c *cli) *cobra.Command {
@@ -119,7 +118,7 @@ func (c *cli) showRead(v app.Validated) {
 }
 
 // showRejects prints the first rows that are not mailed, and how to see all n.
-func showRejects(w io.Writer, rows []scheduler.RejectedRow, n int64, how string) {
+func showRejects(w io.Writer, rows []audience.Reject, n int64, how string) {
 	for _, r := range rows {
 		fmt.Fprintf(w, "  line %d: %s: %s\n", r.Line, r.Reason, audience.Excerpt(r.Value))
 	}
@@ -203,29 +202,29 @@ func showExclusions(w io.Writer, all []app.Exclusion) {
 // planDocument is the plan as --dry-run --json prints it.
 func planDocument(p app.Plan) any {
 	return struct {
-		DryRun     bool                    `json:"dry_run"`
-		Campaign   string                  `json:"campaign"`
-		Rows       int64                   `json:"rows"`
-		Total      int64                   `json:"total"`
-		Suppressed int64                   `json:"suppressed"`
-		Skipped    campaign.Skipped        `json:"skipped"`
-		Audience   string                  `json:"audience"`
-		Exclude    []app.Exclusion         `json:"exclude"`
-		Rejects    []scheduler.RejectedRow `json:"rejects"` // the first ones
-		Blanks     []app.Blank             `json:"blanks"`
-		Warnings   []problem               `json:"warnings"`
-		From       string                  `json:"from"`
-		Subject    string                  `json:"subject"`
-		Topic      string                  `json:"topic"`
-		NewTopic   bool                    `json:"new_topic"`
-		Accounts   []string                `json:"accounts"`
-		Loopback   bool                    `json:"loopback"`
-		Rate       float64                 `json:"rate"`
-		Canary     int                     `json:"canary"`
-		Memory     planMemory              `json:"redis_memory"`
+		DryRun     bool              `json:"dry_run"`
+		Campaign   string            `json:"campaign"`
+		Rows       int64             `json:"rows"`
+		Total      int64             `json:"total"`
+		Suppressed int64             `json:"suppressed"`
+		Skipped    campaign.Skipped  `json:"skipped"`
+		Audience   string            `json:"audience"`
+		Exclude    []app.Exclusion   `json:"exclude"`
+		Rejects    []audience.Reject `json:"rejects"` // the first ones
+		Blanks     []app.Blank       `json:"blanks"`
+		Warnings   []problem         `json:"warnings"`
+		From       string            `json:"from"`
+		Subject    string            `json:"subject"`
+		Topic      string            `json:"topic"`
+		NewTopic   bool              `json:"new_topic"`
+		Accounts   []string          `json:"accounts"`
+		Loopback   bool              `json:"loopback"`
+		Rate       float64           `json:"rate"`
+		Canary     int               `json:"canary"`
+		Memory     planMemory        `json:"redis_memory"`
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]app.Exclusion{}, p.Excluded...),
-		append([]scheduler.RejectedRow{}, p.Rejects...), append([]app.Blank{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
+		append([]audience.Reject{}, p.Rejects...), append([]app.Blank{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
 		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
 	}
 }

@@ -42,7 +42,7 @@ func (c *cli) demo(ctx context.Context, o demo.Options) error {
 		return err
 	}
 	defer c.close(a)
-	r, err := a.Report(ctx, run)
+	r, err := a.Runs.Report(ctx, run)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/store"
 	"broadside/sender/smtppool"
 	"broadside/templates"
@@ -118,16 +118,16 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
-	case errors.Is(err, app.ErrTimeout):
+	case errors.Is(err, failure.ErrTimeout):
 		return exitTimeout
-	case errors.Is(err, app.ErrTooMany):
+	case errors.Is(err, failure.ErrTooMany):
 		return exitTooMany
-	case errors.Is(err, store.ErrUnreachable), errors.Is(err, app.ErrUnreachable), errors.As(err, &smtp):
+	case errors.Is(err, store.ErrUnreachable), errors.Is(err, failure.ErrUnreachable), errors.As(err, &smtp):
 		return exitUnreachable
-	case errors.Is(err, app.ErrRefused), errors.Is(err, store.ErrUnfit):
+	case errors.Is(err, failure.ErrRefused), errors.Is(err, store.ErrUnfit):
 		return exitRefused
 	case errors.As(err, &problems), errors.As(err, &audienceFile), errors.As(err, &template),
-		errors.Is(err, ledger.ErrNoRun), errors.Is(err, audience.ErrNoList), errors.Is(err, app.ErrInvalid), errors.Is(err, store.ErrOptions):
+		errors.Is(err, ledger.ErrNoRun), errors.Is(err, audience.ErrNoList), errors.Is(err, failure.ErrInvalid), errors.Is(err, store.ErrOptions):
 		return exitInvalid
 	}
 	return exitFailed

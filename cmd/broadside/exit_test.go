@@ -14,7 +14,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/store"
 	"broadside/sender/smtppool"
 	"broadside/templates"
@@ -37,15 +37,15 @@ func TestExitCodes(t *testing.T) {
 		{"audience", wrap(&audience.FileError{What: "no"}), 3},
 		{"no list", wrap(audience.ErrNoList), 3},
 		{"no run", wrap(ledger.ErrNoRun), 3},
-		{"invalid", wrap(app.ErrInvalid), 3},
+		{"invalid", wrap(failure.ErrInvalid), 3},
 		{"bad redis_url", wrap(store.ErrOptions), 3},
 		{"no Redis", wrap(store.ErrUnreachable), 4},
-		{"no store configured", wrap(app.ErrUnreachable), 4},
+		{"no store configured", wrap(failure.ErrUnreachable), 4},
 		{"no SMTP", wrap(&smtppool.Error{}), 4},
-		{"too many", wrap(app.ErrTooMany), 5},
-		{"refused", wrap(app.ErrRefused), 6},
+		{"too many", wrap(failure.ErrTooMany), 5},
+		{"refused", wrap(failure.ErrRefused), 6},
 		{"a Redis that is not fit", wrap(store.ErrUnfit), 6},
-		{"timeout", wrap(app.ErrTimeout), 7},
+		{"timeout", wrap(failure.ErrTimeout), 7},
 		{"interrupted", wrap(errInterrupted), 130},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestErrorDocuments(t *testing.T) {
 			errors.Join(templates.Problems{{File: "l.md", Line: 3, Text: "no"}}, &audience.FileError{File: "s.csv", What: "empty", Fix: "fill it"}),
 			`{"error":{"code":3,"message":"l.md:3: no\ns.csv: empty; fill it","problems":[{"file":"l.md","line":3,"message":"no"},{"file":"s.csv","message":"empty; fill it"}]}}`,
 		},
-		"a hint below": {fmt.Errorf("%w: no\n  broadside run resume x", app.ErrRefused), `{"error":{"code":6,"message":"refused: no\n  broadside run resume x"}}`},
+		"a hint below": {fmt.Errorf("%w: no\n  broadside run resume x", failure.ErrRefused), `{"error":{"code":6,"message":"refused: no\n  broadside run resume x"}}`},
 	} {
 		var out bytes.Buffer
 		(&cli{stderr: &out, asJSON: true}).exit(t.Context(), c.err)

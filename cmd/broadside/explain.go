@@ -8,7 +8,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/failure"
 )
 
 func explainCommand(c *cli) *cobra.Command {
@@ -51,7 +51,7 @@ func (c *cli) explainCode(word string) error {
 		if near := configs.Suggest(code, known); near != "" {
 			meant = "did you mean " + near + "?"
 		}
-		return fmt.Errorf("%w: found %q, expected a code such as BS-GUARD-BOUNCE: %s", app.ErrInvalid, printable(word), meant)
+		return fmt.Errorf("%w: found %q, expected a code such as BS-GUARD-BOUNCE: %s", failure.ErrInvalid, printable(word), meant)
 	}
 	if c.asJSON {
 		return c.json(e)

@@ -15,7 +15,9 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/configs"
 	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/report"
+	"broadside/internal/runs"
 )
 
 // launchFlags are the flags of launch as they were typed.
@@ -244,7 +246,7 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 		return nil
 	}
 	if p.Source == "-" || !c.asks() {
-		return fmt.Errorf("%w: this would mail %d people, and nobody can be asked here: add --yes; nothing was sent", app.ErrRefused, p.Total-p.Suppressed)
+		return fmt.Errorf("%w: this would mail %d people, and nobody can be asked here: add --yes; nothing was sent", failure.ErrRefused, p.Total-p.Suppressed)
 	}
 	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
 	fmt.Fprintf(c.stderr, "type the number of people to send (%s), anything else stops: ", want)
@@ -253,14 +255,14 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 		return err
 	}
 	if got != want {
-		return fmt.Errorf("%w: found %q, expected %s; nothing was sent", app.ErrRefused, printable(got), want)
+		return fmt.Errorf("%w: found %q, expected %s; nothing was sent", failure.ErrRefused, printable(got), want)
 	}
 	return nil
 }
 
 // launched reports a run that others will send.
 func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
-	r, err := a.Report(ctx, id)
+	r, err := a.Runs.Report(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -277,7 +279,7 @@ func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
 
 // noteWorkers says how to start a worker when none is alive.
 func (c *cli) noteWorkers(ctx context.Context, a *app.App) {
-	if alive, err := a.WorkerAlive(ctx); err == nil && !alive {
+	if workers, err := a.Ledger.Workers(ctx); err == nil && len(workers) == 0 {
 		c.note("no worker is alive: start one with `broadside worker` (or launch with --wait to send from there)")
 	}
 }
@@ -285,9 +287,9 @@ func (c *cli) noteWorkers(ctx context.Context, a *app.App) {
 // attend stays until the run is over, and says what became of it.
 func (c *cli) attend(ctx context.Context, a *app.App, id string, timeout time.Duration, maxFailed string) error {
 	progress := c.progress()
-	s, err := a.Attend(ctx, id, app.Attendance{
+	s, err := a.Runs.Finish(ctx, id, runs.FinishOptions{
 		Timeout: timeout, Seen: progress.see,
-		Alone: func() {
+		Working: func() {
 			if !a.Embedded() {
 				c.note("no worker is alive: this process does the work")
 			}
@@ -296,7 +298,7 @@ func (c *cli) attend(ctx context.Context, a *app.App, id string, timeout time.Du
 	progress.end()
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	r, readErr := a.Report(after, id)
+	r, readErr := a.Runs.Report(after, id)
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}
@@ -318,11 +320,11 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 	case r.State.Over():
 	case a.Embedded():
 		err = fmt.Errorf("%w; the embedded store forgets run %s now, with %d recipients not sent to", err, r.Run, r.Counts.Open())
-	case errors.Is(err, app.ErrRefused):
+	case errors.Is(err, failure.ErrRefused):
 		err = fmt.Errorf("%w\n  broadside run resume %s    goes on with it\n  broadside run cancel %s    ends it%s", err, r.Run, r.Run, explainHint(r.Reason))
 	default:
 		state := "goes on"
-		if alive, aliveErr := a.WorkerAlive(after); aliveErr == nil && !alive {
+		if workers, readErr := a.Ledger.Workers(after); readErr == nil && len(workers) == 0 {
 			state = "waits for a worker: broadside worker"
 		}
 		err = fmt.Errorf("%w\n  run %s %s\n  broadside run pause %s     stops it for a while\n  broadside run cancel %s    ends it", err, r.Run, state, r.Run, r.Run)
@@ -334,7 +336,7 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 func (c *cli) judge(state campaign.RunState, r report.Run, maxFailed string) error {
 	switch state {
 	case campaign.RunCancelled:
-		return fmt.Errorf("%w: run %s was cancelled: %s", app.ErrRefused, r.Run, r.Reason)
+		return fmt.Errorf("%w: run %s was cancelled: %s", failure.ErrRefused, r.Run, r.Reason)
 	case campaign.RunFailed:
 		return fmt.Errorf("run %s did not become ready: %s", r.Run, r.Reason)
 	}
@@ -346,7 +348,7 @@ func (c *cli) judge(state campaign.RunState, r report.Run, maxFailed string) err
 		return err
 	}
 	if failed := r.Counts[campaign.Failed] + r.Counts[campaign.Bounced] + r.Counts[campaign.Uncertain]; failed > limit {
-		return fmt.Errorf("%w: %d of %d failed, bounced or are uncertain, --max-failed is %s", app.ErrTooMany, failed, r.Total, maxFailed)
+		return fmt.Errorf("%w: %d of %d failed, bounced or are uncertain, --max-failed is %s", failure.ErrTooMany, failed, r.Total, maxFailed)
 	}
 	return nil
 }

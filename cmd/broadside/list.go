@@ -13,6 +13,7 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/internal/app"
+	"broadside/internal/failure"
 )
 
 func listCommand(c *cli) *cobra.Command {
@@ -213,7 +214,7 @@ func (c *cli) agree(what, word string, yes bool) error {
 		return nil
 	}
 	if !c.asks() {
-		return fmt.Errorf("%w: %s, and nobody can be asked here: add --yes; nothing was done", app.ErrRefused, what)
+		return fmt.Errorf("%w: %s, and nobody can be asked here: add --yes; nothing was done", failure.ErrRefused, what)
 	}
 	fmt.Fprintf(c.stderr, "%s; type %s to go on, anything else stops: ", what, word)
 	got, err := c.answer()
@@ -221,7 +222,7 @@ func (c *cli) agree(what, word string, yes bool) error {
 		return err
 	}
 	if got != word {
-		return fmt.Errorf("%w: found %q, expected %s; nothing was done", app.ErrRefused, printable(got), word)
+		return fmt.Errorf("%w: found %q, expected %s; nothing was done", failure.ErrRefused, printable(got), word)
 	}
 	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"broadside/campaign"
-	"broadside/internal/app"
+	"broadside/internal/runs"
 )
 
 // paceOver is the time over which a pace is measured: long enough for a rate in
@@ -58,7 +58,7 @@ func (p *pace) left(n int64) time.Duration {
 
 // timeLeft returns how long a run will take until everybody was tried; 0 when
 // that is not known: it does not run freely, or only later tries are left.
-func (p *pace) timeLeft(s app.Status) time.Duration {
+func (p *pace) timeLeft(s runs.Status) time.Duration {
 	if s.State != campaign.Running || s.CanaryNow() != nil || len(s.Waiting) > 0 {
 		return 0
 	}

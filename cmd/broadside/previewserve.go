@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/preview"
 )
 
@@ -25,7 +26,7 @@ func (c *cli) servePreview(ctx context.Context, want previewRequest) error {
 		return err
 	}
 	if stdin.read {
-		return fmt.Errorf("%w: the audience is the standard input, which can be read only once: name a file, or leave --serve out", app.ErrInvalid)
+		return fmt.Errorf("%w: the audience is the standard input, which can be read only once: name a file, or leave --serve out", failure.ErrInvalid)
 	}
 	l, err := preview.Listen(ctx, want.port)
 	if err != nil {

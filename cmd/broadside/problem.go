@@ -8,7 +8,7 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/templates"
 )
 
@@ -65,7 +65,7 @@ func placed(all []problem) bool {
 
 // isKind reports whether err is one error with a kind rather than several.
 func isKind(err error) bool {
-	for _, kind := range []error{app.ErrInvalid, app.ErrRefused, app.ErrUnreachable} {
+	for _, kind := range []error{failure.ErrInvalid, failure.ErrRefused, failure.ErrUnreachable} {
 		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 && joined.Unwrap()[0] == kind {
 			return true
 		}

@@ -10,6 +10,7 @@ import (
 
 	"broadside/internal/app"
 	"broadside/internal/doctor"
+	"broadside/internal/failure"
 )
 
 // process opens an installation for a process that runs until a signal ends
@@ -20,7 +21,7 @@ func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.
 		return err
 	}
 	if cfg.RedisURL == "" && !alone {
-		return fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis(cfg))
+		return fmt.Errorf("%w: %s", failure.ErrUnreachable, needRedis(cfg))
 	}
 	log, err := c.logger(true)
 	if err != nil {

@@ -41,7 +41,7 @@ after that time.`,
 }
 
 func (c *cli) printProcesses(ctx context.Context, a *app.App) error {
-	all, err := a.Processes(ctx)
+	all, err := a.Processes.List(ctx)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/runs"
 )
 
 const (
@@ -31,7 +31,7 @@ type progress struct {
 func (c *cli) progress() *progress { return &progress{c: c} }
 
 // see shows a status, unless the one before is fresh.
-func (p *progress) see(s app.Status) {
+func (p *progress) see(s runs.Status) {
 	now := time.Now()
 	if p.last.IsZero() {
 		p.last = now.Add(-lineEvery + time.Second)
@@ -67,7 +67,7 @@ func (p *progress) see(s app.Status) {
 // end takes the redrawn line away.
 func (p *progress) end() { p.c.term.draw("") }
 
-func (p *progress) line(s app.Status) string {
+func (p *progress) line(s runs.Status) string {
 	total := s.Total()
 	done := total - s.Counts.Open()
 	var b strings.Builder
@@ -104,7 +104,7 @@ func paceText(perS float64) string {
 const barWidth, leastBar = 24, 8
 
 // bar draws how much of a run is done; nothing where there is no room.
-func bar(s app.Status, width int) string {
+func bar(s runs.Status, width int) string {
 	total := s.Total()
 	if total == 0 || width < leastBar {
 		return ""

@@ -9,13 +9,13 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
-	"broadside/internal/app"
 	"broadside/internal/report"
+	"broadside/internal/runs"
 )
 
 // statusOf is a running run of a thousand, with so many accepted and deferred.
-func statusOf(accepted, deferred int64) app.Status {
-	return app.Status{
+func statusOf(accepted, deferred int64) runs.Status {
+	return runs.Status{
 		Record: &ledger.Record{ID: "october-1", State: campaign.Running, Sizes: []ledger.PartSize{{Size: 1000}}},
 		Tally: &ledger.Tally{Counts: campaign.Counts{
 			campaign.Accepted: accepted, campaign.Deferred: deferred, campaign.Pending: 1000 - accepted - deferred,
@@ -24,7 +24,7 @@ func statusOf(accepted, deferred int64) app.Status {
 }
 
 // shown returns what progress shows of a run that is looked at each second.
-func shown(c *cli, statuses ...app.Status) string {
+func shown(c *cli, statuses ...runs.Status) string {
 	var out bytes.Buffer
 	c.term.w = &out
 	c.term.width = func() int { return 80 }
@@ -39,7 +39,7 @@ func shown(c *cli, statuses ...app.Status) string {
 }
 
 // steady is a run of which 10 more are accepted at each look.
-func steady(looks int) (all []app.Status) {
+func steady(looks int) (all []runs.Status) {
 	for i := range looks {
 		all = append(all, statusOf(int64(10*i), 0))
 	}
@@ -100,7 +100,7 @@ func TestTimeLeft(t *testing.T) {
 	paused.State, expanding.State = campaign.Paused, campaign.Expanding
 	waiting.Waiting = []report.Wait{{For: report.ForAccount}}
 	for name, c := range map[string]struct {
-		status app.Status
+		status runs.Status
 		want   time.Duration
 	}{
 		"running":           {statusOf(600, 0), 40 * time.Second},

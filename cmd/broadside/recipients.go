@@ -9,6 +9,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/internal/app"
+	"broadside/internal/runs"
 	"broadside/scheduler"
 )
 
@@ -78,7 +79,7 @@ func (c *cli) recipients(cmd *cobra.Command, a *app.App, id, state, format strin
 	if err != nil {
 		return err
 	}
-	err = a.Recipients(cmd.Context(), id, state, func(r app.Recipient) error {
+	err = a.Runs.Recipients(cmd.Context(), id, state, func(r runs.Recipient) error {
 		row := recipientRow{r.Address, r.State, r.Attempts, r.Code, r.Enhanced, r.Reply, nil, r.Account}
 		code, at := "", ""
 		if r.At != nil {
@@ -110,7 +111,7 @@ func runRejectsCommand(c *cli) *cobra.Command {
 				return err
 			}
 			return c.withRun(cmd.Context(), args[0], func(a *app.App, id string) error {
-				rejects, err := a.Rejects(cmd.Context(), id)
+				rejects, err := a.Runs.Rejects(cmd.Context(), id)
 				if err != nil {
 					return err
 				}

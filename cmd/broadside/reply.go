@@ -9,7 +9,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/sender/reply"
 )
 
@@ -28,7 +28,7 @@ func explainReplyCommand(c *cli) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := reply.Parse(strings.Join(args, " "))
 			if err != nil {
-				return fmt.Errorf("%w: %w", app.ErrInvalid, err)
+				return fmt.Errorf("%w: %w", failure.ErrInvalid, err)
 			}
 			if r.Stage, err = stageOfReply(cmd, stage, r); err != nil {
 				return err

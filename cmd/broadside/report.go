@@ -100,7 +100,7 @@ func (c *cli) reports(ctx context.Context, names []string) ([]report.Run, error)
 			if err != nil {
 				return err
 			}
-			r, err := a.Report(ctx, id)
+			r, err := a.Runs.Report(ctx, id)
 			if err != nil {
 				return err
 			}

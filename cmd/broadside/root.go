@@ -13,6 +13,7 @@ import (
 
 	"broadside/configs"
 	"broadside/internal/app"
+	"broadside/internal/failure"
 )
 
 // cli is what all commands share: the streams, the environment and the flags
@@ -207,7 +208,7 @@ func (c *cli) openKept(ctx context.Context, sends bool) (*app.App, error) {
 		return nil, err
 	}
 	if cfg.RedisURL == "" {
-		return nil, fmt.Errorf("%w: %s", app.ErrUnreachable, needRedis(cfg))
+		return nil, fmt.Errorf("%w: %s", failure.ErrUnreachable, needRedis(cfg))
 	}
 	return c.openWith(ctx, cfg, sends)
 }

@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/internal/app"
 	"broadside/internal/report"
+	"broadside/internal/runs"
 )
 
 func runCommand(c *cli) *cobra.Command {
@@ -27,7 +28,7 @@ func runCommand(c *cli) *cobra.Command {
 // findRun returns the run that a person named, and says so where it is the
 // latest run of a campaign.
 func (c *cli) findRun(ctx context.Context, a *app.App, name string) (string, error) {
-	id, latest, err := a.FindRun(ctx, name)
+	id, latest, err := a.Runs.Find(ctx, name)
 	if latest {
 		c.note("%s: run %s (its latest)", name, id)
 	}
@@ -62,7 +63,7 @@ func runListCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				runs, err := a.Runs(ctx)
+				runs, err := a.Runs.List(ctx)
 				if err != nil {
 					return err
 				}
@@ -107,7 +108,7 @@ func runShowCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withRun(cmd.Context(), args[0], func(a *app.App, id string) error {
-				r, err := a.Report(cmd.Context(), id)
+				r, err := a.Runs.Report(cmd.Context(), id)
 				if err != nil {
 					return err
 				}
@@ -128,7 +129,7 @@ func runWatchCommand(c *cli) *cobra.Command {
 			ctx := cmd.Context()
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
 				progress := c.progress()
-				s, err := a.Watch(ctx, id, progress.see)
+				s, err := a.Runs.Watch(ctx, id, progress.see)
 				progress.end()
 				if ctx.Err() != nil {
 					return watchInterrupted(id, s)
@@ -136,7 +137,7 @@ func runWatchCommand(c *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				r, err := a.Report(ctx, id)
+				r, err := a.Runs.Report(ctx, id)
 				if err != nil {
 					return err
 				}
@@ -148,7 +149,7 @@ func runWatchCommand(c *cli) *cobra.Command {
 
 // turned says what became of a run.
 func (c *cli) turned(ctx context.Context, a *app.App, id string) error {
-	r, err := a.Summary(ctx, id)
+	r, err := a.Runs.Summary(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func runPauseCommand(c *cli) *cobra.Command {
 				return usagef(cmd, "found no run, expected one, or --all")
 			}
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
-				if err := a.Pause(ctx, id); err != nil {
+				if err := a.Runs.Pause(ctx, id); err != nil {
 					return err
 				}
 				return c.turned(ctx, a, id)
@@ -191,7 +192,7 @@ func runPauseCommand(c *cli) *cobra.Command {
 
 func (c *cli) pauseAll(ctx context.Context) error {
 	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
-		ids, err := a.PauseAll(ctx)
+		ids, err := a.Runs.PauseAll(ctx)
 		if c.asJSON {
 			return errors.Join(err, c.json(ids))
 		}
@@ -212,7 +213,7 @@ func runResumeCommand(c *cli) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
-				if err := a.Resume(ctx, id); err != nil {
+				if err := a.Runs.Resume(ctx, id); err != nil {
 					return err
 				}
 				return c.turned(ctx, a, id)
@@ -230,7 +231,7 @@ func runCancelCommand(c *cli) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
-				if err := a.Cancel(ctx, id); err != nil {
+				if err := a.Runs.Cancel(ctx, id); err != nil {
 					return err
 				}
 				return c.turned(ctx, a, id)
@@ -240,7 +241,7 @@ func runCancelCommand(c *cli) *cobra.Command {
 }
 
 // watchInterrupted says what can be done with a run that is watched no more.
-func watchInterrupted(id string, s app.Status) error {
+func watchInterrupted(id string, s runs.Status) error {
 	next := "pause " + id + "     stops it for a while"
 	if s.Record != nil && (s.State == campaign.Paused || s.State == campaign.Held) {
 		next = "resume " + id + "    goes on with it"

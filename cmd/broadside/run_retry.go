@@ -149,7 +149,7 @@ func (c *cli) noteRetry(id string, l app.Launched, state campaign.State) {
 // accept makes the uncertain accepted.
 func (c *cli) accept(ctx context.Context, name string) error {
 	return c.withRun(ctx, name, func(a *app.App, id string) error {
-		n, err := a.AcceptUncertain(ctx, id)
+		n, err := a.Runs.AcceptUncertain(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (c *cli) accept(ctx context.Context, name string) error {
 		if !c.asJSON {
 			return nil
 		}
-		r, err := a.Report(ctx, id)
+		r, err := a.Runs.Report(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/configs"
 	"broadside/internal/app"
+	"broadside/internal/failure"
 )
 
 func suppressionCommand(c *cli) *cobra.Command {
@@ -225,7 +226,7 @@ func (c *cli) importedSuppressions(name string, sum suppression.Imported) error 
 	case rejected == 0:
 		return nil
 	case rejected == sum.Rows:
-		return fmt.Errorf("%w: none of the %d rows of %s has an address or the SHA-256 of one", app.ErrInvalid, sum.Rows, name)
+		return fmt.Errorf("%w: none of the %d rows of %s has an address or the SHA-256 of one", failure.ErrInvalid, sum.Rows, name)
 	default:
 		return fmt.Errorf("%d of %d rows of %s have no address that could be found: whom they mean can still be mailed; correct them and import the file again", rejected, sum.Rows, name)
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,6 +25,7 @@ import (
 	"broadside/internal/outage"
 	"broadside/internal/presence"
 	"broadside/internal/queue"
+	"broadside/internal/runs"
 	"broadside/internal/store"
 	"broadside/scheduler"
 	"broadside/sender"
@@ -40,6 +40,8 @@ type App struct {
 	Lists       *audience.Lists
 	Suppression *suppression.Store
 	Accounts    *throttle.Accounts
+	Processes   *presence.Register
+	Runs        *runs.Runs
 
 	log   *slog.Logger
 	store *store.Store
@@ -49,7 +51,6 @@ type App struct {
 	queue *queue.Client
 
 	schedules *scheduler.Schedules
-	processes *presence.Register
 
 	left atomic.Bool // a part of the process was left behind
 }
@@ -76,13 +77,17 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Ledger:      ledger.New(rdb, cfg.Namespace, lua),
 		Lists:       audience.NewLists(rdb, cfg.Namespace),
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
-		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, hostname(), lua),
+		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, throttle.Options{Log: o.Log}),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
 		schedules:   scheduler.NewSchedules(rdb, cfg.Namespace, lua),
-		processes:   presence.New(rdb, cfg.Namespace),
 	}
+	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
+	a.Runs = runs.New(runs.Config{
+		Ledger: a.Ledger, Accounts: a.Accounts, Processes: a.Processes, Firing: a.firing, Work: a.workForLaunch,
+		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
+	})
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = keysOf(cfg); err != nil {
 			return nil, errors.Join(err, st.Close())
@@ -103,14 +108,6 @@ func openStore(ctx context.Context, cfg *configs.Config, o Options) (*store.Stor
 		so.Claims = store.ForClaims(cfg.Redis.MaxConnections)
 	}
 	return store.Open(ctx, so)
-}
-
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "unknown"
-	}
-	return name
 }
 
 // Embedded reports whether the store is within this process, and forgets.
@@ -171,6 +168,9 @@ func (a *App) Work(ctx context.Context) error {
 	return a.workAs(ctx, presence.Worker)
 }
 
+// workForLaunch is Work of a `launch --wait` that found no worker.
+func (a *App) workForLaunch(ctx context.Context) error { return a.workAs(ctx, presence.Launch) }
+
 // workAs is Work of a process that is listed under a role.
 func (a *App) workAs(ctx context.Context, role string) error {
 	return a.put(ctx, func(ctx context.Context) error { return a.work(ctx, role) })
@@ -197,7 +197,7 @@ func (a *App) work(ctx context.Context, role string) error {
 	if err != nil {
 		return err
 	}
-	defer a.enlist(ctx, role, member.ID)()
+	defer a.enlist(role, member.ID)()
 	gate, down := queue.NewGate(a.log), shutdownOf(a.Config.Worker.Drain)
 	claims := a.store.Claims(func(_ context.Context, runID string) error { return member.Admit(runID) })
 	line := a.Ledger.Line(claims, a.Suppression)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"broadside/campaign/audience"
 	"broadside/configs"
 	"broadside/scheduler"
 )
@@ -78,7 +79,7 @@ func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 	if err != nil || v.Recipients != 1 || v.Excluded != 1 || v.Invalid != 30 || len(v.Rejects) != scheduler.ShownRejects || len(v.Warnings) != 0 {
 		t.Errorf("%+v, %v; want 1 recipient, 1 excluded, 30 invalid, the first %d of them", v, err, scheduler.ShownRejects)
 	}
-	if diff := cmp.Diff(scheduler.RejectedRow{Line: 3, Reason: "no @", Value: "nobody"}, v.Rejects[0]); diff != "" {
+	if diff := cmp.Diff(audience.Reject{Line: 3, Reason: "no @", Value: "nobody"}, v.Rejects[0]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	proof.AllRejects = true

@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
+	"broadside/internal/runs"
 )
 
 // A chosen is the audience of a retry: the recipients of a run that are sent to
@@ -70,7 +71,7 @@ var errStopped = errors.New("nobody reads on")
 
 func (c *chosen) rows(ctx context.Context) iter.Seq2[audience.Row, error] {
 	return func(yield func(audience.Row, error) bool) {
-		err := c.a.eachCell(ctx, c.of.Handle(), func(part, index int, cell ledger.Cell, row audience.Row) error {
+		err := c.a.Runs.Each(ctx, c.of.Handle(), func(part, index int, cell ledger.Cell, row audience.Row) error {
 			if cell.State != c.retry.State {
 				return nil
 			}
@@ -123,7 +124,7 @@ func reasonMatches(l ledger.LastReply, want string) bool {
 	if l.Code != 0 {
 		code = strconv.Itoa(l.Code)
 	}
-	shown := strings.Join(strings.Fields(code+" "+l.Enhanced+" "+replyText(l)), " ")
+	shown := strings.Join(strings.Fields(code+" "+l.Enhanced+" "+runs.ReplyText(l)), " ")
 	want = strings.ToLower(strings.Join(strings.Fields(want), " "))
 	return l.Reason == want || strings.Contains(strings.ToLower(shown), want)
 }
@@ -137,7 +138,7 @@ func (c *chosen) stale(ctx context.Context) (bool, error) {
 	case err != nil:
 		return false, err
 	case !held:
-		return false, refused(fmt.Sprintf("run %s is being retried by another process, since nothing was heard of this one for %s; nothing was sent", c.of.ID, expandLease))
+		return false, refused(fmt.Sprintf("run %s is being retried by another process, since nothing was heard of this one for %s; nothing was sent", c.of.ID, ledger.ExpansionLease))
 	case c.retry.State != campaign.Uncertain:
 		return false, nil
 	}

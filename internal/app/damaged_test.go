@@ -35,8 +35,8 @@ func TestADamagedKeyIsNamed(t *testing.T) {
 		"bs:runs":         func(ctx context.Context) error { _, err := s.Ledger.List(ctx, ""); return err },
 		"bs:runs:active":  func(ctx context.Context) error { _, err := s.Ledger.Active(ctx); return err },
 		"bs:runs:of:news": func(ctx context.Context) error { _, err := s.Ledger.List(ctx, "news"); return err },
-		"bs:{workers}":    func(ctx context.Context) error { _, err := s.Processes(ctx); return err },
-		"bs:processes":    func(ctx context.Context) error { _, err := s.Processes(ctx); return err },
+		"bs:{workers}":    func(ctx context.Context) error { _, err := s.Processes.List(ctx); return err },
+		"bs:processes":    func(ctx context.Context) error { _, err := s.Processes.List(ctx); return err },
 	} {
 		s.overwrite(key, func() {
 			err := read(ctx)
@@ -92,8 +92,8 @@ func TestAWorkerWithADamagedEntryIsAWorker(t *testing.T) {
 	if err := errors.Join(rdb.SAdd(ctx, "bs:processes", worker.ID()).Err(), rdb.Set(ctx, "bs:process:"+worker.ID(), "odd", 0).Err()); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.Processes(ctx)
-	if err != nil || len(all) != 1 || all[0].Role != presence.Worker || doing(all, presence.Worker) != 1 {
+	all, err := s.Processes.List(ctx)
+	if err != nil || len(all) != 1 || all[0].Role != presence.Worker || presence.Count(all, presence.Worker) != 1 {
 		t.Errorf("processes %+v, %v, want one worker", all, err)
 	}
 }

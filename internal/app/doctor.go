@@ -14,6 +14,8 @@ import (
 	"broadside/campaign"
 	"broadside/configs"
 	"broadside/internal/doctor"
+	"broadside/internal/failure"
+	"broadside/internal/runs"
 	"broadside/internal/store"
 )
 
@@ -21,7 +23,7 @@ import (
 // clock, the queue, readers' links and the accounts. It writes and sends
 // nothing.
 //
-// When something failed the error says how much, and is ErrUnreachable when
+// When something failed the error says how much, and is failure.ErrUnreachable when
 // Redis or an account is among it, else ErrInvalid when the settings are, else
 // ErrRefused.
 func Doctor(ctx context.Context, cfg *configs.Config, log *slog.Logger) ([]doctor.Finding, error) {
@@ -211,7 +213,7 @@ func (a *App) closings(ctx context.Context) []doctor.Finding {
 		if c.Code == string(campaign.CodeBrokenState) {
 			continue // it is listed with all that cannot be read
 		}
-		w := waitFor(c)
+		w := runs.ClosingWait(c)
 		out = append(out, doctor.Finding{Subject: "account " + c.Account, Finding: store.Finding{
 			Code: w.Code, Level: store.Warning,
 			Text: fmt.Sprintf("%s %s is closed by a worker until %s: %s", w.For, w.What, c.Until.UTC().Format("2006-01-02T15:04:05Z"), strings.TrimRight(c.Reason, ". ")),
@@ -244,9 +246,9 @@ func verdict(found []doctor.Finding) error {
 		failed++
 		switch f.Code {
 		case campaign.CodeRedisUnreachable, campaign.CodeAccount:
-			kind = ErrUnreachable
+			kind = failure.ErrUnreachable
 		case campaign.CodeSecrets, campaign.CodeAccounts, campaign.CodePublicURL:
-			if kind != ErrUnreachable {
+			if kind != failure.ErrUnreachable {
 				kind = ErrInvalid
 			}
 		}
@@ -254,5 +256,5 @@ func verdict(found []doctor.Finding) error {
 	if failed == 0 {
 		return nil
 	}
-	return &kindError{kind, fmt.Sprintf("%d of %d checks failed", failed, len(found)), nil}
+	return failure.New(kind, fmt.Sprintf("%d of %d checks failed", failed, len(found)), nil)
 }

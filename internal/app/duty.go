@@ -18,13 +18,13 @@ const dueSoon = 24 * time.Hour
 // duty looks at what is to be done, who is there to do it, and what in Redis
 // cannot be read.
 func (a *App) duty(ctx context.Context) ([]doctor.Finding, error) {
-	alive, err := a.Processes(ctx)
+	alive, err := a.Processes.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	d := doctor.Duty{
-		Alive:   summary(alive),
-		Workers: doing(alive, presence.Worker) + doing(alive, presence.Launch), Schedulers: doing(alive, presence.Scheduler), Webs: doing(alive, presence.Web),
+		Alive:   presence.Summary(alive),
+		Workers: presence.Count(alive, presence.Worker) + presence.Count(alive, presence.Launch), Schedulers: presence.Count(alive, presence.Scheduler), Webs: presence.Count(alive, presence.Web),
 	}
 	if a.Config.ReadersElsewhere() {
 		d.Readers = a.Config.PublicURL
@@ -87,7 +87,7 @@ func (a *App) brokenState(ctx context.Context) ([]error, error) {
 		return nil, err
 	}
 	for _, id := range runs {
-		if _, err := a.Status(ctx, id); campaign.IsBroken(err) {
+		if _, err := a.Runs.Status(ctx, id); campaign.IsBroken(err) {
 			broken = append(broken, err)
 		}
 	}

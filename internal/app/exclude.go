@@ -12,6 +12,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/runs"
 )
 
 // An Exclusion is what was found in a source of people who are left out.
@@ -199,14 +200,14 @@ func (x *exclusions) addRun(ctx context.Context, name string, e *Exclusion) erro
 	if err != nil {
 		return err
 	}
-	if _, err := x.a.handle(ctx, rec.ID); err != nil {
+	if _, err := x.a.Runs.Handle(ctx, rec.ID); err != nil {
 		return err
 	}
-	linked, err := x.a.linked(ctx, rec)
+	linked, err := x.a.Runs.Linked(ctx, rec)
 	if err != nil {
 		return err
 	}
-	return x.a.collect(ctx, append(linked, rec), &x.seen, reached)
+	return x.a.Runs.Collect(ctx, append(linked, rec), &x.seen, reached)
 }
 
 // addCampaign adds whom any run of a campaign has reached.
@@ -222,8 +223,8 @@ func (x *exclusions) addCampaign(ctx context.Context, name string, ids []string,
 		if rec.Handle() == nil {
 			continue // it sent to nobody
 		}
-		switch err := x.a.collect(ctx, []*ledger.Record{rec}, &x.seen, reached); {
-		case errors.Is(err, errExpired):
+		switch err := x.a.Runs.Collect(ctx, []*ledger.Record{rec}, &x.seen, reached); {
+		case errors.Is(err, runs.ErrExpired):
 			e.Expired++
 		case err != nil:
 			return err

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"time"
-)
 
-// expandLease is how long an expansion is looked upon as alive without a sign.
-const expandLease = 10 * time.Second
+	"broadside/campaign/ledger"
+	"broadside/internal/failure"
+)
 
 // A hold is the right to expand a run, or to make runs that are linked to it.
 // It is economy: of two expansions of a run the first that is ready wins.
@@ -32,13 +32,13 @@ func (a *App) hold(ctx context.Context, id, what string) (*hold, error) {
 		return nil, err
 	}
 	if !held {
-		return nil, &kindError{ErrRefused, fmt.Sprintf("run %s is being %s right now by another process", id, what), errBusy}
+		return nil, failure.New(ErrRefused, fmt.Sprintf("run %s is being %s right now by another process", id, what), errBusy)
 	}
 	renewing, stop := context.WithCancel(ctx)
 	h.stop = stop
 	go func() {
 		defer close(h.done)
-		t := time.NewTicker(expandLease / 4)
+		t := time.NewTicker(ledger.ExpansionLease / 4)
 		defer t.Stop()
 		for {
 			select {
@@ -54,7 +54,7 @@ func (a *App) hold(ctx context.Context, id, what string) (*hold, error) {
 
 // held renews the right and reports whether it is still ours.
 func (h *hold) held(ctx context.Context) (bool, error) {
-	return h.a.Ledger.Expanding(ctx, h.id, h.holder, expandLease)
+	return h.a.Ledger.Expanding(ctx, h.id, h.holder, ledger.ExpansionLease)
 }
 
 // letGo gives the right up: what came to nothing may be repeated at once.

@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/runs"
 	"broadside/internal/sink"
 	"broadside/internal/testkit"
 )
@@ -54,12 +55,12 @@ func TestAcceptUncertain(t *testing.T) {
 	s := newStand(t)
 	first := s.launch(Launch{}, "uncertain+1@example.org", "uncertain+2@gmail.com", "failed+1@gmail.com", "ada@example.org")
 	for i, want := range []int64{2, 0} {
-		if n, err := s.AcceptUncertain(t.Context(), first); err != nil || n != want {
+		if n, err := s.Runs.AcceptUncertain(t.Context(), first); err != nil || n != want {
 			t.Errorf("%d: accepted %d, %v; want %d", i, n, err, want)
 		}
 	}
 	s.want(first, "ada@example.org accepted", "failed+1@gmail.com failed", "uncertain+1@example.org accepted", "uncertain+2@gmail.com accepted")
-	if st, err := s.Status(t.Context(), first); err != nil || st.Counts[campaign.Accepted] != 3 || st.Counts[campaign.Uncertain] != 0 || st.State != campaign.Finished {
+	if st, err := s.Runs.Status(t.Context(), first); err != nil || st.Counts[campaign.Accepted] != 3 || st.Counts[campaign.Uncertain] != 0 || st.State != campaign.Finished {
 		t.Errorf("status is %+v, %v", st, err)
 	}
 	s.refused(first, Retry{State: campaign.Uncertain}, "is uncertain; nothing was sent")
@@ -110,7 +111,7 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if st, err := s.Attend(ctx, l.Run, Attendance{}); err != nil || st.State != campaign.Finished {
+		if st, err := s.Runs.Finish(ctx, l.Run, runs.FinishOptions{}); err != nil || st.State != campaign.Finished {
 			t.Fatalf("run is %+v, %v", st, err)
 		}
 		return l.Run

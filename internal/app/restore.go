@@ -11,6 +11,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/suppression"
 	"broadside/internal/backup"
+	"broadside/internal/failure"
 	"broadside/scheduler"
 )
 
@@ -85,7 +86,7 @@ func (a *App) Restore(ctx context.Context, file io.ReadSeeker, name string, dryR
 func unusable(err error) error {
 	var file *backup.FileError
 	if errors.As(err, &file) {
-		return &kindError{ErrInvalid, err.Error(), err}
+		return failure.New(ErrInvalid, err.Error(), err)
 	}
 	return err
 }

@@ -216,7 +216,7 @@ func (a *App) reached(ctx context.Context, line []*ledger.Record, state campaign
 	if state != campaign.Uncertain {
 		before = nil
 	}
-	others, err := a.linked(ctx, line[0])
+	others, err := a.Runs.Linked(ctx, line[0])
 	if err != nil {
 		return nil, err
 	}
@@ -228,41 +228,13 @@ func (a *App) reached(ctx context.Context, line []*ledger.Record, state campaign
 	}
 	var seen audience.Seen
 	accepted := func(s campaign.State) bool { return s == campaign.Accepted }
-	if err := a.collect(ctx, before, &seen, accepted); err != nil {
+	if err := a.Runs.Collect(ctx, before, &seen, accepted); err != nil {
 		return nil, err
 	}
-	err = a.collect(ctx, others, &seen, func(s campaign.State) bool {
+	err = a.Runs.Collect(ctx, others, &seen, func(s campaign.State) bool {
 		return accepted(s) || s == campaign.Uncertain || !s.Final()
 	})
 	return seen.Has, err
-}
-
-// linked returns the runs that are linked to a run, directly or through
-// another one, the oldest first.
-func (a *App) linked(ctx context.Context, rec *ledger.Record) ([]*ledger.Record, error) {
-	ids, err := a.Ledger.List(ctx, rec.Campaign)
-	if err != nil {
-		return nil, err
-	}
-	if at := slices.Index(ids, rec.ID); at >= 0 {
-		ids = ids[:at] // the newest come first: these are younger
-	}
-	family := map[string]bool{rec.ID: true}
-	var all []*ledger.Record
-	for _, id := range slices.Backward(ids) {
-		r, err := a.Ledger.Record(ctx, id)
-		if ledger.Gone(err) {
-			continue // undone just now
-		}
-		if err != nil {
-			return nil, err
-		}
-		if family[r.Parent] {
-			family[r.ID] = true
-			all = append(all, r)
-		}
-	}
-	return all, nil
 }
 
 // flags are those of the command line that ask for the same people.

@@ -49,9 +49,9 @@ func (s *stand) launch(o Launch, people ...string) string {
 // each calls do for the recipients of a run.
 func (s *stand) each(run string, do func(address string, ref ledger.Ref, state campaign.State)) {
 	s.t.Helper()
-	h, err := s.handle(s.t.Context(), run)
+	h, err := s.Runs.Handle(s.t.Context(), run)
 	if err == nil {
-		err = s.eachCell(s.t.Context(), h, func(part, index int, c ledger.Cell, row audience.Row) error {
+		err = s.Runs.Each(s.t.Context(), h, func(part, index int, c ledger.Cell, row audience.Row) error {
 			do(row.Address.String(), ledger.Ref{Run: h, Part: part, Index: index}, c.State)
 			return nil
 		})
@@ -164,7 +164,7 @@ func TestRetryIsOfJustThoseWithTheContentOfTheRun(t *testing.T) {
 	}
 	s.refused(retry, Retry{State: campaign.Failed}, "is running: only a run that is over")
 	for run, want := range map[string][]string{first: {retry}, retry: nil} {
-		if r, err := s.Report(t.Context(), run); err != nil || !slices.Equal(r.Linked, want) {
+		if r, err := s.Runs.Report(t.Context(), run); err != nil || !slices.Equal(r.Linked, want) {
 			t.Errorf("%s is followed by %v, %v; want %v", run, r.Linked, err, want)
 		}
 	}

@@ -5,13 +5,43 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"broadside/campaign"
 	"broadside/campaign/suppression"
 	"broadside/internal/presence"
 	"broadside/internal/web"
+	"broadside/scheduler"
 )
+
+// enlist keeps this process on the list of processes until leave is called. The
+// embedded store has no list: there are no other processes.
+func (a *App) enlist(role string, id func() string) (leave func()) {
+	if a.Embedded() {
+		return func() {}
+	}
+	leaveList := a.Processes.Enlist(a.log, role, id)
+	return func() {
+		if !leaveList() {
+			a.left.Store(true)
+		}
+	}
+}
+
+// firing returns the occurrence of a campaign of which a scheduler is making a run;
+// the zero time when there is none, or the schedule cannot be read.
+func (a *App) firing(ctx context.Context, name string) (time.Time, error) {
+	e, err := a.schedules.Get(ctx, name)
+	if errors.Is(err, scheduler.ErrNoSchedule) || campaign.IsBroken(err) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return e.Firing, nil
+}
 
 // Listen opens the port of the web process.
 func (a *App) Listen(ctx context.Context) (net.Listener, error) {
@@ -26,7 +56,7 @@ func (a *App) Listen(ctx context.Context) (net.Listener, error) {
 // Web is the web process: it serves readers' links on ln until ctx ends, and
 // closes ln.
 func (a *App) Web(ctx context.Context, ln net.Listener) error {
-	defer a.enlist(ctx, presence.Web, nil)()
+	defer a.enlist(presence.Web, nil)()
 	return a.serveReaders(ctx, ln)
 }
 

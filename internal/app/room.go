@@ -10,6 +10,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/failure"
 	"broadside/scheduler"
 )
 
@@ -34,9 +35,9 @@ func (a *App) roomFor(ctx context.Context, n need, bytes int64) error {
 	if m.Machine {
 		limit = "the memory of its machine"
 	}
-	return &kindError{ErrRefused, campaign.CodeRedisMemory.Reason(
+	return failure.New(ErrRefused, campaign.CodeRedisMemory.Reason(
 		"%s needs about %s of Redis' memory and %s are free: %s of %s (%s) are in use, and a tenth is kept for outcomes and unsubscribes; %s", n.what,
-		configs.FormatBytes(bytes), configs.FormatBytes(m.Free()), configs.FormatBytes(m.Used), configs.FormatBytes(m.Limit), limit, n.fix), scheduler.ErrNoRoom}
+		configs.FormatBytes(bytes), configs.FormatBytes(m.Free()), configs.FormatBytes(m.Used), configs.FormatBytes(m.Limit), limit, n.fix), scheduler.ErrNoRoom)
 }
 
 // full says what Redis' refusal of a write of a run for lack of memory means;
@@ -47,7 +48,7 @@ func (n need) full(err error) error {
 	if !redis.IsOOMError(err) {
 		return err
 	}
-	return &kindError{ErrRefused, campaign.CodeRedisMemory.Reason("Redis has no memory left for %s (%v); %s", n.what, err, n.fix), scheduler.ErrNoRoom}
+	return failure.New(ErrRefused, campaign.CodeRedisMemory.Reason("Redis has no memory left for %s (%v); %s", n.what, err, n.fix), scheduler.ErrNoRoom)
 }
 
 // ImportList is Lists.Import that leaves Redis the memory that runs need.

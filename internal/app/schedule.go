@@ -23,7 +23,7 @@ import (
 // Schedule is the scheduler process: it fires what is due, each occurrence
 // exactly once, however many schedulers run, until ctx ends.
 func (a *App) Schedule(ctx context.Context) error {
-	defer a.enlist(ctx, presence.Scheduler, nil)()
+	defer a.enlist(presence.Scheduler, nil)()
 	return a.fire(ctx)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/internal/runs"
 	"broadside/scheduler"
 )
 
@@ -183,7 +184,7 @@ func (a *App) Schedules(ctx context.Context) ([]*scheduler.Entry, error) {
 // lastRun returns the newest run of the campaign, also one that was launched,
 // but none that is linked to another.
 func (a *App) lastRun(ctx context.Context, e *scheduler.Entry) (string, error) {
-	rec, err := a.latest(ctx, e.ID)
+	rec, err := a.Runs.Latest(ctx, e.ID)
 	if campaign.IsBroken(err) {
 		return e.LastRun, nil // `run list` shows it
 	}
@@ -198,7 +199,7 @@ type Shown struct {
 	*scheduler.Entry
 	Upcoming    []time.Time
 	Occurrences []scheduler.Occurrence // newest first
-	Runs        []Status               // newest first
+	Runs        []runs.Status          // newest first
 }
 
 const (
@@ -227,17 +228,17 @@ func (a *App) ShowSchedule(ctx context.Context, id string) (Shown, error) {
 	if s.Occurrences, err = a.schedules.History(ctx, id); err != nil {
 		return Shown{}, err
 	}
-	runs, err := a.Ledger.List(ctx, id)
+	ids, err := a.Ledger.List(ctx, id)
 	if err != nil {
 		return Shown{}, err
 	}
-	for _, run := range runs[:min(len(runs), shownRuns)] {
-		st, err := a.Status(ctx, run)
+	for _, run := range ids[:min(len(ids), shownRuns)] {
+		st, err := a.Runs.Status(ctx, run)
 		if ledger.Gone(err) {
 			continue // its time of retention is over
 		}
 		if campaign.IsBroken(err) {
-			st = Status{Record: &ledger.Record{ID: run, State: campaign.Broken, Reason: err.Error(), Created: campaign.TimeOfRun(run)}, Tally: &ledger.Tally{}}
+			st = runs.Status{Record: &ledger.Record{ID: run, State: campaign.Broken, Reason: err.Error(), Created: campaign.TimeOfRun(run)}, Tally: &ledger.Tally{}}
 		} else if err != nil {
 			return Shown{}, err
 		}

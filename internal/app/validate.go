@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/configs"
+	"broadside/internal/failure"
 	"broadside/scheduler"
 	"broadside/templates"
 )
@@ -26,9 +27,9 @@ type Validated struct {
 	Excluded   int64  `json:"excluded"` // by files, and by what is in Redis where there is one
 	Read       bool   `json:"read"`     // the audience was read; it is not when it is the standard input
 
-	Rejects []scheduler.RejectedRow `json:"rejects"` // the first of Invalid, or all
-	Blanks  []Blank                 `json:"blanks"`  // sentences with a gap
-	Exclude []Exclusion             `json:"exclude"` // what was found in each source of exclude
+	Rejects []audience.Reject `json:"rejects"` // the first of Invalid, or all
+	Blanks  []Blank           `json:"blanks"`  // sentences with a gap
+	Exclude []Exclusion       `json:"exclude"` // what was found in each source of exclude
 
 	// Warnings are about what is allowed, and most probably not meant.
 	Warnings configs.Problems `json:"-"`
@@ -41,7 +42,7 @@ func Validate(ctx context.Context, proof Proof, now time.Time) (Validated, error
 	def := proof.Def
 	v := Validated{
 		Campaign: def.ID, Source: def.Audience.Source, Warnings: def.Warnings(),
-		Rejects: []scheduler.RejectedRow{}, Blanks: []Blank{}, Exclude: []Exclusion{},
+		Rejects: []audience.Reject{}, Blanks: []Blank{}, Exclude: []Exclusion{},
 	}
 	var errs []error
 	var rows *audience.Reader
@@ -108,7 +109,7 @@ func without(errs []error, drop func(configs.Problem) bool) []error {
 	var rest []error
 	for _, err := range errs {
 		switch e := err.(type) {
-		case *kindError:
+		case *failure.Error:
 			rest = append(rest, err)
 		case configs.Problems:
 			if left := slices.DeleteFunc(slices.Clone(e), drop); len(left) > 0 {
@@ -179,7 +180,7 @@ func (v *validation) read() error {
 			return v.end()
 		case errors.As(err, &reject):
 			if v.Invalid++; v.proof.AllRejects || v.Invalid <= scheduler.ShownRejects {
-				v.Rejects = append(v.Rejects, scheduler.RejectedRow{Line: reject.Line, Reason: reject.Reason, Value: reject.Value})
+				v.Rejects = append(v.Rejects, *reject)
 			}
 		default:
 			return err

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"broadside/campaign"
-	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/store"
 	"broadside/internal/testkit"
 )
@@ -198,7 +198,7 @@ func TestServerThatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 		o := options(t)
 		said := 0
 		o.SMTP, o.Say = addr, func(string) { said++ }
-		if _, err := Run(t.Context(), o); !errors.Is(err, app.ErrUnreachable) || !strings.HasPrefix(err.Error(), "--smtp: "+addr+" is not reachable: ") {
+		if _, err := Run(t.Context(), o); !errors.Is(err, failure.ErrUnreachable) || !strings.HasPrefix(err.Error(), "--smtp: "+addr+" is not reachable: ") {
 			t.Errorf("%s: got %v, want ErrUnreachable", name, err)
 		}
 		if said > 0 {
@@ -216,7 +216,7 @@ func TestServerThatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 		t.Errorf("silent: got %v", err)
 	}
 	b := &bench{Options: Options{SMTP: l.Addr().String()}}
-	if err := b.reach(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, app.ErrUnreachable) {
+	if err := b.reach(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, failure.ErrUnreachable) {
 		t.Errorf("interrupted: got %v, want the end of the context", err)
 	}
 	if err := greets(t.Context(), greeter(t, "220-a.example\r\n220 ESMTP\r\n")); err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/store"
 )
 
@@ -22,7 +22,7 @@ func (b *bench) reach(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("--smtp: %s is %w: %w", b.SMTP, app.ErrUnreachable, err)
+			return fmt.Errorf("--smtp: %s is %w: %w", b.SMTP, failure.ErrUnreachable, err)
 		}
 	}
 	if b.Redis == "" {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"broadside/internal/app"
+	"broadside/internal/failure"
 )
 
 const (
@@ -42,7 +42,7 @@ func (b *bench) startReceiver(ctx context.Context) (*receiver, error) {
 	path := postfixTool(SinkPostfix)
 	switch {
 	case b.Sink == SinkPostfix && path == "":
-		return nil, fmt.Errorf("%w: smtp-sink is not installed: install it (Debian: apt-get install postfix), or take our own with --sink own", app.ErrUnreachable)
+		return nil, fmt.Errorf("%w: smtp-sink is not installed: install it (Debian: apt-get install postfix), or take our own with --sink own", failure.ErrUnreachable)
 	case b.Sink == SinkOwn || path == "":
 		return b.startOwn(ctx)
 	}

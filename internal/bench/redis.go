@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"broadside/internal/app"
+	"broadside/internal/failure"
 	"broadside/internal/store"
 )
 
@@ -60,7 +60,7 @@ func (b *bench) startRedis(ctx context.Context) (*server, error) {
 func (s *server) start(ctx context.Context, aof bool) error {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		return fmt.Errorf("%w: redis-server is not installed: install it (Debian: apt-get install redis-server), or name a Redis that may be used with --redis", app.ErrUnreachable)
+		return fmt.Errorf("%w: redis-server is not installed: install it (Debian: apt-get install redis-server), or name a Redis that may be used with --redis", failure.ErrUnreachable)
 	}
 	port, err := freePort()
 	if err != nil {

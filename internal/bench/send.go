@@ -11,6 +11,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/internal/app"
+	"broadside/internal/runs"
 )
 
 // minPace is the pace in messages a second below which a measurement is given
@@ -247,16 +248,16 @@ func others(c campaign.Counts) string {
 
 // wait returns the run at its end, or after the time that was given to it; seen
 // is called now and then.
-func (b *bench) wait(ctx context.Context, f *field, run string, seen func()) (app.Status, error) {
+func (b *bench) wait(ctx context.Context, f *field, run string, seen func()) (runs.Status, error) {
 	enough := errors.New("sent for as long as was asked")
 	waiting, cancel := ctx, func() {}
 	if b.For > 0 {
 		waiting, cancel = context.WithTimeoutCause(ctx, b.For, enough)
 	}
 	defer cancel()
-	status, err := f.app.Wait(waiting, run, func(app.Status) { seen() })
+	status, err := f.app.Runs.Wait(waiting, run, func(runs.Status) { seen() })
 	if err != nil && errors.Is(context.Cause(waiting), enough) {
-		return f.app.Status(ctx, run)
+		return f.app.Runs.Status(ctx, run)
 	}
 	return status, err
 }

@@ -19,6 +19,8 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/configs"
 	"broadside/internal/app"
+	"broadside/internal/failure"
+	"broadside/internal/runs"
 	"broadside/internal/sink"
 )
 
@@ -32,7 +34,7 @@ type Options struct {
 	// Started is told the run once its audience is in, and Seen each status of
 	// it, to show progress. Both may be nil.
 	Started func(run string)
-	Seen    func(app.Status)
+	Seen    func(runs.Status)
 	Log     *slog.Logger
 }
 
@@ -40,7 +42,7 @@ type Options struct {
 // id of the run, which is finished.
 func Run(ctx context.Context, o Options) (*app.App, string, error) {
 	if o.Recipients < 1 || o.Recipients > 100_000 {
-		return nil, "", fmt.Errorf("%w: the demo has 1 to 100000 recipients, not %d", app.ErrInvalid, o.Recipients)
+		return nil, "", fmt.Errorf("%w: the demo has 1 to 100000 recipients, not %d", failure.ErrInvalid, o.Recipients)
 	}
 	dir, err := os.MkdirTemp("", "broadside-demo-")
 	if err != nil {
@@ -84,7 +86,7 @@ func send(ctx context.Context, dir string, addr net.Addr, o Options) (*app.App, 
 	if err != nil {
 		return nil, "", errors.Join(err, a.Close())
 	}
-	if _, err := a.Attend(ctx, run, app.Attendance{Seen: o.Seen}); err != nil {
+	if _, err := a.Runs.Finish(ctx, run, runs.FinishOptions{Seen: o.Seen}); err != nil {
 		return nil, "", errors.Join(err, a.Close())
 	}
 	return a, run, nil

@@ -10,11 +10,15 @@ package presence
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +34,8 @@ const (
 	Lasts = 15 * time.Second
 	// within is how long one question to Redis may take.
 	within = 2 * time.Second
+	// leaveTime is how long a process that ends waits to be taken off the list.
+	leaveTime = 500 * time.Millisecond
 )
 
 // The roles of processes.
@@ -53,24 +59,104 @@ type Process struct {
 // Does reports whether the process does what a role is for.
 func (p Process) Does(role string) bool { return p.Role == role || p.Role == All }
 
+// Self describes this process. Its id is made up.
+func Self(role string) Process {
+	return Process{
+		Role: role, ID: strings.ToLower(rand.Text()[:10]), Host: Host(),
+		Since: time.Now().UTC().Truncate(time.Millisecond), Version: version(),
+	}
+}
+
+// Host returns the name of this machine.
+func Host() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// version returns the version that this program was built as.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return cmp.Or(info.Main.Version, "unknown")
+}
+
+// Count counts the processes that do what a role is for.
+func Count(all []Process, role string) (n int) {
+	for _, p := range all {
+		if p.Does(role) {
+			n++
+		}
+	}
+	return n
+}
+
+// Summary counts processes in words: "2 workers, 1 scheduler, 1 web process".
+func Summary(all []Process) string {
+	count := func(role, one, many string) string {
+		if n := Count(all, role); n != 1 {
+			return fmt.Sprintf("%d %s", n, many)
+		}
+		return "1 " + one
+	}
+	return strings.Join([]string{
+		count(Worker, "worker", "workers"),
+		count(Scheduler, "scheduler", "schedulers"),
+		count(Web, "web process", "web processes"),
+	}, ", ")
+}
+
 // A Register is the list of processes in one Redis. It owns the keys
 // PREFIX:processes (a set of ids) and PREFIX:process:ID (JSON). It is safe for
 // concurrent use.
 type Register struct {
-	rdb    redis.UniversalClient
-	prefix string
+	rdb     redis.UniversalClient
+	prefix  string
+	workers func(context.Context) ([]string, error)
 }
 
-// New returns the register whose keys begin with prefix.
-func New(rdb redis.UniversalClient, prefix string) *Register {
-	return &Register{rdb: rdb, prefix: prefix}
+// New returns the register whose keys begin with prefix. workers returns the ids of
+// the workers that the ledger knows.
+func New(rdb redis.UniversalClient, prefix string, workers func(context.Context) ([]string, error)) *Register {
+	return &Register{rdb: rdb, prefix: prefix, workers: workers}
 }
 
 func (r *Register) ids() string              { return r.prefix + ":processes" }
 func (r *Register) process(id string) string { return r.prefix + ":process:" + id }
 
+// Enlist keeps this process on the list, under a role, until leave is called. id
+// returns its id, which may change; nil: one is made up. leave reports whether the
+// process was taken off the list in time; if not, its entry ends by itself.
+func (r *Register) Enlist(log *slog.Logger, role string, id func() string) (leave func() (inTime bool)) {
+	self := Self(role)
+	listed, end := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Keep(listed, log, func() Process {
+			if id != nil {
+				self.ID = id()
+			}
+			return self
+		})
+	}()
+	return func() bool {
+		end()
+		select {
+		case <-done:
+			return true
+		case <-time.After(leaveTime):
+			return false // Redis hangs
+		}
+	}
+}
+
 // Keep keeps a process on the list until ctx ends, and then takes it off. self is
-// asked for it each time: the id of a worker may change.
+// called for it each time: the id of a worker may change.
 func (r *Register) Keep(ctx context.Context, log *slog.Logger, self func() Process) {
 	notice := outage.NewNotice(log, "process list cannot be written", "process list is written again")
 	t := time.NewTicker(beatEvery)
@@ -123,8 +209,32 @@ func (r *Register) remove(ctx context.Context, id string) error {
 }
 
 // List returns the processes that are alive, by role, then the oldest first. An
-// entry that cannot be read is returned with its id alone.
+// entry that cannot be read is returned with its id alone. A worker that only the
+// ledger knows (an older version) comes last, with its role and id.
 func (r *Register) List(ctx context.Context) ([]Process, error) {
+	all, err := r.listed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	workers, err := r.workers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(workers)
+	for _, id := range workers {
+		i := slices.IndexFunc(all, func(p Process) bool { return p.ID == id })
+		switch {
+		case i < 0:
+			all = append(all, Process{Role: Worker, ID: id})
+		case all[i].Role == "": // its entry cannot be read
+			all[i].Role = Worker
+		}
+	}
+	return all, nil
+}
+
+// listed returns the processes that are on the list.
+func (r *Register) listed(ctx context.Context) ([]Process, error) {
 	ids, err := r.rdb.SMembers(ctx, r.ids()).Result()
 	if err != nil {
 		return nil, campaign.ReadError(err, "the list of processes", r.ids())

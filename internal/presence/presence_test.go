@@ -23,7 +23,8 @@ func open(t *testing.T) (*presence.Register, *miniredis.Miniredis, *redis.Client
 	m := miniredis.RunT(t)
 	rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
 	t.Cleanup(func() { rdb.Close() })
-	return presence.New(rdb, "bs"), m, rdb
+	none := func(context.Context) ([]string, error) { return nil, nil }
+	return presence.New(rdb, "bs", none), m, rdb
 }
 
 // keep lists a process until stop is called, or the test ends; it returns when

@@ -1,0 +1,128 @@
+package runs
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"broadside/campaign"
+	"broadside/internal/presence"
+	"broadside/internal/report"
+	"broadside/internal/testkit"
+)
+
+// waitsOf returns what a run waits for, as "for what code".
+func (f *fixture) waitsOf(id string) []string {
+	f.t.Helper()
+	run, err := f.Summary(f.t.Context(), id)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var out []string
+	for _, w := range run.Waiting {
+		out = append(out, w.For+" "+w.What+" "+string(w.Code))
+	}
+	return out
+}
+
+func TestARunThatStandsStillSaysWhy(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, testkit.Redis(t))
+	ctx := t.Context()
+	id := f.ready()
+	check := func(when string, want ...string) {
+		t.Helper()
+		if got := f.waitsOf(id); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", when, got, want)
+		}
+	}
+	const noWorker = "worker  BS-NO-WORKER"
+	check("no worker is alive", noWorker)
+	for _, provider := range []string{"gmail", "yahoo"} {
+		if _, err := f.Accounts.CloseLane(ctx, "default", provider, time.Time{}, string(campaign.CodeLaneClosed), "421 too fast"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("a lane with recipients and one without are closed", noWorker, "lane default/gmail BS-LANE-CLOSED")
+	if _, err := f.Accounts.Close(ctx, "default", time.Time{}, string(campaign.CodeAccountLogin), "535"); err != nil {
+		t.Fatal(err)
+	}
+	check("the account is closed too", noWorker, "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-CLOSED")
+
+	worker := f.join()
+	check("a worker is alive", "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-CLOSED")
+	all, err := f.Processes.List(ctx)
+	if err != nil || len(all) != 1 || all[0].ID != worker || all[0].Role != presence.Worker {
+		t.Errorf("processes %+v, %v, want the worker of which only the ledger knows", all, err)
+	}
+	if err := f.Pause(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	check("the run is paused")
+}
+
+func TestAnAudienceThatNoProcessReadsIsNamed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, testkit.Redis(t))
+	ctx := t.Context()
+	at := time.Now().UTC().Add(-time.Minute).Truncate(time.Second)
+	id := f.create("news", at, "")
+	if got, want := f.waitsOf(id), []string{"launch news BS-ABANDONED"}; !slices.Equal(got, want) {
+		t.Errorf("without a launch: got %q, want %q", got, want)
+	}
+	f.firing = at
+	if got, want := f.waitsOf(id), []string{"scheduler news BS-NO-SCHEDULER"}; !slices.Equal(got, want) {
+		t.Errorf("of a schedule, without a scheduler: got %q, want %q", got, want)
+	}
+	if _, err := f.Ledger.Expanding(ctx, id, "somebody", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.waitsOf(id); got != nil {
+		t.Errorf("while the audience is read: got %q, want nothing", got)
+	}
+}
+
+// While Redis is away the last status is seen, with the reason; afterwards the
+// run is seen as it is.
+func TestWaitSaysThatRedisIsAway(t *testing.T) {
+	t.Parallel()
+	srv := testkit.NewRedis(t)
+	f := newFixture(t, srv.URL())
+	id := f.ready()
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	killed := false
+	_, err := f.Wait(ctx, id, func(s Status) {
+		if !killed {
+			killed = true
+			srv.Kill()
+		}
+		if slices.ContainsFunc(s.Waiting, func(w report.Wait) bool { return w.For == report.ForRedis && w.Code == campaign.CodeRedisUnreachable }) {
+			stop()
+		}
+	})
+	if cause := context.Cause(ctx); cause != context.Canceled {
+		t.Errorf("it was not seen within 30 s: %v, %v", cause, err)
+	}
+}
+
+// Workers could give no sign of life while Redis was away: right after it, it is not
+// said that there is none.
+func TestWorkersHaveTimeToReturnAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, testkit.Redis(t))
+	status, err := f.Status(t.Context(), f.ready())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		since time.Duration
+		waits int
+	}{{time.Second, 0}, {returnTime, 1}} {
+		w := &waitsReader{runs: f.Runs, outage: time.Now().Add(-tt.since)}
+		if got := w.read(t.Context(), status); len(got) != tt.waits {
+			t.Errorf("%s after an outage the run waits for %v, want %d", tt.since, got, tt.waits)
+		}
+	}
+}
