@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
@@ -222,7 +223,7 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 			return false, err
 		}
 		if now.Sub(rec.Created) > abandonedAfter {
-			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, campaign.CodeAbandoned.Reason("the expansion was not completed"), campaign.Expanding)
+			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, codes.Abandoned.Reason("the expansion was not completed"), campaign.Expanding)
 			return false, err
 		}
 	case campaign.RunCancelled:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
@@ -101,7 +102,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Go(func() { w.returns.run(tending) })
 	background.Go(func() {
 		w.runs.watch(tending, func(r *run, reason string) {
-			if campaign.CodeOf(reason) == campaign.CodeSameFailure {
+			if codes.Of(reason) == codes.SameFailure {
 				w.reopen(tending, r) // another worker has seen one too many
 			}
 			w.stopped(r)

@@ -12,6 +12,7 @@ var rank = map[string]int{
 	"internal/input": -1, // whoever reads a file
 
 	"configs":                   0,
+	"campaign/codes":            0,
 	"campaign":                  1,
 	"campaign/address":          2,
 	"campaign/token":            2,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/presence"
 	"broadside/internal/report"
@@ -131,11 +132,11 @@ func (h *helper) work(ctx context.Context) error {
 // Codes of closed accounts that only a person can do something about, and those
 // of a server that is not there.
 var (
-	needsPerson = []campaign.Code{
-		campaign.CodeAccountLogin, campaign.CodeAccountSetup, campaign.CodeAccountTLS,
-		campaign.CodeAccountSuspended, campaign.CodeAccountSender,
+	needsPerson = []codes.Code{
+		codes.AccountLogin, codes.AccountSetup, codes.AccountTLS,
+		codes.AccountSuspended, codes.AccountSender,
 	}
-	notThere = []campaign.Code{campaign.CodeAccountAway, campaign.CodeAccountShut}
+	notThere = []codes.Code{codes.AccountAway, codes.AccountShut}
 )
 
 // blocked returns ErrUnreachable when there is no way out left that could
@@ -149,7 +150,7 @@ func (h *helper) blocked(ctx context.Context, s Status) error {
 	var errs []error
 	for _, name := range h.accounts {
 		state := states[name]
-		code := campaign.Code(state.Code)
+		code := codes.Code(state.Code)
 		if !slices.Contains(needsPerson, code) && (!slices.Contains(notThere, code) || heard > 0) {
 			return nil
 		}

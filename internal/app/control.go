@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // byOperator is the reason of a state that a person asked for.
-var byOperator = campaign.CodeOperator.Reason("by the operator")
+var byOperator = codes.Operator.Reason("by the operator")
 
 // Pause stops a running run: within a second no message begins any more.
 // ErrRefused when it is not running.
@@ -47,7 +48,7 @@ func (a *App) Resume(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if s.State == campaign.Paused && campaign.CodeOf(s.Reason).ByGuard() {
+	if s.State == campaign.Paused && codes.Of(s.Reason).ByGuard() {
 		if err := a.Ledger.NoteBase(ctx, id, s.Sample()); err != nil {
 			return err
 		}

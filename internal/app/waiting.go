@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/presence"
 	"broadside/internal/report"
@@ -35,8 +36,8 @@ func (a *App) waitingToSend(ctx context.Context, s Status) ([]report.Wait, error
 	}
 	if !alive && !a.Embedded() { // this process alone sends from the embedded store
 		waits = append(waits, report.Wait{
-			For: report.ForWorker, Code: campaign.CodeNoWorker,
-			Reason: campaign.CodeNoWorker.Reason("no worker is alive: start `broadside worker`, or `broadside all`"),
+			For: report.ForWorker, Code: codes.NoWorker,
+			Reason: codes.NoWorker.Reason("no worker is alive: start `broadside worker`, or `broadside all`"),
 		})
 	}
 	closings, err := a.Accounts.Closings(ctx, s.Accounts...)
@@ -55,7 +56,7 @@ func (a *App) waitingToSend(ctx context.Context, s Status) ([]report.Wait, error
 // that cannot be read closes nothing.
 func affects(c throttle.Closing, s Status) bool {
 	switch {
-	case c.Code == string(campaign.CodeBrokenState):
+	case c.Code == string(codes.BrokenState):
 		return false
 	case c.Provider == "":
 		return true
@@ -65,12 +66,12 @@ func affects(c throttle.Closing, s Status) bool {
 }
 
 func waitFor(c throttle.Closing) report.Wait {
-	w := report.Wait{For: report.ForAccount, What: c.Account, Code: campaign.Code(c.Code), Reason: c.Reason, Until: c.Until}
+	w := report.Wait{For: report.ForAccount, What: c.Account, Code: codes.Code(c.Code), Reason: c.Reason, Until: c.Until}
 	if c.Provider != "" {
 		w.For = report.ForLane
 		w.What = c.Account + "/" + c.Provider
 	}
-	if campaign.CodeOf(w.Reason) == "" && w.Code != "" {
+	if codes.Of(w.Reason) == "" && w.Code != "" {
 		w.Reason = w.Code.Reason("%s", w.Reason)
 	}
 	return w
@@ -92,8 +93,8 @@ func (a *App) waitingForAudience(ctx context.Context, rec *ledger.Record) ([]rep
 	}
 	if !scheduled {
 		return []report.Wait{{
-			For: report.ForLaunch, What: rec.Campaign, Code: campaign.CodeAbandoned,
-			Reason: campaign.CodeAbandoned.Reason("the process that read the audience gives no sign of life: launch the campaign again, which takes the run over"),
+			For: report.ForLaunch, What: rec.Campaign, Code: codes.Abandoned,
+			Reason: codes.Abandoned.Reason("the process that read the audience gives no sign of life: launch the campaign again, which takes the run over"),
 		}}, nil
 	}
 	all, err := a.Processes(ctx)
@@ -101,8 +102,8 @@ func (a *App) waitingForAudience(ctx context.Context, rec *ledger.Record) ([]rep
 		return nil, err // it takes over within seconds
 	}
 	return []report.Wait{{
-		For: report.ForScheduler, What: rec.Campaign, Code: campaign.CodeNoScheduler,
-		Reason: campaign.CodeNoScheduler.Reason("no scheduler is alive: start `broadside scheduler`, or `broadside all`"),
+		For: report.ForScheduler, What: rec.Campaign, Code: codes.NoScheduler,
+		Reason: codes.NoScheduler.Reason("no scheduler is alive: start `broadside scheduler`, or `broadside all`"),
 	}}, nil
 }
 
@@ -121,8 +122,8 @@ func (a *App) isFiring(ctx context.Context, rec *ledger.Record) (bool, error) {
 // redisAway is what everybody waits for who cannot read the state of a run.
 func redisAway(err error) report.Wait {
 	return report.Wait{
-		For: report.ForRedis, Code: campaign.CodeRedisUnreachable,
-		Reason: campaign.CodeRedisUnreachable.Reason("%v", err),
+		For: report.ForRedis, Code: codes.RedisUnreachable,
+		Reason: codes.RedisUnreachable.Reason("%v", err),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/presence"
 	"broadside/internal/report"
@@ -44,14 +45,14 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 	}
 	const noWorker = "worker  BS-NO-WORKER"
 	check("nobody is alive", noWorker)
-	if _, err := s.Accounts.CloseLane(ctx, "default", "gmail", time.Time{}, string(campaign.CodeLaneClosed), "421 too fast"); err != nil {
+	if _, err := s.Accounts.CloseLane(ctx, "default", "gmail", time.Time{}, string(codes.LaneClosed), "421 too fast"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Accounts.CloseLane(ctx, "default", "yahoo", time.Time{}, string(campaign.CodeLaneClosed), "421 too fast"); err != nil {
+	if _, err := s.Accounts.CloseLane(ctx, "default", "yahoo", time.Time{}, string(codes.LaneClosed), "421 too fast"); err != nil {
 		t.Fatal(err)
 	}
 	check("a lane with recipients and one without are closed", noWorker, "lane default/gmail BS-LANE-CLOSED")
-	if _, err := s.Accounts.Close(ctx, "default", time.Time{}, string(campaign.CodeAccountLogin), "535"); err != nil {
+	if _, err := s.Accounts.Close(ctx, "default", time.Time{}, string(codes.AccountLogin), "535"); err != nil {
 		t.Fatal(err)
 	}
 	check("the account is closed too", noWorker, "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-CLOSED")
@@ -109,7 +110,7 @@ func TestWhoWaitsIsToldThatRedisIsAway(t *testing.T) {
 			killed = true
 			srv.Kill()
 		}
-		if slices.ContainsFunc(st.Waiting, func(w report.Wait) bool { return w.For == report.ForRedis && w.Code == campaign.CodeRedisUnreachable }) {
+		if slices.ContainsFunc(st.Waiting, func(w report.Wait) bool { return w.For == report.ForRedis && w.Code == codes.RedisUnreachable }) {
 			stop()
 		}
 	})
@@ -131,7 +132,7 @@ func TestBrokenRunIsListedAndNotWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	runs, err := s.Runs(ctx)
-	if err != nil || len(runs) != 1 || runs[0].State != campaign.Broken || campaign.CodeOf(runs[0].Reason) != campaign.CodeBrokenState {
+	if err != nil || len(runs) != 1 || runs[0].State != campaign.Broken || codes.Of(runs[0].Reason) != codes.BrokenState {
 		t.Errorf("runs %+v, %v, want one that is broken", runs, err)
 	}
 	if _, err := s.Wait(ctx, made.Run, nil); !campaign.IsBroken(err) {
