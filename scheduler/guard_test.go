@@ -11,7 +11,6 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
-	"broadside/internal/queue"
 	"broadside/internal/testkit"
 )
 
@@ -203,7 +202,7 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
 		run, q := makeGuarded(t, l, 1000, campaign.Guard{MaxBounceRate: 0.05}), newRecorder()
 		feedWith(t, l, q, isOpen)
-		q.wait(t, "the first backlog", func(m map[queue.Task]int) bool { return len(m) == minBacklog })
+		q.wait(t, "the first backlog", func(m map[campaign.Task]int) bool { return len(m) == minBacklog })
 		refuse := refuser(t, l, run)
 		refuse(campaign.Failed, upTo(0, 90)...)
 		refuse(campaign.Bounced, upTo(90, 99)...)
@@ -217,10 +216,10 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 		}
 		// The operator goes on: the old numbers do not count any more, new ones do.
 		resume(t, l)
-		q.wait(t, "more after the resume", func(m map[queue.Task]int) bool { return len(m) > minBacklog })
+		q.wait(t, "more after the resume", func(m map[campaign.Task]int) bool { return len(m) > minBacklog })
 		refuse(campaign.Bounced, upTo(100, 109)...)
 		refuse(campaign.Failed, upTo(120, 190)...) // makes room for more
-		q.wait(t, "more in spite of nine", func(m map[queue.Task]int) bool { return len(m) > minBacklog+105 })
+		q.wait(t, "more in spite of nine", func(m map[campaign.Task]int) bool { return len(m) > minBacklog+105 })
 		if rec, err := l.Record(t.Context(), "r"); err != nil || rec.State != campaign.Running {
 			t.Errorf("%v: paused again: %+v", err, rec)
 		}
@@ -236,7 +235,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second}), newRecorder()
 		f := newTestFeeder(l, q, isOpen)
 		stop := feed(t, f)
-		q.wait(t, "the canary", func(m map[queue.Task]int) bool { return len(m) == canary })
+		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
 		first := q.indexes()
 		refuse(campaign.Failed, first[1:]...)
@@ -251,7 +250,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 		next := newTestFeeder(l, again, isOpen)
 		next.holder = f.holder // the lease would not end on the embedded store, whose clock stands still here
 		feed(t, next)
-		again.wait(t, "the others", func(m map[queue.Task]int) bool { return len(m) >= minBacklog })
+		again.wait(t, "the others", func(m map[campaign.Task]int) bool { return len(m) >= minBacklog })
 		rec := await(t, l, "over", func(r *ledger.Record) bool { return !r.Watch.CanaryOver.IsZero() })
 		if wait := rec.Watch.CanaryOver.Sub(rec.Watch.CanarySettled); wait < time.Second {
 			t.Errorf("the others were let go after %s", wait)
@@ -265,7 +264,7 @@ func TestACanaryThatGoesWrongPausesAndIsNotAskedAgain(t *testing.T) {
 		const size, canary = 400, 20
 		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second}), newRecorder()
 		feedWith(t, l, q, isOpen)
-		q.wait(t, "the canary", func(m map[queue.Task]int) bool { return len(m) == canary })
+		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
 		first := q.indexes()
 		refuse(campaign.Failed, first[2:]...)
@@ -278,7 +277,7 @@ func TestACanaryThatGoesWrongPausesAndIsNotAskedAgain(t *testing.T) {
 			t.Errorf("%d were handed out, the canary has %d", got, canary)
 		}
 		resume(t, l)
-		q.wait(t, "the others, since a person said so", func(m map[queue.Task]int) bool { return len(m) >= minBacklog })
+		q.wait(t, "the others, since a person said so", func(m map[campaign.Task]int) bool { return len(m) >= minBacklog })
 	})
 }
 
@@ -288,7 +287,7 @@ func TestADeferredCanaryIsTriedAgainBeforeItIsJudged(t *testing.T) {
 		const size, canary = 100, 4
 		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Hour / 2}), newRecorder()
 		feedWith(t, l, q, isOpen)
-		q.wait(t, "the canary", func(m map[queue.Task]int) bool { return len(m) == canary })
+		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
 		first := q.indexes()
 		refuse(campaign.Failed, first[2:]...)
