@@ -39,7 +39,7 @@ func (r *Record) CanaryEnds() time.Time {
 func (t *Tally) Sample() campaign.Sample {
 	return campaign.Sample{
 		Accepted: t.Counts[campaign.Accepted], Bounced: t.Counts[campaign.Bounced], Failed: t.Counts[campaign.Failed],
-		Uncertain: t.Counts[campaign.Uncertain], Deferred: t.Counts[campaign.Deferred], Complained: t.After["complained"],
+		Uncertain: t.Counts[campaign.Uncertain], Deferred: t.Counts[campaign.Deferred], Complained: t.After[campaign.EventComplained],
 	}
 }
 

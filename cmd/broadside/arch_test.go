@@ -36,6 +36,7 @@ var rank = map[string]int{
 	"templates/message":  4,
 	"sender/reply":       4,
 	"internal/doctor":    5,
+	"internal/feedback":  5,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"broadside/campaign/suppression"
+	"broadside/internal/feedback"
 	"broadside/internal/presence"
 	"broadside/internal/web"
 )
@@ -41,14 +42,10 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		}
 	}
 	server, err := web.New(web.Config{
-		Keys: a.keys, Suppression: a.Suppression, Ready: a.Ping, Server: a.server,
-		OnUnsubscribe: func(ctx context.Context, run string) error {
-			if run == "" {
-				return nil
-			}
-			return a.Ledger.CountAfter(ctx, run, "unsubscribed")
-		},
-		Topics: topics, PublicURL: a.Config.PublicURL, Log: a.log,
+		Keys:     a.keys,
+		Feedback: feedback.New(feedback.Config{Suppression: a.Suppression, Counter: a.Ledger, Server: a.server, Log: a.log}),
+		Ready:    a.Ping,
+		Topics:   topics, PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())
