@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"broadside/campaign/codes"
 )
 
 // A BrokenError says that what Redis holds under a key is not what this
@@ -18,7 +20,7 @@ type BrokenError struct {
 
 // Error returns one line that begins with the code BS-BROKEN-STATE.
 func (e *BrokenError) Error() string {
-	return CodeBrokenState.Reason("%s cannot be read: %v (key %s)", e.What, e.Err, e.Key)
+	return codes.BrokenState.Reason("%s cannot be read: %v (key %s)", e.What, e.Err, e.Key)
 }
 
 // Unwrap returns what was found.

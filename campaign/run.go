@@ -69,6 +69,13 @@ type Skipped struct {
 	Limited   int64 `json:"limited,omitempty"` // left out by --limit
 }
 
+// A Task names a recipient that is to be sent to. It is all that a worker is
+// given of one: the ledger has the rest.
+type Task struct {
+	Run         string
+	Part, Index int
+}
+
 // runTime is how a run id has its time.
 const runTime = "20060102T150405Z"
 

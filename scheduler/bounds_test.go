@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/internal/queue"
 )
 
 // TestAPanicIsTroubleWithOneOccurrence: it stays due, says why, and is fired
@@ -65,7 +65,7 @@ func TestAPanicOfFeedingEndsNoFeeder(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		q.wait(t, "after the panic", func(tasks map[queue.Task]int) bool { return len(tasks) == 3 })
+		q.wait(t, "after the panic", func(tasks map[campaign.Task]int) bool { return len(tasks) == 3 })
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 )
 
@@ -72,10 +73,10 @@ func cellsOfPage(run *ledger.Run, part, page int) int {
 
 // hold stops a run whose ledger cannot be trusted, until a person decides.
 func (f *Feeder) hold(ctx context.Context, id string, why error) error {
-	reason := campaign.CodeHeldLedger.Reason("%v", why)
+	reason := codes.HeldLedger.Reason("%v", why)
 	before, err := f.ledger.Turn(ctx, id, campaign.Held, reason, campaign.Running)
 	if err == nil && before == campaign.Running {
-		f.cfg.Log.Error("run is held", "run", id, "code", string(campaign.CodeHeldLedger), "reason", why.Error())
+		f.cfg.Log.Error("run is held", "run", id, "code", string(codes.HeldLedger), "reason", why.Error())
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/testkit"
 )
@@ -51,7 +52,7 @@ func TestDamagedLedgerHoldsTheRun(t *testing.T) {
 				}
 				feedWith(t, l, newRecorder(), func() time.Time { return time.Now().Add(time.Hour) }) // nobody is issued
 				rec := waitForRun(t, l, func(r *ledger.Record) bool { return r.State != campaign.Running })
-				if rec.State != campaign.Held || campaign.CodeOf(rec.Reason) != campaign.CodeHeldLedger || !strings.Contains(rec.Reason, d.reason) {
+				if rec.State != campaign.Held || codes.Of(rec.Reason) != codes.HeldLedger || !strings.Contains(rec.Reason, d.reason) {
 					t.Errorf("got %s, %q, want it held for %q", rec.State, rec.Reason, d.reason)
 				}
 			})

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
-	"broadside/internal/queue"
 )
 
 const (
@@ -36,7 +36,7 @@ const (
 
 // A Queue takes recipients for the workers.
 type Queue interface {
-	Enqueue(ctx context.Context, tasks []queue.Task, issued time.Time) error
+	Enqueue(ctx context.Context, tasks []campaign.Task, issued time.Time) error
 }
 
 // FeederConfig is what a Feeder needs beside the ledger and the queue.
@@ -222,7 +222,7 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 			return false, err
 		}
 		if now.Sub(rec.Created) > abandonedAfter {
-			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, campaign.CodeAbandoned.Reason("the expansion was not completed"), campaign.Expanding)
+			_, err := f.ledger.Turn(ctx, rec.ID, campaign.RunFailed, codes.Abandoned.Reason("the expansion was not completed"), campaign.Expanding)
 			return false, err
 		}
 	case campaign.RunCancelled:
@@ -278,7 +278,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		return 0, err
 	}
 	busy, more := false, false
-	var issued [][]queue.Task // by part
+	var issued [][]campaign.Task // by part
 	var at time.Time
 	for _, p := range s.parts {
 		counts := tally.Parts[p.number]
@@ -314,7 +314,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 // issue looks at one page of the part and hands out who is ready there. It
 // asks the ledger even when there is nobody: the answer brings what was noted
 // early.
-func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) ([]queue.Task, time.Time, error) {
+func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) ([]campaign.Task, time.Time, error) {
 	since := now.Sub(s.run.Created)
 	room, forced := backlog-issued, p.forced()
 	// Below a quarter of the backlog another round trip is not worth it yet.
@@ -343,21 +343,21 @@ func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, iss
 	if len(out.Indexes) == 0 {
 		return nil, now, nil
 	}
-	tasks := make([]queue.Task, len(out.Indexes))
+	tasks := make([]campaign.Task, len(out.Indexes))
 	for i, index := range out.Indexes {
-		tasks[i] = queue.Task{Run: s.run.ID, Part: p.number, Index: index}
+		tasks[i] = campaign.Task{Run: s.run.ID, Part: p.number, Index: index}
 	}
 	return tasks, out.At, nil
 }
 
 // mixed lets parts take turns in proportion to their sizes: the queue is first
 // in, first out, and a block of one part would make all others wait for it.
-func mixed(parts [][]queue.Task) []queue.Task {
+func mixed(parts [][]campaign.Task) []campaign.Task {
 	total, longest := 0, 0
 	for _, p := range parts {
 		total, longest = total+len(p), max(longest, len(p))
 	}
-	out := make([]queue.Task, 0, total)
+	out := make([]campaign.Task, 0, total)
 	for i := range longest {
 		for _, p := range parts {
 			// Position i of the longest is position i*len/longest of this one.

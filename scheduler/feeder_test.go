@@ -16,22 +16,21 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
-	"broadside/internal/queue"
 	"broadside/internal/testkit"
 )
 
 // recorder is a queue that keeps what it is given and tells of it.
 type recorder struct {
 	mu    sync.Mutex
-	tasks map[queue.Task]int
+	tasks map[campaign.Task]int
 	news  chan struct{}
 }
 
 func newRecorder() *recorder {
-	return &recorder{tasks: map[queue.Task]int{}, news: make(chan struct{}, 1)}
+	return &recorder{tasks: map[campaign.Task]int{}, news: make(chan struct{}, 1)}
 }
 
-func (r *recorder) Enqueue(_ context.Context, tasks []queue.Task, _ time.Time) error {
+func (r *recorder) Enqueue(_ context.Context, tasks []campaign.Task, _ time.Time) error {
 	r.mu.Lock()
 	for _, t := range tasks {
 		r.tasks[t]++
@@ -44,7 +43,7 @@ func (r *recorder) Enqueue(_ context.Context, tasks []queue.Task, _ time.Time) e
 	return nil
 }
 
-func (r *recorder) wait(t *testing.T, what string, ok func(map[queue.Task]int) bool) {
+func (r *recorder) wait(t *testing.T, what string, ok func(map[campaign.Task]int) bool) {
 	t.Helper()
 	limit := time.After(20 * time.Second)
 	for {
@@ -164,7 +163,7 @@ func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 		const size = 500
 		run, q := makeRun(t, l, size), newRecorder()
 		feedWith(t, l, q, isOpen)
-		q.wait(t, "the first backlog", func(m map[queue.Task]int) bool { return len(m) == minBacklog })
+		q.wait(t, "the first backlog", func(m map[campaign.Task]int) bool { return len(m) == minBacklog })
 		n := l.Line(nil, nil)
 		ctx, stop := context.WithCancel(context.Background())
 		running := make(chan error, 1)
@@ -176,7 +175,7 @@ func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 			}
 		}
 		// Less than a quarter of room is left empty.
-		q.wait(t, "the second backlog", func(m map[queue.Task]int) bool { return len(m) >= 2*minBacklog-minBacklog/4 })
+		q.wait(t, "the second backlog", func(m map[campaign.Task]int) bool { return len(m) >= 2*minBacklog-minBacklog/4 })
 		for i := minBacklog; i < size; i++ {
 			if _, err := n.Refuse(ctx, ledger.Ref{Run: run, Index: i}, ledger.Outcome{State: campaign.Failed}); err != nil {
 				t.Fatal(err)
@@ -233,7 +232,7 @@ func TestFeederIssuesNobodyWhileAllAccountsAreClosed(t *testing.T) {
 		mu.Lock()
 		until = time.Time{}
 		mu.Unlock()
-		q.wait(t, "after opening", func(m map[queue.Task]int) bool { return len(m) == 10 })
+		q.wait(t, "after opening", func(m map[campaign.Task]int) bool { return len(m) == 10 })
 	})
 }
 
@@ -263,14 +262,14 @@ func TestADeathDuringAnOutageIsNoticed(t *testing.T) {
 		return time.Time{}, io.EOF
 	}
 	feed(t, f)
-	q.wait(t, "at first", func(m map[queue.Task]int) bool { return len(m) == 3 })
+	q.wait(t, "at first", func(m map[campaign.Task]int) bool { return len(m) == 3 })
 	away.Store(true)
 	<-asked
 	if err := rdb.Incr(t.Context(), "bs:{workers}:deaths").Err(); err != nil {
 		t.Fatal(err)
 	}
 	away.Store(false)
-	q.wait(t, "after the death", func(m map[queue.Task]int) bool { return m[queue.Task{Run: "r"}] == 2 })
+	q.wait(t, "after the death", func(m map[campaign.Task]int) bool { return m[campaign.Task{Run: "r"}] == 2 })
 }
 
 // Times of a run are Redis's: a process whose clock is wrong does not take an

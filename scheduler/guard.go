@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/configs"
 )
@@ -23,10 +24,10 @@ const (
 )
 
 // enough reports whether so many bad ones of those tried say something.
-type enough func(code campaign.Code, bad, tried int64) bool
+type enough func(code codes.Code, bad, tried int64) bool
 
-func inFlight(code campaign.Code, bad, tried int64) bool {
-	if code == campaign.CodeGuardComplaint {
+func inFlight(code codes.Code, bad, tried int64) bool {
+	if code == codes.GuardComplaint {
 		return bad >= leastComplaints
 	}
 	return bad >= leastBad && (tried >= leastTried || bad >= manyBad)
@@ -34,22 +35,22 @@ func inFlight(code campaign.Code, bad, tried int64) bool {
 
 // ofCanary: the canary is the sample that was asked for. One alone stops
 // nothing, unless it is all there is.
-func ofCanary(_ campaign.Code, bad, tried int64) bool { return bad >= min(2, tried) }
+func ofCanary(_ codes.Code, bad, tried int64) bool { return bad >= min(2, tried) }
 
 // breach returns which limit is exceeded, and how; an empty code for none.
 // base is what had happened when the guards began to count.
-func breach(g campaign.Guard, all, base campaign.Sample, says enough) (campaign.Code, string) {
+func breach(g campaign.Guard, all, base campaign.Sample, says enough) (codes.Code, string) {
 	since := all.Since(base)
 	for _, r := range []struct {
-		code       campaign.Code
+		code       codes.Code
 		limit      float64
 		bad, tried int64
 		what       string
 	}{
-		{campaign.CodeGuardBounce, g.MaxBounceRate, since.Bounced, since.Tried(), "bounced"},
-		{campaign.CodeGuardDeferral, g.MaxDeferralRate, since.Deferred, since.Tried(), "are deferred"},
+		{codes.GuardBounce, g.MaxBounceRate, since.Bounced, since.Tried(), "bounced"},
+		{codes.GuardDeferral, g.MaxDeferralRate, since.Deferred, since.Tried(), "are deferred"},
 		// Complaints come late: they are about everybody who got the message.
-		{campaign.CodeGuardComplaint, g.MaxComplaintRate, since.Complained, all.Accepted, "complained"},
+		{codes.GuardComplaint, g.MaxComplaintRate, since.Complained, all.Accepted, "complained"},
 	} {
 		if r.limit == 0 || r.bad == 0 || !says(r.code, r.bad, r.tried) {
 			continue
@@ -84,7 +85,7 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 		return false, nil
 	}
 	if _, why := breach(rec.Guard.ForCanary(), all, rec.Watch.Base, ofCanary); why != "" {
-		return true, f.stop(ctx, rec, campaign.CodeCanary, "of the first recipients, "+why)
+		return true, f.stop(ctx, rec, codes.Canary, "of the first recipients, "+why)
 	}
 	f.cfg.Log.Info("canary is over: the others go", "run", rec.ID, "accepted", all.Accepted, "bounced", all.Bounced, "deferred", all.Deferred)
 	s.release()
@@ -93,7 +94,7 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 
 // stop pauses a run. Who has been claimed is still sent to: at most one message
 // for each open connection.
-func (f *Feeder) stop(ctx context.Context, rec *ledger.Record, code campaign.Code, why string) error {
+func (f *Feeder) stop(ctx context.Context, rec *ledger.Record, code codes.Code, why string) error {
 	paused, err := f.ledger.PauseFor(ctx, rec.ID, code, why)
 	if paused {
 		f.cfg.Log.Warn("run paused by a guard", "run", rec.ID, "code", string(code), "reason", why)

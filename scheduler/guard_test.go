@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
-	"broadside/internal/queue"
 	"broadside/internal/testkit"
 )
 
@@ -23,31 +23,31 @@ func TestBreachNeedsEnoughToSaySomething(t *testing.T) {
 		all  campaign.Sample
 		base campaign.Sample
 		says enough
-		code campaign.Code
+		code codes.Code
 		why  string
 	}{
 		{"nothing yet", limits, campaign.Sample{}, campaign.Sample{}, inFlight, "", ""},
 		{"first bounce of a run", limits, campaign.Sample{Bounced: 1}, campaign.Sample{}, inFlight, "", ""},
 		{"nine of a hundred", limits, campaign.Sample{Accepted: 91, Bounced: 9}, campaign.Sample{}, inFlight, "", ""},
-		{"ten of a hundred", limits, campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{}, inFlight, campaign.CodeGuardBounce, "10% of 100 bounced (limit 5%)"},
+		{"ten of a hundred", limits, campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{}, inFlight, codes.GuardBounce, "10% of 100 bounced (limit 5%)"},
 		{"ten of ninety", limits, campaign.Sample{Accepted: 80, Bounced: 10}, campaign.Sample{}, inFlight, "", ""},
-		{"twenty of thirty", limits, campaign.Sample{Accepted: 10, Bounced: 20}, campaign.Sample{}, inFlight, campaign.CodeGuardBounce, "66.67% of 30 bounced (limit 5%)"},
+		{"twenty of thirty", limits, campaign.Sample{Accepted: 10, Bounced: 20}, campaign.Sample{}, inFlight, codes.GuardBounce, "66.67% of 30 bounced (limit 5%)"},
 		{"exactly the limit", limits, campaign.Sample{Accepted: 950, Bounced: 50}, campaign.Sample{}, inFlight, "", ""},
 		{"no limit", campaign.Guard{}, campaign.Sample{Bounced: 1000}, campaign.Sample{}, inFlight, "", ""},
 		{"greylisted ones were tried", limits, campaign.Sample{Deferred: 290, Accepted: 690, Bounced: 20}, campaign.Sample{}, inFlight, "", ""},
 		{"failed and uncertain were tried", limits, campaign.Sample{Failed: 500, Uncertain: 460, Bounced: 40}, campaign.Sample{}, inFlight, "", ""},
-		{"deferred", limits, campaign.Sample{Deferred: 40, Accepted: 60}, campaign.Sample{}, inFlight, campaign.CodeGuardDeferral, "40% of 100 are deferred (limit 30%)"},
+		{"deferred", limits, campaign.Sample{Deferred: 40, Accepted: 60}, campaign.Sample{}, inFlight, codes.GuardDeferral, "40% of 100 are deferred (limit 30%)"},
 		{"two complaints", limits, campaign.Sample{Accepted: 500, Complained: 2}, campaign.Sample{}, inFlight, "", ""},
-		{"three complaints", limits, campaign.Sample{Accepted: 500, Complained: 3}, campaign.Sample{}, inFlight, campaign.CodeGuardComplaint, "0.6% of 500 complained (limit 0.1%)"},
+		{"three complaints", limits, campaign.Sample{Accepted: 500, Complained: 3}, campaign.Sample{}, inFlight, codes.GuardComplaint, "0.6% of 500 complained (limit 0.1%)"},
 		{"three complaints of many", limits, campaign.Sample{Accepted: 3000, Complained: 3}, campaign.Sample{}, inFlight, "", ""},
 		{"old numbers after a resume", limits, campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{Accepted: 90, Bounced: 10}, inFlight, "", ""},
-		{"new numbers after a resume", limits, campaign.Sample{Accepted: 170, Bounced: 30}, campaign.Sample{Accepted: 90, Bounced: 10}, inFlight, campaign.CodeGuardBounce, "20% of 100 bounced (limit 5%)"},
+		{"new numbers after a resume", limits, campaign.Sample{Accepted: 170, Bounced: 30}, campaign.Sample{Accepted: 90, Bounced: 10}, inFlight, codes.GuardBounce, "20% of 100 bounced (limit 5%)"},
 		{"deferred before, accepted since", limits, campaign.Sample{Accepted: 200}, campaign.Sample{Accepted: 60, Deferred: 40}, inFlight, "", ""},
 		{"complaints after a resume are about all", limits, campaign.Sample{Accepted: 10_000, Complained: 23}, campaign.Sample{Accepted: 9_900, Complained: 20}, inFlight, "", ""},
 		{"one of the canary", limits, campaign.Sample{Accepted: 3, Bounced: 1}, campaign.Sample{}, ofCanary, "", ""},
-		{"two of the canary", limits, campaign.Sample{Accepted: 3, Bounced: 2}, campaign.Sample{}, ofCanary, campaign.CodeGuardBounce, "40% of 5 bounced (limit 5%)"},
-		{"the whole canary", limits, campaign.Sample{Bounced: 1}, campaign.Sample{}, ofCanary, campaign.CodeGuardBounce, "100% of 1 bounced (limit 5%)"},
-		{"canary without limits of its own", campaign.Guard{}.ForCanary(), campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{}, ofCanary, campaign.CodeGuardBounce, "10% of 100 bounced (limit 5%)"},
+		{"two of the canary", limits, campaign.Sample{Accepted: 3, Bounced: 2}, campaign.Sample{}, ofCanary, codes.GuardBounce, "40% of 5 bounced (limit 5%)"},
+		{"the whole canary", limits, campaign.Sample{Bounced: 1}, campaign.Sample{}, ofCanary, codes.GuardBounce, "100% of 1 bounced (limit 5%)"},
+		{"canary without limits of its own", campaign.Guard{}.ForCanary(), campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{}, ofCanary, codes.GuardBounce, "10% of 100 bounced (limit 5%)"},
 		{"canary with a limit of its own", campaign.Guard{MaxBounceRate: 0.2}.ForCanary(), campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{}, ofCanary, "", ""},
 	} {
 		code, why := breach(tt.g, tt.all, tt.base, tt.says)
@@ -202,7 +202,7 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
 		run, q := makeGuarded(t, l, 1000, campaign.Guard{MaxBounceRate: 0.05}), newRecorder()
 		feedWith(t, l, q, isOpen)
-		q.wait(t, "the first backlog", func(m map[queue.Task]int) bool { return len(m) == minBacklog })
+		q.wait(t, "the first backlog", func(m map[campaign.Task]int) bool { return len(m) == minBacklog })
 		refuse := refuser(t, l, run)
 		refuse(campaign.Failed, upTo(0, 90)...)
 		refuse(campaign.Bounced, upTo(90, 99)...)
@@ -216,10 +216,10 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 		}
 		// The operator goes on: the old numbers do not count any more, new ones do.
 		resume(t, l)
-		q.wait(t, "more after the resume", func(m map[queue.Task]int) bool { return len(m) > minBacklog })
+		q.wait(t, "more after the resume", func(m map[campaign.Task]int) bool { return len(m) > minBacklog })
 		refuse(campaign.Bounced, upTo(100, 109)...)
 		refuse(campaign.Failed, upTo(120, 190)...) // makes room for more
-		q.wait(t, "more in spite of nine", func(m map[queue.Task]int) bool { return len(m) > minBacklog+105 })
+		q.wait(t, "more in spite of nine", func(m map[campaign.Task]int) bool { return len(m) > minBacklog+105 })
 		if rec, err := l.Record(t.Context(), "r"); err != nil || rec.State != campaign.Running {
 			t.Errorf("%v: paused again: %+v", err, rec)
 		}
@@ -235,7 +235,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second}), newRecorder()
 		f := newTestFeeder(l, q, isOpen)
 		stop := feed(t, f)
-		q.wait(t, "the canary", func(m map[queue.Task]int) bool { return len(m) == canary })
+		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
 		first := q.indexes()
 		refuse(campaign.Failed, first[1:]...)
@@ -250,7 +250,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 		next := newTestFeeder(l, again, isOpen)
 		next.holder = f.holder // the lease would not end on the embedded store, whose clock stands still here
 		feed(t, next)
-		again.wait(t, "the others", func(m map[queue.Task]int) bool { return len(m) >= minBacklog })
+		again.wait(t, "the others", func(m map[campaign.Task]int) bool { return len(m) >= minBacklog })
 		rec := await(t, l, "over", func(r *ledger.Record) bool { return !r.Watch.CanaryOver.IsZero() })
 		if wait := rec.Watch.CanaryOver.Sub(rec.Watch.CanarySettled); wait < time.Second {
 			t.Errorf("the others were let go after %s", wait)
@@ -264,7 +264,7 @@ func TestACanaryThatGoesWrongPausesAndIsNotAskedAgain(t *testing.T) {
 		const size, canary = 400, 20
 		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second}), newRecorder()
 		feedWith(t, l, q, isOpen)
-		q.wait(t, "the canary", func(m map[queue.Task]int) bool { return len(m) == canary })
+		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
 		first := q.indexes()
 		refuse(campaign.Failed, first[2:]...)
@@ -277,7 +277,7 @@ func TestACanaryThatGoesWrongPausesAndIsNotAskedAgain(t *testing.T) {
 			t.Errorf("%d were handed out, the canary has %d", got, canary)
 		}
 		resume(t, l)
-		q.wait(t, "the others, since a person said so", func(m map[queue.Task]int) bool { return len(m) >= minBacklog })
+		q.wait(t, "the others, since a person said so", func(m map[campaign.Task]int) bool { return len(m) >= minBacklog })
 	})
 }
 
@@ -287,7 +287,7 @@ func TestADeferredCanaryIsTriedAgainBeforeItIsJudged(t *testing.T) {
 		const size, canary = 100, 4
 		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Hour / 2}), newRecorder()
 		feedWith(t, l, q, isOpen)
-		q.wait(t, "the canary", func(m map[queue.Task]int) bool { return len(m) == canary })
+		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
 		first := q.indexes()
 		refuse(campaign.Failed, first[2:]...)

@@ -7,6 +7,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/address"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
@@ -42,14 +43,14 @@ type closing struct {
 }
 
 // code is what an operator looks up.
-func (c *closing) code() campaign.Code {
+func (c *closing) code() codes.Code {
 	switch {
 	case c.decision.Code != "":
 		return c.decision.Code
 	case c.provider != "":
-		return campaign.CodeLaneClosed
+		return codes.LaneClosed
 	}
-	return campaign.CodeAccountBusy
+	return codes.AccountBusy
 }
 
 // aboutAccount reports whether a reply that is not about the recipient is about

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // A run whose content or recipients cannot be read used to stay `running` for
@@ -48,8 +49,8 @@ func TestARunThatCannotBeReadIsHeld(t *testing.T) {
 				reason = rec.Reason
 				return true
 			})
-			if campaign.CodeOf(reason) != campaign.CodeHeldLedger || !strings.Contains(reason, tt.says) {
-				t.Errorf("held for %q, want %s and %q", reason, campaign.CodeHeldLedger, tt.says)
+			if codes.Of(reason) != codes.HeldLedger || !strings.Contains(reason, tt.says) {
+				t.Errorf("held for %q, want %s and %q", reason, codes.HeldLedger, tt.says)
 			}
 			if got := b.sink.Counts(); got.Accepted != 0 {
 				t.Errorf("sink %+v", got)

@@ -10,7 +10,6 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
-	"broadside/internal/queue"
 )
 
 // A hand is what the goroutine of one connection has, step by step.
@@ -40,7 +39,7 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 			return dial(ctx, network, addr)
 		}
 		h.w = New(*cfg)
-		cfg.Tasks = func(ctx context.Context, _ func(context.Context, queue.Task)) error {
+		cfg.Tasks = func(ctx context.Context, _ func(context.Context, campaign.Task)) error {
 			<-ctx.Done()
 			return nil
 		}
@@ -50,7 +49,7 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 		h.a = h.w.accounts["sink"]
 		h.d = &delivery{a: h.a}
 		for i := range b.to {
-			h.w.handle(b.t.Context(), queue.Task{Run: "news-1", Index: i})
+			h.w.handle(b.t.Context(), campaign.Task{Run: "news-1", Index: i})
 		}
 		var err error
 		if h.r, err = h.w.runs.get(b.t.Context(), "news-1"); err != nil {

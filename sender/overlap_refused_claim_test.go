@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 )
 
@@ -61,7 +61,7 @@ func TestARefusedClaimOfAPausedRunLetsGoOfAll(t *testing.T) {
 	b := newFixture(t, people("p", 4)...)
 	b.issue()
 	j := &judge{rcpt: func(string) string {
-		if ok, err := b.ledger.PauseFor(context.Background(), "news-1", campaign.CodeContent, "test"); err != nil || !ok {
+		if ok, err := b.ledger.PauseFor(context.Background(), "news-1", codes.Content, "test"); err != nil || !ok {
 			t.Errorf("pause: %t, %v", ok, err)
 		}
 		return ""

@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
-	"broadside/internal/queue"
 	"broadside/internal/testkit"
 )
 
@@ -439,7 +438,7 @@ func TestAShutdownWithAnEnvelopeAhead(t *testing.T) {
 			s := b.toServer(j.l.Addr().String(), 1, func(cfg *Config) {
 				cfg.Drain = 300 * time.Millisecond
 				tasks := cfg.Tasks
-				cfg.Tasks = func(ctx context.Context, handle func(context.Context, queue.Task)) error {
+				cfg.Tasks = func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
 					defer close(ending) // the worker's context has ended
 					return tasks(ctx, handle)
 				}

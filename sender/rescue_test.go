@@ -12,7 +12,6 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/internal/crash"
-	"broadside/internal/queue"
 	"broadside/internal/testkit"
 	"broadside/sender/smtppool"
 )
@@ -154,7 +153,7 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 	rescued := make(chan struct{})
 	b.alter = func(cfg *Config) {
 		d := &delivery{a: New(*cfg).accounts["sink"]}
-		cfg.Tasks = func(ctx context.Context, _ func(context.Context, queue.Task)) error {
+		cfg.Tasks = func(ctx context.Context, _ func(context.Context, campaign.Task)) error {
 			defer close(rescued)
 			it := &item{run: &run{handle: b.run}, ref: ledger.Ref{Run: b.run}}
 			conn, err := d.a.pool.Get(ctx)

@@ -14,6 +14,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/campaign/token"
 	"broadside/internal/crash"
@@ -149,7 +150,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 	composer, err := c.compose(*snapshot)
 	if err != nil {
 		// It compiled when the run was made; this worker is another version, or has other secrets.
-		if _, err := c.ledger.PauseFor(ctx, id, campaign.CodeContent, fmt.Sprintf("a worker cannot compile the content: %v", err)); err != nil {
+		if _, err := c.ledger.PauseFor(ctx, id, codes.Content, fmt.Sprintf("a worker cannot compile the content: %v", err)); err != nil {
 			return nil, err
 		}
 		c.log.Error("run paused", "run", id, "err", err)
@@ -223,12 +224,12 @@ func (c *runs) holdUnreadable(ctx context.Context, h *ledger.Run, err error) err
 	if readErr != nil || rec.Attempt != h.Attempt {
 		return err // the run is gone, or was made anew
 	}
-	before, turnErr := c.ledger.Turn(ctx, h.ID, campaign.Held, campaign.CodeHeldLedger.Reason("%v", err), campaign.Running)
+	before, turnErr := c.ledger.Turn(ctx, h.ID, campaign.Held, codes.HeldLedger.Reason("%v", err), campaign.Running)
 	if turnErr != nil {
 		return errors.Join(err, turnErr)
 	}
 	if before == campaign.Running {
-		c.log.Error("run is held", "run", h.ID, "code", string(campaign.CodeHeldLedger), "reason", err.Error())
+		c.log.Error("run is held", "run", h.ID, "code", string(codes.HeldLedger), "reason", err.Error())
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/address"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 )
 
@@ -122,13 +123,13 @@ func (f *failures) resume() {
 func (w *Worker) pauseForFailures(ctx context.Context, r *run, o ledger.Outcome) {
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	paused, err := w.cfg.Ledger.PauseFor(once, r.handle.ID, campaign.CodeSameFailure, fmt.Sprintf("%d recipients in a row %s", sameFailures, same(o)))
+	paused, err := w.cfg.Ledger.PauseFor(once, r.handle.ID, codes.SameFailure, fmt.Sprintf("%d recipients in a row %s", sameFailures, same(o)))
 	switch {
 	case err != nil:
-		w.cfg.Log.Warn("run cannot be paused", "run", r.handle.ID, "code", string(campaign.CodeSameFailure), "err", err)
+		w.cfg.Log.Warn("run cannot be paused", "run", r.handle.ID, "code", string(codes.SameFailure), "err", err)
 		return
 	case paused:
-		w.cfg.Log.Warn("run paused by a guard", "run", r.handle.ID, "code", string(campaign.CodeSameFailure),
+		w.cfg.Log.Warn("run paused by a guard", "run", r.handle.ID, "code", string(codes.SameFailure),
 			"failures", sameFailures, "reply_code", o.Reply.Code, "enhanced", o.Reply.Enhanced)
 	}
 	w.reopen(once, r)

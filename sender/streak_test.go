@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/sender/reply"
 )
@@ -107,16 +108,16 @@ func TestAClosingHasACode(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		r    reply.Reply
-		want campaign.Code
+		want codes.Code
 	}{
-		{reply.Reply{Stage: reply.Auth, Code: 535, Text: "5.7.8 bad credentials"}, campaign.CodeAccountLogin},
-		{reply.Reply{Stage: reply.Mail, Code: 530, Text: "5.7.0 authentication required"}, campaign.CodeAccountLogin},
-		{reply.Reply{Stage: reply.Rcpt, Code: 550, Text: "relaying denied"}, campaign.CodeAccountRelay},
-		{reply.Lost(reply.Connect, "conn_refused", "no"), campaign.CodeAccountAway},
-		{reply.Lost(reply.Connect, "tls_cert", "expired"), campaign.CodeAccountTLS},
-		{reply.Lost(reply.Connect, "setup", "no host"), campaign.CodeAccountSetup},
-		{reply.Reply{Stage: reply.Connect, Code: 554, Text: "go away"}, campaign.CodeAccountShut},
-		{reply.Reply{Stage: reply.Connect, Code: 421, Text: "4.7.0 later"}, campaign.CodeAccountBusy},
+		{reply.Reply{Stage: reply.Auth, Code: 535, Text: "5.7.8 bad credentials"}, codes.AccountLogin},
+		{reply.Reply{Stage: reply.Mail, Code: 530, Text: "5.7.0 authentication required"}, codes.AccountLogin},
+		{reply.Reply{Stage: reply.Rcpt, Code: 550, Text: "relaying denied"}, codes.AccountRelay},
+		{reply.Lost(reply.Connect, "conn_refused", "no"), codes.AccountAway},
+		{reply.Lost(reply.Connect, "tls_cert", "expired"), codes.AccountTLS},
+		{reply.Lost(reply.Connect, "setup", "no host"), codes.AccountSetup},
+		{reply.Reply{Stage: reply.Connect, Code: 554, Text: "go away"}, codes.AccountShut},
+		{reply.Reply{Stage: reply.Connect, Code: 421, Text: "4.7.0 later"}, codes.AccountBusy},
 	} {
 		c := closing{decision: reply.Classify(tt.r)}
 		if got := c.code(); got != tt.want {

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
-	"broadside/internal/queue"
 	"broadside/throttle"
 )
 
@@ -31,7 +31,7 @@ type Config struct {
 	Ways        []AccountConfig // the accounts of this process
 	// Tasks serves tasks until its context ends, and has no handler under way
 	// when it returns.
-	Tasks func(ctx context.Context, handle func(context.Context, queue.Task)) error
+	Tasks func(ctx context.Context, handle func(context.Context, campaign.Task)) error
 	// Ready waits while Redis refuses what sending needs, or until ctx ends, whose
 	// error it returns: an envelope whose recipient cannot be claimed then costs a
 	// connection. nil: it never does.
@@ -101,7 +101,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	background.Go(func() { w.returns.run(tending) })
 	background.Go(func() {
 		w.runs.watch(tending, func(r *run, reason string) {
-			if campaign.CodeOf(reason) == campaign.CodeSameFailure {
+			if codes.Of(reason) == codes.SameFailure {
 				w.reopen(tending, r) // another worker has seen one too many
 			}
 			w.stopped(r)
@@ -146,7 +146,7 @@ func (w *Worker) within(ctx context.Context, limit time.Duration) (context.Conte
 }
 
 // handle takes one task. It never waits for a lane. A panic drops it.
-func (w *Worker) handle(ctx context.Context, t queue.Task) {
+func (w *Worker) handle(ctx context.Context, t campaign.Task) {
 	var it *item
 	defer w.crash.Recover(func(*crash.Fault) {
 		if it != nil {

@@ -18,7 +18,6 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
-	"broadside/internal/queue"
 	"broadside/internal/sink"
 	"broadside/internal/testkit"
 	"broadside/sender/smtppool"
@@ -132,9 +131,9 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 		Ways: []AccountConfig{{Name: "sink", Connections: 1, SMTP: smtppool.Config{
 			Account: "sink", Host: host, Port: number, TLS: "none",
 		}}},
-		Tasks: func(ctx context.Context, handle func(context.Context, queue.Task)) error {
+		Tasks: func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
 			for i := range b.to {
-				handle(ctx, queue.Task{Run: "news-1", Index: i})
+				handle(ctx, campaign.Task{Run: "news-1", Index: i})
 			}
 			<-ctx.Done()
 			return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 //go:embed lua/closelane.lua
@@ -119,7 +120,7 @@ func parseLane(value string) (State, error) {
 // broken is the state of something whose entry in Redis cannot be read.
 func broken(what, key string, err error) State {
 	e := &campaign.BrokenError{What: what, Key: key, Err: err}
-	return State{Code: string(campaign.CodeBrokenState), Reason: e.Error()}
+	return State{Code: string(codes.BrokenState), Reason: e.Error()}
 }
 
 // hashes reads one hash of each account in one round trip. Of the replies some

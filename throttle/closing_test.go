@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 func TestLanesCloseAndOpen(t *testing.T) {
@@ -134,7 +134,7 @@ func TestDamagedClosingsAreNamed(t *testing.T) {
 		var shown []string
 		for _, c := range got {
 			shown = append(shown, c.Account+"/"+c.Provider+" "+c.Code)
-			if isBroken := c.Code == string(campaign.CodeBrokenState); isBroken != c.Until.IsZero() {
+			if isBroken := c.Code == string(codes.BrokenState); isBroken != c.Until.IsZero() {
 				t.Errorf("%s/%s: code %s, until %v: want no times exactly where it is broken", c.Account, c.Provider, c.Code, c.Until)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/testkit"
 )
 
@@ -60,7 +61,7 @@ func TestRedisOlderThanTheJournalsHoldsTheRun(t *testing.T) {
 			if err != nil || rec.State != tt.want {
 				t.Errorf("%s: run is %s (%v), want %s", tt.name, rec.State, err, tt.want)
 			}
-			if tt.want == campaign.Held && campaign.CodeOf(rec.Reason) != campaign.CodeHeldRedis {
+			if tt.want == campaign.Held && codes.Of(rec.Reason) != codes.HeldRedis {
 				t.Errorf("%s: reason %q has no code", tt.name, rec.Reason)
 			}
 			l.rdb.SRem(ctx, l.activeKey(), run.ID)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // A Watch is what the guards of a run remember. It stands in the run's record,
@@ -38,13 +39,13 @@ func (r *Record) CanaryEnds() time.Time {
 func (t *Tally) Sample() campaign.Sample {
 	return campaign.Sample{
 		Accepted: t.Counts[campaign.Accepted], Bounced: t.Counts[campaign.Bounced], Failed: t.Counts[campaign.Failed],
-		Uncertain: t.Counts[campaign.Uncertain], Deferred: t.Counts[campaign.Deferred], Complained: t.After["complained"],
+		Uncertain: t.Counts[campaign.Uncertain], Deferred: t.Counts[campaign.Deferred], Complained: t.After[campaign.EventComplained],
 	}
 }
 
 // PauseFor pauses a run that is running, and reports whether it was: another may
 // have been faster.
-func (l *Ledger) PauseFor(ctx context.Context, id string, code campaign.Code, why string) (bool, error) {
+func (l *Ledger) PauseFor(ctx context.Context, id string, code codes.Code, why string) (bool, error) {
 	before, err := l.Turn(ctx, id, campaign.Paused, code.Reason("%s", why), campaign.Running)
 	return err == nil && before == campaign.Running, err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // replayBatch is how many entries go out in one pipeline, replayTime how long
@@ -94,7 +95,7 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	if why == "" {
 		return nil
 	}
-	reason := campaign.CodeHeldRedis.Reason("Redis has lost more than the workers can make up for (%s): who was sent to is not known", why)
+	reason := codes.HeldRedis.Reason("Redis has lost more than the workers can make up for (%s): who was sent to is not known", why)
 	ids, err := m.l.Active(ctx)
 	if err != nil {
 		return err

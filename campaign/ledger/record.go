@@ -219,15 +219,15 @@ type Tally struct {
 	Parts         map[int]campaign.Counts
 	FirstAccepted time.Time
 	LastAccepted  time.Time
-	After         map[string]int64 // delivered, bounced, blocked, complained, unsubscribed
+	After         map[campaign.EventKind]int64 // events after acceptance
 }
 
 func parseTally(m map[string]string) *Tally {
-	t := &Tally{Counts: campaign.Counts{}, Parts: map[int]campaign.Counts{}, After: map[string]int64{}}
+	t := &Tally{Counts: campaign.Counts{}, Parts: map[int]campaign.Counts{}, After: map[campaign.EventKind]int64{}}
 	t.FirstAccepted, t.LastAccepted = fromMillis(m["first"]), fromMillis(m["last"])
 	for field, v := range m {
-		if what, ok := strings.CutPrefix(field, "after:"); ok {
-			t.After[what] = atoi64(v)
+		if kind, ok := strings.CutPrefix(field, "after:"); ok {
+			t.After[campaign.EventKind(kind)] = atoi64(v)
 			continue
 		}
 		p, s, ok := strings.Cut(field, ":")
@@ -244,18 +244,15 @@ func parseTally(m map[string]string) *Tally {
 	return t
 }
 
-// CountAfter adds one to a figure of what came after acceptance
-// (unsubscribed, complained, ...), when the run still exists.
-func (l *Ledger) CountAfter(ctx context.Context, id, what string) error {
+// CountAfter counts an event that came after acceptance, when the run still
+// exists.
+func (l *Ledger) CountAfter(ctx context.Context, id string, kind campaign.EventKind) error {
 	n, err := l.rdb.Exists(ctx, l.runKey(id, "record")).Result()
+	if err == nil && n > 0 {
+		err = l.rdb.HIncrBy(ctx, l.runKey(id, "counts"), "after:"+string(kind), 1).Err()
+	}
 	if err != nil {
-		return fmt.Errorf("count %s of run %s: %w", what, id, err)
-	}
-	if n == 0 {
-		return nil
-	}
-	if err := l.rdb.HIncrBy(ctx, l.runKey(id, "counts"), "after:"+what, 1).Err(); err != nil {
-		return fmt.Errorf("count %s of run %s: %w", what, id, err)
+		return fmt.Errorf("count %s of run %s: %w", kind, id, err)
 	}
 	return nil
 }

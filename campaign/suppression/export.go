@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // Export writes the list as CSV, with a header, in no order, and returns the
@@ -44,7 +45,7 @@ type UnreadableError struct {
 
 // Error returns one line that begins with the code BS-BROKEN-STATE.
 func (e *UnreadableError) Error() string {
-	return campaign.CodeBrokenState.Reason("%d suppressions cannot be read and were left out; they keep mail back all the same (the first: %v)", e.Entries, e.First)
+	return codes.BrokenState.Reason("%d suppressions cannot be read and were left out; they keep mail back all the same (the first: %v)", e.Entries, e.First)
 }
 
 // Each calls f with every entry, in no order. One that is there from the

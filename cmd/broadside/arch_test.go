@@ -12,6 +12,7 @@ var rank = map[string]int{
 	"internal/input": -1, // whoever reads a file
 
 	"configs":                   0,
+	"campaign/codes":            0,
 	"campaign":                  1,
 	"campaign/address":          2,
 	"campaign/token":            2,
@@ -36,6 +37,7 @@ var rank = map[string]int{
 	"templates/message":  4,
 	"sender/reply":       4,
 	"internal/doctor":    5,
+	"internal/feedback":  5,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 

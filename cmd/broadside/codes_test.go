@@ -12,11 +12,11 @@ import (
 	"strings"
 	"testing"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // TestEveryCodeIsUsedAndExplained reads the program: each constant of a code
-// has an explanation and is used outside of package campaign, and no other
+// has an explanation and is used outside of package codes, and no other
 // package writes a code as text that nobody could look up.
 func TestEveryCodeIsUsedAndExplained(t *testing.T) {
 	t.Parallel()
@@ -25,12 +25,12 @@ func TestEveryCodeIsUsedAndExplained(t *testing.T) {
 		t.Fatalf("found %d constants of codes", len(constants))
 	}
 	explained := map[string]bool{}
-	for _, e := range campaign.Codes() {
+	for _, e := range codes.All() {
 		explained[string(e.Code)] = true
 	}
 	for name, code := range constants {
 		if !explained[code] {
-			t.Errorf("campaign.%s (%s) has no explanation", name, code)
+			t.Errorf("codes.%s (%s) has no explanation", name, code)
 		}
 		delete(explained, code)
 	}
@@ -44,20 +44,20 @@ func TestEveryCodeIsUsedAndExplained(t *testing.T) {
 	}
 	for name, code := range constants {
 		if !used[name] && !strings.Contains(string(rules), "code: "+code+"\n") {
-			t.Errorf("campaign.%s is used nowhere", name)
+			t.Errorf("codes.%s is used nowhere", name)
 		}
 	}
 	for code, file := range literals {
-		if _, ok := campaign.Explain(code); !ok {
+		if _, ok := codes.Explain(code); !ok {
 			t.Errorf("%s: nobody can look up %s", file, code)
 		}
 	}
 }
 
-// codeConstants returns the constants of type Code of package campaign.
+// codeConstants returns the constants of type Code of package codes.
 func codeConstants(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("../../campaign/code*.go")
+	files, err := filepath.Glob("../../campaign/codes/*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no file of codes (%v)", err)
 	}
@@ -91,14 +91,14 @@ func codeConstants(t *testing.T) map[string]string {
 func codesInProgram(t *testing.T) (used map[string]bool, literals map[string]string) {
 	t.Helper()
 	used, literals = map[string]bool{}, map[string]string{}
-	constant, literal := regexp.MustCompile(`\bcampaign\.(Code[A-Z]\w*)`), regexp.MustCompile(`\bBS(?:-[A-Z0-9]+)+\b`)
+	constant, literal := regexp.MustCompile(`\bcodes\.([A-Z]\w*)`), regexp.MustCompile(`\bBS(?:-[A-Z0-9]+)+\b`)
 	err := filepath.WalkDir("../..", func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2:
 			return fs.SkipDir
-		case filepath.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") || filepath.Base(filepath.Dir(file)) == "campaign":
+		case filepath.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") || filepath.Base(filepath.Dir(file)) == "codes":
 			return nil
 		}
 		text, err := os.ReadFile(file)

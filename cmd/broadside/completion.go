@@ -8,6 +8,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/sender/reply"
 )
 
@@ -144,7 +145,7 @@ func texts[T ~string](all []T) []string {
 // codeNames are the stable codes and what they mean.
 func codeNames(string) ([]string, cobra.ShellCompDirective) {
 	var out []string
-	for _, e := range campaign.Codes() {
+	for _, e := range codes.All() {
 		out = append(out, cobra.CompletionWithDesc(string(e.Code), e.Title))
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/configs"
 	"broadside/internal/failure"
 )
@@ -30,10 +30,10 @@ of a run that is paused, of an account that is closed. Without a code all are li
 
 func (c *cli) listCodes() error {
 	if c.asJSON {
-		return c.json(campaign.Codes())
+		return c.json(codes.All())
 	}
 	var rows [][]string
-	for _, e := range campaign.Codes() {
+	for _, e := range codes.All() {
 		rows = append(rows, []string{string(e.Code), e.Title})
 	}
 	return c.table([]string{"CODE", "MEANS"}, rows)
@@ -41,10 +41,10 @@ func (c *cli) listCodes() error {
 
 func (c *cli) explainCode(word string) error {
 	code := strings.ToUpper(strings.TrimSuffix(strings.TrimSpace(word), ":"))
-	e, ok := campaign.Explain(code)
+	e, ok := codes.Explain(code)
 	if !ok {
 		var known []string
-		for _, e := range campaign.Codes() {
+		for _, e := range codes.All() {
 			known = append(known, string(e.Code))
 		}
 		meant := "`broadside explain` lists all codes"
@@ -66,7 +66,7 @@ func (c *cli) explainCode(word string) error {
 // explainHint is the line that leads from a reason to its explanation; empty
 // for one that explains itself.
 func explainHint(reason string) string {
-	if code := campaign.CodeOf(reason); code != "" && code != campaign.CodeOperator {
+	if code := codes.Of(reason); code != "" && code != codes.Operator {
 		return fmt.Sprintf("\n  broadside explain %s    says what that means", code)
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/configs"
 	"broadside/internal/failure"
 	"broadside/sender/reply"
@@ -98,7 +99,7 @@ func (c *cli) explain(r reply.Reply) error {
 			Rule     string        `json:"rule"`
 			Verdict  reply.Verdict `json:"verdict"`
 			Confirm  int           `json:"confirm,omitempty"`
-			Code     campaign.Code `json:"code,omitempty"`
+			Code     codes.Code    `json:"code,omitempty"`
 			Enhanced string        `json:"enhanced"`
 			Text     string        `json:"text"`
 		}{d.Rule, d.Verdict, d.Confirm, d.Code, r.Enhanced, r.Text})

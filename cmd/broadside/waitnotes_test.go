@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/report"
 )
 
@@ -14,9 +14,9 @@ import (
 // it is looked at, and although an account opens for a moment to be tried.
 func TestWaitNotesAreOfChangesOnly(t *testing.T) {
 	t.Parallel()
-	login := report.Wait{For: report.ForAccount, What: "ses", Code: campaign.CodeAccountLogin, Reason: "BS-ACCOUNT-LOGIN: 535"}
-	away := report.Wait{For: report.ForAccount, What: "ses", Code: campaign.CodeAccountAway, Reason: "BS-ACCOUNT-AWAY: refused"}
-	worker := report.Wait{For: report.ForWorker, Code: campaign.CodeNoWorker, Reason: "BS-NO-WORKER: none"}
+	login := report.Wait{For: report.ForAccount, What: "ses", Code: codes.AccountLogin, Reason: "BS-ACCOUNT-LOGIN: 535"}
+	away := report.Wait{For: report.ForAccount, What: "ses", Code: codes.AccountAway, Reason: "BS-ACCOUNT-AWAY: refused"}
+	worker := report.Wait{For: report.ForWorker, Code: codes.NoWorker, Reason: "BS-NO-WORKER: none"}
 	var n waitNotes
 	began := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
 	for _, step := range []struct {

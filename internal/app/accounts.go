@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/configs"
 )
 
@@ -62,7 +62,7 @@ func (a *App) AccountStates(ctx context.Context) ([]AccountState, error) {
 		for _, n := range counts {
 			s.Connections += n
 		}
-		if c, ok := closed[name]; ok && c.Code != string(campaign.CodeBrokenState) { // which `doctor` names
+		if c, ok := closed[name]; ok && c.Code != string(codes.BrokenState) { // which `doctor` names
 			s.Closed = &AccountClosed{c.Code, c.Reason, c.Since, c.Until}
 		}
 		states = append(states, s)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
@@ -204,7 +205,7 @@ func (a *App) work(ctx context.Context, role string) error {
 	worker := sender.New(sender.Config{
 		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
 		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Keys: a.keys, Ways: ways,
-		Tasks: func(ctx context.Context, handle func(context.Context, queue.Task)) error {
+		Tasks: func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
 			return a.serve(ctx, gate, handle)
 		},
 		Ready: gate.Pass, Drain: down.bodies, Rest: down.rest, Log: a.log,
@@ -249,7 +250,7 @@ func (a *App) ways() ([]sender.AccountConfig, error) {
 }
 
 // serve takes tasks from asynq.
-func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.Context, queue.Task)) error {
+func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.Context, campaign.Task)) error {
 	servers := 0 // as many as are best where each has to wait for its task
 	if a.Embedded() {
 		servers = 4

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/configs"
 	"broadside/internal/doctor"
 	"broadside/internal/failure"
@@ -109,7 +110,7 @@ func (a *App) underWay(ctx context.Context) (runs int, replicated []string, err 
 // settings looks for what the configuration lacks; what is wrong in it is
 // found when it is read.
 func settings(cfg *configs.Config) []doctor.Finding {
-	one := func(code campaign.Code, problem error, fine, why, fix string) doctor.Finding {
+	one := func(code codes.Code, problem error, fine, why, fix string) doctor.Finding {
 		f := store.Finding{Code: code, Text: fine}
 		if problem != nil {
 			f = store.Finding{Code: code, Level: store.Failed, Text: strings.TrimSpace(problem.Error()), Why: why, Fix: fix}
@@ -120,17 +121,17 @@ func settings(cfg *configs.Config) []doctor.Finding {
 	if len(cfg.Accounts) == 0 {
 		accounts = errors.New(lacksAccount)
 	}
-	postal := store.Finding{Code: campaign.CodePostalAddress, Text: "postal_address is set"}
+	postal := store.Finding{Code: codes.PostalAddress, Text: "postal_address is set"}
 	if cfg.PostalAddress == "" {
 		postal = store.Finding{
-			Code: campaign.CodePostalAddress, Level: store.Warning, Text: "postal_address is not set",
+			Code: codes.PostalAddress, Level: store.Warning, Text: "postal_address is not set",
 			Why: "the footer of a letter does not say where its sender is, which many countries' law wants", Fix: "set postal_address",
 		}
 	}
 	return []doctor.Finding{
 		{Subject: "settings", Finding: postal},
-		one(campaign.CodeSecrets, cfg.RequireSecrets(), fmt.Sprintf("%d secrets", len(cfg.Secrets)), "nothing can be launched", "set secrets (or BROADSIDE_SECRETS)"),
-		one(campaign.CodeAccounts, accounts, fmt.Sprintf("%d accounts", len(cfg.Accounts)), "nothing can be sent",
+		one(codes.Secrets, cfg.RequireSecrets(), fmt.Sprintf("%d secrets", len(cfg.Secrets)), "nothing can be launched", "set secrets (or BROADSIDE_SECRETS)"),
+		one(codes.Accounts, accounts, fmt.Sprintf("%d accounts", len(cfg.Accounts)), "nothing can be sent",
 			addAccount(cfg)),
 	}
 }
@@ -160,17 +161,17 @@ func checkAccounts(ctx context.Context, cfg *configs.Config) []doctor.Finding {
 }
 
 func accountFindings(check *AccountCheck, err error) []store.Finding {
-	failed := store.Finding{Code: campaign.CodeAccount, Level: store.Failed, Why: "nothing can be sent by this account"}
+	failed := store.Finding{Code: codes.Account, Level: store.Failed, Why: "nothing can be sent by this account"}
 	if check == nil {
 		failed.Text, failed.Fix = err.Error(), "correct the settings of the account"
 		return []store.Finding{failed}
 	}
 	var out []store.Finding
 	if check.OK {
-		out = append(out, store.Finding{Code: campaign.CodeAccount, Text: check.Address + " takes the login"})
+		out = append(out, store.Finding{Code: codes.Account, Text: check.Address + " takes the login"})
 	}
 	for _, p := range check.Problems {
-		f := store.Finding{Code: campaign.CodeAccount, Level: store.Warning, Text: p.Problem, Why: "it works now", Fix: p.Fix}
+		f := store.Finding{Code: codes.Account, Level: store.Warning, Text: p.Problem, Why: "it works now", Fix: p.Fix}
 		if !check.OK {
 			f.Level, f.Why = failed.Level, failed.Why
 			f.Text = check.Address + ": " + p.Problem
@@ -194,7 +195,7 @@ func (a *App) doubtfulCampaigns(ctx context.Context) []doctor.Finding {
 		}
 		for _, warning := range def.Warnings() {
 			out = append(out, doctor.Finding{Subject: "campaign " + e.ID, Finding: store.Finding{
-				Code: campaign.CodeCampaign, Level: store.Warning, Text: warning.Error(),
+				Code: codes.Campaign, Level: store.Warning, Text: warning.Error(),
 				Why: "it is sent as it is", Fix: "correct the file and schedule it again",
 			}})
 		}
@@ -210,7 +211,7 @@ func (a *App) closings(ctx context.Context) []doctor.Finding {
 	}
 	var out []doctor.Finding
 	for _, c := range all {
-		if c.Code == string(campaign.CodeBrokenState) {
+		if c.Code == string(codes.BrokenState) {
 			continue // it is listed with all that cannot be read
 		}
 		w := runs.ClosingWait(c)
@@ -245,9 +246,9 @@ func verdict(found []doctor.Finding) error {
 		}
 		failed++
 		switch f.Code {
-		case campaign.CodeRedisUnreachable, campaign.CodeAccount:
+		case codes.RedisUnreachable, codes.Account:
 			kind = failure.ErrUnreachable
-		case campaign.CodeSecrets, campaign.CodeAccounts, campaign.CodePublicURL:
+		case codes.Secrets, codes.Accounts, codes.PublicURL:
 			if kind != failure.ErrUnreachable {
 				kind = ErrInvalid
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/doctor"
 	"broadside/internal/presence"
@@ -105,7 +106,7 @@ func (a *App) brokenState(ctx context.Context) ([]error, error) {
 		return nil, err
 	}
 	for _, c := range closings {
-		if c.Code == string(campaign.CodeBrokenState) {
+		if c.Code == string(codes.BrokenState) {
 			broken = append(broken, errors.New(c.Reason))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/suppression"
+	"broadside/internal/feedback"
 	"broadside/internal/presence"
 	"broadside/internal/web"
 	"broadside/scheduler"
@@ -71,14 +72,10 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		}
 	}
 	server, err := web.New(web.Config{
-		Keys: a.keys, Suppression: a.Suppression, Ready: a.Ping, Server: a.server,
-		OnUnsubscribe: func(ctx context.Context, run string) error {
-			if run == "" {
-				return nil
-			}
-			return a.Ledger.CountAfter(ctx, run, "unsubscribed")
-		},
-		Topics: topics, PublicURL: a.Config.PublicURL, Log: a.log,
+		Keys:     a.keys,
+		Feedback: feedback.New(feedback.Config{Suppression: a.Suppression, Counter: a.Ledger, Server: a.server, Log: a.log}),
+		Ready:    a.Ping,
+		Topics:   topics, PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())

@@ -6,8 +6,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/configs"
 	"broadside/internal/failure"
@@ -35,7 +35,7 @@ func (a *App) roomFor(ctx context.Context, n need, bytes int64) error {
 	if m.Machine {
 		limit = "the memory of its machine"
 	}
-	return failure.New(ErrRefused, campaign.CodeRedisMemory.Reason(
+	return failure.New(ErrRefused, codes.RedisMemory.Reason(
 		"%s needs about %s of Redis' memory and %s are free: %s of %s (%s) are in use, and a tenth is kept for outcomes and unsubscribes; %s", n.what,
 		configs.FormatBytes(bytes), configs.FormatBytes(m.Free()), configs.FormatBytes(m.Used), configs.FormatBytes(m.Limit), limit, n.fix), scheduler.ErrNoRoom)
 }
@@ -48,7 +48,7 @@ func (n need) full(err error) error {
 	if !redis.IsOOMError(err) {
 		return err
 	}
-	return failure.New(ErrRefused, campaign.CodeRedisMemory.Reason("Redis has no memory left for %s (%v); %s", n.what, err, n.fix), scheduler.ErrNoRoom)
+	return failure.New(ErrRefused, codes.RedisMemory.Reason("Redis has no memory left for %s (%v); %s", n.what, err, n.fix), scheduler.ErrNoRoom)
 }
 
 // ImportList is Lists.Import that leaves Redis the memory that runs need.

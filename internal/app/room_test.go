@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/internal/testkit"
 	"broadside/scheduler"
 )
@@ -62,7 +62,7 @@ func (s *scheduling) nothingLeft() {
 
 func noRoom(t *testing.T, err error, want string) {
 	t.Helper()
-	if !errors.Is(err, ErrRefused) || !errors.Is(err, scheduler.ErrNoRoom) || campaign.CodeOf(err.Error()) != campaign.CodeRedisMemory {
+	if !errors.Is(err, ErrRefused) || !errors.Is(err, scheduler.ErrNoRoom) || codes.Of(err.Error()) != codes.RedisMemory {
 		t.Fatalf("got %v, want a refusal for lack of room", err)
 	}
 	for _, want := range []string{want, "nothing was sent", "maxmemory"} {
@@ -167,7 +167,7 @@ func TestAListThatDoesNotFitLeavesNothing(t *testing.T) {
 	}
 	s.leave(1 << 19)
 	err := load()
-	if !errors.Is(err, ErrRefused) || campaign.CodeOf(err.Error()) != campaign.CodeRedisMemory || !strings.Contains(err.Error(), "the list needs about") {
+	if !errors.Is(err, ErrRefused) || codes.Of(err.Error()) != codes.RedisMemory || !strings.Contains(err.Error(), "the list needs about") {
 		t.Fatalf("got %v, want a refusal for lack of room", err)
 	}
 	s.nothingLeft()

@@ -13,6 +13,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/configs"
 	"broadside/internal/presence"
@@ -132,7 +133,7 @@ func (a *App) verdict(ctx context.Context, f scheduler.Firing, id string, cause 
 	if !late && !gone && !a.isInput(ctx, cause) {
 		return scheduler.Made{}, cause
 	}
-	reason := campaign.CodeNotLaunched.Reason("%s", address.Redact(strings.TrimSpace(cause.Error())))
+	reason := codes.NotLaunched.Reason("%s", address.Redact(strings.TrimSpace(cause.Error())))
 	// It does not count as launched.
 	if err := a.Ledger.Unname(ctx, onceOf(f.ID), id); err != nil {
 		return scheduler.Made{}, err

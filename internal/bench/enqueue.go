@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"broadside/campaign"
 	"broadside/internal/queue"
 	"broadside/internal/store"
 )
@@ -68,9 +69,9 @@ func measured(ctx context.Context, redis *server, n int, do func() (time.Duratio
 func put(ctx context.Context, c *queue.Client, n int) (time.Duration, error) {
 	start := time.Now()
 	for first := 0; first < n; first += batch {
-		tasks := make([]queue.Task, min(batch, n-first))
+		tasks := make([]campaign.Task, min(batch, n-first))
 		for i := range tasks {
-			tasks[i] = queue.Task{Run: "bench-20260101T000000Z", Index: first + i}
+			tasks[i] = campaign.Task{Run: "bench-20260101T000000Z", Index: first + i}
 		}
 		if err := c.Enqueue(ctx, tasks, time.Now()); err != nil {
 			return 0, err
@@ -86,7 +87,7 @@ func take(ctx context.Context, st *store.Store, cfg queue.Config, n int) (took t
 	var taken atomic.Int64
 	last := make(chan time.Time, 1)
 	start := time.Now()
-	err = queue.Serve(ctx, st.Client(), cfg, func(context.Context, queue.Task) {
+	err = queue.Serve(ctx, st.Client(), cfg, func(context.Context, campaign.Task) {
 		if taken.Add(1) == int64(n) {
 			last <- time.Now()
 			stop()

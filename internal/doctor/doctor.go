@@ -13,7 +13,7 @@
 package doctor
 
 import (
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/store"
 )
 
@@ -23,16 +23,16 @@ type Finding struct {
 	store.Finding
 }
 
-func good(subject string, code campaign.Code, text string) Finding {
+func good(subject string, code codes.Code, text string) Finding {
 	return Finding{subject, store.Finding{Code: code, Level: store.Good, Text: text}}
 }
 
-func bad(subject string, code campaign.Code, level store.Level, text, why, fix string) Finding {
+func bad(subject string, code codes.Code, level store.Level, text, why, fix string) Finding {
 	return Finding{subject, store.Finding{Code: code, Level: level, Text: text, Why: why, Fix: fix}}
 }
 
 // unknown is the outcome of a check that could not be made.
-func unknown(subject string, code campaign.Code, err error) Finding {
+func unknown(subject string, code codes.Code, err error) Finding {
 	return bad(subject, code, store.Warning, "not known: "+err.Error(), "it was not checked", "try again; if it stays so, look at the log of Redis and at the rights of its user")
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/queue"
 	"broadside/internal/store"
@@ -12,7 +13,7 @@ import (
 
 // expect fails unless the findings are exactly one of code and level, with a
 // reason and a fix when it is bad.
-func expect(t *testing.T, got []Finding, code campaign.Code, level store.Level) {
+func expect(t *testing.T, got []Finding, code codes.Code, level store.Level) {
 	t.Helper()
 	if len(got) != 1 || got[0].Code != code || got[0].Level != level {
 		t.Fatalf("got %+v, want %s %s", got, code, level)
@@ -20,7 +21,7 @@ func expect(t *testing.T, got []Finding, code campaign.Code, level store.Level) 
 	if f := got[0]; f.Subject == "" || f.Text == "" || (level == store.Good) != (f.Why == "") || (level == store.Good) != (f.Fix == "") {
 		t.Errorf("finding %+v: reason and fix are for what is wrong, and for all of it", f)
 	}
-	if _, ok := campaign.Explain(string(code)); !ok {
+	if _, ok := codes.Explain(string(code)); !ok {
 		t.Errorf("%s is not explained", code)
 	}
 }
@@ -42,7 +43,7 @@ func TestMemory(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			expect(t, []Finding{memory("redis", tt.m)}, campaign.CodeRedisMemory, tt.want)
+			expect(t, []Finding{memory("redis", tt.m)}, codes.RedisMemory, tt.want)
 		})
 	}
 }
@@ -54,14 +55,14 @@ func TestEvicted(t *testing.T) {
 			t.Errorf("evicted_keys %q: got %+v, want nothing", n, got)
 		}
 	}
-	expect(t, evicted("redis", map[string]string{"evicted_keys": "3"}), campaign.CodeRedisEviction, store.Warning)
+	expect(t, evicted("redis", map[string]string{"evicted_keys": "3"}), codes.RedisEviction, store.Warning)
 }
 
 func TestClients(t *testing.T) {
 	t.Parallel()
 	info := map[string]string{"maxclients": "20", "connected_clients": "8"}
-	expect(t, clients("redis", info, 12), campaign.CodeRedisClients, store.Good)
-	expect(t, clients("redis", info, 13), campaign.CodeRedisClients, store.Warning)
+	expect(t, clients("redis", info, 12), codes.RedisClients, store.Good)
+	expect(t, clients("redis", info, 13), codes.RedisClients, store.Warning)
 	for _, missing := range []string{"maxclients", "connected_clients"} {
 		if got := clients("redis", map[string]string{missing: "1"}, 13); got != nil {
 			t.Errorf("INFO with %s only: got %+v, want nothing", missing, got)
@@ -75,11 +76,11 @@ func TestReplicas(t *testing.T) {
 	if got := replicas("redis", none, nil); got != nil {
 		t.Errorf("none, none wanted: got %+v, want nothing", got)
 	}
-	expect(t, replicas("redis", one, nil), campaign.CodeRedisReplicas, store.Good)
-	expect(t, replicas("redis", one, []string{"r"}), campaign.CodeRedisReplicas, store.Good)
-	expect(t, replicas("redis", none, []string{"r"}), campaign.CodeRedisReplicas, store.Failed)
+	expect(t, replicas("redis", one, nil), codes.RedisReplicas, store.Good)
+	expect(t, replicas("redis", one, []string{"r"}), codes.RedisReplicas, store.Good)
+	expect(t, replicas("redis", none, []string{"r"}), codes.RedisReplicas, store.Failed)
 	one["min_slaves_good_slaves"] = "0" // it has one, which is behind
-	expect(t, replicas("redis", one, []string{"r"}), campaign.CodeRedisReplicas, store.Warning)
+	expect(t, replicas("redis", one, []string{"r"}), codes.RedisReplicas, store.Warning)
 }
 
 func TestLatency(t *testing.T) {
@@ -95,7 +96,7 @@ func TestLatency(t *testing.T) {
 		{ms, 101 * ms, store.Warning},
 		{251 * ms, 252 * ms, store.Failed},
 	} {
-		expect(t, []Finding{latency(tt.median, tt.worst)}, campaign.CodeRedisLatency, tt.want)
+		expect(t, []Finding{latency(tt.median, tt.worst)}, codes.RedisLatency, tt.want)
 	}
 }
 
@@ -105,7 +106,7 @@ func TestClock(t *testing.T) {
 		0: store.Good, 2 * time.Second: store.Good, 3 * time.Second: store.Warning, -3 * time.Second: store.Warning,
 		5 * time.Minute: store.Failed, -5 * time.Minute: store.Failed,
 	} {
-		expect(t, []Finding{clock(sample{trip: time.Millisecond, offset: offset})}, campaign.CodeClock, want)
+		expect(t, []Finding{clock(sample{trip: time.Millisecond, offset: offset})}, codes.Clock, want)
 	}
 	if got, want := clock(sample{trip: 2 * time.Millisecond, offset: -3 * time.Second}).Text, "3s behind that of Redis, give or take 1ms"; got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -115,13 +116,13 @@ func TestClock(t *testing.T) {
 func TestJudgeQueue(t *testing.T) {
 	t.Parallel()
 	most := int64(len(campaign.Providers) * ledger.MaxBacklog)
-	expect(t, judge(queue.Health{Waiting: most}, 0), campaign.CodeQueueBacklog, store.Good)
-	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 1), campaign.CodeQueueBacklog, store.Warning)
-	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 2), campaign.CodeQueueBacklog, store.Good)
-	expect(t, judge(queue.Health{Archived: ledger.MaxBacklog + 1}, 2), campaign.CodeQueueBacklog, store.Warning)
+	expect(t, judge(queue.Health{Waiting: most}, 0), codes.QueueBacklog, store.Good)
+	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 1), codes.QueueBacklog, store.Warning)
+	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 2), codes.QueueBacklog, store.Good)
+	expect(t, judge(queue.Health{Archived: ledger.MaxBacklog + 1}, 2), codes.QueueBacklog, store.Warning)
 	got := judge(queue.Health{Paused: true}, 0)
-	expect(t, got[:1], campaign.CodeQueuePaused, store.Failed)
-	expect(t, got[1:], campaign.CodeQueueBacklog, store.Good)
+	expect(t, got[:1], codes.QueuePaused, store.Failed)
+	expect(t, got[1:], codes.QueueBacklog, store.Good)
 }
 
 func TestAtStartNothingFails(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/store"
 )
 
@@ -16,7 +16,7 @@ const readableByOthers = 0o004
 // ConfigFile looks who can read a configuration file; secrets are the keys in it
 // whose values are not for everybody. Without a file there is nothing to say.
 func ConfigFile(file string, secrets []string) []Finding {
-	const code, subject = campaign.CodeConfigReadable, "settings"
+	const code, subject = codes.ConfigReadable, "settings"
 	if file == "" || len(secrets) == 0 {
 		return nil
 	}

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/store"
 )
 
@@ -19,7 +19,7 @@ const answerWithin = 5 * time.Second
 // links begin with. That it is https was checked with the configuration.
 func Links(ctx context.Context, publicURL string) Finding {
 	const (
-		code = campaign.CodePublicURL
+		code = codes.PublicURL
 		why  = "readers who want to leave cannot, and providers count that"
 		fix  = "start `broadside web` and lead public_url to it; from this machine it may also be a firewall"
 	)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/store"
 )
 
@@ -22,22 +22,22 @@ type Duty struct {
 
 // Processes says where something is due and nobody is there to do it.
 func Processes(d Duty) []Finding {
-	out := []Finding{good(subjectProcesses, campaign.CodeProcesses, "alive: "+d.Alive)}
-	lacks := func(code campaign.Code, text, why, role string) {
+	out := []Finding{good(subjectProcesses, codes.Processes, "alive: "+d.Alive)}
+	lacks := func(code codes.Code, text, why, role string) {
 		out = append(out, bad(subjectProcesses, code, store.Warning, text, why, "start `broadside "+role+"`, or `broadside all`; `broadside process list` shows who is alive"))
 	}
 	switch {
 	case d.Workers > 0:
 	case len(d.Running) > 0:
-		lacks(campaign.CodeNoWorker, "no worker is alive, and there are runs to be sent: "+some(d.Running), "nothing is sent", "worker")
+		lacks(codes.NoWorker, "no worker is alive, and there are runs to be sent: "+some(d.Running), "nothing is sent", "worker")
 	case len(d.Due) > 0:
-		lacks(campaign.CodeNoWorker, "no worker is alive, and there are campaigns due: "+some(d.Due), "their runs will be made and not sent", "worker")
+		lacks(codes.NoWorker, "no worker is alive, and there are campaigns due: "+some(d.Due), "their runs will be made and not sent", "worker")
 	}
 	if d.Schedulers == 0 && len(d.Due) > 0 {
-		lacks(campaign.CodeNoScheduler, "no scheduler is alive, and there are campaigns due: "+some(d.Due), "no run will be made of them", "scheduler")
+		lacks(codes.NoScheduler, "no scheduler is alive, and there are campaigns due: "+some(d.Due), "no run will be made of them", "scheduler")
 	}
 	if d.Webs == 0 && d.Readers != "" {
-		lacks(campaign.CodeNoWeb, "no web process is alive, and readers' links lead to "+d.Readers, "nobody can unsubscribe", "web")
+		lacks(codes.NoWeb, "no web process is alive, and readers' links lead to "+d.Readers, "nobody can unsubscribe", "web")
 	}
 	return out
 }
@@ -56,9 +56,9 @@ func some(names []string) string {
 func Broken(errs []error) []Finding {
 	var out []Finding
 	for _, err := range errs {
-		text := strings.TrimPrefix(err.Error(), string(campaign.CodeBrokenState)+": ")
-		out = append(out, bad("state", campaign.CodeBrokenState, store.Warning, text, "this one entry is not used; everything else goes on",
-			"`broadside explain "+string(campaign.CodeBrokenState)+"` says what it may be"))
+		text := strings.TrimPrefix(err.Error(), string(codes.BrokenState)+": ")
+		out = append(out, bad("state", codes.BrokenState, store.Warning, text, "this one entry is not used; everything else goes on",
+			"`broadside explain "+string(codes.BrokenState)+"` says what it may be"))
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/store"
 )
 
@@ -16,18 +17,18 @@ func TestProcessesAreMissedWhereSomethingIsDue(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		d    Duty
-		want []campaign.Code // of the warnings
+		want []codes.Code // of the warnings
 	}{
 		{"nothing to do, nobody there", Duty{}, nil},
-		{"runs and no worker", Duty{Running: runs, Schedulers: 1, Webs: 1}, []campaign.Code{campaign.CodeNoWorker}},
+		{"runs and no worker", Duty{Running: runs, Schedulers: 1, Webs: 1}, []codes.Code{codes.NoWorker}},
 		{"runs and a worker", Duty{Running: runs, Workers: 1}, nil},
-		{"due and nobody there", Duty{Due: due}, []campaign.Code{campaign.CodeNoWorker, campaign.CodeNoScheduler}},
-		{"due and no scheduler", Duty{Due: due, Workers: 1}, []campaign.Code{campaign.CodeNoScheduler}},
+		{"due and nobody there", Duty{Due: due}, []codes.Code{codes.NoWorker, codes.NoScheduler}},
+		{"due and no scheduler", Duty{Due: due, Workers: 1}, []codes.Code{codes.NoScheduler}},
 		{"due and all there", Duty{Due: due, Workers: 1, Schedulers: 1}, nil},
-		{"readers elsewhere and no web", Duty{Readers: "https://news.acme.example"}, []campaign.Code{campaign.CodeNoWeb}},
+		{"readers elsewhere and no web", Duty{Readers: "https://news.acme.example"}, []codes.Code{codes.NoWeb}},
 		{"readers elsewhere and a web", Duty{Readers: "https://news.acme.example", Webs: 1}, nil},
 	} {
-		var got []campaign.Code
+		var got []codes.Code
 		for _, f := range Processes(tt.d) {
 			if f.Level == store.Warning {
 				got = append(got, f.Code)
@@ -46,7 +47,7 @@ func TestProcessesAreMissedWhereSomethingIsDue(t *testing.T) {
 
 func TestBrokenEntriesAreFindings(t *testing.T) {
 	t.Parallel()
-	expect(t, Broken([]error{&campaign.BrokenError{What: "run r", Key: "k", Err: errors.New("odd")}}), campaign.CodeBrokenState, store.Warning)
+	expect(t, Broken([]error{&campaign.BrokenError{What: "run r", Key: "k", Err: errors.New("odd")}}), codes.BrokenState, store.Warning)
 	if got := Broken(nil); got != nil {
 		t.Errorf("got %v, want nothing", got)
 	}

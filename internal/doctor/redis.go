@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/configs"
 	"broadside/internal/store"
 )
@@ -32,7 +32,7 @@ func Redis(ctx context.Context, st *store.Store, l Look) []Finding {
 	var out []Finding
 	nodes, err := st.Nodes(ctx)
 	if err != nil {
-		return append(out, unknown(subjectRedis, campaign.CodeRedisMemory, err))
+		return append(out, unknown(subjectRedis, codes.RedisMemory, err))
 	}
 	for _, n := range nodes {
 		subject := subjectRedis
@@ -52,7 +52,7 @@ func Redis(ctx context.Context, st *store.Store, l Look) []Finding {
 }
 
 func memory(subject string, m store.Memory) Finding {
-	const code = campaign.CodeRedisMemory
+	const code = codes.RedisMemory
 	if m.Limit == 0 {
 		return good(subject, code, "memory: no limit is known")
 	}
@@ -77,7 +77,7 @@ func evicted(subject string, info map[string]string) []Finding {
 	if n == "" || n == "0" {
 		return nil
 	}
-	return []Finding{bad(subject, campaign.CodeRedisEviction, store.Warning, n+" keys were evicted since Redis started, or since its figures were reset",
+	return []Finding{bad(subject, codes.RedisEviction, store.Warning, n+" keys were evicted since Redis started, or since its figures were reset",
 		"people may have lost their unsubscribe, and runs their memory of who was mailed",
 		"set maxmemory-policy noeviction, compare with a backup, then CONFIG RESETSTAT")}
 }
@@ -93,16 +93,16 @@ func clients(subject string, info map[string]string, budget int) []Finding {
 	}
 	text := fmt.Sprintf("connections: %d of %d in use, one process takes up to %d (redis.max_connections)", now, most, budget)
 	if most-now < budget {
-		return []Finding{bad(subject, campaign.CodeRedisClients, store.Warning, text, "the next process to start may get too few",
+		return []Finding{bad(subject, codes.RedisClients, store.Warning, text, "the next process to start may get too few",
 			"lower redis.max_connections (web and scheduler do with 3, a worker with 12), or raise maxclients")}
 	}
-	return []Finding{good(subject, campaign.CodeRedisClients, text)}
+	return []Finding{good(subject, codes.RedisClients, text)}
 }
 
 // replicas looks for what durability: replicated waits for. min-replicas-to-write
 // shows in INFO by the number of good ones alone.
 func replicas(subject string, info map[string]string, wanted []string) []Finding {
-	const code = campaign.CodeRedisReplicas
+	const code = codes.RedisReplicas
 	text := info["connected_slaves"] + " replicas"
 	fresh, counted := info["min_slaves_good_slaves"]
 	if counted {
@@ -124,7 +124,7 @@ func replicas(subject string, info map[string]string, wanted []string) []Finding
 
 // flushed asks how often the append-only file goes to disk.
 func flushed(ctx context.Context, rdb redis.UniversalClient) Finding {
-	const code = campaign.CodeRedisPersistence
+	const code = codes.RedisPersistence
 	answer, err := rdb.ConfigGet(ctx, "appendfsync").Result()
 	switch policy := answer["appendfsync"]; {
 	case err != nil, policy == "":

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/doctor"
 	"broadside/internal/store"
 	"broadside/internal/testkit"
@@ -75,7 +75,7 @@ func TestRedis(t *testing.T) {
 			found := doctor.Redis(t.Context(), open(t, testkit.Redis(t, tt.args...)), tt.look)
 			got := verdicts(found)
 			for i, f := range found { // the machine that tests may be busy
-				if f.Code == campaign.CodeRedisLatency && f.Level == store.Warning {
+				if f.Code == codes.RedisLatency && f.Level == store.Warning {
 					got[i] = "BS-REDIS-LATENCY ok"
 				}
 			}
@@ -87,7 +87,7 @@ func TestRedis(t *testing.T) {
 }
 
 // finding returns what was found of a code; there must be something.
-func finding(t *testing.T, s *store.Store, code campaign.Code) doctor.Finding {
+func finding(t *testing.T, s *store.Store, code codes.Code) doctor.Finding {
 	t.Helper()
 	for _, f := range doctor.Redis(t.Context(), s, look) {
 		if f.Code == code {
@@ -102,7 +102,7 @@ func finding(t *testing.T, s *store.Store, code campaign.Code) doctor.Finding {
 func TestRedisWithoutConfig(t *testing.T) {
 	t.Parallel()
 	s := open(t, testkit.Redis(t, "--appendonly", "yes", "--rename-command", "CONFIG", ""))
-	if f := finding(t, s, campaign.CodeRedisPersistence); f.Level != store.Good || !strings.Contains(f.Text, "not known") {
+	if f := finding(t, s, codes.RedisPersistence); f.Level != store.Good || !strings.Contains(f.Text, "not known") {
 		t.Errorf("got %+v, want that it is not known", f)
 	}
 }
@@ -124,7 +124,7 @@ func TestQueuePausedByAnotherTool(t *testing.T) {
 	if err := s.Client().Set(t.Context(), "asynq:{clinic-bulk-0}:paused", 1, 0).Err(); err != nil {
 		t.Fatalf("pause: %v", err)
 	}
-	if f := finding(t, s, campaign.CodeQueuePaused); f.Level != store.Failed || !strings.Contains(f.Fix, "asynq:{clinic-bulk-0}:paused") {
+	if f := finding(t, s, codes.QueuePaused); f.Level != store.Failed || !strings.Contains(f.Fix, "asynq:{clinic-bulk-0}:paused") {
 		t.Errorf("got %+v, want a failure that names the key", f)
 	}
 }
@@ -162,7 +162,7 @@ func TestLinks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			f := doctor.Links(t.Context(), tt.url)
-			if f.Level != tt.level || !strings.Contains(f.Text, tt.text) || f.Code != campaign.CodePublicURL {
+			if f.Level != tt.level || !strings.Contains(f.Text, tt.text) || f.Code != codes.PublicURL {
 				t.Errorf("got %+v, want %s %q", f, tt.level, tt.text)
 			}
 		})

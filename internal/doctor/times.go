@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/store"
 )
 
@@ -32,7 +32,7 @@ type sample struct {
 // times measures round trips and the difference of the clocks.
 func times(ctx context.Context, rdb redis.UniversalClient) []Finding {
 	if err := rdb.Ping(ctx).Err(); err != nil { // else the first one connects
-		return []Finding{unknown(subjectRedis, campaign.CodeRedisLatency, err)}
+		return []Finding{unknown(subjectRedis, codes.RedisLatency, err)}
 	}
 	all := make([]sample, 0, samples)
 	for range samples {
@@ -40,7 +40,7 @@ func times(ctx context.Context, rdb redis.UniversalClient) []Finding {
 		theirs, err := rdb.Time(ctx).Result()
 		trip := time.Since(sent)
 		if err != nil {
-			return []Finding{unknown(subjectRedis, campaign.CodeRedisLatency, err)}
+			return []Finding{unknown(subjectRedis, codes.RedisLatency, err)}
 		}
 		all = append(all, sample{trip, sent.Add(trip / 2).Sub(theirs)})
 	}
@@ -49,7 +49,7 @@ func times(ctx context.Context, rdb redis.UniversalClient) []Finding {
 }
 
 func latency(median, worst time.Duration) Finding {
-	const code = campaign.CodeRedisLatency
+	const code = codes.RedisLatency
 	text := fmt.Sprintf("round trip: %s, at worst %s", round(median), round(worst))
 	fix := "run the processes near Redis; `redis-cli --latency` and SLOWLOG tell the network from the server"
 	switch {
@@ -65,7 +65,7 @@ func latency(median, worst time.Duration) Finding {
 
 // clock judges the clock by the fastest round trip, which says most.
 func clock(fastest sample) Finding {
-	const code = campaign.CodeClock
+	const code = codes.Clock
 	ahead, way := fastest.offset, "ahead of"
 	if ahead < 0 {
 		ahead, way = -ahead, "behind"

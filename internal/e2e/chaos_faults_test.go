@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"broadside/campaign"
 	"broadside/internal/failpoint"
 	"broadside/internal/queue"
 	"broadside/internal/testkit"
@@ -360,9 +361,9 @@ func deleteQueue(c *trial) {
 // twins hands everybody out again, twice.
 func twins(c *trial) {
 	client := queue.NewClient(c.client(), "e2e")
-	tasks := make([]queue.Task, c.people)
+	tasks := make([]campaign.Task, c.people)
 	for i := range tasks {
-		tasks[i] = queue.Task{Run: c.run, Index: i} // everybody is in the first part
+		tasks[i] = campaign.Task{Run: c.run, Index: i} // everybody is in the first part
 	}
 	for range 2 {
 		c.must(client.Enqueue(c.t.Context(), tasks, time.Now()))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
 	"broadside/internal/testkit"
 )
 
@@ -34,16 +35,16 @@ func benchmarkTask(b *testing.B, servers int) {
 	b.ReportAllocs()
 	theirs, ours := redisCPU(b, rdb), cpu(b)
 	go func() {
-		served <- Serve(ctx, rdb, Config{Namespace: "bench", Servers: servers, Log: slog.New(slog.DiscardHandler)}, func(context.Context, Task) {
+		served <- Serve(ctx, rdb, Config{Namespace: "bench", Servers: servers, Log: slog.New(slog.DiscardHandler)}, func(context.Context, campaign.Task) {
 			if n := handled.Add(1); n%batch == 0 || n == int64(b.N) {
 				room <- struct{}{}
 			}
 		})
 	}()
 	for first := 0; first < b.N; first += batch {
-		tasks := make([]Task, min(batch, b.N-first))
+		tasks := make([]campaign.Task, min(batch, b.N-first))
 		for i := range tasks {
-			tasks[i] = Task{"spring-sale-20261124T070000Z", 3, first + i}
+			tasks[i] = campaign.Task{Run: "spring-sale-20261124T070000Z", Part: 3, Index: first + i}
 		}
 		if err := client.Enqueue(ctx, tasks, issued); err != nil {
 			b.Fatal(err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"broadside/campaign"
 )
 
 // A Client enqueues.
@@ -27,10 +29,10 @@ func NewClient(rdb redis.UniversalClient, namespace string) *Client {
 // maxPipeline is how many tasks go to the queue in one round trip.
 const maxPipeline = 500
 
-// id names a task that was issued at the given moment, which makes it unique: a
+// taskID names a task that was issued at the given moment, which makes it unique: a
 // twin is as good as the task itself. asynq writes the id nine times on the way
 // of a task, so it is short: of the run it has a hash.
-func (t Task) id(issued time.Time) string {
+func taskID(t campaign.Task, issued time.Time) string {
 	run := fnv.New32a()
 	_, _ = io.WriteString(run, t.Run) // a hash takes everything
 	b := make([]byte, 0, 32)
@@ -44,15 +46,15 @@ func (t Task) id(issued time.Time) string {
 }
 
 // Enqueue hands tasks out that were issued at the given moment.
-func (c *Client) Enqueue(ctx context.Context, tasks []Task, issued time.Time) error {
+func (c *Client) Enqueue(ctx context.Context, tasks []campaign.Task, issued time.Time) error {
 	r := &recorder{UniversalClient: c.rdb}
 	client := asynq.NewClientFromRedisClient(r)
 	for some := range slices.Chunk(tasks, maxPipeline) {
 		r.pipe = c.rdb.Pipeline()
 		for _, t := range some {
 			// One retry: with none asynq would archive what a dead process held.
-			_, err := client.EnqueueContext(ctx, asynq.NewTask(taskType, t.payload()),
-				asynq.Queue(c.queue), asynq.TaskID(t.id(issued)), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
+			_, err := client.EnqueueContext(ctx, asynq.NewTask(taskType, encode(t)),
+				asynq.Queue(c.queue), asynq.TaskID(taskID(t, issued)), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
 			if err != nil {
 				return fmt.Errorf("enqueue for run %s: %w", t.Run, err)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
 
+	"broadside/campaign"
 	"broadside/internal/testkit"
 )
 
@@ -19,7 +20,7 @@ func TestEnqueueWritesWhatAsynqWrites(t *testing.T) {
 	t.Parallel()
 	issued := time.UnixMilli(1_790_000_000_000)
 	ours, theirs := dial(t, testkit.Redis(t)), dial(t, testkit.Redis(t))
-	if err := NewClient(ours, "test").Enqueue(t.Context(), []Task{{"run", 0, 1}, {"run", 0, 2}}, issued); err != nil {
+	if err := NewClient(ours, "test").Enqueue(t.Context(), []campaign.Task{{Run: "run", Index: 1}, {Run: "run", Index: 2}}, issued); err != nil {
 		t.Fatal(err)
 	}
 	client := asynq.NewClientFromRedisClient(theirs)
@@ -56,7 +57,7 @@ func TestEnqueueWhenRedisForgotOrRefuses(t *testing.T) {
 	rdb := dial(t, testkit.Redis(t))
 	c := NewClient(rdb, "test")
 	put := func(index int) error {
-		return c.Enqueue(t.Context(), []Task{{"run", 0, index}, {"run", 0, index + 1}}, time.Now())
+		return c.Enqueue(t.Context(), []campaign.Task{{Run: "run", Index: index}, {Run: "run", Index: index + 1}}, time.Now())
 	}
 	if err := put(0); err != nil {
 		t.Fatal(err)
@@ -90,7 +91,7 @@ func TestWaitingTasksComeBack(t *testing.T) {
 	var log testkit.Log
 	select {
 	case got := <-serve(t, rdb, &log):
-		if want := (Task{"run", 0, 7}); got != want {
+		if want := (campaign.Task{Run: "run", Index: 7}); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	case <-time.After(20 * time.Second):
@@ -102,9 +103,9 @@ func TestConcurrencyIsThatOfAllServers(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int64{3, 20} {
 		rdb := dial(t, testkit.Redis(t))
-		var tasks []Task
+		var tasks []campaign.Task
 		for i := range 200 {
-			tasks = append(tasks, Task{"run", 0, i})
+			tasks = append(tasks, campaign.Task{Run: "run", Index: i})
 		}
 		if err := NewClient(rdb, "test").Enqueue(t.Context(), tasks, time.Now()); err != nil {
 			t.Fatal(err)
@@ -112,7 +113,7 @@ func TestConcurrencyIsThatOfAllServers(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var now, most, done atomic.Int64
-		err := Serve(ctx, rdb, Config{Namespace: "test", Concurrency: int(limit), Log: slog.New(slog.DiscardHandler)}, func(context.Context, Task) {
+		err := Serve(ctx, rdb, Config{Namespace: "test", Concurrency: int(limit), Log: slog.New(slog.DiscardHandler)}, func(context.Context, campaign.Task) {
 			n := now.Add(1)
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 			}

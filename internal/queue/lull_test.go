@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"broadside/campaign"
 	"broadside/internal/testkit"
 )
 
@@ -100,15 +101,15 @@ func TestAllServersWorkAfterALull(t *testing.T) {
 	const n, ofOne = 50, 16
 	cfg := Config{Namespace: "test", Servers: 4, Concurrency: 4 * ofOne, Log: slog.New(slog.DiscardHandler)}
 	came, all := make(chan bool, n), make(chan struct{})
-	start(t, rdb, cfg, func(context.Context, Task) {
+	start(t, rdb, cfg, func(context.Context, campaign.Task) {
 		came <- true
 		<-all
 	})
 	t.Cleanup(func() { close(all) })
 	<-time.After(lullAfter + 200*time.Millisecond)
-	var tasks []Task
+	var tasks []campaign.Task
 	for i := range n {
-		tasks = append(tasks, Task{"news", 0, i})
+		tasks = append(tasks, campaign.Task{Run: "news", Index: i})
 	}
 	if err := NewClient(rdb, "test").Enqueue(t.Context(), tasks, time.Now()); err != nil {
 		t.Fatal(err)

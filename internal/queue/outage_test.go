@@ -16,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
 	"broadside/internal/testkit"
 )
 
@@ -114,16 +115,16 @@ func dial(t testing.TB, url string) *redis.Client {
 
 // serve serves until the test ends, and must end then although Redis may still
 // refuse.
-func serve(t *testing.T, rdb *redis.Client, log *testkit.Log) chan Task {
+func serve(t *testing.T, rdb *redis.Client, log *testkit.Log) chan campaign.Task {
 	t.Helper()
-	handled := make(chan Task, 1000)
+	handled := make(chan campaign.Task, 1000)
 	start(t, rdb, Config{Namespace: "test", Log: slog.New(slog.NewTextHandler(log, nil))},
-		func(_ context.Context, t Task) { handled <- t })
+		func(_ context.Context, t campaign.Task) { handled <- t })
 	return handled
 }
 
 // start serves until the test ends.
-func start(t *testing.T, rdb *redis.Client, cfg Config, handle func(context.Context, Task)) {
+func start(t *testing.T, rdb *redis.Client, cfg Config, handle func(context.Context, campaign.Task)) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -137,12 +138,12 @@ func start(t *testing.T, rdb *redis.Client, cfg Config, handle func(context.Cont
 }
 
 // send enqueues tasks of a run and waits until all are handled.
-func send(t *testing.T, rdb *redis.Client, handled chan Task, run string) {
+func send(t *testing.T, rdb *redis.Client, handled chan campaign.Task, run string) {
 	t.Helper()
 	const n = 50
-	var tasks []Task
+	var tasks []campaign.Task
 	for i := range n {
-		tasks = append(tasks, Task{run, 0, i})
+		tasks = append(tasks, campaign.Task{Run: run, Index: i})
 	}
 	if err := NewClient(rdb, "test").Enqueue(t.Context(), tasks, time.Now()); err != nil {
 		t.Fatal(err)

@@ -20,19 +20,15 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
 	"broadside/internal/outage"
 )
 
 // taskType is the type of every task.
 const taskType = "broadside:recipient"
 
-// A Task names one recipient of a run.
-type Task struct {
-	Run         string
-	Part, Index int
-}
-
-func (t Task) payload() []byte {
+// encode returns the payload of a task.
+func encode(t campaign.Task) []byte {
 	b := make([]byte, 0, len(t.Run)+16)
 	b = append(b, t.Run...)
 	b = append(b, ' ')
@@ -41,15 +37,15 @@ func (t Task) payload() []byte {
 	return strconv.AppendInt(b, int64(t.Index), 10)
 }
 
-func parse(payload []byte) (Task, error) {
+func decode(payload []byte) (campaign.Task, error) {
 	run, rest, _ := strings.Cut(string(payload), " ")
 	first, second, _ := strings.Cut(rest, " ")
 	part, err := strconv.Atoi(first)
 	index, err2 := strconv.Atoi(second)
 	if run == "" || err != nil || err2 != nil || part < 0 || index < 0 {
-		return Task{}, fmt.Errorf("unexpected payload %q", payload)
+		return campaign.Task{}, fmt.Errorf("unexpected payload %q", payload)
 	}
-	return Task{run, part, index}, nil
+	return campaign.Task{Run: run, Part: part, Index: index}, nil
 }
 
 // Name returns the queue of bulk mail of a namespace.
@@ -121,7 +117,7 @@ var ErrLeft = errors.New("stop taking tasks")
 //
 // While Redis refuses to give tasks away, or cannot be reached, one server asks
 // it once a second, the others wait. ErrLeft at the end: rdb must not be closed.
-func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle func(context.Context, Task)) error {
+func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle func(context.Context, campaign.Task)) error {
 	if cfg.Servers == 0 {
 		cfg.Servers = suits(ctx, rdb)
 	}
@@ -135,7 +131,7 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	mux := asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
-		task, err := parse(t.Payload())
+		task, err := decode(t.Payload())
 		if err != nil {
 			cfg.Log.Error("task dropped", "err", err)
 			return nil // nobody could ever handle it

@@ -8,19 +8,20 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
 	"broadside/internal/testkit"
 )
 
 func TestPayloadsSurviveTheQueue(t *testing.T) {
 	t.Parallel()
-	want := Task{"october-news-20261001T070000Z", 3, 123456}
-	got, err := parse(want.payload())
+	want := campaign.Task{Run: "october-news-20261001T070000Z", Part: 3, Index: 123456}
+	got, err := decode(encode(want))
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	for _, bad := range []string{"", "a", "a b", "a 1", "a 1 x", "a x 1", " 1 1", "a -1 1", "a 1 -1", "a 1 1 1"} {
-		if task, err := parse([]byte(bad)); err == nil {
-			t.Errorf("parse(%q) = %+v", bad, task)
+		if task, err := decode([]byte(bad)); err == nil {
+			t.Errorf("decode(%q) = %+v", bad, task)
 		}
 	}
 }
@@ -29,11 +30,11 @@ func FuzzParse(f *testing.F) {
 	f.Add("run 1 2")
 	f.Add("run  2")
 	f.Fuzz(func(t *testing.T, payload string) {
-		task, err := parse([]byte(payload))
+		task, err := decode([]byte(payload))
 		if err != nil {
 			return
 		}
-		again, err := parse(task.payload())
+		again, err := decode(encode(task))
 		if err != nil || again != task {
 			t.Errorf("%q: %+v, then %+v, %v", payload, task, again, err)
 		}
@@ -49,13 +50,13 @@ func TestEveryTaskIsHandledOnceAndTwinsAreDropped(t *testing.T) {
 	rdb := redis.NewClient(opt)
 	t.Cleanup(func() { rdb.Close() })
 	const n = 2*maxPipeline + 100
-	handled := make(chan Task, 2*n)
+	handled := make(chan campaign.Task, 2*n)
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	c := NewClient(rdb, "test")
-	var tasks []Task
+	var tasks []campaign.Task
 	for i := range n {
-		tasks = append(tasks, Task{"run", i % 3, i})
+		tasks = append(tasks, campaign.Task{Run: "run", Part: i % 3, Index: i})
 	}
 	issued := time.Now()
 	for range 2 { // the second time is a twin: same recipients, same moment of issue
@@ -64,9 +65,9 @@ func TestEveryTaskIsHandledOnceAndTwinsAreDropped(t *testing.T) {
 		}
 	}
 	go func() {
-		served <- Serve(ctx, rdb, Config{Namespace: "test", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, t Task) { handled <- t })
+		served <- Serve(ctx, rdb, Config{Namespace: "test", Log: slog.New(slog.DiscardHandler)}, func(_ context.Context, t campaign.Task) { handled <- t })
 	}()
-	seen := map[Task]bool{}
+	seen := map[campaign.Task]bool{}
 	limit := time.After(20 * time.Second)
 	for len(seen) < n {
 		select {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // What a run may wait for.
@@ -22,7 +22,7 @@ const (
 type Wait struct {
 	For    string
 	What   string // the account, ACCOUNT/PROVIDER, the campaign; empty for a worker and Redis
-	Code   campaign.Code
+	Code   codes.Code
 	Reason string    // one line that begins with the code; reports show it through Redact
 	Until  time.Time // when it ends by itself; zero: it does not, or that is not known
 }
@@ -49,11 +49,11 @@ func (w Wait) Subject() string {
 
 // wait is a Wait in the JSON document.
 type wait struct {
-	For    string        `json:"for"`
-	What   string        `json:"what"`
-	Code   campaign.Code `json:"code"`
-	Until  moment        `json:"until"`
-	Reason string        `json:"reason"`
+	For    string     `json:"for"`
+	What   string     `json:"what"`
+	Code   codes.Code `json:"code"`
+	Until  moment     `json:"until"`
+	Reason string     `json:"reason"`
 }
 
 // waitsOf returns the waits of the JSON document: an empty list for none.

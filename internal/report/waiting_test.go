@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/report"
 )
 
@@ -15,8 +16,8 @@ func TestWaitsAreShown(t *testing.T) {
 	t.Parallel()
 	until := time.Date(2026, 10, 1, 7, 5, 0, 0, time.UTC)
 	r := report.Run{Run: "r", State: campaign.Running, Counts: campaign.Counts{}, Waiting: []report.Wait{
-		{For: report.ForAccount, What: "ses", Code: campaign.CodeAccountLogin, Reason: "BS-ACCOUNT-LOGIN: 535 no such user ada@example.org", Until: until},
-		{For: report.ForWorker, Code: campaign.CodeNoWorker, Reason: "BS-NO-WORKER: no worker is alive"},
+		{For: report.ForAccount, What: "ses", Code: codes.AccountLogin, Reason: "BS-ACCOUNT-LOGIN: 535 no such user ada@example.org", Until: until},
+		{For: report.ForWorker, Code: codes.NoWorker, Reason: "BS-NO-WORKER: no worker is alive"},
 	}}
 	var text bytes.Buffer
 	if err := report.Text(&text, r, nil); err != nil {

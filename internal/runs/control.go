@@ -7,12 +7,13 @@ import (
 	"slices"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/failure"
 )
 
 // byOperator is the reason of a state that a person asked for.
-var byOperator = campaign.CodeOperator.Reason("by the operator")
+var byOperator = codes.Operator.Reason("by the operator")
 
 // Pause stops a running run: within a second no message begins any more. The error
 // is of the kind failure.ErrRefused when the run is not running.
@@ -48,7 +49,7 @@ func (r *Runs) Resume(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if s.State == campaign.Paused && campaign.CodeOf(s.Reason).ByGuard() {
+	if s.State == campaign.Paused && codes.Of(s.Reason).ByGuard() {
 		if err := r.Ledger.NoteBase(ctx, id, s.Sample()); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/failure"
 )
 
@@ -138,12 +139,12 @@ func (h *standIn) work(ctx context.Context) error {
 // Codes of closed accounts.
 var (
 	// needsPerson are those that only a person can do something about.
-	needsPerson = []campaign.Code{
-		campaign.CodeAccountLogin, campaign.CodeAccountSetup, campaign.CodeAccountTLS,
-		campaign.CodeAccountSuspended, campaign.CodeAccountSender,
+	needsPerson = []codes.Code{
+		codes.AccountLogin, codes.AccountSetup, codes.AccountTLS,
+		codes.AccountSuspended, codes.AccountSender,
 	}
 	// notThere are those of a server that does not answer.
-	notThere = []campaign.Code{campaign.CodeAccountAway, campaign.CodeAccountShut}
+	notThere = []codes.Code{codes.AccountAway, codes.AccountShut}
 )
 
 // blocked returns an error of the kind failure.ErrUnreachable when every account is
@@ -158,7 +159,7 @@ func (h *standIn) blocked(ctx context.Context, s Status) error {
 	var reasons []error
 	for _, name := range h.accounts {
 		state := states[name]
-		code := campaign.Code(state.Code)
+		code := codes.Code(state.Code)
 		if !slices.Contains(needsPerson, code) && (!slices.Contains(notThere, code) || answered > 0) {
 			return nil
 		}

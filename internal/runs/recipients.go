@@ -10,6 +10,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/failure"
 )
@@ -90,11 +91,11 @@ func (l *lastReplies) of(s campaign.State, part, index int) (last ledger.LastRep
 func ReplyText(l ledger.LastReply) string {
 	switch l.Reason {
 	case "attempts":
-		return strings.TrimSpace(campaign.CodeAttempts.Reason("no attempt left: %s", l.Text))
+		return strings.TrimSpace(codes.Attempts.Reason("no attempt left: %s", l.Text))
 	case "expired":
-		return strings.TrimSpace(campaign.CodeExpired.Reason("out of time: %s", l.Text))
+		return strings.TrimSpace(codes.Expired.Reason("out of time: %s", l.Text))
 	case "stuck":
-		return campaign.CodeStuck.Reason("no worker was heard of after seven tries")
+		return codes.Stuck.Reason("no worker was heard of after seven tries")
 	}
 	return l.Text
 }

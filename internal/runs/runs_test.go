@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/presence"
 	"broadside/internal/testkit"
@@ -180,7 +181,7 @@ func TestBrokenRunIsListedAndNotWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := f.List(ctx)
-	if err != nil || len(all) != 1 || all[0].State != campaign.Broken || campaign.CodeOf(all[0].Reason) != campaign.CodeBrokenState {
+	if err != nil || len(all) != 1 || all[0].State != campaign.Broken || codes.Of(all[0].Reason) != codes.BrokenState {
 		t.Errorf("runs %+v, %v, want one that is broken", all, err)
 	}
 	if _, err := f.Wait(ctx, id, nil); !campaign.IsBroken(err) {

@@ -98,8 +98,8 @@ func (s Status) report(now time.Time) report.Run {
 	run.FirstAcceptedAt = s.FirstAccepted
 	run.LastAcceptedAt = s.LastAccepted
 	run.After = report.After{
-		Delivered: s.After["delivered"], Bounced: s.After["bounced"], Blocked: s.After["blocked"],
-		Complained: s.After["complained"], Unsubscribed: s.After["unsubscribed"],
+		Delivered: s.After[campaign.EventDelivered], Bounced: s.After[campaign.EventBounced], Blocked: s.After[campaign.EventBlocked],
+		Complained: s.After[campaign.EventComplained], Unsubscribed: s.After[campaign.EventUnsubscribed],
 	}
 
 	for _, p := range s.Sizes {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/presence"
 	"broadside/internal/report"
@@ -33,8 +34,8 @@ func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, err
 	}
 	if len(workers) == 0 && !r.Embedded {
 		waits = append(waits, report.Wait{
-			For: report.ForWorker, Code: campaign.CodeNoWorker,
-			Reason: campaign.CodeNoWorker.Reason("no worker is alive: start `broadside worker`, or `broadside all`"),
+			For: report.ForWorker, Code: codes.NoWorker,
+			Reason: codes.NoWorker.Reason("no worker is alive: start `broadside worker`, or `broadside all`"),
 		})
 	}
 
@@ -54,7 +55,7 @@ func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, err
 // entry that cannot be read closes nothing.
 func (s Status) isHeldUpBy(c throttle.Closing) bool {
 	switch {
-	case c.Code == string(campaign.CodeBrokenState):
+	case c.Code == string(codes.BrokenState):
 		return false
 	case c.Provider == "":
 		return true
@@ -65,12 +66,12 @@ func (s Status) isHeldUpBy(c throttle.Closing) bool {
 
 // ClosingWait puts a closed account or lane into the words of reports.
 func ClosingWait(c throttle.Closing) report.Wait {
-	w := report.Wait{For: report.ForAccount, What: c.Account, Code: campaign.Code(c.Code), Reason: c.Reason, Until: c.Until}
+	w := report.Wait{For: report.ForAccount, What: c.Account, Code: codes.Code(c.Code), Reason: c.Reason, Until: c.Until}
 	if c.Provider != "" {
 		w.For = report.ForLane
 		w.What = c.Account + "/" + c.Provider
 	}
-	if campaign.CodeOf(w.Reason) == "" && w.Code != "" {
+	if codes.Of(w.Reason) == "" && w.Code != "" {
 		w.Reason = w.Code.Reason("%s", w.Reason)
 	}
 	return w
@@ -93,8 +94,8 @@ func (r *Runs) waitsOfExpanding(ctx context.Context, rec *ledger.Record) ([]repo
 	}
 	if firing.IsZero() || campaign.RunID(rec.Campaign, firing) != rec.ID {
 		return []report.Wait{{
-			For: report.ForLaunch, What: rec.Campaign, Code: campaign.CodeAbandoned,
-			Reason: campaign.CodeAbandoned.Reason("the process that read the audience gives no sign of life: launch the campaign again, which takes the run over"),
+			For: report.ForLaunch, What: rec.Campaign, Code: codes.Abandoned,
+			Reason: codes.Abandoned.Reason("the process that read the audience gives no sign of life: launch the campaign again, which takes the run over"),
 		}}, nil
 	}
 
@@ -103,8 +104,8 @@ func (r *Runs) waitsOfExpanding(ctx context.Context, rec *ledger.Record) ([]repo
 		return nil, err // a scheduler takes it over within seconds
 	}
 	return []report.Wait{{
-		For: report.ForScheduler, What: rec.Campaign, Code: campaign.CodeNoScheduler,
-		Reason: campaign.CodeNoScheduler.Reason("no scheduler is alive: start `broadside scheduler`, or `broadside all`"),
+		For: report.ForScheduler, What: rec.Campaign, Code: codes.NoScheduler,
+		Reason: codes.NoScheduler.Reason("no scheduler is alive: start `broadside scheduler`, or `broadside all`"),
 	}}, nil
 }
 
@@ -146,8 +147,8 @@ func (w *waitsReader) read(ctx context.Context, s Status) []report.Wait {
 func (w *waitsReader) during(outage error) []report.Wait {
 	w.outage = time.Now()
 	return append(slices.Clone(w.waits), report.Wait{
-		For: report.ForRedis, Code: campaign.CodeRedisUnreachable,
-		Reason: campaign.CodeRedisUnreachable.Reason("%v", outage),
+		For: report.ForRedis, Code: codes.RedisUnreachable,
+		Reason: codes.RedisUnreachable.Reason("%v", outage),
 	})
 }
 

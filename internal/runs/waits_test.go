@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/presence"
 	"broadside/internal/report"
 	"broadside/internal/testkit"
@@ -40,12 +40,12 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 	const noWorker = "worker  BS-NO-WORKER"
 	check("no worker is alive", noWorker)
 	for _, provider := range []string{"gmail", "yahoo"} {
-		if _, err := f.Accounts.CloseLane(ctx, "default", provider, time.Time{}, string(campaign.CodeLaneClosed), "421 too fast"); err != nil {
+		if _, err := f.Accounts.CloseLane(ctx, "default", provider, time.Time{}, string(codes.LaneClosed), "421 too fast"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	check("a lane with recipients and one without are closed", noWorker, "lane default/gmail BS-LANE-CLOSED")
-	if _, err := f.Accounts.Close(ctx, "default", time.Time{}, string(campaign.CodeAccountLogin), "535"); err != nil {
+	if _, err := f.Accounts.Close(ctx, "default", time.Time{}, string(codes.AccountLogin), "535"); err != nil {
 		t.Fatal(err)
 	}
 	check("the account is closed too", noWorker, "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-CLOSED")
@@ -98,7 +98,7 @@ func TestWaitSaysThatRedisIsAway(t *testing.T) {
 			killed = true
 			srv.Kill()
 		}
-		if slices.ContainsFunc(s.Waiting, func(w report.Wait) bool { return w.For == report.ForRedis && w.Code == campaign.CodeRedisUnreachable }) {
+		if slices.ContainsFunc(s.Waiting, func(w report.Wait) bool { return w.For == report.ForRedis && w.Code == codes.RedisUnreachable }) {
 			stop()
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // ErrUnfit: the server answers, but sending cannot rely on it.
@@ -39,14 +39,14 @@ func (l Level) String() string {
 
 // A Finding is the outcome of one check.
 type Finding struct {
-	Code  campaign.Code // names the check
+	Code  codes.Code // names the check
 	Level Level
 	Text  string // what was found
 	Why   string // what comes of it; empty when Good
 	Fix   string // what to do; empty when Good
 }
 
-func good(code campaign.Code, format string, args ...any) Finding {
+func good(code codes.Code, format string, args ...any) Finding {
 	return Finding{Code: code, Level: Good, Text: fmt.Sprintf(format, args...)}
 }
 
@@ -72,10 +72,10 @@ func inspect(info map[string]string, asked kind, loopback, allowVolatile bool) [
 	}
 	const lookAt = "look at the disk of the Redis server and its log"
 	if info["aof_enabled"] == "1" && info["aof_last_write_status"] != "ok" {
-		f = append(f, Finding{campaign.CodeRedisDisk, Failed, "the last write of the append-only file failed", "Redis refuses every write", lookAt})
+		f = append(f, Finding{codes.RedisDisk, Failed, "the last write of the append-only file failed", "Redis refuses every write", lookAt})
 	}
 	if status := info["rdb_last_bgsave_status"]; status != "" && status != "ok" {
-		f = append(f, Finding{campaign.CodeRedisDisk, Warning, "the last snapshot could not be written", "a restart would go back to the one before", lookAt + "; it also fails for lack of memory"})
+		f = append(f, Finding{codes.RedisDisk, Warning, "the last snapshot could not be written", "a restart would go back to the one before", lookAt + "; it also fails for lack of memory"})
 	}
 	slices.SortStableFunc(f, func(a, b Finding) int { return cmp.Compare(b.Level, a.Level) })
 	return f
@@ -86,21 +86,21 @@ func checkVersion(info map[string]string) Finding {
 	text := info["redis_version"]
 	major, _, _ := strings.Cut(text, ".")
 	if n, err := strconv.Atoi(major); err != nil {
-		return Finding{campaign.CodeRedisVersion, Failed, fmt.Sprintf("INFO gives the version %q, expected a number", text), "what it can do is not known", upgrade}
+		return Finding{codes.RedisVersion, Failed, fmt.Sprintf("INFO gives the version %q, expected a number", text), "what it can do is not known", upgrade}
 	} else if n < 7 {
-		return Finding{campaign.CodeRedisVersion, Failed, "version " + text + " is older than 7.0", "it cannot record what was sent when its memory is full", upgrade}
+		return Finding{codes.RedisVersion, Failed, "version " + text + " is older than 7.0", "it cannot record what was sent when its memory is full", upgrade}
 	}
-	return good(campaign.CodeRedisVersion, "version %s", text)
+	return good(codes.RedisVersion, "version %s", text)
 }
 
 func checkRole(info map[string]string, asked kind) Finding {
 	if info["redis_mode"] == "cluster" && asked != cluster {
-		return Finding{campaign.CodeRedisRole, Failed, "the server is a node of a Redis Cluster", "it has a part of the keys only", "write redis-cluster:// in redis_url"}
+		return Finding{codes.RedisRole, Failed, "the server is a node of a Redis Cluster", "it has a part of the keys only", "write redis-cluster:// in redis_url"}
 	}
 	if role := info["role"]; role != "master" {
-		return Finding{campaign.CodeRedisRole, Failed, fmt.Sprintf("the server is a %s", cmp.Or(role, "server of unknown role")), "it cannot be written to", "set redis_url to the primary"}
+		return Finding{codes.RedisRole, Failed, fmt.Sprintf("the server is a %s", cmp.Or(role, "server of unknown role")), "it cannot be written to", "set redis_url to the primary"}
 	}
-	return good(campaign.CodeRedisRole, "primary")
+	return good(codes.RedisRole, "primary")
 }
 
 func checkEviction(info map[string]string) Finding {
@@ -108,12 +108,12 @@ func checkEviction(info map[string]string) Finding {
 	policy := info["maxmemory_policy"]
 	switch {
 	case policy == "noeviction":
-		return good(campaign.CodeRedisEviction, "never evicts keys")
+		return good(codes.RedisEviction, "never evicts keys")
 	case info["maxmemory"] == "0":
-		return Finding{campaign.CodeRedisEviction, Warning, fmt.Sprintf("maxmemory-policy is %s", policy), "it would delete keys if maxmemory were set", fix}
+		return Finding{codes.RedisEviction, Warning, fmt.Sprintf("maxmemory-policy is %s", policy), "it would delete keys if maxmemory were set", fix}
 	}
 	return Finding{
-		campaign.CodeRedisEviction, Failed, fmt.Sprintf("maxmemory-policy is %q", policy),
+		codes.RedisEviction, Failed, fmt.Sprintf("maxmemory-policy is %q", policy),
 		"when its memory is full it deletes keys, and with them who was sent to and who unsubscribed", fix,
 	}
 }
@@ -124,14 +124,14 @@ func checkPersistence(info map[string]string, volatileAllowed bool) Finding {
 	const fix = "set appendonly yes"
 	switch {
 	case info["aof_enabled"] == "1":
-		return good(campaign.CodeRedisPersistence, "append-only file")
+		return good(codes.RedisPersistence, "append-only file")
 	case number(info, "rdb_saves") > 0 || number(info, "rdb_last_load_keys_loaded") > 0:
-		return Finding{campaign.CodeRedisPersistence, Warning, "snapshots only", "a crash loses the minutes since the last one", fix}
+		return Finding{codes.RedisPersistence, Warning, "snapshots only", "a crash loses the minutes since the last one", fix}
 	case volatileAllowed:
-		return Finding{campaign.CodeRedisPersistence, Warning, "no persistence", "a restart of Redis forgets runs, lists and unsubscribes", fix}
+		return Finding{codes.RedisPersistence, Warning, "no persistence", "a restart of Redis forgets runs, lists and unsubscribes", fix}
 	}
 	return Finding{
-		campaign.CodeRedisPersistence, Failed, "no persistence (append-only file off, no snapshot written or loaded)",
+		codes.RedisPersistence, Failed, "no persistence (append-only file off, no snapshot written or loaded)",
 		"a restart would forget who was sent to and who unsubscribed", fix + ", or allow_volatile_redis: true in broadside.yaml to take that risk",
 	}
 }
@@ -158,7 +158,7 @@ func refusal(addr string, findings []Finding) error {
 
 // FindingOf returns the finding that an error of Open amounts to.
 func FindingOf(err error) Finding {
-	f := Finding{campaign.CodeRedisUnreachable, Failed, err.Error(), "nothing can be launched, sent or unsubscribed without it", "see redis_url"}
+	f := Finding{codes.RedisUnreachable, Failed, err.Error(), "nothing can be launched, sent or unsubscribed without it", "see redis_url"}
 	var lost *unreachableError
 	if errors.As(err, &lost) {
 		f.Text, f.Fix = fmt.Sprintf("redis at %s %s: %v", lost.addr, lost.what, lost.err), lost.fix

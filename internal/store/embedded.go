@@ -10,7 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // Connections of an embedded store: nobody counts them, but each costs a few
@@ -44,7 +44,7 @@ func OpenEmbedded(ctx context.Context, log *slog.Logger) (*Store, error) {
 		server:   srv,
 		embedded: m,
 		claims:   embeddedClaims,
-		findings: []Finding{{campaign.CodeRedisEmbedded, Warning, "embedded store", "it forgets everything at exit", "set redis_url (or REDIS_URL) to keep runs, lists and unsubscribes"}},
+		findings: []Finding{{codes.RedisEmbedded, Warning, "embedded store", "it forgets everything at exit", "set redis_url (or REDIS_URL) to keep runs, lists and unsubscribes"}},
 	}
 	s.client = s.newClient(srv.options(embeddedShared))
 	if err := errors.Join(first.Close(), s.client.Ping(ctx).Err()); err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/store"
 	"broadside/internal/testkit"
 )
@@ -83,8 +83,8 @@ func TestOpenUnfit(t *testing.T) {
 	o := store.Options{URL: testkit.Redis(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), Unfit: true}
 	s := open(t, o)
 	f := s.Findings()[0]
-	if f.Level != store.Failed || f.Code != campaign.CodeRedisEviction {
-		t.Errorf("worst finding: got %+v, want %s failed", f, campaign.CodeRedisEviction)
+	if f.Level != store.Failed || f.Code != codes.RedisEviction {
+		t.Errorf("worst finding: got %+v, want %s failed", f, codes.RedisEviction)
 	}
 	o.Unfit = false
 	if _, err := store.Open(t.Context(), o); !errors.Is(err, store.ErrUnfit) || !strings.Contains(err.Error(), f.String()) {
@@ -96,7 +96,7 @@ func TestFindingOf(t *testing.T) {
 	t.Parallel()
 	_, err := store.Open(t.Context(), store.Options{URL: "redis://:hunter2@127.0.0.1:1"})
 	f := store.FindingOf(err)
-	if f.Level != store.Failed || f.Code != campaign.CodeRedisUnreachable || !strings.Contains(f.Text, "redis at 127.0.0.1:1 is not reachable") ||
+	if f.Level != store.Failed || f.Code != codes.RedisUnreachable || !strings.Contains(f.Text, "redis at 127.0.0.1:1 is not reachable") ||
 		!strings.Contains(f.Fix, "REDIS_URL") || strings.Contains(f.String(), "hunter2") {
 		t.Errorf("FindingOf(%v) = %+v", err, f)
 	}

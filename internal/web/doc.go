@@ -17,11 +17,5 @@
 // without it. When the store is away the answer is 503 with Retry-After, never
 // a 200 that would be forgotten.
 //
-// A store can forget what it acknowledged: the last second before a crash, or
-// what a replica had not got when it took over. So a server keeps the
-// unsubscribes of its last ten minutes in memory, the last 10,000 of them (one
-// for each address and topic, however often its link is used), asks every second
-// which Redis it talks to, and adds them again when that is another one, unless
-// they were removed meanwhile. What is left: Redis and every web process that
-// answered die within the same second.
+// Package feedback applies the unsubscribes and keeps them from being forgotten.
 package web

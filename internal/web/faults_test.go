@@ -53,7 +53,7 @@ func TestEveryTroubleOfRedisHasItsAnswer(t *testing.T) {
 			}
 			t.Cleanup(func() { st.Close() })
 			list := suppression.New(st.Client(), "bs", st.Lua)
-			s := newSite(t, web.Config{Suppression: list, Ready: ready}, list)
+			s := newSite(t, web.Config{Ready: ready}, list)
 			tt.trouble(t, r, st.Client())
 			s.expect(t, tt.want)
 			tt.over(t, r, st.Client())
@@ -89,7 +89,7 @@ func TestLoadingRedis(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), ContextTimeoutEnabled: true})
 	t.Cleanup(func() { rdb.Close() })
 	list := suppression.New(rdb, "bs", func(src string) *redis.Script { return redis.NewScript("--" + src) })
-	s := newSite(t, web.Config{Suppression: list, Ready: func(ctx context.Context) error { return rdb.Ping(ctx).Err() }}, list)
+	s := newSite(t, web.Config{Ready: func(ctx context.Context) error { return rdb.Ping(ctx).Err() }}, list)
 	m.SetError("LOADING Redis is loading the dataset in memory")
 	s.expect(t, 503)
 	if res, _ := s.do(t, "GET", "/readyz", "", ""); res.StatusCode != 503 {

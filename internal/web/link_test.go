@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"broadside/campaign/suppression"
+	"broadside/campaign"
 	"broadside/campaign/token"
 	"broadside/internal/web"
 )
@@ -17,7 +17,7 @@ import (
 func TestLengthenedLinksUnsubscribe(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, web.Config{
-		Suppression: suppressor(func() error { return nil }), Ready: ready, PublicURL: "https://acme.example/n%C3%A9ws/letters",
+		Feedback: applier(func() error { return nil }), Ready: ready, PublicURL: "https://acme.example/n%C3%A9ws/letters",
 	}, nil)
 	sealed := s.keys.Seal(link)
 	for _, path := range []string{
@@ -59,7 +59,7 @@ func TestPathOfThePublicURL(t *testing.T) {
 	} {
 		t.Run(tt.public+" "+tt.path, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready, PublicURL: tt.public}, nil)
+			s := newSite(t, web.Config{Feedback: applier(func() error { return nil }), Ready: ready, PublicURL: tt.public}, nil)
 			res, _ := s.do(t, "GET", strings.Replace(tt.path, "TOKEN", s.keys.Seal(link), 1), "", "")
 			if res.StatusCode != tt.status {
 				t.Errorf("got %d, want %d", res.StatusCode, tt.status)
@@ -70,13 +70,13 @@ func TestPathOfThePublicURL(t *testing.T) {
 
 // recorder keeps whose unsubscribe was added last.
 type recorder struct {
-	suppressor
-	last *suppression.Entry
+	applier
+	last *campaign.Event
 }
 
-func (r recorder) AddLasting(_ context.Context, _ suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error) {
-	*r.last = entries[0]
-	return suppression.Noted{Lasting: true}, nil
+func (r recorder) Apply(_ context.Context, e campaign.Event) error {
+	*r.last = e
+	return nil
 }
 
 // What is not of the alphabet of a token never keeps a link from working, and
@@ -92,8 +92,8 @@ func FuzzLink(f *testing.F) {
 	}
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	f.Fuzz(func(t *testing.T, before, after string) {
-		var last suppression.Entry
-		srv, err := web.New(web.Config{Keys: keys, Ready: ready, Suppression: recorder{last: &last}, PublicURL: "https://acme.example/news"})
+		var last campaign.Event
+		srv, err := web.New(web.Config{Keys: keys, Ready: ready, Feedback: recorder{last: &last}, PublicURL: "https://acme.example/news"})
 		if err != nil {
 			t.Fatalf("New: %v", err)
 		}
@@ -106,8 +106,8 @@ func FuzzLink(f *testing.F) {
 		if whole && rec.Code != 200 {
 			t.Errorf("%q TOKEN %q: got %d, want 200", before, after, rec.Code)
 		}
-		if rec.Code == 200 && last.Address != link.Address {
-			t.Errorf("%q TOKEN %q: unsubscribed %q", before, after, last.Address)
+		if rec.Code == 200 && last.Recipient != link.Address {
+			t.Errorf("%q TOKEN %q: unsubscribed %q", before, after, last.Recipient)
 		}
 	})
 }

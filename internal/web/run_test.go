@@ -52,14 +52,14 @@ func (p *pipes) dial() net.Conn {
 	return client
 }
 
-// running starts a server whose suppression list does what add does.
+// running starts a server whose feedback does what add does.
 func running(t *testing.T, add func() error) (ln *pipes, path string, stop func() error) {
 	t.Helper()
 	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
-	srv, err := web.New(web.Config{Keys: keys, Suppression: suppressor(add), Ready: ready})
+	srv, err := web.New(web.Config{Keys: keys, Feedback: applier(add), Ready: ready})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -205,7 +205,7 @@ func TestRunSaysWhenItCannotListen(t *testing.T) {
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
-	srv, err := web.New(web.Config{Keys: keys, Suppression: suppressor(func() error { return nil }), Ready: ready})
+	srv, err := web.New(web.Config{Keys: keys, Feedback: applier(func() error { return nil }), Ready: ready})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -282,7 +282,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add("HEAD", "//healthz", "x", "\x00")
 	f.Fuzz(func(t *testing.T, method, path, contentType, body string) {
 		asked := false
-		srv, err := web.New(web.Config{Keys: keys, Ready: ready, Suppression: suppressor(func() error { asked = true; return nil })})
+		srv, err := web.New(web.Config{Keys: keys, Ready: ready, Feedback: applier(func() error { asked = true; return nil })})
 		if err != nil {
 			t.Fatalf("New: %v", err)
 		}

@@ -9,40 +9,31 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
 
-	"broadside/campaign/suppression"
+	"broadside/campaign"
 	"broadside/campaign/token"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
 )
 
-// A Suppressor notes who must not be mailed; *suppression.Store is one.
-type Suppressor interface {
-	AddLasting(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
-	Replay(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
+// Feedback applies unsubscribes; *feedback.Recorder is one. Its Run keeps them
+// from being forgotten.
+type Feedback interface {
+	Apply(ctx context.Context, e campaign.Event) error
+	Run(ctx context.Context)
 }
 
-// Config is what a Server needs. Only Server, PublicURL, Topics, OnUnsubscribe and
-// Log may be left out.
+// Config is what a Server needs. Only PublicURL, Topics and Log may be left out.
 type Config struct {
-	Keys        *token.Keys // open the links
-	Suppression Suppressor
+	Keys     *token.Keys // open the links
+	Feedback Feedback
 
 	// Ready says whether the store answers; its context ends after a second.
 	Ready func(context.Context) error
-
-	// Server says which server is behind the list, by an id that is another one
-	// after each of its starts, and what it offers against forgetting. Without
-	// it nothing is replayed.
-	Server func(context.Context) (id string, b suppression.Barrier, err error)
-
-	// OnUnsubscribe is told the run of each unsubscribe that is new, to count it;
-	// empty: it is not known. The suppression stands whatever it returns; an error
-	// is logged.
-	OnUnsubscribe func(ctx context.Context, run string) error
 
 	Topics map[string]string // what readers call a topic; without an entry its id
 
@@ -60,8 +51,7 @@ type Server struct {
 	https  bool
 	page   *page
 	crash  *crash.Reporter
-	keeper *keeper
-	noting *outage.Notice // of unsubscribes
+	outage *outage.Notice // while unsubscribes cannot be recorded
 }
 
 // New returns a server.
@@ -69,11 +59,12 @@ func New(cfg Config) (*Server, error) {
 	switch {
 	case cfg.Keys == nil:
 		return nil, errors.New("make web server: no keys")
-	case cfg.Suppression == nil:
-		return nil, errors.New("make web server: no suppression list")
+	case cfg.Feedback == nil:
+		return nil, errors.New("make web server: no feedback")
 	case cfg.Ready == nil:
-		return nil, errors.New("make web server: no question for readiness")
+		return nil, errors.New("make web server: no check for readiness")
 	}
+
 	public, err := url.Parse(cfg.PublicURL)
 	if err != nil {
 		return nil, fmt.Errorf("make web server: %w", err)
@@ -82,8 +73,7 @@ func New(cfg Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.keeper = newKeeper(cfg.Suppression, cfg.Server, s.log)
-	s.noting = outage.NewNotice(s.log, "unsubscribes cannot be noted, readers are asked to try again", "unsubscribes are noted again")
+	s.outage = outage.NewNotice(s.log, "unsubscribes cannot be noted, readers are asked to try again", "unsubscribes are noted again")
 	s.crash = crash.NewReporter(s.log)
 	if s.page, err = newPage(); err != nil {
 		return nil, fmt.Errorf("make web server: %w", err)
@@ -102,9 +92,8 @@ const (
 	shutdownGrace     = 5 * time.Second
 )
 
-// Run serves on ln until ctx ends, then finishes what is under way for at
-// most five seconds and returns nil. It closes ln. Only while it runs is
-// replayed what the store has forgotten.
+// Run serves on ln until ctx ends, then finishes the requests under way within
+// five seconds and returns nil. It closes ln. The feedback runs as long.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler:           s.Handler(),
@@ -118,16 +107,13 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	open := crowd{keepAlive: srv.SetKeepAlivesEnabled, log: s.log}
 	srv.ConnState = open.watch
 	ln = netutil.LimitListener(ln, maxConns)
-	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		s.keeper.run(watch)
-	}()
-	defer func() {
-		stop()
-		<-watched
-	}()
+
+	var feedback sync.WaitGroup
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	feedback.Go(func() { s.cfg.Feedback.Run(running) })
+	defer feedback.Wait()
+	defer stop()
+
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	select {
@@ -135,6 +121,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve http on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
+
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	if err := srv.Shutdown(grace); err != nil {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,24 +10,21 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf8"
 
-	"broadside/campaign/suppression"
+	"broadside/campaign"
 	"broadside/campaign/token"
 )
 
-// Sources of suppressions that come from links.
+// Sources of events that come from links.
 const (
-	SourceOneClick = "one-click" // the mail program's own button (RFC 8058)
-	SourcePage     = "page"      // the button of our page
+	sourceOneClick = "one-click" // the mail program's own button (RFC 8058)
+	sourcePage     = "page"      // the button of our page
 )
 
 const (
-	maxBody    = 4 << 10         // bytes of a POST
-	addWithin  = 5 * time.Second // for the suppression
-	tellWithin = 2 * time.Second // for OnUnsubscribe
-	retryAfter = "30"            // seconds
+	maxBody    = 4 << 10 // bytes of a POST
+	retryAfter = "30"    // seconds
 )
 
 // open opens a token. Dashes and underscores may belong to it, or to the text in which
@@ -74,11 +70,10 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request, text string
 	}
 }
 
-// post acts on a POST, if it says that it is meant.
+// post unsubscribes, if the body says that the POST is meant.
 func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscribe, ask content) {
 	source, err := readSource(w, r)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		s.show(w, r, http.StatusRequestEntityTooLarge, ask)
 		return
 	}
@@ -86,8 +81,11 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscrib
 		s.show(w, r, http.StatusBadRequest, ask)
 		return
 	}
-	err = s.suppress(r.Context(), u, source)
-	s.noting.Note(err, "run", u.Run, "source", source)
+
+	err = s.cfg.Feedback.Apply(r.Context(), campaign.Event{
+		Recipient: u.Address, Run: u.Run, Kind: campaign.EventUnsubscribed, Topic: u.Topic, Source: source,
+	})
+	s.outage.Note(err, "run", u.Run, "source", source)
 	if err != nil {
 		w.Header().Set("Retry-After", retryAfter)
 		s.show(w, r, http.StatusServiceUnavailable, content{
@@ -103,40 +101,10 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscrib
 	})
 }
 
-// suppress notes the unsubscribe, and then tells of it if it is new. Neither
-// ends with the request: a reader who closes the page has pressed the button.
-func (s *Server) suppress(ctx context.Context, u token.Unsubscribe, source string) error {
-	ctx = context.WithoutCancel(ctx)
-	add, cancel := context.WithTimeout(ctx, addWithin)
-	defer cancel()
-	scope := suppression.All
-	if u.Topic != "" {
-		scope = suppression.Topic(u.Topic)
-	}
-	noted, err := s.keeper.note(add, suppression.Entry{
-		Address: u.Address, Reason: suppression.ReasonUnsubscribe, Scope: scope, Source: source, Run: u.Run,
-	})
-	if err != nil {
-		return err
-	}
-	if noted.first || noted.added {
-		s.log.InfoContext(ctx, "unsubscribed", "run", u.Run, "topic", u.Topic, "source", source, "new", noted.added)
-	}
-	if !noted.added || s.cfg.OnUnsubscribe == nil {
-		return nil
-	}
-	tell, cancel := context.WithTimeout(ctx, tellWithin)
-	defer cancel()
-	if err := s.cfg.OnUnsubscribe(tell, u.Run); err != nil {
-		s.log.WarnContext(ctx, "unsubscribe not counted for its run", "run", u.Run, "err", err)
-	}
-	return nil
-}
-
-// readSource reads who is asking: a mail program sends
+// readSource reads where a POST comes from: a mail program sends
 // List-Unsubscribe=One-Click as multipart/form-data or urlencoded (RFC 8058
 // section 3.1), our page its own field. The query of the URL does not count,
-// and neither does a body without either: then it is not known to be meant.
+// and a body without either is refused: it may not be meant.
 func readSource(w http.ResponseWriter, r *http.Request) (string, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -148,9 +116,9 @@ func readSource(w http.ResponseWriter, r *http.Request) (string, error) {
 	}
 	switch {
 	case strings.EqualFold(values.Get("List-Unsubscribe"), "One-Click"):
-		return SourceOneClick, nil
+		return sourceOneClick, nil
 	case values.Get("confirm") != "":
-		return SourcePage, nil
+		return sourcePage, nil
 	}
 	return "", errors.New("body says neither List-Unsubscribe=One-Click nor confirm")
 }

@@ -14,9 +14,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"broadside/campaign"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
+	"broadside/internal/feedback"
 	"broadside/internal/store"
 	"broadside/internal/testkit"
 	"broadside/internal/web"
@@ -37,7 +41,7 @@ type site struct {
 	list *suppression.Store
 	http *httptest.Server
 	log  *testkit.Log
-	told *testkit.Log // what OnUnsubscribe heard
+	told *testkit.Log // the runs whose unsubscribes were counted
 }
 
 // onBoth runs test on an embedded store and on a real Redis.
@@ -62,13 +66,21 @@ func onBoth(t *testing.T, test func(t *testing.T, s *site)) {
 			})
 			list := suppression.New(st.Client(), "bs", st.Lua)
 			test(t, newSite(t, web.Config{
-				Suppression: list,
-				Ready:       func(ctx context.Context) error { return st.Client().Ping(ctx).Err() },
+				Ready: func(ctx context.Context) error { return st.Client().Ping(ctx).Err() },
 			}, list))
 		})
 	}
 }
 
+// A counter writes down the runs whose events it counts.
+type counter struct{ runs io.Writer }
+
+func (c counter) CountAfter(_ context.Context, run string, _ campaign.EventKind) error {
+	_, err := io.WriteString(c.runs, run+"\n")
+	return err
+}
+
+// newSite starts a server on list, if cfg has no other feedback.
 func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 	t.Helper()
 	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
@@ -79,11 +91,8 @@ func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 	cfg.Keys = keys
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Topics = map[string]string{"news": "Acme <News>"}
-	if cfg.OnUnsubscribe == nil {
-		cfg.OnUnsubscribe = func(_ context.Context, run string) error {
-			_, err := io.WriteString(s.told, run+"\n")
-			return err
-		}
+	if cfg.Feedback == nil {
+		cfg.Feedback = feedback.New(feedback.Config{Suppression: list, Counter: counter{s.told}, Log: cfg.Log})
 	}
 	srv, err := web.New(cfg)
 	if err != nil {
@@ -173,7 +182,7 @@ func TestPostUnsubscribes(t *testing.T) {
 					t.Errorf("suppressed (-want +got):\n%s", diff)
 				}
 				if got, want := s.told.String(), link.Run+"\n"; got != want {
-					t.Errorf("OnUnsubscribe heard %q, want it once: %q", got, want)
+					t.Errorf("counted for %q, want it once: %q", got, want)
 				}
 				if log := s.log.String(); strings.Contains(log, reader) || strings.Count(log, "msg=unsubscribed") != 1 || !strings.Contains(log, "new=true") {
 					t.Errorf("log: got %q, want one line, without the address", log)
@@ -235,7 +244,7 @@ func TestNothingElseUnsubscribes(t *testing.T) {
 			t.Errorf("suppressed: got %+v, want nobody", got)
 		}
 		if got := s.told.String(); got != "" {
-			t.Errorf("OnUnsubscribe heard %q, want nothing", got)
+			t.Errorf("counted for %q, want nothing", got)
 		}
 	})
 }
@@ -269,16 +278,11 @@ func TestStrangersLearnNothing(t *testing.T) {
 	})
 }
 
-// suppressor fails, or panics.
-type suppressor func() error
+// An applier stands for feedback that fails, waits or panics.
+type applier func() error
 
-func (f suppressor) AddLasting(context.Context, suppression.Barrier, ...suppression.Entry) (suppression.Noted, error) {
-	return suppression.Noted{Lasting: true}, f()
-}
-
-func (f suppressor) Replay(context.Context, suppression.Barrier, ...suppression.Entry) (suppression.Noted, error) {
-	return suppression.Noted{Lasting: true}, f()
-}
+func (f applier) Apply(context.Context, campaign.Event) error { return f() }
+func (applier) Run(context.Context)                           {}
 
 func ready(context.Context) error { return nil }
 
@@ -286,8 +290,8 @@ func TestStoreAway(t *testing.T) {
 	t.Parallel()
 	away := errors.New("store is away")
 	s := newSite(t, web.Config{
-		Suppression: suppressor(func() error { return away }),
-		Ready:       func(context.Context) error { return away },
+		Feedback: applier(func() error { return away }),
+		Ready:    func(context.Context) error { return away },
 	}, nil)
 	path := token.Path + s.keys.Seal(link)
 	res, text := s.do(t, "POST", path, form, "List-Unsubscribe=One-Click")
@@ -295,7 +299,7 @@ func TestStoreAway(t *testing.T) {
 		t.Errorf("POST: got %d, Retry-After %q, %q, want 503, 30 and the button", res.StatusCode, res.Header.Get("Retry-After"), text)
 	}
 	if got := s.told.String(); got != "" {
-		t.Errorf("OnUnsubscribe heard %q of what was not noted", got)
+		t.Errorf("counted for %q, which was not recorded", got)
 	}
 	if res, _ := s.do(t, "GET", path, "", ""); res.StatusCode != 200 {
 		t.Errorf("GET: got %d, want 200: the page needs no store", res.StatusCode)
@@ -308,32 +312,47 @@ func TestStoreAway(t *testing.T) {
 	}
 }
 
-func TestUncountedUnsubscribeStands(t *testing.T) {
+// While the store is away, every try is answered 503, and the log says so once.
+func TestAnOutageIsLoggedOnce(t *testing.T) {
 	t.Parallel()
-	st, err := store.OpenEmbedded(t.Context(), nil)
-	if err != nil {
-		t.Fatalf("OpenEmbedded: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
+		if err != nil {
+			t.Fatalf("NewKeys: %v", err)
+		}
+		away := errors.New("away")
+		var log testkit.Log
+		srv, err := web.New(web.Config{
+			Keys: keys, Feedback: applier(func() error { return away }), Ready: ready, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		if err != nil {
+			t.Fatalf("New: %v", err)
+		}
+		post := func(want int) {
+			req := httptest.NewRequest("POST", token.Path+keys.Seal(link), strings.NewReader("confirm=yes"))
+			rec := httptest.NewRecorder()
+			srv.Handler().ServeHTTP(rec, req)
+			if rec.Code != want {
+				t.Errorf("POST: got %d, want %d", rec.Code, want)
+			}
+		}
+
+		for range 100 {
+			post(503)
+		}
+		away = nil
+		time.Sleep(time.Second)
+		post(200)
+		said := strings.Count(log.String(), "cannot be noted")
+		if said != 1 || !strings.Contains(log.String(), "unsubscribes are noted again") {
+			t.Errorf("logged %d times, want once, and that it is over: %s", said, &log)
 		}
 	})
-	list := suppression.New(st.Client(), "bs", st.Lua)
-	s := newSite(t, web.Config{
-		Suppression:   list,
-		Ready:         ready,
-		OnUnsubscribe: func(context.Context, string) error { return errors.New("no such run") },
-	}, list)
-	res, _ := s.do(t, "POST", token.Path+s.keys.Seal(link), form, "confirm=yes")
-	if res.StatusCode != 200 || len(s.suppressed(t)) != 1 || !strings.Contains(s.log.String(), "no such run") {
-		t.Errorf("got %d, %+v, log %q, want it noted and the error logged", res.StatusCode, s.suppressed(t), s.log.String())
-	}
 }
 
 func TestPanicHasAnID(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, web.Config{Suppression: suppressor(func() error { panic("secret cause") }), Ready: ready}, nil)
+	s := newSite(t, web.Config{Feedback: applier(func() error { panic("secret cause") }), Ready: ready}, nil)
 	res, text := s.do(t, "POST", token.Path+s.keys.Seal(link), form, "confirm=yes")
 	id := regexp.MustCompile(`\(id ([A-Z0-9]{8})\)`).FindStringSubmatch(text)
 	if res.StatusCode != 500 || id == nil || strings.Contains(text, "secret cause") {
@@ -346,7 +365,7 @@ func TestPanicHasAnID(t *testing.T) {
 
 func TestRoutesAndHeaders(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready, PublicURL: "https://news.example"}, nil)
+	s := newSite(t, web.Config{Feedback: applier(func() error { return nil }), Ready: ready, PublicURL: "https://news.example"}, nil)
 	for _, tt := range []struct {
 		method, path string
 		status       int
@@ -395,7 +414,7 @@ func TestRoutesAndHeaders(t *testing.T) {
 // would be bare in every browser.
 func TestPolicyFitsThePage(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, web.Config{Suppression: suppressor(func() error { return nil }), Ready: ready}, nil)
+	s := newSite(t, web.Config{Feedback: applier(func() error { return nil }), Ready: ready}, nil)
 	res, text := s.do(t, "GET", token.Path+s.keys.Seal(link), "", "")
 	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(text)
 	if style == nil {
@@ -422,11 +441,11 @@ func TestNewRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
-	list := suppressor(func() error { return nil })
+	fine := applier(func() error { return nil })
 	for name, cfg := range map[string]web.Config{
-		"no keys":             {Suppression: list, Ready: ready},
-		"no suppression list": {Keys: keys, Ready: ready},
-		"no question":         {Keys: keys, Suppression: list},
+		"no keys":     {Feedback: fine, Ready: ready},
+		"no feedback": {Keys: keys, Ready: ready},
+		"no check":    {Keys: keys, Feedback: fine},
 	} {
 		if _, err := web.New(cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)

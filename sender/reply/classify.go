@@ -3,7 +3,7 @@ package reply
 import (
 	"time"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 // A Verdict is what a reply means for the recipient, the lane or the account.
@@ -47,7 +47,7 @@ type Decision struct {
 
 	// Code is what an operator looks up when the reply closes an account; empty
 	// when the rule has none.
-	Code campaign.Code
+	Code codes.Code
 
 	AtOnce bool   // the rule asks for no pause, only for a new connection
 	Manual bool   // no pause will help: somebody has to look at the account

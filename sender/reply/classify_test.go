@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/sender/reply"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,8 +69,8 @@ func TestDecisionCarriesTheRule(t *testing.T) {
 // be confirmed says so and suppresses nobody by itself.
 func TestDecisionCarriesCodeAndConfirm(t *testing.T) {
 	t.Parallel()
-	if d := reply.Classify(reply.New(reply.Auth, 535, "no")); d.Code != campaign.CodeAccountLogin {
-		t.Errorf("wrong password: got code %q, want %s", d.Code, campaign.CodeAccountLogin)
+	if d := reply.Classify(reply.New(reply.Auth, 535, "no")); d.Code != codes.AccountLogin {
+		t.Errorf("wrong password: got code %q, want %s", d.Code, codes.AccountLogin)
 	}
 	disabled := reply.New(reply.Rcpt, 550, "5.2.1 This mailbox is disabled")
 	if d := reply.Classify(disabled); d.Confirm != 2 || d.Verdict != reply.FailNoSuppress {
@@ -116,18 +116,18 @@ func TestWhoseAccountItIs(t *testing.T) {
 	tests := []struct {
 		stage reply.Stage
 		text  string
-		code  campaign.Code // empty: the recipient's
+		code  codes.Code // empty: the recipient's
 	}{
-		{reply.Mail, "550 5.7.1 Account disabled", campaign.CodeAccountSuspended},
+		{reply.Mail, "550 5.7.1 Account disabled", codes.AccountSuspended},
 		{reply.Rcpt, "550 5.2.1 Account disabled", ""},
 		{reply.Rcpt, "554 5.7.1 This account has been suspended", ""},
-		{reply.Rcpt, "554 5.7.1 Your account has been suspended", campaign.CodeAccountSuspended},
-		{reply.Dot, "554 Message rejected: Sending paused for this account.", campaign.CodeAccountSuspended},
-		{reply.Mail, "550 5.4.5 Daily user sending limit exceeded", campaign.CodeAccountQuota},
+		{reply.Rcpt, "554 5.7.1 Your account has been suspended", codes.AccountSuspended},
+		{reply.Dot, "554 Message rejected: Sending paused for this account.", codes.AccountSuspended},
+		{reply.Mail, "550 5.4.5 Daily user sending limit exceeded", codes.AccountQuota},
 		{reply.Rcpt, "552 5.2.2 Mailbox quota exceeded", ""},
 		{reply.Rcpt, "550 Recipient has exceeded their daily limit", ""},
-		{reply.Rcpt, "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients.", campaign.CodeAccountQuota},
-		{reply.Dot, "554 Message rejected: Email address is not verified.", campaign.CodeAccountSender},
+		{reply.Rcpt, "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients.", codes.AccountQuota},
+		{reply.Dot, "554 Message rejected: Email address is not verified.", codes.AccountSender},
 		{reply.Rcpt, "450 4.2.1 The user you are trying to contact is receiving email too quickly.", ""},
 	}
 	for _, tt := range tests {

@@ -11,7 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"broadside/campaign"
+	"broadside/campaign/codes"
 )
 
 //go:embed rules.yaml
@@ -48,17 +48,17 @@ type sign struct {
 
 // A rule is one entry of rules.yaml; the head of that file describes the keys.
 type rule struct {
-	ID       string        `yaml:"id"`
-	Match    condition     `yaml:"match"`
-	Verdict  Verdict       `yaml:"verdict"`
-	Scope    string        `yaml:"scope"`
-	Code     campaign.Code `yaml:"code"`
-	Action   string        `yaml:"action"`
-	Backoff  backoff       `yaml:"backoff"`
-	Confirm  int           `yaml:"confirm"`
-	Escalate escalate      `yaml:"escalate"`
-	Example  string        `yaml:"example"`
-	Note     string        `yaml:"note"`
+	ID       string     `yaml:"id"`
+	Match    condition  `yaml:"match"`
+	Verdict  Verdict    `yaml:"verdict"`
+	Scope    string     `yaml:"scope"`
+	Code     codes.Code `yaml:"code"`
+	Action   string     `yaml:"action"`
+	Backoff  backoff    `yaml:"backoff"`
+	Confirm  int        `yaml:"confirm"`
+	Escalate escalate   `yaml:"escalate"`
+	Example  string     `yaml:"example"`
+	Note     string     `yaml:"note"`
 
 	decision Decision
 }
@@ -151,7 +151,7 @@ func (r *rule) compile(set *ruleSet) error {
 	if !slices.Contains(scopes, r.Scope) || !slices.Contains(actions, r.Action) {
 		return fmt.Errorf("unknown scope %q or action %q", r.Scope, r.Action)
 	}
-	if _, known := campaign.Explain(string(r.Code)); r.Code != "" && !known {
+	if _, known := codes.Explain(string(r.Code)); r.Code != "" && !known {
 		return fmt.Errorf("unknown code %q: expected one of docs/codes.md", r.Code)
 	}
 	if r.Example == "" {

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"broadside/campaign"
 	"broadside/campaign/address"
+	"broadside/campaign/codes"
 	"broadside/internal/failpoint"
 	"broadside/sender/reply"
 )
@@ -220,7 +220,7 @@ func (s *steps) demote(mode, doubt string) {
 	s.overlaps = false
 	s.silentTo = ""
 	s.log.Warn("less pipelining from now on", "pipelining", now, "for", demotion.String(),
-		"reason", campaign.CodeAccountPipelining.Reason("the server does not follow: %s", address.Redact(doubt)))
+		"reason", codes.AccountPipelining.Reason("the server does not follow: %s", address.Redact(doubt)))
 }
 
 // may reports whether c may overlap: it is the one that tries, or another has

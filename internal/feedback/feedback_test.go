@@ -1,4 +1,4 @@
-package web_test
+package feedback_test
 
 import (
 	"cmp"
@@ -6,18 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"broadside/campaign"
 	"broadside/campaign/suppression"
-	"broadside/campaign/token"
+	"broadside/internal/feedback"
 	"broadside/internal/testkit"
-	"broadside/internal/web"
 )
 
 // forgetful is a suppression list that can be made to forget, fail, and call
@@ -92,50 +92,33 @@ func (f *forgetful) counts() (replays, replayed int) {
 	return f.replays, f.replayed
 }
 
-// A kept site is a server that runs in a bubble on a forgetful list.
-type keptSite struct {
+// A fixture is a recorder that runs in a bubble on a forgetful list.
+type fixture struct {
+	*feedback.Recorder
 	list *forgetful
-	keys *token.Keys
-	h    http.Handler
 	log  *testkit.Log
-	stop func()
+	runs counter // of each event that was counted
 }
 
-func runForgetful(t *testing.T) *keptSite {
-	t.Helper()
-	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
-	if err != nil {
-		t.Fatalf("NewKeys: %v", err)
-	}
-	s := &keptSite{list: &forgetful{id: "a", entries: map[string]bool{}}, keys: keys, log: &testkit.Log{}}
-	srv, err := web.New(web.Config{
-		Keys: keys, Suppression: s.list, Server: s.list.server, Ready: ready, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+// A counter counts events, or fails.
+type counter struct {
+	runs []string
+	err  error
+}
+
+func (c *counter) CountAfter(_ context.Context, run string, kind campaign.EventKind) error {
+	c.runs = append(c.runs, run+" "+string(kind))
+	return c.err
+}
+
+const reader = "reader@example.com"
+
+// unsubscribe presses the button of an address and reports whether that is in force.
+func (b *fixture) unsubscribe(t *testing.T, address string) bool {
+	err := b.Apply(t.Context(), campaign.Event{
+		Recipient: address, Run: "r-1", Kind: campaign.EventUnsubscribed, Topic: "news", Source: "page",
 	})
-	if err != nil {
-		t.Fatalf("New: %v", err)
-	}
-	s.h = srv.Handler()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Run(ctx, newPipes()) }()
-	s.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}
-	synctest.Wait()
-	return s
-}
-
-// post presses the button of address and returns the status.
-func (s *keptSite) post(address string) int {
-	link := s.keys.Seal(token.Unsubscribe{Topic: "news", Run: "r-1", Address: address})
-	req := httptest.NewRequest("POST", token.Path+link, strings.NewReader("List-Unsubscribe=One-Click"))
-	req.Header.Set("Content-Type", form)
-	rec := httptest.NewRecorder()
-	s.h.ServeHTTP(rec, req)
-	return rec.Code
+	return err == nil
 }
 
 // sleep lets time of the bubble pass, and all that happens in it.
@@ -144,37 +127,48 @@ func sleep(d time.Duration) {
 	synctest.Wait()
 }
 
-func inBubble(t *testing.T, test func(t *testing.T, s *keptSite)) {
+func inBubble(t *testing.T, test func(t *testing.T, b *fixture)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := runForgetful(t)
-		defer s.stop()
-		test(t, s)
+		b := &fixture{list: &forgetful{id: "a", entries: map[string]bool{}}, log: &testkit.Log{}}
+		b.Recorder = feedback.New(feedback.Config{
+			Suppression: b.list, Counter: &b.runs, Server: b.list.server, Log: slog.New(slog.NewTextHandler(b.log, nil)),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			b.Run(ctx)
+			close(ended)
+		}()
+		synctest.Wait()
+		test(t, b)
+		cancel()
+		<-ended
 	})
 }
 
 func TestForgottenUnsubscribesAreReplayed(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
-		if code := s.post(reader); code != 200 {
-			t.Fatalf("POST: %d", code)
+	inBubble(t, func(t *testing.T, b *fixture) {
+		if !b.unsubscribe(t, reader) {
+			t.Fatal("not in force")
 		}
 		sleep(5 * time.Minute)
-		if replays, _ := s.list.counts(); replays != 0 {
+		if replays, _ := b.list.counts(); replays != 0 {
 			t.Errorf("%d replays to a server that stayed", replays)
 		}
-		s.list.forget("b")
+		b.list.forget("b")
 		sleep(2 * time.Second)
-		if !s.list.has(reader) {
+		if !b.list.has(reader) {
 			t.Error("not there two seconds after the store went back in time")
 		}
 		// A connection to the old server may have taken the replay.
-		s.list.set(func(f *forgetful) { clear(f.entries) })
+		b.list.set(func(f *forgetful) { clear(f.entries) })
 		sleep(31 * time.Second)
-		if !s.list.has(reader) {
+		if !b.list.has(reader) {
 			t.Error("not replayed once more")
 		}
-		if replays, _ := s.list.counts(); replays != 2 {
+		if replays, _ := b.list.counts(); replays != 2 {
 			t.Errorf("%d replays, want 2", replays)
 		}
 	})
@@ -183,52 +177,52 @@ func TestForgottenUnsubscribesAreReplayed(t *testing.T) {
 // However long the store is away, what it acknowledged last is replayed when it
 // comes back.
 func TestReplayWaitsForTheStore(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
-		s.post(reader)
-		s.list.set(func(f *forgetful) { f.err = errors.New("away") })
-		if code := s.post("other@example.com"); code != 503 {
-			t.Errorf("POST: got %d, want 503 while the store is away", code)
+	inBubble(t, func(t *testing.T, b *fixture) {
+		b.unsubscribe(t, reader)
+		b.list.set(func(f *forgetful) { f.err = errors.New("away") })
+		if b.unsubscribe(t, "other@example.com") {
+			t.Error("acknowledged while the store is away")
 		}
 		sleep(3 * time.Hour)
-		s.list.set(func(f *forgetful) { f.err, f.readonly = nil, errors.New("READONLY") })
-		s.list.forget("b")
+		b.list.set(func(f *forgetful) { f.err, f.readonly = nil, errors.New("READONLY") })
+		b.list.forget("b")
 		sleep(3 * time.Hour)
-		if n := strings.Count(s.log.String(), "not replayed yet"); n != 1 {
+		if n := strings.Count(b.log.String(), "not replayed yet"); n != 1 {
 			t.Errorf("logged %d times that the replay failed, want once", n)
 		}
-		s.list.set(func(f *forgetful) { f.readonly = nil })
+		b.list.set(func(f *forgetful) { f.readonly = nil })
 		sleep(2 * time.Second)
-		if !s.list.has(reader) {
+		if !b.list.has(reader) {
 			t.Error("forgotten while the store was away")
 		}
-		if s.list.has("other@example.com") {
-			t.Error("replayed what was answered 503")
+		if b.list.has("other@example.com") {
+			t.Error("replayed what was not acknowledged")
 		}
 	})
 }
 
 func TestOldUnsubscribesAreNotKept(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
-		s.post("old@example.com")
+	inBubble(t, func(t *testing.T, b *fixture) {
+		b.unsubscribe(t, "old@example.com")
 		sleep(10*time.Minute + 2*time.Second)
-		s.post("new@example.com")
-		s.list.forget("b")
+		b.unsubscribe(t, "new@example.com")
+		b.list.forget("b")
 		sleep(2 * time.Second)
-		if _, n := s.list.counts(); n != 1 || !s.list.has("new@example.com") {
+		if _, n := b.list.counts(); n != 1 || !b.list.has("new@example.com") {
 			t.Errorf("%d entries replayed, want the new one alone", n)
 		}
 	})
 }
 
 func TestNoMoreThanTenThousandAreKept(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
+	inBubble(t, func(t *testing.T, b *fixture) {
 		const most = 10_000
 		for i := range most + 5 {
-			s.post(fmt.Sprintf("r%d@example.com", i))
+			b.unsubscribe(t, fmt.Sprintf("r%d@example.com", i))
 		}
-		s.list.forget("b")
+		b.list.forget("b")
 		sleep(2 * time.Second)
-		if _, n := s.list.counts(); n != most || s.list.has("r4@example.com") || !s.list.has("r5@example.com") {
+		if _, n := b.list.counts(); n != most || b.list.has("r4@example.com") || !b.list.has("r5@example.com") {
 			t.Errorf("%d entries replayed, want the latest %d", n, most)
 		}
 	})
@@ -237,94 +231,97 @@ func TestNoMoreThanTenThousandAreKept(t *testing.T) {
 // One link that is used again and again takes one place, and one line of the
 // log: the unsubscribes of others stay among those that are replayed.
 func TestARepeatedUnsubscribePushesNobodyOut(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
-		s.list.set(func(f *forgetful) { f.volatile = true })
-		s.post("first@example.com")
+	inBubble(t, func(t *testing.T, b *fixture) {
+		b.list.set(func(f *forgetful) { f.volatile = true })
+		b.unsubscribe(t, "first@example.com")
 		for i := range 10_400 {
-			s.post([]string{reader, "Reader@EXAMPLE.com"}[i%2])
+			b.unsubscribe(t, []string{reader, "Reader@EXAMPLE.com"}[i%2])
 		}
 
-		log := s.log.String()
+		log := b.log.String()
 		if said, warned := strings.Count(log, "msg=unsubscribed"), strings.Count(log, "not confirmed to last"); said != 2 || warned != 2 {
 			t.Errorf("%d unsubscribes are logged, %d as not lasting, want 2 of each", said, warned)
 		}
-		s.list.forget("b")
+		b.list.forget("b")
 		sleep(2 * time.Second)
-		if !s.list.has("first@example.com") || !s.list.has(reader) {
+		if !b.list.has("first@example.com") || !b.list.has(reader) {
 			t.Error("an unsubscribe was not replayed")
 		}
-		s.list.set(func(f *forgetful) { f.replayed = 0 })
+		b.list.set(func(f *forgetful) { f.replayed = 0 })
 		sleep(time.Second)
-		if _, n := s.list.counts(); n != 2 {
+		if _, n := b.list.counts(); n != 2 {
 			t.Errorf("%d entries replayed, want one for each person", n)
-		}
-	})
-}
-
-// While the store is away, every try is answered 503, and the log says so once.
-func TestAnOutageIsLoggedOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
-		s.list.set(func(f *forgetful) { f.err = errors.New("away") })
-		for range 100 {
-			if code := s.post(reader); code != 503 {
-				t.Errorf("POST: got %d, want 503", code)
-			}
-		}
-		s.list.set(func(f *forgetful) { f.err = nil })
-		sleep(time.Second)
-		s.post(reader)
-		log := s.log.String()
-		if said := strings.Count(log, "cannot be noted"); said != 1 || !strings.Contains(log, "unsubscribes are noted again") {
-			t.Errorf("logged %d times, want once, and that it is over: %s", said, log)
 		}
 	})
 }
 
 // What was removed in the meantime and comes again is said again.
 func TestAnUnsubscribeThatIsNewAgainIsLoggedAgain(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
-		s.post(reader)
-		s.list.set(func(f *forgetful) { clear(f.entries) }) // the operator took it off the list
-		s.post(reader)
-		if said := strings.Count(s.log.String(), "msg=unsubscribed"); said != 2 {
+	inBubble(t, func(t *testing.T, b *fixture) {
+		b.unsubscribe(t, reader)
+		b.list.set(func(f *forgetful) { clear(f.entries) }) // the operator took it off the list
+		b.unsubscribe(t, reader)
+		if said := strings.Count(b.log.String(), "msg=unsubscribed"); said != 2 {
 			t.Errorf("logged %d times, want 2", said)
 		}
 	})
 }
 
-// What is not confirmed is answered 200, logged without the address, and added
+// What is not confirmed is acknowledged, logged without the address, and added
 // again until it is.
 func TestUnconfirmedUnsubscribesAreAddedAgain(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *keptSite) {
-		s.list.set(func(f *forgetful) { f.volatile = true })
-		if code := s.post(reader); code != 200 {
-			t.Fatalf("POST: got %d, want 200: it is in force", code)
+	inBubble(t, func(t *testing.T, b *fixture) {
+		b.list.set(func(f *forgetful) { f.volatile = true })
+		if !b.unsubscribe(t, reader) {
+			t.Fatal("not in force")
 		}
-		log := s.log.String()
+		log := b.log.String()
 		// printf reader@example.com | sha256sum
 		const hash = "d108b279434fe1d54ac0f1da633564604b26c2e0e221d108b0fbadb87aba02c0"
 		if !strings.Contains(log, "sha256="+hash) || !strings.Contains(log, "scope=topic:news") || strings.Contains(log, "reader") {
 			t.Errorf("log: %s", log)
 		}
-		s.list.set(func(f *forgetful) { clear(f.entries) })
+		b.list.set(func(f *forgetful) { clear(f.entries) })
 		sleep(5 * time.Second)
-		if !s.list.has(reader) {
+		if !b.list.has(reader) {
 			t.Error("not added again")
 		}
-		s.list.set(func(f *forgetful) { f.volatile = false })
+		b.list.set(func(f *forgetful) { f.volatile = false })
 		sleep(2 * time.Second)
-		before, _ := s.list.counts()
+		before, _ := b.list.counts()
 		sleep(5 * time.Second)
-		if after, _ := s.list.counts(); after != before {
+		if after, _ := b.list.counts(); after != before {
 			t.Errorf("%d replays after it was confirmed", after-before)
 		}
-		s.list.set(func(f *forgetful) { f.volatile = true })
-		s.post("never@example.com")
+		b.list.set(func(f *forgetful) { f.volatile = true })
+		b.unsubscribe(t, "never@example.com")
 		sleep(time.Minute)
-		before, _ = s.list.counts()
+		before, _ = b.list.counts()
 		sleep(5 * time.Second)
-		if after, _ := s.list.counts(); after != before {
+		if after, _ := b.list.counts(); after != before {
 			t.Errorf("%d replays after a minute", after-before)
+		}
+	})
+}
+
+func TestAnEventIsCountedOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *fixture) {
+		b.runs.err = errors.New("no such run")
+		for range 2 {
+			if !b.unsubscribe(t, reader) {
+				t.Error("an unsubscribe that cannot be counted is not in force")
+			}
+		}
+		if diff := gocmp.Diff([]string{"r-1 unsubscribed"}, b.runs.runs); diff != "" {
+			t.Errorf("counted (-want +got):\n%s", diff)
+		}
+		if !strings.Contains(b.log.String(), "no such run") {
+			t.Errorf("log: %s", b.log)
+		}
+
+		err := b.Apply(t.Context(), campaign.Event{Recipient: "other@example.com", Kind: "eaten", Source: "page"})
+		if err == nil || b.list.has("other@example.com") {
+			t.Errorf("an event of another kind: %v", err)
 		}
 	})
 }

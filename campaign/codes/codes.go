@@ -1,4 +1,11 @@
-package campaign
+// Package codes names the reasons that operators see: why a run is paused, why
+// an account is closed, what a check found. A reason begins with its code, so
+// that it can be searched for, alerted on and looked up with `broadside explain
+// CODE`; a code never changes its meaning.
+//
+// docs/codes.md is made from the tables of this package: go test ./campaign/codes
+// -update.
+package codes
 
 import (
 	"fmt"
@@ -6,44 +13,41 @@ import (
 	"strings"
 )
 
-// A Code names a reason for which something stands still: a run that is
-// paused, an account that is closed, a finding. It stands at the beginning of
-// the reason and never changes its meaning, so that it can be searched for,
-// alerted on and looked up (`broadside explain CODE`).
+// A Code is the name of a reason, such as BS-OPERATOR.
 type Code string
 
 // The codes of runs and recipients.
 const (
-	CodeOperator       Code = "BS-OPERATOR"
-	CodeGuardBounce    Code = "BS-GUARD-BOUNCE"
-	CodeGuardDeferral  Code = "BS-GUARD-DEFERRAL"
-	CodeGuardComplaint Code = "BS-GUARD-COMPLAINT"
-	CodeCanary         Code = "BS-CANARY"
-	CodeSameFailure    Code = "BS-SAME-FAILURE"
-	CodeContent        Code = "BS-CONTENT"
-	CodeHeldRedis      Code = "BS-HELD-REDIS"
-	CodeAbandoned      Code = "BS-ABANDONED"
-	CodeNotLaunched    Code = "BS-NOT-LAUNCHED"
-	CodeExpired        Code = "BS-EXPIRED"
-	CodeAttempts       Code = "BS-ATTEMPTS"
-	CodeStuck          Code = "BS-STUCK"
+	Operator       Code = "BS-OPERATOR"
+	GuardBounce    Code = "BS-GUARD-BOUNCE"
+	GuardDeferral  Code = "BS-GUARD-DEFERRAL"
+	GuardComplaint Code = "BS-GUARD-COMPLAINT"
+	Canary         Code = "BS-CANARY"
+	SameFailure    Code = "BS-SAME-FAILURE"
+	Content        Code = "BS-CONTENT"
+	HeldRedis      Code = "BS-HELD-REDIS"
+	Abandoned      Code = "BS-ABANDONED"
+	NotLaunched    Code = "BS-NOT-LAUNCHED"
+	Expired        Code = "BS-EXPIRED"
+	Attempts       Code = "BS-ATTEMPTS"
+	Stuck          Code = "BS-STUCK"
 )
 
 // The codes of closed accounts.
 const (
-	CodeAccountLogin Code = "BS-ACCOUNT-LOGIN"
-	CodeAccountTLS   Code = "BS-ACCOUNT-TLS"
-	CodeAccountSetup Code = "BS-ACCOUNT-SETUP"
-	CodeAccountRelay Code = "BS-ACCOUNT-RELAY"
-	CodeAccountAway  Code = "BS-ACCOUNT-AWAY"
-	CodeAccountShut  Code = "BS-ACCOUNT-SHUT"
-	CodeAccountBusy  Code = "BS-ACCOUNT-BUSY"
+	AccountLogin Code = "BS-ACCOUNT-LOGIN"
+	AccountTLS   Code = "BS-ACCOUNT-TLS"
+	AccountSetup Code = "BS-ACCOUNT-SETUP"
+	AccountRelay Code = "BS-ACCOUNT-RELAY"
+	AccountAway  Code = "BS-ACCOUNT-AWAY"
+	AccountShut  Code = "BS-ACCOUNT-SHUT"
+	AccountBusy  Code = "BS-ACCOUNT-BUSY"
 
-	CodeAccountQuota     Code = "BS-ACCOUNT-QUOTA"
-	CodeAccountSuspended Code = "BS-ACCOUNT-SUSPENDED"
-	CodeAccountSender    Code = "BS-ACCOUNT-SENDER"
+	AccountQuota     Code = "BS-ACCOUNT-QUOTA"
+	AccountSuspended Code = "BS-ACCOUNT-SUSPENDED"
+	AccountSender    Code = "BS-ACCOUNT-SENDER"
 
-	CodeAccountPipelining Code = "BS-ACCOUNT-PIPELINING" // it stays open
+	AccountPipelining Code = "BS-ACCOUNT-PIPELINING" // it stays open
 )
 
 // Reason returns a reason that begins with the code: "BS-OPERATOR: by the
@@ -52,8 +56,8 @@ func (c Code) Reason(format string, args ...any) string {
 	return string(c) + ": " + fmt.Sprintf(format, args...)
 }
 
-// CodeOf returns the code that a reason begins with; empty when it has none.
-func CodeOf(reason string) Code {
+// Of returns the code that a reason begins with; empty when it has none.
+func Of(reason string) Code {
 	code, _, ok := strings.Cut(reason, ":")
 	if _, known := Explain(code); !ok || !known {
 		return ""
@@ -65,7 +69,7 @@ func CodeOf(reason string) Code {
 // not by a person.
 func (c Code) ByGuard() bool {
 	switch c {
-	case CodeGuardBounce, CodeGuardDeferral, CodeGuardComplaint, CodeCanary, CodeSameFailure:
+	case GuardBounce, GuardDeferral, GuardComplaint, Canary, SameFailure:
 		return true
 	}
 	return false
@@ -79,13 +83,13 @@ type Explanation struct {
 	Steps []string `json:"first_steps"`
 }
 
-// Codes returns every code with its explanation, in the order in which a
+// All returns every code with its explanation, in the order in which a
 // reference shows them.
-func Codes() []Explanation { return slices.Concat(runCodes, stateCodes, accountCodes, checkCodes) }
+func All() []Explanation { return slices.Concat(runCodes, stateCodes, accountCodes, checkCodes) }
 
 // Explain returns the explanation of a code; false when there is no such code.
 func Explain(code string) (Explanation, bool) {
-	for _, e := range Codes() {
+	for _, e := range All() {
 		if string(e.Code) == code {
 			return e, true
 		}
@@ -97,12 +101,12 @@ const resumeStep = "`broadside run resume RUN` goes on; the guards then count fr
 
 var runCodes = []Explanation{
 	{
-		CodeOperator, "A person did this",
+		Operator, "A person did this",
 		"Somebody paused or cancelled the run with the command line.",
 		[]string{"`broadside run resume RUN` goes on with a paused run; a cancelled one stays cancelled."},
 	},
 	{
-		CodeGuardBounce, "Too many addresses do not exist",
+		GuardBounce, "Too many addresses do not exist",
 		"More of the recipients tried so far bounced than guard.max_bounce_rate allows. Providers take that for a bought or an old list, and begin to refuse the rest. " +
 			"Who bounced is suppressed; nobody else was charged anything.",
 		[]string{
@@ -112,7 +116,7 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeGuardDeferral, "Too many are refused for now",
+		GuardDeferral, "Too many are refused for now",
 		"More of the recipients tried so far wait for another try than guard.max_deferral_rate allows: providers slow you down, or a server is in trouble.",
 		[]string{
 			"`broadside run show RUN` has the replies and the providers.",
@@ -121,7 +125,7 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeGuardComplaint, "Too many mark it as spam",
+		GuardComplaint, "Too many mark it as spam",
 		"More of those who got the message complained than guard.max_complaint_rate allows. Large providers act from 0.3 % on, against all that you send.",
 		[]string{
 			"Look at what the readers signed up for, and at the unsubscribe link: is it where they look for it?",
@@ -129,7 +133,7 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeCanary, "The first recipients went wrong",
+		Canary, "The first recipients went wrong",
 		"A run with guard.canary sends to a few first and waits. Of those, more bounced, were deferred or complained than the limits allow (where the file has none: 5 %, 30 %, 0.3 %). " +
 			"Nobody else was mailed.",
 		[]string{
@@ -138,7 +142,7 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeSameFailure, "One recipient after the other fails in the same way",
+		SameFailure, "One recipient after the other fails in the same way",
 		"50 recipients in a row failed for good, or are uncertain, with the same answer, and nobody was accepted in between. Each would be lost for a cause that has nothing to do with them: " +
 			"a message that cannot be made, content or a sender that is refused, a server that takes messages without an answer. Addresses that do not exist are not counted here.",
 		[]string{
@@ -148,7 +152,7 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeContent, "A worker cannot read the content of the run",
+		Content, "A worker cannot read the content of the run",
 		"The content compiled when the run was made, and does not in this worker: it is another version of the program, or has other secrets.",
 		[]string{
 			"Run the same version with the same configuration everywhere; `broadside config show` prints it.",
@@ -156,7 +160,7 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeHeldRedis, "Redis has gone back in time",
+		HeldRedis, "Redis has gone back in time",
 		"Redis lost more than the workers remember: it was restarted with an old file, or a replica took over that missed the last writes. Recipients that were mailed may look as if they were not, so the run is held.",
 		[]string{
 			"Compare what the server took (its own log) with `broadside run recipients RUN --state accepted`.",
@@ -165,12 +169,12 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeAbandoned, "The audience was never complete",
+		Abandoned, "The audience was never complete",
 		"The process that read the audience ended before all of it was in. Nothing was sent.",
 		[]string{"Launch the campaign again: the run does not count as launched."},
 	},
 	{
-		CodeNotLaunched, "A scheduled run could not be made",
+		NotLaunched, "A scheduled run could not be made",
 		"At its time the campaign, its audience or its account was not in order. Nothing was sent.",
 		[]string{
 			"The reason says what is wrong, as `broadside campaign validate C` does.",
@@ -178,7 +182,7 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeExpired, "The time of the run was over",
+		Expired, "The time of the run was over",
 		"The recipient was not accepted within delivery.expires_after (48 h by default) of the making of the run. News that come too late are not sent.",
 		[]string{
 			"The last reply beside it says why it took so long. A paused run does not expire, but its time runs on.",
@@ -186,12 +190,12 @@ var runCodes = []Explanation{
 		},
 	},
 	{
-		CodeAttempts, "No attempt was left",
+		Attempts, "No attempt was left",
 		"The recipient was refused for now as often as delivery.max_attempts allows (12 by default).",
 		[]string{"The last reply beside it says why. `broadside run retry RUN --state failed` tries them again."},
 	},
 	{
-		CodeStuck, "No worker ever said a word about it",
+		Stuck, "No worker ever said a word about it",
 		"The recipient was handed to the queue seven times, with longer and longer waits, and no worker took it, gave it back or sent to it. It was not mailed.",
 		[]string{
 			"Workers that take tasks and then hang, or another program that empties the queue in the same Redis: look at the workers' logs.",
@@ -205,42 +209,42 @@ const checkStep = "`broadside account check NAME` connects and logs in, and name
 // All of these close the account for a while and charge nobody an attempt.
 var accountCodes = []Explanation{
 	{
-		CodeAccountLogin, "The server refuses the login",
+		AccountLogin, "The server refuses the login",
 		"User name or password are wrong or have expired, or the server wants a login and the account has none. It is tried again with growing pauses: repeated bad logins lock accounts.",
 		[]string{checkStep, "Correct username and password of the account and restart the workers."},
 	},
 	{
-		CodeAccountTLS, "No secure connection",
+		AccountTLS, "No secure connection",
 		"The server offers no TLS, or its certificate is not valid for this name. Nothing is sent in the clear.",
 		[]string{checkStep, "A server with a certificate of its own: name it with ca_file."},
 	},
 	{
-		CodeAccountSetup, "The account cannot be used as it is configured",
+		AccountSetup, "The account cannot be used as it is configured",
 		"Before a word was said to the server, the settings of the account were found not to work.",
 		[]string{"The reason names the setting.", checkStep},
 	},
 	{
-		CodeAccountRelay, "The server does not relay for this account",
+		AccountRelay, "The server does not relay for this account",
 		"It takes the login but not the mail: this user, or this computer, may not send to others.",
 		[]string{"Ask the operator of the server to let this account relay, or use the host and port that are meant for it.", checkStep},
 	},
 	{
-		CodeAccountAway, "The server cannot be reached",
+		AccountAway, "The server cannot be reached",
 		"No connection could be made, or it broke before the server said anything. It is looked for again every few seconds.",
 		[]string{checkStep, "Is the host right, the port open from here, the server up?"},
 	},
 	{
-		CodeAccountShut, "The server turns the connection away",
+		AccountShut, "The server turns the connection away",
 		"It answered with a permanent refusal before any mail was offered: this computer is blocked there, or it is not a mail server for it.",
 		[]string{"The reason has the answer; it often names a page.", checkStep},
 	},
 	{
-		CodeAccountBusy, "The server wants to be left alone for a while",
+		AccountBusy, "The server wants to be left alone for a while",
 		"It answered, and asked to come back later: too many connections, too much mail, or work on it. It is tried again with growing pauses.",
 		[]string{"Lower limits.connections or limits.rate of the account when this happens often."},
 	},
 	{
-		CodeAccountQuota, "The account has used up what it may send",
+		AccountQuota, "The account has used up what it may send",
 		"The provider counts the messages of this account by the hour, day or month, and the limit is reached. Its reply speaks of the account and of no recipient: nobody is charged an attempt, and the rest is sent when the provider counts anew.",
 		[]string{
 			"The reason has the provider's answer. Nothing has to be done for a limit that frees itself; the account is tried again with growing pauses.",
@@ -248,7 +252,7 @@ var accountCodes = []Explanation{
 		},
 	},
 	{
-		CodeAccountSuspended, "The provider has stopped the account",
+		AccountSuspended, "The provider has stopped the account",
 		"The account is suspended, disabled, under review, unpaid, still in a trial or sandbox, or not activated. The reply speaks of the account and of no recipient: nobody is charged an attempt.",
 		[]string{
 			"The reason has the provider's answer; its dashboard or its support says why and what it takes to be allowed again.",
@@ -257,7 +261,7 @@ var accountCodes = []Explanation{
 		},
 	},
 	{
-		CodeAccountSender, "The account may not send as this sender",
+		AccountSender, "The account may not send as this sender",
 		"The provider takes the login but not the From address or its domain: it is not verified there, or belongs to another account. No recipient is at fault, and nobody is charged an attempt.",
 		[]string{
 			"Verify the address or its domain in the provider's dashboard, in the region that the account sends from. In a sandbox the recipients have to be verified too.",
@@ -265,7 +269,7 @@ var accountCodes = []Explanation{
 		},
 	},
 	{
-		CodeAccountPipelining, "The server offers PIPELINING and does not follow it",
+		AccountPipelining, "The server offers PIPELINING and does not follow it",
 		"It lost its step when several commands came at once, or the connection broke at the first try of that. The process that saw it sends with less pipelining for 24 hours, and then tries again; nothing else changes.",
 		[]string{
 			"The reason has what the server said.",

@@ -1,22 +1,22 @@
-package campaign
+package codes
 
 // The codes of state in Redis that cannot be used, of processes that are
 // missing, and of lanes that are closed.
 const (
-	CodeBrokenState Code = "BS-BROKEN-STATE"
-	CodeHeldLedger  Code = "BS-HELD-LEDGER"
-	CodeNoWorker    Code = "BS-NO-WORKER"
-	CodeNoScheduler Code = "BS-NO-SCHEDULER"
-	CodeNoWeb       Code = "BS-NO-WEB"
-	CodeProcesses   Code = "BS-PROCESSES"
-	CodeLaneClosed  Code = "BS-LANE-CLOSED"
+	BrokenState Code = "BS-BROKEN-STATE"
+	HeldLedger  Code = "BS-HELD-LEDGER"
+	NoWorker    Code = "BS-NO-WORKER"
+	NoScheduler Code = "BS-NO-SCHEDULER"
+	NoWeb       Code = "BS-NO-WEB"
+	Processes   Code = "BS-PROCESSES"
+	LaneClosed  Code = "BS-LANE-CLOSED"
 )
 
 const processStep = "`broadside process list` shows who is alive."
 
 var stateCodes = []Explanation{
 	{
-		CodeBrokenState, "An entry in Redis cannot be read",
+		BrokenState, "An entry in Redis cannot be read",
 		"What Redis holds under one key is not what this version writes there: another version or another program wrote it, or it was changed by hand. Only this one entry is affected; everything else goes on.",
 		[]string{
 			"The reason names the key and what was found; `redis-cli TYPE KEY` shows what it is.",
@@ -25,7 +25,7 @@ var stateCodes = []Explanation{
 		},
 	},
 	{
-		CodeHeldLedger, "The ledger of the run has entries that mean nothing",
+		HeldLedger, "The ledger of the run has entries that mean nothing",
 		"The state of some recipients in Redis is none that this version knows, or entries, its content or its addresses are missing or cannot be read: a key was changed, or a newer version wrote it. Nobody can say whether these people were mailed, so the run is held and nothing is sent.",
 		[]string{
 			"The reason says what was found: how many, in which part, and the first of them, or the key that cannot be read.",
@@ -34,27 +34,27 @@ var stateCodes = []Explanation{
 		},
 	},
 	{
-		CodeNoWorker, "No worker is alive",
+		NoWorker, "No worker is alive",
 		"Workers send what runs need. None has given a sign of life in Redis for some seconds, so nothing is sent. Nobody is lost: a worker goes on where the last one stopped.",
 		[]string{"Start `broadside worker` (or `broadside all`) with the same configuration.", processStep, "One that runs and is not shown: its log says what it waits for; is it the same Redis and namespace?"},
 	},
 	{
-		CodeNoScheduler, "No scheduler is alive",
+		NoScheduler, "No scheduler is alive",
 		"A scheduler makes the runs of scheduled campaigns when their time comes. Without one no run is made, and an occurrence that is later than its max_lateness is recorded as missed.",
 		[]string{"Start `broadside scheduler` (or `broadside all`) with the same configuration.", processStep},
 	},
 	{
-		CodeNoWeb, "No web process is alive",
+		NoWeb, "No web process is alive",
 		"`public_url` names an address for readers, and no `broadside web` with this Redis and namespace gives a sign of life: unsubscribe links may lead nowhere.",
 		[]string{"Start `broadside web` (or `broadside all`) with the same configuration.", processStep},
 	},
 	{
-		CodeProcesses, "The processes that are alive",
+		Processes, "The processes that are alive",
 		"Which workers, schedulers and web processes give a sign of life in Redis.",
 		[]string{processStep, doctorStep},
 	},
 	{
-		CodeLaneClosed, "One provider wants no more for a while",
+		LaneClosed, "One provider wants no more for a while",
 		"A mailbox provider answered that it takes nothing from this account now: too much mail, or a block. Its lane is closed for some time; recipients at other providers go on, and those who wait are not charged.",
 		[]string{
 			"The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means.",
