@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"text/template/parse"
+
+	"broadside/configs"
 )
 
 // unsubscribeField is the field that every recipient has besides columns.
@@ -128,7 +130,7 @@ func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 			return c.refuse(n, "unknown function")
 		}
 		known := slices.Sorted(maps.Keys(functions))
-		if near := closest(n.Ident, known); near != "" {
+		if near := configs.Suggest(n.Ident, known); near != "" {
 			return c.refuse(n, "unknown function %s, did you mean %s", n.Ident, near)
 		}
 		return c.refuse(n, "unknown function %s: there are %s", n.Ident, strings.Join(known, ", "))
@@ -219,7 +221,7 @@ func (c *checker) field(n parse.Node, ident []string) kind {
 		return kindText
 	}
 	known := append(slices.Clone(c.columns), unsubscribeField)
-	if near := closest(name, known); near != "" {
+	if near := configs.Suggest(name, known); near != "" {
 		c.refuse(n, "unknown merge field .%s, did you mean .%s", name, near)
 	} else {
 		c.refuse(n, "unknown merge field .%s: the audience has %s", name, strings.Join(known, ", "))

@@ -141,10 +141,10 @@ func (w *declarationReader) flush() {
 
 // joinDeclarations writes declarations as a block or a style attribute has
 // them; there is no semicolon behind an action.
-func joinDeclarations(list []declaration, write func(declaration) string) string {
+func joinDeclarations(list []declaration) string {
 	var b strings.Builder
 	for i, d := range list {
-		b.WriteString(write(d))
+		b.WriteString(d.text)
 		if !d.action && i < len(list)-1 {
 			b.WriteByte(';')
 		}

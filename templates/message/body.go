@@ -17,15 +17,6 @@ type Body interface {
 	AppendTo(e *Encoder) error
 }
 
-// Text is a Body that is at hand.
-type Text []byte
-
-// AppendTo implements Body.
-func (t Text) AppendTo(e *Encoder) error {
-	_, err := e.Write(t)
-	return err
-}
-
 // A form is how an Encoder writes text.
 type form int
 

@@ -60,24 +60,25 @@ func checkAddress(s string) error {
 		return fmt.Errorf("to %q: expected one address, local@domain, of at most %d bytes", s, maxAddress)
 	}
 	local, domain := s[:at], s[at+1:]
-	for i := 0; i < len(domain); i++ {
-		c := domain[i]
-		if c >= 0x80 || !strings.ContainsRune(domainChars, rune(c)) {
-			return fmt.Errorf("to %q: the domain has %q: expected letters, digits, dots and hyphens (an A-label where it is international)", s, c)
-		}
+	if i := strings.IndexFunc(domain, notInDomain); i >= 0 {
+		return fmt.Errorf("to %q: the domain has %q: expected letters, digits, dots and hyphens (an A-label where it is international)", s, domain[i])
 	}
 	if local[0] == '"' {
 		return checkQuoted(s, local)
 	}
-	for i := 0; i < len(local); i++ {
-		if c := local[i]; c < 0x80 && c != '.' && !strings.ContainsRune(atext, rune(c)) {
-			return fmt.Errorf("to %q: %q in the local part must be quoted", s, c)
-		}
+	if i := strings.IndexFunc(local, mustBeQuoted); i >= 0 {
+		return fmt.Errorf("to %q: %q in the local part must be quoted", s, local[i])
 	}
 	return nil
 }
 
-const domainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+func notInDomain(r rune) bool {
+	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", r)
+}
+
+func mustBeQuoted(r rune) bool {
+	return r < utf8.RuneSelf && r != '.' && !strings.ContainsRune(atext, r)
+}
 
 // checkQuoted checks that a local part is one quoted string (RFC 5321,
 // 4.1.2), so that nothing of it can be read as more than an address.
@@ -149,7 +150,3 @@ func ascii(s string) bool {
 	}
 	return true
 }
-
-// NeedsSMTPUTF8 reports whether a message to the address needs a server that
-// offers SMTPUTF8.
-func NeedsSMTPUTF8(address string) bool { return !ascii(address) }
