@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -20,20 +21,16 @@ type csvDecoder struct {
 	ends   []int  // where each ends in out
 }
 
-func newCSV(l *lines, first []byte, opts Options) (decoder, []string, error) {
+func newCSV(l *lines, first []byte, opts Options) (*csvDecoder, error) {
 	d, first, err := startCSV(l, first)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := d.readHeader(first); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p, err := planColumns(l, d.values, opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	d.plan = p
-	return d, p.fields, nil
+	d.plan, err = planColumns(l, d.values, opts)
+	return d, err
 }
 
 // startCSV finds the separator, and returns the first line that is none of a
@@ -115,12 +112,7 @@ func (d *csvDecoder) next(row *Row) error {
 
 // nothing reports whether a row has only blank values.
 func nothing(values []string) bool {
-	for _, v := range values {
-		if strings.TrimSpace(v) != "" {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) != "" })
 }
 
 // split sets values to those of the record that begins with line, and reads

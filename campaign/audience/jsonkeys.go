@@ -21,9 +21,6 @@ type keys struct {
 // startKeys takes the keys of the first line, which must be an object.
 func startKeys(l *lines, first []byte) (*keys, error) {
 	const fix = `write one object a line: {"email": "ann@example.com", "first_name": "Ann"}`
-	if text := bytes.TrimLeft(first, " \t"); text[0] == '[' {
-		return nil, l.jsonArray()
-	}
 	k := &keys{column: map[string]int{}}
 	pairs, fault := parseObject(string(first), nil)
 	if fault != "" {
@@ -36,10 +33,6 @@ func startKeys(l *lines, first []byte) (*keys, error) {
 		k.note(p.key)
 	}
 	return k, nil
-}
-
-func (l *lines) jsonArray() *FileError {
-	return l.at(l.n, "a JSON array", "write one object a line, as jq -c '.[]' does")
 }
 
 func (k *keys) note(name string) {
@@ -66,25 +59,17 @@ func (k *keys) add(l *lines, line []byte) error {
 	return nil
 }
 
-// readTwice reads the rest of l for its keys, and returns a decoder at the
-// beginning of the same rows. l is closed.
-func readTwice(ctx context.Context, src Source, opts Options, l *lines, first []byte, k *keys) (*jsonlDecoder, error) {
+// readTwice reads the rest of l for its keys, and returns a stream of the same
+// rows from the beginning. l is closed.
+func readTwice(ctx context.Context, src Source, opts Options, l *lines, first []byte, k *keys) (*stream, error) {
 	defer l.Close()
-	if l.again {
-		if err := eachLine(l, func(line []byte) error { return k.add(l, line) }); err != nil {
-			return nil, err
-		}
-		s, err := openStream(ctx, src, opts)
-		if err != nil {
-			return nil, err
-		}
-		return &jsonlDecoder{lines: newLines(ctx, s)}, nil
+	if !l.again {
+		return keep(l, first, k)
 	}
-	s, err := keep(l, first, k)
-	if err != nil {
+	if err := eachLine(l, func(line []byte) error { return k.add(l, line) }); err != nil {
 		return nil, err
 	}
-	return &jsonlDecoder{lines: newLines(ctx, s)}, nil
+	return openStream(ctx, src, opts)
 }
 
 func eachLine(l *lines, do func([]byte) error) error {

@@ -276,51 +276,39 @@ func (m *importer) newRows(ctx context.Context, f *fresh, columns, have []string
 	return nil
 }
 
-// tries is how often a change of a few addresses begins anew when somebody
-// else was faster.
-const tries = 5
-
 // Add adds addresses to a list, without values for its other columns. It
 // makes the list when there is none.
 func (l *Lists) Add(ctx context.Context, name string, addresses ...address.Address) (Imported, error) {
-	var err error
-	for range tries {
-		r := &Reader{name: "list add", columns: []string{emailField}, dec: &given{addresses: addresses}}
-		var sum Imported
-		if sum, err = l.Import(ctx, name, r, ImportOptions{Mode: Add}); !errors.Is(err, ErrChanged) {
-			return sum, err
-		}
-	}
-	return Imported{}, err
-}
-
-// given reads addresses that are at hand.
-type given struct {
-	addresses []address.Address
-	n         int
-}
-
-func (g *given) next(row *Row) error {
-	if g.n == len(g.addresses) {
-		return io.EOF
-	}
-	a := g.addresses[g.n]
-	g.n++
-	row.Line, row.Address, row.Values = g.n, a, append(row.Values[:0], a.String())
-	return nil
+	return untilUnchanged(func() (Imported, error) {
+		n := 0
+		r := FromRows("list add", []string{emailField}, func(row *Row) error {
+			if n == len(addresses) {
+				return io.EOF
+			}
+			a := addresses[n]
+			n++
+			row.Line, row.Address, row.Values = n, a, append(row.Values[:0], a.String())
+			return nil
+		})
+		return l.Import(ctx, name, r, ImportOptions{Mode: Add})
+	})
 }
 
 // Remove takes addresses off a list and returns how many were on it. Without
 // any there is no new version.
 func (l *Lists) Remove(ctx context.Context, name string, addresses ...address.Address) (int64, error) {
-	var err error
-	for range tries {
-		var n int64
-		if n, err = l.remove(ctx, name, addresses); !errors.Is(err, ErrChanged) {
-			return n, err
+	return untilUnchanged(func() (int64, error) { return l.remove(ctx, name, addresses) })
+}
+
+// untilUnchanged repeats a change of a few addresses, up to five times, when
+// somebody else was faster.
+func untilUnchanged[T any](change func() (T, error)) (result T, err error) {
+	for range 5 {
+		if result, err = change(); !errors.Is(err, ErrChanged) {
+			break
 		}
 	}
-	return 0, err
+	return result, err
 }
 
 func (l *Lists) remove(ctx context.Context, name string, addresses []address.Address) (int64, error) {
