@@ -92,21 +92,18 @@ func readSource(name, text string) (*source, Problems) {
 	if len(text) > MaxSource {
 		return &source{name: name}, Problems{{File: name, Text: fmt.Sprintf("%d bytes: at most %d are read; put images on a server and link to them", len(text), MaxSource)}}
 	}
-	// Before the parser, which recurses.
 	s := &source{name: name, text: text, actions: scanActions(text)}
 	depth := 0
-	for _, a := range s.actions {
-		switch s.keyword(a) {
-		case "if", "with":
-			depth++
-		case "end":
-			depth--
-		}
+	for _, a := range s.actions { // before the parser, which recurses
+		depth += opened(s.text[a.start:a.end])
 		if depth > maxNesting {
 			return s, Problems{s.problem(a.start, fmt.Sprintf("more than %d if and with inside one another", maxNesting))}
 		}
 	}
-	return parseSource(name, text)
+	if p := s.parse(); p.Text != "" {
+		return s, Problems{p}
+	}
+	return s, nil
 }
 
 // checkLayout checks that body and layout fit each other.

@@ -48,13 +48,8 @@ func (d declaration) plain() string {
 	return d.property + ":" + d.value
 }
 
-// forced writes the declaration with !important.
-func (d declaration) forced() string {
-	if d.property == "" {
-		return d.text
-	}
-	return d.plain() + " !important"
-}
+// forced writes the declaration, which sets a property, with !important.
+func (d declaration) forced() string { return d.plain() + " !important" }
 
 // styleOf parses the style attribute of an element. One with a choice between
 // declarations stays one piece.

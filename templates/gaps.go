@@ -99,8 +99,8 @@ func ofField(name string) []Gap {
 // gapsOfCall returns the gaps of a command; piped is the one before it, whose gaps
 // are those of its last argument.
 func gapsOfCall(cmd *parse.CommandNode, piped parse.Node, before []Gap) []Gap {
-	name, isCall := cmd.Args[0].(*parse.IdentifierNode)
-	if !isCall {
+	name := called(cmd)
+	if name == "" {
 		return gapsOf(cmd.Args[0])
 	}
 	var args [][]Gap
@@ -110,7 +110,7 @@ func gapsOfCall(cmd *parse.CommandNode, piped parse.Node, before []Gap) []Gap {
 	if piped != nil {
 		args = append(args, before)
 	}
-	switch name.Ident {
+	switch name {
 	case "upper", "lower", "title", "trim", "print":
 		return slices.Concat(args...)
 	case "default", "or":
@@ -147,11 +147,9 @@ func tested(n parse.Node) []string {
 }
 
 func testedBy(cmd *parse.CommandNode) []string {
-	name, isCall := cmd.Args[0].(*parse.IdentifierNode)
-	if !isCall {
+	switch called(cmd) {
+	case "":
 		return tested(cmd.Args[0])
-	}
-	switch name.Ident {
 	case "and", "eq", "ne", "len", "trim", "upper", "lower", "title":
 		var all []string
 		for _, arg := range cmd.Args[1:] {

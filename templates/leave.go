@@ -2,17 +2,12 @@ package templates
 
 import (
 	"bytes"
-	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
 	nethtml "golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
-
-// hiding is a style that keeps an element from being seen.
-var hiding = regexp.MustCompile(`(?i)(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*hidden)`)
 
 // showsLink reports whether a reader of a page can use a link: an anchor leads
 // there that has something to press, or the page shows its URL.
@@ -24,12 +19,15 @@ func showsLink(page []byte, link string) bool {
 	return leads(root, link)
 }
 
+// noTokens reads the styles of a page that is rendered: it has no actions.
+var noTokens = newTokens()
+
 // leads reports whether a node is such an anchor or text, or holds one.
 func leads(n *nethtml.Node, link string) bool {
 	if n.Type == nethtml.TextNode {
 		return strings.Contains(n.Data, link)
 	}
-	if unseen(n) {
+	if unseen(n, noTokens.computedStyle(n)) {
 		return false
 	}
 	if strings.Contains(attr(n, "href"), link) && (n.DataAtom == atom.Area || holdsContent(n)) {
@@ -49,7 +47,7 @@ func holdsContent(n *nethtml.Node) bool {
 		switch {
 		case child.Type == nethtml.TextNode && strings.ContainsFunc(child.Data, inked):
 			return true
-		case child.Type != nethtml.ElementNode || unseen(child):
+		case child.Type != nethtml.ElementNode || unseen(child, noTokens.computedStyle(child)):
 		case child.DataAtom == atom.Img || child.DataAtom == atom.Svg || holdsContent(child):
 			return true
 		}
@@ -61,19 +59,4 @@ func holdsContent(n *nethtml.Node) bool {
 // of the invisible ones.
 func inked(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
-}
-
-// unseen reports whether nothing of a node is shown.
-func unseen(n *nethtml.Node) bool {
-	switch {
-	case n.Type == nethtml.CommentNode:
-		return true
-	case n.Type != nethtml.ElementNode:
-		return false
-	}
-	switch n.DataAtom {
-	case atom.Head, atom.Style, atom.Script, atom.Template:
-		return true
-	}
-	return slices.ContainsFunc(n.Attr, func(a nethtml.Attribute) bool { return a.Key == "hidden" }) || hiding.MatchString(attr(n, "style"))
 }
