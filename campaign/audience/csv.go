@@ -2,7 +2,6 @@ package audience
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -100,13 +99,7 @@ func (d *csvDecoder) next(row *Row) error {
 		if nothing(d.values) {
 			continue
 		}
-		for len(d.values) < d.plan.width { // spreadsheets leave empty last cells out
-			d.values = append(d.values, "")
-		}
-		if len(d.values) > d.plan.width {
-			return &Reject{Line: at, Reason: fmt.Sprintf("%d columns instead of %d", len(d.values), d.plan.width), Value: shown(strings.Join(d.values, string(d.comma)))}
-		}
-		return d.plan.fill(row, at, d.values)
+		return d.plan.fill(row, at, d.values, string(d.comma))
 	}
 }
 

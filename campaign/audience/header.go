@@ -309,8 +309,15 @@ func quoteAll(names []string) string {
 	return b.String()
 }
 
-// fill makes a Row of the values of the file; values has p.width entries.
-func (p *plan) fill(row *Row, line int, values []string) error {
+// fill makes a Row of the values of the file. More values than columns are a *Reject,
+// which shows them with a separator between.
+func (p *plan) fill(row *Row, line int, values []string, separator string) error {
+	if len(values) > p.width {
+		return &Reject{Line: line, Reason: fmt.Sprintf("%d columns instead of %d", len(values), p.width), Value: shown(strings.Join(values, separator))}
+	}
+	for len(values) < p.width { // spreadsheets leave empty last cells out
+		values = append(values, "")
+	}
 	a, err := address.Parse(values[p.email])
 	if err != nil {
 		return &Reject{Line: line, Reason: err.Error(), Value: shown(values[p.email])}

@@ -70,7 +70,7 @@ func (d *jsonlDecoder) next(row *Row) error {
 	if r := d.arrange(); r != nil {
 		return r
 	}
-	return d.plan.fill(row, d.n, d.values)
+	return d.plan.fill(row, d.n, d.values, ", ")
 }
 
 // arrange puts the pairs in the order of the columns. A key that is left out

@@ -172,11 +172,5 @@ func (d *xlsxDecoder) next(row *Row) error {
 	if err != nil {
 		return err
 	}
-	if len(values) > d.plan.width {
-		return &Reject{Line: d.n, Reason: fmt.Sprintf("%d columns instead of %d", len(values), d.plan.width), Value: shown(strings.Join(values, ", "))}
-	}
-	for len(values) < d.plan.width {
-		values = append(values, "")
-	}
-	return d.plan.fill(row, d.n, values)
+	return d.plan.fill(row, d.n, values, ", ")
 }

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -106,7 +107,7 @@ func checkURL(s string) error {
 		return fmt.Errorf("unsubscribe link of %d bytes: at most %d fit in a header line", len(s), maxURL)
 	}
 	if !isToken(s) || strings.ContainsAny(s, `,"`) {
-		return fmt.Errorf("unsubscribe link %q: a character that must be percent-encoded: %w", s, checkControl(s))
+		return cmp.Or(checkValue("unsubscribe link", s), fmt.Errorf("unsubscribe link %q: a character that must be percent-encoded", s))
 	}
 	return nil
 }
@@ -115,20 +116,9 @@ func checkURL(s string) error {
 func checkID(s string) error {
 	local, domain, ok := strings.Cut(s, "@")
 	if !ok || local == "" || domain == "" || len(s) > maxID || !isToken(s) || strings.ContainsAny(s, `()[],;:\"`) || strings.Contains(domain, "@") {
-		return fmt.Errorf("message id %q: expected unique@domain in at most %d bytes of ASCII, without brackets: %w", s, maxID, checkControl(s))
+		return cmp.Or(checkValue("message id", s), fmt.Errorf("message id %q: expected unique@domain in at most %d bytes of ASCII, without brackets", s, maxID))
 	}
 	return nil
-}
-
-// errSyntax stands in the chain of errors about values without control
-// characters that are malformed in another way.
-var errSyntax = errors.New("malformed value")
-
-func checkControl(s string) error {
-	if err := checkValue("value", s); err != nil {
-		return err
-	}
-	return errSyntax
 }
 
 // isToken reports whether s is printable ASCII without blanks and angle
