@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -121,19 +122,18 @@ func keepIn(w io.Writer, l *lines, first []byte, k *keys) error {
 	}
 	defer z.Close()
 	write := func(line []byte) error {
-		_, err := z.Write(append(line[:len(line):len(line)], '\n'))
-		return err
+		if _, err := z.Write(append(line[:len(line):len(line)], '\n')); err != nil {
+			return fmt.Errorf("keep %s: %w", l.name, err)
+		}
+		return nil
 	}
 	// Empty lines before the first one, so that the numbers stay the same.
-	if _, err := z.Write(bytes.Repeat([]byte("\n"), l.n-1)); err != nil {
-		return fmt.Errorf("keep %s: %w", l.name, err)
-	}
-	if err := write(first); err != nil {
-		return fmt.Errorf("keep %s: %w", l.name, err)
+	if err := write(slices.Concat(bytes.Repeat([]byte("\n"), l.n-1), first)); err != nil {
+		return err
 	}
 	err = eachLine(l, func(line []byte) error {
 		if err := write(line); err != nil {
-			return fmt.Errorf("keep %s: %w", l.name, err)
+			return err
 		}
 		return k.add(l, line)
 	})
