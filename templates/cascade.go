@@ -84,10 +84,10 @@ func newCascade(doc *nethtml.Node, ts *tokens) *cascade {
 	return c
 }
 
-// settle decides which declarations need !important. A kept one does when it
+// forceWinners decides which declarations need !important. A kept one does when it
 // would have won against one that is now in a style attribute; an inlined one
 // does when it wins against a kept one that has it.
-func (c *cascade) settle() {
+func (c *cascade) forceWinners() {
 	least := c.leastForced()
 	for _, s := range c.elements {
 		for _, k := range s.kept {
@@ -96,7 +96,7 @@ func (c *cascade) settle() {
 		}
 	}
 	for _, s := range c.elements {
-		s.hold()
+		s.forceAgainstKept()
 	}
 }
 
@@ -109,7 +109,7 @@ func (c *cascade) leastForced() map[string]weight {
 		if len(s.kept) == 0 {
 			continue
 		}
-		inlined := newReach(s.inlined)
+		inlined := newOverlaps(s.inlined)
 		for _, k := range s.kept {
 			rivals := inlined.of(k.name())
 			if k.level >= levelImportant || !rivals.any || k.compare(rivals.least) <= 0 {
@@ -124,14 +124,14 @@ func (c *cascade) leastForced() map[string]weight {
 	return least
 }
 
-// hold makes those inlined declarations important that are stronger than all
+// forceAgainstKept makes those inlined declarations important that are stronger than all
 // kept ones of their property, when one of those is important.
-func (s *styled) hold() {
+func (s *styled) forceAgainstKept() {
 	if len(s.kept) == 0 {
 		return
 	}
-	kept := newReach(s.kept)
-	important := newReach(slices.DeleteFunc(slices.Clone(s.kept), func(k *weighted) bool { return !k.force && k.level < levelImportant }))
+	kept := newOverlaps(s.kept)
+	important := newOverlaps(slices.DeleteFunc(slices.Clone(s.kept), func(k *weighted) bool { return !k.force && k.level < levelImportant }))
 	for _, d := range s.inlined {
 		rivals := important.of(d.name())
 		if !rivals.any || d.compare(rivals.least) < 0 {

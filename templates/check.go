@@ -32,12 +32,12 @@ func check(s *source, columns []string, used map[string]bool) Problems {
 	return c.problems
 }
 
-// full reports whether more problems are only counted: their places and hints
+// tooMany reports whether more problems are only counted: their places and hints
 // cost time.
-func (c *checker) full() bool { return len(c.problems) > maxProblems }
+func (c *checker) tooMany() bool { return len(c.problems) > maxProblems }
 
 func (c *checker) refuse(n parse.Node, format string, args ...any) kind {
-	if c.full() {
+	if c.tooMany() {
 		c.problems = append(c.problems, Problem{})
 		return kindBad
 	}
@@ -126,7 +126,7 @@ func (c *checker) command(cmd *parse.CommandNode, dot kind, piped *kind) kind {
 func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 	f, ok := functions[n.Ident]
 	if !ok {
-		if c.full() {
+		if c.tooMany() {
 			return c.refuse(n, "unknown function")
 		}
 		known := slices.Sorted(maps.Keys(functions))
@@ -216,7 +216,7 @@ func (c *checker) field(n parse.Node, ident []string) kind {
 	if c.columns == nil || name == unsubscribeField || slices.Contains(c.columns, name) {
 		return kindText
 	}
-	if c.full() {
+	if c.tooMany() {
 		c.refuse(n, "unknown merge field")
 		return kindText
 	}

@@ -75,7 +75,7 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 	}
 	src.body = read(s.BodyFile, s.Markdown+s.HTML)
 	if s.Markdown != "" {
-		problems = append(problems, bearable(src.body)...)
+		problems = append(problems, tooDense(src.body)...)
 	}
 	if s.Text != "" {
 		src.text = read(s.TextFile, s.Text)
@@ -87,7 +87,7 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 	return src, problems
 }
 
-// readSource parses a text of bearable size and depth.
+// readSource parses a text, unless it is too large or nested too deeply.
 func readSource(name, text string) (*source, Problems) {
 	if len(text) > MaxSource {
 		return &source{name: name}, Problems{{File: name, Text: fmt.Sprintf("%d bytes: at most %d are read; put images on a server and link to them", len(text), MaxSource)}}
@@ -227,11 +227,11 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 			return nil, err
 		}
 	}
-	settled, problems := settle(full, ts)
+	protected, problems := protect(full, ts)
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
-	inlined, doc, err := inlineCSS(settled, ts)
+	inlined, doc, err := inlineCSS(protected, ts)
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,8 @@ func Gaps(s campaign.Snapshot) ([]Gap, error) {
 
 type gapFinder struct{ found []Gap }
 
-// block looks through a list of nodes; given are the fields that are not blank there.
-func (f *gapFinder) block(list *parse.ListNode, given []string) {
+// block looks through a list of nodes; filled are the fields that are not blank there.
+func (f *gapFinder) block(list *parse.ListNode, filled []string) {
 	if list == nil {
 		return
 	}
@@ -40,20 +40,20 @@ func (f *gapFinder) block(list *parse.ListNode, given []string) {
 		switch n := n.(type) {
 		case *parse.ActionNode:
 			for _, g := range gapsOf(n.Pipe) {
-				f.add(g, given)
+				f.add(g, filled)
 			}
 		case *parse.IfNode:
-			f.block(n.List, append(slices.Clone(given), tested(n.Pipe)...))
-			f.block(n.ElseList, given)
+			f.block(n.List, append(slices.Clone(filled), tested(n.Pipe)...))
+			f.block(n.ElseList, filled)
 		case *parse.WithNode:
-			f.block(n.List, append(slices.Clone(given), tested(n.Pipe)...))
-			f.block(n.ElseList, given)
+			f.block(n.List, append(slices.Clone(filled), tested(n.Pipe)...))
+			f.block(n.ElseList, filled)
 		}
 	}
 }
 
-func (f *gapFinder) add(g Gap, given []string) {
-	if len(g) == 0 || slices.ContainsFunc(g, func(field string) bool { return slices.Contains(given, field) }) {
+func (f *gapFinder) add(g Gap, filled []string) {
+	if len(g) == 0 || slices.ContainsFunc(g, func(field string) bool { return slices.Contains(filled, field) }) {
 		return
 	}
 	slices.Sort(g)

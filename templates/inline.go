@@ -28,14 +28,14 @@ func inlineCSS(page string, ts *tokens) (string, *nethtml.Node, error) {
 	if !styleElement.MatchString(page) {
 		return page, doc, nil // writing the tree would only rewrite the author's HTML
 	}
-	if err := stylable(page); err != nil {
+	if err := tooMuchCSS(page); err != nil {
 		return "", nil, err
 	}
 	c := newCascade(doc, ts)
 	for _, element := range styleElements(doc) {
 		c.read(element)
 	}
-	c.settle()
+	c.forceWinners()
 	c.write()
 	var out bytes.Buffer
 	if err := nethtml.Render(&out, doc); err != nil {

@@ -7,11 +7,11 @@ import (
 	nethtml "golang.org/x/net/html"
 )
 
-// settle makes a tokenised page safe for HTML and CSS tools: where text is, a
+// protect makes a tokenised page safe for HTML and CSS tools: where text is, a
 // token becomes a comment, which a parser leaves where it stands, and comments
 // for Outlook become tokens. Actions between attributes are problems: HTML parsers drop or
 // reorder attributes.
-func settle(page string, ts *tokens) (string, Problems) {
+func protect(page string, ts *tokens) (string, Problems) {
 	var out strings.Builder
 	var problems Problems
 	z := nethtml.NewTokenizer(strings.NewReader(page))

@@ -164,14 +164,14 @@ func (r *Reader) Next(row *Row) error {
 		return err
 	}
 	if err == io.EOF && r.rows == 0 {
-		err = r.nobody()
+		err = r.noRows()
 	}
 	r.err = err
 	return err
 }
 
-// nobody is the error for a source without any recipient.
-func (r *Reader) nobody() *FileError {
+// noRows is the error for a source without a valid row.
+func (r *Reader) noRows() *FileError {
 	if r.rejects == 0 {
 		return &FileError{File: r.name, What: "no rows", Fix: "a header line and at least one recipient are needed"}
 	}

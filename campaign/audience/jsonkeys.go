@@ -31,12 +31,12 @@ func startKeys(l *lines, first []byte) (*keys, error) {
 		if _, twice := k.column[p.key]; twice {
 			return nil, l.at(l.n, "the key "+quoteAll([]string{p.key})+" is there twice", "give each value a key of its own")
 		}
-		k.note(p.key)
+		k.addName(p.key)
 	}
 	return k, nil
 }
 
-func (k *keys) note(name string) {
+func (k *keys) addName(name string) {
 	if _, known := k.column[name]; known {
 		return
 	}
@@ -52,7 +52,7 @@ func (k *keys) add(l *lines, line []byte) error {
 		return nil
 	}
 	for _, p := range k.pairs {
-		k.note(p.key)
+		k.addName(p.key)
 	}
 	if len(k.names) > maxColumns {
 		return l.at(l.n, fmt.Sprintf("more than %d different keys so far", maxColumns), "keep those that are needed")

@@ -142,8 +142,8 @@ func (m *importer) replace(ctx context.Context, r *Reader) ([]string, error) {
 	return r.Columns(), err
 }
 
-// fresh holds the rows of a file, compressed, and finds them by address.
-type fresh struct {
+// fileRows holds the rows of a file, compressed, and finds them by address.
+type fileRows struct {
 	index  map[[16]byte]int32 // hash -> position
 	chunks [][]byte
 	rows   []Row // of the chunk that is being filled: [:n]
@@ -153,7 +153,7 @@ type fresh struct {
 	old   map[int32][]string // values of the list's columns that the file lacks
 }
 
-func (f *fresh) isNew(hash [32]byte) bool {
+func (f *fileRows) isNew(hash [32]byte) bool {
 	key := [16]byte(hash[:16])
 	if _, ok := f.index[key]; ok {
 		return false
@@ -162,7 +162,7 @@ func (f *fresh) isNew(hash [32]byte) bool {
 	return true
 }
 
-func (f *fresh) keep(row *Row) error {
+func (f *fileRows) keep(row *Row) error {
 	to := &f.rows[f.n]
 	to.Line, to.Address, to.Values = row.Line, row.Address, append(to.Values[:0], row.Values...)
 	if f.n++; f.n == len(f.rows) {
@@ -171,7 +171,7 @@ func (f *fresh) keep(row *Row) error {
 	return nil
 }
 
-func (f *fresh) endChunk() {
+func (f *fileRows) endChunk() {
 	if f.n > 0 {
 		f.chunks = append(f.chunks, EncodeChunk(nil, f.rows[:f.n]))
 		f.n = 0
@@ -181,7 +181,7 @@ func (f *fresh) endChunk() {
 // merge writes the rows of the list that the file does not replace, then
 // those of the file.
 func (m *importer) merge(ctx context.Context, r *Reader, base Version) ([]string, error) {
-	f := &fresh{index: map[[16]byte]int32{}, rows: make([]Row, ChunkSize), old: map[int32][]string{}}
+	f := &fileRows{index: map[[16]byte]int32{}, rows: make([]Row, ChunkSize), old: map[int32][]string{}}
 	if err := m.read(r, f.isNew, f.keep); err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (m *importer) merge(ctx context.Context, r *Reader, base Version) ([]string
 
 // oldRows writes the rows that stay, and remembers what is needed of those
 // that do not.
-func (m *importer) oldRows(ctx context.Context, f *fresh, base Version, columns, have []string) error {
+func (m *importer) oldRows(ctx context.Context, f *fileRows, base Version, columns, have []string) error {
 	from := positions(columns, base.Columns)
 	var kept []int // columns that the file lacks
 	for i, c := range base.Columns {
@@ -233,7 +233,7 @@ func (m *importer) oldRows(ctx context.Context, f *fresh, base Version, columns,
 }
 
 // newRows writes the rows of the file.
-func (m *importer) newRows(ctx context.Context, f *fresh, columns, have []string) error {
+func (m *importer) newRows(ctx context.Context, f *fileRows, columns, have []string) error {
 	from := positions(columns, have)
 	lacks := 0 // columns that the file lacks stand behind its own in a row
 	for i := range from {

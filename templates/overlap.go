@@ -2,9 +2,9 @@ package templates
 
 import "strings"
 
-// A reach finds, among the declarations of an element, those that set some of
+// The overlaps find, among the declarations of an element, those that set some of
 // what another one does: border-top-color sets some of border-top and border.
-type reach struct {
+type overlaps struct {
 	same  map[string]span // by property
 	parts map[string]span // by shorthand: those of its parts
 }
@@ -31,8 +31,8 @@ func (s span) with(other span) span {
 	return s
 }
 
-func newReach(list []*weighted) *reach {
-	r := &reach{same: map[string]span{}, parts: map[string]span{}}
+func newOverlaps(list []*weighted) *overlaps {
+	r := &overlaps{same: map[string]span{}, parts: map[string]span{}}
 	for _, w := range list {
 		if w.property == "" {
 			continue
@@ -48,7 +48,7 @@ func newReach(list []*weighted) *reach {
 }
 
 // of returns the span of all that overlap with a property.
-func (r *reach) of(name string) span {
+func (r *overlaps) of(name string) span {
 	path := shorthands(name)
 	all := r.parts[path[0]]
 	for _, shorthand := range path {

@@ -9,21 +9,21 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// showsLink reports whether a reader of a page can use a link: an anchor leads
+// showsLink reports whether a reader of a page can use a link: an anchor holdsLink
 // there that has something to press, or the page shows its URL.
 func showsLink(page []byte, link string) bool {
 	root, err := nethtml.Parse(bytes.NewReader(page))
 	if err != nil {
 		return false
 	}
-	return leads(root, link)
+	return holdsLink(root, link)
 }
 
 // noTokens reads the styles of a page that is rendered: it has no actions.
 var noTokens = newTokens()
 
-// leads reports whether a node is such an anchor or text, or holds one.
-func leads(n *nethtml.Node, link string) bool {
+// holdsLink reports whether a node is such an anchor or text, or holds one.
+func holdsLink(n *nethtml.Node, link string) bool {
 	if n.Type == nethtml.TextNode {
 		return strings.Contains(n.Data, link)
 	}
@@ -34,7 +34,7 @@ func leads(n *nethtml.Node, link string) bool {
 		return true
 	}
 	for child := n.FirstChild; child != nil; child = child.NextSibling {
-		if leads(child, link) {
+		if holdsLink(child, link) {
 			return true
 		}
 	}
@@ -45,7 +45,7 @@ func leads(n *nethtml.Node, link string) bool {
 func holdsContent(n *nethtml.Node) bool {
 	for child := n.FirstChild; child != nil; child = child.NextSibling {
 		switch {
-		case child.Type == nethtml.TextNode && strings.ContainsFunc(child.Data, inked):
+		case child.Type == nethtml.TextNode && strings.ContainsFunc(child.Data, visible):
 			return true
 		case child.Type != nethtml.ElementNode || unseen(child, noTokens.computedStyle(child)):
 		case child.DataAtom == atom.Img || child.DataAtom == atom.Svg || holdsContent(child):
@@ -55,8 +55,8 @@ func holdsContent(n *nethtml.Node) bool {
 	return false
 }
 
-// inked reports whether a character leaves ink on the page: no blank, and none
+// visible reports whether a character leaves ink on the page: no blank, and none
 // of the invisible ones.
-func inked(r rune) bool {
+func visible(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
