@@ -26,30 +26,23 @@ func (w weight) compare(v weight) int {
 	)
 }
 
-// A level is the first thing that counts of a weight.
+// A level is the first thing that counts of a weight: a sum of the two below.
 type level int
 
 const (
-	levelRule level = iota
-	levelAttribute
-	levelImportant
-	levelImportantAttribute
+	levelAttribute level = 1 // the author wrote it into a style attribute
+	levelImportant level = 2
 )
 
-func levelOf(d declaration, attribute bool) level {
-	switch {
-	case d.important && attribute:
-		return levelImportantAttribute
-	case d.important:
-		return levelImportant
-	case attribute:
-		return levelAttribute
+func (d declaration) levelIn(place level) level {
+	if d.important {
+		place += levelImportant
 	}
-	return levelRule
+	return place
 }
 
 // attribute reports whether the author wrote it into a style attribute.
-func (l level) attribute() bool { return l == levelAttribute || l == levelImportantAttribute }
+func (l level) attribute() bool { return l&levelAttribute != 0 }
 
 // A weighted is a declaration with its weight; of a kept one, where it stands.
 type weighted struct {
@@ -85,16 +78,16 @@ func newCascade(doc *nethtml.Node, ts *tokens) *cascade {
 		c.of[n] = s
 		for _, d := range ts.styleOf(n) {
 			c.order++
-			s.inlined = append(s.inlined, &weighted{declaration: d, weight: weight{level: levelOf(d, true), order: c.order}})
+			s.inlined = append(s.inlined, &weighted{declaration: d, weight: weight{level: d.levelIn(levelAttribute), order: c.order}})
 		}
 	}
 	return c
 }
 
-// settle decides which declarations need !important. A kept one does when it
+// forceWinners decides which declarations need !important. A kept one does when it
 // would have won against one that is now in a style attribute; an inlined one
 // does when it wins against a kept one that has it.
-func (c *cascade) settle() {
+func (c *cascade) forceWinners() {
 	least := c.leastForced()
 	for _, s := range c.elements {
 		for _, k := range s.kept {
@@ -103,7 +96,7 @@ func (c *cascade) settle() {
 		}
 	}
 	for _, s := range c.elements {
-		s.hold()
+		s.forceAgainstKept()
 	}
 }
 
@@ -116,10 +109,10 @@ func (c *cascade) leastForced() map[string]weight {
 		if len(s.kept) == 0 {
 			continue
 		}
-		inlined := newReach(s.inlined)
+		inlined := newOverlaps(s.inlined)
 		for _, k := range s.kept {
-			rivals, ok := inlined.of(k.name())
-			if k.level >= levelImportant || !ok || k.compare(rivals.least) <= 0 {
+			rivals := inlined.of(k.name())
+			if k.level >= levelImportant || !rivals.any || k.compare(rivals.least) <= 0 {
 				continue
 			}
 			f := family(k.name())
@@ -131,21 +124,20 @@ func (c *cascade) leastForced() map[string]weight {
 	return least
 }
 
-// hold makes those inlined declarations important that are stronger than all
+// forceAgainstKept makes those inlined declarations important that are stronger than all
 // kept ones of their property, when one of those is important.
-func (s *styled) hold() {
+func (s *styled) forceAgainstKept() {
 	if len(s.kept) == 0 {
 		return
 	}
-	kept := newReach(s.kept)
-	important := newReach(slices.DeleteFunc(slices.Clone(s.kept), func(k *weighted) bool { return !k.force && k.level < levelImportant }))
+	kept := newOverlaps(s.kept)
+	important := newOverlaps(slices.DeleteFunc(slices.Clone(s.kept), func(k *weighted) bool { return !k.force && k.level < levelImportant }))
 	for _, d := range s.inlined {
-		rivals, ok := important.of(d.name())
-		if !ok || d.compare(rivals.least) < 0 {
+		rivals := important.of(d.name())
+		if !rivals.any || d.compare(rivals.least) < 0 {
 			continue
 		}
-		all, _ := kept.of(d.name())
-		d.force = d.compare(all.most) >= 0
+		d.force = d.compare(kept.of(d.name()).most) >= 0
 	}
 }
 
@@ -171,12 +163,12 @@ func (s *styled) write() {
 	for _, d := range withoutReplaced(s.inlined) {
 		one := d.declaration
 		one.text = d.plain()
-		if d.force || d.level == levelImportantAttribute {
+		if d.force || d.level == levelImportant+levelAttribute {
 			one.text = d.forced()
 		}
 		list = append(list, one)
 	}
-	setAttr(s.node, "style", joinDeclarations(list, func(d declaration) string { return d.text }))
+	setAttr(s.node, "style", joinDeclarations(list))
 }
 
 // withoutReplaced leaves out the declarations of which a stronger rule sets the

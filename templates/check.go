@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"text/template/parse"
+
+	"broadside/configs"
 )
 
 // unsubscribeField is the field that every recipient has besides columns.
@@ -30,12 +32,12 @@ func check(s *source, columns []string, used map[string]bool) Problems {
 	return c.problems
 }
 
-// full reports whether more problems are only counted: their places and hints
+// tooMany reports whether more problems are only counted: their places and hints
 // cost time.
-func (c *checker) full() bool { return len(c.problems) > maxProblems }
+func (c *checker) tooMany() bool { return len(c.problems) > maxProblems }
 
 func (c *checker) refuse(n parse.Node, format string, args ...any) kind {
-	if c.full() {
+	if c.tooMany() {
 		c.problems = append(c.problems, Problem{})
 		return kindBad
 	}
@@ -124,11 +126,11 @@ func (c *checker) command(cmd *parse.CommandNode, dot kind, piped *kind) kind {
 func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 	f, ok := functions[n.Ident]
 	if !ok {
-		if c.full() {
+		if c.tooMany() {
 			return c.refuse(n, "unknown function")
 		}
 		known := slices.Sorted(maps.Keys(functions))
-		if near := closest(n.Ident, known); near != "" {
+		if near := configs.Suggest(n.Ident, known); near != "" {
 			return c.refuse(n, "unknown function %s, did you mean %s", n.Ident, near)
 		}
 		return c.refuse(n, "unknown function %s: there are %s", n.Ident, strings.Join(known, ", "))
@@ -214,12 +216,12 @@ func (c *checker) field(n parse.Node, ident []string) kind {
 	if c.columns == nil || name == unsubscribeField || slices.Contains(c.columns, name) {
 		return kindText
 	}
-	if c.full() {
+	if c.tooMany() {
 		c.refuse(n, "unknown merge field")
 		return kindText
 	}
 	known := append(slices.Clone(c.columns), unsubscribeField)
-	if near := closest(name, known); near != "" {
+	if near := configs.Suggest(name, known); near != "" {
 		c.refuse(n, "unknown merge field .%s, did you mean .%s", name, near)
 	} else {
 		c.refuse(n, "unknown merge field .%s: the audience has %s", name, strings.Join(known, ", "))

@@ -11,6 +11,7 @@ import (
 	texttemplate "text/template"
 
 	"broadside/campaign"
+	"broadside/configs"
 	"broadside/templates/message"
 )
 
@@ -74,7 +75,7 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 	}
 	src.body = read(s.BodyFile, s.Markdown+s.HTML)
 	if s.Markdown != "" {
-		problems = append(problems, bearable(src.body)...)
+		problems = append(problems, tooDense(src.body)...)
 	}
 	if s.Text != "" {
 		src.text = read(s.TextFile, s.Text)
@@ -86,26 +87,23 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 	return src, problems
 }
 
-// readSource parses a text of bearable size and depth.
+// readSource parses a text, unless it is too large or nested too deeply.
 func readSource(name, text string) (*source, Problems) {
 	if len(text) > MaxSource {
 		return &source{name: name}, Problems{{File: name, Text: fmt.Sprintf("%d bytes: at most %d are read; put images on a server and link to them", len(text), MaxSource)}}
 	}
-	// Before the parser, which recurses.
 	s := &source{name: name, text: text, actions: scanActions(text)}
 	depth := 0
-	for _, a := range s.actions {
-		switch s.keyword(a) {
-		case "if", "with":
-			depth++
-		case "end":
-			depth--
-		}
+	for _, a := range s.actions { // before the parser, which recurses
+		depth += opened(s.text[a.start:a.end])
 		if depth > maxNesting {
 			return s, Problems{s.problem(a.start, fmt.Sprintf("more than %d if and with inside one another", maxNesting))}
 		}
 	}
-	return parseSource(name, text)
+	if p := s.parse(); p.Text != "" {
+		return s, Problems{p}
+	}
+	return s, nil
 }
 
 // checkLayout checks that body and layout fit each other.
@@ -118,7 +116,7 @@ func checkLayout(s campaign.Snapshot) Problems {
 		body.Text = "the file is empty: write what readers shall see"
 	case !slices.Contains(Layouts(), s.Layout):
 		body.Text = fmt.Sprintf("unknown layout %q: there are %s", s.Layout, strings.Join(Layouts(), ", "))
-		if near := closest(s.Layout, Layouts()); near != "" {
+		if near := configs.Suggest(s.Layout, Layouts()); near != "" {
 			body.Text = fmt.Sprintf("unknown layout %q, did you mean %s", s.Layout, near)
 		}
 	case s.Layout == LayoutNone && s.Markdown != "":
@@ -229,11 +227,11 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 			return nil, err
 		}
 	}
-	settled, problems := settle(full, ts)
+	protected, problems := protect(full, ts)
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
-	inlined, doc, err := inlineCSS(settled, ts)
+	inlined, doc, err := inlineCSS(protected, ts)
 	if err != nil {
 		return nil, err
 	}

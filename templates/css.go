@@ -2,6 +2,7 @@ package templates
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/tdewolff/parse/v2"
@@ -194,12 +195,7 @@ func (r *sheetReader) block() (body []cssPiece, plain bool) {
 }
 
 func hasControl(pieces []cssPiece) bool {
-	for _, p := range pieces {
-		if p.control {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(pieces, func(p cssPiece) bool { return p.control })
 }
 
 func joinPieces(pieces []cssPiece) string {

@@ -48,13 +48,8 @@ func (d declaration) plain() string {
 	return d.property + ":" + d.value
 }
 
-// forced writes the declaration with !important.
-func (d declaration) forced() string {
-	if d.property == "" {
-		return d.text
-	}
-	return d.plain() + " !important"
-}
+// forced writes the declaration, which sets a property, with !important.
+func (d declaration) forced() string { return d.plain() + " !important" }
 
 // styleOf parses the style attribute of an element. One with a choice between
 // declarations stays one piece.
@@ -141,10 +136,10 @@ func (w *declarationReader) flush() {
 
 // joinDeclarations writes declarations as a block or a style attribute has
 // them; there is no semicolon behind an action.
-func joinDeclarations(list []declaration, write func(declaration) string) string {
+func joinDeclarations(list []declaration) string {
 	var b strings.Builder
 	for i, d := range list {
-		b.WriteString(write(d))
+		b.WriteString(d.text)
 		if !d.action && i < len(list)-1 {
 			b.WriteByte(';')
 		}

@@ -101,7 +101,7 @@ func (f flattener) block(list *parse.ListNode) program {
 		return p
 	}
 	var fixed strings.Builder // of neighbours in one
-	settle := func() {
+	endFixed := func() {
 		if fixed.Len() > 0 {
 			p = append(p, step{fixed: message.NewFixed(fixed.String(), f.tidy)})
 			fixed.Reset()
@@ -125,10 +125,10 @@ func (f flattener) block(list *parse.ListNode) program {
 			fixed.WriteString(text)
 			continue
 		}
-		settle()
+		endFixed()
 		p = append(p, s)
 	}
-	settle()
+	endFixed()
 	return p
 }
 

@@ -118,11 +118,11 @@ func FuzzInlineCSS(f *testing.F) {
 		}
 		ts := newTokens(sheet, body)
 		css := ts.tokenise(src, func(s string) string { return s })
-		settled, problems := settle("<head><style>"+css+"</style></head><body>"+ts.tokenise(rest, func(s string) string { return s }), ts)
+		protected, problems := protect("<head><style>"+css+"</style></head><body>"+ts.tokenise(rest, func(s string) string { return s }), ts)
 		if len(problems) > 0 {
 			return
 		}
-		page, _, err := inlineCSS(settled, ts)
+		page, _, err := inlineCSS(protected, ts)
 		if err != nil {
 			return
 		}

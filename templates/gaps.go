@@ -31,8 +31,8 @@ func Gaps(s campaign.Snapshot) ([]Gap, error) {
 
 type gapFinder struct{ found []Gap }
 
-// block looks through a list of nodes; given are the fields that are not blank there.
-func (f *gapFinder) block(list *parse.ListNode, given []string) {
+// block looks through a list of nodes; filled are the fields that are not blank there.
+func (f *gapFinder) block(list *parse.ListNode, filled []string) {
 	if list == nil {
 		return
 	}
@@ -40,20 +40,20 @@ func (f *gapFinder) block(list *parse.ListNode, given []string) {
 		switch n := n.(type) {
 		case *parse.ActionNode:
 			for _, g := range gapsOf(n.Pipe) {
-				f.add(g, given)
+				f.add(g, filled)
 			}
 		case *parse.IfNode:
-			f.block(n.List, append(slices.Clone(given), tested(n.Pipe)...))
-			f.block(n.ElseList, given)
+			f.block(n.List, append(slices.Clone(filled), tested(n.Pipe)...))
+			f.block(n.ElseList, filled)
 		case *parse.WithNode:
-			f.block(n.List, append(slices.Clone(given), tested(n.Pipe)...))
-			f.block(n.ElseList, given)
+			f.block(n.List, append(slices.Clone(filled), tested(n.Pipe)...))
+			f.block(n.ElseList, filled)
 		}
 	}
 }
 
-func (f *gapFinder) add(g Gap, given []string) {
-	if len(g) == 0 || slices.ContainsFunc(g, func(field string) bool { return slices.Contains(given, field) }) {
+func (f *gapFinder) add(g Gap, filled []string) {
+	if len(g) == 0 || slices.ContainsFunc(g, func(field string) bool { return slices.Contains(filled, field) }) {
 		return
 	}
 	slices.Sort(g)
@@ -99,8 +99,8 @@ func ofField(name string) []Gap {
 // gapsOfCall returns the gaps of a command; piped is the one before it, whose gaps
 // are those of its last argument.
 func gapsOfCall(cmd *parse.CommandNode, piped parse.Node, before []Gap) []Gap {
-	name, isCall := cmd.Args[0].(*parse.IdentifierNode)
-	if !isCall {
+	name := called(cmd)
+	if name == "" {
 		return gapsOf(cmd.Args[0])
 	}
 	var args [][]Gap
@@ -110,7 +110,7 @@ func gapsOfCall(cmd *parse.CommandNode, piped parse.Node, before []Gap) []Gap {
 	if piped != nil {
 		args = append(args, before)
 	}
-	switch name.Ident {
+	switch name {
 	case "upper", "lower", "title", "trim", "print":
 		return slices.Concat(args...)
 	case "default", "or":
@@ -147,11 +147,9 @@ func tested(n parse.Node) []string {
 }
 
 func testedBy(cmd *parse.CommandNode) []string {
-	name, isCall := cmd.Args[0].(*parse.IdentifierNode)
-	if !isCall {
+	switch called(cmd) {
+	case "":
 		return tested(cmd.Args[0])
-	}
-	switch name.Ident {
 	case "and", "eq", "ne", "len", "trim", "upper", "lower", "title":
 		var all []string
 		for _, arg := range cmd.Args[1:] {

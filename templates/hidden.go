@@ -2,6 +2,7 @@ package templates
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	nethtml "golang.org/x/net/html"
@@ -11,20 +12,25 @@ import (
 // noTextAttr with the value "none" keeps an element out of the text part.
 const noTextAttr = "data-text"
 
-// hidden reports whether readers of the page do not see an element and what is
-// in it.
-func hidden(n *nethtml.Node, style map[string]string) bool {
+// unseen reports whether no mail program shows an element and what is in it.
+func unseen(n *nethtml.Node, style map[string]string) bool {
 	switch n.DataAtom {
-	case atom.Head, atom.Script, atom.Style, atom.Template, atom.Title, atom.Noscript, atom.Object, atom.Svg:
+	case atom.Head, atom.Script, atom.Style, atom.Template:
 		return true
 	}
-	for _, a := range n.Attr {
-		if a.Key == "hidden" || a.Key == noTextAttr && a.Val == "none" {
-			return true
-		}
+	return style["display"] == "none" || style["visibility"] == "hidden" ||
+		slices.ContainsFunc(n.Attr, func(a nethtml.Attribute) bool { return a.Key == "hidden" })
+}
+
+// hidden reports whether the text part leaves out an element and what is in it:
+// readers of the page do not see it.
+func hidden(n *nethtml.Node, style map[string]string) bool {
+	switch n.DataAtom {
+	case atom.Title, atom.Noscript, atom.Object, atom.Svg:
+		return true
 	}
 	switch {
-	case style["display"] == "none", style["visibility"] == "hidden", style["visibility"] == "collapse", isZero(style["opacity"]):
+	case unseen(n, style), attr(n, noTextAttr) == "none", style["visibility"] == "collapse", isZero(style["opacity"]):
 		return true
 	case isZero(style["max-height"]) && style["overflow"] != "visible":
 		return true
@@ -35,17 +41,17 @@ func hidden(n *nethtml.Node, style map[string]string) bool {
 	case style["mso-hide"] == "all":
 		// Only Outlook hides it. A button that is drawn once more for Outlook has
 		// this too, and readers of the text part need its link.
-		return !hasLink(n)
+		return n.DataAtom != atom.A && !hasLink(n)
 	}
 	return false
 }
 
-// computed returns what a style attribute sets, in small letters: of each
+// computedStyle returns what a style attribute sets, in small letters: of each
 // property the value that wins.
-func (w *textWriter) computed(n *nethtml.Node) map[string]string {
+func (ts *tokens) computedStyle(n *nethtml.Node) map[string]string {
 	style := map[string]string{}
 	important := map[string]bool{}
-	for _, d := range w.ts.styleOf(n) {
+	for _, d := range ts.styleOf(n) {
 		name := d.name()
 		if d.property == "" || important[name] && !d.important {
 			continue
@@ -101,10 +107,8 @@ func sizeless(style map[string]string, around bool) bool {
 // zeroFont is a font of the size zero in the short form: 0/0 a.
 var zeroFont = regexp.MustCompile(`(?:^|\s)0(?:px|pt|em|%)?(?:/\S+)?\s`)
 
+// hasLink reports whether there is a link in an element.
 func hasLink(n *nethtml.Node) bool {
-	if n.DataAtom == atom.A {
-		return true
-	}
 	for c := range n.Descendants() {
 		if c.DataAtom == atom.A {
 			return true

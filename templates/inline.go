@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	nethtml "golang.org/x/net/html"
@@ -27,14 +28,14 @@ func inlineCSS(page string, ts *tokens) (string, *nethtml.Node, error) {
 	if !styleElement.MatchString(page) {
 		return page, doc, nil // writing the tree would only rewrite the author's HTML
 	}
-	if err := stylable(page); err != nil {
+	if err := tooMuchCSS(page); err != nil {
 		return "", nil, err
 	}
 	c := newCascade(doc, ts)
 	for _, element := range styleElements(doc) {
 		c.read(element)
 	}
-	c.settle()
+	c.forceWinners()
 	c.write()
 	var out bytes.Buffer
 	if err := nethtml.Render(&out, doc); err != nil {
@@ -83,10 +84,5 @@ func setAttr(n *nethtml.Node, key, value string) {
 }
 
 func removeAttr(n *nethtml.Node, key string) {
-	for i := range n.Attr {
-		if n.Attr[i].Key == key {
-			n.Attr = append(n.Attr[:i], n.Attr[i+1:]...)
-			return
-		}
-	}
+	n.Attr = slices.DeleteFunc(n.Attr, func(a nethtml.Attribute) bool { return a.Key == key })
 }

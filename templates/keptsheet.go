@@ -111,7 +111,7 @@ func (c *cascade) keep(items []declaration, m match) []*weighted {
 func (c *cascade) weigh(items []declaration, specific [3]int) []*weighted {
 	list := make([]*weighted, len(items))
 	for i, d := range items {
-		list[i] = &weighted{declaration: d, weight: weight{level: levelOf(d, false), specificity: specific, order: c.order}}
+		list[i] = &weighted{declaration: d, weight: weight{level: d.levelIn(0), specificity: specific, order: c.order}}
 	}
 	return list
 }
@@ -147,14 +147,13 @@ func (r keptRule) String() string {
 	case r.group != "":
 		return r.group + " {\n" + joinRules(r.inner) + "}"
 	}
-	list := make([]declaration, len(r.items))
+	list := slices.Clone(r.items)
 	for i, d := range r.items {
-		list[i] = d
 		if r.forced(i) {
 			list[i].text = d.forced()
 		}
 	}
-	return strings.Join(r.selectors, ", ") + " { " + joinDeclarations(list, func(d declaration) string { return d.text }) + " }"
+	return strings.Join(r.selectors, ", ") + " { " + joinDeclarations(list) + " }"
 }
 
 // edited reports whether the rule is not as its author wrote it.

@@ -5,10 +5,8 @@ import (
 	"embed"
 	"fmt"
 	"html"
-	"io/fs"
 	"net/mail"
 	"regexp"
-	"slices"
 	"strings"
 	texttemplate "text/template"
 
@@ -23,15 +21,12 @@ const LayoutNone = "none"
 
 // Layouts returns the names of the layouts, "none" last.
 func Layouts() []string {
-	files, err := fs.Glob(layoutFiles, "layouts/*.html")
-	if err != nil {
-		return []string{LayoutNone} // the pattern is constant and well-formed
+	files, _ := layoutFiles.ReadDir("layouts") // embedded, and sorted
+	var names []string
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(f.Name(), ".html"))
 	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(strings.TrimPrefix(f, "layouts/"), ".html")
-	}
-	slices.Sort(files)
-	return append(files, LayoutNone)
+	return append(names, LayoutNone)
 }
 
 // A frame is what a layout is filled with: HTML with tokens.

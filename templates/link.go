@@ -62,26 +62,16 @@ func (w *textWriter) words(n *nethtml.Node) string {
 func (w *textWriter) same(url, text string) bool {
 	bare := func(s string) string {
 		s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-		return w.sources(strings.TrimSuffix(s, "/"))
+		return w.ts.restoreText(strings.TrimSuffix(s, "/"))
 	}
 	return bare(url) == bare(text)
-}
-
-// sources replaces tokens by their actions, to compare texts.
-func (w *textWriter) sources(s string) string {
-	return w.ts.match.ReplaceAllStringFunc(s, func(word string) string {
-		if t := w.ts.get(word); t != nil {
-			return t.text
-		}
-		return word
-	})
 }
 
 // encoded makes the link of the text part the one of the HTML: values are
 // encoded as html/template does it there. A value that is the beginning of a
 // link may hold a whole one; behind ? or # every delimiter is encoded.
 func (w *textWriter) encoded(url string) string {
-	return w.pipeTokens(escapeBlanks(url), func(before string) string {
+	return w.pipeTokens(urlBlanks.Replace(url), func(before string) string {
 		switch {
 		case strings.ContainsAny(before, "?#"):
 			return urlQueryFunc
@@ -128,15 +118,9 @@ func (t *token) pipedInto(function string) token {
 	return piped
 }
 
-// escapeBlanks encodes what would end an author's URL in a text.
-func escapeBlanks(url string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' || r == '\t' {
-			return -1 // as browsers do
-		}
-		return r
-	}, strings.NewReplacer(" ", "%20", "<", "%3C", ">", "%3E", "\u00a0", "%C2%A0").Replace(url))
-}
+// urlBlanks encodes what would end an author's URL in a text. Line ends and tabs
+// in it do not count, as in browsers.
+var urlBlanks = strings.NewReplacer(" ", "%20", "<", "%3C", ">", "%3E", "\u00a0", "%C2%A0", "\n", "", "\r", "", "\t", "")
 
 // wholeURL encodes a value that may be a whole link.
 func wholeURL(s string) string { return urlPath(filterURL(s)) }

@@ -7,11 +7,11 @@ import (
 	nethtml "golang.org/x/net/html"
 )
 
-// settle makes a tokenised page safe for HTML and CSS tools: where text is, a
+// protect makes a tokenised page safe for HTML and CSS tools: where text is, a
 // token becomes a comment, which a parser leaves where it stands, and comments
 // for Outlook become tokens. Actions between attributes are problems: HTML parsers drop or
 // reorder attributes.
-func settle(page string, ts *tokens) (string, Problems) {
+func protect(page string, ts *tokens) (string, Problems) {
 	var out strings.Builder
 	var problems Problems
 	z := nethtml.NewTokenizer(strings.NewReader(page))
@@ -58,7 +58,8 @@ func (ts *tokens) comment(text string) string {
 		return text
 	}
 	if m := outlookComment.FindStringSubmatch(text); m != nil && ts.match.MatchString(text) {
-		return ts.hidden(rawHTML(m[1]) + ts.restore(m[2]) + rawHTML(m[3]))
+		inner, _ := ts.restorePage(m[2])
+		return ts.hidden(rawHTML(m[1]) + inner + rawHTML(m[3]))
 	}
 	if inner := strings.TrimPrefix(text, "<!"); strings.HasPrefix(inner, "--[if ") || strings.HasPrefix(inner, "[if ") || strings.Contains(inner, "[endif]") {
 		return ts.hidden(rawHTML(text))
@@ -74,10 +75,7 @@ func (ts *tokens) hidden(html string) string {
 
 // rawHTML is an action that prints s unescaped.
 func rawHTML(s string) string {
-	if strings.ContainsRune(s, '`') {
-		s = strings.ReplaceAll(s, "`", "&#96;")
-	}
-	return "{{" + rawFunc + " `" + s + "`}}"
+	return "{{" + rawFunc + " `" + strings.ReplaceAll(s, "`", "&#96;") + "`}}"
 }
 
 // badTag reports an action in a tag that is not inside an attribute's value.
@@ -93,12 +91,6 @@ func (ts *tokens) badTag(tag nethtml.Token) (Problem, bool) {
 		}
 	}
 	return Problem{}, false
-}
-
-// restore puts the actions back into a piece of HTML.
-func (ts *tokens) restore(s string) string {
-	out, _ := ts.restorePage(s)
-	return out
 }
 
 // A place says which token ended up at an offset of a page.

@@ -2,7 +2,6 @@ package templates
 
 import (
 	"regexp"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -32,23 +31,19 @@ func (s *source) problem(offset int, text string) Problem {
 	return Problem{s.name, line, col, text}
 }
 
-// parseSource parses a text and finds its actions.
-func parseSource(name, text string) (*source, Problems) {
-	s := &source{name: name, text: text}
-	if i := strings.IndexByte(text, 0); i >= 0 {
-		return s, Problems{s.problem(i, "a NUL byte: save the file as plain UTF-8 text")}
+// parse fills in the tree, or returns what is wrong.
+func (s *source) parse() (p Problem) {
+	if i := strings.IndexByte(s.text, 0); i >= 0 {
+		return s.problem(i, "a NUL byte: save the file as plain UTF-8 text")
 	}
-	if !utf8.ValidString(text) {
-		return s, Problems{s.problem(invalidAt(text), "bytes that are not UTF-8: save the file as UTF-8")}
+	if !utf8.ValidString(s.text) {
+		return s.problem(invalidAt(s.text), "bytes that are not UTF-8: save the file as UTF-8")
 	}
-	s.actions = scanActions(text)
-	tree, err := parseText(text)
-	if err != nil {
-		offset := s.errorOffset(err)
-		return s, Problems{s.problem(offset, explainSyntax(err))}
+	var err error
+	if s.tree, err = parseText(s.text); err != nil {
+		return s.problem(s.errorOffset(err), explainSyntax(err))
 	}
-	s.tree = tree
-	return s, nil
+	return p
 }
 
 func invalidAt(text string) int {
@@ -110,7 +105,12 @@ func explainSyntax(err error) string {
 // only; the action is the first that makes the text wrong up to its end.
 func (s *source) errorOffset(err error) int {
 	if _, ok := err.(*definedError); ok {
-		return s.find("define", "block")
+		for _, a := range s.actions {
+			if word := s.keyword(a); word == "define" || word == "block" {
+				return a.start
+			}
+		}
+		return 0
 	}
 	if strings.Contains(err.Error(), "unexpected EOF") {
 		return s.openAction()
@@ -132,16 +132,6 @@ func (s *source) errorOffset(err error) int {
 		return end + i
 	}
 	return end
-}
-
-// find returns where the first action with one of the keywords begins.
-func (s *source) find(keywords ...string) int {
-	for _, a := range s.actions {
-		if slices.Contains(keywords, s.keyword(a)) {
-			return a.start
-		}
-	}
-	return 0
 }
 
 // openAction returns where the innermost action begins that lacks its end.

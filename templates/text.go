@@ -172,7 +172,7 @@ var gaps = map[atom.Atom]int{
 }
 
 func (w *textWriter) element(n *nethtml.Node) {
-	style := w.computed(n)
+	style := w.ts.computedStyle(n)
 	if hidden(n, style) {
 		return
 	}

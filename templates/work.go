@@ -40,8 +40,8 @@ func (b bound) of(longest int) int64 {
 	return b.own + b.values*int64(longest)
 }
 
-// A worker adds up the work of a tree.
-type worker struct {
+// A workCounter adds up the work of a tree.
+type workCounter struct {
 	total bound
 	// grown, if set, is called with the first value that can be longer than a
 	// part may be although merge values are of the usual length.
@@ -50,7 +50,7 @@ type worker struct {
 
 // workOf returns what executing the trees handles at most.
 func workOf(trees ...*parse.Tree) bound {
-	var w worker
+	var w workCounter
 	for _, t := range trees {
 		w.block(t.Root, bound{})
 	}
@@ -62,7 +62,7 @@ func oversized(s *source) (problems Problems) {
 	if s.tree == nil {
 		return nil
 	}
-	w := worker{grown: func(n parse.Node) {
+	w := workCounter{grown: func(n parse.Node) {
 		problems = append(problems, s.problem(int(n.Position()),
 			fmt.Sprintf("this text can be longer than %d MiB: print of the same text inside with makes it longer each time", maxOutput>>20)))
 	}}
@@ -72,7 +72,7 @@ func oversized(s *source) (problems Problems) {
 
 // block adds the work of both branches of every choice; dot is the size of
 // ".".
-func (w *worker) block(list *parse.ListNode, dot bound) {
+func (w *workCounter) block(list *parse.ListNode, dot bound) {
 	if list == nil {
 		return
 	}
@@ -94,7 +94,7 @@ func (w *worker) block(list *parse.ListNode, dot bound) {
 }
 
 // value returns the size of a value, and adds what it costs to make it.
-func (w *worker) value(n parse.Node, dot bound) bound {
+func (w *workCounter) value(n parse.Node, dot bound) bound {
 	var size bound
 	switch n := n.(type) {
 	case *parse.StringNode:
@@ -117,7 +117,7 @@ func (w *worker) value(n parse.Node, dot bound) bound {
 
 // command returns the size of what a command yields; piped is that of the one
 // before it.
-func (w *worker) command(cmd *parse.CommandNode, dot, piped bound) bound {
+func (w *workCounter) command(cmd *parse.CommandNode, dot, piped bound) bound {
 	name := called(cmd)
 	args := cmd.Args
 	if name != "" {

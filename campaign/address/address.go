@@ -73,10 +73,6 @@ func (a Address) OtherSpellings() []string {
 	return all
 }
 
-// NeedsUTF8 reports whether only a server with SMTPUTF8 (RFC 6531) can take
-// the address. The domain never needs it.
-func (a Address) NeedsUTF8() bool { return !ascii(a.Local) }
-
 // Hash returns the SHA-256 of an address in canonical form: what is kept of a
 // person who must not be mailed and wants to be forgotten.
 func Hash(canonical string) [32]byte {

@@ -158,16 +158,6 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestNeedsUTF8(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]bool{"ann@bücher.example": false, "änn@example.com": true} {
-		a, err := address.Parse(in)
-		if err != nil || a.NeedsUTF8() != want {
-			t.Errorf("Parse(%q).NeedsUTF8() = %v (%v), want %v", in, a.NeedsUTF8(), err, want)
-		}
-	}
-}
-
 // A duplicate must be found whichever letters it is written in.
 func TestCanonicalIsStableForEveryRune(t *testing.T) {
 	t.Parallel()

@@ -23,8 +23,8 @@ func standsForDomain(text string) bool {
 	return strings.Trim(local, "*%") == ""
 }
 
-// twins are the letters of other scripts that look like Latin ones.
-var twins = strings.NewReplacer(
+// lookalikes are the letters of other scripts that look like Latin ones.
+var lookalikes = strings.NewReplacer(
 	"а", "a", "с", "c", "ԁ", "d", "е", "e", "һ", "h", "і", "i", "ј", "j", "к", "k", "ӏ", "l", "о", "o", "р", "p", "ԛ", "q", "ѕ", "s", "т", "t", "у", "y", "ѵ", "v", "ԝ", "w", "х", "x",
 	"А", "A", "В", "B", "С", "C", "Е", "E", "Н", "H", "І", "I", "Ј", "J", "К", "K", "М", "M", "О", "O", "Р", "P", "Ѕ", "S", "Т", "T", "У", "Y", "Х", "X",
 	"α", "a", "ε", "e", "ι", "i", "κ", "k", "ν", "v", "ο", "o", "ρ", "p", "τ", "t", "υ", "u", "χ", "x",
@@ -37,6 +37,6 @@ func latin(text string) (string, bool) {
 	if ascii(text) {
 		return text, false
 	}
-	plain := twins.Replace(text)
+	plain := lookalikes.Replace(text)
 	return plain, ascii(plain)
 }

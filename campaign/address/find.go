@@ -17,21 +17,19 @@ func Find(text string) []Address {
 	f := finder{seen: map[string]bool{}}
 	f.search(text)
 	if strings.ContainsFunc(text, Hidden) {
-		f.search(strings.Map(func(r rune) rune { return replaced(r, -1) }, text))
-		f.search(strings.Map(func(r rune) rune { return replaced(r, ' ') }, text))
+		for _, instead := range []rune{-1, ' '} {
+			f.search(strings.Map(func(r rune) rune {
+				if Hidden(r) {
+					return instead
+				}
+				return r
+			}, text))
+		}
 	}
 	if plain := plainAt(text); plain != text {
 		f.search(plain)
 	}
 	return f.found
-}
-
-// replaced returns by for a character that cannot be seen, and r for any other.
-func replaced(r, by rune) rune {
-	if Hidden(r) {
-		return by
-	}
-	return r
 }
 
 // A finder collects the addresses of one text.
@@ -52,17 +50,12 @@ func (f *finder) search(text string) {
 		}
 		for _, local := range locals(text[:at]) {
 			for _, domain := range domains {
-				f.take(local + "@" + domain)
+				f.add(local + "@" + domain)
+				if plain, ok := latin(local + "@" + domain); ok { // what a reader takes it for
+					f.add(plain)
+				}
 			}
 		}
-	}
-}
-
-// take adds the address that is written so, and what a reader takes it for.
-func (f *finder) take(text string) {
-	f.add(text)
-	if plain, ok := latin(text); ok {
-		f.add(plain)
 	}
 }
 
@@ -86,12 +79,8 @@ func domains(text string) []string {
 		text = text[:end]
 	}
 	var all []string
-	for _, stops := range []func(rune) bool{neverStops, punctuation, beyondASCII} {
-		part := text
-		if i := strings.IndexFunc(text, stops); i >= 0 {
-			part = text[:i]
-		}
-		part = strings.TrimRight(part, ".-")
+	for _, end := range []int{len(text), strings.IndexFunc(text, punctuation), strings.IndexFunc(text, beyondASCII)} {
+		part := strings.TrimRight(text[:max(end, 0)], ".-")
 		if part != "" && !slices.Contains(all, part) {
 			all = append(all, part)
 		}
@@ -132,8 +121,6 @@ func locals(text string) []string {
 
 // separates reports whether r can be in no address.
 func separates(r rune) bool { return blank(r) || unicode.IsControl(r) || unicode.IsSpace(r) }
-
-func neverStops(rune) bool { return false }
 
 func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 

@@ -170,40 +170,25 @@ func checkLocal(s string) Reason {
 	case s[0] == '.' || s[len(s)-1] == '.':
 		return LocalDot
 	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '.':
-			if s[i-1] == '.' {
-				return TwoDots
-			}
-		case c >= utf8.RuneSelf:
-			return checkRunes(s)
-		case !atext(c):
-			return LocalCharacter
-		}
-	}
-	return ""
-}
-
-// checkRunes is checkLocal for the rest of a local part that is not ASCII.
-// Format characters (zero width, direction) are refused: they make two
-// addresses look the same.
-func checkRunes(s string) Reason {
 	prev := rune(0)
 	for _, r := range s {
 		switch {
 		case r == '.' && prev == '.':
 			return TwoDots
 		case r == '.':
-		case r == utf8.RuneError, r >= utf8.RuneSelf && !unicode.IsGraphic(r), blank(r):
-			return Invisible
 		case r < utf8.RuneSelf && !atext(byte(r)):
 			return LocalCharacter
+		case r >= utf8.RuneSelf && invisible(r):
+			return Invisible
 		}
 		prev = r
 	}
 	return ""
 }
+
+// invisible reports whether a character beyond ASCII is broken, blank or not seen
+// (zero width, direction): it would make two addresses look the same.
+func invisible(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) || blank(r) }
 
 // checkDomain checks a Domain of RFC 5321 with at least two labels.
 func checkDomain(s string) Reason {

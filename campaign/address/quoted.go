@@ -70,10 +70,8 @@ func checkContent(s string) Reason {
 	if s == "" {
 		return NoLocal
 	}
-	for _, r := range s {
-		if r == utf8.RuneError || r >= utf8.RuneSelf && (!unicode.IsGraphic(r) || blank(r)) {
-			return Invisible
-		}
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf && invisible(r) }) {
+		return Invisible
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package audience
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"broadside/campaign/address"
@@ -65,7 +66,7 @@ func Excerpt(text string) string {
 type AddressReader struct {
 	lines  *lines
 	header []string // nil: the file does not name its columns
-	rows   interface{ next(row *AddressRow) error }
+	next   func(*AddressRow) error
 }
 
 // OpenAddresses opens a file or a stream: CSV with or without a header, one address
@@ -92,24 +93,25 @@ func startAddresses(ctx context.Context, s *stream, opts Options) (*AddressReade
 		if err != nil {
 			return nil, err
 		}
-		return &AddressReader{lines: x.lines, rows: x, header: x.header}, nil
+		return &AddressReader{x.lines, x.columns.names, x.next}, nil
 	}
-	l, first, err := startLines(ctx, s)
+	l := newLines(ctx, s)
+	first, err := l.firstLine()
 	if err != nil {
 		return nil, err
 	}
-	r := &AddressReader{lines: l}
-	if l.isJSONL(first) {
-		r.rows, err = newJSONLSearch(l, first, opts.Email)
-		return r, err
+	isJSONL, err := l.isJSONL(first)
+	if err != nil {
+		return nil, err
+	}
+	if isJSONL {
+		return &AddressReader{l, nil, newJSONLSearch(l, first, opts.Email).next}, nil
 	}
 	search, err := newCSVSearch(l, first, opts.Email)
 	if err != nil {
 		return nil, err
 	}
-	r.rows = search
-	r.header = search.header
-	return r, nil
+	return &AddressReader{l, search.columns.names, search.next}, nil
 }
 
 // Header returns the names of the columns; nil where the file does not name them.
@@ -117,7 +119,7 @@ func (r *AddressReader) Header() []string { return r.header }
 
 // Next reads the next row that is not blank. The error is io.EOF after the last one,
 // a *FileError, or that of the reading.
-func (r *AddressReader) Next(row *AddressRow) error { return r.rows.next(row) }
+func (r *AddressReader) Next(row *AddressRow) error { return r.next(row) }
 
 // Problem returns a fault of the file as a whole, and where it shows: line 0 is
 // nowhere in particular.
@@ -127,3 +129,61 @@ func (r *AddressReader) Problem(line int, format string, args ...any) *FileError
 
 // Close ends the reading.
 func (r *AddressReader) Close() error { return r.lines.Close() }
+
+// The namedColumns are what the first row says about the others; zero when it is one
+// of them itself.
+type namedColumns struct {
+	names  []string
+	at     map[string]int // by name, in lower case
+	emails []int          // the columns of addresses; none: any
+}
+
+func newNamedColumns(l *lines, first []string, email string) (c namedColumns, err error) {
+	h, err := newHeader(l, first)
+	if err != nil {
+		return c, err
+	}
+	c.names = h.names
+	c.at = h.positions()
+	c.emails, err = h.doNotMailColumns(email)
+	return c, err
+}
+
+// fill gives a row its cells, and what is known of their columns. A row with more cells
+// than there are names may be shifted, and is only searched.
+func (c namedColumns) fill(row *AddressRow, cells []string) {
+	row.cells = cells
+	if len(cells) <= len(c.names) {
+		row.columns = c.at
+	}
+	if len(cells) == len(c.names) {
+		row.Named = findIn(cells, c.emails)
+	}
+}
+
+// findIn returns the addresses in some of the cells of a row.
+func findIn(cells []string, columns []int) []address.Address {
+	texts := make([]string, 0, len(columns))
+	for _, i := range columns {
+		texts = append(texts, cells[i])
+	}
+	return address.Find(strings.Join(texts, "\n"))
+}
+
+// isEntry reports whether a first row means somebody, and therefore cannot name the
+// columns: it has an address, or what was to be one, or the hash of one.
+func isEntry(row string) bool {
+	return len(address.Find(row)) > 0 || wouldBeEntry.MatchString(row)
+}
+
+var wouldBeEntry = regexp.MustCompile(`\S[@＠]|[@＠]\S|\b[0-9A-Fa-f]{64}\b`)
+
+// withoutNames refuses a name for the column of addresses in a file whose first row
+// names none.
+func (l *lines) withoutNames(email string) error {
+	if email == "" {
+		return nil
+	}
+	return l.at(l.n, fmt.Sprintf("no column %q: the first line has an address where the names of the columns should be", email),
+		"put a line with the names first, or leave email away")
+}

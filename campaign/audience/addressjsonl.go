@@ -1,7 +1,6 @@
 package audience
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,28 +15,20 @@ type jsonlSearch struct {
 	*lines
 	email string // the key of addresses, in lower case; empty: the one that fits
 	met   bool   // it was in a row
-	first []byte // a row that has been read already
 }
 
-func newJSONLSearch(l *lines, first []byte, email string) (*jsonlSearch, error) {
-	if text := bytes.TrimLeft(first, " \t"); text[0] == '[' {
-		return nil, l.jsonArray()
-	}
-	return &jsonlSearch{lines: l, first: first, email: strings.ToLower(strings.TrimSpace(email))}, nil
+func newJSONLSearch(l *lines, first []byte, email string) *jsonlSearch {
+	l.putBack(first)
+	return &jsonlSearch{lines: l, email: strings.ToLower(strings.TrimSpace(email))}
 }
 
 func (s *jsonlSearch) next(row *AddressRow) error {
-	line := s.first
-	s.first = nil
-	if line == nil {
-		var err error
-		line, err = s.lines.nextFull()
-		if err == io.EOF && s.email != "" && !s.met {
-			return s.at(s.n, fmt.Sprintf("no row has the key %q", s.email), "correct email, or leave it away")
-		}
-		if err != nil {
-			return err
-		}
+	line, err := s.nextFull()
+	if err == io.EOF && s.email != "" && !s.met {
+		return s.at(s.n, fmt.Sprintf("no row has the key %q", s.email), "correct email, or leave it away")
+	}
+	if err != nil {
+		return err
 	}
 	*row = objectRow(string(line), s.n)
 	cells := row.addressCells(s.email)

@@ -2,16 +2,13 @@ package audience
 
 import (
 	"context"
-	"fmt"
 	"strings"
 )
 
 // An xlsxSearch reads the rows of a worksheet that says who must not be mailed.
 type xlsxSearch struct {
 	*sheetRows
-	header  []string // nil: the first row is one of addresses already
-	columns map[string]int
-	emails  []int    // the columns of addresses; none: any
+	columns namedColumns
 	first   []string // a row that has been read already
 }
 
@@ -26,19 +23,10 @@ func newXLSXSearch(ctx context.Context, s *stream, opts Options) (*xlsxSearch, e
 		return nil, err
 	}
 	if isEntry(strings.Join(first, "\n")) {
-		if opts.Email != "" {
-			return nil, rows.at(rows.n, fmt.Sprintf("no column %q: the first row has an address where the names of the columns should be", opts.Email),
-				"put a row with the names first, or leave email away")
-		}
 		x.first = first
-		return x, nil
+		return x, rows.withoutNames(opts.Email)
 	}
-	h, err := newHeader(rows.lines, first)
-	if err != nil {
-		return nil, err
-	}
-	x.header, x.columns = h.names, h.positions()
-	x.emails, err = h.doNotMailColumns(opts.Email)
+	x.columns, err = newNamedColumns(rows.lines, first, opts.Email)
 	return x, err
 }
 
@@ -70,7 +58,7 @@ func openDoNotMailSheet(ctx context.Context, s *stream, opts Options) (*sheetRow
 	if len(filled) > 1 {
 		return nil, b.errorf("say which has the addresses: sheet: NAME", "%d worksheets have rows: %s", len(filled), quoteAll(filled))
 	}
-	return openSheet(ctx, s, b, sheet)
+	return b.openSheet(ctx, sheet)
 }
 
 func (x *xlsxSearch) next(row *AddressRow) error {
@@ -83,13 +71,9 @@ func (x *xlsxSearch) next(row *AddressRow) error {
 		}
 	}
 	*row = AddressRow{Line: x.n, Text: strings.Join(values, ", ")}
-	for len(values) < len(x.header) {
+	for len(values) < len(x.columns.names) {
 		values = append(values, "")
 	}
-	row.cells = values
-	if len(values) == len(x.header) {
-		row.columns = x.columns
-		row.Named = findIn(values, x.emails)
-	}
+	x.columns.fill(row, values)
 	return nil
 }

@@ -2,7 +2,6 @@ package audience
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -81,17 +80,11 @@ type Options struct {
 	File     string            // the name in messages; empty: the path
 }
 
-// A decoder reads rows from one format.
-type decoder interface {
-	// next fills row. Errors are io.EOF, *Reject, *FileError, or of the reading itself.
-	next(row *Row) error
-}
-
 // A Reader reads the rows of one source. It is not safe for several goroutines.
 type Reader struct {
-	columns     []string
-	dec         decoder
 	name        string
+	columns     []string
+	next        func(*Row) error // its errors are io.EOF, *Reject, *FileError, or those of the reading itself
 	close       func() error
 	rows        int
 	rejects     int
@@ -106,38 +99,46 @@ func Open(ctx context.Context, src Source, opts Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.format == formatXLSX {
-		r, err := openXLSX(ctx, s, opts)
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-		return r, nil
-	}
-	l, first, err := startLines(ctx, s)
+	r, err := openRows(ctx, s, src, opts)
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	if l.isJSONL(first) {
-		return openJSONL(ctx, src, opts, l, first)
-	}
-	dec, columns, err := newCSV(l, first, opts)
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	return newReader(l, dec, columns), nil
+	return r, nil
 }
 
-// startLines reads the first line of a stream that is not empty.
-func startLines(ctx context.Context, s *stream) (*lines, []byte, error) {
+func openRows(ctx context.Context, s *stream, src Source, opts Options) (*Reader, error) {
+	if s.format == formatXLSX {
+		return openXLSX(ctx, s, opts)
+	}
 	l := newLines(ctx, s)
 	first, err := l.firstLine()
-	return l, first, err
+	if err != nil {
+		return nil, err
+	}
+	isJSONL, err := l.isJSONL(first)
+	if err != nil {
+		return nil, err
+	}
+	if isJSONL {
+		return openJSONL(ctx, src, opts, l, first)
+	}
+	d, err := newCSV(l, first, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newReader(l, d.plan, d.next), nil
 }
 
-func newReader(l *lines, dec decoder, columns []string) *Reader {
-	return &Reader{name: l.name, dec: dec, columns: columns, close: l.stream.Close}
+func newReader(l *lines, p *plan, next func(*Row) error) *Reader {
+	return &Reader{name: l.name, columns: p.fields, next: next, close: l.Close}
+}
+
+// FromRows returns a Reader of rows that come from somewhere else than a file.
+// columns are its Columns, one of them email. next fills a row, Values in the
+// order of columns; its errors are those of Reader.Next.
+func FromRows(name string, columns []string, next func(*Row) error) *Reader {
+	return &Reader{name: name, columns: columns, next: next}
 }
 
 // Columns returns the merge fields, in the order of the Values of each row.
@@ -151,7 +152,7 @@ func (r *Reader) Next(row *Row) error {
 	if r.err != nil {
 		return r.err
 	}
-	err := r.dec.next(row)
+	err := r.next(row)
 	switch e := err.(type) {
 	case nil:
 		r.rows++
@@ -163,14 +164,14 @@ func (r *Reader) Next(row *Row) error {
 		return err
 	}
 	if err == io.EOF && r.rows == 0 {
-		err = r.nobody()
+		err = r.noRows()
 	}
 	r.err = err
 	return err
 }
 
-// nobody is the error for a source without any recipient.
-func (r *Reader) nobody() *FileError {
+// noRows is the error for a source without a valid row.
+func (r *Reader) noRows() *FileError {
 	if r.rejects == 0 {
 		return &FileError{File: r.name, What: "no rows", Fix: "a header line and at least one recipient are needed"}
 	}

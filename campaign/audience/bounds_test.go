@@ -51,11 +51,11 @@ func TestBombs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dec, columns, err := newCSV(l, first, Options{})
+			d, err := newCSV(l, first, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := newReader(l, dec, columns)
+			r := newReader(l, d.plan, d.next)
 			for row := (Row{}); err == nil; {
 				err = r.Next(&row)
 			}

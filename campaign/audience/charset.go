@@ -1,7 +1,6 @@
 package audience
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -32,11 +31,9 @@ func (s *stream) decode(name string) error {
 	if err != nil {
 		return err
 	}
-	head := bufio.NewReaderSize(s.text, 64<<10)
-	s.text = head
-	mark, err := head.Peek(3)
-	if err != nil && err != io.EOF {
-		return s.fail(0, err)
+	head, mark, err := s.peek(3)
+	if err != nil {
+		return err
 	}
 	if len(mark) == 0 {
 		return s.empty()

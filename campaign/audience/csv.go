@@ -2,8 +2,8 @@ package audience
 
 import (
 	"bytes"
-	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -20,20 +20,16 @@ type csvDecoder struct {
 	ends   []int  // where each ends in out
 }
 
-func newCSV(l *lines, first []byte, opts Options) (decoder, []string, error) {
+func newCSV(l *lines, first []byte, opts Options) (*csvDecoder, error) {
 	d, first, err := startCSV(l, first)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := d.readHeader(first); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p, err := planColumns(l, d.values, opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	d.plan = p
-	return d, p.fields, nil
+	d.plan, err = planColumns(l, d.values, opts)
+	return d, err
 }
 
 // startCSV finds the separator, and returns the first line that is none of a
@@ -103,24 +99,13 @@ func (d *csvDecoder) next(row *Row) error {
 		if nothing(d.values) {
 			continue
 		}
-		for len(d.values) < d.plan.width { // spreadsheets leave empty last cells out
-			d.values = append(d.values, "")
-		}
-		if len(d.values) > d.plan.width {
-			return &Reject{Line: at, Reason: fmt.Sprintf("%d columns instead of %d", len(d.values), d.plan.width), Value: shown(strings.Join(d.values, string(d.comma)))}
-		}
-		return d.plan.fill(row, at, d.values)
+		return d.plan.fill(row, at, d.values, string(d.comma))
 	}
 }
 
 // nothing reports whether a row has only blank values.
 func nothing(values []string) bool {
-	for _, v := range values {
-		if strings.TrimSpace(v) != "" {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) != "" })
 }
 
 // split sets values to those of the record that begins with line, and reads

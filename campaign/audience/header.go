@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -295,22 +296,26 @@ func identifier(s string) bool {
 
 func quoteAll(names []string) string {
 	const most = 20
-	var b strings.Builder
-	for i, n := range names {
-		if i == most {
-			fmt.Fprintf(&b, " and %d more", len(names)-most)
-			break
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%q", shown(n))
+	var quoted []string
+	for _, n := range names[:min(len(names), most)] {
+		quoted = append(quoted, strconv.Quote(shown(n)))
 	}
-	return b.String()
+	list := strings.Join(quoted, ", ")
+	if len(names) > most {
+		list += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return list
 }
 
-// fill makes a Row of the values of the file; values has p.width entries.
-func (p *plan) fill(row *Row, line int, values []string) error {
+// fill makes a Row of the values of the file. More values than columns are a *Reject,
+// which shows them with a separator between.
+func (p *plan) fill(row *Row, line int, values []string, separator string) error {
+	if len(values) > p.width {
+		return &Reject{Line: line, Reason: fmt.Sprintf("%d columns instead of %d", len(values), p.width), Value: shown(strings.Join(values, separator))}
+	}
+	for len(values) < p.width { // spreadsheets leave empty last cells out
+		values = append(values, "")
+	}
 	a, err := address.Parse(values[p.email])
 	if err != nil {
 		return &Reject{Line: line, Reason: err.Error(), Value: shown(values[p.email])}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -21,9 +22,6 @@ type keys struct {
 // startKeys takes the keys of the first line, which must be an object.
 func startKeys(l *lines, first []byte) (*keys, error) {
 	const fix = `write one object a line: {"email": "ann@example.com", "first_name": "Ann"}`
-	if text := bytes.TrimLeft(first, " \t"); text[0] == '[' {
-		return nil, l.jsonArray()
-	}
 	k := &keys{column: map[string]int{}}
 	pairs, fault := parseObject(string(first), nil)
 	if fault != "" {
@@ -33,16 +31,12 @@ func startKeys(l *lines, first []byte) (*keys, error) {
 		if _, twice := k.column[p.key]; twice {
 			return nil, l.at(l.n, "the key "+quoteAll([]string{p.key})+" is there twice", "give each value a key of its own")
 		}
-		k.note(p.key)
+		k.addName(p.key)
 	}
 	return k, nil
 }
 
-func (l *lines) jsonArray() *FileError {
-	return l.at(l.n, "a JSON array", "write one object a line, as jq -c '.[]' does")
-}
-
-func (k *keys) note(name string) {
+func (k *keys) addName(name string) {
 	if _, known := k.column[name]; known {
 		return
 	}
@@ -58,7 +52,7 @@ func (k *keys) add(l *lines, line []byte) error {
 		return nil
 	}
 	for _, p := range k.pairs {
-		k.note(p.key)
+		k.addName(p.key)
 	}
 	if len(k.names) > maxColumns {
 		return l.at(l.n, fmt.Sprintf("more than %d different keys so far", maxColumns), "keep those that are needed")
@@ -66,25 +60,17 @@ func (k *keys) add(l *lines, line []byte) error {
 	return nil
 }
 
-// readTwice reads the rest of l for its keys, and returns a decoder at the
-// beginning of the same rows. l is closed.
-func readTwice(ctx context.Context, src Source, opts Options, l *lines, first []byte, k *keys) (*jsonlDecoder, error) {
+// readTwice reads the rest of l for its keys, and returns a stream of the same
+// rows from the beginning. l is closed.
+func readTwice(ctx context.Context, src Source, opts Options, l *lines, first []byte, k *keys) (*stream, error) {
 	defer l.Close()
-	if l.again {
-		if err := eachLine(l, func(line []byte) error { return k.add(l, line) }); err != nil {
-			return nil, err
-		}
-		s, err := openStream(ctx, src, opts)
-		if err != nil {
-			return nil, err
-		}
-		return &jsonlDecoder{lines: newLines(ctx, s)}, nil
+	if !l.again {
+		return keep(l, first, k)
 	}
-	s, err := keep(l, first, k)
-	if err != nil {
+	if err := eachLine(l, func(line []byte) error { return k.add(l, line) }); err != nil {
 		return nil, err
 	}
-	return &jsonlDecoder{lines: newLines(ctx, s)}, nil
+	return openStream(ctx, src, opts)
 }
 
 func eachLine(l *lines, do func([]byte) error) error {
@@ -136,19 +122,18 @@ func keepIn(w io.Writer, l *lines, first []byte, k *keys) error {
 	}
 	defer z.Close()
 	write := func(line []byte) error {
-		_, err := z.Write(append(line[:len(line):len(line)], '\n'))
-		return err
+		if _, err := z.Write(append(line[:len(line):len(line)], '\n')); err != nil {
+			return fmt.Errorf("keep %s: %w", l.name, err)
+		}
+		return nil
 	}
 	// Empty lines before the first one, so that the numbers stay the same.
-	if _, err := z.Write(bytes.Repeat([]byte("\n"), l.n-1)); err != nil {
-		return fmt.Errorf("keep %s: %w", l.name, err)
-	}
-	if err := write(first); err != nil {
-		return fmt.Errorf("keep %s: %w", l.name, err)
+	if err := write(slices.Concat(bytes.Repeat([]byte("\n"), l.n-1), first)); err != nil {
+		return err
 	}
 	err = eachLine(l, func(line []byte) error {
 		if err := write(line); err != nil {
-			return fmt.Errorf("keep %s: %w", l.name, err)
+			return err
 		}
 		return k.add(l, line)
 	})

@@ -8,60 +8,59 @@ import (
 // A jsonlDecoder reads one flat JSON object from each line.
 type jsonlDecoder struct {
 	*lines
+	*keys
 	plan   *plan
-	keys   []string
-	column map[string]int // of a key
-	first  []byte         // the first row: it has been read already
-
-	pairs  []pair
 	values []string
 	filled []bool
 }
 
-func looksLikeJSON(line []byte) bool {
-	line = bytes.TrimLeft(line, " \t")
-	return len(line) > 0 && (line[0] == '{' || line[0] == '[')
-}
-
-// isJSONL reports whether a source is JSONL, by its name or its first line.
-func (l *lines) isJSONL(first []byte) bool {
-	return l.format == formatJSONL || l.format == formatUnknown && looksLikeJSON(first)
+// isJSONL reports whether a source is JSONL, by its name or its first line. The
+// error is about a JSON array.
+func (l *lines) isJSONL(first []byte) (bool, error) {
+	begin := bytes.TrimLeft(first, " \t")[0]
+	if l.format != formatJSONL && (l.format != formatUnknown || begin != '{' && begin != '[') {
+		return false, nil
+	}
+	if begin == '[' {
+		return true, l.at(l.n, "a JSON array", "write one object a line, as jq -c '.[]' does")
+	}
+	return true, nil
 }
 
 // openJSONL reads a source twice: the columns are the keys of all its rows. l is at
-// the first line, and is closed here when there is an error.
+// the first line.
 func openJSONL(ctx context.Context, src Source, opts Options, l *lines, first []byte) (*Reader, error) {
 	keys, err := startKeys(l, first)
 	if err != nil {
-		l.Close()
 		return nil, err
 	}
 	again, err := readTwice(ctx, src, opts, l, first, keys)
 	if err != nil {
 		return nil, err
 	}
-	if again.first, err = again.lines.firstLine(); err == nil {
-		again.plan, err = planColumns(again.lines, keys.names, opts)
-	}
-	if err != nil {
-		again.Close()
+	d := &jsonlDecoder{lines: newLines(ctx, again), keys: keys, values: make([]string, len(keys.names)), filled: make([]bool, len(keys.names))}
+	if err := d.start(opts); err != nil {
+		d.Close()
 		return nil, err
 	}
-	again.keys = keys.names
-	again.column = keys.column
-	again.values = make([]string, len(keys.names))
-	again.filled = make([]bool, len(keys.names))
-	return newReader(again.lines, again, again.plan.fields), nil
+	return newReader(d.lines, d.plan, d.next), nil
+}
+
+// start plans the columns, at the first row: messages about them name its line.
+func (d *jsonlDecoder) start(opts Options) error {
+	first, err := d.firstLine()
+	if err != nil {
+		return err
+	}
+	d.plan, err = planColumns(d.lines, d.names, opts)
+	d.putBack(first)
+	return err
 }
 
 func (d *jsonlDecoder) next(row *Row) error {
-	line := d.first
-	d.first = nil
-	for len(bytes.TrimSpace(line)) == 0 {
-		var err error
-		if line, err = d.lines.next(); err != nil {
-			return err
-		}
+	line, err := d.nextFull()
+	if err != nil {
+		return err
 	}
 	text := string(line)
 	var fault string
@@ -71,7 +70,7 @@ func (d *jsonlDecoder) next(row *Row) error {
 	if r := d.arrange(); r != nil {
 		return r
 	}
-	return d.plan.fill(row, d.n, d.values)
+	return d.plan.fill(row, d.n, d.values, ", ")
 }
 
 // arrange puts the pairs in the order of the columns. A key that is left out
@@ -82,7 +81,7 @@ func (d *jsonlDecoder) arrange() *Reject {
 	clear(d.filled)
 	for i, p := range d.pairs {
 		c := i
-		if c >= len(d.keys) || d.keys[c] != p.key {
+		if c >= len(d.names) || d.names[c] != p.key {
 			var ok bool
 			if c, ok = d.column[p.key]; !ok {
 				return &Reject{Line: d.n, Reason: "key that no row had when the file was read first", Value: shown(p.key)}

@@ -28,6 +28,8 @@ type lines struct {
 	suspect  bool
 	utf8Line int // first line with valid letters beyond ASCII
 
+	back []byte // a line that next returns once more
+
 	keep bool   // next adds the lines that it returns to kept
 	kept []byte // with an LF before each
 }
@@ -56,8 +58,19 @@ func (l *lines) nextFull() ([]byte, error) {
 	}
 }
 
+// putBack has next return once more the line that it returned last.
+func (l *lines) putBack(line []byte) {
+	l.back = line
+	l.n--
+}
+
 // cut is next without keeping.
 func (l *lines) cut() ([]byte, error) {
+	if line := l.back; line != nil {
+		l.back = nil
+		l.n++
+		return line, nil
+	}
 	for {
 		if i := bytes.IndexByte(l.buf[l.scanned:l.w], '\n'); i >= 0 {
 			line := l.buf[l.r : l.scanned+i]

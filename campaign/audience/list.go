@@ -191,7 +191,8 @@ func (l *Lists) Open(ctx context.Context, name string, opts Options) (*Reader, e
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{name: source, columns: plan.fields, dec: &listDecoder{ctx: ctx, l: l, name: name, v: v, plan: plan}}, nil
+	d := &listDecoder{ctx: ctx, l: l, name: name, v: v, plan: plan}
+	return FromRows(source, plan.fields, d.next), nil
 }
 
 // Each calls do with every row of the newest version; the row is used again.

@@ -142,8 +142,8 @@ func (m *importer) replace(ctx context.Context, r *Reader) ([]string, error) {
 	return r.Columns(), err
 }
 
-// fresh holds the rows of a file, compressed, and finds them by address.
-type fresh struct {
+// fileRows holds the rows of a file, compressed, and finds them by address.
+type fileRows struct {
 	index  map[[16]byte]int32 // hash -> position
 	chunks [][]byte
 	rows   []Row // of the chunk that is being filled: [:n]
@@ -153,7 +153,7 @@ type fresh struct {
 	old   map[int32][]string // values of the list's columns that the file lacks
 }
 
-func (f *fresh) isNew(hash [32]byte) bool {
+func (f *fileRows) isNew(hash [32]byte) bool {
 	key := [16]byte(hash[:16])
 	if _, ok := f.index[key]; ok {
 		return false
@@ -162,7 +162,7 @@ func (f *fresh) isNew(hash [32]byte) bool {
 	return true
 }
 
-func (f *fresh) keep(row *Row) error {
+func (f *fileRows) keep(row *Row) error {
 	to := &f.rows[f.n]
 	to.Line, to.Address, to.Values = row.Line, row.Address, append(to.Values[:0], row.Values...)
 	if f.n++; f.n == len(f.rows) {
@@ -171,7 +171,7 @@ func (f *fresh) keep(row *Row) error {
 	return nil
 }
 
-func (f *fresh) endChunk() {
+func (f *fileRows) endChunk() {
 	if f.n > 0 {
 		f.chunks = append(f.chunks, EncodeChunk(nil, f.rows[:f.n]))
 		f.n = 0
@@ -181,7 +181,7 @@ func (f *fresh) endChunk() {
 // merge writes the rows of the list that the file does not replace, then
 // those of the file.
 func (m *importer) merge(ctx context.Context, r *Reader, base Version) ([]string, error) {
-	f := &fresh{index: map[[16]byte]int32{}, rows: make([]Row, ChunkSize), old: map[int32][]string{}}
+	f := &fileRows{index: map[[16]byte]int32{}, rows: make([]Row, ChunkSize), old: map[int32][]string{}}
 	if err := m.read(r, f.isNew, f.keep); err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (m *importer) merge(ctx context.Context, r *Reader, base Version) ([]string
 
 // oldRows writes the rows that stay, and remembers what is needed of those
 // that do not.
-func (m *importer) oldRows(ctx context.Context, f *fresh, base Version, columns, have []string) error {
+func (m *importer) oldRows(ctx context.Context, f *fileRows, base Version, columns, have []string) error {
 	from := positions(columns, base.Columns)
 	var kept []int // columns that the file lacks
 	for i, c := range base.Columns {
@@ -233,7 +233,7 @@ func (m *importer) oldRows(ctx context.Context, f *fresh, base Version, columns,
 }
 
 // newRows writes the rows of the file.
-func (m *importer) newRows(ctx context.Context, f *fresh, columns, have []string) error {
+func (m *importer) newRows(ctx context.Context, f *fileRows, columns, have []string) error {
 	from := positions(columns, have)
 	lacks := 0 // columns that the file lacks stand behind its own in a row
 	for i := range from {
@@ -276,51 +276,39 @@ func (m *importer) newRows(ctx context.Context, f *fresh, columns, have []string
 	return nil
 }
 
-// tries is how often a change of a few addresses begins anew when somebody
-// else was faster.
-const tries = 5
-
 // Add adds addresses to a list, without values for its other columns. It
 // makes the list when there is none.
 func (l *Lists) Add(ctx context.Context, name string, addresses ...address.Address) (Imported, error) {
-	var err error
-	for range tries {
-		r := &Reader{name: "list add", columns: []string{emailField}, dec: &given{addresses: addresses}}
-		var sum Imported
-		if sum, err = l.Import(ctx, name, r, ImportOptions{Mode: Add}); !errors.Is(err, ErrChanged) {
-			return sum, err
-		}
-	}
-	return Imported{}, err
-}
-
-// given reads addresses that are at hand.
-type given struct {
-	addresses []address.Address
-	n         int
-}
-
-func (g *given) next(row *Row) error {
-	if g.n == len(g.addresses) {
-		return io.EOF
-	}
-	a := g.addresses[g.n]
-	g.n++
-	row.Line, row.Address, row.Values = g.n, a, append(row.Values[:0], a.String())
-	return nil
+	return untilUnchanged(func() (Imported, error) {
+		n := 0
+		r := FromRows("list add", []string{emailField}, func(row *Row) error {
+			if n == len(addresses) {
+				return io.EOF
+			}
+			a := addresses[n]
+			n++
+			row.Line, row.Address, row.Values = n, a, append(row.Values[:0], a.String())
+			return nil
+		})
+		return l.Import(ctx, name, r, ImportOptions{Mode: Add})
+	})
 }
 
 // Remove takes addresses off a list and returns how many were on it. Without
 // any there is no new version.
 func (l *Lists) Remove(ctx context.Context, name string, addresses ...address.Address) (int64, error) {
-	var err error
-	for range tries {
-		var n int64
-		if n, err = l.remove(ctx, name, addresses); !errors.Is(err, ErrChanged) {
-			return n, err
+	return untilUnchanged(func() (int64, error) { return l.remove(ctx, name, addresses) })
+}
+
+// untilUnchanged repeats a change of a few addresses, up to five times, when
+// somebody else was faster.
+func untilUnchanged[T any](change func() (T, error)) (result T, err error) {
+	for range 5 {
+		if result, err = change(); !errors.Is(err, ErrChanged) {
+			break
 		}
 	}
-	return 0, err
+	return result, err
 }
 
 func (l *Lists) remove(ctx context.Context, name string, addresses []address.Address) (int64, error) {

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// unfinished is how long the chunks of an import live that is never
+	// uncommittedLife is how long the chunks of an import live that is never
 	// committed; each batch begins it anew.
-	unfinished = time.Hour
+	uncommittedLife = time.Hour
 	// batch is how many chunks go to or come from Redis in one round trip:
 	// a quarter of a megabyte.
 	batch = 16
@@ -126,7 +126,7 @@ func (w *listWriter) flush(ctx context.Context) error {
 	pipe := w.l.rdb.TxPipeline() // chunks never without an end of their life
 	key := w.l.data(w.name, w.id)
 	pipe.HSet(ctx, key, w.wait...)
-	pipe.Expire(ctx, key, unfinished)
+	pipe.Expire(ctx, key, uncommittedLife)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("store list %s: %w", w.name, err)
 	}

@@ -18,10 +18,10 @@ type pair struct {
 func parseObject(s string, pairs []pair) (_ []pair, fault string) {
 	const notObject = "not a JSON object on one line"
 	p := &jsonText{s: s}
-	if !p.take('{') {
+	if !p.accept('{') {
 		return pairs, notObject
 	}
-	if p.take('}') {
+	if p.accept('}') {
 		return pairs, p.end()
 	}
 	for {
@@ -30,17 +30,17 @@ func parseObject(s string, pairs []pair) (_ []pair, fault string) {
 		if m.key, ok = p.str(); !ok {
 			return pairs, "broken JSON: a key in quotes is expected"
 		}
-		if !p.take(':') {
+		if !p.accept(':') {
 			return pairs, "broken JSON: no colon after a key"
 		}
 		if m.value, m.nested, ok = p.value(); !ok {
 			return pairs, "broken JSON: not a value after a key"
 		}
 		pairs = append(pairs, m)
-		if p.take(',') {
+		if p.accept(',') {
 			continue
 		}
-		if !p.take('}') {
+		if !p.accept('}') {
 			return pairs, "broken JSON: the object is not closed on its line"
 		}
 		return pairs, p.end()
@@ -59,8 +59,8 @@ func (p *jsonText) space() {
 	}
 }
 
-// take takes c, if it comes next.
-func (p *jsonText) take(c byte) bool {
+// accept reads c, if it comes next.
+func (p *jsonText) accept(c byte) bool {
 	p.space()
 	if p.i < len(p.s) && p.s[p.i] == c {
 		p.i++
@@ -105,7 +105,7 @@ func (p *jsonText) value() (text string, nested, ok bool) {
 
 // str reads a string.
 func (p *jsonText) str() (string, bool) {
-	if !p.take('"') {
+	if !p.accept('"') {
 		return "", false
 	}
 	start, escaped := p.i, false

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -46,8 +47,8 @@ type stream struct {
 // Close closes what was opened, last first.
 func (s *stream) Close() error {
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i]())
+	for _, closer := range slices.Backward(s.closers) {
+		errs = append(errs, closer())
 	}
 	s.closers = nil
 	return errors.Join(errs...)
@@ -61,17 +62,14 @@ func openStream(ctx context.Context, src Source, opts Options) (*stream, error) 
 			s.name = "standard input"
 		}
 	}
-	if err := s.open(ctx, src); err != nil {
-		return nil, err
+	err := s.open(ctx, src)
+	if err == nil {
+		err = s.decompress(src.Path)
 	}
-	if err := s.decompress(src.Path); err != nil {
-		s.Close()
-		return nil, err
+	if err == nil && s.format != formatXLSX { // a workbook says itself how it is encoded
+		err = s.decode(opts.Encoding)
 	}
-	if s.format == formatXLSX { // which says itself how it is encoded
-		return s, nil
-	}
-	if err := s.decode(opts.Encoding); err != nil {
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -88,7 +86,7 @@ func (s *stream) open(ctx context.Context, src Source) error {
 	}
 	lower := strings.ToLower(src.Path)
 	switch {
-	case src.Path == "":
+	case lower == "":
 		return s.errorf("name a file, - or list:NAME", "no source")
 	case strings.HasPrefix(lower, "https://"), strings.HasPrefix(lower, "http://"):
 		return s.errorf("download it and name the file", "an audience from the web is not supported yet")
@@ -128,10 +126,10 @@ var (
 
 // decompress goes by the content; the name must agree where it says anything.
 func (s *stream) decompress(name string) error {
-	head := bufio.NewReaderSize(s.raw, 64<<10)
-	magic, err := head.Peek(4)
-	if err != nil && err != io.EOF {
-		return s.fail(0, err)
+	s.text = s.raw
+	head, magic, err := s.peek(4)
+	if err != nil {
+		return err
 	}
 	lower := strings.ToLower(filepath.ToSlash(name))
 	ext := path.Ext(lower)
@@ -156,20 +154,16 @@ func (s *stream) decompress(name string) error {
 		return s.empty()
 	case ext == ".gz" || ext == ".zst":
 		return s.errorf("compress it again, or take "+ext+" off its name", "the name says %s, the content is not compressed so", ext)
-	default:
-		s.text = head
 	}
 	return s.recognise(path.Ext(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst")))
 }
 
 // recognise finds the format: a workbook by its content, the others by the name.
 func (s *stream) recognise(ext string) error {
-	head := bufio.NewReaderSize(s.text, 64<<10)
-	magic, err := head.Peek(4)
-	if err != nil && err != io.EOF {
-		return s.fail(0, err)
+	_, magic, err := s.peek(4)
+	if err != nil {
+		return err
 	}
-	s.text = head
 	switch {
 	case bytes.HasPrefix(magic, magicZip):
 		s.format = formatXLSX
@@ -183,6 +177,17 @@ func (s *stream) recognise(ext string) error {
 		s.format = formatJSONL
 	}
 	return nil
+}
+
+// peek returns what the text begins with, up to n bytes, and the reader of all of it.
+func (s *stream) peek(n int) (*bufio.Reader, []byte, error) {
+	r := bufio.NewReaderSize(s.text, 64<<10)
+	s.text = r
+	begin, err := r.Peek(n)
+	if err != nil && err != io.EOF {
+		return nil, nil, s.fail(0, err)
+	}
+	return r, begin, nil
 }
 
 func (s *stream) empty() error {

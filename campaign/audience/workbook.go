@@ -28,7 +28,7 @@ const sharedStringsPart = "xl/sharedStrings.xml"
 
 // A workbook is an .xlsx file in memory.
 type workbook struct {
-	name   string // of the file, in messages
+	*stream
 	size   int64
 	parts  map[string]*zip.File // by lower-case path
 	sheets []sheetPart
@@ -41,10 +41,6 @@ type sheetPart struct {
 	hidden bool
 }
 
-func (b *workbook) errorf(fix, format string, args ...any) *FileError {
-	return &FileError{File: b.name, What: fmt.Sprintf(format, args...), Fix: fix}
-}
-
 // damaged is the error for a part that is not as the format has it.
 func (b *workbook) damaged(part string, err error) *FileError {
 	if file, ok := errors.AsType[*FileError](err); ok {
@@ -54,8 +50,8 @@ func (b *workbook) damaged(part string, err error) *FileError {
 }
 
 // openWorkbook reads the directory of an archive, and which sheets there are.
-func openWorkbook(name string, data []byte) (*workbook, error) {
-	b := &workbook{name: name, size: int64(len(data)), parts: map[string]*zip.File{}}
+func openWorkbook(s *stream, data []byte) (*workbook, error) {
+	b := &workbook{stream: s, size: int64(len(data)), parts: map[string]*zip.File{}}
 	z, err := zip.NewReader(bytes.NewReader(data), b.size)
 	if err != nil {
 		return nil, b.damaged("the zip archive", err)

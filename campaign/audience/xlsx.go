@@ -17,7 +17,6 @@ const isoDate = "yyyy-mm-dd"
 // number of the row.
 type sheetRows struct {
 	*lines
-	book *excelize.File
 	rows *excelize.Rows
 	file *workbook
 	name string // of the worksheet
@@ -32,28 +31,28 @@ func readWorkbook(s *stream) (*workbook, error) {
 	if len(data) > maxWorkbook {
 		return nil, s.errorf("save the worksheet as CSV", "a workbook of more than %d MiB", maxWorkbook>>20)
 	}
-	return openWorkbook(s.name, data)
+	return openWorkbook(s, data)
 }
 
 // openSheet begins to read a worksheet that has been checked.
-func openSheet(ctx context.Context, s *stream, b *workbook, sheet sheetPart) (*sheetRows, error) {
+func (b *workbook) openSheet(ctx context.Context, sheet sheetPart) (*sheetRows, error) {
 	data, err := b.only(sheet)
 	if err != nil {
 		return nil, err
 	}
-	r := &sheetRows{lines: &lines{stream: s, ctx: ctx}, file: b, name: sheet.name}
+	r := &sheetRows{lines: &lines{stream: b.stream, ctx: ctx}, file: b, name: sheet.name}
 	err = b.guarded(func() error {
-		r.book, err = excelize.OpenReader(bytes.NewReader(data), excelize.Options{
+		book, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{
 			UnzipSizeLimit: maxUnpacked + freeUnpacked, ShortDatePattern: isoDate, LongDatePattern: isoDate, LongTimePattern: "hh:mm:ss",
 		})
 		if err != nil {
 			return err
 		}
-		s.closers = append(s.closers, r.book.Close)
-		if r.rows, err = r.book.Rows(sheet.name); err != nil {
+		b.closers = append(b.closers, book.Close)
+		if r.rows, err = book.Rows(sheet.name); err != nil {
 			return err
 		}
-		s.closers = append(s.closers, r.rows.Close)
+		b.closers = append(b.closers, r.rows.Close)
 		return nil
 	})
 	if err != nil {
@@ -152,7 +151,7 @@ func openXLSX(ctx context.Context, s *stream, opts Options) (*Reader, error) {
 		e.Line = check.firstHidden
 		return nil, e
 	}
-	rows, err := openSheet(ctx, s, b, sheet)
+	rows, err := b.openSheet(ctx, sheet)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +163,8 @@ func openXLSX(ctx context.Context, s *stream, opts Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newReader(rows.lines, &xlsxDecoder{rows, p}, p.fields), nil
+	d := &xlsxDecoder{rows, p}
+	return newReader(rows.lines, p, d.next), nil
 }
 
 func (d *xlsxDecoder) next(row *Row) error {
@@ -172,11 +172,5 @@ func (d *xlsxDecoder) next(row *Row) error {
 	if err != nil {
 		return err
 	}
-	if len(values) > d.plan.width {
-		return &Reject{Line: d.n, Reason: fmt.Sprintf("%d columns instead of %d", len(values), d.plan.width), Value: shown(strings.Join(values, ", "))}
-	}
-	for len(values) < d.plan.width {
-		values = append(values, "")
-	}
-	return d.plan.fill(row, d.n, values)
+	return d.plan.fill(row, d.n, values, ", ")
 }

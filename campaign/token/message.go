@@ -15,7 +15,7 @@ const Prefix = "b-"
 
 // A Message is what a message token knows.
 type Message struct {
-	Ref   string // reference of the run: Ref(run id)
+	Ref   string // reference of the run: 13 characters [a-z2-7]
 	Part  int
 	Index int
 }
@@ -30,16 +30,10 @@ const (
 
 var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// Ref returns the short reference of a run id that message tokens carry: 13
-// characters [a-z2-7] of the first 64 bits of its SHA-256. A run id itself
-// can be longer than a local part may be. Two of a million runs share a
-// reference with a probability of 1 in 37 million; whoever resolves one must
-// have stored it with the run.
-func Ref(run string) string {
-	ref := refOf(run)
-	return lower.EncodeToString(ref[:])
-}
-
+// refOf returns the short reference of a run id that message tokens carry: the
+// first 64 bits of its SHA-256. A run id itself can be longer than a local part
+// may be. Two of a million runs share a reference with a probability of 1 in 37
+// million; whoever resolves one must have stored it with the run.
 func refOf(run string) [refSize]byte {
 	var id [64]byte // on the stack: most ids are shorter
 	sum := sha256.Sum256(append(id[:0], run...))

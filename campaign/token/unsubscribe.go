@@ -81,15 +81,15 @@ func (k *Keys) Open(s string) (Unsubscribe, error) {
 // is not of the alphabet of an unsubscribe token is left out in front, and ends
 // it behind.
 func Cut(text string) string {
-	text = strings.TrimLeftFunc(text, foreign)
-	if end := strings.IndexFunc(text, foreign); end >= 0 {
+	text = strings.TrimLeftFunc(text, notBase64URL)
+	if end := strings.IndexFunc(text, notBase64URL); end >= 0 {
 		return text[:end]
 	}
 	return text
 }
 
-// foreign reports whether r is not of the alphabet of base64url.
-func foreign(r rune) bool {
+// notBase64URL reports whether r is not of the alphabet of base64url.
+func notBase64URL(r rune) bool {
 	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 	digit := r >= '0' && r <= '9'
 	return !letter && !digit && r != '-' && r != '_'

@@ -17,15 +17,6 @@ type Body interface {
 	AppendTo(e *Encoder) error
 }
 
-// Text is a Body that is at hand.
-type Text []byte
-
-// AppendTo implements Body.
-func (t Text) AppendTo(e *Encoder) error {
-	_, err := e.Write(t)
-	return err
-}
-
 // A form is how an Encoder writes text.
 type form int
 
@@ -81,7 +72,7 @@ func (e *Encoder) Tidy() { e.tidy = true }
 
 // Write adds text. Its error is ErrTooLarge.
 func (e *Encoder) Write(p []byte) (int, error) {
-	if err := e.grow(len(p)); err != nil {
+	if err := e.count(len(p)); err != nil {
 		return 0, err
 	}
 	if e.verbatim() {
@@ -89,7 +80,7 @@ func (e *Encoder) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	e.line = append(e.line, p...)
-	e.settle(len(p))
+	e.endLines(len(p))
 	return len(p), nil
 }
 
@@ -107,10 +98,10 @@ func (e *Encoder) Value(s string, escape func(dst []byte, s string) []byte) erro
 		*to = escape(*to, s)
 	}
 	n := len(*to) - from
-	if err := e.grow(n); err != nil || e.verbatim() {
+	if err := e.count(n); err != nil || e.verbatim() {
 		return err
 	}
-	e.settle(n)
+	e.endLines(n)
 	return nil
 }
 
@@ -120,7 +111,7 @@ func (e *Encoder) Fixed(f *Fixed) error {
 	if e.form != quoted || !f.ready || e.cr {
 		return e.Value(f.text, nil)
 	}
-	if err := e.grow(len(f.text)); err != nil {
+	if err := e.count(len(f.text)); err != nil {
 		return err
 	}
 	e.line = append(e.line, f.head...)
@@ -153,16 +144,16 @@ func (e *Encoder) block(f *Fixed) {
 // verbatim reports whether text goes out as it comes in.
 func (e *Encoder) verbatim() bool { return e.form == asItIs && !e.tidy }
 
-func (e *Encoder) grow(n int) error {
+func (e *Encoder) count(n int) error {
 	if e.size += n; e.size > MaxBody {
 		return ErrTooLarge
 	}
 	return nil
 }
 
-// settle writes the lines that ended in the last n bytes of the line under
+// endLines writes the lines that ended in the last n bytes of the line under
 // way.
-func (e *Encoder) settle(n int) {
+func (e *Encoder) endLines(n int) {
 	start, at := 0, len(e.line)-n
 	if e.cr && n > 0 {
 		e.cr = false
@@ -205,7 +196,7 @@ func (e *Encoder) endLine(rest []byte) {
 		}
 		e.fill()
 	}
-	e.put(rest)
+	e.writePiece(rest)
 	e.newline()
 	e.broken = false
 }
@@ -213,7 +204,7 @@ func (e *Encoder) endLine(rest []byte) {
 // breakLine writes what there is of the line under way, which is not blank.
 func (e *Encoder) breakLine() {
 	e.fill()
-	e.put(e.line)
+	e.writePiece(e.line)
 	e.broken = e.broken || len(e.line) > 0
 }
 
@@ -225,8 +216,8 @@ func (e *Encoder) fill() {
 	e.gap, e.begun = false, true
 }
 
-// put writes a piece of a line.
-func (e *Encoder) put(piece []byte) {
+// writePiece writes a piece of a line.
+func (e *Encoder) writePiece(piece []byte) {
 	if len(piece) == 0 {
 		return
 	}
@@ -255,7 +246,7 @@ func (e *Encoder) finish() {
 	switch {
 	case e.verbatim():
 	case !e.tidy:
-		e.put(e.line)
+		e.writePiece(e.line)
 	case len(e.line) > 0 || e.broken:
 		e.endLine(e.line)
 	}

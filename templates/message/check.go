@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -60,24 +61,25 @@ func checkAddress(s string) error {
 		return fmt.Errorf("to %q: expected one address, local@domain, of at most %d bytes", s, maxAddress)
 	}
 	local, domain := s[:at], s[at+1:]
-	for i := 0; i < len(domain); i++ {
-		c := domain[i]
-		if c >= 0x80 || !strings.ContainsRune(domainChars, rune(c)) {
-			return fmt.Errorf("to %q: the domain has %q: expected letters, digits, dots and hyphens (an A-label where it is international)", s, c)
-		}
+	if i := strings.IndexFunc(domain, notInDomain); i >= 0 {
+		return fmt.Errorf("to %q: the domain has %q: expected letters, digits, dots and hyphens (an A-label where it is international)", s, domain[i])
 	}
 	if local[0] == '"' {
 		return checkQuoted(s, local)
 	}
-	for i := 0; i < len(local); i++ {
-		if c := local[i]; c < 0x80 && c != '.' && !strings.ContainsRune(atext, rune(c)) {
-			return fmt.Errorf("to %q: %q in the local part must be quoted", s, c)
-		}
+	if i := strings.IndexFunc(local, mustBeQuoted); i >= 0 {
+		return fmt.Errorf("to %q: %q in the local part must be quoted", s, local[i])
 	}
 	return nil
 }
 
-const domainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+func notInDomain(r rune) bool {
+	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", r)
+}
+
+func mustBeQuoted(r rune) bool {
+	return r < utf8.RuneSelf && r != '.' && !strings.ContainsRune(atext, r)
+}
 
 // checkQuoted checks that a local part is one quoted string (RFC 5321,
 // 4.1.2), so that nothing of it can be read as more than an address.
@@ -105,7 +107,7 @@ func checkURL(s string) error {
 		return fmt.Errorf("unsubscribe link of %d bytes: at most %d fit in a header line", len(s), maxURL)
 	}
 	if !isToken(s) || strings.ContainsAny(s, `,"`) {
-		return fmt.Errorf("unsubscribe link %q: a character that must be percent-encoded: %w", s, checkControl(s))
+		return cmp.Or(checkValue("unsubscribe link", s), fmt.Errorf("unsubscribe link %q: a character that must be percent-encoded", s))
 	}
 	return nil
 }
@@ -114,20 +116,9 @@ func checkURL(s string) error {
 func checkID(s string) error {
 	local, domain, ok := strings.Cut(s, "@")
 	if !ok || local == "" || domain == "" || len(s) > maxID || !isToken(s) || strings.ContainsAny(s, `()[],;:\"`) || strings.Contains(domain, "@") {
-		return fmt.Errorf("message id %q: expected unique@domain in at most %d bytes of ASCII, without brackets: %w", s, maxID, checkControl(s))
+		return cmp.Or(checkValue("message id", s), fmt.Errorf("message id %q: expected unique@domain in at most %d bytes of ASCII, without brackets", s, maxID))
 	}
 	return nil
-}
-
-// errSyntax stands in the chain of errors about values without control
-// characters that are malformed in another way.
-var errSyntax = errors.New("malformed value")
-
-func checkControl(s string) error {
-	if err := checkValue("value", s); err != nil {
-		return err
-	}
-	return errSyntax
 }
 
 // isToken reports whether s is printable ASCII without blanks and angle
@@ -149,7 +140,3 @@ func ascii(s string) bool {
 	}
 	return true
 }
-
-// NeedsSMTPUTF8 reports whether a message to the address needs a server that
-// offers SMTPUTF8.
-func NeedsSMTPUTF8(address string) bool { return !ascii(address) }

@@ -36,5 +36,5 @@
 // finds nothing to do.
 // The one exception to 7-bit is a To address whose local part is not ASCII:
 // such a header can only be raw UTF-8 (RFC 6532), and the message needs a
-// server that offers SMTPUTF8 (RFC 6531); see [NeedsSMTPUTF8].
+// server that offers SMTPUTF8 (RFC 6531).
 package message

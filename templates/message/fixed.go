@@ -64,7 +64,7 @@ func (f *Fixed) encode(text string, tidy bool) {
 	e.start(nil, quoted)
 	e.tidy = tidy
 	e.line = append(e.line, text...)
-	e.settle(len(text))
+	e.endLines(len(text))
 	if f.open {
 		e.breakLine()
 	}

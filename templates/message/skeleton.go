@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -130,18 +129,11 @@ func layout(spec Spec, mark string) (*gomail.Msg, error) {
 	for _, h := range spec.Headers {
 		m.SetGenHeader(gomail.Header(h.Name), h.Value)
 	}
-	m.SetBodyWriter(gomail.TypeTextPlain, text(placeholder(mark, slotText)),
+	m.SetBodyString(gomail.TypeTextPlain, placeholder(mark, slotText),
 		gomail.WithPartEncoding(gomail.Encoding(placeholder(mark, slotTextEncoding))))
-	m.AddAlternativeWriter(gomail.TypeTextHTML, text(placeholder(mark, slotHTML)),
+	m.AddAlternativeString(gomail.TypeTextHTML, placeholder(mark, slotHTML),
 		gomail.WithPartEncoding(gomail.Encoding(placeholder(mark, slotHTMLEncoding))))
 	return m, nil
-}
-
-func text(s string) func(io.Writer) (int64, error) {
-	return func(w io.Writer) (int64, error) {
-		n, err := io.WriteString(w, s)
-		return int64(n), err
-	}
 }
 
 // split cuts the laid-out message at its placeholders.
@@ -149,7 +141,7 @@ func split(b []byte, mark string) (*Skeleton, error) {
 	// go-mail writes the boundary without quotes; ours has "=" in it.
 	b = bytes.Replace(b, []byte("boundary="+placeholder(mark, slotBoundary)), []byte(`boundary="`+placeholder(mark, slotBoundary)+`"`), 1)
 	b = bytes.Replace(b, []byte("@to.invalid"), nil, 1)
-	sk := &Skeleton{}
+	sk := &Skeleton{size: len(b) + 1024}
 	var seen [slots]int
 	for {
 		before, after, ok := bytes.Cut(b, []byte(mark))
@@ -174,10 +166,6 @@ func split(b []byte, mark string) (*Skeleton, error) {
 			return nil, fmt.Errorf("lay out the message: slot %d occurs %d times, not %d", s, seen[s], want)
 		}
 	}
-	for _, s := range sk.segments {
-		sk.size += len(s.text)
-	}
-	sk.size += 1024
 	return sk, nil
 }
 

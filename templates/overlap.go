@@ -2,17 +2,26 @@ package templates
 
 import "strings"
 
-// A reach finds, among the declarations of an element, those that set some of
+// The overlaps find, among the declarations of an element, those that set some of
 // what another one does: border-top-color sets some of border-top and border.
-type reach struct {
+type overlaps struct {
 	same  map[string]span // by property
 	parts map[string]span // by shorthand: those of its parts
 }
 
 // A span is the least and the most weight of some declarations.
-type span struct{ least, most weight }
+type span struct {
+	least, most weight
+	any         bool // there are some
+}
 
 func (s span) with(other span) span {
+	if !s.any {
+		return other
+	}
+	if !other.any {
+		return s
+	}
 	if other.least.compare(s.least) < 0 {
 		s.least = other.least
 	}
@@ -22,47 +31,30 @@ func (s span) with(other span) span {
 	return s
 }
 
-func newReach(list []*weighted) *reach {
-	r := &reach{same: map[string]span{}, parts: map[string]span{}}
+func newOverlaps(list []*weighted) *overlaps {
+	r := &overlaps{same: map[string]span{}, parts: map[string]span{}}
 	for _, w := range list {
 		if w.property == "" {
 			continue
 		}
-		one := span{w.weight, w.weight}
+		one := span{w.weight, w.weight, true}
 		path := shorthands(w.name())
-		widen(r.same, path[0], one)
+		r.same[path[0]] = r.same[path[0]].with(one)
 		for _, shorthand := range path[1:] {
-			widen(r.parts, shorthand, one)
+			r.parts[shorthand] = r.parts[shorthand].with(one)
 		}
 	}
 	return r
 }
 
-func widen(m map[string]span, key string, s span) {
-	if known, ok := m[key]; ok {
-		s = known.with(s)
-	}
-	m[key] = s
-}
-
 // of returns the span of all that overlap with a property.
-func (r *reach) of(name string) (all span, ok bool) {
-	take := func(s span, found bool) {
-		switch {
-		case found && ok:
-			all = all.with(s)
-		case found:
-			all, ok = s, true
-		}
-	}
+func (r *overlaps) of(name string) span {
 	path := shorthands(name)
-	part, found := r.parts[path[0]]
-	take(part, found)
+	all := r.parts[path[0]]
 	for _, shorthand := range path {
-		s, found := r.same[shorthand]
-		take(s, found)
+		all = all.with(r.same[shorthand])
 	}
-	return all, ok
+	return all
 }
 
 // maxShorthands is how many shorthands of one property are looked at; CSS has

@@ -17,8 +17,8 @@ const (
 	maxInlined  = 1 << 29  // bytes of CSS, times elements
 )
 
-// bearable returns what of a Markdown text would take too long.
-func bearable(s *source) Problems {
+// tooDense returns what of a Markdown text would take too long.
+func tooDense(s *source) Problems {
 	at, brackets := 0, 0
 	for line := range strings.Lines(s.text) {
 		if strings.TrimSpace(line) == "" {
@@ -43,9 +43,9 @@ func bearable(s *source) Problems {
 	return nil
 }
 
-// stylable returns an error when inlining the CSS of a page would take too
+// tooMuchCSS returns an error when inlining the CSS of a page would take too
 // long: each rule is tried on each element, and copied to those that it fits.
-func stylable(page string) error {
+func tooMuchCSS(page string) error {
 	elements := strings.Count(page, "<") - strings.Count(page, "</") - strings.Count(page, "<!--")
 	size, pieces := 0, 0
 	for _, m := range styleElement.FindAllStringSubmatchIndex(page, -1) {
