@@ -126,7 +126,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 	number, _ := strconv.Atoi(port)
 	cfg := Config{
 		Ledger: b.ledger, Line: line, Member: member, Suppression: b.supp, Keys: keys,
-		Pacer:    throttle.New(b.rdb, "bs", redis.NewScript, throttle.Options{}),
+		Pacer:    throttle.New(b.rdb, "bs", redis.NewScript, nil),
 		Conns:    throttle.NewConns(b.rdb, "bs", redis.NewScript),
 		Accounts: throttle.NewAccounts(b.rdb, "bs", "here", redis.NewScript),
 		Ways: []AccountConfig{{Name: "sink", Connections: 1, SMTP: smtppool.Config{
