@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,14 +54,15 @@ func newFixture(t *testing.T, to ...string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &fixture{t: t, rdb: redis.NewClient(opt), sink: sink.New(sink.Config{})}
+	b := &fixture{t: t, rdb: redis.NewClient(opt)}
 	t.Cleanup(func() { b.rdb.Close() })
-	if err := b.sink.Listen("127.0.0.1:0"); err != nil {
+	if b.sink, err = sink.Listen("127.0.0.1:0", sink.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- b.sink.Serve(context.Background()) }()
-	t.Cleanup(func() { b.sink.Close(); <-served })
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { b.sink.Serve(ctx) })
+	t.Cleanup(func() { stop(); serving.Wait() })
 	b.ledger = ledger.New(b.rdb, "bs", redis.NewScript)
 	b.supp = suppression.New(b.rdb, "bs", redis.NewScript)
 	b.to = to
@@ -125,7 +127,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 	number, _ := strconv.Atoi(port)
 	cfg := Config{
 		Ledger: b.ledger, Line: line, Member: member, Suppression: b.supp, Keys: keys,
-		Pacer:    throttle.New(b.rdb, "bs", redis.NewScript, throttle.Options{}),
+		Pacer:    throttle.New(b.rdb, "bs", redis.NewScript, nil),
 		Conns:    throttle.NewConns(b.rdb, "bs", redis.NewScript),
 		Accounts: throttle.NewAccounts(b.rdb, "bs", "here", redis.NewScript),
 		Ways: []AccountConfig{{Name: "sink", Connections: 1, SMTP: smtppool.Config{

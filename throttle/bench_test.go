@@ -19,7 +19,7 @@ func BenchmarkReserve(b *testing.B) {
 				addr, lua := place.open(b)
 				rdb := redis.NewClient(&redis.Options{Addr: addr})
 				defer rdb.Close()
-				p := New(rdb, "bs", lua, Options{})
+				p := New(rdb, "bs", lua, nil)
 				b.ReportAllocs()
 				slots := 0
 				before := processorTime(b, rdb)

@@ -1,11 +1,12 @@
 package throttle
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +16,27 @@ import (
 	"broadside/campaign/codes"
 )
 
-//go:embed lua/closelane.lua
-var closeLaneSource string
+//go:embed lua/close.lua
+var closeSource string
+
+// MaxClosed is the longest that an account or a lane stays closed unless it is
+// closed again: nothing is closed for good.
+const MaxClosed = 24 * time.Hour
+
+// The keys of an account: a hash of one closing, and a hash of closings by lane.
+const (
+	stateKey = "state"
+	lanesKey = "lanes"
+)
+
+// A State is why an account, or a lane of it, is closed.
+type State struct {
+	Code   string    // stable code, for `explain`
+	Reason string    // one line for people, without secrets
+	Worker string    // who closed it
+	Since  time.Time // when it was closed first
+	Until  time.Time // when it opens by itself
+}
 
 // A Closing is an account, or one lane of it, that is closed.
 type Closing struct {
@@ -25,85 +45,163 @@ type Closing struct {
 	State
 }
 
-// CloseLane closes one lane of the account until then, at most for MaxClosed
-// (which the zero time stands for). A lane that is closed for longer already
-// stays as it is. It reports whether the lane was open before: the time to say so
-// in the log.
-func (a *Accounts) CloseLane(ctx context.Context, account, provider string, until time.Time, code, reason string) (first bool, err error) {
-	now := time.Now()
-	until = bounded(until, now)
-	if !until.After(now) {
-		return false, nil
+// Accounts remembers which accounts and lanes are closed, for all processes.
+type Accounts struct {
+	rdb            redis.UniversalClient
+	prefix, worker string
+	closing        *redis.Script
+}
+
+// NewAccounts returns the state of accounts on rdb as worker sees and writes it;
+// lua is as in New.
+func NewAccounts(rdb redis.UniversalClient, prefix, worker string, lua func(string) *redis.Script) *Accounts {
+	return &Accounts{rdb: rdb, prefix: prefix, worker: worker, closing: lua(closeSource)}
+}
+
+// Close closes the account until then, at most for MaxClosed (which the zero time
+// stands for). An account that is closed for longer already stays as it is. It
+// reports whether the account was open before: the time to say so in the log.
+func (a *Accounts) Close(ctx context.Context, account string, until time.Time, code, reason string) (first bool, err error) {
+	first, err = a.close(ctx, a.key(account, stateKey), "", until, code, reason)
+	if err != nil {
+		return false, fmt.Errorf("close account %s: %w", account, err)
 	}
-	first, err = a.closingLane.Run(ctx, a.rdb, []string{a.lanesKey(account)},
-		provider, until.UnixMilli(), now.UnixMilli(), code, a.worker, reason, MaxClosed.Milliseconds()).Bool()
+	return first, nil
+}
+
+// CloseLane is Close for one lane of the account.
+func (a *Accounts) CloseLane(ctx context.Context, account, provider string, until time.Time, code, reason string) (first bool, err error) {
+	first, err = a.close(ctx, a.key(account, lanesKey), provider, until, code, reason)
 	if err != nil {
 		return false, fmt.Errorf("close lane %s/%s: %w", account, provider, err)
 	}
 	return first, nil
 }
 
+func (a *Accounts) close(ctx context.Context, key, provider string, until time.Time, code, reason string) (first bool, err error) {
+	now := time.Now()
+	latest := now.Add(MaxClosed)
+	if until.IsZero() || until.After(latest) {
+		until = latest
+	}
+	if !until.After(now) {
+		return false, nil
+	}
+
+	lifetime := MaxClosed // of the closings of several lanes
+	if provider == "" {
+		lifetime = max(until.Sub(now), time.Millisecond)
+	}
+	return a.closing.Run(ctx, a.rdb, []string{key},
+		provider, until.UnixMilli(), now.UnixMilli(), code, a.worker, reason, lifetime.Milliseconds()).Bool()
+}
+
+// Open opens the account now.
+func (a *Accounts) Open(ctx context.Context, account string) error {
+	if err := a.rdb.Del(ctx, a.key(account, stateKey)).Err(); err != nil {
+		return fmt.Errorf("open account %s: %w", account, err)
+	}
+	return nil
+}
+
 // OpenLane opens one lane of the account now.
 func (a *Accounts) OpenLane(ctx context.Context, account, provider string) error {
-	if err := a.rdb.HDel(ctx, a.lanesKey(account), provider).Err(); err != nil {
+	if err := a.rdb.HDel(ctx, a.key(account, lanesKey), provider).Err(); err != nil {
 		return fmt.Errorf("open lane %s/%s: %w", account, provider, err)
 	}
 	return nil
 }
 
+// States returns the state of those of the accounts that are closed. One that
+// cannot be read has the code BS-BROKEN-STATE, the reason and no times: it closes
+// nothing, and the next closing of the account overwrites it.
+func (a *Accounts) States(ctx context.Context, accounts ...string) (map[string]State, error) {
+	closings, err := a.read(ctx, accounts, stateKey)
+	if err != nil {
+		return nil, err
+	}
+
+	states := map[string]State{}
+	for _, c := range closings {
+		states[c.Account] = c.State
+	}
+	return states, nil
+}
+
 // Closings returns what is closed of the accounts now, in their order: of each
 // the account itself, then its lanes by name. An entry that cannot be read is
-// returned with the code BS-BROKEN-STATE, the reason and no times.
+// returned as States does.
 func (a *Accounts) Closings(ctx context.Context, accounts ...string) ([]Closing, error) {
-	states, err := a.States(ctx, accounts...)
-	if err != nil {
-		return nil, err
-	}
-	lanes, err := a.closedLanes(ctx, accounts)
-	if err != nil {
-		return nil, err
-	}
-	var out []Closing
-	for i, account := range accounts {
-		if state, closed := states[account]; closed {
-			out = append(out, Closing{Account: account, State: state})
-		}
-		out = append(out, lanes[i]...)
-	}
-	return out, nil
+	return a.read(ctx, accounts, stateKey, lanesKey)
 }
 
-// closedLanes returns the closed lanes of each of the accounts.
-func (a *Accounts) closedLanes(ctx context.Context, accounts []string) ([][]Closing, error) {
-	replies, err := a.hashes(ctx, accounts, a.lanesKey)
-	if err != nil {
-		return nil, fmt.Errorf("read the closed lanes of %d accounts: %w", len(accounts), err)
+// read returns the closings in some of the keys of each account, in one round
+// trip.
+func (a *Accounts) read(ctx context.Context, accounts []string, keys ...string) ([]Closing, error) {
+	if len(accounts) == 0 {
+		return nil, nil
 	}
-	out := make([][]Closing, len(accounts))
-	now := time.Now()
+	pipe := a.rdb.Pipeline()
+	var replies []*redis.MapStringStringCmd
+	for _, account := range accounts {
+		for _, key := range keys {
+			replies = append(replies, pipe.HGetAll(ctx, a.key(account, key)))
+		}
+	}
+	_, err := pipe.Exec(ctx)
+	if err != nil && !campaign.IsWrongType(err) {
+		return nil, fmt.Errorf("read what is closed of %d accounts: %w", len(accounts), err)
+	}
+
+	var all []Closing
 	for i, reply := range replies {
-		if err := reply.Err(); err != nil {
-			out[i] = []Closing{{Account: accounts[i], State: broken("the list of closed lanes", a.lanesKey(accounts[i]), err)}}
-			continue
+		account := accounts[i/len(keys)]
+		lanes := keys[i%len(keys)] == lanesKey
+		fields, err := reply.Result()
+		switch {
+		case err != nil && !campaign.IsWrongType(err):
+			return nil, fmt.Errorf("read what is closed of account %s: %w", account, err)
+		case err != nil && lanes:
+			all = append(all, a.broken(account, "", lanesKey, "the list of closed lanes", err))
+		case err != nil:
+			all = append(all, a.broken(account, "", stateKey, "the state of the account", err))
+		case lanes:
+			all = append(all, a.closedLanes(account, fields)...)
+		case len(fields) > 0:
+			all = append(all, a.closedAccount(account, fields))
 		}
-		for provider, value := range reply.Val() {
-			state, err := parseLane(value)
-			if err != nil {
-				state = broken("the closing of lane "+provider, a.lanesKey(accounts[i]), err)
-			} else if !state.Until.After(now) {
-				continue
-			}
-			out[i] = append(out[i], Closing{Account: accounts[i], Provider: provider, State: state})
-		}
-		slices.SortFunc(out[i], func(a, b Closing) int { return cmp.Compare(a.Provider, b.Provider) })
 	}
-	return out, nil
+	return all, nil
 }
 
-// parseLane reads what closelane.lua has written of one lane.
-func parseLane(value string) (State, error) {
-	fields := strings.SplitN(value, "\t", 5)
-	if len(fields) < 5 {
+func (a *Accounts) closedAccount(account string, fields map[string]string) Closing {
+	state, err := parseState(fields["until"], fields["since"], fields["code"], fields["worker"], fields["reason"])
+	if err != nil {
+		return a.broken(account, "", stateKey, "the state of the account", err)
+	}
+	return Closing{Account: account, State: state}
+}
+
+// closedLanes returns those of the lanes that have not opened by themselves.
+func (a *Accounts) closedLanes(account string, lanes map[string]string) []Closing {
+	var closed []Closing
+	now := time.Now()
+	for _, provider := range slices.Sorted(maps.Keys(lanes)) {
+		state, err := parseState(strings.SplitN(lanes[provider], "\t", 5)...)
+		switch {
+		case err != nil:
+			closed = append(closed, a.broken(account, provider, lanesKey, "the closing of lane "+provider, err))
+		case state.Until.After(now):
+			closed = append(closed, Closing{Account: account, Provider: provider, State: state})
+		}
+	}
+	return closed
+}
+
+// parseState reads what close.lua has written: until, since, code, worker and
+// reason.
+func parseState(fields ...string) (State, error) {
+	if len(fields) != 5 {
 		return State{}, fmt.Errorf("found %d fields, expected 5", len(fields))
 	}
 	until, err := millis(fields[0])
@@ -117,32 +215,19 @@ func parseLane(value string) (State, error) {
 	return State{Code: fields[2], Worker: fields[3], Reason: fields[4], Since: since, Until: until}, nil
 }
 
-// broken is the state of something whose entry in Redis cannot be read.
-func broken(what, key string, err error) State {
-	e := &campaign.BrokenError{What: what, Key: key, Err: err}
-	return State{Code: string(codes.BrokenState), Reason: e.Error()}
+func millis(text string) (time.Time, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(n).UTC(), nil
 }
 
-// hashes reads one hash of each account in one round trip. Of the replies some
-// may have failed by themselves; the error is about Redis as a whole.
-func (a *Accounts) hashes(ctx context.Context, accounts []string, key func(string) string) ([]*redis.MapStringStringCmd, error) {
-	if len(accounts) == 0 {
-		return nil, nil
-	}
-	pipe := a.rdb.Pipeline()
-	replies := make([]*redis.MapStringStringCmd, len(accounts))
-	for i, account := range accounts {
-		replies[i] = pipe.HGetAll(ctx, key(account))
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !campaign.IsWrongType(err) {
-		return nil, err
-	}
-	for _, reply := range replies {
-		if err := reply.Err(); err != nil && !campaign.IsWrongType(err) {
-			return nil, err
-		}
-	}
-	return replies, nil
+// broken stands for an entry in Redis that cannot be read.
+func (a *Accounts) broken(account, provider, key, what string, err error) Closing {
+	e := &campaign.BrokenError{What: what, Key: a.key(account, key), Err: err}
+	state := State{Code: string(codes.BrokenState), Reason: e.Error()}
+	return Closing{Account: account, Provider: provider, State: state}
 }
 
-func (a *Accounts) lanesKey(account string) string { return accountKey(a.prefix, account, "lanes") }
+func (a *Accounts) key(account, what string) string { return accountKey(a.prefix, account, what) }

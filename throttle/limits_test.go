@@ -76,7 +76,7 @@ func TestModelListsOfLimits(t *testing.T) {
 			elapsed += int64(pause)
 			which := rapid.IntRange(0, 1).Draw(rt, "worker")
 			if rapid.IntRange(0, 9).Draw(rt, "restart") == 0 {
-				b.pacers[which] = New(b.rdb, "bs", plain, Options{})
+				b.pacers[which] = New(b.rdb, "bs", plain, nil)
 			}
 			if rapid.IntRange(0, 19).Draw(rt, "clock") == 0 {
 				b.set(b.now.Add(-time.Hour))

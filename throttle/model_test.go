@@ -25,7 +25,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{m: miniredis.RunT(t)}
 	for i := range b.pacers {
 		b.rdb = client(t, b.m.Addr())
-		b.pacers[i] = New(b.rdb, "bs", plain, Options{})
+		b.pacers[i] = New(b.rdb, "bs", plain, nil)
 	}
 	b.set(time.Date(2026, 10, 25, 0, 59, 59, 0, time.UTC))
 	return b

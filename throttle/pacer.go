@@ -37,11 +37,6 @@ var reserveSource string
 //go:embed lua/match.lua
 var matchSource string
 
-// Options has a Pacer's optional parts; the zero value works.
-type Options struct {
-	Log *slog.Logger // nil: nothing is logged
-}
-
 // A Pacer hands out slots. It is safe for concurrent use; all Pacers on one Redis
 // and prefix share the limits.
 type Pacer struct {
@@ -53,8 +48,8 @@ type Pacer struct {
 }
 
 // New returns a Pacer on rdb. lua makes a script of a source; it is where a store
-// that does not know script flags strips them.
-func New(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Script, o Options) *Pacer {
+// that does not know script flags strips them. Without a log nothing is logged.
+func New(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Script, log *slog.Logger) *Pacer {
 	_, cluster := rdb.(*redis.ClusterClient)
 	return &Pacer{
 		rdb: rdb, prefix: prefix,
@@ -62,7 +57,7 @@ func New(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Scrip
 		match:    lua(lineSource + matchSource),
 		giveBack: lua(lineSource + giveBackSource),
 		clocks:   &clocks{base: time.Now(), perTag: cluster, byTag: map[string]*clock{}},
-		log:      cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		log:      cmp.Or(log, slog.New(slog.DiscardHandler)),
 	}
 }
 

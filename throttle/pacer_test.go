@@ -75,7 +75,7 @@ func race(t *testing.T, addr string, lua func(string) *redis.Script, d time.Dura
 	all := make([][]time.Time, len(lanes))
 	var wg sync.WaitGroup
 	for i, l := range lanes {
-		p := New(client(t, addr), "bs", lua, Options{})
+		p := New(client(t, addr), "bs", lua, nil)
 		wg.Go(func() {
 			var calls int
 			all[i], calls = l.collect(t.Context(), t, p, end)
@@ -161,7 +161,7 @@ func TestWithoutLimitsRedisIsNotAsked(t *testing.T) {
 	if err := rdb.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p := New(rdb, "bs", redis.NewScript, Options{})
+	p := New(rdb, "bs", redis.NewScript, nil)
 	slots, _, err := p.Reserve(t.Context(), []Limit{{Account: "a"}, {Campaign: "r"}}, time.Second, 3)
 	if err != nil {
 		t.Fatal(err)

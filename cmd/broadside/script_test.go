@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -134,15 +135,14 @@ func startSink(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: sink")
 	}
-	s := sink.New(sink.Config{Out: ts.MkAbs("sent")})
-	ts.Check(s.Listen("127.0.0.1:0"))
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(context.Background()) }()
+	s, err := sink.Listen("127.0.0.1:0", sink.Config{Out: ts.MkAbs("sent")})
+	ts.Check(err)
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { s.Serve(ctx) })
 	ts.Defer(func() {
-		s.Close()
-		if err := <-done; err != nil {
-			ts.Logf("sink: %v", err)
-		}
+		stop()
+		serving.Wait()
 	})
 	stageOf(ts).sink = s
 	ts.Setenv("SINK", s.Addr().String())

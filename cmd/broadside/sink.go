@@ -45,14 +45,12 @@ func (c *cli) serveSink(cmd *cobra.Command, listen string, cfg sink.Config) erro
 			fmt.Fprintf(c.stderr, "%-15s %7d  %s\n", e.Outcome, e.Size, printable(e.To))
 		}
 	}
-	s := sink.New(cfg)
-	if err := s.Listen(listen); err != nil {
+	s, err := sink.Listen(listen, cfg)
+	if err != nil {
 		return err
 	}
 	c.note("listening on %s", s.Addr())
-	if err := s.Serve(cmd.Context()); err != nil {
-		return err
-	}
+	s.Serve(cmd.Context())
 	return c.printCounts(s.Counts())
 }
 

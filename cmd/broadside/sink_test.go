@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -96,17 +97,16 @@ func TestSinkPortTaken(t *testing.T) {
 // TestInitLaunches sends the campaign that init writes.
 func TestInitLaunches(t *testing.T) {
 	t.Parallel()
-	s := sink.New(sink.Config{})
-	if err := s.Listen("127.0.0.1:0"); err != nil {
+	s, err := sink.Listen("127.0.0.1:0", sink.Config{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(t.Context()) }()
+	ctx, stop := context.WithCancel(t.Context())
+	var serving sync.WaitGroup
+	serving.Go(func() { s.Serve(ctx) })
 	defer func() {
-		s.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
+		stop()
+		serving.Wait()
 	}()
 	_, port, err := net.SplitHostPort(s.Addr().String())
 	if err != nil {

@@ -80,7 +80,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
-		pacer:       throttle.New(rdb, cfg.Namespace, lua, throttle.Options{Log: o.Log}),
+		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
 		schedules:   scheduler.NewSchedules(rdb, cfg.Namespace, lua),
 	}

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"net/mail"
 	"slices"
 	"strings"
 	"sync"
@@ -72,21 +74,24 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	seen := map[string][]string{} // Message-ID and return path, by recipient
-	srv := sink.New(sink.Config{Record: func(e sink.Event) {
+	srv, err := sink.Listen("127.0.0.1:0", sink.Config{Record: func(e sink.Event) {
+		id := "" // of a message that was refused at RCPT
+		if m, err := mail.ReadMessage(bytes.NewReader(e.Data)); err == nil {
+			id = m.Header.Get("Message-ID")
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		seen[e.To] = append(seen[e.To], e.MessageID+" "+e.From)
+		seen[e.To] = append(seen[e.To], id+" "+e.From)
 	}})
-	if err := srv.Listen("127.0.0.1:0"); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(context.Background()) }()
+	serve, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { srv.Serve(serve) })
 	t.Cleanup(func() {
-		srv.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
+		stop()
+		serving.Wait()
 	})
 	s := newScheduling(t)
 	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{

@@ -74,11 +74,15 @@ func workerAgent(ctx context.Context, stop func(), args []string, in io.Reader, 
 }
 
 func sinkAgent(ctx context.Context, stop func(), in io.Reader, out io.Writer, log *slog.Logger) error {
-	s := sink.New(sink.Config{Logger: log})
-	if err := s.Listen("127.0.0.1:0"); err != nil {
+	s, err := sink.Listen("127.0.0.1:0", sink.Config{Logger: log})
+	if err != nil {
 		return err
 	}
-	return serve(ctx, stop, in, out, s.Serve, func(u *usage) {
+	work := func(ctx context.Context) error {
+		s.Serve(ctx)
+		return nil
+	}
+	return serve(ctx, stop, in, out, work, func(u *usage) {
 		n := s.Counts()
 		u.Listening, u.Accepted, u.Bytes = s.Addr().String(), n.Accepted, n.Bytes
 	})

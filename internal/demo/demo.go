@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"broadside/campaign"
@@ -52,29 +52,21 @@ func Run(ctx context.Context, o Options) (*app.App, string, error) {
 	if err := write(dir, o.Recipients); err != nil {
 		return nil, "", err
 	}
-	s := sink.New(sink.Config{Out: o.Out, Logger: o.Log})
-	if err := s.Listen("127.0.0.1:0"); err != nil {
+	s, err := sink.Listen("127.0.0.1:0", sink.Config{Out: o.Out, Logger: o.Log})
+	if err != nil {
 		return nil, "", fmt.Errorf("start the sink: %w", err)
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	serving := make(chan error, 1)
-	go func() { serving <- s.Serve(ctx) }()
-	a, run, err := send(ctx, dir, s.Addr(), o)
-	stop(nil)
-	s.Close()
-	if serveErr := <-serving; err == nil && serveErr != nil && !errors.Is(serveErr, context.Canceled) {
-		err = fmt.Errorf("sink: %w", serveErr)
-	}
-	return a, run, err
+	ctx, stop := context.WithCancel(ctx)
+	var serving sync.WaitGroup
+	serving.Go(func() { s.Serve(ctx) })
+	defer serving.Wait()
+	defer stop()
+	return send(ctx, dir, s.Addr().String(), o)
 }
 
 // send launches the campaign and works until it is finished.
-func send(ctx context.Context, dir string, addr net.Addr, o Options) (*app.App, string, error) {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return nil, "", fmt.Errorf("address of the sink: %w", err)
-	}
-	cfg, err := configs.Load(ctx, configs.Options{Dir: dir, Env: []string{"SMTP_URL=smtp://" + net.JoinHostPort(host, port) + "?tls=none"}})
+func send(ctx context.Context, dir, addr string, o Options) (*app.App, string, error) {
+	cfg, err := configs.Load(ctx, configs.Options{Dir: dir, Env: []string{"SMTP_URL=smtp://" + addr + "?tls=none"}})
 	if err != nil {
 		return nil, "", err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // maxRecipients is how many one message may have; RFC 5321, 4.5.3.1.8 asks
@@ -138,8 +137,12 @@ func (s *session) rcptTo(arg string) bool {
 // note counts and records a recipient that was refused at RCPT.
 func (s *session) note(o Outcome, to string) {
 	s.sink.totals.outcomes[o].Add(1)
-	if rec := s.sink.cfg.Record; rec != nil {
-		rec(Event{At: time.Now(), Outcome: o, From: s.mail.from, To: to})
+	s.record(Event{Outcome: o, From: s.mail.from, To: to})
+}
+
+func (s *session) record(e Event) {
+	if s.sink.cfg.Record != nil {
+		s.sink.cfg.Record(e)
 	}
 }
 

@@ -1,9 +1,6 @@
 package sink
 
-import (
-	"strconv"
-	"time"
-)
+import "strconv"
 
 // message answers DATA: it reads the message, does with it what the Config
 // asks for and replies; false closes the connection.
@@ -16,8 +13,7 @@ func (s *session) message() bool {
 	if s.flush() != nil {
 		return false
 	}
-	cfg := &s.sink.cfg
-	s.msg.reset(cfg.Out != "" || cfg.OnMessage != nil)
+	s.msg.reset(s.sink.cfg.Out != "" || s.sink.cfg.Record != nil)
 	s.data(true)
 	err := readMessage(s.r, &s.msg)
 	s.data(false)
@@ -28,11 +24,12 @@ func (s *session) message() bool {
 		s.finish(DroppedAfterDot)
 		return false
 	}
+
 	if s.msg.tooLarge() {
 		s.finish(Refused)
 		s.reply("552 5.3.4 message too large")
-	} else if err := s.keep(); err != nil {
-		s.sink.log.Error("store message", "err", err)
+	} else if err := s.store(); err != nil {
+		s.sink.log.Error("message not stored", "err", err)
 		s.finish(Refused)
 		s.reply("451 4.3.0 message could not be stored")
 	} else {
@@ -43,17 +40,12 @@ func (s *session) message() bool {
 	return true
 }
 
-// keep stores an accepted message and hands it on.
-func (s *session) keep() error {
-	if st := s.sink.store; st != nil {
-		if err := st.put(s.mail.to[0], s.msg.data); err != nil {
-			return err
-		}
+// store keeps an accepted message as a file, if that was asked for.
+func (s *session) store() error {
+	if s.sink.store == nil {
+		return nil
 	}
-	if f := s.sink.cfg.OnMessage; f != nil {
-		f(Message{At: time.Now(), From: s.mail.from, To: s.mail.to, Data: s.msg.data})
-	}
-	return nil
+	return s.sink.store.put(s.mail.to[0], s.msg.data)
 }
 
 // finish counts and records every recipient of the message.
@@ -62,13 +54,7 @@ func (s *session) finish(o Outcome) {
 	if o == Accepted {
 		s.sink.totals.bytes.Add(int64(s.msg.size))
 	}
-	rec := s.sink.cfg.Record
-	if rec == nil {
-		return
-	}
-	e := Event{At: time.Now(), Outcome: o, From: s.mail.from, MessageID: s.msg.id(), Size: s.msg.size}
 	for _, to := range s.mail.to {
-		e.To = to
-		rec(e)
+		s.record(Event{Outcome: o, From: s.mail.from, To: to, Size: s.msg.size, Data: s.msg.data})
 	}
 }

@@ -24,7 +24,7 @@
 // write), SIZE, 8BITMIME, SMTPUTF8 and ENHANCEDSTATUSCODES. There is no TLS,
 // no AUTH and no relay: it is meant for loopback.
 //
-//	s := sink.New(sink.Config{Out: "mail"})
-//	if err := s.Listen("127.0.0.1:2525"); err != nil { ... }
-//	err := s.Serve(ctx) // until ctx ends or Close
+//	s, err := sink.Listen("127.0.0.1:2525", sink.Config{Out: "mail"})
+//	...
+//	s.Serve(ctx) // until ctx ends
 package sink

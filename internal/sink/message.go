@@ -7,26 +7,24 @@ import (
 
 const (
 	maxMessage = 50 << 20 // bytes, as SIZE says
-	maxHeader  = 64 << 10 // how far a Message-ID is looked for
 	keepBuffer = 1 << 20  // a larger buffer is not kept for the next message
 )
 
 // A message is one message as it comes in, without dot-stuffing. It is reused
 // within a session.
 type message struct {
-	whole bool   // keep all of it, not only the header
-	limit int    // bytes; beyond it nothing is kept
-	data  []byte // the header, or all
-	size  int    // bytes so far, kept or not
-	ended bool   // the header's blank line is in data
+	keep  bool // its bytes, not only their number
+	limit int  // bytes; beyond it nothing is kept
+	data  []byte
+	size  int // bytes so far, kept or not
 }
 
 // reset makes m ready for the next message.
-func (m *message) reset(whole bool) {
+func (m *message) reset(keep bool) {
 	if cap(m.data) > keepBuffer {
 		m.data = nil
 	}
-	*m = message{whole: whole, limit: maxMessage, data: m.data[:0]}
+	*m = message{keep: keep, limit: maxMessage, data: m.data[:0]}
 }
 
 // tooLarge reports whether the message is over the limit.
@@ -35,37 +33,9 @@ func (m *message) tooLarge() bool { return m.size > m.limit }
 // add takes the next bytes.
 func (m *message) add(b []byte) {
 	m.size += len(b)
-	if m.tooLarge() || (m.ended && !m.whole) {
-		return
+	if m.keep && !m.tooLarge() {
+		m.data = append(m.data, b...)
 	}
-	from := max(0, len(m.data)-3) // the blank line may lie across two calls
-	m.data = append(m.data, b...)
-	if !m.ended {
-		m.ended = len(m.data) > maxHeader || bytes.Contains(m.data[from:], []byte("\r\n\r\n"))
-	}
-}
-
-// id returns the value of the Message-ID header field, "" when there is none.
-func (m *message) id() string {
-	const name = "message-id:"
-	for rest := m.data; len(rest) > 0 && !bytes.HasPrefix(rest, []byte("\r\n")); {
-		line := rest
-		if i := bytes.Index(rest, []byte("\r\n")); i >= 0 {
-			line, rest = rest[:i], rest[i+2:]
-		} else {
-			rest = nil
-		}
-		if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], []byte(name)) {
-			continue
-		}
-		id := bytes.TrimSpace(line[len(name):])
-		if len(id) == 0 && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') { // folded
-			folded, _, _ := bytes.Cut(rest, []byte("\r\n"))
-			id = bytes.TrimSpace(folded)
-		}
-		return string(id)
-	}
-	return ""
 }
 
 // readMessage reads a message up to and with its final dot and takes the

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
 )
 
 // unstuff is readMessage said slowly: one byte at a time. ok is false when
@@ -70,7 +69,7 @@ func TestReadMessage(t *testing.T) {
 					}
 					want := in + tt.want
 					r := bufio.NewReaderSize(chunked{strings.NewReader(in + tt.in), chunk}, 16)
-					m := message{whole: true, limit: maxMessage}
+					m := message{keep: true, limit: maxMessage}
 					if err := readMessage(r, &m); err != nil {
 						t.Fatalf("pad %d, chunk %d: %v", pad, chunk, err)
 					}
@@ -88,7 +87,7 @@ func TestReadMessage(t *testing.T) {
 func TestReadMessageWithoutFinalDot(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{"", "a", "a\r\n", "a\r", "a\r\n.", "a\r\n.\r", "a\n.\n", "a\r\n.\n", ".", ".\r"} {
-		m := message{whole: true, limit: maxMessage}
+		m := message{keep: true, limit: maxMessage}
 		if err := readMessage(bufio.NewReader(strings.NewReader(in)), &m); !errors.Is(err, io.EOF) {
 			t.Errorf("%q: got error %v, want EOF", in, err)
 		}
@@ -100,7 +99,7 @@ func TestReadMessageOverTheLimit(t *testing.T) {
 	const limit = 3 * keepBuffer / 2
 	line := strings.Repeat("x", 998) + "\r\n"
 	r := bufio.NewReader(strings.NewReader(strings.Repeat(line, limit/len(line)+1) + ".\r\nQUIT\r\n"))
-	m := message{whole: true, limit: limit}
+	m := message{keep: true, limit: limit}
 	if err := readMessage(r, &m); err != nil {
 		t.Fatal(err)
 	}
@@ -118,35 +117,6 @@ func TestReadMessageOverTheLimit(t *testing.T) {
 	}
 }
 
-func TestMessageID(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ name, in, want string }{
-		{"plain", "From: a@b.c\r\nMessage-ID: <1@x>\r\n\r\nbody\r\n", "<1@x>"},
-		{"another case", "message-id:<2@x>\r\n\r\n", "<2@x>"},
-		{"folded", "Message-ID:\r\n <3@x>\r\nTo: a@b.c\r\n\r\n", "<3@x>"},
-		{"none", "From: a@b.c\r\n\r\nMessage-ID: <4@x>\r\n", ""},
-		{"no body", "Message-ID: <5@x>\r\n", "<5@x>"},
-		{"empty", "", ""},
-		{"within another field", "Subject: Message-ID: <6@x>\r\n\r\n", ""},
-		{"after 2 KB", "X: " + strings.Repeat("y", 2000) + "\r\nMessage-ID: <7@x>\r\n\r\n", "<7@x>"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			for _, whole := range []bool{false, true} {
-				m := message{whole: whole, limit: maxMessage}
-				r := bufio.NewReaderSize(iotest.OneByteReader(strings.NewReader(tt.in+".\r\n")), 16)
-				if err := readMessage(r, &m); err != nil {
-					t.Fatal(err)
-				}
-				if got := m.id(); got != tt.want {
-					t.Errorf("whole %v: got %q, want %q", whole, got, tt.want)
-				}
-			}
-		})
-	}
-}
-
 // FuzzReadMessage holds the fast reader to the slow one, for every way of
 // cutting the input.
 func FuzzReadMessage(f *testing.F) {
@@ -156,7 +126,7 @@ func FuzzReadMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, chunk uint8) {
 		want, wantRest, ok := unstuff(in)
 		r := bufio.NewReaderSize(chunked{bytes.NewReader(in), int(chunk) + 1}, 16)
-		m := message{whole: true, limit: maxMessage}
+		m := message{keep: true, limit: maxMessage}
 		err := readMessage(r, &m)
 		if (err == nil) != ok {
 			t.Fatalf("got error %v, want a message: %v", err, ok)

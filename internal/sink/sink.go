@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,40 +12,29 @@ import (
 	"time"
 )
 
-// A Config says what a Sink does beside answering. The zero Config works.
+// A Config says what a Sink does in addition to answering. The zero Config works.
 type Config struct {
 	// Out is a directory, made when missing, that gets each accepted message
 	// as one .eml file. Empty: messages are counted and forgotten.
 	Out string
+
 	// Record is called once for each recipient, with what became of it, before
 	// the reply leaves. Connections call it at the same time.
 	Record func(Event)
-	// OnMessage is called once for each accepted message, before the reply
-	// leaves. Connections call it at the same time.
-	OnMessage func(Message)
+
 	// Logger gets what goes wrong in the sink itself; nil discards it.
 	Logger *slog.Logger
 }
 
 // An Event is what became of one recipient.
 type Event struct {
-	At        time.Time
-	Outcome   Outcome
-	From, To  string // without angle brackets; From is empty for the null sender
-	MessageID string // as in the header field, with angle brackets; empty when refused at RCPT or absent
-	Size      int    // bytes of the message without dot-stuffing; 0 when refused at RCPT
+	Outcome  Outcome
+	From, To string // without angle brackets; From is empty for the null sender
+	Size     int    // bytes of the message without dot-stuffing; 0 when refused at RCPT
+	Data     []byte // the message without dot-stuffing, CRLF line ends as sent; valid during the call only
 }
 
-// A Message is one accepted message.
-type Message struct {
-	At   time.Time
-	From string
-	To   []string // valid during the call only
-	Data []byte   // without dot-stuffing, CRLF line ends as sent; valid during the call only
-}
-
-// A Sink is an SMTP server. Make it with New; it is used once: after Close
-// it stays closed.
+// A Sink is an SMTP server.
 type Sink struct {
 	cfg      Config
 	log      *slog.Logger
@@ -52,113 +42,68 @@ type Sink struct {
 	store    *store
 	patience patience
 	sequence atomic.Uint64
+	listener net.Listener
 	quit     chan struct{} // closed by shut
 
 	mu       sync.Mutex // guards what follows
-	listener net.Listener
-	served   chan struct{} // closed when Serve has returned; nil before Serve
 	shutting bool
 	sessions map[*session]struct{}
 	wg       sync.WaitGroup // sessions
 }
 
-// New returns a Sink that does not listen yet.
-func New(cfg Config) *Sink {
-	log := cfg.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// Listen binds addr (host:port; port 0 takes a free one) and makes the output
+// directory ready. Clients may connect from here on; Serve answers them.
+func Listen(addr string, cfg Config) (*Sink, error) {
+	s := newSink(cfg)
+	var err error
+	if cfg.Out != "" {
+		if s.store, err = openStore(cfg.Out); err != nil {
+			return nil, err
+		}
 	}
+	if s.listener, err = net.Listen("tcp", addr); err != nil {
+		return nil, fmt.Errorf("listen for SMTP: %w", err)
+	}
+	return s, nil
+}
+
+// newSink returns a Sink that listens nowhere.
+func newSink(cfg Config) *Sink {
+	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	return &Sink{cfg: cfg, log: log, quit: make(chan struct{}), sessions: map[*session]struct{}{}}
 }
 
-// Listen binds addr (host:port; port 0 takes a free one) and makes the output
-// directory ready. Clients may connect from here on; Serve answers them.
-func (s *Sink) Listen(addr string) error {
-	if s.cfg.Out != "" {
-		store, err := openStore(s.cfg.Out)
-		if err != nil {
-			return err
-		}
-		s.store = store
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", addr)
-	if err != nil {
-		return fmt.Errorf("listen for SMTP: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.shutting || s.listener != nil {
-		l.Close()
-		return errors.New("listen for SMTP: the sink listens already or is closed")
-	}
-	s.listener = l
-	return nil
-}
-
-// Addr returns the address that Listen bound, nil before.
-func (s *Sink) Addr() net.Addr {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
-}
-
-// Serve answers connections until ctx ends or Close is called, and returns
-// nil then. Before it returns, idle connections are told 421 and closed, a
-// message that is under way gets five seconds to end, and every goroutine has
-// ended.
-func (s *Sink) Serve(ctx context.Context) error {
-	s.mu.Lock()
-	l := s.listener
-	if l == nil || s.served != nil {
-		s.mu.Unlock()
-		return errors.New("serve SMTP: the sink does not listen, or serves already")
-	}
-	s.served = make(chan struct{})
-	s.mu.Unlock()
-	defer close(s.served)
-
-	stop := context.AfterFunc(ctx, s.shut)
-	defer stop()
-	err := s.accept(l)
-	s.shut()
-	s.wg.Wait()
-	return err
-}
-
-// Close stops the sink as the end of Serve's context does, and waits until
-// Serve has returned.
-func (s *Sink) Close() {
-	s.shut()
-	s.mu.Lock()
-	served := s.served
-	s.mu.Unlock()
-	if served != nil {
-		<-served
-	}
-}
+// Addr returns the address that the sink listens at.
+func (s *Sink) Addr() net.Addr { return s.listener.Addr() }
 
 // Counts returns what the sink has done so far.
 func (s *Sink) Counts() Counts { return s.totals.read() }
 
-// accept hands each connection to a session of its own.
-func (s *Sink) accept(l net.Listener) error {
+// Serve answers connections until ctx ends; it is called once. Before it
+// returns, idle connections are told 421 and closed, a message that is under way
+// gets five seconds to end, and every goroutine has ended.
+func (s *Sink) Serve(ctx context.Context) {
+	stop := context.AfterFunc(ctx, s.shut)
+	defer stop()
+	s.accept()
+	s.wg.Wait()
+}
+
+// accept hands each connection to a session of its own until the sink closes.
+func (s *Sink) accept() {
 	for {
-		c, err := l.Accept()
+		c, err := s.listener.Accept()
 		switch {
 		case err == nil:
 			s.begin(c)
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return
 		default: // out of file descriptors, say: it passes
-			s.log.Warn("accept connection", "err", err)
+			s.log.Warn("connection not accepted", "err", err)
 			select {
 			case <-time.After(50 * time.Millisecond):
 			case <-s.quit:
-				return nil
+				return
 			}
 		}
 	}
@@ -187,14 +132,9 @@ func (s *Sink) begin(c net.Conn) {
 func (s *Sink) shut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.shutting {
-		return
-	}
 	s.shutting = true
 	close(s.quit)
-	if s.listener != nil {
-		s.listener.Close()
-	}
+	s.listener.Close()
 	for ses := range s.sessions {
 		ses.shut()
 	}
