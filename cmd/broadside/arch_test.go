@@ -30,7 +30,6 @@ var rank = map[string]int{
 	"internal/queue":     4,
 	"internal/store":     4,
 	"internal/sink":      4,
-	"internal/backup":    5,
 	"internal/report":    4,
 	"throttle":           4,
 	"templates":          5,
@@ -41,10 +40,11 @@ var rank = map[string]int{
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
-	"sender":        6,
-	"scheduler":     6,
-	"internal/runs": 6, // of whatever made them
-	"internal/web":  7,
+	"sender":          6,
+	"scheduler":       6,
+	"internal/runs":   6, // of whatever made them
+	"internal/web":    7,
+	"internal/backup": 7, // of schedules too
 
 	"internal/app":     9,
 	"internal/demo":    10,

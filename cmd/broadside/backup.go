@@ -49,7 +49,7 @@ refuses one that was cut off. Without --out it goes to the standard output.`,
 
 func (c *cli) backUp(ctx context.Context, a *app.App, out string, toStdout bool) error {
 	if toStdout {
-		counts, err := a.Backup(ctx, c.stdout)
+		counts, err := a.Backup.Write(ctx, c.stdout)
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (c *cli) backUp(ctx context.Context, a *app.App, out string, toStdout bool)
 	}
 	var counts backup.Counts
 	err := whole(out, func(w io.Writer) (err error) {
-		counts, err = a.Backup(ctx, w)
+		counts, err = a.Backup.Write(ctx, w)
 		return err
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ so that what was interrupted can be done again. FILE - is the standard input.`,
 				file = spooled
 			}
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				done, err := a.Restore(ctx, file, name, dryRun)
+				done, err := a.Backup.Restore(ctx, file, name, dryRun)
 				if err != nil {
 					return err
 				}
@@ -139,7 +139,7 @@ func spool(r io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-func (c *cli) restored(r app.Restored, dryRun bool) error {
+func (c *cli) restored(r backup.Restored, dryRun bool) error {
 	if c.asJSON {
 		return c.json(restoredDocument(r, dryRun))
 	}
@@ -153,11 +153,11 @@ func (c *cli) restored(r app.Restored, dryRun bool) error {
 	for _, s := range r.Schedules {
 		row := []string{"schedule " + s.ID, "0", "0", ""}
 		switch s.State {
-		case app.ScheduleAdded:
+		case backup.ScheduleAdded:
 			row[1], row[3] = "1", "next "+s.Next.Format(time.RFC3339)
-		case app.ScheduleKept:
+		case backup.ScheduleKept:
 			row[2] = "1"
-		case app.SchedulePast:
+		case backup.SchedulePast:
 			row[3] = "left out: its time has passed"
 		}
 		rows = append(rows, row)
@@ -174,7 +174,7 @@ func (c *cli) restored(r app.Restored, dryRun bool) error {
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // restoredDocument is what --json prints of a restore.
-func restoredDocument(r app.Restored, dryRun bool) any {
+func restoredDocument(r backup.Restored, dryRun bool) any {
 	type schedule struct {
 		ID    string  `json:"schedule"`
 		State string  `json:"state"`
@@ -185,12 +185,12 @@ func restoredDocument(r app.Restored, dryRun bool) any {
 		schedules = append(schedules, schedule{s.ID, s.State, stamp(s.Next)})
 	}
 	return struct {
-		DryRun       bool               `json:"dry_run"`
-		Created      *string            `json:"created"`
-		Namespace    string             `json:"namespace"`
-		Suppressions app.Merged         `json:"suppressions"`
-		Topics       app.Merged         `json:"topics"`
-		Lists        []app.RestoredList `json:"lists"`
-		Schedules    []schedule         `json:"schedules"`
+		DryRun       bool                  `json:"dry_run"`
+		Created      *string               `json:"created"`
+		Namespace    string                `json:"namespace"`
+		Suppressions backup.Merged         `json:"suppressions"`
+		Topics       backup.Merged         `json:"topics"`
+		Lists        []backup.RestoredList `json:"lists"`
+		Schedules    []schedule            `json:"schedules"`
 	}{dryRun, stamp(r.Header.Created), r.Header.Namespace, r.Suppressions, r.Topics, r.Lists, schedules}
 }

@@ -266,7 +266,7 @@ func exportSuppressionCommand(c *cli) *cobra.Command {
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				return c.export(args, func(w io.Writer) error { return a.ExportSuppressions(ctx, w) })
+				return c.export(args, func(w io.Writer) error { return a.Backup.ExportSuppressions(ctx, w) })
 			})
 		},
 	}

@@ -22,6 +22,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/configs"
+	"broadside/internal/backup"
 	"broadside/internal/input"
 	"broadside/internal/outage"
 	"broadside/internal/presence"
@@ -43,6 +44,7 @@ type App struct {
 	Accounts    *throttle.Accounts
 	Processes   *presence.Register
 	Runs        *runs.Runs
+	Backup      *backup.Installation
 
 	log   *slog.Logger
 	store *store.Store
@@ -89,6 +91,10 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Ledger: a.Ledger, Accounts: a.Accounts, Processes: a.Processes, Firing: a.firing, Work: a.workForLaunch,
 		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
 	})
+	a.Backup = &backup.Installation{
+		Namespace: cfg.Namespace, Store: st, Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Schedules: a.schedules,
+		Import: a.ImportList,
+	}
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = keysOf(cfg); err != nil {
 			return nil, errors.Join(err, st.Close())

@@ -24,7 +24,7 @@ func TestADamagedKeyIsNamed(t *testing.T) {
 	if _, err := s.Launch(ctx, s.def(""), Launch{}); err != nil {
 		t.Fatal(err)
 	}
-	backup := func(ctx context.Context) error { _, err := s.Backup(ctx, io.Discard); return err }
+	backup := func(ctx context.Context) error { _, err := s.Backup.Write(ctx, io.Discard); return err }
 	export := func(ctx context.Context) error { _, err := s.Suppression.Stats(ctx); return err }
 	for key, read := range map[string]func(context.Context) error{
 		"bs:lists":        backup,

@@ -1,4 +1,4 @@
-package app
+package backup
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/campaign/suppression"
-	"broadside/internal/backup"
 	"broadside/internal/failure"
 	"broadside/scheduler"
 )
@@ -18,7 +17,7 @@ import (
 // Restored says what a backup added to what there was. Nothing that was there
 // is changed or removed.
 type Restored struct {
-	Header       backup.Header
+	Header       Header
 	Suppressions Merged
 	Topics       Merged
 	Lists        []RestoredList
@@ -31,11 +30,11 @@ type Merged struct {
 	Kept  int64 `json:"kept"`
 }
 
-// A RestoredList says how many people a list has got from a backup.
+// A RestoredList says how many people a list has got from a
 type RestoredList struct {
 	Name string `json:"list"`
 	Merged
-	Total int64 `json:"total"` // people in the list now
+	Total int64 `json:"total"` // recipients in the list now
 }
 
 // A RestoredSchedule says what became of a schedule.
@@ -57,25 +56,25 @@ const (
 // written at all. Restoring again adds nothing, so that a restore which was
 // interrupted can be repeated.
 //
-// Occurrences of a schedule between the backup and now are not made up for:
-// nobody knows whether they were sent.
-func (a *App) Restore(ctx context.Context, file io.ReadSeeker, name string, dryRun bool) (Restored, error) {
+// Occurrences of a schedule between the backup and now are not made up for: whether
+// they were sent is not known.
+func (i *Installation) Restore(ctx context.Context, file io.ReadSeeker, name string, dryRun bool) (Restored, error) {
 	start, err := file.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return Restored{}, fmt.Errorf("%s cannot be read twice (write - for the standard input): %w", name, err)
 	}
-	if err := a.checkBackup(ctx, file, name); err != nil {
+	if err := i.check(ctx, file, name); err != nil {
 		return Restored{}, err
 	}
 	if _, err := file.Seek(start, io.SeekStart); err != nil {
 		return Restored{}, fmt.Errorf("read %s again: %w", name, err)
 	}
-	b, err := backup.NewReader(file, name)
+	b, err := NewReader(file, name)
 	if err != nil {
 		return Restored{}, unusable(err)
 	}
 	defer b.Close()
-	r := &restorer{app: a, in: b, dry: dryRun, done: Restored{Header: b.Header(), Lists: []RestoredList{}, Schedules: []RestoredSchedule{}}}
+	r := &restorer{Installation: i, in: b, dry: dryRun, done: Restored{Header: b.Header(), Lists: []RestoredList{}, Schedules: []RestoredSchedule{}}}
 	if err := r.run(ctx); err != nil {
 		return r.done, unusable(err)
 	}
@@ -84,16 +83,16 @@ func (a *App) Restore(ctx context.Context, file io.ReadSeeker, name string, dryR
 
 // unusable makes an error of the file one of the input.
 func unusable(err error) error {
-	var file *backup.FileError
+	var file *FileError
 	if errors.As(err, &file) {
-		return failure.New(ErrInvalid, err.Error(), err)
+		return failure.New(failure.ErrInvalid, err.Error(), err)
 	}
 	return err
 }
 
-// checkBackup reads a backup to its end.
-func (a *App) checkBackup(ctx context.Context, file io.Reader, name string) error {
-	b, err := backup.NewReader(file, name)
+// check reads a backup to its end.
+func (i *Installation) check(ctx context.Context, file io.Reader, name string) error {
+	b, err := NewReader(file, name)
 	if err != nil {
 		return unusable(err)
 	}
@@ -106,19 +105,19 @@ func (a *App) checkBackup(ctx context.Context, file io.Reader, name string) erro
 		case err != nil:
 			return unusable(err)
 		case rec.List != nil:
-			if _, err := a.Lists.Show(ctx, rec.List.Name); err != nil && !errors.Is(err, audience.ErrNoList) {
+			if _, err := i.Lists.Show(ctx, rec.List.Name); err != nil && !errors.Is(err, audience.ErrNoList) {
 				return err // not a name for a list, or Redis
 			}
 		case rec.Schedule != nil:
 			if _, err := scheduleOf(rec.Schedule); err != nil {
-				return invalid(fmt.Sprintf("%s: %v", name, err))
+				return failure.Invalid(fmt.Sprintf("%s: %v", name, err))
 			}
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// scheduleOf reads a schedule of a backup.
+// scheduleOf reads a schedule of a
 func scheduleOf(text json.RawMessage) (scheduler.Schedule, error) {
 	var s scheduler.Schedule
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -135,11 +134,11 @@ func scheduleOf(text json.RawMessage) (scheduler.Schedule, error) {
 
 // A restorer is the state of one Restore.
 type restorer struct {
-	app  *App
-	in   *backup.Reader
+	*Installation
+	in   *Reader
 	dry  bool
 	done Restored
-	wait []suppression.Entry // not yet added
+	wait []suppression.Entry // read, and not added yet
 }
 
 // restoreBatch is how many suppressions are added at once.
@@ -155,7 +154,8 @@ func (r *restorer) run(ctx context.Context) error {
 			return err
 		}
 		if rec.Suppression != nil {
-			if r.wait = append(r.wait, *rec.Suppression); len(r.wait) < restoreBatch {
+			r.wait = append(r.wait, *rec.Suppression)
+			if len(r.wait) < restoreBatch {
 				continue
 			}
 		}
@@ -180,9 +180,9 @@ func (r *restorer) addSuppressions(ctx context.Context) error {
 	if len(r.wait) == 0 {
 		return nil
 	}
-	add := r.app.Suppression.Add
+	add := r.Suppression.Add
 	if r.dry {
-		add = r.app.Suppression.CountNew
+		add = r.Suppression.CountNew
 	}
 	n, err := add(ctx, r.wait...)
 	r.done.Suppressions.Added += int64(n)
@@ -195,7 +195,7 @@ func (r *restorer) addSuppressions(ctx context.Context) error {
 }
 
 func (r *restorer) topic(ctx context.Context, name string) error {
-	used, err := r.app.Ledger.TopicUsed(ctx, name)
+	used, err := r.Ledger.TopicUsed(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -207,11 +207,12 @@ func (r *restorer) topic(ctx context.Context, name string) error {
 	if r.dry {
 		return nil
 	}
-	return r.app.Ledger.UseTopic(ctx, name)
+	return r.Ledger.UseTopic(ctx, name)
 }
 
-// list adds who is not on the list; who is keeps their values.
-func (r *restorer) list(ctx context.Context, l *backup.List) error {
+// list adds the recipients that are not on the list. Those that are on it keep
+// their values.
+func (r *restorer) list(ctx context.Context, l *List) error {
 	rows := audience.FromRows("backup of "+r.done.Header.Created.Format(time.RFC3339), l.Columns, func(row *audience.Row) error {
 		rec, err := r.in.Next()
 		if err != nil {
@@ -225,7 +226,7 @@ func (r *restorer) list(ctx context.Context, l *backup.List) error {
 		row.Address, row.Values = rec.Address, append(row.Values[:0], rec.Row...)
 		return nil
 	})
-	sum, err := r.app.ImportList(ctx, l.Name, rows, audience.ImportOptions{Mode: audience.Add, DryRun: r.dry})
+	sum, err := r.Import(ctx, l.Name, rows, audience.ImportOptions{Mode: audience.Add, DryRun: r.dry})
 	if err != nil {
 		return fmt.Errorf("restore list %s: %w", l.Name, err)
 	}
@@ -246,7 +247,7 @@ func (r *restorer) schedule(ctx context.Context, text json.RawMessage) error {
 		s.Version = scheduler.NewVersion()
 		err = r.store(ctx, &s)
 		if err != nil {
-			r.app.schedules.Discard(ctx, s.Version)
+			r.Schedules.Discard(ctx, s.Version)
 		}
 		switch {
 		case errors.Is(err, scheduler.ErrPast):
@@ -261,14 +262,14 @@ func (r *restorer) schedule(ctx context.Context, text json.RawMessage) error {
 
 // fate says what is to become of a schedule, and when it would be due.
 func (r *restorer) fate(ctx context.Context, s *scheduler.Schedule) (state string, next time.Time, err error) {
-	_, err = r.app.schedules.Get(ctx, s.ID)
+	_, err = r.Schedules.Get(ctx, s.ID)
 	if err == nil {
 		return ScheduleKept, time.Time{}, nil
 	}
 	if !errors.Is(err, scheduler.ErrNoSchedule) {
 		return "", time.Time{}, err
 	}
-	now, err := r.app.schedules.Now(ctx)
+	now, err := r.Schedules.Now(ctx)
 	if err != nil {
 		return "", time.Time{}, err
 	}
@@ -278,7 +279,7 @@ func (r *restorer) fate(ctx context.Context, s *scheduler.Schedule) (state strin
 	return ScheduleAdded, next, nil
 }
 
-// store stores a schedule with the files that follow in the backup.
+// store stores a schedule with the files that follow in the
 func (r *restorer) store(ctx context.Context, s *scheduler.Schedule) error {
 	names := map[string]string{}
 	for _, f := range s.Files {
@@ -294,19 +295,19 @@ func (r *restorer) store(ctx context.Context, s *scheduler.Schedule) error {
 			r.in.Unread() // the end of it too
 			break
 		}
-		staged, err := r.app.schedules.Stage(ctx, s.Version, rec.File.Key, names[rec.File.Key], &contentReader{in: r.in})
+		staged, err := r.Schedules.Stage(ctx, s.Version, rec.File.Key, names[rec.File.Key], &contentReader{in: r.in})
 		if err != nil {
 			return err
 		}
 		s.Files = append(s.Files, staged)
 	}
-	_, err := r.app.schedules.Put(ctx, *s)
+	_, err := r.Schedules.Put(ctx, *s)
 	return err
 }
 
-// A contentReader reads the content of one file of a backup.
+// A contentReader reads the content of one file of a
 type contentReader struct {
-	in   *backup.Reader
+	in   *Reader
 	rest []byte
 }
 

@@ -1,4 +1,4 @@
-package app
+package backup_test
 
 import (
 	"bytes"
@@ -11,42 +11,23 @@ import (
 
 	"broadside/campaign/suppression"
 	"broadside/configs"
+	"broadside/internal/app"
 	"broadside/internal/backup"
 	"broadside/internal/testkit"
 )
 
-func openOn(t *testing.T, url string) *App {
+func openOn(t *testing.T, url string) *app.App {
 	t.Helper()
 	cfg, err := configs.Load(t.Context(), configs.Options{Dir: t.TempDir(), Env: []string{"REDIS_URL=" + url}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)})
+	a, err := app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Close() })
 	return a
-}
-
-// A reading that began on one server and ended on another is not complete, and
-// says so.
-func TestReadingNoticesAnotherServer(t *testing.T) {
-	t.Parallel()
-	r := testkit.NewRedis(t)
-	a := openOn(t, r.URL())
-	var out bytes.Buffer
-	if _, err := a.Backup(t.Context(), &out); err != nil {
-		t.Fatal(err)
-	}
-	err := a.onOneServer(t.Context(), func() error {
-		r.Kill()
-		r.Start()
-		return nil
-	})
-	if err == nil || !strings.Contains(err.Error(), "do it again") {
-		t.Errorf("got %v, want it to be noticed", err)
-	}
 }
 
 // backupOf writes a backup with one suppression and what fill adds.
@@ -83,7 +64,7 @@ func TestRestoreChecksTheWholeFileFirst(t *testing.T) {
 			return w.Schedule(map[string]any{"id": "x", "timing": map[string]any{"cron": "@daily", "zone": "Mars"}})
 		}},
 	} {
-		_, err := a.Restore(t.Context(), backupOf(t, tt.fill), "b", false)
+		_, err := a.Backup.Restore(t.Context(), backupOf(t, tt.fill), "b", false)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 		}
@@ -110,25 +91,25 @@ func TestRestoreLeavesThePast(t *testing.T) {
 			schedule("past", map[string]any{"at": "2001-01-01T00:00:00Z", "zone": "UTC"}),
 			schedule("daily", map[string]any{"cron": "@daily", "zone": "UTC"}))
 	})
-	dry, err := a.Restore(t.Context(), file, "b", true)
-	if err != nil || len(dry.Schedules) != 2 || dry.Schedules[0].State != SchedulePast || dry.Schedules[1].State != ScheduleAdded {
+	dry, err := a.Backup.Restore(t.Context(), file, "b", true)
+	if err != nil || len(dry.Schedules) != 2 || dry.Schedules[0].State != backup.SchedulePast || dry.Schedules[1].State != backup.ScheduleAdded {
 		t.Errorf("dry run: got %+v, %v", dry, err)
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	got, err := a.Restore(t.Context(), file, "b", false)
+	got, err := a.Backup.Restore(t.Context(), file, "b", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Schedules) != 2 || got.Schedules[0].State != SchedulePast || got.Schedules[1].State != ScheduleAdded || got.Suppressions.Added != 1 {
+	if len(got.Schedules) != 2 || got.Schedules[0].State != backup.SchedulePast || got.Schedules[1].State != backup.ScheduleAdded || got.Suppressions.Added != 1 {
 		t.Errorf("got %+v", got)
 	}
-	e, err := a.schedules.Get(t.Context(), "daily")
+	e, err := a.Backup.Schedules.Get(t.Context(), "daily")
 	if err != nil || len(e.Files) != 1 || e.Files[0].Name != "x.md" || e.Next.Before(time.Now()) {
 		t.Errorf("stored: %+v, %v", e, err)
 	}
-	if all, err := a.schedules.List(t.Context()); err != nil || len(all) != 1 {
+	if all, err := a.Backup.Schedules.List(t.Context()); err != nil || len(all) != 1 {
 		t.Errorf("%d schedules, %v, want the daily one alone", len(all), err)
 	}
 }
