@@ -3,7 +3,8 @@ package campaign
 import (
 	"time"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
+	"broadside/configs/units"
 )
 
 // A Guard says when a run pauses itself. Rates are fractions from 0 to 1; 0 is
@@ -72,7 +73,7 @@ func (s Sample) Tried() int64 {
 	return s.Accepted + s.Bounced + s.Failed + s.Uncertain + s.Deferred
 }
 
-func (d *Definition) readGuard(m *configs.Map) {
+func (d *Definition) readGuard(m *strictyaml.Map) {
 	g := &d.Guard
 	m.Percent("max_bounce_rate", &g.MaxBounceRate)
 	m.Percent("max_deferral_rate", &g.MaxDeferralRate)
@@ -81,6 +82,6 @@ func (d *Definition) readGuard(m *configs.Map) {
 	m.Duration("canary_wait", &g.CanaryWait, time.Second, maxCanaryWait)
 	if (m.Has("canary_wait") || g.Canary > 0) && g.CanaryWait >= d.Delivery.ExpiresAfter {
 		m.Problem("canary_wait", "found %s, expected less than delivery.expires_after (%s): all others would be too late",
-			configs.FormatDuration(g.CanaryWait), configs.FormatDuration(d.Delivery.ExpiresAfter))
+			units.FormatDuration(g.CanaryWait), units.FormatDuration(d.Delivery.ExpiresAfter))
 	}
 }

@@ -8,18 +8,18 @@ import (
 	"strings"
 	"time"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/input"
 )
 
 // Load reads a campaign file. What is wrong with it comes back all at once as
-// [configs.Problems], beside a definition of what could be read if it is YAML at
+// [strictyaml.Problems], beside a definition of what could be read if it is YAML at
 // all; a file that does not exist also is [io/fs.ErrNotExist]. The files that it
 // names are not opened. The file may be a pipe, for which ctx ends the waiting.
 func Load(ctx context.Context, file string) (*Definition, error) {
-	data, err := input.ReadAll(ctx, file, configs.MaxFile)
+	data, err := input.ReadAll(ctx, file, strictyaml.MaxFile)
 	if err != nil {
-		return nil, configs.FileProblem(file, err)
+		return nil, strictyaml.FileProblem(file, err)
 	}
 	return Parse(file, filepath.Dir(file), data)
 }
@@ -27,7 +27,7 @@ func Load(ctx context.Context, file string) (*Definition, error) {
 // Parse reads the text of a campaign file; file names it in messages, and the
 // paths in it are relative to dir.
 func Parse(file, dir string, data []byte) (*Definition, error) {
-	doc, err := configs.ParseYAML(file, data)
+	doc, err := strictyaml.Parse(file, data)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +55,9 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 // Problem returns a problem with the value of a dotted key
 // ("delivery.accounts[0]"), at its place in the file; where the key is not
 // given, at that of the nearest key above it.
-func (d *Definition) Problem(key, format string, args ...any) configs.Problem {
+func (d *Definition) Problem(key, format string, args ...any) strictyaml.Problem {
 	line, column := d.place(key)
-	return configs.Problem{File: d.File, Line: line, Column: column, Key: key, Message: fmt.Sprintf(format, args...)}
+	return strictyaml.Problem{File: d.File, Line: line, Column: column, Key: key, Message: fmt.Sprintf(format, args...)}
 }
 
 func (d *Definition) place(key string) (line, column int) {
@@ -69,32 +69,32 @@ func (d *Definition) place(key string) (line, column int) {
 	return 1, 1
 }
 
-func (d *Definition) read(m *configs.Map) {
+func (d *Definition) read(m *strictyaml.Map) {
 	m.Require("id", "a stable name such as october-news")
 	m.Check("id", &d.ID, "1 to 64 lower-case letters, digits and -, beginning with a letter or digit", idPattern.MatchString)
 	m.Require("topic", "what people unsubscribe from, such as newsletter")
-	m.Check("topic", &d.Topic, configs.TopicForm, func(text string) bool { return configs.IsTopic(strings.ToLower(text)) })
+	m.Check("topic", &d.Topic, TopicForm, func(text string) bool { return IsTopic(strings.ToLower(text)) })
 	d.Topic = strings.ToLower(d.Topic)
 	m.Require("from", "the sender, such as "+mailboxExample)
 	m.Text("from", &d.From, readMailbox)
 	m.Text("reply_to", &d.ReplyTo, readMailbox)
 	m.Require("subject", "the subject line, which may contain {{ }}")
 	m.Text("subject", &d.Subject, readSubject)
-	m.Text("preheader", &d.Preheader, readPreheader)
-	m.Check("timezone", &d.Timezone, "an IANA time zone such as Europe/Berlin or UTC", configs.IsZone)
+	m.Text("preheader", &d.Preheader, strictyaml.OneLine)
+	m.Zone("timezone", &d.Timezone)
 	m.Map("audience", d.readAudience)
 	d.readExclude(m)
 	m.Map("content", d.readContent)
 	m.Map("schedule", d.readSchedule)
 	m.Map("delivery", d.readDelivery)
 	m.MapOrOff("guard", d.readGuard)
-	m.Map("tracking", func(m *configs.Map) {
+	m.Map("tracking", func(m *strictyaml.Map) {
 		m.Off("opens", "leave the key out")
 		m.Off("clicks", "leave the key out")
 	})
 }
 
-func (d *Definition) readAudience(m *configs.Map) {
+func (d *Definition) readAudience(m *strictyaml.Map) {
 	a := &d.Audience
 	m.Require("source", "a file such as subscribers.csv, - for stdin, or list:NAME")
 	m.Refuse("source", "use a .csv, .xlsx or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isLater)
@@ -110,13 +110,13 @@ func (d *Definition) readAudience(m *configs.Map) {
 
 // readExclude reads who is left out: a text for each source, or the keys of a file
 // that is not like an audience with a header in UTF-8.
-func (d *Definition) readExclude(m *configs.Map) {
+func (d *Definition) readExclude(m *strictyaml.Map) {
 	const expected = "list:NAME, run:ID or a .csv, .xlsx or .jsonl file"
 	text := func(source string) bool {
 		d.Exclude = append(d.Exclude, Exclusion{Source: source})
 		return isExclusion(source)
 	}
-	m.Items("exclude", expected, text, func(m *configs.Map) {
+	m.Items("exclude", expected, text, func(m *strictyaml.Map) {
 		var e Exclusion
 		m.Require("file", "a .csv, .xlsx or .jsonl file such as staff.csv")
 		m.Check("file", &e.Source, "a .csv, .xlsx or .jsonl file", func(text string) bool { return isExclusion(text) && isPlainFile(text) })
@@ -130,7 +130,7 @@ func (d *Definition) readExclude(m *configs.Map) {
 	}
 }
 
-func (d *Definition) readContent(m *configs.Map) {
+func (d *Definition) readContent(m *strictyaml.Map) {
 	c := &d.Content
 	m.Check("markdown", &c.Markdown, "the name of a file", isFile)
 	m.Check("html", &c.HTML, "the name of a file", isFile)
@@ -151,7 +151,7 @@ func (d *Definition) readContent(m *configs.Map) {
 	}
 }
 
-func (d *Definition) readSchedule(m *configs.Map) {
+func (d *Definition) readSchedule(m *strictyaml.Map) {
 	s := &d.Schedule
 	m.Line("at", &s.At)
 	m.Line("cron", &s.Cron)
@@ -164,7 +164,7 @@ func (d *Definition) readSchedule(m *configs.Map) {
 	}
 }
 
-func (d *Definition) readDelivery(m *configs.Map) {
+func (d *Definition) readDelivery(m *strictyaml.Map) {
 	v := &d.Delivery
 	m.Strings("accounts", &v.Accounts, "the name of an account in the configuration", nil)
 	seen := map[string]int{}

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -83,7 +83,7 @@ func TestBadFiles(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			_, err := campaign.Load(t.Context(), file)
-			var problems configs.Problems
+			var problems strictyaml.Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("got error %v of type %T, want Problems", err, err)
 			}
@@ -96,7 +96,7 @@ func TestLoadWithoutFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "none.yaml")
 	_, err := campaign.Load(t.Context(), file)
-	var problems configs.Problems
+	var problems strictyaml.Problems
 	if want := file + ": there is no such file"; !errors.Is(err, fs.ErrNotExist) || !errors.As(err, &problems) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -182,7 +182,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("two results (-first +second):\n%s", diff)
 		}
 		if err != nil {
-			var problems configs.Problems
+			var problems strictyaml.Problems
 			if !errors.As(err, &problems) || len(problems) == 0 {
 				t.Fatalf("got error %v of type %T, want Problems", err, err)
 			}

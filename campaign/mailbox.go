@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 const (
@@ -30,7 +30,7 @@ func readMailbox(text string) (value, problem string) {
 	if err != nil {
 		return "", explainMailbox(text)
 	}
-	if problem := configs.NameProblem(a.Name); problem != "" {
+	if _, problem := strictyaml.HeaderName(a.Name); problem != "" {
 		return "", problem
 	}
 	local, domain, _ := strings.Cut(a.Address, "@")
@@ -38,12 +38,12 @@ func readMailbox(text string) (value, problem string) {
 		return "", problem
 	}
 
-	ascii, ok := configs.Domain(domain)
+	ascii, ok := Domain(domain)
 	switch {
 	case !ok:
 		return "", "whose domain is no name that DNS can have; " + mailboxForm
-	case len(ascii) > configs.MaxSenderDomain:
-		return "", fmt.Sprintf("a domain of %d bytes, expected at most %d", len(ascii), configs.MaxSenderDomain)
+	case len(ascii) > MaxSenderDomain:
+		return "", fmt.Sprintf("a domain of %d bytes, expected at most %d", len(ascii), MaxSenderDomain)
 	case len(local)+1+len(ascii) > maxAddress:
 		return "", fmt.Sprintf("an address of %d bytes, expected at most %d", len(local)+1+len(ascii), maxAddress)
 	case ascii == strings.ToLower(domain):
@@ -86,6 +86,5 @@ func explainMailbox(text string) string {
 	if _, err := mail.ParseAddress(quoted); err != nil {
 		return mailboxForm
 	}
-	return fmt.Sprintf("where %q in the name needs quotes around the name; write '%s', with both kinds of quotes",
-		name[i], strings.ReplaceAll(quoted, "'", "''"))
+	return fmt.Sprintf("where %q in the name needs quotes around the name; write %s, with both kinds of quotes", name[i], strictyaml.YAMLQuote(quoted))
 }

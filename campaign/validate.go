@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/text/language"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 const (
@@ -27,21 +27,24 @@ const (
 var (
 	idPattern       = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	runPattern      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,99}$`)
-	listPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`) // of lists and topics
 	fieldPattern    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 	encodingPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,39}$`)
 )
+
+// TopicForm describes topics for "expected ...".
+const TopicForm = "lower-case letters, digits, . _ and -, beginning with a letter or digit, at most 64"
+
+// IsTopic reports whether name can be a topic.
+func IsTopic(name string) bool { return namePattern.MatchString(name) }
 
 // readSubject checks a subject line.
 func readSubject(text string) (value, problem string) {
 	if strings.TrimSpace(text) == "" {
 		return "", "expected one line of text that is not empty"
 	}
-	return text, configs.LineProblem(text)
+	return strictyaml.OneLine(text)
 }
-
-// readPreheader checks a preheader, which may be empty.
-func readPreheader(text string) (value, problem string) { return text, configs.LineProblem(text) }
 
 // isFile reports whether text can name a file. It is opened by who reads it.
 func isFile(text string) bool {
@@ -67,7 +70,7 @@ func isImageURL(text string) bool {
 // isSource reports whether text names an audience that can be read.
 func isSource(text string) bool {
 	if name, ok := strings.CutPrefix(text, "list:"); ok {
-		return listPattern.MatchString(name)
+		return namePattern.MatchString(name)
 	}
 	return text == "-" || !strings.HasPrefix(text, "run:") && isAudienceFile(text)
 }
@@ -87,7 +90,7 @@ func isLater(text string) bool {
 // (or the id of a campaign, for all its runs), or a file.
 func isExclusion(text string) bool {
 	if name, ok := strings.CutPrefix(text, "list:"); ok {
-		return listPattern.MatchString(name)
+		return namePattern.MatchString(name)
 	}
 	if id, ok := strings.CutPrefix(text, "run:"); ok {
 		return runPattern.MatchString(id)

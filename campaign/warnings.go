@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 const (
@@ -38,8 +38,8 @@ var (
 
 // Warnings returns what a campaign file may say, and what yet is most probably
 // not meant, or does harm to delivery.
-func (d *Definition) Warnings() configs.Problems {
-	var out configs.Problems
+func (d *Definition) Warnings() strictyaml.Problems {
+	var out strictyaml.Problems
 	warn := func(key, text string) {
 		if text != "" {
 			out = append(out, d.Problem(key, "%s", text))

@@ -4,34 +4,49 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+
+	"broadside/campaign"
+	"broadside/configs/strictyaml"
+	"broadside/configs/units"
 )
 
 // readConfig fills c; base is the directory that paths are relative to.
-func readConfig(m *Map, c *Config, base string) {
+func readConfig(m *strictyaml.Map, c *Config, base string) {
 	m.Check("namespace", &c.Namespace, "1 to 32 lower-case letters, digits and -", namespacePattern.MatchString)
-	m.Secret("redis_url", &c.RedisURL, "an address such as redis://127.0.0.1:6379/0 or rediss://:PASSWORD@HOST:6380", hasScheme)
-	m.Map("redis", func(m *Map) {
+	m.Secret("redis_url", "an address such as redis://127.0.0.1:6379/0 or rediss://:PASSWORD@HOST:6380", func(text string) bool {
+		c.RedisURL = Secret(text)
+		return hasScheme(text)
+	})
+	m.Map("redis", func(m *strictyaml.Map) {
 		m.Int("max_connections", &c.Redis.MaxConnections, 1, 10_000, "a number of connections")
 		m.Bool("tls_insecure", &c.Redis.TLSInsecure)
 	})
 	m.Bool("allow_volatile_redis", &c.AllowVolatileRedis)
-	readPublicURL(m, c)
-	m.Secrets("secrets", &c.Secrets, secretProblem)
-	m.Check("timezone", &c.Timezone, zoneForm, IsZone)
+	m.Value("public_url", publicURLForm, func(text string) (problem string) {
+		c.PublicURL, problem = publicURL(text)
+		return problem
+	})
+	m.Secrets("secrets", func(text string) (problem string) {
+		c.Secrets = append(c.Secrets, Secret(text))
+		return secretProblem(text)
+	})
+	m.Zone("timezone", &c.Timezone)
 	m.Check("listen", &c.Listen, "an address such as :8080 or 127.0.0.1:8080", isListen)
 	m.Off("metrics_listen", "leave the key out")
-	m.Text("postal_address", &c.PostalAddress, line)
+	m.Text("postal_address", &c.PostalAddress, strictyaml.OneLine)
 	readTopics(m, c)
 	m.Strings("only_to", &c.OnlyTo, `an address or pattern such as "*@acme.example"`, isAddressPattern)
-	m.Map("retention", func(m *Map) { readRetention(m, &c.Retention) })
-	m.Map("worker", func(m *Map) { readWorker(m, &c.Worker) })
-	m.Map("feedback", func(m *Map) {
-		m.Check("return_path", &c.Feedback.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", MaxSenderDomain), isReturnPath)
+	m.Map("retention", func(m *strictyaml.Map) { readRetention(m, &c.Retention) })
+	m.Map("worker", func(m *strictyaml.Map) { readWorker(m, &c.Worker) })
+	m.Map("feedback", func(m *strictyaml.Map) {
+		m.Check("return_path", &c.Feedback.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", campaign.MaxSenderDomain), isReturnPath)
 		m.Off("mailbox", "leave the key out; bounces that arrive later are not read yet")
 	})
 	c.Accounts = map[string]Account{}
-	m.Maps("accounts", "1 to 64 letters, digits, - and _", func(name string, m *Map) bool {
+	m.Maps("accounts", "1 to 64 letters, digits, - and _", func(name string, m *strictyaml.Map) bool {
 		if !accountPattern.MatchString(name) {
 			return false
 		}
@@ -41,29 +56,13 @@ func readConfig(m *Map, c *Config, base string) {
 	checkAccountNames(m, c)
 }
 
-func readPublicURL(m *Map, c *Config) {
-	n := m.take("public_url")
-	if n == nil || n.empty() {
-		return
-	}
-	url, problem := publicURL(n.text)
-	if n.kind != scalar {
-		problem = "found " + n.found() + ", " + publicURLForm
-	}
-	if problem != "" {
-		m.report(n, "public_url", "%s", problem)
-		return
-	}
-	c.PublicURL = url
-}
-
-func readTopics(m *Map, c *Config) {
+func readTopics(m *strictyaml.Map, c *Config) {
 	c.Topics = map[string]Topic{}
-	m.Maps("topics", TopicForm, func(name string, m *Map) bool {
+	m.Maps("topics", campaign.TopicForm, func(name string, m *strictyaml.Map) bool {
 		t := Topic{Name: name}
-		m.Text("name", &t.Name, headerName)
-		m.Text("description", &t.Description, line)
-		if !IsTopic(name) {
+		m.Text("name", &t.Name, strictyaml.HeaderName)
+		m.Text("description", &t.Description, strictyaml.OneLine)
+		if !campaign.IsTopic(name) {
 			return false
 		}
 		c.Topics[name] = t
@@ -71,22 +70,23 @@ func readTopics(m *Map, c *Config) {
 	})
 }
 
-func readRetention(m *Map, r *Retention) {
+func readRetention(m *strictyaml.Map, r *Retention) {
 	const least, most = time.Minute, 3650 * 24 * time.Hour
 	m.Duration("runs", &r.Runs, least, most)
 	m.Duration("addresses", &r.Addresses, least, most)
 	if r.Addresses > r.Runs && r.Runs > 0 {
 		m.Problem("addresses", "found %s, expected no more than retention.runs, which is %s",
-			FormatDuration(r.Addresses), FormatDuration(r.Runs))
+			units.FormatDuration(r.Addresses), units.FormatDuration(r.Runs))
 	}
 }
 
-func readWorker(m *Map, w *Worker) {
-	m.scalar("concurrency", "auto or a number of tasks from 1 to 10000", func(text string) bool {
+func readWorker(m *strictyaml.Map, w *Worker) {
+	var tasks string
+	m.Check("concurrency", &tasks, "auto or a number of tasks from 1 to 10000", func(text string) bool {
 		n, err := strconv.Atoi(text)
-		w.Concurrency = n
 		return text == "auto" || err == nil && n >= 1 && n <= 10_000
 	})
+	w.Concurrency, _ = strconv.Atoi(tasks) // auto is 0
 	m.Duration("drain", &w.Drain, time.Second, 10*time.Minute)
 }
 
@@ -98,7 +98,7 @@ const (
 	DefaultImplicitPort          = 465
 )
 
-func readAccount(m *Map, name, base string) Account {
+func readAccount(m *strictyaml.Map, name, base string) Account {
 	a := Account{
 		Name: name, TLS: TLSStartTLS, Auth: "auto", Pipelining: "auto",
 		Limits: Limits{Connections: DefaultConnections, MessagesPerConnection: DefaultMessagesPerConnection},
@@ -110,11 +110,14 @@ func readAccount(m *Map, name, base string) Account {
 	m.Bool("allow_plaintext", &a.AllowPlaintext)
 	m.Line("ca_file", &a.CAFile)
 	m.Choice("auth", &a.Auth, "auto", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2", "none")
-	m.Text("username", &a.Username, line)
-	m.Secret("password", &a.Password, "a password on one line", func(text string) bool { return !hasControl(text) })
-	m.Check("helo", &a.Helo, "the host name of this machine, such as mail.acme.example", isDomain)
+	m.Text("username", &a.Username, strictyaml.OneLine)
+	m.Secret("password", "a password on one line", func(text string) bool {
+		a.Password = Secret(text)
+		return !strings.ContainsFunc(text, unicode.IsControl)
+	})
+	m.Check("helo", &a.Helo, "the host name of this machine, such as mail.acme.example", campaign.IsDomain)
 	m.Choice("pipelining", &a.Pipelining, "auto", "envelope", "off")
-	m.Map("limits", func(m *Map) {
+	m.Map("limits", func(m *strictyaml.Map) {
 		m.Rate("rate", &a.Limits.Rate)
 		m.Off("per_day", "leave the key out and keep to the daily limit by hand", "0")
 		m.Int("connections", &a.Limits.Connections, 1, 1000, "a number of connections")
@@ -134,7 +137,7 @@ func readAccount(m *Map, name, base string) Account {
 }
 
 // checkAccount looks at what the keys of an account say together.
-func checkAccount(m *Map, a Account) {
+func checkAccount(m *strictyaml.Map, a Account) {
 	m.Require("host", "the name of the SMTP server, such as smtp.acme.example")
 	if a.TLS == TLSNone && a.Host != "" && !a.Loopback() && !a.AllowPlaintext {
 		m.Problem("tls", "found none for a host that is not this machine: passwords and mail would travel in clear; "+

@@ -5,19 +5,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"broadside/configs/strictyaml"
 )
 
-const (
-	envPrefix = "BROADSIDE_"
-	// secretVar is the one variable with our prefix that is no key: files
-	// refer to it as ${BROADSIDE_SECRET}.
-	secretVar = "BROADSIDE_SECRET"
-)
-
-// envName returns the variable that sets a dotted key.
-func envName(key string) string {
-	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "__", "-", "_").Replace(key))
-}
+// secretVar is the one variable with our prefix that is no key: files refer to it
+// as ${BROADSIDE_SECRET}.
+const secretVar = "BROADSIDE_SECRET"
 
 // variables turns os.Environ() into a map; empty variables count as unset, as
 // platforms and compose files leave them.
@@ -33,21 +27,21 @@ func variables(environ []string) map[string]string {
 
 // envLayer reads the BROADSIDE_ variables. below is what the other layers say:
 // its names tell where _ stands for -.
-func envLayer(vars map[string]string, below *node) (layer, Problems) {
+func envLayer(vars map[string]string, below *strictyaml.Node) (layer, strictyaml.Problems) {
 	l := layer{}
-	var problems Problems
+	var problems strictyaml.Problems
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		upper := strings.ToUpper(name)
-		if !strings.HasPrefix(upper, envPrefix) || upper == secretVar {
+		if !strings.HasPrefix(upper, strictyaml.EnvPrefix) || upper == secretVar {
 			continue
 		}
-		path := resolve(strings.Split(strings.ToLower(upper[len(envPrefix):]), "__"), below)
-		n := &node{kind: scalar, at: Place{Env: name}, text: vars[name]}
+		path := resolve(strings.Split(strings.ToLower(upper[len(strictyaml.EnvPrefix):]), "__"), below)
+		n := &strictyaml.Node{Kind: strictyaml.Scalar, At: strictyaml.Place{Env: name}, Text: vars[name]}
 		switch {
 		case slices.Contains(path, ""):
-			problems = append(problems, n.at.problem("", "unknown variable, expected %sKEY or %sKEY__SUBKEY", envPrefix, envPrefix))
+			problems = append(problems, n.At.Problem("", "unknown variable, expected %sKEY or %sKEY__SUBKEY", strictyaml.EnvPrefix, strictyaml.EnvPrefix))
 		case !l.set(n, path...):
-			problems = append(problems, n.at.problem("", "found a value for %s and one for a key below it, expected one of the two", strings.Join(path, ".")))
+			problems = append(problems, n.At.Problem("", "found a value for %s and one for a key below it, expected one of the two", strings.Join(path, ".")))
 		}
 	}
 	return l, problems
@@ -55,17 +49,17 @@ func envLayer(vars map[string]string, below *node) (layer, Problems) {
 
 // resolve finds the key that the segments of a variable's name mean. A name
 // that is free, and that no other layer has, is written with -.
-func resolve(segments []string, at *node) (path []string) {
+func resolve(segments []string, at *strictyaml.Node) (path []string) {
 	for i, s := range segments {
 		name := s
 		if i == 1 && (path[0] == "accounts" || path[0] == "topics") {
 			name = strings.ReplaceAll(s, "_", "-")
 		}
-		var next *node
+		var next *strictyaml.Node
 		if at != nil {
-			for _, f := range at.fields {
-				if strings.ReplaceAll(f.name, "-", "_") == s {
-					name, next = f.name, f.value
+			for _, f := range at.Fields {
+				if strings.ReplaceAll(f.Name, "-", "_") == s {
+					name, next = f.Name, f.Value
 					break
 				}
 			}
@@ -77,25 +71,25 @@ func resolve(segments []string, at *node) (path []string) {
 
 // expand replaces ${VAR} in the values that a file sets, and $${ by ${. Values
 // of variables are not expanded again.
-func (d *Doc) expand(n *node, key string, environ []string) {
-	for _, f := range n.fields {
-		d.expand(f.value, join(key, f.name), environ)
+func expand(d *strictyaml.Doc, n *strictyaml.Node, key string, environ []string) {
+	for _, f := range n.Fields {
+		expand(d, f.Value, strictyaml.Join(key, f.Name), environ)
 	}
-	for i, item := range n.items {
-		d.expand(item, fmt.Sprintf("%s[%d]", key, i), environ)
+	for i, item := range n.Items {
+		expand(d, item, fmt.Sprintf("%s[%d]", key, i), environ)
 	}
-	if n.kind == scalar && n.at.File == "" {
-		d.bound(n, key)
+	if n.Kind == strictyaml.Scalar && n.At.File == "" {
+		d.CheckLength(n, key)
 	}
-	if n.kind != scalar || n.at.File == "" || !strings.Contains(n.text, "${") {
+	if n.Kind != strictyaml.Scalar || n.At.File == "" || !strings.Contains(n.Text, "${") {
 		return
 	}
-	text, problem := expandText(n.text, environ)
+	text, problem := expandText(n.Text, environ)
 	if problem != "" {
-		n.bad = true
-		d.add(n.at.problem(key, "%s", problem))
+		n.Bad = true
+		d.Add(n.At.Problem(key, "%s", problem))
 	}
-	n.raw, n.text = n.text, text
+	n.Raw, n.Text = n.Text, text
 }
 
 func expandText(text string, environ []string) (out, problem string) {
@@ -123,18 +117,10 @@ func expandText(text string, environ []string) (out, problem string) {
 			}
 			return "", problem
 		}
-		if b.WriteString(value); b.Len() > maxValue {
-			return "", fmt.Sprintf("found more than %d bytes with the variables filled in: is %s the right one?", maxValue, name)
+		if b.WriteString(value); b.Len() > strictyaml.MaxValue {
+			return "", fmt.Sprintf("found more than %d bytes with the variables filled in: is %s the right one?", strictyaml.MaxValue, name)
 		}
 		text = after
-	}
-}
-
-// bound reports a value that is too long, and takes it away.
-func (d *Doc) bound(n *node, key string) {
-	if len(n.text) > maxValue {
-		d.add(n.at.problem(key, "found %d bytes, expected at most %d: is this the right value?", len(n.text), maxValue))
-		n.bad, n.text = true, ""
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	_ "time/tzdata"
 
 	"github.com/google/go-cmp/cmp"
+
+	"broadside/configs/strictyaml"
 )
 
-// FuzzParseYAML reads any bytes as a configuration. Either it loads, always to
+// FuzzLoad reads any bytes as a configuration. Either it loads, always to
 // the same settings, or every problem is one line of text with a place in the
 // file, and always the same.
-func FuzzParseYAML(f *testing.F) {
+func FuzzLoad(f *testing.F) {
 	var seeds []string
 	for _, pattern := range []string{"testdata/*/*.yaml", "example.yaml"} {
 		names, err := filepath.Glob(pattern)
@@ -41,7 +43,7 @@ func FuzzParseYAML(f *testing.F) {
 		if err == nil {
 			return
 		}
-		var problems Problems
+		var problems strictyaml.Problems
 		if !errors.As(err, &problems) || len(problems) == 0 {
 			t.Fatalf("got error %v of type %T, want Problems", err, err)
 		}

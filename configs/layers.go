@@ -7,19 +7,21 @@ import (
 	"strings"
 
 	"github.com/spf13/viper"
+
+	"broadside/configs/strictyaml"
 )
 
-// keyDelimiter separates the levels of a key inside viper. ParseYAML refuses
+// keyDelimiter separates the levels of a key inside viper. The reader refuses
 // control characters in keys, and names of topics may have dots.
 const keyDelimiter = "\x1f"
 
-// A layer is one source of settings: nested maps whose leaves are *node.
+// A layer is one source of settings: nested maps whose leaves are *strictyaml.Node.
 // Viper merges layers and lower-cases keys, and carries the leaves, with the
 // places where they were set, without looking into them.
 type layer map[string]any
 
 // set puts a leaf under a path, which must not run through another leaf.
-func (l layer) set(n *node, path ...string) bool {
+func (l layer) set(n *strictyaml.Node, path ...string) bool {
 	for _, name := range path[:len(path)-1] {
 		next, ok := l[name]
 		if !ok {
@@ -51,31 +53,31 @@ func (l layer) plain() map[string]any {
 }
 
 // place returns the place of the layer's first leaf.
-func (l layer) place() Place {
+func (l layer) place() strictyaml.Place {
 	for _, name := range slices.Sorted(maps.Keys(l)) {
 		switch v := l[name].(type) {
 		case layer:
-			if at := v.place(); at != (Place{}) {
+			if at := v.place(); at != (strictyaml.Place{}) {
 				return at
 			}
-		case *node:
-			return v.at
+		case *strictyaml.Node:
+			return v.At
 		}
 	}
-	return Place{}
+	return strictyaml.Place{}
 }
 
 // fileLayer holds what a file sets; empty mappings and nulls set nothing.
-func fileLayer(n *node) layer {
+func fileLayer(n *strictyaml.Node) layer {
 	l := layer{}
-	for _, f := range n.fields {
-		switch f.value.kind {
-		case mapping:
-			if sub := fileLayer(f.value); len(sub) > 0 {
-				l[f.name] = sub
+	for _, f := range n.Fields {
+		switch f.Value.Kind {
+		case strictyaml.Mapping:
+			if sub := fileLayer(f.Value); len(sub) > 0 {
+				l[f.Name] = sub
 			}
-		case scalar, list:
-			l[f.name] = f.value
+		case strictyaml.Scalar, strictyaml.List:
+			l[f.Name] = f.Value
 		}
 	}
 	return l
@@ -96,7 +98,7 @@ func defaults() layer {
 		{"worker.concurrency", "auto"},
 		{"worker.drain", "25s"},
 	} {
-		l.set(&node{kind: scalar, text: d.text}, strings.Split(d.key, ".")...)
+		l.set(&strictyaml.Node{Kind: strictyaml.Scalar, Text: d.text}, strings.Split(d.key, ".")...)
 	}
 	return l
 }
@@ -104,7 +106,7 @@ func defaults() layer {
 // A stack merges layers, each over those before it.
 type stack struct {
 	v        *viper.Viper
-	problems Problems
+	problems strictyaml.Problems
 }
 
 func newStack() *stack {
@@ -112,7 +114,7 @@ func newStack() *stack {
 }
 
 // settings returns what the layers so far say together.
-func (s *stack) settings() *node { return tree(s.v.AllSettings()) }
+func (s *stack) settings() *strictyaml.Node { return tree(s.v.AllSettings()) }
 
 // add lays l on top. Where one layer has a value and the other has keys, that
 // is reported, and l is left out there.
@@ -124,23 +126,23 @@ func (s *stack) add(l layer) error {
 	return nil
 }
 
-func (s *stack) clash(below *node, l layer, key string) {
+func (s *stack) clash(below *strictyaml.Node, l layer, key string) {
 	for _, name := range slices.Sorted(maps.Keys(l)) {
-		b, sub := below.get(name), join(key, name)
+		b, sub := below.Get(name), strictyaml.Join(key, name)
 		if b == nil {
 			continue
 		}
 		switch v := l[name].(type) {
 		case layer:
-			if b.kind == mapping {
+			if b.Kind == strictyaml.Mapping {
 				s.clash(b, v, sub)
 			} else if at := v.place(); at.Env != "" {
-				s.problems = append(s.problems, at.problem("", "found a key below %s, which is one value", sub))
+				s.problems = append(s.problems, at.Problem("", "found a key below %s, which is one value", sub))
 				delete(l, name)
 			} // else the file has keys where the default has a value: its reader says so
-		case *node:
-			if b.kind == mapping {
-				s.problems = append(s.problems, v.noMapping(sub))
+		case *strictyaml.Node:
+			if b.Kind == strictyaml.Mapping {
+				s.problems = append(s.problems, noMapping(v, sub))
 				delete(l, name)
 			}
 		}
@@ -148,72 +150,70 @@ func (s *stack) clash(below *node, l layer, key string) {
 }
 
 // noMapping is the problem of a value where keys were expected.
-func (n *node) noMapping(key string) Problem {
-	if n.at.Env != "" {
-		return n.at.problem("", "found a value for %s, expected one of its keys, as in %s__...", key, strings.ToUpper(n.at.Env))
+func noMapping(n *strictyaml.Node, key string) strictyaml.Problem {
+	if n.At.Env != "" {
+		return n.At.Problem("", "found a value for %s, expected one of its keys, as in %s__...", key, strings.ToUpper(n.At.Env))
 	}
-	return n.at.problem(key, "found %s, expected keys and values below it", n.found())
+	return n.At.Problem(key, "found %s, expected keys and values below it", n.Found())
 }
 
 // tree turns viper's nested maps into nodes, names in alphabetical order.
-func tree(settings map[string]any) *node {
-	n := &node{kind: mapping}
+func tree(settings map[string]any) *strictyaml.Node {
+	n := &strictyaml.Node{Kind: strictyaml.Mapping}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		switch v := settings[name].(type) {
-		case map[string]any:
-			sub := tree(v)
-			n.fields = append(n.fields, field{name, sub.at, sub})
-		case *node:
-			n.fields = append(n.fields, field{name, v.at, v})
+		value, isLeaf := settings[name].(*strictyaml.Node)
+		if !isLeaf {
+			value = tree(settings[name].(map[string]any))
 		}
+		n.Fields = append(n.Fields, strictyaml.Field{Name: name, At: value.At, Value: value})
 	}
 	// A mapping that only variables make has the place of the first of them.
-	if len(n.fields) > 0 {
-		n.at = n.fields[0].at
+	if len(n.Fields) > 0 {
+		n.At = n.Fields[0].At
 	}
 	return n
 }
 
 // graft gives root the places that mappings and names have in file, and adds
 // the fields that set nothing.
-func graft(root, file *node) {
-	root.at = file.at
-	index := make(map[string]int, len(root.fields))
-	for i, f := range root.fields {
-		index[f.name] = i
+func graft(root, file *strictyaml.Node) {
+	root.At = file.At
+	index := make(map[string]int, len(root.Fields))
+	for i, f := range root.Fields {
+		index[f.Name] = i
 	}
-	for _, f := range file.fields {
-		i, known := index[f.name]
+	for _, f := range file.Fields {
+		i, known := index[f.Name]
 		switch {
-		case !known && f.value.kind == mapping:
-			empty := &node{kind: mapping}
-			graft(empty, f.value)
-			root.fields = append(root.fields, field{f.name, f.at, empty})
+		case !known && f.Value.Kind == strictyaml.Mapping:
+			empty := &strictyaml.Node{Kind: strictyaml.Mapping}
+			graft(empty, f.Value)
+			root.Fields = append(root.Fields, strictyaml.Field{Name: f.Name, At: f.At, Value: empty})
 		case !known:
-			root.fields = append(root.fields, f)
-		case root.fields[i].value.kind == mapping && f.value.kind == mapping:
-			root.fields[i].at = f.at
-			graft(root.fields[i].value, f.value)
-		case root.fields[i].value == f.value:
-			root.fields[i].at = f.at
+			root.Fields = append(root.Fields, f)
+		case root.Fields[i].Value.Kind == strictyaml.Mapping && f.Value.Kind == strictyaml.Mapping:
+			root.Fields[i].At = f.At
+			graft(root.Fields[i].Value, f.Value)
+		case root.Fields[i].Value == f.Value:
+			root.Fields[i].At = f.At
 		}
 	}
 }
 
 // foldKeys turns the keys of a file into lower case.
-func (d *Doc) foldKeys(n *node, key string) {
+func foldKeys(d *strictyaml.Doc, n *strictyaml.Node, key string) {
 	first := map[string]int{} // line of each name
-	kept := n.fields[:0]
-	for _, f := range n.fields {
-		f.name = strings.ToLower(f.name)
-		sub := join(key, f.name)
-		if line, twice := first[f.name]; twice {
-			d.add(f.at.problem(sub, "given twice (upper and lower case are one), first on line %d", line))
+	kept := n.Fields[:0]
+	for _, f := range n.Fields {
+		f.Name = strings.ToLower(f.Name)
+		sub := strictyaml.Join(key, f.Name)
+		if line, twice := first[f.Name]; twice {
+			d.Add(f.At.Problem(sub, "given twice (upper and lower case are one), first on line %d", line))
 			continue
 		}
-		first[f.name] = f.at.Line
-		d.foldKeys(f.value, sub)
+		first[f.Name] = f.At.Line
+		foldKeys(d, f.Value, sub)
 		kept = append(kept, f)
 	}
-	n.fields = kept
+	n.Fields = kept
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"broadside/configs/strictyaml"
 	"broadside/internal/input"
 )
 
@@ -40,24 +41,24 @@ func Load(ctx context.Context, opts Options) (*Config, error) {
 
 // load is Load with the text of the file at hand; nil when there is none.
 func load(name string, data []byte, opts Options) (*Config, error) {
-	file, err := ParseYAML(name, data)
+	file, err := strictyaml.Parse(name, data)
 	if err != nil {
 		return nil, err
 	}
 	if data == nil {
-		file.root.at = Place{File: environment}
+		file.Root().At = strictyaml.Place{File: strictyaml.Environment}
 	}
-	file.foldKeys(file.root, "")
+	foldKeys(file, file.Root(), "")
 
-	root, problems, err := layered(file.root, variables(opts.Env))
+	root, problems, err := layered(file.Root(), variables(opts.Env))
 	if err != nil {
 		return nil, err
 	}
-	doc := newDoc(name, root)
-	for _, p := range slices.Concat(file.problems, problems) {
-		doc.add(p)
+	doc := strictyaml.NewDoc(name, root)
+	for _, p := range slices.Concat(file.Problems(), problems) {
+		doc.Add(p)
 	}
-	doc.expand(root, "", opts.Env)
+	expand(doc, root, "", opts.Env)
 
 	c := &Config{Sources: sources(doc)}
 	if data != nil {
@@ -69,16 +70,16 @@ func load(name string, data []byte, opts Options) (*Config, error) {
 	if c.File != "" {
 		base = filepath.Dir(name)
 	}
-	doc.Read(func(m *Map) { readConfig(m, c, base) })
+	doc.Read(func(m *strictyaml.Map) { readConfig(m, c, base) })
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
-	c.SecretsInFile = doc.secretsInFile()
+	c.SecretsInFile = secretsInFile(doc)
 	return c, nil
 }
 
 // layered puts the sources of settings together, the last one on top.
-func layered(file *node, vars map[string]string) (*node, Problems, error) {
+func layered(file *strictyaml.Node, vars map[string]string) (*strictyaml.Node, strictyaml.Problems, error) {
 	s := newStack()
 	platform, problems := platformLayer(vars)
 	for _, l := range []layer{defaults(), secretLayer(vars), fileLayer(file), platform} {
@@ -106,12 +107,12 @@ func readFile(ctx context.Context, opts Options) (name string, data []byte, err 
 	} else if opts.Dir != "" && !filepath.IsAbs(name) {
 		name = filepath.Join(opts.Dir, name)
 	}
-	data, err = input.ReadAll(ctx, name, MaxFile)
+	data, err = input.ReadAll(ctx, name, strictyaml.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) && opts.File == "" {
 		return name, nil, nil
 	}
 	if err != nil {
-		return name, nil, FileProblem(name, err)
+		return name, nil, strictyaml.FileProblem(name, err)
 	}
 	return name, data, nil
 }
@@ -121,57 +122,57 @@ func readFile(ctx context.Context, opts Options) (name string, data []byte, err 
 func secretLayer(vars map[string]string) layer {
 	l := layer{}
 	if v, ok := vars[secretVar]; ok {
-		at := Place{Env: secretVar}
-		l.set(&node{kind: list, at: at, items: []*node{{kind: scalar, at: at, text: v}}}, "secrets")
+		at := strictyaml.Place{Env: secretVar}
+		l.set(&strictyaml.Node{Kind: strictyaml.List, At: at, Items: []*strictyaml.Node{{Kind: strictyaml.Scalar, At: at, Text: v}}}, "secrets")
 	}
 	return l
 }
 
-func sources(doc *Doc) map[string]string {
+func sources(doc *strictyaml.Doc) map[string]string {
 	out := map[string]string{}
-	var walk func(n *node, key string)
-	walk = func(n *node, key string) {
-		for _, f := range n.fields {
-			sub := join(key, f.name)
-			switch f.value.kind {
-			case mapping:
-				walk(f.value, sub)
-			case scalar, list:
+	var walk func(n *strictyaml.Node, key string)
+	walk = func(n *strictyaml.Node, key string) {
+		for _, f := range n.Fields {
+			sub := strictyaml.Join(key, f.Name)
+			switch f.Value.Kind {
+			case strictyaml.Mapping:
+				walk(f.Value, sub)
+			case strictyaml.Scalar, strictyaml.List:
 				out[sub] = doc.Place(sub).String()
 			}
 		}
 	}
-	walk(doc.root, "")
+	walk(doc.Root(), "")
 	return out
 }
 
 // secretsInFile returns the keys of the secrets that were read and stand in the
 // file as they are.
-func (d *Doc) secretsInFile() []string {
+func secretsInFile(d *strictyaml.Doc) []string {
 	var keys []string
-	var walk func(n *node, key string)
-	walk = func(n *node, key string) {
-		if n.literalSecret() {
+	var walk func(n *strictyaml.Node, key string)
+	walk = func(n *strictyaml.Node, key string) {
+		if literalSecret(n) {
 			keys = append(keys, key)
 		}
-		for _, f := range n.fields {
-			walk(f.value, join(key, f.name))
+		for _, f := range n.Fields {
+			walk(f.Value, strictyaml.Join(key, f.Name))
 		}
-		if slices.ContainsFunc(n.items, (*node).literalSecret) {
+		if slices.ContainsFunc(n.Items, literalSecret) {
 			keys = append(keys, key)
 		}
 	}
-	walk(d.root, "")
+	walk(d.Root(), "")
 	return keys
 }
 
 // literalSecret reports whether n is a secret in a file. An address without a
 // password is none.
-func (n *node) literalSecret() bool {
-	if n.kind != scalar || !n.hidden || n.at.File == "" || n.raw != "" || n.text == "" {
+func literalSecret(n *strictyaml.Node) bool {
+	if n.Kind != strictyaml.Scalar || !n.Hidden || n.At.File == "" || n.Raw != "" || n.Text == "" {
 		return false
 	}
-	return !hasScheme(n.text) || redactURL(n.text) != n.text
+	return !hasScheme(n.Text) || strictyaml.RedactURL(n.Text) != n.Text
 }
 
 // Location returns the zone that times without one are in, and whether the
@@ -212,9 +213,9 @@ func (c *Config) RequireSecrets() error {
 	}
 	file, looked := c.File, ""
 	if file == "" {
-		file, looked = environment, ", nor in "+c.Where()
+		file, looked = strictyaml.Environment, ", nor in "+c.Where()
 	}
-	return Problems{{
+	return strictyaml.Problems{{
 		File: file, Key: "secrets",
 		Message: "none is set" + looked + ", and links cannot be signed without one; make one once and keep it: " + makeSecret,
 	}}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -79,7 +80,7 @@ func TestBadFiles(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			_, err := configs.Load(t.Context(), configs.Options{File: file, Env: testEnv})
-			var problems configs.Problems
+			var problems strictyaml.Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("got error %v of type %T, want Problems", err, err)
 			}
@@ -136,7 +137,7 @@ func TestFileInDir(t *testing.T) {
 func TestTooLargeFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "large.yaml")
-	if err := os.WriteFile(file, []byte(strings.Repeat("#", configs.MaxFile+1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Repeat("#", strictyaml.MaxFile+1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := configs.Load(t.Context(), configs.Options{File: file})
@@ -152,7 +153,7 @@ func TestRequireSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var problems configs.Problems
+	var problems strictyaml.Problems
 	if err := c.RequireSecrets(); !errors.As(err, &problems) || !strings.Contains(err.Error(), "BROADSIDE_SECRET=$(openssl rand -hex 32)") {
 		t.Errorf("got %v, want Problems with a line that makes a secret", err)
 	}

@@ -6,32 +6,34 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"broadside/configs/strictyaml"
 )
 
 // platformLayer reads the variables that hosting platforms set: REDIS_URL,
 // PORT (web listens there), and SMTP_URL (an account named default).
-func platformLayer(vars map[string]string) (layer, Problems) {
+func platformLayer(vars map[string]string) (layer, strictyaml.Problems) {
 	l := layer{}
-	var problems Problems
+	var problems strictyaml.Problems
 	if v, ok := vars["REDIS_URL"]; ok {
-		l.set(&node{kind: scalar, at: Place{Env: "REDIS_URL"}, text: v}, "redis_url")
+		l.set(&strictyaml.Node{Kind: strictyaml.Scalar, At: strictyaml.Place{Env: "REDIS_URL"}, Text: v}, "redis_url")
 	}
 	if v, ok := vars["PORT"]; ok {
-		at := Place{Env: "PORT"}
+		at := strictyaml.Place{Env: "PORT"}
 		if port, err := strconv.Atoi(v); err != nil || port < 0 || port > 65535 {
-			problems = append(problems, at.problem("", "found %s, expected a port number from 0 to 65535", quote(v)))
+			problems = append(problems, at.Problem("", "found %s, expected a port number from 0 to 65535", strictyaml.Quote(v)))
 		} else {
-			l.set(&node{kind: scalar, at: at, text: ":" + v}, "listen")
+			l.set(&strictyaml.Node{Kind: strictyaml.Scalar, At: at, Text: ":" + v}, "listen")
 		}
 	}
 	if v, ok := vars["SMTP_URL"]; ok {
-		at := Place{Env: "SMTP_URL"}
+		at := strictyaml.Place{Env: "SMTP_URL"}
 		account, message := smtpURL(v)
 		if message != "" {
-			problems = append(problems, at.problem("", "%s", message))
+			problems = append(problems, at.Problem("", "%s", message))
 		}
 		for key, text := range account {
-			l.set(&node{kind: scalar, at: at, text: text}, "accounts", "default", key)
+			l.set(&strictyaml.Node{Kind: strictyaml.Scalar, At: at, Text: text}, "accounts", "default", key)
 		}
 	}
 	return l, problems
@@ -53,7 +55,7 @@ func smtpURL(text string) (account map[string]string, message string) {
 	case "smtps":
 		account["tls"] = TLSImplicit
 	default:
-		return nil, "found scheme " + quote(u.Scheme) + ", " + form
+		return nil, "found scheme " + strictyaml.Quote(u.Scheme) + ", " + form
 	}
 	if port := u.Port(); port != "" {
 		account["port"] = port
@@ -70,7 +72,7 @@ func smtpURL(text string) (account map[string]string, message string) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(query)) {
 		if key != "tls" || len(query[key]) != 1 {
-			return nil, "found the parameter " + quote(key) + ", expected ?tls=none or no query"
+			return nil, "found the parameter " + strictyaml.Quote(key) + ", expected ?tls=none or no query"
 		}
 		account["tls"] = query[key][0]
 	}

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"broadside/configs/strictyaml"
+	"broadside/configs/units"
 )
 
 // A Row is one setting as config show prints it; Value shows no secret.
@@ -22,12 +25,12 @@ func (c *Config) Rows() []Row {
 	add := func(key, value string) {
 		source := c.Sources[key]
 		if source == "" {
-			source = Place{}.String()
+			source = strictyaml.Place{}.String()
 		}
 		rows = append(rows, Row{key, value, source})
 	}
 	add("namespace", c.Namespace)
-	add("redis_url", redactURL(c.RedisURL.Reveal()))
+	add("redis_url", strictyaml.RedactURL(c.RedisURL.Reveal()))
 	add("redis.max_connections", strconv.Itoa(c.Redis.MaxConnections))
 	add("redis.tls_insecure", strconv.FormatBool(c.Redis.TLSInsecure))
 	add("allow_volatile_redis", strconv.FormatBool(c.AllowVolatileRedis))
@@ -41,14 +44,14 @@ func (c *Config) Rows() []Row {
 		add("topics."+name+".description", c.Topics[name].Description)
 	}
 	add("only_to", strings.Join(c.OnlyTo, ", "))
-	add("retention.runs", FormatDuration(c.Retention.Runs))
-	add("retention.addresses", FormatDuration(c.Retention.Addresses))
+	add("retention.runs", units.FormatDuration(c.Retention.Runs))
+	add("retention.addresses", units.FormatDuration(c.Retention.Addresses))
 	concurrency := "auto"
 	if c.Worker.Concurrency > 0 {
 		concurrency = strconv.Itoa(c.Worker.Concurrency)
 	}
 	add("worker.concurrency", concurrency)
-	add("worker.drain", FormatDuration(c.Worker.Drain))
+	add("worker.drain", units.FormatDuration(c.Worker.Drain))
 	add("feedback.return_path", c.Feedback.ReturnPath)
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
@@ -66,7 +69,7 @@ func (a Account) rows(add func(key, value string)) {
 	add("username", a.Username)
 	add("password", a.Password.String())
 	add("helo", a.Helo)
-	add("limits.rate", FormatRate(a.Limits.Rate))
+	add("limits.rate", units.FormatRate(a.Limits.Rate))
 	add("limits.connections", strconv.Itoa(a.Limits.Connections))
 	add("limits.messages_per_connection", strconv.Itoa(a.Limits.MessagesPerConnection))
 	add("pipelining", a.Pipelining)

@@ -1,12 +1,14 @@
 package configs
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"broadside/configs/strictyaml"
+)
 
 // A Secret is a value that no output may show: every way of printing it gives
 // [redacted]. Reveal returns the value.
 type Secret string
-
-const redacted = "[redacted]"
 
 // Reveal returns the secret itself, for the one place that uses it.
 func (s Secret) Reveal() string { return string(s) }
@@ -16,7 +18,7 @@ func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return redacted
+	return strictyaml.Redacted
 }
 
 // GoString keeps the secret out of %#v.

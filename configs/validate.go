@@ -10,50 +10,31 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+	"unicode"
 
-	"golang.org/x/net/idna"
+	"broadside/campaign"
+	"broadside/configs/strictyaml"
 )
 
 const (
 	// minSecret is the least length of a secret in bytes: that of a SHA-256 key.
 	minSecret = 32
-	// TopicForm describes topics for "expected ...".
-	TopicForm = "lower-case letters, digits, . _ and -, beginning with a letter or digit, at most 64"
-
-	// MaxSenderDomain is the longest domain that mail can be from, in bytes: it
-	// leaves room for what Message-IDs and return paths have before the @.
-	MaxSenderDomain = 200
 
 	// maxPublicURL leaves room for the longest token in a line of 998 octets.
 	maxPublicURL = 250
 
-	zoneForm      = "an IANA time zone such as Europe/Berlin or UTC"
-	publicURLForm = "expected an address such as https://news.acme.example (http only on this machine), without user, query and #"
+	publicURLForm = "an address such as https://news.acme.example (http only on this machine), without user, query and #"
 )
 
 var (
 	namespacePattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	accountPattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-	topicPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	schemePattern    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://.`)
-	labelPattern     = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)
 )
 
-// IsTopic reports whether name can be a topic.
-func IsTopic(name string) bool { return topicPattern.MatchString(name) }
-
-// IsZone reports whether name is a time zone that means the same on every
-// machine.
-func IsZone(name string) bool {
-	if name == "" || name == "Local" {
-		return false
-	}
-	_, err := time.LoadLocation(name)
-	return err == nil
+func hasScheme(text string) bool {
+	return schemePattern.MatchString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
-
-func hasScheme(text string) bool { return schemePattern.MatchString(text) && !hasControl(text) }
 
 // publicURL returns the URL as it stands in links and headers, or what is wrong
 // with it: an international host as A-labels, a clean path, no final slash.
@@ -61,16 +42,16 @@ func publicURL(text string) (out, problem string) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", "found " + quote(text) + ", " + publicURLForm
+		return "", "found " + strictyaml.Quote(text) + ", expected " + publicURLForm
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return "", "found " + quote(text) + ", expected https: mailbox providers do not use a one-click unsubscribe link without it"
+		return "", "found " + strictyaml.Quote(text) + ", expected https: mailbox providers do not use a one-click unsubscribe link without it"
 	case u.Scheme != "https" && u.Scheme != "http":
-		return "", "found " + quote(text) + ", " + publicURLForm
+		return "", "found " + strictyaml.Quote(text) + ", expected " + publicURLForm
 	}
 
 	host, ok := hostOfURL(u.Host, u.Hostname())
 	if !ok {
-		return "", "found " + quote(text) + ", whose host is no name that DNS can have; " + publicURLForm
+		return "", "found " + strictyaml.Quote(text) + ", whose host is no name that DNS can have; expected " + publicURLForm
 	}
 	u.Host = host
 	out = strings.TrimRight(u.JoinPath().String(), "/")
@@ -87,21 +68,8 @@ func hostOfURL(host, name string) (string, bool) {
 	if _, err := netip.ParseAddr(name); err == nil {
 		return host, true
 	}
-	domain, ok := Domain(name)
+	domain, ok := campaign.Domain(name)
 	return domain + strings.TrimPrefix(host, name), ok
-}
-
-// Domain returns a domain as DNS knows it: in lower case, with A-labels for
-// international ones. ok is false when it cannot be one.
-func Domain(name string) (domain string, ok bool) {
-	if !isDomain(name) || strings.Contains(strings.ToLower(name), "xn--") {
-		ascii, err := idna.Lookup.ToASCII(name)
-		if err != nil {
-			return "", false
-		}
-		name = ascii
-	}
-	return strings.ToLower(name), isDomain(name)
 }
 
 func secretProblem(text string) string {
@@ -128,22 +96,12 @@ func isHost(text string) bool {
 	if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		return true
 	}
-	return isDomain(text)
+	return campaign.IsDomain(text)
 }
 
 // isReturnPath reports whether text is a domain to which bounces can go.
-func isReturnPath(text string) bool { return len(text) <= MaxSenderDomain && isDomain(text) }
-
-func isDomain(text string) bool {
-	if len(text) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(strings.TrimSuffix(text, "."), ".") {
-		if !labelPattern.MatchString(label) {
-			return false
-		}
-	}
-	return true
+func isReturnPath(text string) bool {
+	return len(text) <= campaign.MaxSenderDomain && campaign.IsDomain(text)
 }
 
 // isLoopback reports whether host names this machine.
@@ -202,7 +160,7 @@ func glob(pattern, text string) bool {
 }
 
 // checkAccountNames refuses names that a variable could not tell apart.
-func checkAccountNames(m *Map, c *Config) {
+func checkAccountNames(m *strictyaml.Map, c *Config) {
 	seen := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		folded := strings.ReplaceAll(name, "_", "-")

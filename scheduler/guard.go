@@ -9,7 +9,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/units"
 )
 
 // A rate says nothing about a few recipients: the first bounce of a run is
@@ -56,8 +56,8 @@ func breach(g campaign.Guard, all, base campaign.Sample, says enough) (codes.Cod
 			continue
 		}
 		if rate := float64(r.bad) / float64(max(r.tried, 1)); rate > r.limit {
-			shown := configs.FormatPercent(math.Round(rate*1e4) / 1e4)
-			return r.code, fmt.Sprintf("%s of %d %s (limit %s)", shown, r.tried, r.what, configs.FormatPercent(r.limit))
+			shown := units.FormatPercent(math.Round(rate*1e4) / 1e4)
+			return r.code, fmt.Sprintf("%s of %d %s (limit %s)", shown, r.tried, r.what, units.FormatPercent(r.limit))
 		}
 	}
 	return "", ""

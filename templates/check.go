@@ -7,7 +7,7 @@ import (
 	"strings"
 	"text/template/parse"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 // unsubscribeField is the field that every recipient has besides columns.
@@ -130,7 +130,7 @@ func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 			return c.refuse(n, "unknown function")
 		}
 		known := slices.Sorted(maps.Keys(functions))
-		if near := configs.Suggest(n.Ident, known); near != "" {
+		if near := strictyaml.Suggest(n.Ident, known); near != "" {
 			return c.refuse(n, "unknown function %s, did you mean %s", n.Ident, near)
 		}
 		return c.refuse(n, "unknown function %s: there are %s", n.Ident, strings.Join(known, ", "))
@@ -221,7 +221,7 @@ func (c *checker) field(n parse.Node, ident []string) kind {
 		return kindText
 	}
 	known := append(slices.Clone(c.columns), unsubscribeField)
-	if near := configs.Suggest(name, known); near != "" {
+	if near := strictyaml.Suggest(name, known); near != "" {
 		c.refuse(n, "unknown merge field .%s, did you mean .%s", name, near)
 	} else {
 		c.refuse(n, "unknown merge field .%s: the audience has %s", name, strings.Join(known, ", "))

@@ -11,7 +11,7 @@ import (
 	texttemplate "text/template"
 
 	"broadside/campaign"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/templates/message"
 )
 
@@ -116,7 +116,7 @@ func checkLayout(s campaign.Snapshot) Problems {
 		body.Text = "the file is empty: write what readers shall see"
 	case !slices.Contains(Layouts(), s.Layout):
 		body.Text = fmt.Sprintf("unknown layout %q: there are %s", s.Layout, strings.Join(Layouts(), ", "))
-		if near := configs.Suggest(s.Layout, Layouts()); near != "" {
+		if near := strictyaml.Suggest(s.Layout, Layouts()); near != "" {
 			body.Text = fmt.Sprintf("unknown layout %q, did you mean %s", s.Layout, near)
 		}
 	case s.Layout == LayoutNone && s.Markdown != "":

@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/templates/message"
 )
 
@@ -193,7 +193,7 @@ func cleanValue(s string) string {
 // with it the header, or make it read as another one.
 func cleanSubject(s string) string {
 	s = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if configs.ChangesDirection(r) {
+		if strictyaml.ChangesDirection(r) {
 			return -1
 		}
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {

@@ -9,7 +9,7 @@ import (
 	"unicode"
 
 	"broadside/campaign/address"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -155,7 +155,7 @@ func (h *header) find(name string) (int, error) {
 		}
 	}
 	e := h.errorf("", "no column %q; there are %s", name, quoteAll(h.names))
-	if s := configs.Suggest(name, h.names); s != "" {
+	if s := strictyaml.Suggest(name, h.names); s != "" {
 		e.Fix = fmt.Sprintf("did you mean %q?", s)
 	}
 	return 0, e

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"broadside/campaign"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -281,7 +281,7 @@ func (l *Lists) existing(ctx context.Context, name string) ([]Version, error) {
 func (l *Lists) missing(ctx context.Context, name string) error {
 	e := &FileError{File: listPrefix + name, What: "no such list", Fix: "make it with: broadside list import " + name + " FILE", Err: ErrNoList}
 	if names, err := l.rdb.SMembers(ctx, l.index()).Result(); err == nil {
-		if s := configs.Suggest(name, names); s != "" && s != name {
+		if s := strictyaml.Suggest(name, names); s != "" && s != name {
 			e.Fix = "did you mean " + listPrefix + s + "?"
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/app"
 )
 
@@ -54,7 +54,7 @@ func (c *cli) printAccounts(states []app.AccountState) error {
 			state = fmt.Sprintf("closed until %s: %s", s.Closed.Until.UTC().Format(time.RFC3339), s.Closed.Reason)
 		}
 		rows = append(rows, []string{
-			s.Name, s.Host + ":" + strconv.Itoa(s.Port), s.TLS, configs.FormatRate(s.Limits.RatePerS),
+			s.Name, s.Host + ":" + strconv.Itoa(s.Port), s.TLS, units.FormatRate(s.Limits.RatePerS),
 			fmt.Sprintf("%d of %d", s.Connections, s.Limits.Connections), strconv.Itoa(s.Limits.MessagesPerConnection), state,
 		})
 	}
@@ -97,7 +97,7 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 		fmt.Fprintf(c.stdout, "  offers   %s\n", offersText(check.Offers))
 	}
 	l := check.Limits
-	fmt.Fprintf(c.stdout, "  limits   rate %s, %d connections, %d messages each\n", configs.FormatRate(l.RatePerS), l.Connections, l.MessagesPerConnection)
+	fmt.Fprintf(c.stdout, "  limits   rate %s, %d connections, %d messages each\n", units.FormatRate(l.RatePerS), l.Connections, l.MessagesPerConnection)
 	notes := check.Problems
 	if !check.OK {
 		notes = notes[:len(notes)-1] // the error says the last one

@@ -11,9 +11,11 @@ import (
 var rank = map[string]int{
 	"internal/input": -1, // whoever reads a file
 
-	"configs":                   0,
+	"configs/units":             -1,
+	"configs/strictyaml":        0,
 	"campaign/codes":            0,
 	"campaign":                  1,
+	"configs":                   2,
 	"campaign/address":          2,
 	"campaign/token":            2,
 	"campaign/ledger":           2,

@@ -12,7 +12,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/app"
 )
 
@@ -158,13 +158,13 @@ func showPlan(w io.Writer, p app.Plan, i ink) {
 	fmt.Fprintf(w, "account     %s\n", strings.Join(p.Accounts, ", "))
 	if p.Rate > 0 {
 		d := time.Duration(float64(p.Total-p.Suppressed) / p.Rate * float64(time.Second)).Round(time.Second)
-		fmt.Fprintf(w, "pace        at most %s, so that it takes about %s\n", configs.FormatRate(p.Rate), configs.FormatDuration(max(d, time.Second)))
+		fmt.Fprintf(w, "pace        at most %s, so that it takes about %s\n", units.FormatRate(p.Rate), units.FormatDuration(max(d, time.Second)))
 	} else {
 		fmt.Fprintf(w, "pace        as fast as the server takes it\n")
 	}
-	fmt.Fprintf(w, "memory      about %s of Redis", configs.FormatBytes(p.Memory()))
+	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
 	if p.Redis.Limit > 0 {
-		fmt.Fprintf(w, ", %s are free", configs.FormatBytes(p.Redis.Free()))
+		fmt.Fprintf(w, ", %s are free", units.FormatBytes(p.Redis.Free()))
 		if !p.Redis.Fits(p.Memory()) {
 			fmt.Fprint(w, ": launch would be refused")
 		}
@@ -174,7 +174,7 @@ func showPlan(w io.Writer, p app.Plan, i ink) {
 		fmt.Fprintln(w, i.word("warning     "+printable(b.String())))
 	}
 	if p.Guard.Canary > 0 {
-		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, configs.FormatDuration(p.Guard.CanaryWait))
+		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, units.FormatDuration(p.Guard.CanaryWait))
 	}
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(w, i.word("warning     "+printable(warning.Error())))

@@ -10,7 +10,7 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/internal/store"
 	"broadside/sender/smtppool"
@@ -108,7 +108,7 @@ func lines(err error) []string {
 func exitCode(err error) int {
 	var (
 		usage        *usageError
-		problems     configs.Problems
+		problems     strictyaml.Problems
 		audienceFile *audience.FileError
 		template     templates.Problems
 		smtp         *smtppool.Error

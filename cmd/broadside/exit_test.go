@@ -13,7 +13,7 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/internal/store"
 	"broadside/sender/smtppool"
@@ -32,7 +32,7 @@ func TestExitCodes(t *testing.T) {
 		{"anything else", wrap(errors.New("disk full")), 1},
 		{"a file of ours that cannot be written", wrap(fs.ErrPermission), 1},
 		{"usage", wrap(&usageError{"broadside", "no"}), 2},
-		{"configuration", wrap(configs.Problems{{Message: "no"}}), 3},
+		{"configuration", wrap(strictyaml.Problems{{Message: "no"}}), 3},
 		{"template", wrap(templates.Problems{{Text: "no"}}), 3},
 		{"audience", wrap(&audience.FileError{What: "no"}), 3},
 		{"no list", wrap(audience.ErrNoList), 3},
@@ -76,7 +76,7 @@ func TestProblemsAreShownOneByOne(t *testing.T) {
 	var out bytes.Buffer
 	c := &cli{stderr: &out}
 	c.exit(t.Context(), errors.Join(
-		configs.Problems{{File: "a.yaml", Line: 1, Column: 2, Message: "one"}, {File: "a.yaml", Message: "two"}},
+		strictyaml.Problems{{File: "a.yaml", Line: 1, Column: 2, Message: "one"}, {File: "a.yaml", Message: "two"}},
 		errors.New("three\n  and how to mend it"),
 	))
 	want := "broadside: a.yaml:1:2: one\nbroadside: a.yaml: two\nbroadside: three\n  and how to mend it\n"
@@ -89,7 +89,7 @@ func TestProblemsAreShownOneByOne(t *testing.T) {
 // code, and each problem with its place.
 func TestErrorDocuments(t *testing.T) {
 	t.Parallel()
-	problems := configs.Problems{{File: "a.yaml", Line: 1, Column: 2, Key: "from", Message: "found <nobody>"}, {File: "a.yaml", Message: "two"}}
+	problems := strictyaml.Problems{{File: "a.yaml", Line: 1, Column: 2, Key: "from", Message: "found <nobody>"}, {File: "a.yaml", Message: "two"}}
 	const listed = `[{"file":"a.yaml","line":1,"column":2,"key":"from","message":"found <nobody>"},{"file":"a.yaml","message":"two"}]`
 	for name, c := range map[string]struct {
 		err  error

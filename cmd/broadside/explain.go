@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign/codes"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 )
 
@@ -48,7 +48,7 @@ func (c *cli) explainCode(word string) error {
 			known = append(known, string(e.Code))
 		}
 		meant := "`broadside explain` lists all codes"
-		if near := configs.Suggest(code, known); near != "" {
+		if near := strictyaml.Suggest(code, known); near != "" {
 			meant = "did you mean " + near + "?"
 		}
 		return fmt.Errorf("%w: found %q, expected a code such as BS-GUARD-BOUNCE: %s", failure.ErrInvalid, printable(word), meant)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/input"
 )
 
@@ -26,7 +26,7 @@ func (c *cli) input(ctx context.Context, file string) (in io.ReadCloser, name st
 	}
 	f, err := input.Open(ctx, file)
 	if err != nil {
-		return nil, "", configs.FileProblem(file, err)
+		return nil, "", strictyaml.FileProblem(file, err)
 	}
 	return f, file, nil
 }

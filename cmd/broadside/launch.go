@@ -13,7 +13,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/app"
 	"broadside/internal/failure"
 	"broadside/internal/report"
@@ -95,17 +95,17 @@ func (f launchFlags) parse(cmd *cobra.Command) (o app.Launch, timeout time.Durat
 		o.Canary = &f.canary
 	}
 	if f.rate != "" {
-		if o.Rate, err = configs.ParseRate(f.rate); err != nil {
+		if o.Rate, err = units.ParseRate(f.rate); err != nil {
 			return o, 0, usagef(cmd, "--rate: %v", err)
 		}
 	}
 	if f.expect != "" {
-		if o.Expect.Min, o.Expect.Max, err = configs.ParseRange(f.expect); err != nil {
+		if o.Expect.Min, o.Expect.Max, err = units.ParseRange(f.expect); err != nil {
 			return o, 0, usagef(cmd, "--expect: %v", err)
 		}
 	}
 	if f.timeout != "" {
-		if timeout, err = configs.ParseDuration(f.timeout); err != nil || timeout <= 0 {
+		if timeout, err = units.ParseDuration(f.timeout); err != nil || timeout <= 0 {
 			return o, 0, usagef(cmd, "--timeout: found %q, expected a duration such as 90s or 10m", f.timeout)
 		}
 	}
@@ -120,7 +120,7 @@ func (f launchFlags) parse(cmd *cobra.Command) (o app.Launch, timeout time.Durat
 // allowed returns how many of total may fail: N, or P%.
 func allowed(text string, total int64) (int64, error) {
 	if strings.HasSuffix(text, "%") {
-		p, err := configs.ParsePercent(text)
+		p, err := units.ParsePercent(text)
 		return int64(p * float64(total)), err
 	}
 	n, err := strconv.ParseInt(text, 10, 64)

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"broadside/campaign/audience"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/templates"
 )
@@ -26,7 +26,7 @@ func problems(err error) []problem {
 	switch e := err.(type) {
 	case nil:
 		return nil
-	case configs.Problems:
+	case strictyaml.Problems:
 		var out []problem
 		for _, p := range e {
 			out = append(out, problem{p.File, p.Line, p.Column, p.Key, p.Message})

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"broadside/campaign"
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/runs"
 )
 
@@ -81,7 +81,7 @@ func (p *progress) line(s runs.Status) string {
 		fmt.Fprintf(&b, ", %s", paceText(rate))
 	}
 	if left := p.pace.timeLeft(s); left > 0 {
-		fmt.Fprintf(&b, ", about %s left", configs.FormatDuration(roughly(left)))
+		fmt.Fprintf(&b, ", about %s left", units.FormatDuration(roughly(left)))
 	}
 	if canary := s.CanaryNow(); canary != nil {
 		fmt.Fprintf(&b, " (%s)", canary)

@@ -9,7 +9,8 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/codes"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
+	"broadside/configs/units"
 	"broadside/internal/failure"
 	"broadside/sender/reply"
 )
@@ -72,7 +73,7 @@ func checkProvider(cmd *cobra.Command, name string) error {
 		known = append(known, string(p))
 	}
 	text := fmt.Sprintf("--provider: found %q, expected one of %s", name, strings.Join(known, ", "))
-	if meant := configs.Suggest(name, known); meant != "" {
+	if meant := strictyaml.Suggest(name, known); meant != "" {
 		text += fmt.Sprintf("; did you mean %s?", meant)
 	}
 	return usagef(cmd, "%s", text)
@@ -134,7 +135,7 @@ func pauseText(d reply.Decision) string {
 	case d.Backoff == 0:
 		return ""
 	case d.Factor > 1 && d.MaxBackoff > 0:
-		return fmt.Sprintf("%s, then %g times as long each time, up to %s", configs.FormatDuration(d.Backoff), d.Factor, configs.FormatDuration(d.MaxBackoff))
+		return fmt.Sprintf("%s, then %g times as long each time, up to %s", units.FormatDuration(d.Backoff), d.Factor, units.FormatDuration(d.MaxBackoff))
 	}
-	return configs.FormatDuration(d.Backoff)
+	return units.FormatDuration(d.Backoff)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/app"
 	"broadside/internal/failure"
 )
@@ -141,7 +142,7 @@ func verbs(cmd *cobra.Command) {
 			return usagef(cmd, "%sexpected one of: %s", nounOf(cmd), strings.Join(known, ", "))
 		}
 		text := fmt.Sprintf("%sfound %q, expected one of: %s", nounOf(cmd), args[0], strings.Join(known, ", "))
-		if meant := configs.Suggest(args[0], known); meant != "" {
+		if meant := strictyaml.Suggest(args[0], known); meant != "" {
 			text += fmt.Sprintf("; did you mean %s?", meant)
 		}
 		return usagef(cmd, "%s", text)

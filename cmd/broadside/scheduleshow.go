@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign"
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/app"
 	"broadside/scheduler"
 )
@@ -67,7 +67,7 @@ func shownDocument(s app.Shown) any {
 		Runs        []scheduleRun   `json:"runs"`
 	}{
 		scheduleRow: rowOf(s.Entry), Subject: s.Subject, From: s.From, Audience: s.Audience, Total: s.Recipients,
-		MaxLateness: configs.FormatDuration(s.Timing.MaxLateness), Trouble: s.Trouble,
+		MaxLateness: units.FormatDuration(s.Timing.MaxLateness), Trouble: s.Trouble,
 		Upcoming: []*string{}, Occurrences: []occurrenceRow{}, Runs: []scheduleRun{},
 	}
 	for _, t := range s.Upcoming {
@@ -96,7 +96,7 @@ func (c *cli) printSchedule(s app.Shown) {
 	fmt.Fprintf(w, "from        %s\n", printable(s.From))
 	fmt.Fprintf(w, "topic       %s\n", s.Topic)
 	fmt.Fprintf(w, "audience    %s, %d recipients when it was scheduled\n", printable(s.Audience), s.Recipients)
-	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, s.Timing.Zone, configs.FormatDuration(s.Timing.MaxLateness))
+	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, s.Timing.Zone, units.FormatDuration(s.Timing.MaxLateness))
 	for i, t := range s.Upcoming {
 		label := ""
 		if i == 0 {

@@ -15,7 +15,7 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/campaign/suppression"
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/app"
 	"broadside/internal/failure"
 )
@@ -65,7 +65,7 @@ func expiry(cmd *cobra.Command, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	d, err := configs.ParseDuration(text)
+	d, err := units.ParseDuration(text)
 	if err != nil || d == 0 {
 		return time.Time{}, usagef(cmd, "--expires: found %q, expected a time such as 2030-01-31T09:00:00Z, a day, or a duration such as 90d", text)
 	}

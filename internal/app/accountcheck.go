@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 )
@@ -150,7 +151,7 @@ func noAccount(cfg *configs.Config, name string) error {
 		return noAccounts(cfg)
 	}
 	text := fmt.Sprintf("no account %q; configured are %s", name, strings.Join(known, ", "))
-	if meant := configs.Suggest(name, known); meant != "" {
+	if meant := strictyaml.Suggest(name, known); meant != "" {
 		text += fmt.Sprintf("; did you mean %s?", meant)
 	}
 	return invalid(text)

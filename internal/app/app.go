@@ -22,6 +22,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/backup"
 	"broadside/internal/input"
 	"broadside/internal/outage"
@@ -154,12 +155,12 @@ func certificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := input.ReadFile(file, configs.MaxFile)
+	pem, err := input.ReadFile(file, strictyaml.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read ca_file: %w", err)
 	}
-	if len(pem) > configs.MaxFile {
-		return nil, fmt.Errorf("ca_file %s has more than %d bytes: name a file with the certificates that are needed", file, configs.MaxFile)
+	if len(pem) > strictyaml.MaxFile {
+		return nil, fmt.Errorf("ca_file %s has more than %d bytes: name a file with the certificates that are needed", file, strictyaml.MaxFile)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {

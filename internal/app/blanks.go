@@ -8,6 +8,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/templates"
 )
 
@@ -40,7 +41,7 @@ func isOrAre(fields []string) string {
 // strictly returns the gaps as problems of the campaign file: with content.strict
 // nobody may read one.
 func strictly(def *campaign.Definition, found []Blank) error {
-	var problems configs.Problems
+	var problems strictyaml.Problems
 	for _, b := range found {
 		problems = append(problems, def.Problem("content.strict", "%s; write {{default \"...\" .%s}}, or fill the column", b, b.Fields[0]))
 	}
@@ -52,11 +53,11 @@ func strictly(def *campaign.Definition, found []Blank) error {
 
 // noPostal warns of a letter without the sender's postal address. A page without a
 // layout is the author's own.
-func noPostal(cfg *configs.Config, s campaign.Snapshot) configs.Problems {
+func noPostal(cfg *configs.Config, s campaign.Snapshot) strictyaml.Problems {
 	if s.Postal != "" || s.Layout == templates.LayoutNone {
 		return nil
 	}
-	return configs.Problems{{
+	return strictyaml.Problems{{
 		File: cfg.FileName(), Key: "postal_address",
 		Message: "it is not set: the footer does not say where the sender is, which many countries' law wants",
 	}}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign/audience"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/scheduler"
 )
 
@@ -61,7 +61,7 @@ func TestBlanksAreCountedAndShown(t *testing.T) {
 		_, launchErr := s.Launch(t.Context(), def, Launch{Confirm: func(Plan) error { return errors.New("asked") }})
 		_, validErr := Validate(t.Context(), Proof{Config: s.Config, Def: def}, time.Now())
 		for who, err := range map[string]error{"plan": planErr, "launch": launchErr, "validate": validErr} {
-			var problems configs.Problems
+			var problems strictyaml.Problems
 			if errors.As(err, &problems) != (tt.want != nil) {
 				t.Errorf("strict %s of %q: %v", who, tt.letter, err)
 			}
@@ -93,7 +93,7 @@ func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 		t.Errorf("%+v, %v; want the first %d rejects and a warning of no postal address", plan, err, scheduler.ShownRejects)
 	}
 	s.write("not.csv", "email\nzoe\n")
-	var problems configs.Problems
+	var problems strictyaml.Problems
 	if _, err := Validate(t.Context(), proof, time.Now()); !errors.As(err, &problems) || !strings.Contains(err.Error(), "exclude[0]") {
 		t.Errorf("%v, want a problem of exclude", err)
 	}

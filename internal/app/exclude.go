@@ -11,7 +11,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/runs"
 )
 
@@ -46,7 +46,7 @@ func (a *App) excluded(ctx context.Context, def *campaign.Definition, more []str
 			rows = func() (*audience.AddressReader, error) { return x.openStored(ctx, e, key, open) }
 		}
 		if err := x.add(ctx, e.Source, rows); err != nil {
-			errs = append(errs, configs.Problems{def.Problem(key, "%v", err)}, unlessInput(err))
+			errs = append(errs, strictyaml.Problems{def.Problem(key, "%v", err)}, unlessInput(err))
 		}
 	}
 	for _, source := range more {

@@ -11,7 +11,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 // Who stands in an exclude file is not mailed, however the row is written.
@@ -51,7 +51,7 @@ func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 	def.Exclude = []campaign.Exclusion{{Source: "staff.csv"}, {Source: "none.csv"}, {Source: "run:nothing"}}
 	s.write("staff.csv", "email,name\nbob@example.org,B\nb\u200bob,Bob\n,,\n\"Z\ned\",\n"+strings.Repeat("x\n", 20))
 	_, err := s.Plan(t.Context(), def, Launch{})
-	var problems configs.Problems
+	var problems strictyaml.Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("%v, want problems of the campaign file", err)
 	}

@@ -13,6 +13,8 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/configs/strictyaml"
+	"broadside/configs/units"
 	"broadside/internal/store"
 	"broadside/scheduler"
 )
@@ -55,8 +57,8 @@ type Plan struct {
 	Excluded []Exclusion // what was found in each source of exclude
 	Blanks   []Blank     // sentences with a gap
 	Guard    campaign.Guard
-	Redis    store.Memory     // of a dry run: the run needs Memory() bytes of it
-	Warnings configs.Problems // about what is allowed, and most probably not meant
+	Redis    store.Memory        // of a dry run: the run needs Memory() bytes of it
+	Warnings strictyaml.Problems // about what is allowed, and most probably not meant
 }
 
 // Launched is the answer of a launch.
@@ -145,7 +147,7 @@ func (p *prepared) setCanary(n *int) error {
 	p.guard.Canary = *n
 	if *n > 0 && p.guard.CanaryWait >= p.def.Delivery.ExpiresAfter {
 		return invalid(fmt.Sprintf("the canary waits for %s (guard.canary_wait), and the run expires after %s (delivery.expires_after): all others would be too late",
-			configs.FormatDuration(p.guard.CanaryWait), configs.FormatDuration(p.def.Delivery.ExpiresAfter)))
+			units.FormatDuration(p.guard.CanaryWait), units.FormatDuration(p.def.Delivery.ExpiresAfter)))
 	}
 	return nil
 }
@@ -176,7 +178,7 @@ func unscheduled(def *campaign.Definition, o Launch) error {
 	case o.Stored != nil:
 		return invalid(fmt.Sprintf("campaign %s is scheduled: %s; `broadside campaign schedule %s --at TIME` changes that, `launch --now` sends at once", def.ID, o.Stored.Timing, def.ID))
 	case !def.Schedule.IsZero():
-		return configs.Problems{def.Problem(key, "the file has a schedule: use `broadside campaign schedule %s` to send at that time, or `launch --now` to send at once", def.File)}
+		return strictyaml.Problems{def.Problem(key, "the file has a schedule: use `broadside campaign schedule %s` to send at that time, or `launch --now` to send at once", def.File)}
 	}
 	return nil
 }
@@ -222,7 +224,7 @@ func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source
 	}
 	rows, err := audience.Open(ctx, audience.Source{Path: source}, opts)
 	if file, ok := errors.AsType[*audience.FileError](err); ok && o.Audience == "" && errors.Is(err, fs.ErrNotExist) {
-		return nil, configs.Problems{def.Problem("audience.source", "%v; a path is relative to the campaign file", file)}
+		return nil, strictyaml.Problems{def.Problem("audience.source", "%v; a path is relative to the campaign file", file)}
 	}
 	return rows, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/sender"
 	"broadside/templates"
 )
@@ -29,10 +30,10 @@ func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error)
 		case 0:
 			return nil, noAccounts(cfg)
 		default:
-			return nil, configs.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
+			return nil, strictyaml.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
 		}
 	}
-	var problems configs.Problems
+	var problems strictyaml.Problems
 	for i, name := range def.Delivery.Accounts {
 		if _, ok := cfg.Accounts[name]; !ok {
 			problems = append(problems, def.Problem("delivery.accounts["+strconv.Itoa(i)+"]", "no account %q; %s", name, known(name, cfg.Accounts)))
@@ -55,7 +56,7 @@ func known[T any](word string, configured map[string]T) string {
 		return "none is configured"
 	}
 	text := "configured are " + strings.Join(names, ", ")
-	if meant := configs.Suggest(word, names); meant != "" {
+	if meant := strictyaml.Suggest(word, names); meant != "" {
 		text += "; did you mean " + meant + "?"
 	}
 	return text
@@ -78,7 +79,7 @@ func snapshot(cfg *configs.Config, def *campaign.Definition, columns []string, o
 	if t, ok := cfg.Topics[def.Topic]; ok && t.Name != "" {
 		s.TopicName = t.Name
 	} else if !ok && len(cfg.Topics) > 0 {
-		errs = append(errs, configs.Problems{def.Problem("topic", "no topic %q in %s; %s", def.Topic, cfg.Where(), known(def.Topic, cfg.Topics))})
+		errs = append(errs, strictyaml.Problems{def.Problem("topic", "no topic %q in %s; %s", def.Topic, cfg.Where(), known(def.Topic, cfg.Topics))})
 	}
 	if cfg.PublicURL == "" {
 		errs = append(errs, invalid("public_url is not set: without it no message can have an unsubscribe link; set it in "+cfg.Where()+
@@ -126,11 +127,11 @@ func readBody(def *campaign.Definition, key, name string, open opener) (file, te
 	case err != nil:
 		return file, "", bodyError(def, key, err)
 	case len(b) > maxBody:
-		return file, "", configs.Problems{def.Problem(key, "%s is larger than %d MiB: put images on a server and link to them", file, maxBody>>20)}
+		return file, "", strictyaml.Problems{def.Problem(key, "%s is larger than %d MiB: put images on a server and link to them", file, maxBody>>20)}
 	}
 	text = strings.TrimPrefix(string(b), byteOrderMark)
 	if strings.TrimSpace(text) == "" {
-		return file, "", configs.Problems{def.Problem(key, "%s is empty", file)}
+		return file, "", strictyaml.Problems{def.Problem(key, "%s is empty", file)}
 	}
 	return file, text, nil
 }
@@ -139,7 +140,7 @@ func readBody(def *campaign.Definition, key, name string, open opener) (file, te
 // Trouble of the store stays what it is.
 func bodyError(def *campaign.Definition, key string, err error) error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return configs.Problems{def.Problem(key, "%v", err)}
+		return strictyaml.Problems{def.Problem(key, "%v", err)}
 	}
 	return err
 }
@@ -151,7 +152,7 @@ func placed(def *campaign.Definition, err error) error {
 	if !ok {
 		return err
 	}
-	var inFile configs.Problems
+	var inFile strictyaml.Problems
 	var rest templates.Problems
 	for _, p := range problems {
 		if p.File == "subject" || p.File == "preheader" {

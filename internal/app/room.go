@@ -9,7 +9,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/failure"
 	"broadside/scheduler"
 )
@@ -37,7 +37,7 @@ func (a *App) roomFor(ctx context.Context, n need, bytes int64) error {
 	}
 	return failure.New(ErrRefused, codes.RedisMemory.Reason(
 		"%s needs about %s of Redis' memory and %s are free: %s of %s (%s) are in use, and a tenth is kept for outcomes and unsubscribes; %s", n.what,
-		configs.FormatBytes(bytes), configs.FormatBytes(m.Free()), configs.FormatBytes(m.Used), configs.FormatBytes(m.Limit), limit, n.fix), scheduler.ErrNoRoom)
+		units.FormatBytes(bytes), units.FormatBytes(m.Free()), units.FormatBytes(m.Used), units.FormatBytes(m.Limit), limit, n.fix), scheduler.ErrNoRoom)
 }
 
 // full says what Redis' refusal of a write of a run for lack of memory means;

@@ -15,7 +15,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/presence"
 	"broadside/scheduler"
 	"broadside/templates"
@@ -157,7 +157,7 @@ func (a *App) verdict(ctx context.Context, f scheduler.Firing, id string, cause 
 // accounts: trying again would not help.
 func (a *App) isInput(ctx context.Context, err error) bool {
 	var (
-		problems configs.Problems
+		problems strictyaml.Problems
 		file     *audience.FileError
 		template templates.Problems
 		network  net.Error
@@ -201,7 +201,7 @@ func (a *App) AddSchedule(ctx context.Context, def *campaign.Definition, o Sched
 	timing, err := Timing(a.Config, def, o.At, now)
 	errs := []error{err}
 	if def.Audience.Source == "-" {
-		errs = append(errs, configs.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, it is gone when the time comes: name a file or list:NAME")})
+		errs = append(errs, strictyaml.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, it is gone when the time comes: name a file or list:NAME")})
 	} else if p, err := a.prepare(ctx, def, Launch{Now: true, Stored: o.Stored}); err != nil {
 		errs = append(errs, err)
 	} else {

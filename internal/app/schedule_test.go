@@ -17,6 +17,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/testkit"
 	"broadside/scheduler"
 )
@@ -307,7 +308,7 @@ func TestTiming(t *testing.T) {
 			}
 			got, err := Timing(&configs.Config{Timezone: tc.zone}, def, tc.at, now)
 			if err != nil {
-				var problems configs.Problems
+				var problems strictyaml.Problems
 				if tc.zoneWant != "" || !strings.Contains(err.Error(), tc.want) || !errors.As(err, &problems) && !errors.Is(err, ErrInvalid) {
 					t.Errorf("got error %v, want %s", err, tc.want)
 				}

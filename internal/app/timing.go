@@ -6,6 +6,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/scheduler"
 	"broadside/scheduler/calendar"
 )
@@ -13,14 +14,14 @@ import (
 // Timing reads when a campaign is due: at, if it is not empty, in place of the
 // schedule in its file. A time without an offset is in the campaign's zone,
 // else the configuration's. What is wrong, and a time that has passed, is
-// configs.Problems.
+// strictyaml.Problems.
 func Timing(cfg *configs.Config, def *campaign.Definition, at string, now time.Time) (scheduler.Timing, error) {
 	t := scheduler.Timing{MaxLateness: def.Schedule.MaxLateness}
 	bad := func(key, format string, args ...any) (scheduler.Timing, error) {
 		if key == "--at" {
 			return scheduler.Timing{}, invalid("--at: " + fmt.Sprintf(format, args...))
 		}
-		return scheduler.Timing{}, configs.Problems{def.Problem(key, format, args...)}
+		return scheduler.Timing{}, strictyaml.Problems{def.Problem(key, format, args...)}
 	}
 	zone, err := zoneOf(cfg, def)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/configs"
+	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/scheduler"
 	"broadside/templates"
@@ -32,7 +33,7 @@ type Validated struct {
 	Exclude []Exclusion       `json:"exclude"` // what was found in each source of exclude
 
 	// Warnings are about what is allowed, and most probably not meant.
-	Warnings configs.Problems `json:"-"`
+	Warnings strictyaml.Problems `json:"-"`
 }
 
 // Validate checks a campaign and everything that it refers to, without sending.
@@ -93,25 +94,25 @@ func (p Proof) excluded(ctx context.Context) (*exclusions, error) {
 // beyond leaves out what follows from the faults of the campaign file: problems
 // with the same keys, and content or an audience that it does not name.
 func beyond(faults error, errs []error) []error {
-	var known configs.Problems
+	var known strictyaml.Problems
 	if !errors.As(faults, &known) {
 		return errs
 	}
-	return without(errs, func(p configs.Problem) bool {
-		return slices.ContainsFunc(known, func(k configs.Problem) bool {
+	return without(errs, func(p strictyaml.Problem) bool {
+		return slices.ContainsFunc(known, func(k strictyaml.Problem) bool {
 			return k.Key != "" && (k.Key == p.Key || strings.HasPrefix(p.Key, k.Key+".") || strings.HasPrefix(p.Key, k.Key+"[") || strings.HasPrefix(k.Key, p.Key+"."))
 		})
 	})
 }
 
 // without drops problems from lists of them, however they are joined.
-func without(errs []error, drop func(configs.Problem) bool) []error {
+func without(errs []error, drop func(strictyaml.Problem) bool) []error {
 	var rest []error
 	for _, err := range errs {
 		switch e := err.(type) {
 		case *failure.Error:
 			rest = append(rest, err)
-		case configs.Problems:
+		case strictyaml.Problems:
 			if left := slices.DeleteFunc(slices.Clone(e), drop); len(left) > 0 {
 				rest = append(rest, left)
 			}
@@ -126,7 +127,7 @@ func without(errs []error, drop func(configs.Problem) bool) []error {
 
 // checkTemplates finds the problems of the templates; unknown merge fields only
 // when the columns are known. The warnings are about what they make.
-func checkTemplates(s campaign.Snapshot, columnsKnown bool) (warnings configs.Problems, err error) {
+func checkTemplates(s campaign.Snapshot, columnsKnown bool) (warnings strictyaml.Problems, err error) {
 	if s.Markdown == "" && s.HTML == "" {
 		return nil, nil // the file could not be read, which was said
 	}
@@ -141,7 +142,7 @@ func checkTemplates(s campaign.Snapshot, columnsKnown bool) (warnings configs.Pr
 		return nil, err
 	}
 	for _, p := range t.Warnings(s) {
-		warnings = append(warnings, configs.Problem{File: p.File, Line: p.Line, Column: p.Col, Message: p.Text})
+		warnings = append(warnings, strictyaml.Problem{File: p.File, Line: p.Line, Column: p.Col, Message: p.Text})
 	}
 	return warnings, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign/codes"
-	"broadside/configs"
+	"broadside/configs/units"
 	"broadside/internal/store"
 )
 
@@ -57,17 +57,17 @@ func memory(subject string, m store.Memory) Finding {
 		return good(subject, code, "memory: no limit is known")
 	}
 	share := int(100 * m.Used / m.Limit)
-	text := fmt.Sprintf("memory: %d %% of %s (maxmemory) used", share, configs.FormatBytes(m.Limit))
+	text := fmt.Sprintf("memory: %d %% of %s (maxmemory) used", share, units.FormatBytes(m.Limit))
 	fix := "raise maxmemory or take a larger plan; shorter retention.runs and retention.addresses free what ended runs take"
 	if m.Machine {
-		text = fmt.Sprintf("memory: no maxmemory, Redis takes %d %% of the %s of its machine", share, configs.FormatBytes(m.Limit))
+		text = fmt.Sprintf("memory: no maxmemory, Redis takes %d %% of the %s of its machine", share, units.FormatBytes(m.Limit))
 		fix = "set maxmemory to what Redis may have, so that it says no before the system kills it; give it a larger machine"
 	}
 	switch {
 	case m.Free() == 0:
 		return bad(subject, code, store.Failed, text, "new runs are refused; the last tenth is kept for outcomes and unsubscribes", fix)
 	case share >= 75:
-		return bad(subject, code, store.Warning, text, "a new run needs to fit into "+configs.FormatBytes(m.Free()), fix)
+		return bad(subject, code, store.Warning, text, "a new run needs to fit into "+units.FormatBytes(m.Free()), fix)
 	}
 	return good(subject, code, text)
 }

@@ -1,4 +1,6 @@
-package configs
+// Package units reads and prints durations, rates, shares, ranges and sizes as
+// people write them: 30d, 50/s, 0.1%, 9000-11000, 6.3 MB.
+package units
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package configs
+package strictyaml
 
 import (
 	"fmt"
@@ -21,13 +21,13 @@ func (m *Map) Text(name string, dst *string, read func(text string) (value, prob
 	if m.lost(name) || n == nil || n.empty() {
 		return
 	}
-	if n.kind != scalar {
-		m.report(n, name, "found %s, expected one line of text", n.found())
+	if n.Kind != Scalar {
+		m.report(n, name, "found %s, expected one line of text", n.Found())
 		return
 	}
-	value, problem := read(n.text)
+	value, problem := read(n.Text)
 	if problem != "" {
-		m.report(n, name, "found %s, %s", n.found(), problem)
+		m.report(n, name, "found %s, %s", n.Found(), problem)
 		return
 	}
 	*dst = value
@@ -36,25 +36,25 @@ func (m *Map) Text(name string, dst *string, read func(text string) (value, prob
 // lost reports a comment that has eaten the end of a text, or all of it. Without
 // any text a blank behind the # makes it a comment.
 func (m *Map) lost(name string) bool {
-	n := m.n.get(name)
-	if n == nil || n.bad || n.after == "" || n.kind == null && isNote(n.after) {
+	n := m.n.Get(name)
+	if n == nil || n.Bad || n.after == "" || n.Kind == Null && isNote(n.after) {
 		return false
 	}
-	n.bad = true
+	n.Bad = true
 	whole := strings.TrimSpace(n.written() + " " + n.after)
-	m.doc.add(n.at.problem(m.Key(name), "found %s, and YAML leaves out %s as a comment; write %s: %s, or put the comment on a line of its own",
-		n.found(), quote(n.after), name, yamlQuote(whole)))
+	m.doc.Add(n.At.Problem(m.Key(name), "found %s, and YAML leaves out %s as a comment; write %s: %s, or put the comment on a line of its own",
+		n.Found(), Quote(n.after), name, YAMLQuote(whole)))
 	return true
 }
 
 // lostSecret is lost for a value that is not shown; what has a blank behind the #
 // is a comment there.
-func (m *Map) lostSecret(key string, n *node) bool {
-	if n == nil || n.bad || n.after == "" || isNote(n.after) {
+func (m *Map) lostSecret(key string, n *Node) bool {
+	if n == nil || n.Bad || n.after == "" || isNote(n.after) {
 		return false
 	}
-	n.bad = true
-	m.doc.add(n.at.problem(key, "found # behind a blank, from where on YAML leaves out the rest as a comment; put the whole value in quotes, or a blank behind the #"))
+	n.Bad = true
+	m.doc.Add(n.At.Problem(key, "found # behind a blank, from where on YAML leaves out the rest as a comment; put the whole value in quotes, or a blank behind the #"))
 	return true
 }
 
@@ -79,16 +79,16 @@ func firstLine(text string) string {
 }
 
 // written returns a scalar as the file has it.
-func (n *node) written() string {
-	if n.raw != "" {
-		return n.raw
+func (n *Node) written() string {
+	if n.Raw != "" {
+		return n.Raw
 	}
-	return n.text
+	return n.Text
 }
 
-// yamlQuote writes a text in the quotes that need the fewest escapes. A long one
+// YAMLQuote writes a text in the quotes that need the fewest escapes. A long one
 // is cut, as it is where it is found.
-func yamlQuote(text string) string {
+func YAMLQuote(text string) string {
 	const most = 200 // characters
 	if runes := []rune(text); len(runes) > most {
 		text = string(runes[:most]) + "..."
@@ -116,28 +116,22 @@ func direction(text string) string {
 	return fmt.Sprintf("%U", r)
 }
 
-// LineProblem says what keeps a text from standing in one line that readers see,
-// such as a subject; "" when nothing does.
-func LineProblem(text string) string {
+// OneLine reads text that readers see in one line, such as a subject. problem
+// says what keeps it from that, "" when nothing does.
+func OneLine(text string) (value, problem string) {
 	switch {
 	case hasControl(text) || strings.ContainsAny(text, "\u2028\u2029"):
-		return "expected one line of text"
+		return "", "expected one line of text"
 	case direction(text) != "":
-		return "which has the invisible character " + direction(text) + "; it changes the direction of the text around it, expected a text without it"
+		return "", "which has the invisible character " + direction(text) + "; it changes the direction of the text around it, expected a text without it"
 	}
-	return ""
+	return text, ""
 }
 
-// NameProblem is LineProblem for a name that stands in a header.
-func NameProblem(text string) string {
+// HeaderName reads a name that stands in a header, as OneLine does.
+func HeaderName(text string) (value, problem string) {
 	if n := utf8.RuneCountInString(text); n > maxName {
-		return fmt.Sprintf("a name of %d characters, expected at most %d", n, maxName)
+		return "", fmt.Sprintf("a name of %d characters, expected at most %d", n, maxName)
 	}
-	return LineProblem(text)
+	return OneLine(text)
 }
-
-// line reads free text that may be any one line.
-func line(text string) (value, problem string) { return text, LineProblem(text) }
-
-// headerName reads free text that stands in a header.
-func headerName(text string) (value, problem string) { return text, NameProblem(text) }

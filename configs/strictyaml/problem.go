@@ -1,4 +1,4 @@
-package configs
+package strictyaml
 
 import (
 	"cmp"
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// environment is the File of problems with environment variables.
-const environment = "environment"
+// Environment is the File of problems with environment variables.
+const Environment = "environment"
 
 // A Problem is one thing that is wrong with what the user wrote.
 type Problem struct {
@@ -67,7 +67,7 @@ func (p Problems) Unwrap() []error {
 // Those of the environment come last, by variable.
 func (p Problems) sorted() Problems {
 	slices.SortStableFunc(p, func(a, b Problem) int {
-		switch aEnv, bEnv := a.File == environment, b.File == environment; {
+		switch aEnv, bEnv := a.File == Environment, b.File == Environment; {
 		case aEnv && bEnv:
 			return cmp.Compare(a.Key, b.Key)
 		case aEnv:

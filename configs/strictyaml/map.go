@@ -1,4 +1,4 @@
-package configs
+package strictyaml
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"broadside/configs/units"
 )
 
 // A Map reads the keys of one mapping. Its methods set *dst when the key is
@@ -13,7 +15,7 @@ import (
 // a problem; so a default is what dst held before.
 type Map struct {
 	doc   *Doc
-	n     *node // nil: the mapping is absent
+	n     *Node // nil: the mapping is absent
 	key   string
 	shape string   // key with NAME for names that are free, for did-you-mean
 	known []string // keys asked for
@@ -22,11 +24,11 @@ type Map struct {
 }
 
 // Key returns the dotted key of name in this mapping.
-func (m *Map) Key(name string) string { return join(m.key, name) }
+func (m *Map) Key(name string) string { return Join(m.key, name) }
 
 // Has reports whether the key is given and not empty.
 func (m *Map) Has(name string) bool {
-	n := m.n.get(name)
+	n := m.n.Get(name)
 	return n != nil && !n.empty()
 }
 
@@ -38,7 +40,7 @@ func (m *Map) Problem(name, format string, args ...any) {
 
 // Require adds a problem when the key is absent. example shows a good value.
 func (m *Map) Require(name, example string) {
-	if n := m.n.get(name); n != nil && n.kind == null && n.after != "" && !isNote(n.after) {
+	if n := m.n.Get(name); n != nil && n.Kind == Null && n.after != "" && !isNote(n.after) {
 		return // a comment has eaten the value, which its reader says
 	}
 	if !m.Has(name) {
@@ -69,48 +71,56 @@ func (m *Map) Choice(name string, dst *string, options ...string) {
 	if n == nil || n.empty() {
 		return
 	}
-	if n.kind == scalar && slices.Contains(options, n.text) {
-		*dst = n.text
+	if n.Kind == Scalar && slices.Contains(options, n.Text) {
+		*dst = n.Text
 		return
 	}
 	hint := ""
-	if s := Suggest(n.text, options); s != "" {
+	if s := Suggest(n.Text, options); s != "" {
 		hint = fmt.Sprintf(": did you mean %s?", s)
 	}
-	m.report(n, name, "found %s, expected %s%s", n.found(), oneOf(options), hint)
+	m.report(n, name, "found %s, expected %s%s", n.Found(), oneOf(options), hint)
 }
 
-// Secret reads a value that is never shown. ok may be nil.
-func (m *Map) Secret(name string, dst *Secret, expected string, ok func(text string) bool) {
-	m.n.get(name).hide()
-	m.lostSecret(m.Key(name), m.n.get(name))
-	m.scalar(name, expected, func(text string) bool {
-		if ok != nil && !ok(text) {
-			return false
-		}
-		*dst = Secret(text)
-		return true
-	})
+// Secret hands a value that is never shown to read, which reports whether it is
+// right. expected completes "found ..., expected ...".
+func (m *Map) Secret(name, expected string, read func(text string) bool) {
+	m.n.Get(name).hide()
+	m.lostSecret(m.Key(name), m.n.Get(name))
+	m.scalar(name, expected, read)
 }
 
-// Secrets reads a list of values that are never shown. problem returns what
-// is wrong with one of them, "" when nothing is.
-func (m *Map) Secrets(name string, dst *[]Secret, problem func(text string) string) {
-	m.n.get(name).hide()
-	m.list(name, "a list of secrets", func(n *node) (string, bool) {
+// Secrets hands each of a list of values that are never shown to read, which
+// returns what is wrong with it, "" when nothing is.
+func (m *Map) Secrets(name string, read func(text string) (problem string)) {
+	m.n.Get(name).hide()
+	m.list(name, "a list of secrets", func(n *Node) (string, bool) {
 		if m.lostSecret(m.Key(name), n) {
 			return "", true
 		}
-		if n.kind != scalar {
+		if n.Kind != Scalar {
 			return "a secret", false
 		}
-		if p := problem(n.text); p != "" {
-			m.doc.add(n.at.problem(m.Key(name), "%s", p))
-			return "", true
+		if p := read(n.Text); p != "" {
+			m.doc.Add(n.At.Problem(m.Key(name), "%s", p))
 		}
-		*dst = append(*dst, Secret(n.text))
 		return "", true
 	})
+}
+
+// Value hands text to read, which returns all that is wrong with it, "" when
+// nothing is.
+func (m *Map) Value(name, expected string, read func(text string) (problem string)) {
+	n := m.take(name)
+	switch {
+	case n == nil || n.empty():
+	case n.Kind != Scalar:
+		m.report(n, name, "found %s, expected %s", n.Found(), expected)
+	default:
+		if problem := read(n.Text); problem != "" {
+			m.report(n, name, "%s", problem)
+		}
+	}
 }
 
 // Bool reads true or false.
@@ -137,10 +147,10 @@ func (m *Map) Int(name string, dst *int, low, high int, what string) {
 	})
 }
 
-// Duration reads a duration from low to high, as ParseDuration does.
+// Duration reads a duration from low to high, as [units.ParseDuration] does.
 func (m *Map) Duration(name string, dst *time.Duration, low, high time.Duration) {
 	m.scalar(name, durationBetween(low, high), func(text string) bool {
-		v, err := ParseDuration(text)
+		v, err := units.ParseDuration(text)
 		if err != nil || v < low || v > high {
 			return false
 		}
@@ -152,20 +162,25 @@ func (m *Map) Duration(name string, dst *time.Duration, low, high time.Duration)
 // Durations reads a list of durations, each from low to high.
 func (m *Map) Durations(name string, dst *[]time.Duration, low, high time.Duration) {
 	var out []time.Duration
-	m.list(name, "a list of durations such as [5m, 1h]", func(n *node) (string, bool) {
-		v, err := ParseDuration(n.text)
+	m.list(name, "a list of durations such as [5m, 1h]", func(n *Node) (string, bool) {
+		v, err := units.ParseDuration(n.Text)
 		out = append(out, v)
-		return durationBetween(low, high), n.kind == scalar && err == nil && v >= low && v <= high
+		return durationBetween(low, high), n.Kind == Scalar && err == nil && v >= low && v <= high
 	})
 	if out != nil {
 		*dst = out
 	}
 }
 
-// Rate reads a rate in messages per second, as ParseRate does.
+// Zone reads the name of a time zone.
+func (m *Map) Zone(name string, dst *string) {
+	m.Check(name, dst, "an IANA time zone such as Europe/Berlin or UTC", isZone)
+}
+
+// Rate reads a rate in messages per second, as [units.ParseRate] does.
 func (m *Map) Rate(name string, dst *float64) {
 	m.scalar(name, "a rate such as 50/s, 30/min or 1000/h", func(text string) bool {
-		v, err := ParseRate(text)
+		v, err := units.ParseRate(text)
 		if err == nil {
 			*dst = v
 		}
@@ -173,10 +188,10 @@ func (m *Map) Rate(name string, dst *float64) {
 	})
 }
 
-// Percent reads a share that is more than nothing, as ParsePercent does.
+// Percent reads a share that is more than nothing, as [units.ParsePercent] does.
 func (m *Map) Percent(name string, dst *float64) {
 	m.scalar(name, "a share over 0 and up to 100%, such as 5% or 0.1%", func(text string) bool {
-		v, err := ParsePercent(text)
+		v, err := units.ParsePercent(text)
 		if err != nil || v == 0 {
 			return false
 		}
@@ -185,10 +200,10 @@ func (m *Map) Percent(name string, dst *float64) {
 	})
 }
 
-// Range reads a range of sizes, as ParseRange does.
+// Range reads a range of sizes, as [units.ParseRange] does.
 func (m *Map) Range(name string, low, high *int64) {
 	m.scalar(name, "a range such as 9000-11000", func(text string) bool {
-		a, b, err := ParseRange(text)
+		a, b, err := units.ParseRange(text)
 		if err == nil {
 			*low, *high = a, b
 		}
@@ -200,9 +215,9 @@ func (m *Map) Range(name string, low, high *int64) {
 // (which may be nil) true. Every problem points at its item.
 func (m *Map) Strings(name string, dst *[]string, expected string, ok func(text string) bool) {
 	var out []string
-	m.list(name, "a list, each item "+expected, func(n *node) (string, bool) {
-		out = append(out, n.text)
-		return expected, n.kind == scalar && n.text != "" && !hasControl(n.text) && (ok == nil || ok(n.text))
+	m.list(name, "a list, each item "+expected, func(n *Node) (string, bool) {
+		out = append(out, n.Text)
+		return expected, n.Kind == Scalar && n.Text != "" && !hasControl(n.Text) && (ok == nil || ok(n.Text))
 	})
 	if out != nil {
 		*dst = out
@@ -214,13 +229,13 @@ func (m *Map) Strings(name string, dst *[]string, expected string, ok func(text 
 // that was expected.
 func (m *Map) Items(name, expected string, text func(text string) bool, keys func(m *Map)) {
 	i := 0
-	m.list(name, "a list, each item "+expected, func(n *node) (string, bool) {
+	m.list(name, "a list, each item "+expected, func(n *Node) (string, bool) {
 		key := fmt.Sprintf("%s[%d]", m.Key(name), i)
 		i++
-		if n.kind != mapping {
-			return expected, n.kind == scalar && n.text != "" && !hasControl(n.text) && text(n.text)
+		if n.Kind != Mapping {
+			return expected, n.Kind == Scalar && n.Text != "" && !hasControl(n.Text) && text(n.Text)
 		}
-		sub := &Map{doc: m.doc, n: n, key: key, shape: join(m.shape, name+"[]")}
+		sub := &Map{doc: m.doc, n: n, key: key, shape: Join(m.shape, name+"[]")}
 		keys(sub)
 		sub.done()
 		return "", true
@@ -234,17 +249,17 @@ func (m *Map) StringMap(name string, dst *map[string]string, expected string, ok
 	if n == nil {
 		return
 	}
-	if n.kind != mapping {
-		m.report(n, name, "found %s, expected %s", n.found(), expected)
+	if n.Kind != Mapping {
+		m.report(n, name, "found %s, expected %s", n.Found(), expected)
 		return
 	}
 	out := map[string]string{}
-	for _, f := range n.fields {
-		if v := f.value; v.kind != scalar || hasControl(v.text) || !ok(f.name, v.text) {
-			m.doc.add(f.at.problem(join(m.Key(name), f.name), "found %s, expected %s", v.found(), expected))
+	for _, f := range n.Fields {
+		if v := f.Value; v.Kind != Scalar || hasControl(v.Text) || !ok(f.Name, v.Text) {
+			m.doc.Add(f.At.Problem(Join(m.Key(name), f.Name), "found %s, expected %s", v.Found(), expected))
 			continue
 		}
-		out[f.name] = f.value.text
+		out[f.Name] = f.Value.Text
 	}
 	*dst = out
 }
@@ -253,19 +268,19 @@ func (m *Map) StringMap(name string, dst *map[string]string, expected string, ok
 // Require works in it and its keys are known for did-you-mean.
 func (m *Map) Map(name string, read func(m *Map)) {
 	n := m.take(name)
-	if n != nil && n.kind != mapping {
-		m.report(n, name, "found %s, expected keys and values below it", n.found())
+	if n != nil && n.Kind != Mapping {
+		m.report(n, name, "found %s, expected keys and values below it", n.Found())
 		n = nil
 	}
-	sub := &Map{doc: m.doc, n: n, key: m.Key(name), shape: join(m.shape, name)}
+	sub := &Map{doc: m.doc, n: n, key: m.Key(name), shape: Join(m.shape, name)}
 	read(sub)
 	sub.done()
 }
 
 // MapOrOff is Map for a feature that false and off in place of the keys turn off.
 func (m *Map) MapOrOff(name string, read func(m *Map)) {
-	if n := m.n.get(name); n != nil && n.kind == scalar && !n.bad && n.off(nil) {
-		n.kind = null
+	if n := m.n.Get(name); n != nil && n.Kind == Scalar && !n.Bad && n.off(nil) {
+		n.Kind = Null
 	}
 	m.Map(name, read)
 }
@@ -277,18 +292,18 @@ func (m *Map) Maps(name, expected string, read func(name string, m *Map) bool) {
 	if n == nil {
 		return
 	}
-	if n.kind != mapping {
-		m.report(n, name, "found %s, expected names, and keys and values below each", n.found())
+	if n.Kind != Mapping {
+		m.report(n, name, "found %s, expected names, and keys and values below each", n.Found())
 		return
 	}
-	for _, f := range n.fields {
-		sub := &Map{doc: m.doc, n: f.value, key: join(m.Key(name), f.name), shape: join(m.shape, name+".NAME")}
-		if f.value.kind != mapping && f.value.kind != null {
-			m.doc.add(f.value.at.problem(sub.key, "found %s, expected keys and values below it", f.value.found()))
+	for _, f := range n.Fields {
+		sub := &Map{doc: m.doc, n: f.Value, key: Join(m.Key(name), f.Name), shape: Join(m.shape, name+".NAME")}
+		if f.Value.Kind != Mapping && f.Value.Kind != Null {
+			m.doc.Add(f.Value.At.Problem(sub.key, "found %s, expected keys and values below it", f.Value.Found()))
 			continue
 		}
-		if !read(f.name, sub) {
-			m.doc.add(f.at.problem(sub.key, "found name %s, expected %s", quote(f.name), expected))
+		if !read(f.Name, sub) {
+			m.doc.Add(f.At.Problem(sub.key, "found name %s, expected %s", Quote(f.Name), expected))
 			continue
 		}
 		sub.done()
@@ -298,10 +313,10 @@ func (m *Map) Maps(name, expected string, read func(name string, m *Map) bool) {
 // Off refuses a key of a feature that is not built yet unless its value means
 // off: nothing, false, "off", or one of off. advice says what to do instead.
 func (m *Map) Off(name, advice string, off ...string) {
-	n := m.n.get(name)
+	n := m.n.Get(name)
 	m.use(name)
 	m.later = append(m.later, name)
-	if n != nil && !n.bad && !n.off(off) {
+	if n != nil && !n.Bad && !n.off(off) {
 		m.report(n, name, "not supported yet: %s", advice)
 	}
 }
@@ -309,39 +324,39 @@ func (m *Map) Off(name, advice string, off ...string) {
 // Refuse refuses, as Off does, a text for which later is true. The key is not
 // read again afterwards.
 func (m *Map) Refuse(name, advice string, later func(text string) bool) {
-	if n := m.n.get(name); n != nil && n.kind == scalar && !n.bad && later(n.text) {
-		m.report(n, name, "found %s, which is not supported yet: %s", n.found(), advice)
-		n.bad = true
+	if n := m.n.Get(name); n != nil && n.Kind == Scalar && !n.Bad && later(n.Text) {
+		m.report(n, name, "found %s, which is not supported yet: %s", n.Found(), advice)
+		n.Bad = true
 	}
 }
 
-func (n *node) off(values []string) bool {
-	switch n.kind {
-	case scalar:
-		return n.text == "" || n.text == "false" || n.text == "off" || slices.Contains(values, n.text)
-	case list:
-		return len(n.items) == 0
-	case mapping:
-		return !slices.ContainsFunc(n.fields, func(f field) bool { return !f.value.off(values) })
+func (n *Node) off(values []string) bool {
+	switch n.Kind {
+	case Scalar:
+		return n.Text == "" || n.Text == "false" || n.Text == "off" || slices.Contains(values, n.Text)
+	case List:
+		return len(n.Items) == 0
+	case Mapping:
+		return !slices.ContainsFunc(n.Fields, func(f Field) bool { return !f.Value.off(values) })
 	}
 	return true
 }
 
 // take returns the value of a key and notes that the key is known; nil when
 // there is nothing to read.
-func (m *Map) take(name string) *node {
+func (m *Map) take(name string) *Node {
 	m.use(name)
 	m.known = append(m.known, name)
-	m.doc.known = append(m.doc.known, join(m.shape, name))
-	n := m.n.get(name)
-	if n == nil || n.kind == null || n.bad {
+	m.doc.known = append(m.doc.known, Join(m.shape, name))
+	n := m.n.Get(name)
+	if n == nil || n.Kind == Null || n.Bad {
 		return nil
 	}
 	return n
 }
 
 // empty reports whether n gives nothing: "key:" or key: "".
-func (n *node) empty() bool { return n.kind == null || n.kind == scalar && n.text == "" && !n.bad }
+func (n *Node) empty() bool { return n.Kind == Null || n.Kind == Scalar && n.Text == "" && !n.Bad }
 
 func (m *Map) use(name string) {
 	if m.used == nil {
@@ -352,48 +367,48 @@ func (m *Map) use(name string) {
 
 // scalar hands the text of a key to read, which reports whether it is right.
 func (m *Map) scalar(name, expected string, read func(text string) bool) {
-	if n := m.take(name); n != nil && !n.empty() && (n.kind != scalar || !read(n.text)) {
-		m.report(n, name, "found %s, expected %s", n.found(), expected)
+	if n := m.take(name); n != nil && !n.empty() && (n.Kind != Scalar || !read(n.Text)) {
+		m.report(n, name, "found %s, expected %s", n.Found(), expected)
 	}
 }
 
 // list hands each item of a list to read, which returns what it expected and
 // whether it found that. In a variable of the environment, commas separate
 // the items.
-func (m *Map) list(name, expected string, read func(item *node) (string, bool)) {
+func (m *Map) list(name, expected string, read func(item *Node) (string, bool)) {
 	n := m.take(name)
 	if n == nil {
 		return
 	}
-	items := n.items
-	if n.kind == scalar && n.at.Env != "" {
+	items := n.Items
+	if n.Kind == Scalar && n.At.Env != "" {
 		items = nil
-		for text := range strings.SplitSeq(n.text, ",") {
-			items = append(items, &node{kind: scalar, at: n.at, text: strings.TrimSpace(text), hidden: n.hidden})
+		for text := range strings.SplitSeq(n.Text, ",") {
+			items = append(items, &Node{Kind: Scalar, At: n.At, Text: strings.TrimSpace(text), Hidden: n.Hidden})
 		}
-	} else if n.kind != list {
-		m.report(n, name, "found %s, expected %s", n.found(), expected)
+	} else if n.Kind != List {
+		m.report(n, name, "found %s, expected %s", n.Found(), expected)
 		return
 	}
 	if len(items) == 0 {
 		m.report(n, name, "found an empty list, expected at least one item; leave the key out for none")
 	}
 	for i, item := range items {
-		if item.bad {
+		if item.Bad {
 			continue // reported
 		}
 		if want, ok := read(item); !ok {
-			m.doc.add(item.at.problem(fmt.Sprintf("%s[%d]", m.Key(name), i), "found %s, expected %s", item.found(), want))
+			m.doc.Add(item.At.Problem(fmt.Sprintf("%s[%d]", m.Key(name), i), "found %s, expected %s", item.Found(), want))
 		}
 	}
 }
 
-func (m *Map) report(n *node, name, format string, args ...any) {
-	at := n.at
-	if n.kind != scalar {
+func (m *Map) report(n *Node, name, format string, args ...any) {
+	at := n.At
+	if n.Kind != Scalar {
 		at = m.doc.Place(m.Key(name))
 	}
-	m.doc.add(at.problem(m.Key(name), format, args...))
+	m.doc.Add(at.Problem(m.Key(name), format, args...))
 }
 
 // done notes the keys that nobody asked for.
@@ -401,15 +416,25 @@ func (m *Map) done() {
 	if m.n == nil {
 		return
 	}
-	for _, f := range m.n.fields {
-		if !m.used[f.name] {
-			m.doc.unknown = append(m.doc.unknown, unknownKey{m, f.name, f.at})
+	for _, f := range m.n.Fields {
+		if !m.used[f.Name] {
+			m.doc.unknown = append(m.doc.unknown, unknownKey{m, f.Name, f.At})
 		}
 	}
 }
 
+// isZone reports whether name is a time zone that means the same on every
+// machine.
+func isZone(name string) bool {
+	if name == "" || name == "Local" {
+		return false
+	}
+	_, err := time.LoadLocation(name)
+	return err == nil
+}
+
 func durationBetween(low, high time.Duration) string {
-	return fmt.Sprintf("a duration from %s to %s, such as 90s, 5m or 30d", FormatDuration(low), FormatDuration(high))
+	return fmt.Sprintf("a duration from %s to %s, such as 90s, 5m or 30d", units.FormatDuration(low), units.FormatDuration(high))
 }
 
 func oneOf(options []string) string {

@@ -1,4 +1,4 @@
-package configs
+package strictyaml
 
 import (
 	"cmp"
@@ -15,7 +15,7 @@ const maxProblems = 100
 // sources, and the problems found in it so far.
 type Doc struct {
 	file     string
-	root     *node
+	root     *Node
 	places   map[string]Place // of every value, by dotted key
 	problems Problems
 	more     int
@@ -30,7 +30,9 @@ type unknownKey struct {
 	at   Place
 }
 
-func newDoc(file string, root *node) *Doc {
+// NewDoc returns a document that is made of a tree of values; file names it in
+// problems.
+func NewDoc(file string, root *Node) *Doc {
 	d := &Doc{file: file, root: root, places: map[string]Place{}}
 	d.index(root, "")
 	return d
@@ -38,18 +40,18 @@ func newDoc(file string, root *node) *Doc {
 
 // index notes the place of every value: of scalars their own, of lists and
 // mappings that of their key.
-func (d *Doc) index(n *node, key string) {
-	for _, f := range n.fields {
-		sub := join(key, f.name)
-		d.places[sub] = f.value.at
-		if f.value.kind != scalar {
-			d.places[sub] = f.at
+func (d *Doc) index(n *Node, key string) {
+	for _, f := range n.Fields {
+		sub := Join(key, f.Name)
+		d.places[sub] = f.Value.At
+		if f.Value.Kind != Scalar {
+			d.places[sub] = f.At
 		}
-		d.index(f.value, sub)
+		d.index(f.Value, sub)
 	}
-	for i, item := range n.items {
+	for i, item := range n.Items {
 		sub := fmt.Sprintf("%s[%d]", key, i)
-		d.places[sub] = item.at
+		d.places[sub] = item.At
 		d.index(item, sub)
 	}
 }
@@ -64,6 +66,22 @@ func (d *Doc) Read(f func(m *Map)) {
 		d.reportUnknown(u)
 	}
 	d.unknown = nil
+}
+
+// Root returns the top of the document.
+func (d *Doc) Root() *Node { return d.root }
+
+// Problems returns the problems found so far, in the order in which they were
+// found.
+func (d *Doc) Problems() Problems { return d.problems }
+
+// CheckLength reports a value that is too long, and takes it away.
+func (d *Doc) CheckLength(n *Node, key string) {
+	if len(n.Text) > MaxValue {
+		d.Add(n.At.Problem(key, "found %d bytes, expected at most %d: is this the right value?", len(n.Text), MaxValue))
+		n.Bad = true
+		n.Text = ""
+	}
 }
 
 // Err returns all problems sorted by place, as [Problems], or nil.
@@ -87,7 +105,7 @@ func (d *Doc) Place(key string) Place {
 		}
 		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
 	}
-	return d.root.at
+	return d.root.At
 }
 
 // Places returns the place of every value in the document by dotted key.
@@ -95,10 +113,11 @@ func (d *Doc) Places() map[string]Place { return maps.Clone(d.places) }
 
 // Problem adds a problem with the value of a dotted key.
 func (d *Doc) Problem(key, format string, args ...any) {
-	d.add(d.Place(key).problem(key, format, args...))
+	d.Add(d.Place(key).Problem(key, format, args...))
 }
 
-func (d *Doc) add(p Problem) {
+// Add adds a problem.
+func (d *Doc) Add(p Problem) {
 	if len(d.problems) >= maxProblems {
 		d.more++
 		return
@@ -109,27 +128,27 @@ func (d *Doc) add(p Problem) {
 // reportUnknown finds out what was probably meant: a key beside it, else one
 // of the same name that belongs elsewhere.
 func (d *Doc) reportUnknown(u unknownKey) {
-	key := join(u.m.key, u.name)
+	key := Join(u.m.key, u.name)
 	meant := cmp.Or(Suggest(u.name, u.m.known), Suggest(u.name, u.m.later))
 	if meant == "" {
 		for _, k := range d.known {
 			if strings.HasSuffix(k, "."+u.name) || k == u.name {
-				d.add(u.at.problem(key, "unknown here, did you mean %s?", k))
+				d.Add(u.at.Problem(key, "unknown here, did you mean %s?", k))
 				return
 			}
 		}
 	}
 	switch {
 	case meant != "" && u.at.Env != "":
-		tail := strings.TrimPrefix(strings.ToUpper(u.at.Env), envName(key))
-		d.add(u.at.problem(key, "unknown variable, did you mean %s?", envName(join(u.m.key, meant))+tail))
+		tail := strings.TrimPrefix(strings.ToUpper(u.at.Env), EnvName(key))
+		d.Add(u.at.Problem(key, "unknown variable, did you mean %s?", EnvName(Join(u.m.key, meant))+tail))
 	case meant != "":
-		d.add(u.at.problem(key, "unknown key, did you mean %s?", meant))
+		d.Add(u.at.Problem(key, "unknown key, did you mean %s?", meant))
 	case u.at.Env != "":
-		d.add(u.at.problem(key, "unknown variable; there is no key %s", key))
+		d.Add(u.at.Problem(key, "unknown variable; there is no key %s", key))
 	case len(u.m.known) == 0:
-		d.add(u.at.problem(key, "unknown key"))
+		d.Add(u.at.Problem(key, "unknown key"))
 	default:
-		d.add(u.at.problem(key, "unknown key, expected one of %s", strings.Join(u.m.known, ", ")))
+		d.Add(u.at.Problem(key, "unknown key, expected one of %s", strings.Join(u.m.known, ", ")))
 	}
 }

@@ -1,10 +1,10 @@
-package configs_test
+package strictyaml_test
 
 import (
 	"strings"
 	"testing"
 
-	"broadside/configs"
+	"broadside/configs/strictyaml"
 )
 
 // The standard input is written -, which needs no quotes.
@@ -19,14 +19,14 @@ func TestLoneDashIsAValue(t *testing.T) {
 		"audience: {source: -, email: mail}\n",
 		"audience:\n  source: \"-\"\n",
 	} {
-		doc, err := configs.ParseYAML("c.yaml", []byte(text))
+		doc, err := strictyaml.Parse("c.yaml", []byte(text))
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
 		var source string
-		doc.Read(func(m *configs.Map) {
-			m.Map("audience", func(m *configs.Map) {
+		doc.Read(func(m *strictyaml.Map) {
+			m.Map("audience", func(m *strictyaml.Map) {
 				m.Check("source", &source, "anything", func(string) bool { return true })
 				var email string
 				m.Check("email", &email, "anything", func(string) bool { return true })
@@ -44,13 +44,13 @@ func TestDashElsewhereIsNamed(t *testing.T) {
 		{"accounts: - local\n", `c.yaml:1:1: found a list that begins behind its key; begin it on the next line, or put a value that begins with - in quotes: key: "-"`},
 		{"a: -\nb: -\n", `c.yaml:2:1: found a list that begins behind its key`},
 	} {
-		_, err := configs.ParseYAML("c.yaml", []byte(tt.text))
+		_, err := strictyaml.Parse("c.yaml", []byte(tt.text))
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%q: got %v, want %s", tt.text, err, tt.want)
 		}
 	}
 	const text = "note: |\n  source: -\nid: x\n"
-	if _, err := configs.ParseYAML("c.yaml", []byte(text)); err != nil {
+	if _, err := strictyaml.Parse("c.yaml", []byte(text)); err != nil {
 		t.Errorf("a text of several lines: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package configs
+package strictyaml
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// MaxFile is the largest file that ParseYAML reads, in bytes.
+	// MaxFile is the largest file that Parse reads, in bytes.
 	MaxFile = 1 << 20
 	// maxDepth is far more levels than any file of ours has.
 	maxDepth = 32
@@ -25,15 +25,15 @@ const (
 	maxNodes = 10_000
 	// maxKey is the longest key, in bytes.
 	maxKey = 128
-	// maxValue is the longest value, in bytes, with its variables filled in.
-	maxValue = 64 << 10
+	// MaxValue is the longest value, in bytes, with its variables filled in.
+	MaxValue = 64 << 10
 )
 
-// ParseYAML reads the YAML text of a file. The error, of type [Problems], is
+// Parse reads the YAML text of a file. The error, of type [Problems], is
 // for text that is not YAML at all. What YAML allows and we do not (anchors,
 // aliases, tags, a key given twice) is kept with the document and comes with
 // [Doc.Err], together with what its reader finds.
-func ParseYAML(file string, data []byte) (*Doc, error) {
+func Parse(file string, data []byte) (*Doc, error) {
 	if len(data) > MaxFile {
 		return nil, Problems{{File: file, Message: fmt.Sprintf("found more than %d bytes: is this the right file?", MaxFile)}}
 	}
@@ -48,10 +48,10 @@ func ParseYAML(file string, data []byte) (*Doc, error) {
 	if err != nil {
 		return nil, Problems{syntaxProblem(file, data, err)}
 	}
-	d := newDoc(file, &node{kind: mapping, at: Place{File: file, Line: 1, Column: 1}})
+	d := NewDoc(file, &Node{Kind: Mapping, At: Place{File: file, Line: 1, Column: 1}})
 	var next yaml.Node
 	if err := dec.Decode(&next); err == nil {
-		d.add(Problem{File: file, Line: max(next.Line, 1), Column: max(next.Column, 1), Message: "found a second document after ---, expected one"})
+		d.Add(Problem{File: file, Line: max(next.Line, 1), Column: max(next.Column, 1), Message: "found a second document after ---, expected one"})
 	} else if !errors.Is(err, io.EOF) {
 		return nil, Problems{syntaxProblem(file, data, err)}
 	}
@@ -60,12 +60,12 @@ func ParseYAML(file string, data []byte) (*Doc, error) {
 		if d.nodes > maxNodes {
 			return nil, Problems{{File: file, Message: fmt.Sprintf("found more than %d values: is this the right file?", maxNodes)}}
 		}
-		switch n.kind {
-		case mapping:
-			d.root.fields = n.fields
-		case null: // a file of comments
+		switch n.Kind {
+		case Mapping:
+			d.root.Fields = n.Fields
+		case Null: // a file of comments
 		default:
-			d.add(n.at.problem("", "found %s, expected keys and values such as key: value", n.found()))
+			d.Add(n.At.Problem("", "found %s, expected keys and values such as key: value", n.Found()))
 		}
 	}
 	d.index(d.root, "")
@@ -85,66 +85,66 @@ func firstDocument(data []byte) (*yaml.Decoder, *yaml.Node, error) {
 
 // convert turns a node of the YAML library into one of ours, and reports what
 // we do not allow.
-func (d *Doc) convert(y *yaml.Node, key string, depth int) *node {
-	n := &node{kind: null, at: Place{File: d.file, Line: y.Line, Column: y.Column}}
+func (d *Doc) convert(y *yaml.Node, key string, depth int) *Node {
+	n := &Node{Kind: Null, At: Place{File: d.file, Line: y.Line, Column: y.Column}}
 	d.nodes++
 	switch {
 	case d.nodes > maxNodes:
 		return n
 	case depth > maxDepth:
-		d.add(n.at.problem(key, "found more than %d levels", maxDepth))
+		d.Add(n.At.Problem(key, "found more than %d levels", maxDepth))
 		return n
 	case y.Kind == yaml.AliasNode || y.Anchor != "":
-		d.add(n.at.problem(key, "found an anchor or alias; put a value that begins with & or * in quotes"))
+		d.Add(n.At.Problem(key, "found an anchor or alias; put a value that begins with & or * in quotes"))
 		return n
 	case y.Style&yaml.TaggedStyle != 0:
-		d.add(n.at.problem(key, "found a tag; put a value that begins with ! in quotes"))
+		d.Add(n.At.Problem(key, "found a tag; put a value that begins with ! in quotes"))
 		return n
 	}
 	switch y.Kind {
 	case yaml.ScalarNode:
 		if y.ShortTag() != "!!null" {
-			n.kind, n.text = scalar, y.Value
+			n.Kind, n.Text = Scalar, y.Value
 			n.after = commentAfter(y)
-			d.bound(n, key)
+			d.CheckLength(n, key)
 		}
 	case yaml.SequenceNode:
-		n.kind = list
+		n.Kind = List
 		for i, item := range y.Content {
-			n.items = append(n.items, d.convert(item, fmt.Sprintf("%s[%d]", key, i), depth+1))
+			n.Items = append(n.Items, d.convert(item, fmt.Sprintf("%s[%d]", key, i), depth+1))
 		}
 	case yaml.MappingNode:
-		n.kind = mapping
+		n.Kind = Mapping
 		d.convertFields(n, y, key, depth)
 	}
 	return n
 }
 
-func (d *Doc) convertFields(n *node, y *yaml.Node, key string, depth int) {
+func (d *Doc) convertFields(n *Node, y *yaml.Node, key string, depth int) {
 	first := map[string]int{} // line of each key
 	for i := 0; i+1 < len(y.Content) && d.nodes <= maxNodes; i += 2 {
 		k := y.Content[i]
 		at := Place{File: d.file, Line: k.Line, Column: k.Column}
 		if y.Style&yaml.FlowStyle != 0 && k.Kind == yaml.MappingNode && k.Style&yaml.FlowStyle != 0 {
-			d.add(n.at.problem(key, "found {{ outside of quotes; put a value that contains {{ }} in quotes"))
-			n.bad = true
+			d.Add(n.At.Problem(key, "found {{ outside of quotes; put a value that contains {{ }} in quotes"))
+			n.Bad = true
 			continue
 		}
 		if k.Kind != yaml.ScalarNode || k.Value == "" || len(k.Value) > maxKey || hasControl(k.Value) || k.Anchor != "" {
-			d.add(at.problem(key, "found a key that is no plain word of at most %d letters", maxKey))
+			d.Add(at.Problem(key, "found a key that is no plain word of at most %d letters", maxKey))
 			continue
 		}
-		sub := join(key, k.Value)
+		sub := Join(key, k.Value)
 		if line, twice := first[k.Value]; twice {
-			d.add(at.problem(sub, "given twice, first on line %d", line))
+			d.Add(at.Problem(sub, "given twice, first on line %d", line))
 			continue
 		}
 		first[k.Value] = k.Line
 		value := d.convert(y.Content[i+1], sub, depth+1)
-		if value.kind == null {
+		if value.Kind == Null {
 			value.after = firstLine(k.LineComment)
 		}
-		n.fields = append(n.fields, field{k.Value, at, value})
+		n.Fields = append(n.Fields, Field{k.Value, at, value})
 	}
 }
 
@@ -156,11 +156,11 @@ func badBytes(file string, data []byte) (Problem, bool) {
 		at := Place{File: file, Line: line, Column: column}
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return at.problem("", "found byte 0x%02x, expected UTF-8 text: save the file as UTF-8", rest[0]), true
+			return at.Problem("", "found byte 0x%02x, expected UTF-8 text: save the file as UTF-8", rest[0]), true
 		case r == '\n':
 			line, column = line+1, 0
 		case unicode.IsControl(r) && r != '\t' && r != '\r':
-			return at.problem("", "found control character %U, expected text", r), true
+			return at.Problem("", "found control character %U, expected text", r), true
 		}
 		column++
 		rest = rest[size:]
@@ -219,7 +219,7 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	if bytes.Contains(text, []byte("{{")) {
 		message = "found {{ outside of quotes; put a value that contains {{ }} in quotes"
 	}
-	return Place{File: file, Line: line, Column: column}.problem("", "%s", message)
+	return Place{File: file, Line: line, Column: column}.Problem("", "%s", message)
 }
 
 // halfQuoted returns the line of a value of which a part alone is in quotes or
@@ -242,7 +242,7 @@ func rewritten(key []byte, value string) string {
 	if !slices.Contains(shownKeys, string(key)) {
 		return ""
 	}
-	return fmt.Sprintf(": %s: %s", key, yamlQuote(value))
+	return fmt.Sprintf(": %s: %s", key, YAMLQuote(value))
 }
 
 func syntaxMessage(library string) string {
@@ -266,13 +266,3 @@ func syntaxMessage(library string) string {
 }
 
 func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
-
-func join(key, name string) string {
-	switch {
-	case key == "":
-		return name
-	case name == "":
-		return key
-	}
-	return key + "." + name
-}
