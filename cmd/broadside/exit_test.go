@@ -100,8 +100,8 @@ func TestErrorDocuments(t *testing.T) {
 		"problems": {problems, `{"error":{"code":3,"message":"a.yaml:1:2: from: found <nobody>\na.yaml: two","problems":` + listed + `}}`},
 		"wrapped":  {fmt.Errorf("read: %w", problems), `{"error":{"code":3,"message":"read: a.yaml:1:2: from: found <nobody>\na.yaml: two","problems":` + listed + `}}`},
 		"joined": {
-			errors.Join(templates.Problems{{File: "l.md", Line: 3, Text: "no"}}, &audience.FileError{File: "s.csv", What: "empty", Fix: "fill it"}),
-			`{"error":{"code":3,"message":"l.md:3: no\ns.csv: empty; fill it","problems":[{"file":"l.md","line":3,"message":"no"},{"file":"s.csv","message":"empty; fill it"}]}}`,
+			errors.Join(templates.Problems{{File: "l.md", Line: 3, Col: 5, Text: "no"}}, &audience.FileError{File: "s.csv", What: "empty", Fix: "fill it"}),
+			`{"error":{"code":3,"message":"l.md:3:5: no\ns.csv: empty; fill it","problems":[{"file":"l.md","line":3,"column":5,"message":"no"},{"file":"s.csv","message":"empty; fill it"}]}}`,
 		},
 		"a hint below": {fmt.Errorf("%w: no\n  broadside run resume x", failure.ErrRefused), `{"error":{"code":6,"message":"refused: no\n  broadside run resume x"}}`},
 	} {
