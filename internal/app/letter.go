@@ -12,6 +12,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
+	"broadside/internal/account"
 	"broadside/sender"
 	"broadside/templates"
 )
@@ -27,7 +28,7 @@ func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error)
 		case 1:
 			return names, nil
 		case 0:
-			return nil, noAccounts(cfg)
+			return nil, account.ErrNone(cfg)
 		default:
 			return nil, configs.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
 		}
