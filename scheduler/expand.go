@@ -61,8 +61,8 @@ type Plan struct {
 	Total      int64 // distinct valid recipients, suppressed ones included
 	Suppressed int64
 	Skipped    campaign.Skipped
-	Parts      map[int]int64 // recipients per part
-	Bytes      int64         // of recipients and rejects, as they are stored
+	Parts      map[int]int64     // recipients per part
+	Bytes      int64             // of recipients and rejects, as they are stored
 	Rejects    []audience.Reject // the first ShownRejects of Skipped.Invalid
 }
 
@@ -135,7 +135,6 @@ type filled struct {
 	suppressed []bool // of each row, once it is looked at
 	rejects    []audience.Reject
 }
-
 
 // KeptRejects is how many rejected rows of an audience are kept; more are only
 // counted.
