@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/configs/units"
-	"broadside/internal/app"
+	"broadside/internal/account"
+	"broadside/internal/doctor"
 )
 
 func accountCommand(c *cli) *cobra.Command {
@@ -46,7 +47,7 @@ func accountsCommand(c *cli) *cobra.Command {
 	}
 }
 
-func (c *cli) printAccounts(states []app.AccountState) error {
+func (c *cli) printAccounts(states []account.State) error {
 	var rows [][]string
 	for _, s := range states {
 		state := "open"
@@ -82,7 +83,7 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	check, err := app.CheckAccount(ctx, cfg, name)
+	check, err := doctor.CheckAccount(ctx, cfg, name)
 	if check == nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 	return err
 }
 
-func offersText(o *app.AccountOffers) string {
+func offersText(o *doctor.AccountOffers) string {
 	var all []string
 	for _, e := range []struct {
 		name string

@@ -37,16 +37,17 @@ var rank = map[string]int{
 	"templates":          5,
 	"templates/message":  4,
 	"sender/reply":       4,
-	"internal/doctor":    5,
 	"internal/feedback":  5,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
-	"sender":          6,
-	"scheduler":       6,
-	"internal/runs":   6, // of whatever made them
-	"internal/web":    7,
-	"internal/backup": 7, // of schedules too
+	"sender":           6,
+	"scheduler":        6,
+	"internal/runs":    6, // of whatever made them
+	"internal/account": 6,
+	"internal/web":     7,
+	"internal/doctor":  7, // looks at all of it
+	"internal/backup":  7, // of schedules too
 
 	"internal/app":     9,
 	"internal/demo":    10,

@@ -32,7 +32,7 @@ be reached; else 3 settings are missing; else 6 something else failed.`,
 			if err != nil {
 				return err
 			}
-			found, err := app.Doctor(cmd.Context(), cfg, log)
+			found, err := app.Examine(cmd.Context(), cfg, log)
 			if found == nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadside/campaign/address"
 	"broadside/campaign/audience"
 	"broadside/internal/app"
 	"broadside/internal/failure"
@@ -232,7 +233,7 @@ func (c *cli) agree(what, word string, yes bool) error {
 type listChange func(ctx context.Context, a *app.App, name string, addresses []string) (int64, error)
 
 func addToList(ctx context.Context, a *app.App, name string, texts []string) (int64, error) {
-	addresses, err := app.Addresses(texts)
+	addresses, err := address.ParseAll(texts)
 	if err != nil {
 		return 0, err
 	}
@@ -241,7 +242,7 @@ func addToList(ctx context.Context, a *app.App, name string, texts []string) (in
 }
 
 func removeFromList(ctx context.Context, a *app.App, name string, texts []string) (int64, error) {
-	addresses, err := app.Addresses(texts)
+	addresses, err := address.ParseAll(texts)
 	if err != nil {
 		return 0, err
 	}

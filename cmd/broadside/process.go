@@ -35,7 +35,7 @@ func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.
 	if a.Embedded() {
 		log.Warn("no redis_url: the embedded store is used, it forgets everything at exit and sends to this machine only; set REDIS_URL to keep runs, lists and unsubscribes")
 	} else {
-		a.Checked(ctx)
+		a.Doctor.LogAtStart(ctx)
 	}
 	err = serve(a)
 	if ctx.Err() != nil && err != nil {
@@ -119,7 +119,7 @@ func releaseCommand(c *cli) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				err := a.Release()
-				if printErr := c.printFindings(doctor.AtStart(a.Checkup(ctx))); printErr != nil || c.asJSON {
+				if printErr := c.printFindings(doctor.AtStart(a.Doctor.Redis(ctx))); printErr != nil || c.asJSON {
 					return errors.Join(printErr, err)
 				}
 				if err == nil {

@@ -13,8 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadside/campaign/address"
 	"broadside/campaign/audience"
 	"broadside/campaign/suppression"
+	"broadside/configs"
 	"broadside/configs/units"
 	"broadside/internal/app"
 	"broadside/internal/failure"
@@ -72,15 +74,24 @@ func expiry(cmd *cobra.Command, text string, now time.Time) (time.Time, error) {
 	return now.Add(d), nil
 }
 
+// checkTopic checks the name of a topic: any is good when none is declared in the
+// configuration.
+func checkTopic(cfg *configs.Config, name string) error {
+	if _, ok := cfg.Topics[name]; ok || len(cfg.Topics) == 0 {
+		return nil
+	}
+	return failure.Invalid(fmt.Sprintf("no topic %q in %s", name, cfg.Where()))
+}
+
 func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, texts []string) error {
-	addresses, err := app.Addresses(texts)
+	addresses, err := address.ParseAll(texts)
 	if err != nil {
 		return err
 	}
 	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
 		e.Scope, e.Source = suppression.All, "operator"
 		if topic != "" {
-			if err := a.Topic(topic); err != nil {
+			if err := checkTopic(a.Config, topic); err != nil {
 				return err
 			}
 			e.Scope = suppression.Topic(topic)
@@ -115,7 +126,7 @@ it: mail to people who unsubscribed or complained ruins a sender's name.`,
 		Example: `  broadside suppression rm ada@example.org`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := app.Addresses(args); err != nil {
+			if _, err := address.ParseAll(args); err != nil {
 				return err
 			}
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
@@ -142,7 +153,7 @@ func checkSuppressionCommand(c *cli) *cobra.Command {
 		Example: `  broadside suppression check ada@example.org --json`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := app.Addresses(args); err != nil {
+			if _, err := address.ParseAll(args); err != nil {
 				return err
 			}
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {

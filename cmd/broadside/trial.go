@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"broadside/campaign/address"
 	"broadside/internal/app"
 )
 
@@ -80,7 +81,11 @@ func (c *cli) confirmTrial(ctx context.Context, proof app.Proof, to []string, ye
 		}
 		defer c.close(a)
 	}
-	found, err := a.Suppressed(ctx, proof.Def.Topic, to)
+	addresses, err := address.ParseAll(to)
+	if err != nil {
+		return err
+	}
+	found, err := a.Suppression.Among(ctx, proof.Def.Topic, addresses)
 	if err != nil || len(found) == 0 {
 		return err
 	}

@@ -5,9 +5,7 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,9 +20,9 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/configs"
-	"broadside/configs/strictyaml"
+	"broadside/internal/account"
 	"broadside/internal/backup"
-	"broadside/internal/input"
+	"broadside/internal/doctor"
 	"broadside/internal/outage"
 	"broadside/internal/presence"
 	"broadside/internal/queue"
@@ -32,7 +30,6 @@ import (
 	"broadside/internal/store"
 	"broadside/scheduler"
 	"broadside/sender"
-	"broadside/sender/smtppool"
 	"broadside/throttle"
 )
 
@@ -46,6 +43,7 @@ type App struct {
 	Processes   *presence.Register
 	Runs        *runs.Runs
 	Backup      *backup.Installation
+	Doctor      *doctor.Doctor
 
 	log   *slog.Logger
 	store *store.Store
@@ -96,6 +94,10 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Namespace: cfg.Namespace, Store: st, Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Schedules: a.schedules,
 		Import: a.ImportList,
 	}
+	a.Doctor = &doctor.Doctor{
+		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Schedules: a.schedules,
+		Processes: a.Processes, Log: o.Log,
+	}
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = keysOf(cfg); err != nil {
 			return nil, errors.Join(err, st.Close())
@@ -133,41 +135,13 @@ func (a *App) Close() error {
 	return within(over, closeTime, func(context.Context) error { return a.store.Close() })
 }
 
+// AccountStates returns how all accounts stand, in the order of their names.
+func (a *App) AccountStates(ctx context.Context) ([]account.State, error) {
+	return account.States(ctx, a.Config, a.Accounts, a.conns)
+}
+
 // Ping asks whether the store answers.
 func (a *App) Ping(ctx context.Context) error { return a.store.Client().Ping(ctx).Err() }
-
-func way(acct configs.Account) (sender.AccountConfig, error) {
-	roots, err := certificates(acct.CAFile)
-	if err != nil {
-		return sender.AccountConfig{}, invalid(fmt.Sprintf("account %s: %v", acct.Name, err))
-	}
-	return sender.AccountConfig{
-		Name: acct.Name, Rate: acct.Limits.Rate, Connections: acct.Limits.Connections,
-		SMTP: smtppool.Config{
-			Account: acct.Name, Host: acct.Host, Port: acct.Port, TLS: acct.TLS, AllowPlaintext: acct.AllowPlaintext,
-			RootCAs: roots, Auth: acct.Auth, Username: acct.Username, Password: acct.Password.Reveal(), Helo: acct.Helo,
-			Pipelining: acct.Pipelining, MaxConns: acct.Limits.Connections, MaxMessages: acct.Limits.MessagesPerConnection,
-		},
-	}, nil
-}
-
-func certificates(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := input.ReadFile(file, strictyaml.MaxFile)
-	if err != nil {
-		return nil, fmt.Errorf("read ca_file: %w", err)
-	}
-	if len(pem) > strictyaml.MaxFile {
-		return nil, fmt.Errorf("ca_file %s has more than %d bytes: name a file with the certificates that are needed", file, strictyaml.MaxFile)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s has no certificate in PEM form", file)
-	}
-	return pool, nil
-}
 
 // Work is the worker process: it feeds active runs and sends, until ctx ends.
 // Then it drains: bodies on the wire may finish, the rest is given back. It
@@ -244,13 +218,15 @@ func (a *App) ways() ([]sender.AccountConfig, error) {
 	var ways []sender.AccountConfig
 	for _, acct := range a.Config.Accounts {
 		if a.Embedded() && !acct.Loopback() {
-			continue // the embedded store forgets whom it has mailed
+			continue // the embedded store forgets at exit which recipients were mailed
 		}
-		w, err := way(acct)
+		smtp, err := account.SMTP(acct)
 		if err != nil {
 			return nil, err
 		}
-		ways = append(ways, w)
+		ways = append(ways, sender.AccountConfig{
+			Name: acct.Name, Rate: acct.Limits.Rate, Connections: acct.Limits.Connections, SMTP: smtp,
+		})
 	}
 	slices.SortFunc(ways, func(a, b sender.AccountConfig) int { return strings.Compare(a.Name, b.Name) })
 	return ways, nil

@@ -13,6 +13,7 @@ import (
 	"broadside/campaign"
 	"broadside/configs"
 	"broadside/configs/strictyaml"
+	"broadside/internal/account"
 	"broadside/sender"
 	"broadside/templates"
 )
@@ -28,7 +29,7 @@ func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error)
 		case 1:
 			return names, nil
 		case 0:
-			return nil, noAccounts(cfg)
+			return nil, account.ErrNone(cfg)
 		default:
 			return nil, strictyaml.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/suppression"
+	"broadside/internal/account"
 	"broadside/internal/feedback"
 	"broadside/internal/presence"
 	"broadside/internal/web"
@@ -110,7 +111,7 @@ func (a *App) Release() error {
 		errs = append(errs, invalid("public_url is not set: set it (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`"))
 	}
 	if len(a.Config.Accounts) == 0 {
-		errs = append(errs, noAccounts(a.Config))
+		errs = append(errs, account.ErrNone(a.Config))
 	}
 	_, err := a.ways()
 	return errors.Join(append(errs, err)...)

@@ -198,7 +198,7 @@ func (a *App) AddSchedule(ctx context.Context, def *campaign.Definition, o Sched
 	if err != nil {
 		return Scheduled{}, err
 	}
-	timing, err := Timing(a.Config, def, o.At, now)
+	timing, err := scheduler.TimingOf(a.Config, def, o.At, now)
 	errs := []error{err}
 	if def.Audience.Source == "-" {
 		errs = append(errs, strictyaml.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, it is gone when the time comes: name a file or list:NAME")})

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"broadside/campaign/address"
 	"broadside/configs"
+	"broadside/internal/account"
 	"broadside/sender"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
@@ -21,13 +21,6 @@ const MaxTrial = 10
 
 // trialMark stands in front of the subject of a trial.
 const trialMark = "[Test] "
-
-// hasty are the waits of commands that somebody watches, in place of those of
-// RFC 5321 4.5.3.2, which are for daemons.
-var hasty = smtppool.Timeouts{
-	Connect: 10 * time.Second, Hello: 20 * time.Second, Auth: 20 * time.Second, Greeting: 30 * time.Second,
-	Mail: 30 * time.Second, Rcpt: 30 * time.Second, Data: 30 * time.Second, Block: 30 * time.Second, Dot: 2 * time.Minute,
-}
 
 // A Trial says where marked copies of a campaign go.
 type Trial struct {
@@ -126,11 +119,10 @@ func (t Trial) people(d *desk) ([]*persona, error) {
 // sendNow sends messages one after the other and returns the replies that came
 // before the error, if there is one.
 func sendNow(ctx context.Context, acct configs.Account, drafts []*sender.Draft) ([]reply.Reply, error) {
-	w, err := way(acct)
+	cfg, err := account.Impatient(acct)
 	if err != nil {
-		return nil, invalid(err.Error())
+		return nil, err
 	}
-	w.SMTP.Timeouts = hasty
 	var conn *smtppool.Conn
 	defer func() {
 		if conn != nil {
@@ -143,7 +135,7 @@ func sendNow(ctx context.Context, acct configs.Account, drafts []*sender.Draft) 
 			if conn != nil {
 				conn.Abort()
 			}
-			if conn, err = smtppool.Dial(ctx, w.SMTP); err != nil {
+			if conn, err = smtppool.Dial(ctx, cfg); err != nil {
 				return replies, err
 			}
 		}

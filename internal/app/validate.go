@@ -152,7 +152,7 @@ func checkSchedule(cfg *configs.Config, def *campaign.Definition, now time.Time)
 	if def.Schedule.IsZero() {
 		return nil
 	}
-	_, err := Timing(cfg, def, "", now)
+	_, err := scheduler.TimingOf(cfg, def, "", now)
 	return err
 }
 

@@ -1,5 +1,7 @@
-// Package doctor looks at what a campaign needs beside itself, and says of each
-// thing what was found, what comes of it and what to do.
+// Package doctor looks at everything that a campaign needs besides itself: settings,
+// Redis, the clock, the queue, readers' links, accounts and processes. Of each thing
+// it says what was found, what comes of it and what to do. It writes and sends
+// nothing.
 //
 // There are two kinds of findings about Redis. Whether it is fit to be sent
 // from at all (version, role, eviction, persistence) is judged by
@@ -13,9 +15,33 @@
 package doctor
 
 import (
+	"fmt"
+	"log/slog"
+
+	"broadside/campaign/audience"
 	"broadside/campaign/codes"
+	"broadside/campaign/ledger"
+	"broadside/configs"
+	"broadside/internal/failure"
+	"broadside/internal/presence"
+	"broadside/internal/runs"
 	"broadside/internal/store"
+	"broadside/scheduler"
+	"broadside/throttle"
 )
+
+// A Doctor looks at an installation.
+type Doctor struct {
+	Config    *configs.Config
+	Store     *store.Store
+	Ledger    *ledger.Ledger
+	Runs      *runs.Runs
+	Lists     *audience.Lists
+	Accounts  *throttle.Accounts
+	Schedules *scheduler.Schedules
+	Processes *presence.Register
+	Log       *slog.Logger
+}
 
 // A Finding is the outcome of one check of one thing.
 type Finding struct {
@@ -36,14 +62,17 @@ func unknown(subject string, code codes.Code, err error) Finding {
 	return bad(subject, code, store.Warning, "not known: "+err.Error(), "it was not checked", "try again; if it stays so, look at the log of Redis and at the rights of its user")
 }
 
-// Of returns findings as those of one subject.
-func Of(subject string, findings []store.Finding) []Finding {
+// of returns findings as those of one subject.
+func of(subject string, findings []store.Finding) []Finding {
 	out := make([]Finding, len(findings))
 	for i, f := range findings {
 		out[i] = Finding{subject, f}
 	}
 	return out
 }
+
+// Unanswered is the outcome of a check that Redis did not answer.
+func Unanswered(err error) []Finding { return of(subjectRedis, []store.Finding{store.FindingOf(err)}) }
 
 // AtStart returns the findings as they count when a process starts: none of
 // them keeps it from that.
@@ -54,4 +83,30 @@ func AtStart(findings []Finding) []Finding {
 		out[i] = f
 	}
 	return out
+}
+
+// Verdict returns nil when nothing failed. Else the error says how much did, and is
+// of the kind failure.ErrUnreachable when Redis or an account is among it, else
+// failure.ErrInvalid when settings are, else failure.ErrRefused.
+func Verdict(findings []Finding) error {
+	kind := failure.ErrRefused
+	failed := 0
+	for _, f := range findings {
+		if f.Level != store.Failed {
+			continue
+		}
+		failed++
+		switch f.Code {
+		case codes.RedisUnreachable, codes.Account:
+			kind = failure.ErrUnreachable
+		case codes.Secrets, codes.Accounts, codes.PublicURL:
+			if kind != failure.ErrUnreachable {
+				kind = failure.ErrInvalid
+			}
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return failure.New(kind, fmt.Sprintf("%d of %d checks failed", failed, len(findings)), nil)
 }

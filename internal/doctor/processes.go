@@ -5,39 +5,39 @@ import (
 	"strings"
 
 	"broadside/campaign/codes"
+	"broadside/internal/presence"
 	"broadside/internal/store"
 )
 
 const subjectProcesses = "processes"
 
-// Duty is what is to be done, and who is alive to do it.
-type Duty struct {
-	Alive   string   // in words
-	Running []string // runs that are to be sent
-	Due     []string // campaigns that are due, or will be within a day, with their times
-	Readers string   // public_url, when it leads to another machine
-
-	Workers, Schedulers, Webs int
+// needed is what is to be done, and the processes that are alive to do it.
+type needed struct {
+	alive   []presence.Process
+	running []string // runs that are to be sent
+	due     []string // campaigns that are due, or will be within a day, with their times
+	readers string   // public_url, when it leads to another machine
 }
 
-// Processes says where something is due and nobody is there to do it.
-func Processes(d Duty) []Finding {
-	out := []Finding{good(subjectProcesses, codes.Processes, "alive: "+d.Alive)}
+// processes says where something is due and no process is alive to do it.
+func processes(n needed) []Finding {
+	workers := presence.Count(n.alive, presence.Worker) + presence.Count(n.alive, presence.Launch)
+	out := []Finding{good(subjectProcesses, codes.Processes, "alive: "+presence.Summary(n.alive))}
 	lacks := func(code codes.Code, text, why, role string) {
 		out = append(out, bad(subjectProcesses, code, store.Warning, text, why, "start `broadside "+role+"`, or `broadside all`; `broadside process list` shows who is alive"))
 	}
 	switch {
-	case d.Workers > 0:
-	case len(d.Running) > 0:
-		lacks(codes.NoWorker, "no worker is alive, and there are runs to be sent: "+some(d.Running), "nothing is sent", "worker")
-	case len(d.Due) > 0:
-		lacks(codes.NoWorker, "no worker is alive, and there are campaigns due: "+some(d.Due), "their runs will be made and not sent", "worker")
+	case workers > 0:
+	case len(n.running) > 0:
+		lacks(codes.NoWorker, "no worker is alive, and there are runs to be sent: "+some(n.running), "nothing is sent", "worker")
+	case len(n.due) > 0:
+		lacks(codes.NoWorker, "no worker is alive, and there are campaigns due: "+some(n.due), "their runs will be made and not sent", "worker")
 	}
-	if d.Schedulers == 0 && len(d.Due) > 0 {
-		lacks(codes.NoScheduler, "no scheduler is alive, and there are campaigns due: "+some(d.Due), "no run will be made of them", "scheduler")
+	if presence.Count(n.alive, presence.Scheduler) == 0 && len(n.due) > 0 {
+		lacks(codes.NoScheduler, "no scheduler is alive, and there are campaigns due: "+some(n.due), "no run will be made of them", "scheduler")
 	}
-	if d.Webs == 0 && d.Readers != "" {
-		lacks(codes.NoWeb, "no web process is alive, and readers' links lead to "+d.Readers, "nobody can unsubscribe", "web")
+	if presence.Count(n.alive, presence.Web) == 0 && n.readers != "" {
+		lacks(codes.NoWeb, "no web process is alive, and readers' links lead to "+n.readers, "nobody can unsubscribe", "web")
 	}
 	return out
 }
@@ -52,8 +52,8 @@ func some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
-// Broken returns a finding for each entry in Redis that cannot be read.
-func Broken(errs []error) []Finding {
+// broken returns a finding for each entry in Redis that cannot be read.
+func broken(errs []error) []Finding {
 	var out []Finding
 	for _, err := range errs {
 		text := strings.TrimPrefix(err.Error(), string(codes.BrokenState)+": ")

@@ -16,12 +16,12 @@ import (
 const subjectQueue = "queue"
 
 // tasks looks at asynq's queue.
-func tasks(ctx context.Context, rdb redis.UniversalClient, l Look) []Finding {
-	h, err := queue.Look(ctx, rdb, l.Namespace)
+func tasks(ctx context.Context, rdb redis.UniversalClient, l look) []Finding {
+	h, err := queue.Look(ctx, rdb, l.namespace)
 	if err != nil {
 		return []Finding{unknown(subjectQueue, codes.QueueBacklog, err)}
 	}
-	return judge(h, l.Runs)
+	return judge(h, l.runs)
 }
 
 func judge(h queue.Health, runs int) []Finding {

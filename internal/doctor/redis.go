@@ -15,17 +15,17 @@ import (
 
 const subjectRedis = "redis"
 
-// A Look says what to look for in a Redis.
-type Look struct {
-	Namespace      string
-	MaxConnections int      // of one process
-	Replicated     []string // runs and campaigns that wait for a replica
-	Runs           int      // that are under way
+// A look says what to look for in a Redis.
+type look struct {
+	namespace      string
+	maxConnections int      // of one process
+	replicated     []string // runs and campaigns that wait for a replica
+	runs           int      // that are under way
 }
 
-// Redis looks at how the store fares just now. Nothing is written. An embedded
+// inspect looks at how the store fares just now. Nothing is written. An embedded
 // store has nothing to look at.
-func Redis(ctx context.Context, st *store.Store, l Look) []Finding {
+func inspect(ctx context.Context, st *store.Store, l look) []Finding {
 	if st.Embedded() {
 		return nil
 	}
@@ -41,8 +41,8 @@ func Redis(ctx context.Context, st *store.Store, l Look) []Finding {
 		}
 		out = append(out, memory(subject, n.Memory()))
 		out = append(out, evicted(subject, n.Info)...)
-		out = append(out, clients(subject, n.Info, l.MaxConnections)...)
-		out = append(out, replicas(subject, n.Info, l.Replicated)...)
+		out = append(out, clients(subject, n.Info, l.maxConnections)...)
+		out = append(out, replicas(subject, n.Info, l.replicated)...)
 	}
 	if nodes[0].Info["aof_enabled"] == "1" {
 		out = append(out, flushed(ctx, st.Client()))

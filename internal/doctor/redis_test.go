@@ -1,4 +1,4 @@
-package doctor_test
+package doctor
 
 import (
 	"net/http"
@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign/codes"
-	"broadside/internal/doctor"
 	"broadside/internal/store"
 	"broadside/internal/testkit"
 )
@@ -29,7 +28,7 @@ func open(t *testing.T, url string) *store.Store {
 }
 
 // verdicts returns "CODE level" of each finding.
-func verdicts(found []doctor.Finding) []string {
+func verdicts(found []Finding) []string {
 	var out []string
 	for _, f := range found {
 		out = append(out, string(f.Code)+" "+f.Level.String())
@@ -37,25 +36,25 @@ func verdicts(found []doctor.Finding) []string {
 	return out
 }
 
-var look = doctor.Look{Namespace: "clinic", MaxConnections: 20}
+var clinic = look{namespace: "clinic", maxConnections: 20}
 
 func TestRedis(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		args []string
-		look doctor.Look
+		look look
 		want []string
 	}{
 		{
-			name: "as it should be", args: []string{"--appendonly", "yes", "--maxmemory", "100mb"}, look: look,
+			name: "as it should be", args: []string{"--appendonly", "yes", "--maxmemory", "100mb"}, look: clinic,
 			want: []string{
 				"BS-REDIS-MEMORY ok", "BS-REDIS-CLIENTS ok", "BS-REDIS-PERSISTENCE ok",
 				"BS-REDIS-LATENCY ok", "BS-CLOCK ok", "BS-QUEUE-BACKLOG ok",
 			},
 		},
 		{
-			name: "appendfsync no", args: []string{"--appendonly", "yes", "--appendfsync", "no"}, look: look,
+			name: "appendfsync no", args: []string{"--appendonly", "yes", "--appendfsync", "no"}, look: clinic,
 			want: []string{
 				"BS-REDIS-MEMORY ok", "BS-REDIS-CLIENTS ok", "BS-REDIS-PERSISTENCE warning",
 				"BS-REDIS-LATENCY ok", "BS-CLOCK ok", "BS-QUEUE-BACKLOG ok",
@@ -63,7 +62,7 @@ func TestRedis(t *testing.T) {
 		},
 		{
 			name: "small, and a replica is wanted", args: []string{"--maxmemory", "300kb", "--maxclients", "20"},
-			look: doctor.Look{Namespace: "clinic", MaxConnections: 20, Replicated: []string{"october-news"}},
+			look: look{namespace: "clinic", maxConnections: 20, replicated: []string{"october-news"}},
 			want: []string{
 				"BS-REDIS-MEMORY failed", "BS-REDIS-CLIENTS warning", "BS-REDIS-REPLICAS failed",
 				"BS-REDIS-LATENCY ok", "BS-CLOCK ok", "BS-QUEUE-BACKLOG ok",
@@ -72,7 +71,7 @@ func TestRedis(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			found := doctor.Redis(t.Context(), open(t, testkit.Redis(t, tt.args...)), tt.look)
+			found := inspect(t.Context(), open(t, testkit.Redis(t, tt.args...)), tt.look)
 			got := verdicts(found)
 			for i, f := range found { // the machine that tests may be busy
 				if f.Code == codes.RedisLatency && f.Level == store.Warning {
@@ -87,15 +86,15 @@ func TestRedis(t *testing.T) {
 }
 
 // finding returns what was found of a code; there must be something.
-func finding(t *testing.T, s *store.Store, code codes.Code) doctor.Finding {
+func finding(t *testing.T, s *store.Store, code codes.Code) Finding {
 	t.Helper()
-	for _, f := range doctor.Redis(t.Context(), s, look) {
+	for _, f := range inspect(t.Context(), s, clinic) {
 		if f.Code == code {
 			return f
 		}
 	}
 	t.Fatalf("nothing was said of %s", code)
-	return doctor.Finding{}
+	return Finding{}
 }
 
 // Managed servers forbid CONFIG: that is no fault.
@@ -112,7 +111,7 @@ func TestRedisThatGoesAway(t *testing.T) {
 	srv := testkit.NewRedis(t)
 	s := open(t, srv.URL())
 	srv.Kill()
-	found := doctor.Redis(t.Context(), s, look)
+	found := inspect(t.Context(), s, clinic)
 	if len(found) != 1 || found[0].Level != store.Warning || !strings.Contains(found[0].Text, "not known") {
 		t.Errorf("got %+v, want that nothing is known", found)
 	}
@@ -136,7 +135,7 @@ func TestEmbeddedHasNothingToLookAt(t *testing.T) {
 		t.Fatalf("OpenEmbedded: %v", err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	if got := doctor.Redis(t.Context(), s, look); got != nil {
+	if got := inspect(t.Context(), s, clinic); got != nil {
 		t.Errorf("got %+v, want nothing", got)
 	}
 }
@@ -161,7 +160,7 @@ func TestLinks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := doctor.Links(t.Context(), tt.url)
+			f := Links(t.Context(), tt.url)
 			if f.Level != tt.level || !strings.Contains(f.Text, tt.text) || f.Code != codes.PublicURL {
 				t.Errorf("got %+v, want %s %q", f, tt.level, tt.text)
 			}

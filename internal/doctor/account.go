@@ -1,18 +1,21 @@
-package app
+package doctor
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"broadside/campaign/codes"
 	"broadside/configs"
-	"broadside/configs/strictyaml"
+	"broadside/internal/account"
+	"broadside/internal/store"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 )
@@ -39,7 +42,7 @@ type AccountCheck struct {
 	OK       bool             `json:"ok"`
 	Steps    []AccountStep    `json:"steps"`  // in the order of the dialogue
 	Offers   *AccountOffers   `json:"offers"` // nil when the login was not reached
-	Limits   AccountLimits    `json:"limits"`
+	Limits   account.Limits   `json:"limits"`
 	Problems []AccountProblem `json:"problems"`
 }
 
@@ -59,36 +62,36 @@ type AccountOffers struct {
 	Auth       []string `json:"auth"`
 }
 
-// An AccountProblem is something to mend or to know, and what to do.
+// An AccountProblem is something to correct or to know, and what to do.
 type AccountProblem struct {
 	Problem string `json:"problem"`
 	Fix     string `json:"fix"`
 }
 
-// certSoon is how long before its end a certificate is worth a word.
+// certSoon is how long before its end a certificate is mentioned.
 const certSoon = 14 * 24 * time.Hour
 
-// CheckAccount connects to an account as a worker would: TCP, EHLO, TLS and login. It
-// sends nothing. The error is ErrInvalid for a name that is not configured, or a
-// *smtppool.Error, which the check explains too.
+// CheckAccount connects to an account as a worker would: TCP, EHLO, TLS and login.
+// It sends nothing. The error is of the kind failure.ErrInvalid for a name that is
+// not configured, or a *smtppool.Error, which the check explains too.
 func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*AccountCheck, error) {
-	acct, ok := cfg.Accounts[name]
-	if !ok {
-		return nil, noAccount(cfg, name)
-	}
-	w, err := way(acct)
+	acct, err := account.Find(cfg, name)
 	if err != nil {
-		return nil, invalid(err.Error())
+		return nil, err
 	}
-	w.SMTP.Timeouts = hasty
+	smtp, err := account.Impatient(acct)
+	if err != nil {
+		return nil, err
+	}
+
 	check := &AccountCheck{
-		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: limitsOf(acct), Problems: []AccountProblem{},
+		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct), Problems: []AccountProblem{},
 	}
 	check.foresee(acct)
 	if wrongTLS(acct) {
-		w.SMTP.Timeouts.Greeting = wrongTLSTime
+		smtp.Timeouts.Greeting = wrongTLSTime
 	}
-	conn, err := smtppool.Dial(ctx, w.SMTP)
+	conn, err := smtppool.Dial(ctx, smtp)
 	if err != nil {
 		check.failed(acct, err)
 		return check, err
@@ -99,7 +102,7 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	return check, nil
 }
 
-// wrongTLSTime is how long a greeting is waited for that hardly comes.
+// wrongTLSTime is how long to wait for a greeting that is not likely to come.
 const wrongTLSTime = 3 * time.Second
 
 // wrongTLS reports whether the port is the one for TLS from the first byte
@@ -136,27 +139,6 @@ func fullName(name string) bool {
 	return host != "" && domain != "" && net.ParseIP(name) == nil && !strings.HasSuffix(domain, "localdomain")
 }
 
-const lacksAccount = "no account is configured"
-
-// addAccount is what to do about it.
-func addAccount(cfg *configs.Config) string {
-	return "add one under accounts in " + cfg.Where() + ", or set SMTP_URL=smtp://user:password@host:587"
-}
-
-func noAccounts(cfg *configs.Config) error { return invalid(lacksAccount + ": " + addAccount(cfg)) }
-
-func noAccount(cfg *configs.Config, name string) error {
-	known := slices.Sorted(maps.Keys(cfg.Accounts))
-	if len(known) == 0 {
-		return noAccounts(cfg)
-	}
-	text := fmt.Sprintf("no account %q; configured are %s", name, strings.Join(known, ", "))
-	if meant := strictyaml.Suggest(name, known); meant != "" {
-		text += fmt.Sprintf("; did you mean %s?", meant)
-	}
-	return invalid(text)
-}
-
 // stepsOf returns the steps of an account in the order in which they happen.
 func stepsOf(acct configs.Account) []string {
 	switch acct.TLS {
@@ -168,12 +150,16 @@ func stepsOf(acct configs.Account) []string {
 	return []string{stepConnect, stepEHLO, stepTLS, stepAuth}
 }
 
-// failed says how far it went.
+// failed says how far the dialogue went.
 func (c *AccountCheck) failed(acct configs.Account, err error) {
-	at, detail, fix := stepConnect, err.Error(), ""
+	at := stepConnect
+	detail := err.Error()
+	fix := ""
 	var smtp *smtppool.Error
 	if errors.As(err, &smtp) {
-		at, detail, fix = failedStep(smtp.Reply), smtp.Reply.String(), smtp.Hint
+		at = failedStep(smtp.Reply)
+		detail = smtp.Reply.String()
+		fix = smtp.Hint
 	}
 	outcome := stepOK
 	for _, step := range stepsOf(acct) {
@@ -205,7 +191,7 @@ func failedStep(r reply.Reply) string {
 	return stepConnect
 }
 
-// describe says what was agreed, and what is worth a word.
+// describe says what was agreed, and what is worth knowing.
 func (c *AccountCheck) describe(acct configs.Account, in smtppool.Info, now time.Time) {
 	c.Offers = &AccountOffers{
 		Pipelining: in.Pipelining, EightBit: in.EightBit, SMTPUTF8: in.SMTPUTF8, Size: in.Size, Auth: append([]string{}, in.Mechanisms...),
@@ -247,4 +233,43 @@ func (c *AccountCheck) advise(acct configs.Account, in smtppool.Info, now time.T
 	if in.Size > 0 && in.Size < newsletter {
 		add(fmt.Sprintf("the server takes messages of at most %d bytes", in.Size), "keep letters below that, or raise the server's limit (message_size_limit in Postfix)")
 	}
+}
+
+// atOnce is how many accounts are tried at the same time.
+const atOnce = 4
+
+// Accounts connects to every account, as `account check` does.
+func Accounts(ctx context.Context, cfg *configs.Config) []Finding {
+	names := account.Names(cfg)
+	found := make([][]Finding, len(names))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i, name := range names {
+		g.Go(func() error {
+			check, err := CheckAccount(ctx, cfg, name)
+			found[i] = accountFindings("account "+name, check, err)
+			return nil
+		})
+	}
+	_ = g.Wait() // none fails: what went wrong is a finding
+	return slices.Concat(found...)
+}
+
+func accountFindings(subject string, check *AccountCheck, err error) []Finding {
+	const code, why = codes.Account, "nothing can be sent by this account"
+	if check == nil {
+		return []Finding{bad(subject, code, store.Failed, err.Error(), why, "correct the settings of the account")}
+	}
+	var out []Finding
+	if check.OK {
+		out = append(out, good(subject, code, check.Address+" takes the login"))
+	}
+	for _, p := range check.Problems {
+		if check.OK {
+			out = append(out, bad(subject, code, store.Warning, p.Problem, "it works now", p.Fix))
+		} else {
+			out = append(out, bad(subject, code, store.Failed, check.Address+": "+p.Problem, why, p.Fix))
+		}
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package app_test
+package doctor_test
 
 import (
 	"errors"
@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/account"
+	"broadside/internal/doctor"
 	"broadside/internal/testkit"
 	"broadside/sender/smtppool"
 )
@@ -35,7 +36,7 @@ func TestCheckAccountForesees(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.acct.Name, tt.acct.Host = "main", "127.0.0.1" // nothing listens on these ports
-			check, err := app.CheckAccount(t.Context(), &configs.Config{Accounts: map[string]configs.Account{"main": tt.acct}}, "main")
+			check, err := doctor.CheckAccount(t.Context(), &configs.Config{Accounts: map[string]configs.Account{"main": tt.acct}}, "main")
 			if err == nil || check == nil {
 				t.Fatalf("got %+v, %v; want it to fail", check, err)
 			}
@@ -79,7 +80,7 @@ func TestCheckAccount(t *testing.T) {
 				Limits: configs.Limits{Rate: 14, Connections: 3, MessagesPerConnection: 50},
 			}
 			cfg := &configs.Config{Accounts: map[string]configs.Account{"main": acct}}
-			check, err := app.CheckAccount(t.Context(), cfg, "main")
+			check, err := doctor.CheckAccount(t.Context(), cfg, "main")
 			if check == nil {
 				t.Fatalf("no result: %v", err)
 			}
@@ -101,7 +102,7 @@ func TestCheckAccount(t *testing.T) {
 			if len(check.Problems) != 1 || !strings.Contains(check.Problems[0].Problem, tt.problem) || !strings.Contains(check.Problems[0].Fix, tt.fix) {
 				t.Errorf("problems are %+v, want one with %q and %q", check.Problems, tt.problem, tt.fix)
 			}
-			if diff := cmp.Diff(app.AccountLimits{RatePerS: 14, Connections: 3, MessagesPerConnection: 50}, check.Limits); diff != "" {
+			if diff := cmp.Diff(account.Limits{RatePerS: 14, Connections: 3, MessagesPerConnection: 50}, check.Limits); diff != "" {
 				t.Errorf("limits (-want +got):\n%s", diff)
 			}
 		})

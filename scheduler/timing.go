@@ -1,4 +1,4 @@
-package app
+package scheduler
 
 import (
 	"fmt"
@@ -7,21 +7,21 @@ import (
 	"broadside/campaign"
 	"broadside/configs"
 	"broadside/configs/strictyaml"
-	"broadside/scheduler"
+	"broadside/internal/failure"
 	"broadside/scheduler/calendar"
 )
 
-// Timing reads when a campaign is due: at, if it is not empty, in place of the
-// schedule in its file. A time without an offset is in the campaign's zone,
-// else the configuration's. What is wrong, and a time that has passed, is
-// strictyaml.Problems.
-func Timing(cfg *configs.Config, def *campaign.Definition, at string, now time.Time) (scheduler.Timing, error) {
-	t := scheduler.Timing{MaxLateness: def.Schedule.MaxLateness}
-	bad := func(key, format string, args ...any) (scheduler.Timing, error) {
+// TimingOf returns when a campaign is due: at, if it is not empty, in place of the
+// schedule in its file. A time without an offset is in the campaign's zone, else in
+// that of the configuration. The errors, also for a time that has passed, are
+// strictyaml.Problems; about at they are of the kind failure.ErrInvalid.
+func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time.Time) (Timing, error) {
+	t := Timing{MaxLateness: def.Schedule.MaxLateness}
+	bad := func(key, format string, args ...any) (Timing, error) {
 		if key == "--at" {
-			return scheduler.Timing{}, invalid("--at: " + fmt.Sprintf(format, args...))
+			return Timing{}, failure.Invalid("--at: " + fmt.Sprintf(format, args...))
 		}
-		return scheduler.Timing{}, strictyaml.Problems{def.Problem(key, format, args...)}
+		return Timing{}, strictyaml.Problems{def.Problem(key, format, args...)}
 	}
 	zone, err := zoneOf(cfg, def)
 	if err != nil {
@@ -31,10 +31,12 @@ func Timing(cfg *configs.Config, def *campaign.Definition, at string, now time.T
 	if zone != nil {
 		t.Zone = zone.String()
 	}
-	key, text := "schedule.at", def.Schedule.At
+	key := "schedule.at"
+	text := def.Schedule.At
 	switch {
 	case at != "":
-		key, text = "--at", at
+		key = "--at"
+		text = at
 	case def.Schedule.Cron != "":
 		c, err := calendar.ParseCron(def.Schedule.Cron, zone)
 		if err != nil {
