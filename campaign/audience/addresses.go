@@ -185,5 +185,5 @@ func (l *lines) withoutNames(email string) error {
 		return nil
 	}
 	return l.at(l.n, fmt.Sprintf("no column %q: the first line has an address where the names of the columns should be", email),
-		"put a line with the names first, or leave email away")
+		"put a line with the names first, or leave email out")
 }

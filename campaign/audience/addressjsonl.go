@@ -25,7 +25,7 @@ func newJSONLSearch(l *lines, first []byte, email string) *jsonlSearch {
 func (s *jsonlSearch) next(row *AddressRow) error {
 	line, err := s.nextFull()
 	if err == io.EOF && s.email != "" && !s.met {
-		return s.at(s.n, fmt.Sprintf("no row has the key %q", s.email), "correct email, or leave it away")
+		return s.at(s.n, fmt.Sprintf("no row has the key %q", s.email), "correct email, or leave it out")
 	}
 	if err != nil {
 		return err

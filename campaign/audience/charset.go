@@ -40,7 +40,7 @@ func (s *stream) decode(name string) error {
 	}
 	switch {
 	case bytes.HasPrefix(mark, bomUTF8) && enc != nil:
-		return s.errorf("leave encoding away", "it begins with the mark of UTF-8, encoding says %s", name)
+		return s.errorf("leave encoding out", "it begins with the mark of UTF-8, encoding says %s", name)
 	case bytes.HasPrefix(mark, bomUTF8):
 		_, err := head.Discard(len(bomUTF8))
 		return err
@@ -140,11 +140,11 @@ func (w *utf8Watch) verdict(name, declared string) error {
 	case w.multi < chance || w.multi*20 < w.lone:
 		return nil
 	case w.lone == 0:
-		return &FileError{File: name, Line: w.first, What: "the file is UTF-8, encoding says " + declared, Fix: "leave encoding away"}
+		return &FileError{File: name, Line: w.first, What: "the file is UTF-8, encoding says " + declared, Fix: "leave encoding out"}
 	}
 	return &FileError{
 		File: name, Line: w.first,
 		What: fmt.Sprintf("mixed encodings: %d letters are UTF-8, %d are %s", w.multi, w.lone, declared),
-		Fix:  "bring the whole file into one encoding, best UTF-8",
+		Fix:  "convert the whole file to one encoding, preferably UTF-8",
 	}
 }

@@ -25,7 +25,7 @@ func startKeys(l *lines, first []byte) (*keys, error) {
 	k := &keys{column: map[string]int{}}
 	pairs, fault := parseObject(string(first), nil)
 	if fault != "" {
-		return nil, l.at(l.n, "the first line is no JSON object: "+fault, fix)
+		return nil, l.at(l.n, "the first line is not a JSON object: "+fault, fix)
 	}
 	for _, p := range pairs {
 		if _, twice := k.column[p.key]; twice {

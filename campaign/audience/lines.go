@@ -136,7 +136,7 @@ func (l *lines) fill() error {
 	l.w += n
 	l.total += int64(n)
 	if l.packed != "" && l.total > l.free && l.total/maxRatio > l.raw.n {
-		return l.at(l.n+1, fmt.Sprintf("%d bytes of %s data have become more than %d MiB of text: that is no list of people", l.raw.n, l.packed, l.total>>20),
+		return l.at(l.n+1, fmt.Sprintf("%d bytes of %s data have become more than %d MiB of text: that is not a list of people", l.raw.n, l.packed, l.total>>20),
 			"look into the file; if it is what you want, unpack it first")
 	}
 	if err == io.EOF {
@@ -185,7 +185,7 @@ func (l *lines) check(line []byte) ([]byte, error) {
 	}
 	if l.charset != nil {
 		if i := bytes.Index(line, []byte("\ufffd")); i >= 0 {
-			return nil, l.damaged(l.at(l.n, fmt.Sprintf("byte %d of the line is no character of %s", i+1, l.charset.name),
+			return nil, l.damaged(l.at(l.n, fmt.Sprintf("byte %d of the line is not a character of %s", i+1, l.charset.name),
 				"the file is broken or in another encoding: correct encoding, or save the file as UTF-8"))
 		}
 		return line, nil
@@ -230,7 +230,7 @@ func (l *lines) notUTF8(line []byte) *FileError {
 	}
 	if l.utf8Line > 0 {
 		return l.at(l.n, fmt.Sprintf("mixed encodings: byte %d (%#02x) is not UTF-8, while line %d is", i+1, line[i], l.utf8Line),
-			"bring the whole file into one encoding, best UTF-8")
+			"convert the whole file to one encoding, preferably UTF-8")
 	}
 	return l.at(l.n, fmt.Sprintf("byte %d of the line (%#02x) is not UTF-8", i+1, line[i]),
 		"save the file as UTF-8, or say in which encoding it is: encoding: windows-1252 is usual for files from Windows")

@@ -182,7 +182,7 @@ func (l *Lists) Open(ctx context.Context, name string, opts Options) (*Reader, e
 	}
 	v, source := versions[0], listPrefix+name
 	if opts.Email != "" && !strings.EqualFold(opts.Email, emailField) {
-		return nil, &FileError{File: source, What: fmt.Sprintf("email says %q, a list has its addresses in %s", opts.Email, emailField), Fix: "leave email away"}
+		return nil, &FileError{File: source, What: fmt.Sprintf("email says %q, a list has its addresses in %s", opts.Email, emailField), Fix: "leave email out"}
 	}
 	if v.Count == 0 {
 		return nil, &FileError{File: source, What: "the list is empty", Fix: "fill it with: broadside list import " + name + " FILE"}

@@ -67,7 +67,7 @@ func (b *workbook) endedOr(ctx context.Context, err error) error {
 func (c *sheetCheck) token(tok xml.Token) error {
 	if e, ok := tok.(xml.StartElement); ok && e.Name.Local == "sheetData" {
 		if c.inData || c.done {
-			return errors.New("its rows are there twice")
+			return errors.New("its rows occur twice")
 		}
 		c.inData = true
 	}

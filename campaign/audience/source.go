@@ -153,7 +153,7 @@ func (s *stream) decompress(name string) error {
 	case len(magic) == 0:
 		return s.empty()
 	case ext == ".gz" || ext == ".zst":
-		return s.errorf("compress it again, or take "+ext+" off its name", "the name says %s, the content is not compressed so", ext)
+		return s.errorf("compress it again, or take "+ext+" off its name", "the name says %s, but the content is not compressed that way", ext)
 	}
 	return s.recognise(path.Ext(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst")))
 }
@@ -170,7 +170,7 @@ func (s *stream) recognise(ext string) error {
 	case bytes.HasPrefix(magic, magicOLE):
 		return s.errorf("save it as .xlsx without a password, or as CSV", "an .xls file, or a workbook with a password")
 	case ext == ".xlsx":
-		return s.errorf("save it again, or give it the name that fits", "the name says .xlsx, the content is no workbook")
+		return s.errorf("save it again, or rename it", "the name says .xlsx, the content is not a workbook")
 	case ext == ".csv":
 		s.format = formatCSV
 	case ext == ".jsonl":

@@ -46,7 +46,7 @@ func (b *workbook) damaged(part string, err error) *FileError {
 	if file, ok := errors.AsType[*FileError](err); ok {
 		return file
 	}
-	return &FileError{File: b.name, What: fmt.Sprintf("a damaged workbook: %s: %v", part, err), Fix: "open it in a spreadsheet program and save it again, best as CSV", Err: err}
+	return &FileError{File: b.name, What: fmt.Sprintf("a damaged workbook: %s: %v", part, err), Fix: "open it in a spreadsheet program and save it again, preferably as CSV", Err: err}
 }
 
 // openWorkbook reads the directory of an archive, and which sheets there are.
@@ -64,7 +64,7 @@ func openWorkbook(s *stream, data []byte) (*workbook, error) {
 		b.parts[key] = f
 	}
 	if b.parts["xl/workbook.xml"] == nil {
-		return nil, b.errorf("save a spreadsheet as .xlsx or CSV, unpack an archive", "a zip archive that is no .xlsx workbook")
+		return nil, b.errorf("save a spreadsheet as .xlsx or CSV, unpack an archive", "a zip archive that is not an .xlsx workbook")
 	}
 	return b, b.readSheets()
 }
@@ -211,10 +211,10 @@ func scanXML(r io.Reader, each func(xml.Token) error) error {
 		case xml.EndElement:
 			depth--
 		case xml.Directive:
-			return errors.New("it has a document type, which no workbook has")
+			return errors.New("it has a document type, as no workbook does")
 		}
 		if depth > maxXMLDepth {
-			return fmt.Errorf("more than %d elements inside one another", maxXMLDepth)
+			return fmt.Errorf("more than %d nested elements", maxXMLDepth)
 		}
 		if each == nil {
 			continue
