@@ -64,8 +64,8 @@ func (f *gapFinder) add(g Gap, filled []string) {
 	}
 }
 
-// gapsOf returns the gaps of what a node prints. It has none if it is never blank, or
-// if it is a condition of the author's whether it is.
+// gapsOf returns the gaps of what a node prints. There are none if it is never blank,
+// or if the author's own condition decides what is printed.
 func gapsOf(n parse.Node) []Gap {
 	switch n := n.(type) {
 	case *parse.FieldNode:

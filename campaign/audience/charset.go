@@ -16,7 +16,7 @@ import (
 // A charset is a declared encoding other than UTF-8.
 type charset struct {
 	name  string
-	watch *utf8Watch // nil when the encoding cannot be mistaken for UTF-8 so
+	watch *utf8Watch // nil when UTF-8 cannot be mistaken for the encoding
 }
 
 var (
@@ -80,8 +80,8 @@ func (s *stream) encodingOf(name string) (enc encoding.Encoding, utf16 bool, err
 	return enc, false, nil
 }
 
-// latin reports whether name is an encoding in which UTF-8 reads as text that
-// nobody writes: "MÃ¼ller".
+// latin reports whether name is an encoding in which UTF-8 reads as text like
+// "MÃ¼ller", which people do not write.
 func latin(name string) bool {
 	enc, err := htmlindex.Get(name)
 	if err != nil {
@@ -91,8 +91,8 @@ func latin(name string) bool {
 	return err == nil && (canonical == "windows-1252" || canonical == "iso-8859-15")
 }
 
-// A utf8Watch counts, in a file that is said to be Latin, the letters that are
-// UTF-8 and those that are not. One or two may be chance ("MENÜ®").
+// A utf8Watch counts the letters that are UTF-8, and those that are not, in a file
+// that is said to be Latin. One or two may be there by chance ("MENÜ®").
 type utf8Watch struct {
 	r           io.Reader
 	tail        []byte // an unfinished sequence
