@@ -50,9 +50,10 @@ func (f *finder) search(text string) {
 		}
 		for _, local := range locals(text[:at]) {
 			for _, domain := range domains {
-				f.add(local + "@" + domain)
-				if plain, ok := latin(local + "@" + domain); ok { // what a reader takes it for
-					f.add(plain)
+				written := local + "@" + domain
+				f.add(written)
+				if lookalike, ok := latin(written); ok {
+					f.add(lookalike)
 				}
 			}
 		}
