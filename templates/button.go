@@ -11,8 +11,8 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// letterForms gives Markdown two things that letters have: a bold link alone in
-// a paragraph is a button, and the lines of a sign-off stay lines.
+// letterForms adds to Markdown two things that letters need: a bold link that is
+// alone in a paragraph becomes a button, and the lines of a sign-off stay lines.
 type letterForms struct{ ts *tokens }
 
 var buttonKind = ast.NewNodeKind("Button")
@@ -53,7 +53,7 @@ func onlyBoldLink(n ast.Node) ast.Node {
 	return bold.FirstChild()
 }
 
-// signOff returns the paragraph that ends a letter, but for a postscript.
+// signOff returns the paragraph that ends a letter, before any postscript.
 func signOff(doc *ast.Document, source []byte) ast.Node {
 	for n := doc.LastChild(); n != nil; n = n.PreviousSibling() {
 		switch {
@@ -77,7 +77,7 @@ func isPostscript(n ast.Node, source []byte) bool {
 	return strings.HasPrefix(strings.ReplaceAll(words, ".", ""), "PS")
 }
 
-// Lines of a sign-off are few and short, and the first ends with a comma.
+// The lines of a sign-off are few and short, and the first one ends with a comma.
 const (
 	maxSignOffLines = 5
 	maxSignOffLine  = 50 // characters
@@ -104,8 +104,8 @@ func (f *letterForms) keepLines(p ast.Node, source []byte) {
 	}
 }
 
-// RegisterFuncs makes goldmark print buttons, as a table: Outlook gives room to
-// nothing else.
+// RegisterFuncs makes goldmark print a button as a table: Outlook supports padding
+// on nothing else.
 func (f *letterForms) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(buttonKind, func(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {

@@ -44,18 +44,18 @@ func (d declaration) levelIn(place level) level {
 // attribute reports whether the author wrote it into a style attribute.
 func (l level) attribute() bool { return l&levelAttribute != 0 }
 
-// A weighted is a declaration with its weight; of a kept one, where it stands.
+// A weighted is a declaration with its weight.
 type weighted struct {
 	declaration
 	weight
-	force bool // write !important: it must win against what was inlined
+	force bool // write !important, so that it wins against what was inlined
 }
 
 // A styled is an element of the page that declarations apply to.
 type styled struct {
 	node    *nethtml.Node
 	inlined []*weighted
-	kept    []*weighted // apply at times, from a style element
+	kept    []*weighted // in a style element: they apply sometimes
 }
 
 // A cascade collects what applies to each element of a page.
@@ -67,7 +67,7 @@ type cascade struct {
 	of       map[*nethtml.Node]*styled
 	order    int
 
-	dropUnmatched bool // of the sheet that is read
+	dropUnmatched bool // in the style element that is being read
 }
 
 func newCascade(doc *nethtml.Node, ts *tokens) *cascade {
@@ -101,7 +101,7 @@ func (c *cascade) forceWinners() {
 }
 
 // leastForced returns for each family of properties the least weight of a kept
-// declaration that must be forced. All of more weight must be forced with it,
+// declaration that must be forced. All those of greater weight must be forced too,
 // to win against that one.
 func (c *cascade) leastForced() map[string]weight {
 	least := map[string]weight{}
@@ -124,8 +124,8 @@ func (c *cascade) leastForced() map[string]weight {
 	return least
 }
 
-// forceAgainstKept makes those inlined declarations important that are stronger than all
-// kept ones of their property, when one of those is important.
+// forceAgainstKept makes an inlined declaration important when it is stronger than
+// all kept ones of its property and one of those is important.
 func (s *styled) forceAgainstKept() {
 	if len(s.kept) == 0 {
 		return
@@ -152,7 +152,7 @@ func (c *cascade) write() {
 	}
 }
 
-// write keeps an attribute to which no rule added anything.
+// write leaves an attribute alone to which no rule added anything.
 func (s *styled) write() {
 	changed := slices.ContainsFunc(s.inlined, func(d *weighted) bool { return !d.level.attribute() || d.force })
 	if !changed {
@@ -171,11 +171,11 @@ func (s *styled) write() {
 	setAttr(s.node, "style", joinDeclarations(list))
 }
 
-// withoutReplaced leaves out the declarations of which a stronger rule sets the
-// same property to a value that every mail program understands, and those that
-// come again. All others stay as fallbacks, in order.
+// withoutReplaced leaves out a declaration when a stronger rule sets the same
+// property to a value that every mail program understands, and when the same
+// declaration follows later. All others stay as fallbacks, in order.
 func withoutReplaced(list []*weighted) []*weighted {
-	simple := map[string]weight{} // of a property, the strongest that all understand
+	simple := map[string]weight{} // by property: the strongest one that all programs understand
 	written := map[string]bool{}
 	var kept []*weighted
 	for _, d := range slices.Backward(list) {

@@ -10,11 +10,11 @@ import (
 	"broadside/configs/strictyaml"
 )
 
-// unsubscribeField is the field that every recipient has besides columns.
+// unsubscribeField is the field that every recipient has in addition to the columns.
 const unsubscribeField = "unsubscribe_url"
 
-// A checker walks a parse tree and refuses what could fail or not end while
-// rendering: unknown fields, loops, foreign functions, wrong kinds.
+// A checker walks a parse tree and refuses what could fail, or never end, while
+// rendering: unknown fields, loops, unknown functions, values of the wrong kind.
 type checker struct {
 	src      *source
 	columns  []string        // nil: any field is allowed
@@ -32,8 +32,8 @@ func check(s *source, columns []string, used map[string]bool) Problems {
 	return c.problems
 }
 
-// tooMany reports whether more problems are only counted: their places and hints
-// cost time.
+// tooMany reports whether further problems are only counted, because finding their
+// places and hints costs time.
 func (c *checker) tooMany() bool { return len(c.problems) > maxProblems }
 
 func (c *checker) refuse(n parse.Node, format string, args ...any) kind {
@@ -45,8 +45,8 @@ func (c *checker) refuse(n parse.Node, format string, args ...any) kind {
 	return kindBad
 }
 
-// offset returns where a node begins; the parser puts some nodes behind
-// their first character.
+// offset returns where a node begins. The parser gives some nodes a position
+// behind their first character.
 func (c *checker) offset(n parse.Node) int {
 	at := int(n.Position())
 	switch n.(type) {
@@ -102,8 +102,8 @@ func (c *checker) pipe(p *parse.PipeNode, dot kind) kind {
 	return *value
 }
 
-// command checks one command; piped is the value that comes from the command
-// before it, as its last argument.
+// command checks one command; piped is the value of the command before it, which
+// becomes its last argument.
 func (c *checker) command(cmd *parse.CommandNode, dot kind, piped *kind) kind {
 	name, ok := cmd.Args[0].(*parse.IdentifierNode)
 	if !ok {

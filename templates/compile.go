@@ -18,13 +18,13 @@ import (
 // MaxSource is how many bytes of one source are read.
 const MaxSource = 1 << 20
 
-// Limits of a template. A mail of 2 MiB is refused by few servers and read by
-// nobody; Gmail shows the first 102 KB.
+// Limits of a template. Few servers refuse a mail of 2 MiB, but no reader wants
+// one; Gmail shows the first 102 KB.
 const (
-	maxNesting = 100 // if and with inside one another
+	maxNesting = 100 // nested if and with
 	maxOutput  = message.MaxBody
 
-	maxProblems = 100 // that are shown
+	maxProblems = 100 // how many are shown
 )
 
 // Names of functions that only our own actions call; authors cannot.
@@ -43,8 +43,8 @@ type sources struct {
 }
 
 // Fields returns the merge fields that a snapshot's templates use, sorted,
-// without unsubscribe_url. Its error is Problems, as that of Compile; unknown
-// fields are none here, so that Fields can say which columns are needed.
+// without unsubscribe_url. Its error is Problems, as that of Compile, but an
+// unknown field is not a problem here: Fields says which columns are needed.
 func Fields(s campaign.Snapshot) ([]string, error) {
 	src, problems := load(s, nil)
 	if err := problems.err(); err != nil {
@@ -54,8 +54,8 @@ func Fields(s campaign.Snapshot) ([]string, error) {
 	return slices.Sorted(maps.Keys(src.used)), nil
 }
 
-// load parses and checks all texts of a snapshot; columns nil allows any
-// field.
+// load parses and checks all texts of a snapshot. If columns is nil, any field is
+// allowed.
 func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 	src := &sources{used: map[string]bool{}}
 	var problems Problems
@@ -97,7 +97,7 @@ func readSource(name, text string) (*source, Problems) {
 	for _, a := range s.actions { // before the parser, which recurses
 		depth += opened(s.text[a.start:a.end])
 		if depth > maxNesting {
-			return s, Problems{s.problem(a.start, fmt.Sprintf("more than %d if and with inside one another", maxNesting))}
+			return s, Problems{s.problem(a.start, fmt.Sprintf("more than %d nested if and with", maxNesting))}
 		}
 	}
 	if p := s.parse(); p.Text != "" {
@@ -106,14 +106,14 @@ func readSource(name, text string) (*source, Problems) {
 	return s, nil
 }
 
-// checkLayout checks that body and layout fit each other.
+// checkLayout checks that body and layout go together.
 func checkLayout(s campaign.Snapshot) Problems {
 	body := Problem{File: s.BodyFile}
 	switch {
 	case s.Markdown != "" && s.HTML != "":
 		body.Text = "there is a Markdown and an HTML body: expected one"
 	case strings.TrimSpace(s.Markdown+s.HTML) == "":
-		body.Text = "the file is empty: write what readers shall see"
+		body.Text = "the file is empty: write what readers should see"
 	case !slices.Contains(Layouts(), s.Layout):
 		body.Text = fmt.Sprintf("unknown layout %q: there are %s", s.Layout, strings.Join(Layouts(), ", "))
 		if near := strictyaml.Suggest(s.Layout, Layouts()); near != "" {
@@ -170,7 +170,7 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 		work:    workOf(subject.Tree, body.Tree, text.Tree),
 	}
 	if t.work.of(usualValue) > maxWork {
-		return nil, Problems{{File: s.BodyFile, Text: fmt.Sprintf("for each recipient more than %d MiB of text would be handled: take conditions and functions out", maxWork>>20)}}
+		return nil, Problems{{File: s.BodyFile, Text: fmt.Sprintf("more than %d MiB of text would be handled for each recipient: remove conditions and functions", maxWork>>20)}}
 	}
 	if err := t.try(s, src, page); err != nil {
 		return nil, err
@@ -189,13 +189,13 @@ func parseFinal(name, text string, own texttemplate.FuncMap) (*texttemplate.Temp
 	return t, nil
 }
 
-// A page is what came out of a snapshot, ready to be parsed.
+// A page is what a snapshot has become, ready to be parsed.
 type page struct {
 	html, text string
 	places     []place // of the tokens in html
 }
 
-// assemble goes the way that doc.go draws, up to the final parsing.
+// assemble does the steps that doc.go draws, up to the final parsing.
 func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 	topic := s.TopicName
 	if topic == "" {
@@ -262,8 +262,9 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 	return strings.TrimRight(text, "\n") + footer
 }
 
-// try renders with all fields blank and with all filled: html/template finds
-// only now where it cannot escape, and both must show the link.
+// try renders with all fields blank and with all of them filled. Only now does
+// html/template find what it cannot escape; and both letters must show the
+// unsubscribe link.
 func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 	const link = "https://unsubscribe.invalid/sample0link"
 	for _, value := range []string{"", "x"} {
@@ -277,7 +278,7 @@ func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 			return Problems{{File: "subject", Text: "it renders as nothing: write a subject"}}
 		}
 		if !showsLink(l.HTML, link) {
-			return Problems{{File: s.BodyFile, Text: `no unsubscribe link for every reader: with layout none the page brings its own, as in <a href="{{.unsubscribe_url}}">Unsubscribe</a>, outside of any if and with a text to press`}}
+			return Problems{{File: s.BodyFile, Text: `no unsubscribe link for every reader: with layout none the page brings its own, as in <a href="{{.unsubscribe_url}}">Unsubscribe</a>, outside any if and with a text to click`}}
 		}
 		if !strings.Contains(string(l.Text), link) {
 			name := s.TextFile
@@ -290,8 +291,8 @@ func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 	return nil
 }
 
-// explain finds the place in the author's file of what html/template says
-// about the laid-out page.
+// explain finds the place in the author's file that an error of html/template
+// about the laid-out page refers to.
 func (p *page) explain(s campaign.Snapshot, err error) error {
 	var e *htmltemplate.Error
 	if !errors.As(err, &e) {

@@ -10,15 +10,15 @@ import (
 )
 
 // A cssPiece is one token of CSS. Actions in it are words of letters and
-// digits; those that print nothing are pieces of their own.
+// digits; an action that prints nothing is a piece of its own.
 type cssPiece struct {
 	kind    css.TokenType
 	text    string
 	control bool // it has an if, else, with, end or a comment of the template
-	opens   int  // how many if and with it opens, less those that it ends
+	opens   int  // how many if and with it opens, minus those that it ends
 }
 
-// lexCSS cuts CSS into pieces; joined they are the text again.
+// lexCSS cuts CSS into pieces. Joined, they are the same text.
 func (ts *tokens) lexCSS(text string) []cssPiece {
 	var pieces []cssPiece
 	lexer := css.NewLexer(parse.NewInputString(text))
@@ -31,7 +31,7 @@ func (ts *tokens) lexCSS(text string) []cssPiece {
 	}
 }
 
-// splitControls makes pieces of the actions in a piece that print nothing.
+// splitControls makes a piece of each action that prints nothing.
 // Strings, comments and URLs stay whole.
 func (ts *tokens) splitControls(p cssPiece) []cssPiece {
 	var pieces []cssPiece
@@ -92,7 +92,7 @@ type sheetReader struct {
 	depth  int // of if and with
 }
 
-// parseSheet returns the statements of a style element. Comments go.
+// parseSheet returns the statements of a style element, without comments.
 func (ts *tokens) parseSheet(text string) []statement {
 	r := &sheetReader{pieces: ts.lexCSS(text)}
 	return r.statements(false)
@@ -172,7 +172,7 @@ func (r *sheetReader) prelude() (ended bool) {
 	return true
 }
 
-// block reads up to the end of a block. It is plain without a block inside it.
+// block reads up to the end of a block. It is plain if there is no block inside it.
 func (r *sheetReader) block() (body []cssPiece, plain bool) {
 	start := r.at
 	plain = true

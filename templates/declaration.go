@@ -51,8 +51,8 @@ func (d declaration) plain() string {
 // forced writes the declaration, which sets a property, with !important.
 func (d declaration) forced() string { return d.plain() + " !important" }
 
-// styleOf parses the style attribute of an element. One with a choice between
-// declarations stays one piece.
+// styleOf parses the style attribute of an element. An attribute that chooses
+// between declarations stays in one piece.
 func (ts *tokens) styleOf(n *nethtml.Node) []declaration {
 	style := attr(n, "style")
 	list := parseDeclarations(ts.lexCSS(style))
@@ -79,7 +79,7 @@ type declarationReader struct {
 	text   strings.Builder
 	open   int  // parentheses and brackets
 	inside int  // if and with that began within the value
-	opaque bool // there is a semicolon inside of an if
+	opaque bool // there is a semicolon inside an if
 }
 
 func (w *declarationReader) piece(p cssPiece) {
@@ -119,7 +119,7 @@ func (w *declarationReader) action(p cssPiece) {
 	w.list = append(w.list, declaration{text: p.text, action: true})
 }
 
-// flush ends the declaration under way.
+// flush ends the current declaration.
 func (w *declarationReader) flush() {
 	text := strings.TrimSpace(w.text.String())
 	switch {
@@ -130,12 +130,13 @@ func (w *declarationReader) flush() {
 		w.list = append(w.list, newDeclaration(text))
 	}
 	w.text.Reset()
-	w.open, w.inside = 0, 0
+	w.open = 0
+	w.inside = 0
 	w.opaque = false
 }
 
-// joinDeclarations writes declarations as a block or a style attribute has
-// them; there is no semicolon behind an action.
+// joinDeclarations writes declarations as they stand in a block or a style
+// attribute. An action is not followed by a semicolon.
 func joinDeclarations(list []declaration) string {
 	var b strings.Builder
 	for i, d := range list {

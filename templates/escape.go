@@ -5,11 +5,11 @@ import "strings"
 // htmlEscaper is html/template's name of the escaper for values in text.
 const htmlEscaper = "_html_template_htmlescaper"
 
-// flatFuncs are the functions that a flattened tree may call, and escapers
-// those that may be the last of an action. Those of html/template are not
-// exported, so that they are written anew here, for plain text; FuzzFlatAgrees
-// holds them to the originals. Escapers for scripts, style sheets and srcset
-// are left to html/template.
+// flatFuncs are the functions that a flattened tree may call, and escapers those
+// that may come last in an action. html/template does not export its own, so they
+// are written here again, for plain text; FuzzFlatAgrees compares them with the
+// originals. Escapers for scripts, style sheets and srcset are left to
+// html/template.
 var (
 	flatFuncs = map[string]any{
 		"default": funcs["default"],
@@ -48,8 +48,8 @@ func appendEscaped(dst []byte, s string) []byte {
 
 var entities = [256]string{0: "\uFFFD", '"': "&#34;", '&': "&amp;", '\'': "&#39;", '+': "&#43;", '<': "&lt;", '>': "&gt;"}
 
-// filterURL lets only links through that are relative or of a scheme that
-// runs nothing.
+// filterURL lets a link through only if it is relative or its scheme cannot run
+// code.
 func filterURL(s string) string {
 	scheme, _, ok := strings.Cut(s, ":")
 	if !ok || strings.Contains(scheme, "/") {
@@ -63,8 +63,8 @@ func filterURL(s string) string {
 	return "#ZgotmplZ"
 }
 
-// percentEncode encodes what cannot stand in a URL (RFC 3986). In a whole URL
-// delimiters and what is encoded already stay.
+// percentEncode encodes what cannot stand in a URL (RFC 3986). In a whole URL,
+// delimiters and what is already encoded stay as they are.
 func percentEncode(s string, whole bool) string {
 	const hex = "0123456789abcdef"
 	var b []byte

@@ -8,20 +8,20 @@ import (
 	"broadside/templates/message"
 )
 
-// The template packages look fields and functions up by reflection for every
-// recipient. Most templates need none of that, since their values are all
-// text: flatten turns such a tree, after html/template has put its escapers
-// in, into a program of plain function calls that writes the same bytes. A
-// tree with anything else in it is executed by its package, as before.
+// The template packages look up fields and functions by reflection for every
+// recipient. Most templates do not need that, because all their values are text.
+// After html/template has put its escapers into such a tree, flatten turns it into
+// a program of plain function calls that writes the same bytes. A tree with
+// anything else in it is executed by its package.
 
-// A program is a flattened tree; nil: the tree cannot be flattened.
+// A program is a flattened tree. It is nil if the tree cannot be flattened.
 type program []step
 
 // A step prints, or runs one of two programs.
 type step struct {
 	fixed       *message.Fixed
 	print       textFunc
-	escape      appendFunc // of what print gives; nil: none
+	escape      appendFunc // for what print returns; nil: none
 	test        truthFunc  // of an if
 	with        textFunc   // of a with
 	then, other program
@@ -60,8 +60,8 @@ func (p program) run(e *message.Encoder, d *flatData) error {
 	return nil
 }
 
-// choose returns the program of the branch to take; d.dot is what "." is in
-// it.
+// choose returns the program of the branch to take, and sets d.dot to what "." is
+// in it.
 func (s *step) choose(d *flatData) program {
 	if s.test != nil {
 		if s.test(d) {
@@ -76,9 +76,9 @@ func (s *step) choose(d *flatData) program {
 	return s.other
 }
 
-// flatten returns a tree's program, or nil; tidy is how its output is encoded.
-// A tree of html/template must have been executed once: it is escaped only
-// then.
+// flatten returns the program of a tree, or nil. tidy says how its output is
+// encoded. A tree of html/template must have been executed once, because it is
+// escaped only then.
 func flatten(tree *parse.Tree, columns []string, tidy bool) program {
 	if tree == nil {
 		return nil
@@ -87,12 +87,13 @@ func flatten(tree *parse.Tree, columns []string, tidy bool) program {
 	return f.block(tree.Root)
 }
 
-// A flattener turns nodes into functions; nil: it does not know the node.
+// A flattener turns nodes into functions. It returns nil for a node that it does
+// not know.
 type flattener struct {
 	fields []string
 	tidy   bool
-	inWith bool // . is the value of a with, and not all fields
-	reads  *int // how often fields and dots were met
+	inWith bool // "." is the value of a with, not all fields
+	reads  *int // how many fields and dots were read
 }
 
 func (f flattener) block(list *parse.ListNode) program {
@@ -100,7 +101,7 @@ func (f flattener) block(list *parse.ListNode) program {
 	if list == nil {
 		return p
 	}
-	var fixed strings.Builder // of neighbours in one
+	var fixed strings.Builder // the text of neighbouring nodes
 	endFixed := func() {
 		if fixed.Len() > 0 {
 			p = append(p, step{fixed: message.NewFixed(fixed.String(), f.tidy)})
@@ -117,7 +118,7 @@ func (f flattener) block(list *parse.ListNode) program {
 		if !ok {
 			return nil
 		}
-		if s.print != nil && *f.reads == before { // the same for everybody
+		if s.print != nil && *f.reads == before { // the same for all recipients
 			text := s.print(&flatData{})
 			if s.escape != nil {
 				text = string(s.escape(nil, text))

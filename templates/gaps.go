@@ -8,13 +8,13 @@ import (
 	"broadside/campaign"
 )
 
-// A Gap is a place where a template prints a value without saying what stands there
-// when it is blank: who has a blank in each of the fields reads "Hi !".
+// A Gap is a place where a template prints a value without saying what to print
+// when it is blank: a reader for whom all of these fields are blank sees "Hi !".
 type Gap []string
 
 // Gaps returns the gaps of a snapshot's templates, each set of fields once. A value
-// with a default, and one that a condition around it has tested, is none. The error
-// is that of Fields.
+// with a default is not a gap, nor is one that a condition around it has tested.
+// The error is that of Fields.
 func Gaps(s campaign.Snapshot) ([]Gap, error) {
 	src, problems := load(s, nil)
 	if err := problems.err(); err != nil {
@@ -31,7 +31,8 @@ func Gaps(s campaign.Snapshot) ([]Gap, error) {
 
 type gapFinder struct{ found []Gap }
 
-// block looks through a list of nodes; filled are the fields that are not blank there.
+// block looks through a list of nodes; filled are the fields that cannot be blank
+// there.
 func (f *gapFinder) block(list *parse.ListNode, filled []string) {
 	if list == nil {
 		return
@@ -63,8 +64,8 @@ func (f *gapFinder) add(g Gap, filled []string) {
 	}
 }
 
-// gapsOf returns the gaps of what a node prints; nil when it is never blank, or when
-// its blank is a condition of the author's.
+// gapsOf returns the gaps of what a node prints. There are none if it is never blank,
+// or if the author's own condition decides what is printed.
 func gapsOf(n parse.Node) []Gap {
 	switch n := n.(type) {
 	case *parse.FieldNode:
@@ -119,7 +120,7 @@ func gapsOfCall(cmd *parse.CommandNode, piped parse.Node, before []Gap) []Gap {
 	return nil
 }
 
-// together returns the gap that is there when all arguments are blank.
+// together returns the gap that appears when all arguments are blank.
 func together(args [][]Gap) []Gap {
 	all := Gap{}
 	for _, gaps := range args {

@@ -63,7 +63,7 @@ func (ts *tokens) computedStyle(n *nethtml.Node) map[string]string {
 }
 
 // outOfSight reports whether an element is clipped to nothing or stands far outside
-// of the page: so are texts for screen readers and the words of pictures hidden.
+// the page. Texts for screen readers, and the words of pictures, are hidden like that.
 func outOfSight(style map[string]string) bool {
 	if farAway.MatchString(style["text-indent"]) {
 		return true
@@ -86,10 +86,9 @@ func isZero(value string) bool {
 	return strings.Contains(value, "0") && zeroLength.MatchString(value)
 }
 
-// sizeless reports whether the text right in an element has the size zero, when
-// that around it does or does not.
-// Elements inside may have another one: many layouts do that to have no gaps
-// between columns.
+// sizeless reports whether the text directly in an element has the size zero; around
+// says whether the text around the element has. Elements inside may have another
+// size: many layouts do that to avoid gaps between columns.
 func sizeless(style map[string]string, around bool) bool {
 	size := style["font-size"]
 	if zeroFont.MatchString(style["font"]) && size == "" {
@@ -104,7 +103,7 @@ func sizeless(style map[string]string, around bool) bool {
 	return isZero(size)
 }
 
-// zeroFont is a font of the size zero in the short form: 0/0 a.
+// zeroFont is a font of the size zero in the shorthand form: 0/0 a.
 var zeroFont = regexp.MustCompile(`(?:^|\s)0(?:px|pt|em|%)?(?:/\S+)?\s`)
 
 // hasLink reports whether there is a link in an element.

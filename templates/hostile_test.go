@@ -29,12 +29,12 @@ func TestHostileSources(t *testing.T) {
 		name, markdown, html string
 		want                 string // in the problem; empty: it compiles
 	}{
-		{"quotes", repeated("> "), "", "b:1:1: more than 100 quotes (>) inside one another: take some away"},
-		{"quotes on a later line", "a\n\n" + strings.Repeat(">", 101), "", "b:3:1: more than 100 quotes"},
+		{"quotes", repeated("> "), "", "b:1:1: more than 100 nested quotes (>): remove some"},
+		{"quotes on a later line", "a\n\n" + strings.Repeat(">", 101), "", "b:3:1: more than 100 nested quotes"},
 		{"brackets", repeated("[a](\n"), "", "b:1001:1: more than 1000 brackets ([) in one paragraph"},
 		{"brackets in many paragraphs", repeated(strings.Repeat("[a](b) ", 50) + "\n\n"), "", ""},
 		{"cells", strings.Repeat("|", 1001), "", "b:1:1: more than 1000 cells (|) in one row"},
-		{"open elements", "", repeated("<div>"), "b: more than 500 elements are open inside one another"},
+		{"open elements", "", repeated("<div>"), "b: more than 500 nested elements are open"},
 		{"at-rules", "", "<style>" + repeated("@a;") + "</style><p>", ""},
 		{"rules", "", "<style>" + numbered("p.a%d{a:b}")[:200<<10] + "}</style>" + repeated("<p>x"), "rules and declarations for"},
 		{"large rules", "", "<style>p{a:" + repeated("b")[:200<<10] + "}</style>" + repeated("<p>x"), "bytes of CSS with"},

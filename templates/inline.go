@@ -56,7 +56,7 @@ func parsePage(page string) (*nethtml.Node, error) {
 	return doc, nil
 }
 
-// styleElements returns the style elements that are to be inlined. One with
+// styleElements returns the style elements that are to be inlined. An element with
 // data-premailer="ignore" is left alone.
 func styleElements(doc *nethtml.Node) []*nethtml.Node {
 	var list []*nethtml.Node

@@ -24,7 +24,7 @@ type keptRule struct {
 	changed   bool // some selectors were inlined
 }
 
-// read goes through a style element: what can be is inlined.
+// read goes through a style element and inlines what it can.
 func (c *cascade) read(element *nethtml.Node) {
 	if element.FirstChild == nil {
 		return
@@ -36,8 +36,8 @@ func (c *cascade) read(element *nethtml.Node) {
 	c.sheets = append(c.sheets, sheet)
 }
 
-// unmatchedAttr with the value "drop" is on the style element of a layout: its
-// rules for what a letter does not have are left out.
+// unmatchedAttr with the value "drop" is set on the style element of a layout: its
+// rules for elements that a letter does not have are left out.
 const unmatchedAttr = "data-unmatched"
 
 func everyMedium(media string) bool {
@@ -48,8 +48,8 @@ func everyMedium(media string) bool {
 	return false
 }
 
-// rules returns what stays of some statements. In a block for some readers
-// only, all do.
+// rules returns what stays of some statements. In a block that is only for some
+// readers, all of them stay.
 func (c *cascade) rules(statements []statement, some bool) []keptRule {
 	var kept []keptRule
 	for _, s := range statements {
@@ -116,12 +116,12 @@ func (c *cascade) weigh(items []declaration, specific [3]int) []*weighted {
 	return list
 }
 
-// known leaves out actions and whatever else sets no property.
+// known leaves out actions and everything else that sets no property.
 func known(list []*weighted) []*weighted {
 	return slices.DeleteFunc(slices.Clone(list), func(w *weighted) bool { return w.property == "" })
 }
 
-// write puts what is kept into the element, which goes when that is nothing.
+// write puts what is kept into the element, or removes the element when nothing is.
 func (s *keptSheet) write() {
 	text := joinRules(s.rules)
 	if text == "" {

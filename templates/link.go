@@ -35,8 +35,8 @@ func (w *textWriter) link(n *nethtml.Node) {
 	w.blank = trailing
 }
 
-// readable returns what readers of the text need of a link: of one to a mail
-// address or a telephone number that, as it is spoken.
+// readable returns the part of a link that readers of the text need. For a mail
+// address or a telephone number that is the address or number alone.
 func readable(url string) (text string, spoken bool) {
 	for _, scheme := range []string{"mailto:", "tel:"} {
 		if len(url) > len(scheme) && strings.EqualFold(url[:len(scheme)], scheme) && !strings.Contains(url, "?") {
@@ -57,7 +57,7 @@ func (w *textWriter) words(n *nethtml.Node) string {
 	return strings.TrimSpace(b.String())
 }
 
-// same reports whether the text of a link is its URL, but for the scheme and a
+// same reports whether the text of a link is its URL, apart from the scheme and a
 // slash at the end.
 func (w *textWriter) same(url, text string) bool {
 	bare := func(s string) string {
@@ -67,9 +67,9 @@ func (w *textWriter) same(url, text string) bool {
 	return bare(url) == bare(text)
 }
 
-// encoded makes the link of the text part the one of the HTML: values are
-// encoded as html/template does it there. A value that is the beginning of a
-// link may hold a whole one; behind ? or # every delimiter is encoded.
+// encoded makes the link in the text part the same as in the HTML: values are
+// encoded as html/template encodes them there. A value at the beginning of a link
+// may hold a whole URL; behind ? or # every delimiter is encoded.
 func (w *textWriter) encoded(url string) string {
 	return w.pipeTokens(urlBlanks.Replace(url), func(before string) string {
 		switch {
@@ -82,8 +82,8 @@ func (w *textWriter) encoded(url string) string {
 	})
 }
 
-// pipeTokens has the values in a text go through a function, which choose names
-// for what stands before the value.
+// pipeTokens sends each value in a text through a function; choose names it, given
+// the text that stands before the value.
 func (w *textWriter) pipeTokens(text string, choose func(before string) string) string {
 	var b, static strings.Builder
 	at := 0
@@ -102,11 +102,11 @@ func (w *textWriter) pipeTokens(text string, choose func(before string) string) 
 	return b.String()
 }
 
-// rightTrim finds the end of an action that takes away the white space behind it.
+// rightTrim finds the end of an action that removes the white space behind it.
 var rightTrim = regexp.MustCompile(`\s-\}\}$`)
 
-// pipedInto returns the token of the same action with its value going through
-// a function last.
+// pipedInto returns a token of the same action, whose value goes through one more
+// function at the end.
 func (t *token) pipedInto(function string) token {
 	piped := *t
 	end := "}}"
@@ -119,7 +119,7 @@ func (t *token) pipedInto(function string) token {
 }
 
 // urlBlanks encodes what would end an author's URL in a text. Line ends and tabs
-// in it do not count, as in browsers.
+// are dropped, as browsers do.
 var urlBlanks = strings.NewReplacer(" ", "%20", "<", "%3C", ">", "%3E", "\u00a0", "%C2%A0", "\n", "", "\r", "", "\t", "")
 
 // wholeURL encodes a value that may be a whole link.

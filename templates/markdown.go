@@ -32,9 +32,9 @@ func markdown(text string, ts *tokens) (string, error) {
 	return b.String(), nil
 }
 
-// controlBlocks keeps a line of nothing but if, else, with, end and comments
-// between blocks: as text it would become a paragraph of its own, or the
-// last words of the list item above it.
+// controlBlocks keeps a line that has only if, else, with, end and comments between
+// the blocks around it. As text it would become a paragraph of its own, or the last
+// words of the list item above it.
 type controlBlocks struct{ ts *tokens }
 
 var controlKind = ast.NewNodeKind("TemplateControl")

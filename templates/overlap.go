@@ -2,17 +2,17 @@ package templates
 
 import "strings"
 
-// The overlaps find, among the declarations of an element, those that set some of
-// what another one does: border-top-color sets some of border-top and border.
+// The overlaps of an element's declarations find those that set part of what another
+// one sets: border-top-color sets part of border-top and border.
 type overlaps struct {
 	same  map[string]span // by property
 	parts map[string]span // by shorthand: those of its parts
 }
 
-// A span is the least and the most weight of some declarations.
+// A span is the least and the greatest weight of some declarations.
 type span struct {
 	least, most weight
-	any         bool // there are some
+	any         bool // there is at least one
 }
 
 func (s span) with(other span) span {
@@ -47,7 +47,7 @@ func newOverlaps(list []*weighted) *overlaps {
 	return r
 }
 
-// of returns the span of all that overlap with a property.
+// of returns the span of all declarations that overlap with a property.
 func (r *overlaps) of(name string) span {
 	path := shorthands(name)
 	all := r.parts[path[0]]
@@ -82,7 +82,7 @@ func shorthands(name string) []string {
 	return path
 }
 
-// family is what a property has in common with all that overlap with it.
+// family is what a property has in common with all properties that overlap with it.
 func family(name string) string {
 	path := shorthands(name)
 	return path[len(path)-1]

@@ -7,9 +7,9 @@ import (
 	nethtml "golang.org/x/net/html"
 )
 
-// protect makes a tokenised page safe for HTML and CSS tools: where text is, a
-// token becomes a comment, which a parser leaves where it stands, and comments
-// for Outlook become tokens. Actions between attributes are problems: HTML parsers drop or
+// protect makes a tokenised page safe for HTML and CSS tools. A token in text
+// becomes a comment, which a parser leaves where it is, and comments for Outlook
+// become tokens. Actions between attributes are problems: HTML parsers drop or
 // reorder attributes.
 func protect(page string, ts *tokens) (string, Problems) {
 	var out strings.Builder
@@ -50,9 +50,9 @@ var rawElements = map[string]bool{"style": true, "script": true, "title": true, 
 
 var outlookComment = regexp.MustCompile(`(?s)^(<!--\[if [^\]]*\]>)(.*)(<!\[endif\]-->)$`)
 
-// comment keeps a conditional comment, which html/template would take away;
-// what it holds for Outlook is HTML with actions like any other. All other
-// comments are the author's notes and go.
+// comment keeps a conditional comment, which html/template would remove: what it
+// holds for Outlook is HTML with actions, like any other. All other comments are
+// the author's notes, and are left out.
 func (ts *tokens) comment(text string) string {
 	if t := ts.get(text); t != nil && text == "<!--"+ts.match.FindString(text)+"-->" {
 		return text
@@ -99,8 +99,8 @@ type place struct {
 	token  *token
 }
 
-// restorePage puts the actions back into HTML, and says where they are. Text
-// that only looks like an action is made to print as it is.
+// restorePage puts the actions back into HTML, and says where they are. Text that
+// only looks like an action is written so that it prints unchanged.
 func (ts *tokens) restorePage(s string) (string, []place) {
 	var b strings.Builder
 	var places []place

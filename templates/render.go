@@ -12,8 +12,8 @@ import (
 	"broadside/templates/message"
 )
 
-// maxSubject is the length of a rendered subject in characters; what is
-// longer is cut. No reader shows as much.
+// maxSubject is the length of a rendered subject in characters. A longer one is
+// cut: no mail program shows as much.
 const maxSubject = 250
 
 // ErrTooLarge is in the chain of Render's error when a part would be larger
@@ -21,7 +21,7 @@ const maxSubject = 250
 var ErrTooLarge = message.ErrTooLarge
 
 // ErrTooMuch is in the chain of Render's error when the values are so long
-// that the template's functions would take too much time over them.
+// that the template's functions would need too much time for them.
 var ErrTooMuch = errors.New("the values are too long for this template: its functions would handle more than 256 MiB of text")
 
 // A Template is a compiled snapshot. It is safe for concurrent use.
@@ -35,18 +35,18 @@ type Template struct {
 	pageSize int // bytes of the HTML, with fields of a letter or none
 }
 
-// A part is one template, and the program that does the same faster; nil
-// while there is none.
+// A part is one template, and the program that does the same faster, or nil if
+// there is none.
 type part struct {
 	template interface {
 		Execute(w io.Writer, data any) error
 	}
 	flat program
 	name string // for errors
-	tidy bool   // the text part was made here: gaps are closed
+	tidy bool   // the text part was made here, and its gaps are closed
 }
 
-// Data is what one recipient has of its own.
+// Data is what is different for each recipient.
 type Data struct {
 	Values      []string // in the order of Snapshot.Columns
 	Unsubscribe string   // the recipient's unsubscribe URL
@@ -144,7 +144,7 @@ func (t *Template) Begin(r *Rendering, d Data) error {
 	return t.begin(r, append(values, d.Unsubscribe))
 }
 
-// begin is Begin with the values as they are, the link behind them.
+// begin is Begin with the values as they are, followed by the link.
 func (t *Template) begin(r *Rendering, values []string) (err error) {
 	r.flat = flatData{values: values}
 	r.subject, r.html, r.text = body{r, &t.subject}, body{r, &t.html}, body{r, &t.text}
@@ -165,8 +165,8 @@ func (t *Template) begin(r *Rendering, values []string) (err error) {
 	return nil
 }
 
-// cleanValue makes a merge value text: what is not UTF-8 is replaced, control
-// characters other than tab and line breaks become blanks.
+// cleanValue makes a merge value plain text: what is not UTF-8 is replaced, and
+// control characters other than tabs and line breaks become blanks.
 func cleanValue(s string) string {
 	clean := true
 	for i := 0; i < len(s) && clean; i++ {
@@ -189,8 +189,8 @@ func cleanValue(s string) string {
 	}, s)
 }
 
-// cleanSubject makes one line of a rendered subject: no value can end it, and
-// with it the header, or make it read as another one.
+// cleanSubject makes a rendered subject one line. No value can end the line, and
+// with it the header, or reverse the direction in which it is read.
 func cleanSubject(s string) string {
 	s = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if strictyaml.ChangesDirection(r) {

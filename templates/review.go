@@ -11,9 +11,9 @@ import (
 	"broadside/campaign"
 )
 
-// Review returns what a new campaign may not have in its texts, as Problems; nil
-// when there is nothing. Runs that were made before it was refused keep it: only
-// their Compile counts.
+// Review returns what a new campaign may not have in its texts, as Problems, or nil.
+// For runs that were made before only Compile counts: they keep what Review refuses
+// today.
 func Review(s campaign.Snapshot) error {
 	var problems Problems
 	for _, text := range []struct{ name, text string }{
@@ -39,8 +39,8 @@ const (
 var encodedAction = regexp.MustCompile(`(?i)` + openBrace + `{2}(?:-|\s|%20|\+|&nbsp;)*` +
 	`(?:\$?\.[a-z_]|(?:if|else|end|with|default|upper|lower|title|trim|print|len)\b)[^{}<>"\n]{0,200}?` + closeBrace + `{2}`)
 
-// encodedActions reports actions that an editor encoded: they would be shown to
-// readers as they are.
+// encodedActions reports actions whose braces an editor has encoded: readers would
+// see them as they are.
 func encodedActions(s *source) Problems {
 	var problems Problems
 	for _, m := range encodedAction.FindAllStringIndex(s.text, -1) {
@@ -51,12 +51,12 @@ func encodedActions(s *source) Problems {
 		if len(problems) == maxProblems {
 			return problems
 		}
-		problems = append(problems, s.problem(m[0], fmt.Sprintf("%s is shown to readers as it is, since its braces are encoded: write %s, or {{\"{{\"}} for braces that readers shall see", found, decodedAction(found))))
+		problems = append(problems, s.problem(m[0], fmt.Sprintf("%s is shown to readers as it is, because its braces are encoded: write %s, or {{\"{{\"}} for braces that readers should see", found, decodedAction(found))))
 	}
 	return problems
 }
 
-// inAction reports whether an offset is inside of an action, as in {{"%7B"}}.
+// inAction reports whether an offset is inside an action, as in {{"%7B"}}.
 func (s *source) inAction(offset int) bool {
 	return slices.ContainsFunc(s.actions, func(a action) bool { return a.start < offset && offset < a.end })
 }

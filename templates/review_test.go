@@ -13,8 +13,8 @@ import (
 func TestEncodedBracesAreFound(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"Hi\n[x](https://a.example/%7B%7B.first_name%7D%7D)": "october.md:2:23: %7B%7B.first_name%7D%7D is shown to readers as it is, since its braces are encoded: write {{.first_name}}",
-		"%7b%7B%20.code%20%7d%7D":                            "october.md:1:1: %7b%7B%20.code%20%7d%7D is shown to readers as it is, since its braces are encoded: write {{ .code }}",
+		"Hi\n[x](https://a.example/%7B%7B.first_name%7D%7D)": "october.md:2:23: %7B%7B.first_name%7D%7D is shown to readers as it is, because its braces are encoded: write {{.first_name}}",
+		"%7b%7B%20.code%20%7d%7D":                            "october.md:1:1: %7b%7B%20.code%20%7d%7D is shown to readers as it is, because its braces are encoded: write {{ .code }}",
 		"%257B%257B.code%257D%257D":                          "write {{.code}}",
 		"ä &#123;&#123;.code&#125;&#125;":                    "october.md:1:3: &#123;&#123;.code&#125;&#125; is shown",
 		"&#x7B;&#x7b;.code}}":                                "write {{.code}}",

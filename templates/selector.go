@@ -9,13 +9,13 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// statePattern finds what a reader does to an element, which no style
-// attribute can say; visitedPattern, what a program remembers of them.
+// statePattern finds what depends on what the reader is doing, which no style
+// attribute can express; visitedPattern, what depends on what they did before.
 var (
 	statePattern   = regexp.MustCompile(`(?i):(hover|active|focus(-within|-visible)?|target|checked)\b`)
 	visitedPattern = regexp.MustCompile(`(?i):visited\b`)
-	// rootPattern finds what belongs to the page as a whole, and is read by
-	// mail programs from the style element: color-scheme and variables.
+	// rootPattern finds what belongs to the page as a whole. Mail programs read it
+	// from the style element: color-scheme and variables.
 	rootPattern = regexp.MustCompile(`(?i):root\b`)
 )
 
@@ -23,10 +23,10 @@ var (
 type pageIndex struct {
 	doc      *nethtml.Node
 	elements []*nethtml.Node
-	// names are the class and id attributes with actions in them. An element
-	// has other names for some recipients.
+	// names are the class and id attributes with actions in them: the element has
+	// different names for different recipients.
 	names []changingName
-	// anyName: a merge field is part of such a name, so that it can be any.
+	// anyName: a merge field is part of such a name, which can therefore be anything.
 	anyName bool
 }
 
@@ -67,10 +67,10 @@ func inHead(n *nethtml.Node) bool {
 	return n.DataAtom == atom.Head || n.Parent != nil && n.Parent.DataAtom == atom.Head || n.DataAtom == atom.Style || n.DataAtom == atom.Script
 }
 
-// A match is what a selector fits on the page.
+// A match is what a selector matches on the page.
 type match struct {
 	always    []*nethtml.Node // for every recipient
-	sometimes []*nethtml.Node // as an if decides, or what the reader does
+	sometimes []*nethtml.Node // depending on an if, or on what the reader does
 	specific  [3]int
 	keep      bool // the selector stays in the style element
 	noForce   bool // and never wins against what is inlined

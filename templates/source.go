@@ -57,8 +57,8 @@ func invalidAt(text string) int {
 	return len(text)
 }
 
-// parseText parses with every function name allowed; the checker looks at
-// those, and at what was defined beside the main template.
+// parseText parses with every function name allowed; the checker looks at the
+// names. It refuses a text that defines further templates.
 func parseText(text string) (*parse.Tree, error) {
 	t := parse.New("t")
 	t.Mode = parse.SkipFuncCheck
@@ -84,7 +84,8 @@ func (e *definedError) Error() string {
 
 var syntaxPlace = regexp.MustCompile(`^template: t:(\d+): `)
 
-// explainSyntax takes the template's place off a message of text/template.
+// explainSyntax removes the place from a message of text/template, and says the most
+// frequent ones in our words.
 func explainSyntax(err error) string {
 	if _, ok := err.(*definedError); ok {
 		return err.Error()
@@ -101,8 +102,8 @@ func explainSyntax(err error) string {
 	return "template syntax: " + text
 }
 
-// errorOffset returns where the syntax error is. The parser knows the line
-// only; the action is the first that makes the text wrong up to its end.
+// errorOffset returns where the syntax error is. The parser knows only the line. The
+// error is in the first action that makes the text up to its end wrong.
 func (s *source) errorOffset(err error) int {
 	if _, ok := err.(*definedError); ok {
 		for _, a := range s.actions {
@@ -115,7 +116,7 @@ func (s *source) errorOffset(err error) int {
 	if strings.Contains(err.Error(), "unexpected EOF") {
 		return s.openAction()
 	}
-	// What is wrong stays wrong however much of the text follows.
+	// What is wrong stays wrong, however much more of the text is read.
 	first := sort.Search(len(s.actions), func(i int) bool {
 		_, prefix := parseText(s.text[:s.actions[i].end])
 		return prefix != nil && !strings.Contains(prefix.Error(), "unexpected EOF")
@@ -123,7 +124,7 @@ func (s *source) errorOffset(err error) int {
 	if first < len(s.actions) {
 		return s.actions[first].start
 	}
-	// The last "{{" is not closed: the scanner gave up there.
+	// The last "{{" is not closed, so the scanner stopped there.
 	end := 0
 	if n := len(s.actions); n > 0 {
 		end = s.actions[n-1].end
@@ -134,7 +135,7 @@ func (s *source) errorOffset(err error) int {
 	return end
 }
 
-// openAction returns where the innermost action begins that lacks its end.
+// openAction returns where the innermost action begins that has no end.
 func (s *source) openAction() int {
 	var open []int
 	for _, a := range s.actions {
@@ -157,8 +158,8 @@ func (s *source) keyword(a action) string { return keyword(s.text[a.start:a.end]
 
 var keywordPattern = regexp.MustCompile(`^\{\{(?:-\s)?\s*([a-z]+)\b`)
 
-// keyword returns the word that an action begins with, "" when it begins
-// with anything else.
+// keyword returns the word that an action begins with, or "" when it begins with
+// anything else.
 func keyword(text string) string {
 	if m := keywordPattern.FindStringSubmatch(text); m != nil {
 		return m[1]
@@ -166,8 +167,8 @@ func keyword(text string) string {
 	return ""
 }
 
-// scanActions finds the actions of a text as text/template's lexer does:
-// strings, raw strings, characters and comments may contain braces.
+// scanActions finds the actions of a text in the same way as the lexer of
+// text/template: strings, raw strings, characters and comments may contain braces.
 func scanActions(text string) []action {
 	var out []action
 	for at := 0; ; {
@@ -230,8 +231,8 @@ func actionEnd(text string, start int) int {
 	return -1
 }
 
-// tokens holds what stands for actions, and for other text that tools must
-// not see, while Markdown, HTML and CSS are worked on.
+// tokens holds what stands for actions, and for other text that must be hidden from
+// the tools that work on Markdown, HTML and CSS.
 type tokens struct {
 	prefix string // letters and digits that no source contains
 	list   []token
@@ -246,7 +247,7 @@ type token struct {
 	offset     int
 }
 
-// prefixPattern finds every prefix of tokens that a text contains: none begins
+// prefixPattern finds every prefix of tokens that a text contains. No prefix begins
 // inside another.
 var prefixPattern = regexp.MustCompile(`zq[0-9]+x`)
 
@@ -284,8 +285,8 @@ func (ts *tokens) get(word string) *token {
 	return &ts.list[n]
 }
 
-// tokenise returns the source's text with a token for every action, and what
-// is between them through static.
+// tokenise returns the text of a source with a token for every action. The text
+// between them goes through static.
 func (ts *tokens) tokenise(s *source, static func(string) string) string {
 	var b strings.Builder
 	at := 0
@@ -299,5 +300,5 @@ func (ts *tokens) tokenise(s *source, static func(string) string) string {
 	return b.String()
 }
 
-// literal makes template source that prints s as it is.
+// literal returns template source that prints s unchanged.
 func literal(s string) string { return strings.ReplaceAll(s, "{{", `{{"{{"}}`) }

@@ -2,9 +2,9 @@ package templates
 
 import "strings"
 
-// Subject renders a subject template for people who are not its readers: each
-// merge field shows its name in brackets, "Hello [first_name]", so that no
-// reader's data is in it. Conditions take the way of a reader with all fields. A
+// Subject renders a subject template for people who are not its readers. Each merge
+// field shows its name in brackets, "Hello [first_name]", so that it holds no
+// reader's data. Conditions are decided as for a reader who has all fields. A
 // template that cannot be rendered is returned as it is.
 func Subject(text string) string {
 	if !strings.Contains(text, "{{") {

@@ -132,7 +132,7 @@ func TestProblems(t *testing.T) {
 		{"too few arguments", func(s *campaign.Snapshot) { s.Markdown = `{{default .code}}` }, "october.md:1:3: default has 1 arguments: expected 2"},
 		{"argument to a field", func(s *campaign.Snapshot) { s.Markdown = `{{.code .plan}}` }, "october.md:1:3: .code is not a function"},
 		{"fraction", func(s *campaign.Snapshot) { s.Markdown = `{{if eq (len .code) 1.5}}x{{end}}` }, "october.md:1:21: number 1.5"},
-		{"nesting", func(s *campaign.Snapshot) { s.Markdown = strings.Repeat("{{if .code}}", 50000) }, "october.md:1:1201: more than 100 if and with"},
+		{"nesting", func(s *campaign.Snapshot) { s.Markdown = strings.Repeat("{{if .code}}", 50000) }, "october.md:1:1201: more than 100 nested if and with"},
 		{"NUL", func(s *campaign.Snapshot) { s.Markdown = "a\nb\x00" }, "october.md:2:2: a NUL byte"},
 		{"not UTF-8", func(s *campaign.Snapshot) { s.Markdown = "a\nb\xfc" }, "october.md:2:2: bytes that are not UTF-8"},
 		{"too large", func(s *campaign.Snapshot) { s.Markdown = strings.Repeat("a", 1<<20+1) }, "october.md: 1048577 bytes"},

@@ -19,7 +19,7 @@ func plainText(doc *nethtml.Node, ts *tokens) string {
 }
 
 // errDeep is the HTML parser's limit, in our words.
-var errDeep = errors.New("more than 500 elements are open inside one another: close them, or take some away")
+var errDeep = errors.New("more than 500 nested elements are open: close them, or remove some")
 
 // restoreText puts the actions back into text.
 func (ts *tokens) restoreText(s string) string {
@@ -35,14 +35,14 @@ func (ts *tokens) restoreText(s string) string {
 	return b.String()
 }
 
-// A textWriter walks an HTML tree and writes text. Blank lines come before
-// what follows them, so that they never pile up.
+// A textWriter walks an HTML tree and writes text. Line breaks are written together
+// with the word that follows them, so that they never pile up.
 type textWriter struct {
 	ts     *tokens
 	out    strings.Builder
 	breaks int      // line breaks that come before the next word
-	fresh  int      // line breaks that the text now ends with, but for actions
-	begun  string   // what of the prefix the line has, while fresh
+	fresh  int      // line breaks that the text ends with now, apart from actions
+	begun  string   // the part of the prefix that the line has already, while fresh
 	last   string   // the prefix of the line
 	blank  bool     // a blank comes before the next word
 	prefix []string // what every line begins with: list indents, quotes
@@ -51,13 +51,13 @@ type textWriter struct {
 	lists  []int    // per open list the next number; -1: not numbered
 	pre    bool
 	zero   bool                   // the text under way is of size zero
-	tables map[*nethtml.Node]bool // those that were looked at: have they headings
+	tables map[*nethtml.Node]bool // whether a table has headings, once it is known
 }
 
 // need asks for at least n line breaks before the next word.
 func (w *textWriter) need(n int) { w.breaks = max(w.breaks, n) }
 
-// flush writes what was asked for before the next word.
+// flush writes what has to come before the next word.
 func (w *textWriter) flush() {
 	if w.out.Len() == 0 {
 		w.fresh = max(1, w.breaks)
@@ -83,8 +83,8 @@ func (w *textWriter) flush() {
 	w.mark, w.breaks, w.blank = "", 0, false
 }
 
-// common returns what two prefixes begin with: a blank line between two lines
-// of a quote belongs to the quote.
+// common returns what both prefixes begin with: a blank line between two lines of a
+// quote belongs to the quote.
 func common(a, b string) string {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
@@ -100,8 +100,8 @@ func (w *textWriter) word(s string) {
 	w.fresh, w.begun = 0, ""
 }
 
-// control writes an action that prints nothing: whatever was asked for comes
-// before it, on all of its paths.
+// control writes an action that prints nothing. Line breaks and prefixes that are due
+// are written before it, so that they are there whichever branch is taken.
 func (w *textWriter) control(s string) {
 	w.flush()
 	w.out.WriteString(s)
@@ -110,7 +110,7 @@ func (w *textWriter) control(s string) {
 // invisible are characters that only matter to HTML.
 var invisible = strings.NewReplacer("\u00a0", " ", "\u00ad", "", "\u200b", "", "\u200c", "", "\u034f", "", "\ufeff", "")
 
-// text writes character data, white space folded as a browser does.
+// text writes character data, with white space folded as in a browser.
 func (w *textWriter) text(s string) {
 	s = invisible.Replace(s)
 	if w.pre {
@@ -267,8 +267,8 @@ func (w *textWriter) item(n *nethtml.Node) {
 	w.prefix = w.prefix[:depth]
 }
 
-// cell writes a cell of a table: beside its neighbours where the table has
-// headings, else below them, since tables without are mostly for layout.
+// cell writes a cell of a table. If the table has headings, its cells stand next to
+// each other; if not, below each other, because such tables are mostly for layout.
 func (w *textWriter) cell(n *nethtml.Node) {
 	data := false
 	for p := n.Parent; p != nil && p.DataAtom != atom.Body; p = p.Parent {

@@ -41,7 +41,7 @@ func holdsLink(n *nethtml.Node, link string) bool {
 	return false
 }
 
-// holdsContent reports whether there is something in an element to see.
+// holdsContent reports whether an element shows anything.
 func holdsContent(n *nethtml.Node) bool {
 	for child := n.FirstChild; child != nil; child = child.NextSibling {
 		switch {
@@ -55,8 +55,8 @@ func holdsContent(n *nethtml.Node) bool {
 	return false
 }
 
-// visible reports whether a character leaves ink on the page: no blank, and none
-// of the invisible ones.
+// visible reports whether a character can be seen on the page: it is neither a blank
+// nor one of the invisible ones.
 func visible(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

@@ -9,8 +9,8 @@ import (
 //
 //	{{with print .x .x}}{{with print . .}}{{with print . .}}...
 //
-// doubles it with each level, and the limit of the output does not see it. So
-// the work of a template is added up from its tree, for values of any length.
+// doubles it with each level, and the limit of the output does not notice. So the
+// work of a template is added up from its tree, for values of any length.
 
 const (
 	// maxWork is how many bytes the functions of one letter may read and make:
@@ -19,13 +19,13 @@ const (
 	// usualValue is the length of a merge value for which every template must
 	// work, in bytes.
 	usualValue = 100
-	// boundless is more than any limit, and far from overflowing.
+	// boundless is more than any limit, and far from an overflow.
 	boundless = 1 << 40
 )
 
-// A bound is the most bytes that a text can have, or a template handles: some
-// of its own, and some times the longest merge value. Functions that change
-// letters may need up to three bytes for one; that is not counted.
+// A bound is the greatest number of bytes that a text can have, or that a template
+// handles: a constant, and a multiple of the longest merge value. Functions that
+// change letters may need up to three bytes for one; that is not counted.
 type bound struct{ own, values int64 }
 
 func (b bound) plus(c bound) bound {
@@ -93,7 +93,7 @@ func (w *workCounter) block(list *parse.ListNode, dot bound) {
 	}
 }
 
-// value returns the size of a value, and adds what it costs to make it.
+// value returns the size of a value, and adds the work of making it.
 func (w *workCounter) value(n parse.Node, dot bound) bound {
 	var size bound
 	switch n := n.(type) {
@@ -129,7 +129,7 @@ func (w *workCounter) command(cmd *parse.CommandNode, dot, piped bound) bound {
 	}
 	if size.of(usualValue) > maxOutput && w.grown != nil {
 		w.grown(cmd)
-		w.grown = nil // those that are made of it are longer still
+		w.grown = nil // the values that are made from it are longer still
 	}
 	w.total = w.total.plus(size)
 	if f, ok := functions[name]; ok && (f.result == kindTruth || f.result == kindNumber) {

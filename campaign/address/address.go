@@ -48,8 +48,8 @@ func (a Address) Hash() [32]byte {
 	return sha256.Sum256(a.AppendCanonical(b[:0]))
 }
 
-// OtherSpellings returns the ways beside the canonical form in which the address may
-// have been written before it was hashed elsewhere: with capitals, and with the
+// OtherSpellings returns the ways, other than the canonical form, in which the address
+// may have been written before it was hashed elsewhere: with capitals, and with the
 // letters of an international domain. Most addresses have none.
 func (a Address) OtherSpellings() []string {
 	if !hasIDN(a.Domain) && a.Local == lower(a.Local) {
@@ -73,15 +73,15 @@ func (a Address) OtherSpellings() []string {
 	return all
 }
 
-// Hash returns the SHA-256 of an address in canonical form: what is kept of a
-// person who must not be mailed and wants to be forgotten.
+// Hash returns the SHA-256 of an address in canonical form. That is all that is kept of
+// a person who must not be mailed and wants to be forgotten.
 func Hash(canonical string) [32]byte {
 	var b [maxAddress + maxLocal]byte
 	return sha256.Sum256(append(b[:0], canonical...))
 }
 
-// lower returns s in lower case and normal form C: folding can take a string
-// out of it.
+// lower returns s in lower case and normal form C, which a string can lose when its
+// case is changed.
 func lower(s string) string {
 	if ascii(s) {
 		return strings.ToLower(s)

@@ -16,8 +16,8 @@ func plainAt(text string) string {
 	return atSigns.ReplaceAllString(text, "@")
 }
 
-// standsForDomain reports whether an address means everybody of its domain: a reader
-// of addresses cannot follow that, and must not pass it for somebody's.
+// standsForDomain reports whether an address means everyone in its domain. A list of
+// addresses cannot express that, and must not take it for the address of one person.
 func standsForDomain(text string) bool {
 	local := text[:strings.LastIndexByte(text, '@')]
 	return strings.Trim(local, "*%") == ""
@@ -31,8 +31,8 @@ var lookalikes = strings.NewReplacer(
 	"Α", "A", "Β", "B", "Ε", "E", "Ζ", "Z", "Η", "H", "Ι", "I", "Κ", "K", "Μ", "M", "Ν", "N", "Ο", "O", "Ρ", "P", "Τ", "T", "Υ", "Y", "Χ", "X",
 )
 
-// latin returns a text in ASCII that looks the same; false when there is none, or
-// when it is in ASCII already.
+// latin returns a text in ASCII that looks the same, or false if there is none or the
+// text is already ASCII.
 func latin(text string) (string, bool) {
 	if ascii(text) {
 		return text, false

@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// Find returns the addresses in a text that people have written, each once: in
-// names with angle brackets, in quotes, in links, among other words. It is for
-// whatever says that somebody must not be mailed, and therefore rather finds an
-// address too many than one too few: where a text can be read in two ways, both
-// addresses are returned. Every address that Parse takes is found when blanks or
-// punctuation set it off, but for one that stands for a whole domain (*@example.com).
+// Find returns the addresses in a text that people have written, each once: with names
+// and angle brackets, in quotes, in links, among other words. It is for texts that say
+// who must not be mailed, so one address too many is better than one too few: where a
+// text can be read in two ways, both addresses are returned. Every address that Parse
+// accepts is found if blanks or punctuation set it off, except one that stands for a
+// whole domain (*@example.com).
 func Find(text string) []Address {
 	f := finder{seen: map[string]bool{}}
 	f.search(text)
@@ -50,9 +50,10 @@ func (f *finder) search(text string) {
 		}
 		for _, local := range locals(text[:at]) {
 			for _, domain := range domains {
-				f.add(local + "@" + domain)
-				if plain, ok := latin(local + "@" + domain); ok { // what a reader takes it for
-					f.add(plain)
+				written := local + "@" + domain
+				f.add(written)
+				if lookalike, ok := latin(written); ok {
+					f.add(lookalike)
 				}
 			}
 		}
@@ -68,8 +69,8 @@ func (f *finder) add(text string) {
 	f.found = append(f.found, a)
 }
 
-// domains returns the beginnings of text that can be a domain: all that may stand in
-// one, and what is left of it before a character that ends it for a reader.
+// domains returns the beginnings of text that can be a domain: everything that may stand
+// in one, and what precedes a character that ends it for a human reader.
 func domains(text string) []string {
 	text = text[:min(len(text), maxInput)]
 	end := strings.IndexFunc(text, func(r rune) bool {
@@ -88,9 +89,9 @@ func domains(text string) []string {
 	return all
 }
 
-// locals returns the ends of text that can be a local part: all that may stand in
-// one, and what is left of it behind a character with which people set addresses
-// off, although it may stand in one too.
+// locals returns the ends of text that can be a local part: everything that may stand in
+// one, and what follows a character that people use to set addresses off, although it
+// may stand in a local part too.
 func locals(text string) []string {
 	text = text[max(0, len(text)-maxInput):]
 	start := strings.LastIndexFunc(text, func(r rune) bool {

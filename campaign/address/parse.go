@@ -69,8 +69,8 @@ func Parse(s string) (Address, error) {
 	return parseAny(s)
 }
 
-// parseASCII reads what nearly every address is, without allocating unless
-// the domain has capitals. What it does not take, parseAny judges.
+// parseASCII reads the form that nearly every address has, without allocating unless
+// the domain has capitals. parseAny judges what it does not accept.
 func parseASCII(s string) (Address, bool) {
 	at := strings.IndexByte(s, '@')
 	if at < 1 || len(s) > maxAddress {
@@ -126,7 +126,7 @@ func join(local, domain string) (Address, error) {
 	return Address{local, domain}, nil
 }
 
-// checkWhole finds what is no address alone.
+// checkWhole finds out why a text is more or less than one address.
 func checkWhole(s string) Reason {
 	switch {
 	case s == "":
@@ -258,13 +258,13 @@ var class = func() (t [256]byte) {
 	return t
 }()
 
-// Hidden reports whether nobody sees r in a text: zero-width characters, the soft
-// hyphen, marks of direction, the byte order mark. They come along when text is
-// copied from pages and spreadsheets.
+// Hidden reports whether r cannot be seen in a text: zero-width characters, the soft
+// hyphen, marks of direction, the byte order mark. They come along when text is copied
+// from pages and spreadsheets.
 func Hidden(r rune) bool { return r >= utf8.RuneSelf && unicode.Is(unicode.Cf, r) }
 
-// blank is a space or tab, of any width. A line end is none: in an address it
-// is a control character, and refused.
+// blank is a space or tab of any width, but not a line end: in an address that is a
+// control character, and refused.
 func blank(r rune) bool {
 	return r == ' ' || r == '\t' || r >= utf8.RuneSelf && unicode.Is(unicode.Zs, r)
 }

@@ -10,9 +10,9 @@ import (
 // (SRS0=hash=tt=example.com=reader@forward.example).
 var inText = regexp.MustCompile(`(?i)(?:"[^"]*"|[^\s<>()\[\]{}",;:|&?]*)(?:[@＠﹫]|%40)[^\s<>()\[\]{}",;|&]*`)
 
-// Redact returns a text, such as the reply of a server, with "(address)" for
-// whatever looks like one: for logs and for pages that are forwarded. A bare
-// local part is not noticed.
+// Redact returns a text, such as the reply of a server, with "(address)" in place of
+// everything that looks like one: for logs, and for pages that are forwarded. It does
+// not notice a local part that stands alone.
 func Redact(text string) string {
 	return inText.ReplaceAllStringFunc(text, func(found string) string {
 		rest := strings.TrimRight(found, ":.'!") // punctuation that ends the address

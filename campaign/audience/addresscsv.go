@@ -40,9 +40,9 @@ func (s *csvSearch) next(row *AddressRow) error {
 	}
 }
 
-// record makes a row of the record that begins with line. A record of several lines
-// and one with a wrong quote is only searched, since it may have swallowed others;
-// one with other than the header's columns too, since they may be shifted.
+// record makes a row of the record that begins with line. A record of several lines, or
+// with a wrong quote, is only searched, since it may have swallowed others. So is one
+// with more columns than the header has, since they may be shifted.
 func (s *csvSearch) record(row *AddressRow, line []byte) error {
 	at := s.n
 	s.lines.kept = append(s.lines.kept[:0], line...)

@@ -20,8 +20,8 @@ type AddressRow struct {
 	cells   []string       // none where the row cannot be taken apart
 }
 
-// Addresses returns everybody whom the row can mean: who stands in the column of
-// addresses, else every address that is found anywhere in it.
+// Addresses returns everyone the row can mean: those in the column of addresses, or
+// if there are none, every address that is found anywhere in the row.
 func (r *AddressRow) Addresses() []address.Address {
 	if len(r.Named) > 0 {
 		return r.Named
@@ -32,8 +32,8 @@ func (r *AddressRow) Addresses() []address.Address {
 	return address.Find(strings.Join(r.cells, "\n"))
 }
 
-// Cell returns the value in the column of that name, which is in lower case; empty
-// where there is none.
+// Cell returns the value in the column of that name, which is in lower case, or "" if
+// there is none.
 func (r *AddressRow) Cell(name string) string {
 	if i, ok := r.columns[name]; ok && i < len(r.cells) {
 		return strings.TrimSpace(r.cells[i])
@@ -41,8 +41,8 @@ func (r *AddressRow) Cell(name string) string {
 	return ""
 }
 
-// Fits reports whether the row could be taken apart into the columns of its file.
-// One that does not may have swallowed others.
+// Fits reports whether the row could be taken apart into the columns of its file. A
+// row that does not fit may have swallowed others.
 func (r *AddressRow) Fits() bool { return r.columns != nil }
 
 // Excerpt returns the row in quotes, cut to what fits in a message, with every
@@ -61,8 +61,8 @@ func Excerpt(text string) string {
 }
 
 // An AddressReader reads a file that says who must not be mailed. It refuses no row:
-// a row that is not as it should be is searched as a whole. Only what puts the file
-// in doubt ends the reading.
+// one that is not as it should be is searched as a whole. Only what puts the whole
+// file in doubt ends the reading.
 type AddressReader struct {
 	lines  *lines
 	header []string // nil: the file does not name its columns
@@ -70,10 +70,9 @@ type AddressReader struct {
 }
 
 // OpenAddresses opens a file or a stream: CSV with or without a header, one address
-// a line, JSONL, compressed or not, or a workbook. Of the options Email, Sheet, Encoding
-// and File count.
-// Without Email the one column whose name says that it holds addresses is taken, or
-// all when there is none. ctx covers the reading too.
+// per line, JSONL, compressed or not, or a workbook. It uses the options Email, Sheet,
+// Encoding and File. Without Email it takes the one column whose name says that it
+// holds addresses, or all columns if there is none. ctx covers the reading too.
 func OpenAddresses(ctx context.Context, src Source, opts Options) (*AddressReader, error) {
 	s, err := openStream(ctx, src, opts)
 	if err != nil {
@@ -170,8 +169,8 @@ func findIn(cells []string, columns []int) []address.Address {
 	return address.Find(strings.Join(texts, "\n"))
 }
 
-// isEntry reports whether a first row means somebody, and therefore cannot name the
-// columns: it has an address, or what was to be one, or the hash of one.
+// isEntry reports whether a first row is about a person, and therefore cannot name the
+// columns: it has an address, or something meant to be one, or the hash of one.
 func isEntry(row string) bool {
 	return len(address.Find(row)) > 0 || wouldBeEntry.MatchString(row)
 }
@@ -185,5 +184,5 @@ func (l *lines) withoutNames(email string) error {
 		return nil
 	}
 	return l.at(l.n, fmt.Sprintf("no column %q: the first line has an address where the names of the columns should be", email),
-		"put a line with the names first, or leave email away")
+		"put a line with the names first, or leave email out")
 }

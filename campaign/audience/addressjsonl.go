@@ -25,7 +25,7 @@ func newJSONLSearch(l *lines, first []byte, email string) *jsonlSearch {
 func (s *jsonlSearch) next(row *AddressRow) error {
 	line, err := s.nextFull()
 	if err == io.EOF && s.email != "" && !s.met {
-		return s.at(s.n, fmt.Sprintf("no row has the key %q", s.email), "correct email, or leave it away")
+		return s.at(s.n, fmt.Sprintf("no row has the key %q", s.email), "correct email, or leave it out")
 	}
 	if err != nil {
 		return err
@@ -39,8 +39,8 @@ func (s *jsonlSearch) next(row *AddressRow) error {
 	return nil
 }
 
-// addressCells returns the cell of the named key, or without a name of the only key
-// that says that it holds addresses, with those of further ones.
+// addressCells returns the cell of the named key. Without a name it returns the cell of
+// the only key that says that it holds addresses, and those of further addresses.
 func (r *AddressRow) addressCells(name string) []int {
 	if i, ok := r.columns[name]; ok && name != "" {
 		return []int{i}
@@ -56,8 +56,8 @@ func (r *AddressRow) addressCells(name string) []int {
 	return cells
 }
 
-// objectRow makes a row of a JSON object: each cell has the texts of one value. What
-// is no object is only searched.
+// objectRow makes a row of a JSON object: each cell has the texts of one value. A text
+// that is not an object is only searched.
 func objectRow(text string, line int) AddressRow {
 	row := AddressRow{Line: line, Text: text, columns: map[string]int{}}
 	var value any
@@ -74,7 +74,7 @@ func objectRow(text string, line int) AddressRow {
 		row.cells = append(row.cells, strings.Join(texts(nil, members[key]), "\n"))
 	}
 	if !strings.Contains(text, `\`) {
-		row.cells = append(row.cells, text) // a key that is there twice
+		row.cells = append(row.cells, text) // for the values of a key that occurs twice
 	}
 	return row
 }

@@ -29,7 +29,7 @@ type Row struct {
 }
 
 // A Reject is a row that cannot be mailed. As an error of Next it means that
-// reading can go on.
+// reading can continue.
 type Reject struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason"` // a short phrase
@@ -38,8 +38,7 @@ type Reject struct {
 
 func (r *Reject) Error() string { return fmt.Sprintf("line %d: %s: %q", r.Line, r.Reason, r.Value) }
 
-// A FileError is a fault of the file as a whole: none of its rows should be
-// used.
+// A FileError is a fault of the file as a whole: none of its rows should be used.
 type FileError struct {
 	File string // as the user named it
 	Line int    // from 1; 0 when the fault has no line
@@ -67,7 +66,7 @@ func (e *FileError) Unwrap() error { return e.Err }
 // A Source says where the rows come from.
 type Source struct {
 	Path   string    // a file, or "-" for Reader
-	Reader io.Reader // read when Path is "-"; whoever opened it closes it
+	Reader io.Reader // read when Path is "-"; the caller closes it
 }
 
 // Options say how a file is to be read. The zero value suits a UTF-8 file
@@ -134,7 +133,7 @@ func newReader(l *lines, p *plan, next func(*Row) error) *Reader {
 	return &Reader{name: l.name, columns: p.fields, next: next, close: l.Close}
 }
 
-// FromRows returns a Reader of rows that come from somewhere else than a file.
+// FromRows returns a Reader of rows that do not come from a file.
 // columns are its Columns, one of them email. next fills a row, Values in the
 // order of columns; its errors are those of Reader.Next.
 func FromRows(name string, columns []string, next func(*Row) error) *Reader {

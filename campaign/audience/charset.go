@@ -16,7 +16,7 @@ import (
 // A charset is a declared encoding other than UTF-8.
 type charset struct {
 	name  string
-	watch *utf8Watch // nil when the encoding cannot be mistaken for UTF-8 so
+	watch *utf8Watch // nil when UTF-8 cannot be mistaken for the encoding
 }
 
 var (
@@ -40,7 +40,7 @@ func (s *stream) decode(name string) error {
 	}
 	switch {
 	case bytes.HasPrefix(mark, bomUTF8) && enc != nil:
-		return s.errorf("leave encoding away", "it begins with the mark of UTF-8, encoding says %s", name)
+		return s.errorf("leave encoding out", "it begins with the mark of UTF-8, encoding says %s", name)
 	case bytes.HasPrefix(mark, bomUTF8):
 		_, err := head.Discard(len(bomUTF8))
 		return err
@@ -80,8 +80,8 @@ func (s *stream) encodingOf(name string) (enc encoding.Encoding, utf16 bool, err
 	return enc, false, nil
 }
 
-// latin reports whether name is an encoding in which UTF-8 reads as text that
-// nobody writes: "MÃ¼ller".
+// latin reports whether name is an encoding in which UTF-8 reads as text like
+// "MÃ¼ller", which people do not write.
 func latin(name string) bool {
 	enc, err := htmlindex.Get(name)
 	if err != nil {
@@ -91,8 +91,8 @@ func latin(name string) bool {
 	return err == nil && (canonical == "windows-1252" || canonical == "iso-8859-15")
 }
 
-// A utf8Watch counts, in a file that is said to be Latin, the letters that are
-// UTF-8 and those that are not. One or two may be chance ("MENÜ®").
+// A utf8Watch counts the letters that are UTF-8, and those that are not, in a file
+// that is said to be Latin. One or two may be there by chance ("MENÜ®").
 type utf8Watch struct {
 	r           io.Reader
 	tail        []byte // an unfinished sequence
@@ -140,11 +140,11 @@ func (w *utf8Watch) verdict(name, declared string) error {
 	case w.multi < chance || w.multi*20 < w.lone:
 		return nil
 	case w.lone == 0:
-		return &FileError{File: name, Line: w.first, What: "the file is UTF-8, encoding says " + declared, Fix: "leave encoding away"}
+		return &FileError{File: name, Line: w.first, What: "the file is UTF-8, encoding says " + declared, Fix: "leave encoding out"}
 	}
 	return &FileError{
 		File: name, Line: w.first,
 		What: fmt.Sprintf("mixed encodings: %d letters are UTF-8, %d are %s", w.multi, w.lone, declared),
-		Fix:  "bring the whole file into one encoding, best UTF-8",
+		Fix:  "convert the whole file to one encoding, preferably UTF-8",
 	}
 }

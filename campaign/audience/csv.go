@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// A csvDecoder reads RFC 4180 with a free choice of separator. It is its own
+// A csvDecoder reads RFC 4180 with a free choice of separator. It has its own
 // scanner because encoding/csv ends a file at the first wrong quote, or, with
-// LazyQuotes, guesses; here such a row is a Reject and the next line goes on.
+// LazyQuotes, guesses. Here such a row is a Reject, and reading continues with the
+// next line.
 type csvDecoder struct {
 	*lines
 	plan  *plan
@@ -32,8 +33,8 @@ func newCSV(l *lines, first []byte, opts Options) (*csvDecoder, error) {
 	return d, err
 }
 
-// startCSV finds the separator, and returns the first line that is none of a
-// spreadsheet's hints.
+// startCSV finds the separator, and returns the first line that is not a hint of a
+// spreadsheet.
 func startCSV(l *lines, first []byte) (*csvDecoder, []byte, error) {
 	d := &csvDecoder{lines: l}
 	if rest, ok := bytes.CutPrefix(bytes.ToLower(first), []byte("sep=")); ok && len(rest) == 1 { // a spreadsheet's hint
@@ -62,8 +63,8 @@ func (d *csvDecoder) readHeader(line []byte) error {
 	return err
 }
 
-// separator returns what separates the names of the header: of comma,
-// semicolon and tab the most frequent outside quotes.
+// separator returns what separates the names of the header: comma, semicolon or tab,
+// whichever is most frequent outside quotes.
 func separator(header []byte) byte {
 	var n [256]int
 	quoted := false
@@ -108,8 +109,8 @@ func nothing(values []string) bool {
 	return !slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) != "" })
 }
 
-// split sets values to those of the record that begins with line, and reads
-// on where a quoted value goes over several lines.
+// split sets values to those of the record that begins with line, and reads further
+// lines where a quoted value spans several.
 func (d *csvDecoder) split(line []byte) error {
 	d.values = d.values[:0]
 	if bytes.IndexByte(line, '"') >= 0 {

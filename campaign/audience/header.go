@@ -17,10 +17,10 @@ import (
 // emailField is the merge field that always holds the address.
 const emailField = "email"
 
-// isAddress stands in plan.from for the address itself.
+// isAddress means the address itself in plan.from.
 const isAddress = -1
 
-// A plan maps the values of a row as the file has them to a Row.
+// A plan maps the values of a row in the file to a Row.
 type plan struct {
 	width  int      // columns of the file
 	email  int      // the one with the address
@@ -52,7 +52,7 @@ type header struct {
 	fields [][]string // the merge fields of each
 }
 
-// newHeader takes the names of columns as the file has them.
+// newHeader reads the names of the columns.
 func newHeader(l *lines, headers []string) (*header, error) {
 	h := &header{l: l, names: make([]string, len(headers)), fields: make([][]string, len(headers))}
 	for i, name := range headers {
@@ -67,8 +67,8 @@ func newHeader(l *lines, headers []string) (*header, error) {
 	return h, nil
 }
 
-// positions returns the column of each name in lower case; of names that are there
-// twice the first one's.
+// positions returns the column of each name in lower case. If a name occurs twice, it is
+// the first one.
 func (h *header) positions() map[string]int {
 	at := map[string]int{}
 	for i, name := range h.names {
@@ -80,9 +80,9 @@ func (h *header) positions() map[string]int {
 	return at
 }
 
-// doNotMailColumns returns the columns of addresses in a file that says who must not
-// be mailed: the named one, or the only one whose header says so with those of further
-// addresses of the same people; none when that is not known.
+// doNotMailColumns returns the columns of addresses in a file that says who must not be
+// mailed: the named one, or the only one whose header says so, together with those of
+// further addresses of the same people. It returns none when they are not known.
 func (h *header) doNotMailColumns(name string) ([]int, error) {
 	if name != "" {
 		i, err := h.find(name)
@@ -91,8 +91,8 @@ func (h *header) doNotMailColumns(name string) ([]int, error) {
 	return addressColumns(h.names), nil
 }
 
-// addressColumns returns the only name that says that it holds addresses, and those
-// that say that they hold further ones.
+// addressColumns returns the only column whose name says that it holds addresses, and
+// those whose names say that they hold further ones.
 func addressColumns(names []string) []int {
 	var columns []int
 	first := 0
@@ -135,8 +135,8 @@ func (h *header) errorf(fix, format string, args ...any) *FileError {
 	return h.l.at(h.l.n, fmt.Sprintf(format, args...), fix)
 }
 
-// find returns the column of a header: the one spelt exactly so, else the one
-// that differs in case only.
+// find returns the column of a header: the one that is spelt exactly like name, or
+// else the one that differs only in case.
 func (h *header) find(name string) (int, error) {
 	name = norm.NFC.String(strings.TrimSpace(name))
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
@@ -161,7 +161,7 @@ func (h *header) find(name string) (int, error) {
 	return 0, e
 }
 
-// mapColumns gives the fields of the option columns to their headers.
+// mapColumns assigns the fields of the option columns to their headers.
 func (h *header) mapColumns(columns map[string]string) error {
 	for _, field := range slices.Sorted(maps.Keys(columns)) {
 		if !identifier(field) {
@@ -217,8 +217,8 @@ func addressHeader(s string) bool {
 	return false
 }
 
-// nameRest gives the columns that no option names a field: the address is
-// email, others have their header in snake case. A column without a header is
+// nameRest gives a field to each column that no option has named: the address is
+// email, the others have their header in snake case. A column without a header is
 // left out.
 func (h *header) nameRest(email int) {
 	for i, n := range h.names {
@@ -338,8 +338,8 @@ func (p *plan) fill(row *Row, line int, values []string, separator string) error
 	return nil
 }
 
-// spelling returns a.String(), and s itself where it is spelt so: nearly
-// always, and without an allocation.
+// spelling returns a.String(). Nearly always that is s itself, and there is no
+// allocation.
 func spelling(a address.Address, s string) string {
 	n := len(a.Local)
 	if len(s) == n+1+len(a.Domain) && s[:n] == a.Local && s[n+1:] == a.Domain {

@@ -12,20 +12,20 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// keys are those of the objects of a JSONL file, in the order in which they come.
+// keys are the keys of the objects of a JSONL file, in the order in which they occur.
 type keys struct {
 	names  []string
 	column map[string]int
 	pairs  []pair
 }
 
-// startKeys takes the keys of the first line, which must be an object.
+// startKeys reads the keys of the first line, which must be an object.
 func startKeys(l *lines, first []byte) (*keys, error) {
 	const fix = `write one object a line: {"email": "ann@example.com", "first_name": "Ann"}`
 	k := &keys{column: map[string]int{}}
 	pairs, fault := parseObject(string(first), nil)
 	if fault != "" {
-		return nil, l.at(l.n, "the first line is no JSON object: "+fault, fix)
+		return nil, l.at(l.n, "the first line is not a JSON object: "+fault, fix)
 	}
 	for _, p := range pairs {
 		if _, twice := k.column[p.key]; twice {
@@ -44,8 +44,8 @@ func (k *keys) addName(name string) {
 	k.names = append(k.names, name)
 }
 
-// add takes the keys of a further line. A line that is no object has none: it is a
-// reject when it is read as a row.
+// add reads the keys of another line. A line that is not an object has none, and is
+// rejected later, when it is read as a row.
 func (k *keys) add(l *lines, line []byte) error {
 	var fault string
 	if k.pairs, fault = parseObject(string(line), k.pairs[:0]); fault != "" {
@@ -88,8 +88,8 @@ func eachLine(l *lines, do func([]byte) error) error {
 	}
 }
 
-// keep reads l for its keys and keeps its lines, compressed, in a file without a
-// name: what comes through a pipe comes once.
+// keep reads l for its keys and keeps its lines, compressed, in a file without a name:
+// a pipe can be read only once.
 func keep(l *lines, first []byte, k *keys) (*stream, error) {
 	f, err := os.CreateTemp("", "broadside-audience-")
 	if err != nil {
@@ -127,7 +127,7 @@ func keepIn(w io.Writer, l *lines, first []byte, k *keys) error {
 		}
 		return nil
 	}
-	// Empty lines before the first one, so that the numbers stay the same.
+	// Empty lines come before the first one, so that the line numbers stay the same.
 	if err := write(slices.Concat(bytes.Repeat([]byte("\n"), l.n-1), first)); err != nil {
 		return err
 	}

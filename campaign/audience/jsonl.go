@@ -73,9 +73,8 @@ func (d *jsonlDecoder) next(row *Row) error {
 	return d.plan.fill(row, d.n, d.values, ", ")
 }
 
-// arrange puts the pairs in the order of the columns. A key that is left out
-// is an empty value; one that is new is a fault, since its values would silently
-// be missing.
+// arrange puts the pairs in the order of the columns. A key that is left out is an
+// empty value. A new key is a fault, since its values would silently be missing.
 func (d *jsonlDecoder) arrange() *Reject {
 	clear(d.values)
 	clear(d.filled)

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// lines cuts a stream into lines and finds what no text file has in it.
+// lines cuts a stream into lines, and finds what does not belong into a text file.
 type lines struct {
 	*stream
 	ctx context.Context // of the reading, as Open has it
@@ -21,10 +21,10 @@ type lines struct {
 	n       int  // number of the line last returned
 
 	total int64 // bytes of text read
-	free  int64 // of them are read without a look at their ratio
+	free  int64 // how many of them may be read before the ratio counts
 
-	// suspect is set by the first byte that is not plain ASCII or is NUL;
-	// from then on every line is looked at.
+	// suspect is set by the first byte that is NUL or not ASCII. From then on
+	// every line is looked at.
 	suspect  bool
 	utf8Line int // first line with valid letters beyond ASCII
 
@@ -105,7 +105,7 @@ func (l *lines) firstLine() ([]byte, error) {
 	return bytes.Clone(line), err
 }
 
-// end is what follows the last line.
+// end returns the error that follows the last line.
 func (l *lines) end() error {
 	if l.charset != nil && l.charset.watch != nil {
 		if err := l.charset.watch.verdict(l.name, l.charset.name); err != nil {
@@ -136,7 +136,7 @@ func (l *lines) fill() error {
 	l.w += n
 	l.total += int64(n)
 	if l.packed != "" && l.total > l.free && l.total/maxRatio > l.raw.n {
-		return l.at(l.n+1, fmt.Sprintf("%d bytes of %s data have become more than %d MiB of text: that is no list of people", l.raw.n, l.packed, l.total>>20),
+		return l.at(l.n+1, fmt.Sprintf("%d bytes of %s data have become more than %d MiB of text: that is not a list of people", l.raw.n, l.packed, l.total>>20),
 			"look into the file; if it is what you want, unpack it first")
 	}
 	if err == io.EOF {
@@ -168,7 +168,7 @@ func plain(b []byte) bool {
 	return true
 }
 
-// check takes the CR off and refuses what puts the file in doubt.
+// check removes the CR, and refuses what puts the file in doubt.
 func (l *lines) check(line []byte) ([]byte, error) {
 	l.n++
 	if len(line) > maxLine {
@@ -185,7 +185,7 @@ func (l *lines) check(line []byte) ([]byte, error) {
 	}
 	if l.charset != nil {
 		if i := bytes.Index(line, []byte("\ufffd")); i >= 0 {
-			return nil, l.damaged(l.at(l.n, fmt.Sprintf("byte %d of the line is no character of %s", i+1, l.charset.name),
+			return nil, l.damaged(l.at(l.n, fmt.Sprintf("byte %d of the line is not a character of %s", i+1, l.charset.name),
 				"the file is broken or in another encoding: correct encoding, or save the file as UTF-8"))
 		}
 		return line, nil
@@ -199,8 +199,8 @@ func (l *lines) check(line []byte) ([]byte, error) {
 	return line, nil
 }
 
-// damaged looks whether a compressed file with a broken character is broken as
-// a whole, which its checksum tells at the end: then that is what to say.
+// damaged finds out whether a compressed file with a broken character is broken as a
+// whole, which its checksum shows at the end: then that is the error to report.
 func (l *lines) damaged(found *FileError) error {
 	if l.packed == "" {
 		return found
@@ -230,7 +230,7 @@ func (l *lines) notUTF8(line []byte) *FileError {
 	}
 	if l.utf8Line > 0 {
 		return l.at(l.n, fmt.Sprintf("mixed encodings: byte %d (%#02x) is not UTF-8, while line %d is", i+1, line[i], l.utf8Line),
-			"bring the whole file into one encoding, best UTF-8")
+			"convert the whole file to one encoding, preferably UTF-8")
 	}
 	return l.at(l.n, fmt.Sprintf("byte %d of the line (%#02x) is not UTF-8", i+1, line[i]),
 		"save the file as UTF-8, or say in which encoding it is: encoding: windows-1252 is usual for files from Windows")

@@ -33,17 +33,16 @@ var (
 	rmLua string
 )
 
-// ErrNoList is the cause of the *FileError for a list or version that does
-// not exist.
+// ErrNoList is the cause of the *FileError for a list or version that does not exist.
 var ErrNoList = errors.New("no such list")
 
-// ErrChanged means that somebody else changed the list at the same time:
+// ErrChanged means that the list was changed by another process at the same time, and
 // nothing was stored.
 var ErrChanged = errors.New("the list was changed by someone else meanwhile")
 
-// Lists keeps named lists in Redis. A list is a sequence of versions; each is
-// complete before it can be seen, and never changes after. Keys, all of one
-// list in one slot:
+// Lists keeps named lists in Redis. A list is a sequence of versions. Each version is
+// complete before it can be seen, and never changes after that. The keys, with those of
+// one list in one slot:
 //
 //	PREFIX:lists                    set of names; may hold one whose list is gone
 //	PREFIX:list:{NAME}:versions     hash: last, N (record), N:data (id)
@@ -123,7 +122,7 @@ func (l *Lists) Ls(ctx context.Context) ([]List, error) {
 	return lists, nil
 }
 
-// Show returns one list; a *FileError when there is none of that name.
+// Show returns one list, or a *FileError if there is no list of that name.
 func (l *Lists) Show(ctx context.Context, name string) (List, error) {
 	versions, err := l.existing(ctx, name)
 	if err != nil {
@@ -182,7 +181,7 @@ func (l *Lists) Open(ctx context.Context, name string, opts Options) (*Reader, e
 	}
 	v, source := versions[0], listPrefix+name
 	if opts.Email != "" && !strings.EqualFold(opts.Email, emailField) {
-		return nil, &FileError{File: source, What: fmt.Sprintf("email says %q, a list has its addresses in %s", opts.Email, emailField), Fix: "leave email away"}
+		return nil, &FileError{File: source, What: fmt.Sprintf("email says %q, a list has its addresses in %s", opts.Email, emailField), Fix: "leave email out"}
 	}
 	if v.Count == 0 {
 		return nil, &FileError{File: source, What: "the list is empty", Fix: "fill it with: broadside list import " + name + " FILE"}
@@ -221,7 +220,7 @@ func (l *Lists) each(ctx context.Context, name string, v Version, do func(*Row) 
 	}
 }
 
-// Export writes the newest version as CSV, which Import reads back the same.
+// Export writes the newest version as CSV, which Import reads back unchanged.
 func (l *Lists) Export(ctx context.Context, name string, w io.Writer) error {
 	versions, err := l.existing(ctx, name)
 	if err != nil {
@@ -263,7 +262,7 @@ func (l *Lists) load(ctx context.Context, name string) ([]Version, error) {
 	return versions, nil
 }
 
-// existing is load for a list that should be there.
+// existing is load for a list that has to exist.
 func (l *Lists) existing(ctx context.Context, name string) ([]Version, error) {
 	if err := checkName(name); err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 	"broadside/campaign/address"
 )
 
-// A Mode says what an import does with the rows that a list already has.
+// A Mode says what an import does with the rows that are already in the list.
 type Mode string
 
 // The modes of Import. A list that does not exist is made by each of them.
@@ -26,8 +26,8 @@ type ImportOptions struct {
 	Mode     Mode
 	DryRun   bool          // count, store nothing
 	OnReject func(*Reject) // called with each refused row; may be nil
-	// Room is asked before each write whether Redis has so many bytes for it; its
-	// error ends the import. nil: it is not asked.
+	// Room is asked before each write whether Redis has room for that many bytes. Its
+	// error ends the import. It may be nil.
 	Room func(ctx context.Context, bytes int64) error
 }
 
@@ -44,10 +44,10 @@ type Imported struct {
 	Total     int64 `json:"total"`     // recipients in the list now
 }
 
-// Import reads r to its end and stores a new version of the list. When the
-// file is at fault, the list was changed meanwhile (ErrChanged) or anything
-// else fails, the list stays as it was. A merge keeps the new rows compressed
-// in memory, about 60 bytes each.
+// Import reads r to its end and stores a new version of the list. If the file is at
+// fault, the list was changed meanwhile (ErrChanged) or anything else fails, the list
+// stays as it was. A merge keeps the new rows compressed in memory, about 60 bytes
+// each.
 func (l *Lists) Import(ctx context.Context, name string, r *Reader, opts ImportOptions) (Imported, error) {
 	if err := checkName(name); err != nil {
 		return Imported{}, err
@@ -101,7 +101,7 @@ type importer struct {
 	out  *listWriter
 }
 
-// read calls keep with each first row of an address.
+// read calls keep with the first row of each address.
 func (m *importer) read(r *Reader, isNew func(hash [32]byte) bool, keep func(*Row) error) error {
 	var row Row
 	for {
@@ -202,8 +202,7 @@ func (m *importer) merge(ctx context.Context, r *Reader, base Version) ([]string
 	return columns, m.newRows(ctx, f, columns, r.Columns())
 }
 
-// oldRows writes the rows that stay, and remembers what is needed of those
-// that do not.
+// oldRows writes the rows that stay, and remembers what is needed of the others.
 func (m *importer) oldRows(ctx context.Context, f *fileRows, base Version, columns, have []string) error {
 	from := positions(columns, base.Columns)
 	var kept []int // columns that the file lacks
@@ -276,8 +275,8 @@ func (m *importer) newRows(ctx context.Context, f *fileRows, columns, have []str
 	return nil
 }
 
-// Add adds addresses to a list, without values for its other columns. It
-// makes the list when there is none.
+// Add adds addresses to a list, without values for its other columns. It makes the
+// list if it does not exist.
 func (l *Lists) Add(ctx context.Context, name string, addresses ...address.Address) (Imported, error) {
 	return untilUnchanged(func() (Imported, error) {
 		n := 0
@@ -294,14 +293,14 @@ func (l *Lists) Add(ctx context.Context, name string, addresses ...address.Addre
 	})
 }
 
-// Remove takes addresses off a list and returns how many were on it. Without
-// any there is no new version.
+// Remove removes addresses from a list and returns how many of them were on it. If none
+// was, there is no new version.
 func (l *Lists) Remove(ctx context.Context, name string, addresses ...address.Address) (int64, error) {
 	return untilUnchanged(func() (int64, error) { return l.remove(ctx, name, addresses) })
 }
 
-// untilUnchanged repeats a change of a few addresses, up to five times, when
-// somebody else was faster.
+// untilUnchanged makes a change of a few addresses, and up to five times if others
+// change the list at the same time.
 func untilUnchanged[T any](change func() (T, error)) (result T, err error) {
 	for range 5 {
 		if result, err = change(); !errors.Is(err, ErrChanged) {

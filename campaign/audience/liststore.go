@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// uncommittedLife is how long the chunks of an import live that is never
-	// committed; each batch begins it anew.
+	// uncommittedLife is how long the chunks of an import that is never committed
+	// live. Each batch starts it again.
 	uncommittedLife = time.Hour
 	// batch is how many chunks go to or come from Redis in one round trip:
 	// a quarter of a megabyte.
@@ -28,8 +28,8 @@ type record struct {
 	Chunks int `json:"chunks"`
 }
 
-// store commits a version whose chunks are complete. base is the version that
-// it was made from, or "" when it replaces any.
+// store commits a version whose chunks are complete. base is the version that it was
+// made from, or "" if it replaces any version.
 func (l *Lists) store(ctx context.Context, name, base string, v Version) (Version, error) {
 	v.Created = time.Now().UTC().Truncate(time.Millisecond)
 	text, err := json.Marshal(record{Version: v, Chunks: v.chunks})
@@ -55,8 +55,8 @@ func (l *Lists) store(ctx context.Context, name, base string, v Version) (Versio
 	return v, nil
 }
 
-// A listWriter stores rows as chunks under an id of its own, where nobody
-// sees them before commit.
+// A listWriter stores rows as chunks under an id of its own, where they cannot be seen
+// before commit.
 type listWriter struct {
 	l      *Lists
 	name   string
@@ -68,7 +68,7 @@ type listWriter struct {
 	chunks int
 	wait   []any                                        // field, chunk, field, chunk ...: not yet sent
 	bytes  int64                                        // in wait
-	room   func(ctx context.Context, bytes int64) error // nil: it is not asked
+	room   func(ctx context.Context, bytes int64) error // as in ImportOptions
 }
 
 func (l *Lists) newWriter(name string, dry bool) *listWriter {
@@ -123,7 +123,7 @@ func (w *listWriter) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	pipe := w.l.rdb.TxPipeline() // chunks never without an end of their life
+	pipe := w.l.rdb.TxPipeline() // so that chunks always expire
 	key := w.l.data(w.name, w.id)
 	pipe.HSet(ctx, key, w.wait...)
 	pipe.Expire(ctx, key, uncommittedLife)
@@ -149,8 +149,8 @@ func (w *listWriter) commit(ctx context.Context, base string, v Version) (Versio
 	return w.l.store(ctx, w.name, base, v)
 }
 
-// discard removes what was written and not committed; should it fail, the
-// chunks expire.
+// discard removes what was written and not committed. If that fails, the chunks
+// expire.
 func (w *listWriter) discard(ctx context.Context) {
 	if w.chunks > 0 && !w.dry {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

@@ -1,8 +1,8 @@
 package audience
 
 // Seen finds duplicates among any number of addresses by their hashes, in
-// about 30 bytes each. Half of a SHA-256 decides: two people whose first 16
-// bytes agree do not exist. The zero value is empty and ready.
+// about 30 bytes each. Half of a SHA-256 is enough to tell any two people apart.
+// The zero value is empty and ready.
 type Seen struct{ m map[[16]byte]struct{} }
 
 // Add adds the hash of an address (address.Address.Hash) and reports whether

@@ -12,8 +12,8 @@ import (
 )
 
 // A sheetCheck looks through a worksheet before its rows are read. The library that
-// reads them takes a damaged sheet for one that ends there, a text that is missing
-// for a blank, and cells in the wrong order as they come: nothing of that may pass.
+// reads them takes a damaged sheet for one that ends there and a missing text for a
+// blank, and accepts cells in the wrong order. None of that may pass.
 type sheetCheck struct {
 	ctx   context.Context
 	texts int // in the table of texts
@@ -21,9 +21,9 @@ type sheetCheck struct {
 	row, col int
 	cells    int64 // with the blanks before them
 	values   int64 // cells that are not blank
-	hidden   int64 // rows that are not shown and have cells
+	hidden   int64 // rows that are hidden and have values
 
-	firstHidden int // the first of them
+	firstHidden int // the first hidden row
 
 	inData    bool // among the rows
 	done      bool // behind them
@@ -56,7 +56,7 @@ func (b *workbook) checkSheet(ctx context.Context, s sheetPart) (*sheetCheck, er
 	return c, nil
 }
 
-// endedOr returns the end of ctx where that is why a scan ended.
+// endedOr returns the error of ctx if that is why a scan ended, or else err.
 func (b *workbook) endedOr(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("read %s: %w", b.name, context.Cause(ctx))
@@ -67,7 +67,7 @@ func (b *workbook) endedOr(ctx context.Context, err error) error {
 func (c *sheetCheck) token(tok xml.Token) error {
 	if e, ok := tok.(xml.StartElement); ok && e.Name.Local == "sheetData" {
 		if c.inData || c.done {
-			return errors.New("its rows are there twice")
+			return errors.New("its rows occur twice")
 		}
 		c.inData = true
 	}

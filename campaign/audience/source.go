@@ -37,7 +37,7 @@ type stream struct {
 	name    string
 	format  format
 	text    io.Reader
-	again   bool   // it can be opened once more, and has the same rows
+	again   bool   // it can be opened again, and will have the same rows
 	raw     *tap   // the bytes before decompression
 	packed  string // "gzip" or "Zstandard"; empty when not compressed
 	charset *charset
@@ -124,7 +124,7 @@ var (
 	magicOLE  = []byte{0xd0, 0xcf, 0x11, 0xe0} // .xls, and an .xlsx with a password
 )
 
-// decompress goes by the content; the name must agree where it says anything.
+// decompress goes by the content. If the name says something too, it must agree.
 func (s *stream) decompress(name string) error {
 	s.text = s.raw
 	head, magic, err := s.peek(4)
@@ -153,7 +153,7 @@ func (s *stream) decompress(name string) error {
 	case len(magic) == 0:
 		return s.empty()
 	case ext == ".gz" || ext == ".zst":
-		return s.errorf("compress it again, or take "+ext+" off its name", "the name says %s, the content is not compressed so", ext)
+		return s.errorf("compress it again, or take "+ext+" off its name", "the name says %s, but the content is not compressed that way", ext)
 	}
 	return s.recognise(path.Ext(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst")))
 }
@@ -170,7 +170,7 @@ func (s *stream) recognise(ext string) error {
 	case bytes.HasPrefix(magic, magicOLE):
 		return s.errorf("save it as .xlsx without a password, or as CSV", "an .xls file, or a workbook with a password")
 	case ext == ".xlsx":
-		return s.errorf("save it again, or give it the name that fits", "the name says .xlsx, the content is no workbook")
+		return s.errorf("save it again, or rename it", "the name says .xlsx, the content is not a workbook")
 	case ext == ".csv":
 		s.format = formatCSV
 	case ext == ".jsonl":
@@ -198,8 +198,8 @@ func (s *stream) errorf(fix, format string, args ...any) *FileError {
 	return &FileError{File: s.name, What: fmt.Sprintf(format, args...), Fix: fix}
 }
 
-// fail turns an error of reading into one that says whose fault it is: with a
-// compressed source everything that the disk did not report is the content's.
+// fail turns an error of reading into one that says whose fault it is. With a
+// compressed source, everything that the disk did not report is a fault of the content.
 func (s *stream) fail(line int, err error) error {
 	var file *FileError
 	switch {

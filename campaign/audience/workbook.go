@@ -41,12 +41,12 @@ type sheetPart struct {
 	hidden bool
 }
 
-// damaged is the error for a part that is not as the format has it.
+// damaged is the error for a part that breaks the format.
 func (b *workbook) damaged(part string, err error) *FileError {
 	if file, ok := errors.AsType[*FileError](err); ok {
 		return file
 	}
-	return &FileError{File: b.name, What: fmt.Sprintf("a damaged workbook: %s: %v", part, err), Fix: "open it in a spreadsheet program and save it again, best as CSV", Err: err}
+	return &FileError{File: b.name, What: fmt.Sprintf("a damaged workbook: %s: %v", part, err), Fix: "open it in a spreadsheet program and save it again, preferably as CSV", Err: err}
 }
 
 // openWorkbook reads the directory of an archive, and which sheets there are.
@@ -64,7 +64,7 @@ func openWorkbook(s *stream, data []byte) (*workbook, error) {
 		b.parts[key] = f
 	}
 	if b.parts["xl/workbook.xml"] == nil {
-		return nil, b.errorf("save a spreadsheet as .xlsx or CSV, unpack an archive", "a zip archive that is no .xlsx workbook")
+		return nil, b.errorf("save a spreadsheet as .xlsx or CSV, unpack an archive", "a zip archive that is not an .xlsx workbook")
 	}
 	return b, b.readSheets()
 }
@@ -73,7 +73,7 @@ func partKey(name string) string {
 	return strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(name, `\`, "/")), "/")
 }
 
-// readSheets reads the names and places of the worksheets.
+// readSheets reads the names and parts of the worksheets.
 func (b *workbook) readSheets() error {
 	var book struct {
 		Sheets []struct {
@@ -132,7 +132,8 @@ func (b *workbook) decodePart(part string, into any) error {
 	return nil
 }
 
-// sheet returns the worksheet of that name; without one the first that is not hidden.
+// sheet returns the worksheet of that name, or without a name the first one that is not
+// hidden.
 func (b *workbook) sheet(name string) (sheetPart, error) {
 	var names []string
 	for _, s := range b.sheets {
@@ -150,8 +151,8 @@ func (b *workbook) sheet(name string) (sheetPart, error) {
 	return sheetPart{}, b.errorf("", "no worksheet %q; there are %s", name, quoteAll(names))
 }
 
-// checkSize refuses what would become too large: by what the directory says, which
-// the reading holds every part to.
+// checkSize refuses a worksheet that would become too large. It trusts the sizes in the
+// directory, because reading holds every part to them.
 func (b *workbook) checkSize(s sheetPart) error {
 	var total uint64
 	for _, part := range []string{s.part, sharedStringsPart} {
@@ -211,10 +212,10 @@ func scanXML(r io.Reader, each func(xml.Token) error) error {
 		case xml.EndElement:
 			depth--
 		case xml.Directive:
-			return errors.New("it has a document type, which no workbook has")
+			return errors.New("it has a document type, as no workbook does")
 		}
 		if depth > maxXMLDepth {
-			return fmt.Errorf("more than %d elements inside one another", maxXMLDepth)
+			return fmt.Errorf("more than %d nested elements", maxXMLDepth)
 		}
 		if each == nil {
 			continue
@@ -253,8 +254,8 @@ func (s *shortTokens) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// smallParts reports whether a part is read beside the sheet: not the pictures,
-// charts and properties that may come with it.
+// smallPart reports whether a part is read in addition to the sheet. Pictures, charts
+// and properties are not.
 func smallPart(key string) bool {
 	if !strings.HasSuffix(key, ".xml") && !strings.HasSuffix(key, ".rels") {
 		return false
@@ -263,8 +264,8 @@ func smallPart(key string) bool {
 	return dir == "." || dir == "_rels" || dir == "xl" || dir == "xl/_rels" || dir == "xl/theme"
 }
 
-// only returns the archive with nothing in it but what reading a sheet needs. Every
-// part of it has been checked.
+// only returns an archive that contains nothing but what is needed to read a sheet. All
+// its parts have been checked.
 func (b *workbook) only(s sheetPart) ([]byte, error) {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)

@@ -10,7 +10,7 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// isoDate takes the place of the date formats that each computer shows in its own way.
+// isoDate replaces the date formats that look different on each computer.
 const isoDate = "yyyy-mm-dd"
 
 // A sheetRows reads the rows of a worksheet as a person sees them. Its line is the
@@ -61,8 +61,8 @@ func (b *workbook) openSheet(ctx context.Context, sheet sheetPart) (*sheetRows, 
 	return r, nil
 }
 
-// guarded makes a fault of the library, which a hostile workbook may find, one of the
-// workbook.
+// guarded turns a panic of the library, which a hostile workbook may cause, into an
+// error of the workbook.
 func (b *workbook) guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -259,7 +259,7 @@ func TestWorkbookRefused(t *testing.T) {
 		opts audience.Options
 		want string
 	}{
-		{"a zip archive", zipOf(t, map[string]string{"letter.txt": "hello"}), audience.Options{}, "a zip archive that is no .xlsx workbook; save a spreadsheet as .xlsx or CSV, unpack an archive"},
+		{"a zip archive", zipOf(t, map[string]string{"letter.txt": "hello"}), audience.Options{}, "a zip archive that is not an .xlsx workbook; save a spreadsheet as .xlsx or CSV, unpack an archive"},
 		{"an .xls", append([]byte{0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1}, make([]byte, 512)...), audience.Options{}, "an .xls file, or a workbook with a password; save it as .xlsx without a password, or as CSV"},
 		{"cut off", good[:len(good)/2], audience.Options{}, "a damaged workbook: the zip archive: zip: not a valid zip file"},
 		{"a flipped bit", flipped, audience.Options{}, "a damaged workbook: xl/worksheets/sheet1.xml"},
@@ -287,8 +287,8 @@ func TestWorkbookRefused(t *testing.T) {
 		{"rows that nobody sees", rezip(t, good, sheetWith(header+person+`<row r="3" hidden="1">`+inline("A3", "b@x.example")+`</row>`)), audience.Options{}, `in:3: 1 rows of the worksheet "Sheet1" are hidden`},
 		{"a document type", rezip(t, good, map[string]func(string) []byte{sheetPart: func(s string) []byte {
 			return []byte(strings.Replace(s, "<worksheet", `<!DOCTYPE x [<!ENTITY a "aaaa">]><worksheet`, 1))
-		}}), audience.Options{}, "it has a document type, which no workbook has"},
-		{"elements without an end", rezip(t, good, sheetWith(strings.Repeat("<a>", 100))), audience.Options{}, "more than 64 elements inside one another"},
+		}}), audience.Options{}, "it has a document type, as no workbook does"},
+		{"elements without an end", rezip(t, good, sheetWith(strings.Repeat("<a>", 100))), audience.Options{}, "more than 64 nested elements"},
 		{"a text without an end", rezip(t, good, sheetWith(header+`<row r="2">`+inline("A2", strings.Repeat("a", 2<<20))+`</row>`)), audience.Options{}, "a text or tag of more than 1 MiB"},
 		{"a bomb of texts", rezip(t, good, map[string]func(string) []byte{"xl/sharedStrings.xml": func(string) []byte {
 			return []byte("<sst>" + strings.Repeat("<si><t>aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa</t></si>", 2<<20) + "</sst>")

@@ -12,7 +12,7 @@
 //	returnPath := token.Prefix + keys.Message(run, part, index) + "@" + domain
 //
 // An unsubscribe token is sealed: it carries topic, run and address, needs
-// nothing of the run to be opened, and shows nothing to whoever reads the
+// nothing of the run to be opened, and shows nothing to a person who reads the
 // link. A message token is signed: it carries a reference of the run, part
 // and index, in letters and digits only, because mail systems change the case
 // of a local part and cut it at odd characters.

@@ -30,8 +30,8 @@ type Keys struct {
 	keys []*key // the first makes tokens; never empty
 }
 
-// key is what is derived from one secret, one sub-key for each purpose: what
-// is learnt of one of them is of no use for another.
+// key is what is derived from one secret: a sub-key for each purpose, so that knowing
+// one is of no use for another.
 type key struct {
 	head  [2]byte     // version and key number
 	seal  cipher.AEAD // contents of unsubscribe tokens
@@ -39,8 +39,7 @@ type key struct {
 	sign  *macs       // message tokens
 }
 
-// macs makes HMACs with one key. They are used again: what they need to know of
-// the key is worked out once.
+// macs makes HMACs with one key. They are reused, so that the key is set up only once.
 type macs struct{ pool sync.Pool }
 
 func newMACs(key []byte) *macs {

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// Prefix stands before a message token in the local part of a return path, so
-// that a mailbox which gets other mail too can tell ours apart. With it a
-// local part has 42 of the 64 octets that RFC 5321 4.5.3.1.1 allows.
+// Prefix stands before a message token in the local part of a return path, so that
+// our messages can be told from other mail in the same mailbox. With it a local part
+// has 42 of the 64 octets that RFC 5321 4.5.3.1.1 allows.
 const Prefix = "b-"
 
 // A Message is what a message token knows.
@@ -33,7 +33,7 @@ var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(b
 // refOf returns the short reference of a run id that message tokens carry: the
 // first 64 bits of its SHA-256. A run id itself can be longer than a local part
 // may be. Two of a million runs share a reference with a probability of 1 in 37
-// million; whoever resolves one must have stored it with the run.
+// million; a reference can be resolved only if it was stored with the run.
 func refOf(run string) [refSize]byte {
 	var id [64]byte // on the stack: most ids are shorter
 	sum := sha256.Sum256(append(id[:0], run...))

@@ -17,7 +17,7 @@ type Unsubscribe struct {
 	Topic   string // what the reader unsubscribes from
 	Run     string // id of the run whose message carried the link
 	Address string // who unsubscribes
-	Test    bool   // the link of a test message: it unsubscribes nobody
+	Test    bool   // the link of a test message, which unsubscribes no one
 }
 
 const (
@@ -77,9 +77,9 @@ func (k *Keys) Open(s string) (Unsubscribe, error) {
 	return Unsubscribe{}, ErrToken
 }
 
-// Cut returns the token in a text that mail programs may have lengthened: what
-// is not of the alphabet of an unsubscribe token is left out in front, and ends
-// it behind.
+// Cut returns the token in a text that mail programs may have lengthened. Characters
+// that cannot be in an unsubscribe token are skipped at the beginning, and end the
+// token behind it.
 func Cut(text string) string {
 	text = strings.TrimLeftFunc(text, notBase64URL)
 	if end := strings.IndexFunc(text, notBase64URL); end >= 0 {

@@ -11,8 +11,8 @@ const MaxBody = 2 << 20
 // ErrTooLarge is in the chain of the error about a part with more text.
 var ErrTooLarge = errors.New("the rendered part is larger than 2 MiB")
 
-// A Body is the text of one part. AppendTo adds it to e, the same text each
-// time; its error ends the message.
+// A Body is the text of one part. AppendTo adds it to e, and adds the same text each
+// time. An error ends the message.
 type Body interface {
 	AppendTo(e *Encoder) error
 }
@@ -27,22 +27,22 @@ const (
 )
 
 // An Encoder takes the text of a part in pieces and appends it, encoded, to a
-// message. Lines with values in them are gathered and encoded as they end;
-// what stands between such lines was encoded once, in a Fixed.
+// message. A line with values in it is gathered, and encoded when it ends; what
+// stands between such lines was encoded once, in a Fixed.
 //
-// Nothing can be said about the message after an error.
+// After an error the message is undefined.
 type Encoder struct {
 	dst    []byte
-	line   []byte // the line under way, as far as it is not in dst
+	line   []byte // the current line, as far as it is not in dst
 	form   form
 	tidy   bool
 	broken bool // dst has the beginning of the line: a soft break goes before the rest
-	cr     bool // the text ended with CR: an LF belongs to it
+	cr     bool // the text ended with CR: an LF would belong to it
 	begun  bool // tidy: dst has a line
-	gap    bool // tidy: blank lines were left out since
+	gap    bool // tidy: blank lines were left out since then
 
 	size         int // bytes of text that came in
-	octets, high int // bytes of text that went out, and those of them that are not ASCII
+	octets, high int // bytes of text that went out, and how many of them are not ASCII
 }
 
 // start begins a part behind dst.
@@ -50,7 +50,7 @@ func (e *Encoder) start(dst []byte, f form) {
 	*e = Encoder{dst: dst, line: e.line[:0], form: f}
 }
 
-// AppendText appends the text of a body to dst as it is, but for Tidy.
+// AppendText appends the text of a body to dst unchanged, except by Tidy.
 func (e *Encoder) AppendText(dst []byte, b Body) ([]byte, error) {
 	return e.encode(dst, b, asItIs)
 }
@@ -65,9 +65,9 @@ func (e *Encoder) encode(dst []byte, b Body, f form) ([]byte, error) {
 	return e.dst, nil
 }
 
-// Tidy, called before there is text, leaves out blanks at line ends, blank
-// lines at the beginning and at the end, and all but one of those in a row.
-// Every line ends with a line end then.
+// Tidy must be called before there is text. It leaves out blanks at line ends, blank
+// lines at the beginning and at the end, and all but one of several blank lines in a
+// row. Every line then has a line end.
 func (e *Encoder) Tidy() { e.tidy = true }
 
 // Write adds text. Its error is ErrTooLarge.
@@ -84,8 +84,8 @@ func (e *Encoder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Value adds a text as escape appends it; nil appends it as it is. Its error
-// is ErrTooLarge.
+// Value adds a text as escape appends it, or unchanged if escape is nil. Its error is
+// ErrTooLarge.
 func (e *Encoder) Value(s string, escape func(dst []byte, s string) []byte) error {
 	to := &e.line
 	if e.verbatim() {
@@ -105,8 +105,8 @@ func (e *Encoder) Value(s string, escape func(dst []byte, s string) []byte) erro
 	return nil
 }
 
-// Fixed adds a prepared text; f was prepared for an Encoder that is tidy as
-// this one is. Its error is ErrTooLarge.
+// Fixed adds a prepared text. It must have been prepared for an Encoder that is tidy
+// if this one is. Its error is ErrTooLarge.
 func (e *Encoder) Fixed(f *Fixed) error {
 	if e.form != quoted || !f.ready || e.cr {
 		return e.Value(f.text, nil)
@@ -125,7 +125,7 @@ func (e *Encoder) Fixed(f *Fixed) error {
 	return nil
 }
 
-// block appends what is encoded already.
+// block appends the part of f that is already encoded.
 func (e *Encoder) block(f *Fixed) {
 	e.gap = e.gap || f.before
 	if len(f.encoded) == 0 {
@@ -151,8 +151,7 @@ func (e *Encoder) count(n int) error {
 	return nil
 }
 
-// endLines writes the lines that ended in the last n bytes of the line under
-// way.
+// endLines writes the lines that ended within the last n bytes of e.line.
 func (e *Encoder) endLines(n int) {
 	start, at := 0, len(e.line)-n
 	if e.cr && n > 0 {
@@ -201,7 +200,7 @@ func (e *Encoder) endLine(rest []byte) {
 	e.broken = false
 }
 
-// breakLine writes what there is of the line under way, which is not blank.
+// breakLine writes what there is of the current line, which is not blank.
 func (e *Encoder) breakLine() {
 	e.fill()
 	e.writePiece(e.line)

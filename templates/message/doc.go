@@ -1,9 +1,9 @@
 // Package message turns rendered content into the bytes of one e-mail.
 //
-// The promise: whatever is in a subject, a name or a merge value, the result
-// is a well-formed message (RFC 5322, RFC 2045-2047) with exactly the headers
-// that were meant. A value that could end a header line is an error, never
-// folded, encoded or cut until it fits.
+// The promise: whatever a subject, a name or a merge value contains, the result
+// is a well-formed message (RFC 5322, RFC 2045-2047) with exactly the intended
+// headers. A value that could end a header line is an error; it is never folded,
+// encoded or cut until it fits.
 //
 // [Compile] has go-mail lay out everything that is the same for all
 // recipients of a run, and keeps it as segments around slots:
@@ -21,13 +21,13 @@
 //	____
 //
 // [Skeleton.Append] fills the slots for one recipient. The same input gives
-// the same bytes, so that a retry sends the message that was meant the first
-// time; the boundary is made from the Message-ID.
+// the same bytes, so that a retry sends the same message as the first try; the
+// boundary is made from the Message-ID.
 //
-// A [Body] says its text in pieces. What is the same for all recipients comes
+// A [Body] gives its text in pieces. What is the same for all recipients comes
 // as [Fixed], encoded once; only lines with a value in them are encoded for
 // each message. Where such a line is long, soft breaks set the value apart;
-// otherwise the result is that of the text in one piece.
+// otherwise the result is the same as for the text in one piece.
 //
 // What comes out has CRLF line ends, no bare CR or LF, no NUL, and is 7-bit:
 // bodies are quoted-printable, or base64 where most of the text is not ASCII,

@@ -44,14 +44,13 @@ var literal = func() (t [256]bool) {
 	return t
 }()
 
-// softBreak ends a line that is none in the decoded text.
+// softBreak ends a line that does not end in the decoded text.
 const softBreak = "=\r\n"
 
-// appendQPLine appends one line without its end as quoted-printable, or the
-// rest of one behind a soft break. No line of the result is longer than
-// lineMax-1, so that a soft break fits behind it, and none ends with a blank
-// or begins with "." or "From ": neither dot-stuffing nor an mbox file touches
-// it.
+// appendQPLine appends one line without its end as quoted-printable, or the rest of
+// a line behind a soft break. No line of the result is longer than lineMax-1, so
+// that a soft break fits behind it. No line ends with a blank or begins with "." or
+// "From ", so that neither dot-stuffing nor an mbox file changes it.
 func appendQPLine(dst, line []byte) []byte {
 	last := len(line) - 1
 	column := 0

@@ -2,18 +2,18 @@ package message
 
 import "strings"
 
-// longLine is how much of a line is encoded with the values beside it, in
-// bytes. More is set apart by soft breaks, so that it can be encoded once.
+// longLine is how many bytes of a line are encoded together with the values next to
+// them. What is longer is set apart by soft breaks, so that it can be encoded once.
 const longLine = 2 * lineMax
 
 // Fixed is a text that is the same for all recipients, prepared once. Its
-// whole lines are encoded; the ends, which share a line with what stands
-// beside the text, are kept as they are unless they are long:
+// whole lines are encoded; the ends, which share a line with their neighbours, are
+// kept as they are unless they are long:
 //
-//	head  | <td>Hello        the line under way is encoded when it ends
+//	head  | <td>Hello        the current line is encoded when it ends
 //	      | <b>              encoded
 //	      | ...              encoded
-//	tail  | <p>              begins the next line under way
+//	tail  | <p>              begins the next line
 type Fixed struct {
 	text       string
 	ready      bool // the rest is filled in; else text is encoded as a value
