@@ -91,7 +91,7 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 		return Outcome{Reply: *c.unfinished(err), Written: n}
 	}
 	failpoint.Hit(failpoint.AfterDot)
-	if c.ahead && c.steps != nil && c.steps.holds.Load() {
+	if c.ahead && c.steps.holds.Load() {
 		quickAck(c.raw)
 	}
 	final := c.final()

@@ -41,15 +41,14 @@ type Conn struct {
 	closed       bool
 
 	idleSince time.Time // set by the Pool
-	steps     *steps    // of the Pool; nil without one
+	steps     *steps    // of the Pool, if there is one
 
 	hard    context.Context // what watchOn was called with
 	unwatch func()          // ends that
 
 	mu      sync.Mutex
-	op      uint64    // counts watches; guarded by mu
-	stopped error     // why the watch under way was interrupted; guarded by mu
-	until   time.Time // the deadline of the stage; guarded by mu
+	op      uint64 // counts watches; guarded by mu
+	stopped error  // why the watch under way was interrupted; guarded by mu
 }
 
 // Info is what the server offers and what was agreed.

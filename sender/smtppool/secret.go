@@ -2,6 +2,7 @@ package smtppool
 
 import (
 	"encoding/base64"
+	"regexp"
 	"strings"
 )
 
@@ -13,6 +14,8 @@ const (
 	// shortestRun is how long a run of base64 must be to be a piece of what was sent.
 	shortestRun = 8
 )
+
+var base64Run = regexp.MustCompile(`[A-Za-z0-9+/=]+`)
 
 // secrets is what the server was told in a login, as it may say it back.
 type secrets []string
@@ -29,40 +32,22 @@ func (s secrets) hide(text string) string {
 			text = replaceFold(text, secret)
 		}
 	}
-	var b strings.Builder
-	for text != "" {
-		n := strings.IndexFunc(text, base64Rune)
-		if n < 0 {
-			n = len(text)
-		}
-		b.WriteString(text[:n])
-		text = text[n:]
-		end := strings.IndexFunc(text, func(r rune) bool { return !base64Rune(r) })
-		if end < 0 {
-			end = len(text)
-		}
-		word := text[:end]
+	return base64Run.ReplaceAllStringFunc(text, func(word string) string {
 		if s.hold(word) {
-			word = hidden
+			return hidden
 		}
-		b.WriteString(word)
-		text = text[end:]
-	}
-	return b.String()
+		return word
+	})
 }
 
 // hold reports whether a word is a short secret, or a piece of a long one.
 func (s secrets) hold(word string) bool {
 	for _, secret := range s {
-		if word != "" && word == secret || len(word) >= shortestRun && strings.Contains(strings.ToLower(secret), strings.ToLower(word)) {
+		if word == secret || len(word) >= shortestRun && strings.Contains(strings.ToLower(secret), strings.ToLower(word)) {
 			return true
 		}
 	}
 	return false
-}
-
-func base64Rune(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '+' || r == '/' || r == '='
 }
 
 // replaceFold replaces a secret in any case.
