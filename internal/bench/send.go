@@ -121,10 +121,8 @@ func (b *bench) ready(ctx context.Context, f *field) error {
 
 // sleep waits for d or the end of ctx, and reports whether d passed.
 func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false

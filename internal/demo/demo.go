@@ -4,14 +4,15 @@
 package demo
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -111,14 +112,13 @@ func launch(ctx context.Context, a *app.App, dir string, o Options) (string, err
 
 // write lays out the demo's project.
 func write(dir string, recipients int) error {
+	secret := rand.Text() + rand.Text()
 	for _, name := range []string{"broadside.yaml", "campaign.yaml", "letter.md"} {
 		b, err := files.ReadFile("files/" + name)
 		if err != nil {
 			return fmt.Errorf("read demo file: %w", err)
 		}
-		if name == "broadside.yaml" {
-			b = []byte(strings.ReplaceAll(string(b), "SECRET", secret()))
-		}
+		b = bytes.ReplaceAll(b, []byte("SECRET"), []byte(secret))
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			return fmt.Errorf("write demo file: %w", err)
 		}
