@@ -70,7 +70,7 @@ func (b *bench) prepare(ctx context.Context, f *field) (err error) {
 	if err := b.configure(f.smtp, f.redis.far, f.redis.namespace); err != nil { // of the workers
 		return err
 	}
-	if f.redis.proc != nil && !sleep(ctx, time.Until(f.redis.since.Add(settled))) {
+	if f.redis.proc != nil && !sleep(ctx, time.Until(f.redis.proc.since.Add(settled))) {
 		return context.Cause(ctx)
 	}
 	for i := range b.Workers {
@@ -246,14 +246,13 @@ func others(c campaign.Counts) string {
 // wait returns the run at its end, or after the time that was given to it; seen
 // is called now and then.
 func (b *bench) wait(ctx context.Context, f *field, run string, seen func()) (app.Status, error) {
-	enough := errors.New("sent for as long as was asked")
 	waiting, cancel := ctx, func() {}
 	if b.For > 0 {
-		waiting, cancel = context.WithTimeoutCause(ctx, b.For, enough)
+		waiting, cancel = context.WithTimeout(ctx, b.For)
 	}
 	defer cancel()
 	status, err := f.app.Wait(waiting, run, func(app.Status) { seen() })
-	if err != nil && errors.Is(context.Cause(waiting), enough) {
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
 		return f.app.Status(ctx, run)
 	}
 	return status, err
