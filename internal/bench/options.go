@@ -22,7 +22,7 @@ const (
 // their place is refused.
 type Options struct {
 	Recipients  int           // 1 to 50,000,000
-	Fields      int           // of each recipient beside the address; 1 to 12
+	Fields      int           // of each recipient, without the address; 1 to 12
 	Size        int           // bytes of one message; at most 1 MiB
 	Connections int           // to the SMTP server, over all workers; 1 to 1000
 	Workers     int           // worker processes; 1 to 64

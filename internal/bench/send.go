@@ -14,7 +14,7 @@ import (
 )
 
 // minPace is the pace in messages a second below which a measurement is given
-// up, and patience what it may take beside.
+// up, and patience is the time that it may take in addition.
 const (
 	minPace  = 50
 	patience = 2 * time.Minute

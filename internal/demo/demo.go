@@ -30,8 +30,8 @@ var files embed.FS
 type Options struct {
 	Recipients int    // rows of the generated list
 	Out        string // directory for every accepted message; empty: none
-	// Started is told the run once its audience is in, and Seen each status of
-	// it, to show progress. Both may be nil.
+	// Started is called with the run once its audience is in, and Seen with each
+	// status of it, to show progress. Both may be nil.
 	Started func(run string)
 	Seen    func(app.Status)
 	Log     *slog.Logger

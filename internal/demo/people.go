@@ -50,7 +50,7 @@ var (
 	providers = []string{"gmail.com", "example.org", "outlook.com", "yahoo.com", "example.net", "gmx.de", "icloud.com", "example.com"}
 )
 
-// person returns who stands in row n. What the sink does with the address is
+// person returns the person in row n. What the sink does with the address is
 // in its local part.
 func person(n int) someone {
 	p := someone{first: firsts[n%len(firsts)], city: cities[n/7%len(cities)]}

@@ -36,7 +36,7 @@ type Conn struct {
 	apart        bool   // Answer sends the envelope next
 	next         Next   // that the last body was followed by, or is to be
 	doubt        string // why the server seems not to follow; empty: it does
-	astray       string // why replies cannot be told apart any more; empty: they can
+	astray       string // why replies cannot be assigned to commands any more; empty: they can
 	trial        bool   // tries overlap for the Pool
 	closed       bool
 

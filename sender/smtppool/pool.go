@@ -108,7 +108,7 @@ func (p *Pool) get(ctx context.Context) (*Conn, error) {
 			p.giveBack(leased)
 			return c, nil
 		}
-		c.Abort() // outside a transaction, and nobody is there to be polite to
+		c.Abort() // it is outside a transaction, and the server is gone or does not wait for QUIT
 		p.giveBack(leased)
 		leased = true
 	}

@@ -17,14 +17,14 @@ const (
 
 var base64Run = regexp.MustCompile(`[A-Za-z0-9+/=]+`)
 
-// secrets is what the server was told in a login, as it may say it back.
+// secrets is what we sent in a login, in the forms in which the server may repeat it.
 type secrets []string
 
 func secretsOf(password string) secrets {
 	return secrets{password, base64.StdEncoding.EncodeToString([]byte(password))}
 }
 
-// hide takes out of a text what was told: servers quote commands in their
+// hide removes the secrets from a text: servers quote commands in their
 // refusals, in capitals or cut short.
 func (s secrets) hide(text string) string {
 	for _, secret := range s {

@@ -30,7 +30,7 @@ type badReply string
 func (b badReply) Error() string { return string(b) }
 
 // A cappedConn fails a read once the server has sent maxUnanswered bytes since
-// the last write. It lies below TLS, so that nobody above can be made to collect
+// the last write. It lies below TLS, so that no layer above can be made to collect
 // an endless reply.
 type cappedConn struct {
 	net.Conn
