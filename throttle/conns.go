@@ -26,8 +26,8 @@ var setCountSource string
 // Conns is the budget of open connections of each account over all processes. The
 // share of this process is kept here and written to Redis as a number; so a
 // command that is sent twice, or whose reply is lost, is put right by the next
-// one. It is safe for concurrent use; each worker has a Conns of its own, whatever
-// its id is from time to time.
+// one. It is safe for concurrent use. Each worker has a Conns of its own, also when
+// its id changes.
 type Conns struct {
 	rdb                       redis.UniversalClient
 	prefix                    string
@@ -40,13 +40,14 @@ type Conns struct {
 	held map[string]*holding // by account; guarded by mu, its values by their own turn
 }
 
-// A holding is how many connections the worker has to an account. Only who holds
-// the turn may read or change it: commands about it go out one after the other.
+// A holding is how many connections the worker has to an account. Only the
+// goroutine that has the turn may read or change it, so that commands about it go
+// out one after the other.
 type holding struct {
-	turn     chan struct{}
-	count    int
-	worker   string // under whose id the count stands in Redis
-	patience patience
+	turn   chan struct{}
+	count  int
+	worker string // the id under which the count stands in Redis
+	demand demand
 }
 
 // NewConns returns the connection budget on rdb; lua is as in New.
@@ -70,8 +71,9 @@ func (c *Conns) Acquire(ctx context.Context, account, worker string, limit, work
 		return false, err
 	}
 	defer h.leave()
+
 	now := c.now()
-	others, most := c.silent(h, now, limit, workers)
+	others, most := c.kept(h, now, limit, workers)
 	answer, err := c.acquire.Run(ctx, c.rdb, c.keys(account), worker, limit, h.count, others, most).Int()
 	if err != nil {
 		return false, fmt.Errorf("acquire a connection of account %s: %w", account, err)
@@ -79,8 +81,8 @@ func (c *Conns) Acquire(ctx context.Context, account, worker string, limit, work
 	switch answer {
 	case granted:
 		h.count++
-	case kept:
-		h.patience.press(now)
+	case keptForOthers:
+		h.demand.refused(now)
 	}
 	return answer == granted, nil
 }
@@ -118,8 +120,8 @@ func (c *Conns) restore(ctx context.Context, account, worker string) error {
 	return c.write(ctx, account, worker, h.count)
 }
 
-// Forget returns the connections that another worker has to the accounts, or
-// this one had under another id: it was taken off the list.
+// Forget gives back the connections to the accounts of a worker that was taken
+// off the list: another one, or this one under an earlier id.
 func (c *Conns) Forget(ctx context.Context, worker string, accounts ...string) error {
 	for _, account := range accounts {
 		if err := c.write(ctx, account, worker, 0); err != nil {
@@ -154,8 +156,8 @@ func (c *Conns) write(ctx context.Context, account, worker string, n int) error 
 }
 
 // take waits for the turn of a holding. What stands under an earlier id of the
-// worker is taken off: whoever read that id before it changed may have written
-// it after Forget.
+// worker is taken off: a goroutine that read that id before it changed may have
+// written it after Forget.
 func (c *Conns) take(ctx context.Context, account, worker string) (*holding, error) {
 	c.mu.Lock()
 	h := c.held[account]
@@ -164,11 +166,13 @@ func (c *Conns) take(ctx context.Context, account, worker string) (*holding, err
 		c.held[account] = h
 	}
 	c.mu.Unlock()
+
 	select {
 	case h.turn <- struct{}{}:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the connection count of account %s: %w", account, context.Cause(ctx))
 	}
+
 	if h.worker != worker {
 		if err := c.write(ctx, account, h.worker, 0); err != nil {
 			h.leave()

@@ -9,8 +9,8 @@
 // A limit is a line of points in time, at least one interval apart, kept in
 // Redis: GCRA without burst. Each point is handed out once. The interval is
 // 1/(0.98 x limit): the two percent pay for bodies that leave up to 20 ms after
-// their slot (1.02 s x 0.98 is still below one second's worth). Whoever is later
-// than that must reserve again.
+// their slot (1.02 s x 0.98 is still below one second's worth). A body
+// that is later needs another slot.
 //
 //	        now      now+lead        now+lead+250ms
 //	---------|----------|---------------------|-------------> time

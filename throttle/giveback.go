@@ -19,12 +19,6 @@ const (
 	clockError = 100 * time.Millisecond
 )
 
-// A margin says how exactly points are known: each lies between its moment - early
-// and its moment + late.
-type margin struct{ early, late time.Duration }
-
-var exactly = margin{}
-
 // GiveBack gives slots back that Reserve returned for the same limits and that no
 // body has left at, also when their time is over. Each slot may be given back
 // once. It matters only to limits slower than one a second, and does nothing for
@@ -40,14 +34,15 @@ func (p *Pacer) GiveBack(ctx context.Context, limits []Limit, slots []time.Time)
 		for _, slot := range slots {
 			points = append(points, c.remote(slot))
 		}
-		p.hand(ctx, l, points, margin{early: maxDelay + clockError, late: clockError})
+		p.returnPoints(ctx, l, points, maxDelay+clockError, clockError)
 	}
 }
 
-// hand gives points of a line back. When that fails they are lost, which exceeds
-// nothing.
-func (p *Pacer) hand(ctx context.Context, l line, points []int64, m margin) {
-	args := []any{interval(l.rate), m.early.Microseconds(), m.late.Microseconds()}
+// returnPoints gives points back to their line. Each lies between its moment -
+// early and its moment + late. When that fails they are lost, which exceeds no
+// limit.
+func (p *Pacer) returnPoints(ctx context.Context, l line, points []int64, early, late time.Duration) {
+	args := []any{interval(l.rate), early.Microseconds(), late.Microseconds()}
 	for _, t := range points {
 		args = append(args, t)
 	}

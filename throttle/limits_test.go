@@ -117,7 +117,7 @@ func TestModelListsOfLimits(t *testing.T) {
 func (b *bench) giveBack(t *testing.T, p *Pacer, limits []Limit, point int64) {
 	for _, l := range limits {
 		if l.Slow() {
-			p.hand(t.Context(), l.line("bs"), []int64{point}, margin{early: maxDelay + clockError, late: clockError})
+			p.returnPoints(t.Context(), l.line("bs"), []int64{point}, maxDelay+clockError, clockError)
 		}
 	}
 }

@@ -145,7 +145,7 @@ func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (p
 		}
 		points, refused := sift(wishes, partners)
 		if len(refused) > 0 {
-			p.hand(ctx, r.camp[0], refused, exactly)
+			p.returnPoints(ctx, r.camp[0], refused, 0, 0)
 		}
 		if len(points) > 0 {
 			return points, again, nil
@@ -158,7 +158,7 @@ func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (p
 	return nil, again, nil
 }
 
-// sift parts what the account gave from the wishes that it refused.
+// sift separates the points that the account gave from the wishes that it refused.
 func sift(wishes, partners []int64) (points, refused []int64) {
 	for i, point := range partners {
 		if point == 0 {

@@ -6,57 +6,59 @@ import (
 	"time"
 )
 
-// What acquire.lua answers, beside 0 for an account at its limit.
+// What acquire.lua answers, in addition to 0 for an account at its limit.
 const (
-	granted = 1
-	kept    = -1
+	granted       = 1
+	keptForOthers = -1
 )
 
 const (
 	// grace is how long the shares of workers that do not ask for them are kept:
 	// at the beginning of a run each of them is about to.
 	grace = 2 * time.Second
-	// pressGap is how long a worker may pause between two requests and still
+	// demandGap is how long a worker may pause between two requests and still
 	// counts as wanting more than its share all the time.
-	pressGap = time.Second
+	demandGap = time.Second
 )
 
-// A patience is since when one worker wants more than its share of an account.
-type patience struct {
-	began, latest time.Time // zero: it does not
+// A demand is the time for which a worker has wanted more than its share of an
+// account; zero while it does not.
+type demand struct {
+	began, latest time.Time
 }
 
-// press notes that what the worker asked for is kept for others.
-func (p *patience) press(now time.Time) {
-	if p.began.IsZero() {
-		p.began = now
+// refused notes that what the worker asked for is kept for others.
+func (d *demand) refused(now time.Time) {
+	if d.began.IsZero() {
+		d.began = now
 	}
-	p.latest = now
+	d.latest = now
 }
 
-// settle ends the wish of a worker that holds no more than its share and has not
-// asked for more lately: the next time it waits anew.
-func (p *patience) settle(now time.Time, held, share int) {
-	if held <= share && now.Sub(p.latest) > pressGap {
-		*p = patience{}
+// expire ends the demand of a worker that holds no more than its share and has not
+// asked for more lately. The next demand waits from its own beginning.
+func (d *demand) expire(now time.Time, held, share int) {
+	if held <= share && now.Sub(d.latest) > demandGap {
+		*d = demand{}
 	}
 }
 
-// over reports whether the others have had the time to ask for their shares.
-func (p *patience) over(now time.Time) bool {
-	return !p.began.IsZero() && now.Sub(p.began) >= grace
+// due reports whether the others have had the time to ask for their shares.
+func (d *demand) due(now time.Time) bool {
+	return !d.began.IsZero() && now.Sub(d.began) >= grace
 }
 
-// silent is for how many other workers a share must be kept even if they do not
-// ask for it, and how much of it at most. A process that has just begun cannot know
-// who begins beside it: it leaves one connection, with which the other can go on if
-// this one dies, and a few seconds later the list of workers has both.
-func (c *Conns) silent(h *holding, now time.Time, limit, workers int) (others, most int) {
+// kept returns for how many other workers a share is kept even if they do not ask
+// for it, and how much of it at most. A process that has just begun cannot know
+// which others begin at the same time: it leaves one connection, with which another
+// can go on if this one dies. A few seconds later the list of workers has them all.
+func (c *Conns) kept(h *holding, now time.Time, limit, workers int) (others, most int) {
 	workers = max(workers, 1)
-	h.patience.settle(now, h.count, max(1, limit/workers))
-	if h.patience.over(now) {
+	h.demand.expire(now, h.count, max(1, limit/workers))
+	if h.demand.due(now) {
 		return 0, 0
 	}
+
 	if workers == 1 && now.Sub(c.began) < grace {
 		return 1, 1
 	}
@@ -70,10 +72,10 @@ func (c *Conns) silent(h *holding, now time.Time, limit, workers int) (others, m
 func (c *Conns) Excess(ctx context.Context, account, worker string, limit int) (wanted bool, excess int, err error) {
 	answer, err := c.excess.Run(ctx, c.rdb, c.keys(account), worker, limit).Int64Slice()
 	if err != nil {
-		return false, 0, fmt.Errorf("ask who waits for a connection of account %s: %w", account, err)
+		return false, 0, fmt.Errorf("ask which workers wait for a connection of account %s: %w", account, err)
 	}
 	if len(answer) != 2 {
-		return false, 0, fmt.Errorf("ask who waits for a connection of account %s: found %d numbers, expected 2", account, len(answer))
+		return false, 0, fmt.Errorf("ask which workers wait for a connection of account %s: found %d numbers, expected 2", account, len(answer))
 	}
 	return answer[0] == 1, int(answer[1]), nil
 }

@@ -158,7 +158,7 @@ func TestAWorkerThatDiesInARunsFirstSecondsHoldsNoMoreThanItsShare(t *testing.T)
 		for _, w := range c.workers { // a slow run was there before
 			w.want = rapid.IntRange(0, 1).Draw(rt, "wanted before")
 		}
-		if err := c.pass(t.Context(), grace+pressGap, order); err != nil {
+		if err := c.pass(t.Context(), grace+demandGap, order); err != nil {
 			rt.Fatal(err)
 		}
 		first := c.workers[0]
@@ -219,7 +219,7 @@ func TestModelShares(t *testing.T) {
 		}
 		c.everybodyHasAShare(rt)
 		// A refusal is remembered for 5 s, then the grace passes.
-		if err := c.pass(t.Context(), 5*time.Second+grace+pressGap, order); err != nil {
+		if err := c.pass(t.Context(), 5*time.Second+grace+demandGap, order); err != nil {
 			rt.Fatal(err)
 		}
 		c.everybodyHasAShare(rt)

@@ -100,7 +100,7 @@ func distanceAgent(ctx context.Context, stop func(), to, rtt string, in io.Reade
 	return serve(ctx, stop, in, out, w.Serve, func(u *usage) { u.Listening = w.Addr() })
 }
 
-// serve runs the agent's work and answers questions beside it.
+// serve runs the agent's work and answers questions at the same time.
 func serve(ctx context.Context, stop func(), in io.Reader, out io.Writer, work func(context.Context) error, add func(*usage)) error {
 	asked := make(chan error, 1)
 	// It ends with its input: that of a child is a pipe, which its parent closes.
@@ -139,8 +139,8 @@ func answer(in io.Reader, out io.Writer, add func(*usage)) error {
 	return nil
 }
 
-// profile begins a CPU profile; finish ends it and writes what was allocated
-// beside it.
+// profile begins a CPU profile. finish ends it, and writes the allocation profile
+// next to it.
 func profile(file string) (finish func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return nil, fmt.Errorf("write the profile: %w", err)

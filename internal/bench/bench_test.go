@@ -43,6 +43,7 @@ func options(t *testing.T) Options {
 	o := Defaults()
 	o.Recipients, o.Connections, o.Size = 300, 4, 12<<10
 	o.Agent, o.Stderr, o.Say = []string{self, "agent"}, testWriter{t}, func(text string) { t.Log(text) }
+	o.Log = slog.New(slog.DiscardHandler)
 	return o
 }
 

@@ -25,7 +25,7 @@ func (b *bench) open(ctx context.Context, s *server, smtp string) (*app.App, *ca
 	return a, def, err
 }
 
-// expand launches a run that nobody works on.
+// expand launches a run that has no worker.
 func (b *bench) expand(ctx context.Context) (res *Expand, err error) {
 	redis, err := b.startRedis(ctx)
 	if err != nil {

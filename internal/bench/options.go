@@ -18,11 +18,11 @@ const (
 	SinkOwn     = "own"       // ours, which counts them
 )
 
-// Options of a measurement. Those that cannot be empty are in Defaults; a zero
-// in their place is refused, as somebody asked for it.
+// Options of a measurement. Defaults has those that cannot be empty; a zero in
+// their place is refused.
 type Options struct {
 	Recipients  int           // 1 to 50,000,000
-	Fields      int           // of each recipient beside the address; 1 to 12
+	Fields      int           // of each recipient, without the address; 1 to 12
 	Size        int           // bytes of one message; at most 1 MiB
 	Connections int           // to the SMTP server, over all workers; 1 to 1000
 	Workers     int           // worker processes; 1 to 64
@@ -40,9 +40,9 @@ type Options struct {
 
 	// Agent is the command that runs Agent with the arguments after it.
 	Agent  []string
-	Stderr io.Writer    // of the children; nil discards it
-	Say    func(string) // told what begins; nil: nobody
-	Log    *slog.Logger // nil discards it
+	Stderr io.Writer    // of the children
+	Say    func(string) // is called with what begins
+	Log    *slog.Logger
 }
 
 // Defaults returns what is measured unless something else is asked for.
@@ -50,7 +50,7 @@ func Defaults() Options {
 	return Options{Recipients: 100_000, Fields: len(columns) - 1, Size: 20 << 10, Connections: 50, Workers: 1, Pipelining: "auto"}
 }
 
-// An OptionError is an option that cannot be used, alone or beside another.
+// An OptionError is an option that cannot be used, alone or together with another.
 type OptionError struct {
 	Flag string // of the command line, without dashes; empty: a stage
 	Text string // what was found, what is expected
@@ -67,7 +67,8 @@ func wrong(flag, format string, args ...any) error {
 	return &OptionError{flag, fmt.Sprintf(format, args...)}
 }
 
-// checked refuses what cannot be measured, and fills in what was left open.
+// checked refuses what cannot be measured. It returns the options with all stages
+// where none was named, and without what changes nothing in its stages.
 func (o Options) checked() (Options, error) {
 	if len(o.Stages) == 0 {
 		o.Stages = Stages
@@ -75,20 +76,10 @@ func (o Options) checked() (Options, error) {
 	if err := o.check(); err != nil {
 		return o, err
 	}
-	o = o.relevant()
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Stderr == nil {
-		o.Stderr = io.Discard
-	}
-	if o.Say == nil {
-		o.Say = func(string) {}
-	}
-	return o, nil
+	return o.relevant(), nil
 }
 
-// check refuses values that mean nothing, alone or together.
+// check refuses values that make no sense, alone or together.
 func (o Options) check() error {
 	for _, s := range o.Stages {
 		if !slices.Contains(Stages, s) {
@@ -159,8 +150,8 @@ func checkSMTP(addr string) error {
 	return nil
 }
 
-// relevant returns o without what changes nothing in the stages that were
-// asked for: a header would claim that it was measured so.
+// relevant returns o without the options that change nothing in its stages: the
+// header would claim that they were in force.
 func (o Options) relevant() Options {
 	d := Defaults()
 	some := func(stages ...string) bool {

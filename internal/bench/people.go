@@ -1,9 +1,9 @@
 package bench
 
 import (
-	"bufio"
+	"encoding/csv"
+	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -38,13 +38,13 @@ var (
 
 // person returns the fields of row n, in the order of columns. They follow no
 // pattern, so that they compress no better than those of real people.
-func person(n int, domains []string) []any {
+func person(n int, domains []string) []string {
 	r := rand.New(rand.NewPCG(uint64(n), 1))
 	pick := func(from []string) string { return from[r.IntN(len(from))] }
-	return []any{
+	return []string{
 		fmt.Sprintf("%s%d@%s", strconv.FormatUint(uint64(r.Uint32()), 36), n, pick(domains)),
 		pick(firsts), pick(lasts), pick(companies), fmt.Sprintf("High Street %d", 1+r.IntN(300)), pick(cities), pick(countries),
-		pick(plans), 2005 + r.IntN(20), r.IntN(100), r.IntN(10_000), fmt.Sprintf("shop %d", r.IntN(40)), fmt.Sprintf("%08X", r.Uint32()),
+		pick(plans), strconv.Itoa(2005 + r.IntN(20)), strconv.Itoa(r.IntN(100)), strconv.Itoa(r.IntN(10_000)), fmt.Sprintf("shop %d", r.IntN(40)), fmt.Sprintf("%08X", r.Uint32()),
 	}
 }
 
@@ -54,29 +54,13 @@ func writePeople(file string, n, fields int, domains []string) error {
 	if err != nil {
 		return fmt.Errorf("write the list: %w", err)
 	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	printRow := func(values []any) {
-		for i, v := range values {
-			if i > 0 {
-				_ = w.WriteByte(',') // its error shows at Flush
-			}
-			fmt.Fprint(w, v)
-		}
-		_, _ = io.WriteString(w, "\n")
-	}
-	header := make([]any, 1+fields)
-	for i := range header {
-		header[i] = columns[i]
-	}
-	printRow(header)
+	w := csv.NewWriter(f)
+	_ = w.Write(columns[:1+fields]) // its error shows at Flush, as all of them do
 	for i := range n {
-		printRow(person(i, domains)[:1+fields])
+		_ = w.Write(person(i, domains)[:1+fields])
 	}
-	err = w.Flush()
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	w.Flush()
+	if err := errors.Join(w.Error(), f.Close()); err != nil {
 		return fmt.Errorf("write the list: %w", err)
 	}
 	return nil

@@ -29,12 +29,10 @@ const (
 // A receiver is the SMTP server that a measurement started: our own, or
 // Postfix's.
 type receiver struct {
-	kind string
-	addr string
-	own  *child
-	proc *exec.Cmd
-	said bytes.Buffer  // by proc, to be read when it has ended
-	done chan struct{} // closed when proc has ended
+	kind    string
+	addr    string
+	own     *child
+	postfix *daemon
 }
 
 // startReceiver starts the server that was asked for.
@@ -64,32 +62,17 @@ func (b *bench) startOwn(ctx context.Context) (*receiver, error) {
 // startPostfix starts smtp-sink. It takes both our connections and those of
 // smtp-source, while ours are still open.
 func (b *bench) startPostfix(ctx context.Context, path string) (*receiver, error) {
-	port, err := freePort()
+	flags := []string{"-m", strconv.Itoa(2*b.Connections + 256)}
+	if os.Geteuid() == 0 {
+		flags = append(flags, "-u", nobody)
+	}
+	d, err := startDaemon(ctx, path, func(port string) []string {
+		return append(flags, net.JoinHostPort("127.0.0.1", port), strconv.Itoa(backlog))
+	})
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"-m", strconv.Itoa(2*b.Connections + 256)}
-	if os.Geteuid() == 0 {
-		args = append(args, "-u", nobody)
-	}
-	r := &receiver{kind: SinkPostfix, addr: net.JoinHostPort("127.0.0.1", port), done: make(chan struct{})}
-	r.proc = exec.CommandContext(ctx, path, append(args, r.addr, strconv.Itoa(backlog))...)
-	r.proc.Stdout, r.proc.Stderr = &r.said, &r.said
-	r.proc.WaitDelay = time.Second
-	if err := r.proc.Start(); err != nil {
-		return nil, fmt.Errorf("start smtp-sink: %w", err)
-	}
-	alive, ended := context.WithCancel(ctx)
-	go func() {
-		_ = r.proc.Wait() // it runs until it is killed
-		close(r.done)
-		ended()
-	}()
-	if err := answers(alive, r.addr); err != nil {
-		err = errors.Join(err, r.stop())
-		return nil, fmt.Errorf("start smtp-sink: %w: %s", err, bytes.TrimSpace(r.said.Bytes()))
-	}
-	return r, nil
+	return &receiver{kind: SinkPostfix, addr: d.addr, postfix: d}, nil
 }
 
 // postfixTool returns the path of one of Postfix's programs, or "".
@@ -110,11 +93,11 @@ func (r *receiver) ask() (usage, error) {
 		return r.own.ask()
 	}
 	select {
-	case <-r.done:
-		return usage{}, fmt.Errorf("ask smtp-sink: it has ended: %s", bytes.TrimSpace(r.said.Bytes()))
+	case <-r.postfix.done:
+		return usage{}, fmt.Errorf("ask smtp-sink: it has ended: %s", bytes.TrimSpace(r.postfix.said.Bytes()))
 	default:
 	}
-	proc := filepath.Join("/proc", strconv.Itoa(r.proc.Process.Pid))
+	proc := filepath.Join("/proc", strconv.Itoa(r.postfix.cmd.Process.Pid))
 	stat, err := os.ReadFile(filepath.Join(proc, "stat"))
 	if err != nil {
 		return usage{}, nil // the figures are not known here
@@ -168,10 +151,5 @@ func (r *receiver) stop() error {
 	if r.own != nil {
 		return r.own.stop()
 	}
-	err := r.proc.Process.Kill()
-	<-r.done
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil // ctx was quicker
-	}
-	return err
+	return r.postfix.stop()
 }

@@ -1,10 +1,10 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,19 +16,14 @@ import (
 	"broadside/internal/store"
 )
 
-// startTime is how long a child may take until it answers.
-const startTime = 20 * time.Second
-
 // A server is the Redis of one stage.
 type server struct {
 	url       string
 	far       string // the URL for workers: over the distance, if there is one
 	namespace string
-	proc      *exec.Cmd // nil: it was there before
-	addr      string    // of proc
-	distance  *child    // nil: none
-	since     time.Time // when proc was started
-	dir       string
+	proc      *daemon // nil: it was there before
+	dir       string  // of proc
+	distance  *child  // nil: none
 	store     *store.Store
 }
 
@@ -46,7 +41,7 @@ func (b *bench) startRedis(ctx context.Context) (*server, error) {
 	var err error
 	if b.RedisRTT > 0 {
 		var addr string
-		if s.distance, addr, err = b.startDistance(ctx, s.addr, b.RedisRTT); err != nil {
+		if s.distance, addr, err = b.startDistance(ctx, s.proc.addr, b.RedisRTT); err != nil {
 			return nil, errors.Join(err, s.stop())
 		}
 		s.far = urlOf(addr)
@@ -57,14 +52,11 @@ func (b *bench) startRedis(ctx context.Context) (*server, error) {
 	return s, nil
 }
 
+// start starts a redis-server with an empty directory of its own.
 func (s *server) start(ctx context.Context, aof bool) error {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		return fmt.Errorf("%w: redis-server is not installed: install it (Debian: apt-get install redis-server), or name a Redis that may be used with --redis", failure.ErrUnreachable)
-	}
-	port, err := freePort()
-	if err != nil {
-		return err
 	}
 	if s.dir, err = os.MkdirTemp("", "broadside-bench-redis-"); err != nil {
 		return fmt.Errorf("make a directory for redis-server: %w", err)
@@ -73,17 +65,16 @@ func (s *server) start(ctx context.Context, aof bool) error {
 	if aof {
 		keep = "yes"
 	}
-	s.proc = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
-		"--appendonly", keep, "--appendfsync", "everysec", "--daemonize", "no", "--logfile", "redis.log")
-	s.since = time.Now()
-	if err := s.proc.Start(); err != nil {
-		return errors.Join(fmt.Errorf("start redis-server: %w", err), os.RemoveAll(s.dir))
+	s.proc, err = startDaemon(ctx, path, func(port string) []string {
+		return []string{
+			"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+			"--appendonly", keep, "--appendfsync", "everysec", "--daemonize", "no", "--logfile", "redis.log",
+		}
+	})
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(s.dir))
 	}
-	s.addr = net.JoinHostPort("127.0.0.1", port)
-	if err := answers(ctx, s.addr); err != nil {
-		return errors.Join(fmt.Errorf("start redis-server: %w", err), s.stop())
-	}
-	s.url = urlOf(s.addr)
+	s.url = urlOf(s.proc.addr)
 	return nil
 }
 
@@ -99,37 +90,9 @@ func (s *server) stop() error {
 		errs = append(errs, s.distance.stop())
 	}
 	if s.proc != nil {
-		errs = append(errs, s.proc.Process.Kill()) // nothing in it is to be kept
-		_ = s.proc.Wait()                          // says that it was killed
-		errs = append(errs, os.RemoveAll(s.dir))
+		errs = append(errs, s.proc.stop(), os.RemoveAll(s.dir))
 	}
 	return errors.Join(errs...)
-}
-
-// freePort returns a port that nobody listens on.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
-}
-
-// answers waits until somebody listens at addr.
-func answers(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	for {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", addr)
-		if err == nil {
-			return c.Close()
-		}
-		if !sleep(ctx, 10*time.Millisecond) {
-			return fmt.Errorf("nobody listens at %s: %w", addr, err)
-		}
-	}
 }
 
 // A reading is the meters of a Redis at one moment.
@@ -194,13 +157,7 @@ func top(before, after reading, messages float64, n int) []Command {
 		all = append(all, Command{Name: name, Calls: (k.calls - was.calls) / messages, Micros: (k.micros - was.micros) / messages})
 	}
 	slices.SortFunc(all, func(a, b Command) int {
-		switch {
-		case a.Micros > b.Micros:
-			return -1
-		case a.Micros < b.Micros:
-			return 1
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(cmp.Compare(b.Micros, a.Micros), strings.Compare(a.Name, b.Name))
 	})
 	return all[:min(n, len(all))]
 }

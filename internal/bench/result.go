@@ -14,7 +14,7 @@ type Result struct {
 	Machine     Machine   `json:"machine"`
 	Command     string    `json:"command"` // that measures this again
 	Recipients  int       `json:"recipients"`
-	Fields      int       `json:"fields"` // of each, beside the address
+	Fields      int       `json:"fields"` // of each, without the address
 	Size        int       `json:"message_bytes"`
 	Connections int       `json:"connections"`
 	Workers     int       `json:"workers"`
@@ -42,7 +42,7 @@ type Expand struct {
 	Seconds    float64 `json:"seconds"`
 	RowsPerS   float64 `json:"rows_per_s"`
 	ChunkBytes float64 `json:"chunk_bytes_per_recipient"` // addresses and merge fields, compressed
-	RedisBytes float64 `json:"redis_bytes_per_recipient"` // used_memory beside those
+	RedisBytes float64 `json:"redis_bytes_per_recipient"` // used_memory without those
 }
 
 // Enqueue is recipients that go into the queue as tasks, and out again to
@@ -78,7 +78,7 @@ type Send struct {
 	RedisOfSink   float64     `json:"redis_cpu_of_sink"`
 	RedisCommands float64     `json:"redis_commands_per_message"` // those within scripts included
 	RedisBytes    float64     `json:"redis_network_bytes_per_message"`
-	RedisPeak     float64     `json:"redis_peak_bytes_per_recipient"`       // used_memory beside the chunks, at its highest
+	RedisPeak     float64     `json:"redis_peak_bytes_per_recipient"`       // used_memory without the chunks, at its highest
 	RedisTotal    float64     `json:"redis_peak_total_bytes_per_recipient"` // with them
 	Allocs        float64     `json:"allocs_per_message"`
 	AllocBytes    float64     `json:"alloc_bytes_per_message"`

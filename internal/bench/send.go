@@ -15,7 +15,7 @@ import (
 )
 
 // minPace is the pace in messages a second below which a measurement is given
-// up, and patience what it may take beside.
+// up, and patience is the time that it may take in addition.
 const (
 	minPace  = 50
 	patience = 2 * time.Minute
@@ -71,7 +71,7 @@ func (b *bench) prepare(ctx context.Context, f *field) (err error) {
 	if err := b.configure(f.smtp, f.redis.far, f.redis.namespace); err != nil { // of the workers
 		return err
 	}
-	if f.redis.proc != nil && !sleep(ctx, time.Until(f.redis.since.Add(settled))) {
+	if f.redis.proc != nil && !sleep(ctx, time.Until(f.redis.proc.since.Add(settled))) {
 		return context.Cause(ctx)
 	}
 	for i := range b.Workers {
@@ -122,10 +122,8 @@ func (b *bench) ready(ctx context.Context, f *field) error {
 
 // sleep waits for d or the end of ctx, and reports whether d passed.
 func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false
@@ -249,14 +247,13 @@ func others(c campaign.Counts) string {
 // wait returns the run at its end, or after the time that was given to it; seen
 // is called now and then.
 func (b *bench) wait(ctx context.Context, f *field, run string, seen func()) (runs.Status, error) {
-	enough := errors.New("sent for as long as was asked")
 	waiting, cancel := ctx, func() {}
 	if b.For > 0 {
-		waiting, cancel = context.WithTimeoutCause(ctx, b.For, enough)
+		waiting, cancel = context.WithTimeout(ctx, b.For)
 	}
 	defer cancel()
 	status, err := f.app.Runs.Wait(waiting, run, func(runs.Status) { seen() })
-	if err != nil && errors.Is(context.Cause(waiting), enough) {
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
 		return f.app.Runs.Status(ctx, run)
 	}
 	return status, err

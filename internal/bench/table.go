@@ -40,7 +40,7 @@ func (r *Result) Rows() [][]string {
 		t.stage = StageExpand
 		t.add("import and expand", e.RowsPerS, 0, "rows/s")
 		t.add("chunks (addresses, fields)", e.ChunkBytes, 1, "bytes/recipient")
-		t.add("Redis memory beside them", e.RedisBytes, 1, "bytes/recipient")
+		t.add("Redis memory without them", e.RedisBytes, 1, "bytes/recipient")
 	}
 	if e := r.Enqueue; e != nil {
 		t.stage = StageEnqueue
@@ -87,7 +87,7 @@ func (t *table) send(s *Send) {
 	}
 	t.add("Redis commands, in scripts too", s.RedisCommands, 1, "/message")
 	t.add("Redis network", s.RedisBytes, 0, "bytes/message")
-	t.add("Redis memory beside chunks, peak", s.RedisPeak, 1, "bytes/recipient")
+	t.add("Redis memory without chunks, peak", s.RedisPeak, 1, "bytes/recipient")
 	t.add("Redis memory, all told, peak", s.RedisTotal, 1, "bytes/recipient")
 	t.add("worker allocations", s.Allocs, 1, "/message")
 	t.add("worker allocated", s.AllocBytes, 0, "bytes/message")

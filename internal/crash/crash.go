@@ -1,8 +1,8 @@
 // Package crash keeps a panic where it happened: what was being done ends with
 // an error and is reported once, the process goes on.
 //
-// A Reporter is meant for the boundary around one recipient, run, occurrence or
-// request, and for no smaller part: behind it nothing that was half done may be
+// A Reporter stands at the boundary around one recipient, run, occurrence or
+// request, and around no smaller part: what was half done within it must not be
 // used again. It is deferred there:
 //
 //	defer reporter.Recover(func(f *crash.Fault) { err = f }, "run", id)
@@ -50,34 +50,31 @@ func NewReporter(log *slog.Logger) *Reporter {
 	return &Reporter{log: log, seen: map[string]int{}}
 }
 
-// Recover is to be deferred. It stops a panic, logs it, with its stack the first
-// time that it comes from this place, and calls then, if it is not nil, with
-// what it was. attrs are logged with it. It does nothing without a panic.
+// Recover is to be deferred. It stops a panic and logs it together with attrs,
+// with its stack the first time that it comes from this place. Then it calls then,
+// unless that is nil. Without a panic it does nothing.
 func (r *Reporter) Recover(then func(*Fault), attrs ...any) {
 	v := recover()
 	if v == nil {
 		return
 	}
-	if f := r.Stopped(v, attrs...); then != nil {
+	f := r.Stopped(v, attrs...)
+	if then != nil {
 		then(f)
 	}
 }
 
-// Stopped is the part of Recover for who has recovered v itself; it is to be
-// called by the deferred function that did.
+// Stopped is Recover for a deferred function that has called recover itself; v is
+// what that returned.
 func (r *Reporter) Stopped(v any, attrs ...any) *Fault {
 	f := &Fault{Place: place(), Text: textOf(v)}
-	r.report(f, attrs)
-	return f
-}
-
-func (r *Reporter) report(f *Fault, attrs []any) {
 	r.mu.Lock()
 	if len(r.seen) < maxPlaces || r.seen[f.Place] > 0 {
 		r.seen[f.Place]++
 	}
 	n := r.seen[f.Place]
 	r.mu.Unlock()
+
 	attrs = append([]any{"place", f.Place, "panic", f.Text}, attrs...)
 	if n <= 1 {
 		attrs = append(attrs, "stack", string(debug.Stack())) // places and pointers, no values
@@ -85,6 +82,7 @@ func (r *Reporter) report(f *Fault, attrs []any) {
 		attrs = append(attrs, "times", n)
 	}
 	r.log.Error("panic stopped: this is a fault of broadside, please report it", attrs...)
+	return f
 }
 
 // place returns where the panic that is being recovered began.
@@ -105,8 +103,8 @@ func place() string {
 	}
 }
 
-// textOf returns what a panic says on one line. Of values whose text nobody
-// chose for a log only the type is told.
+// textOf returns what a panic says, on one line. Of a value that is neither a text
+// nor an error it says only the type: its contents were not meant for a log.
 func textOf(v any) string {
 	var text string
 	switch v := v.(type) {

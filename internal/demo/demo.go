@@ -4,14 +4,15 @@
 package demo
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,8 +32,8 @@ var files embed.FS
 type Options struct {
 	Recipients int    // rows of the generated list
 	Out        string // directory for every accepted message; empty: none
-	// Started is told the run once its audience is in, and Seen each status of
-	// it, to show progress. Both may be nil.
+	// Started is called with the run once its audience is in, and Seen with each
+	// status of it, to show progress. Both may be nil.
 	Started func(run string)
 	Seen    func(runs.Status)
 	Log     *slog.Logger
@@ -113,14 +114,13 @@ func launch(ctx context.Context, a *app.App, dir string, o Options) (string, err
 
 // write lays out the demo's project.
 func write(dir string, recipients int) error {
+	secret := rand.Text() + rand.Text()
 	for _, name := range []string{"broadside.yaml", "campaign.yaml", "letter.md"} {
 		b, err := files.ReadFile("files/" + name)
 		if err != nil {
 			return fmt.Errorf("read demo file: %w", err)
 		}
-		if name == "broadside.yaml" {
-			b = []byte(strings.ReplaceAll(string(b), "SECRET", secret()))
-		}
+		b = bytes.ReplaceAll(b, []byte("SECRET"), []byte(secret))
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			return fmt.Errorf("write demo file: %w", err)
 		}

@@ -1,15 +1,11 @@
 package demo
 
 import (
-	"bufio"
-	"crypto/rand"
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
 )
-
-// secret makes a secret for this one demo.
-func secret() string { return rand.Text() + rand.Text() }
 
 // A kind is what a row of the generated list shows.
 type kind int
@@ -54,7 +50,7 @@ var (
 	providers = []string{"gmail.com", "example.org", "outlook.com", "yahoo.com", "example.net", "gmx.de", "icloud.com", "example.com"}
 )
 
-// person returns who stands in row n. What the sink does with the address is
+// person returns the person in row n. What the sink does with the address is
 // in its local part.
 func person(n int) someone {
 	p := someone{first: firsts[n%len(firsts)], city: cities[n/7%len(cities)]}
@@ -66,12 +62,8 @@ func person(n int) someone {
 
 // writeAudience writes the list.
 func writeAudience(file string, n int) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return fmt.Errorf("write the demo's list: %w", err)
-	}
-	w := bufio.NewWriter(f)
-	fmt.Fprintln(w, "Email,First name,City")
+	var b bytes.Buffer
+	b.WriteString("Email,First name,City\n")
 	for i := range n {
 		p := person(i)
 		address := p.address
@@ -81,11 +73,10 @@ func writeAudience(file string, n int) error {
 		case duplicate:
 			address = strings.ToUpper(person(i - 2).address)
 		}
-		fmt.Fprintf(w, "%s,%s,%s\n", address, p.first, p.city)
+		fmt.Fprintf(&b, "%s,%s,%s\n", address, p.first, p.city)
 	}
-	if err := w.Flush(); err != nil {
-		f.Close()
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write the demo's list: %w", err)
 	}
-	return f.Close()
+	return nil
 }

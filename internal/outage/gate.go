@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// rest is how long nobody tries after a failure.
+// rest is the shortest time from a failure to the next try.
 const rest = time.Second
 
-// A Gate stands before something that may be away. A failure shuts it; then
+// A Gate stands in front of something that may be away. A failure shuts it; then
 // one caller a second may try, and the first success opens it for all. It is
 // safe for concurrent use.
 type Gate struct {
 	notice *Notice
 
 	mu     sync.Mutex
-	opened chan struct{} // closed when the gate opens; nil: it is open; guarded by mu
-	next   time.Time     // nobody tries before; guarded by mu
+	opened chan struct{} // closed when the gate opens; nil while it is open; guarded by mu
+	next   time.Time     // of the next try; guarded by mu
 }
 
-// NewGate returns an open gate. notice is told what the gate is told.
+// NewGate returns an open gate. What Tell is told goes to notice too.
 func NewGate(notice *Notice) *Gate { return &Gate{notice: notice} }
 
-// Try waits until the gate is open, or until it is the caller who may try; Tell
+// Try waits until the gate is open, or until it is the caller's turn to try; Tell
 // should follow. Its error is that of ctx.
 func (g *Gate) Try(ctx context.Context) error {
 	for {
@@ -36,13 +36,12 @@ func (g *Gate) Try(ctx context.Context) error {
 		if opened == nil || wait <= 0 {
 			return context.Cause(ctx)
 		}
-		timer := time.NewTimer(wait)
+
 		select {
 		case <-opened:
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
-		timer.Stop()
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -78,11 +77,4 @@ func (g *Gate) Tell(err error) {
 	}
 	g.mu.Unlock()
 	g.notice.Note(err)
-}
-
-// Shut reports whether the gate is shut.
-func (g *Gate) Shut() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.opened != nil
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// steady is how long nothing may have failed before it works again: of several
-// that try, some may succeed while others still fail.
+// steady is the time without a failure after which it is taken to work again: of
+// several callers some may succeed while others still fail.
 const steady = 900 * time.Millisecond
 
 // A Notice logs that something fails, and that it works again: one line for
@@ -39,7 +39,8 @@ func (n *Notice) Note(err error, attrs ...any) {
 	now := time.Now()
 	switch {
 	case err != nil:
-		if n.last = now; n.first.IsZero() {
+		n.last = now
+		if n.first.IsZero() {
 			n.first = now
 			n.log.Warn(n.fails, append(attrs, "err", err)...)
 		}

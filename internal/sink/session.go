@@ -120,10 +120,8 @@ func (s *session) flush() error {
 
 // wait waits for d, or until the sink closes.
 func (s *session) wait(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 	case <-s.sink.quit:
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What a reply names beside what it says: addresses, links and hosts may hold
-// any word, "spam" or "policy" too, and none of them is said of the recipient.
+// What a reply names, in addition to what it says. Addresses, links and hosts may
+// hold any word, also "spam" or "policy", and none of them is about the recipient.
 var (
 	addressForm = regexp.MustCompile(`<[^<>@]{0,80}@[^<>]{0,260}>|[^\s<>()\[\]:;,"'=@.]+(?:\.[^\s<>()\[\]:;,"'=@.]+)*@[^\s<>()\[\]:;,"'@]+`)
 	linkForm    = regexp.MustCompile(`(?i)(?:https?://|www\.)[^\s<>"]+`)

@@ -39,7 +39,7 @@ type ruleSet struct {
 }
 
 // A sign is a kind of text that speaks of something that can befall an address
-// in use: a reply that shows one suppresses nobody, whatever its code.
+// in use: a reply that shows one suppresses no address, whatever its code.
 type sign struct {
 	Kind     string   `yaml:"kind"`
 	Says     patterns `yaml:"says"`

@@ -1,6 +1,7 @@
 package smtppool
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -47,22 +48,22 @@ func (c *Conn) login() error {
 	if err != nil {
 		return c.setup(reply.Auth, reply.Setup, err)
 	}
+
+	var last *Error
 	for i, mode := range modes {
 		refused := c.exchange(c.mechanism(mode))
 		if refused == nil {
 			c.info.AuthUsed = strings.ToUpper(mode)
 			return nil
 		}
-		r := replyOf(refused)
-		looked := r.Event == "" && r.Code >= 500 // at the password
-		if err == nil || looked {
-			err = c.advised(refused, modes[:i+1])
+		aboutPassword := refused.Reply.Event == "" && refused.Reply.Code >= 500
+		if !aboutPassword {
+			return cmp.Or(last, refused)
 		}
-		if !looked {
-			break
-		}
+		refused.Hint = c.loginHint(modes[:i+1])
+		last = refused
 	}
-	return err
+	return last
 }
 
 // modes returns the mechanisms to try, one after the other. A server that has
@@ -95,31 +96,20 @@ func (c *Conn) modes() ([]string, error) {
 // shows reports whether a mechanism shows the password to the server.
 func shows(mode string) bool { return mode == authPlain || mode == authLogin }
 
-func replyOf(err error) reply.Reply {
-	var e *Error
-	if !errors.As(err, &e) {
-		return reply.Reply{}
-	}
-	return e.Reply
-}
-
-// advised says of a refused login what was tried, and what else there is.
-func (c *Conn) advised(err error, tried []string) error {
-	var e *Error
-	if !errors.As(err, &e) || e.Reply.Event != "" || e.Reply.Code < 500 {
-		return err
-	}
-	names := strings.ToUpper(strings.Join(tried, ", then "))
-	names = strings.ReplaceAll(names, "THEN", "then")
+// loginHint says of a refused login what was tried, and what else there is.
+func (c *Conn) loginHint(tried []string) string {
 	if c.cfg.Auth == authXOAUTH2 {
-		e.Hint = "the server refused the login with XOAUTH2: the access token may have expired"
-		return e
+		return "the server refused the login with XOAUTH2: the access token may have expired"
 	}
-	e.Hint = fmt.Sprintf("the server refused username or password (tried %s): check both; some providers want an app password or an API key instead", names)
+	names := strings.ToUpper(tried[0])
+	for _, mode := range tried[1:] {
+		names += ", then " + strings.ToUpper(mode)
+	}
+	hint := fmt.Sprintf("the server refused username or password (tried %s): check both; some providers want an app password or an API key instead", names)
 	if !slices.ContainsFunc(tried, shows) && c.offers(authPlain) {
-		e.Hint += "; if both are right, set auth: plain, since not every server can check " + names
+		hint += "; if both are right, set auth: plain, since not every server can check " + names
 	}
-	return e
+	return hint
 }
 
 // offers reports whether the server offers the mechanism.
@@ -145,7 +135,7 @@ func (c *Conn) mechanism(mode string) smtp.Auth {
 }
 
 // exchange runs the login until the server says 235.
-func (c *Conn) exchange(mech smtp.Auth) error {
+func (c *Conn) exchange(mech smtp.Auth) *Error {
 	name, first, err := mech.Start(&smtp.ServerInfo{Name: c.cfg.Host, TLS: c.info.TLSVersion != "", Auth: c.info.Mechanisms})
 	if err != nil {
 		return c.setup(reply.Auth, reply.Setup, fmt.Errorf("begin the login: %w", err))

@@ -91,7 +91,7 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 		return Outcome{Reply: *c.unfinished(err), Written: n}
 	}
 	failpoint.Hit(failpoint.AfterDot)
-	if c.ahead && c.steps != nil && c.steps.holds.Load() {
+	if c.ahead && c.steps.holds.Load() {
 		quickAck(c.raw)
 	}
 	final := c.final()
@@ -111,7 +111,7 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 var errEarly = badReply("a reply before the end of the message")
 
 // writeBlocks writes p with a deadline for each block. Between two blocks
-// nothing can have been said; who closed the connection is found by the write.
+// nothing can have been said; the write shows whether the server has closed.
 func (c *Conn) writeBlocks(p []byte) (n int, err error) {
 	for err == nil && n < len(p) {
 		if n > 0 && !c.quiet() && c.speaks() {

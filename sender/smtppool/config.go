@@ -1,6 +1,7 @@
 package smtppool
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -44,7 +45,6 @@ type Config struct {
 	MaxConns    int           // of a Pool, in this process; default 10
 	MaxMessages int           // transactions per connection; default 1000
 	MaxAge      time.Duration // of a connection; default 5 min
-	IdleTimeout time.Duration // of a connection in the Pool; default 10 s
 	Timeouts    Timeouts
 
 	// Dial opens the TCP connection; nil: net.Dialer.
@@ -67,56 +67,35 @@ type Timeouts struct {
 }
 
 func (t Timeouts) withDefaults() Timeouts {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
+	return Timeouts{
+		Connect:  cmp.Or(t.Connect, 30*time.Second),
+		Hello:    cmp.Or(t.Hello, time.Minute),
+		Auth:     cmp.Or(t.Auth, time.Minute),
+		Greeting: cmp.Or(t.Greeting, 5*time.Minute),
+		Mail:     cmp.Or(t.Mail, 5*time.Minute),
+		Rcpt:     cmp.Or(t.Rcpt, 5*time.Minute),
+		Data:     cmp.Or(t.Data, 2*time.Minute),
+		Block:    cmp.Or(t.Block, 3*time.Minute),
+		Dot:      cmp.Or(t.Dot, 10*time.Minute),
+		Quit:     cmp.Or(t.Quit, 2*time.Second),
 	}
-	def(&t.Connect, 30*time.Second)
-	def(&t.Hello, time.Minute)
-	def(&t.Auth, time.Minute)
-	def(&t.Greeting, 5*time.Minute)
-	def(&t.Mail, 5*time.Minute)
-	def(&t.Rcpt, 5*time.Minute)
-	def(&t.Data, 2*time.Minute)
-	def(&t.Block, 3*time.Minute)
-	def(&t.Dot, 10*time.Minute)
-	def(&t.Quit, 2*time.Second)
-	return t
 }
 
 // withDefaults returns the Config with every default filled in.
 func (c Config) withDefaults() Config {
-	if c.TLS == "" {
-		c.TLS = TLSStartTLS
+	c.TLS = cmp.Or(c.TLS, TLSStartTLS)
+	if c.Port == 0 && c.TLS == TLSImplicit {
+		c.Port = 465
 	}
-	if c.Port == 0 {
-		c.Port = 587
-		if c.TLS == TLSImplicit {
-			c.Port = 465
-		}
-	}
-	if c.Auth == "" {
-		c.Auth = authAuto
-	}
-	if c.Pipelining == "" {
-		c.Pipelining = PipeliningAuto
-	}
+	c.Port = cmp.Or(c.Port, 587)
+	c.Auth = cmp.Or(c.Auth, authAuto)
+	c.Pipelining = cmp.Or(c.Pipelining, PipeliningAuto)
 	if c.Helo == "" {
 		c.Helo = HostName()
 	}
-	if c.MaxConns <= 0 {
-		c.MaxConns = 10
-	}
-	if c.MaxMessages <= 0 {
-		c.MaxMessages = 1000
-	}
-	if c.MaxAge <= 0 {
-		c.MaxAge = 5 * time.Minute
-	}
-	if c.IdleTimeout <= 0 {
-		c.IdleTimeout = 10 * time.Second
-	}
+	c.MaxConns = cmp.Or(c.MaxConns, 10)
+	c.MaxMessages = cmp.Or(c.MaxMessages, 1000)
+	c.MaxAge = cmp.Or(c.MaxAge, 5*time.Minute)
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
 	}

@@ -36,20 +36,19 @@ type Conn struct {
 	apart        bool   // Answer sends the envelope next
 	next         Next   // that the last body was followed by, or is to be
 	doubt        string // why the server seems not to follow; empty: it does
-	astray       string // why replies cannot be told apart any more; empty: they can
+	astray       string // why replies cannot be assigned to commands any more; empty: they can
 	trial        bool   // tries overlap for the Pool
 	closed       bool
 
 	idleSince time.Time // set by the Pool
-	steps     *steps    // of the Pool; nil without one
+	steps     *steps    // of the Pool, if there is one
 
 	hard    context.Context // what watchOn was called with
 	unwatch func()          // ends that
 
 	mu      sync.Mutex
-	op      uint64    // counts watches; guarded by mu
-	stopped error     // why the watch under way was interrupted; guarded by mu
-	until   time.Time // the deadline of the stage; guarded by mu
+	op      uint64 // counts watches; guarded by mu
+	stopped error  // why the watch under way was interrupted; guarded by mu
 }
 
 // Info is what the server offers and what was agreed.

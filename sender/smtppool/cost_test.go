@@ -26,7 +26,7 @@ func countedPool(t *testing.T) (p *Pool, srv *mailServer, reads, writes *int) {
 	p, _ = newPool(t, Config{Dial: func(ctx context.Context, n, a string) (net.Conn, error) {
 		conn, err := srv.dial(ctx, n, a)
 		return countConn{conn, reads, writes}, err
-	}}, nil)
+	}}, unlimited())
 	return p, srv, reads, writes
 }
 

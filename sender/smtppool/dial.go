@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // greeting, EHLO, TLS and login. The error is an *Error.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = cfg.withDefaults()
-	c := &Conn{cfg: cfg, born: time.Now(), unwatch: func() {}}
+	c := &Conn{cfg: cfg, born: time.Now(), unwatch: func() {}, steps: &steps{log: slog.New(slog.DiscardHandler)}}
 	if err := cfg.check(); err != nil {
 		return nil, c.failure(reply.Lost(reply.Connect, reply.Setup, err.Error()), err)
 	}
@@ -168,16 +169,16 @@ func (c *Conn) stageTimeout(stage reply.Stage) time.Duration {
 }
 
 // setup is the Error for what we refuse ourselves.
-func (c *Conn) setup(stage reply.Stage, event string, err error) error {
+func (c *Conn) setup(stage reply.Stage, event string, err error) *Error {
 	return c.failure(reply.Lost(stage, event, err.Error()), err)
 }
 
 // refusal is the Error for what the server said, or did, instead of going on.
-func (c *Conn) refusal(stage reply.Stage, err error) error {
+func (c *Conn) refusal(stage reply.Stage, err error) *Error {
 	return c.failure(c.describe(stage, err), err)
 }
 
-func (c *Conn) failure(r reply.Reply, err error) error {
+func (c *Conn) failure(r reply.Reply, err error) *Error {
 	where := c.cfg.addr()
 	if c.cfg.Account != "" {
 		where = fmt.Sprintf("account %s (%s)", c.cfg.Account, where)

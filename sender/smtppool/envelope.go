@@ -46,9 +46,7 @@ func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.R
 	} else {
 		r = c.oneByOne(mail, rcpt)
 	}
-	if c.steps != nil {
-		c.steps.alone(to, r, began)
-	}
+	c.steps.alone(to, r, began)
 	return r
 }
 

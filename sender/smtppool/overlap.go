@@ -81,7 +81,7 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	failpoint.Hit(failpoint.AfterMail)
 	here, began := c.answered(), time.Now()
 	r := c.answers()
-	if !here && c.steps != nil && time.Since(began) > stall {
+	if !here && time.Since(began) > stall {
 		c.steps.holds.Store(true)
 	}
 	out := c.broken && (c.doubt != "" || r != nil && r.Event == reply.IdleClosed && c.trial)
@@ -93,9 +93,9 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 		return c.tooFast(r)
 	case r != nil && r.Event == reply.ReadTimeout:
 		return c.silent(r)
-	case !c.broken && c.steps != nil:
+	case !c.broken:
 		c.steps.proved(c)
-	case r != nil && c.steps != nil:
+	case r != nil:
 		c.steps.ended(c)
 	}
 	return r
@@ -130,9 +130,7 @@ func (c *Conn) tooFast(r *reply.Reply) *reply.Reply {
 // ahead: it is slow, or has thrown the envelope away. The same one by itself, at
 // once, tells which.
 func (c *Conn) silent(r *reply.Reply) *reply.Reply {
-	if c.steps != nil {
-		c.steps.suspect(c.to)
-	}
+	c.steps.suspect(c.to)
 	return event(reply.Mail, reply.IdleClosed, "the server did not answer what went ahead: "+r.String())
 }
 
@@ -165,11 +163,7 @@ func (c *Conn) Goes() bool { return !c.broken && c.doubt == "" && c.young() }
 
 // young reports whether the connection's limits allow another message.
 func (c *Conn) young() bool {
-	limit := c.cfg.MaxMessages
-	if c.steps != nil {
-		limit = min(limit, c.steps.limit())
-	}
-	return c.transactions < limit && time.Since(c.born) < c.cfg.MaxAge
+	return c.transactions < min(c.cfg.MaxMessages, c.steps.limit()) && time.Since(c.born) < c.cfg.MaxAge
 }
 
 // steps is what a Pool has found out about how its server follows pipelining.

@@ -349,7 +349,7 @@ func TestADoubtWithoutOverlapEndsPipelining(t *testing.T) {
 // The connection that tries overlap goes on doing so while others come and go.
 func TestATrialOutlivesOtherConnections(t *testing.T) {
 	t.Parallel()
-	p, _ := newPool(t, Config{}, nil)
+	p, _ := newPool(t, Config{}, unlimited())
 	trial, other := get(t, p), get(t, p)
 	if !p.Ahead(trial) || p.Ahead(other) {
 		t.Fatal("want one connection to try")

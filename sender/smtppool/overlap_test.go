@@ -538,7 +538,7 @@ func scriptPool(t *testing.T, cfg Config, scripts ...string) (*Pool, *bytes.Buff
 		return client, nil
 	}
 	var log bytes.Buffer
-	p := New(cfg, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	p := New(cfg, unlimited(), slog.New(slog.NewTextHandler(&log, nil)))
 	t.Cleanup(func() {
 		if err := p.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -660,7 +660,7 @@ func TestADoubtIsNewsOnce(t *testing.T) {
 // loses its step has one doubtful message at most.
 func TestOneConnectionTriesOverlap(t *testing.T) {
 	t.Parallel()
-	p, _ := newPool(t, Config{}, nil)
+	p, _ := newPool(t, Config{}, unlimited())
 	ahead := func(conns ...*Conn) (got []bool) {
 		for _, c := range conns {
 			got = append(got, p.Ahead(c))

@@ -22,10 +22,10 @@ var (
 )
 
 const (
-	contendedIdle   = time.Second      // idle limit while other processes wait for a lease
-	restBeforeCheck = time.Second      // a connection that rested longer is looked at before use
-	releaseTime     = 5 * time.Second  // for giving a lease back
-	minReap         = time.Millisecond // so that a tiny IdleTimeout makes no busy loop
+	maxIdle         = 10 * time.Second
+	contendedIdle   = time.Second     // the same while other processes wait for a lease
+	restBeforeCheck = time.Second     // a connection that rested longer is looked at before use
+	releaseTime     = 5 * time.Second // for giving a lease back
 )
 
 // Leases says whether the account may open one more connection, over all
@@ -44,7 +44,7 @@ type Leases interface {
 // than Config.MaxConns, in use, idle and closing together, each under a lease.
 type Pool struct {
 	cfg    Config
-	leases Leases // nil: this process is alone
+	leases Leases
 	log    *slog.Logger
 	giving *outage.Notice // of leases that are given back
 
@@ -63,8 +63,7 @@ type Pool struct {
 	closed bool    // guarded by mu
 }
 
-// New returns an empty Pool. Without leases this process is taken to be the
-// only user of the account.
+// New returns an empty Pool.
 func New(cfg Config, leases Leases, log *slog.Logger) *Pool {
 	cfg = cfg.withDefaults()
 	log = log.With("account", cfg.Account)
@@ -105,11 +104,11 @@ func (p *Pool) get(ctx context.Context) (*Conn, error) {
 			break
 		}
 		rest := time.Since(c.idleSince)
-		if rest < p.cfg.IdleTimeout && c.Usable() && (rest < restBeforeCheck || c.quiet()) {
+		if rest < maxIdle && c.Usable() && (rest < restBeforeCheck || c.quiet()) {
 			p.giveBack(leased)
 			return c, nil
 		}
-		c.Abort() // outside a transaction, and nobody is there to be polite to
+		c.Abort() // it is outside a transaction, and the server is gone or does not wait for QUIT
 		p.giveBack(leased)
 		leased = true
 	}
@@ -211,9 +210,6 @@ func (p *Pool) end(ctx context.Context, c *Conn) {
 }
 
 func (p *Pool) acquire(ctx context.Context) error {
-	if p.leases == nil {
-		return nil
-	}
 	ok, err := p.leases.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("lease a connection of account %s: %w", p.cfg.Account, err)
@@ -227,7 +223,7 @@ func (p *Pool) acquire(ctx context.Context) error {
 // giveBack releases a lease, if one is held. What it cannot release ends by
 // the lease's own expiry.
 func (p *Pool) giveBack(leased bool) {
-	if !leased || p.leases == nil {
+	if !leased {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
@@ -235,20 +231,20 @@ func (p *Pool) giveBack(leased bool) {
 	p.giving.Note(p.leases.Release(ctx))
 }
 
-// Run ends idle connections in time: after IdleTimeout, after one second while
+// Run ends idle connections in time: after ten seconds, after one second while
 // other processes wait for a lease, and at once those beyond this process's share
 // that others need. It returns when ctx ends.
 func (p *Pool) Run(ctx context.Context) error {
-	tick := time.NewTicker(max(min(p.cfg.IdleTimeout, contendedIdle)/4, minReap))
+	tick := time.NewTicker(contendedIdle / 4)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			limit := p.cfg.IdleTimeout
+			limit := maxIdle
 			if p.share(ctx) {
-				limit = min(limit, contendedIdle)
+				limit = contendedIdle
 			}
 			p.reap(ctx, limit)
 		}
@@ -259,9 +255,6 @@ func (p *Pool) Run(ctx context.Context) error {
 // reports whether they wait for any. Connections that are being closed are
 // counted until then: they are not asked for twice.
 func (p *Pool) share(ctx context.Context) (wanted bool) {
-	if p.leases == nil {
-		return false
-	}
 	closing := p.closing.Load() // before the question: rather one too few than one too many
 	wanted, excess := p.leases.Excess(ctx)
 	p.excess.Store(max(0, int64(excess)-closing))

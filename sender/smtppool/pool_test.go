@@ -18,7 +18,7 @@ import (
 
 func TestPoolReuses(t *testing.T) {
 	t.Parallel()
-	p, srv := newPool(t, Config{}, nil)
+	p, srv := newPool(t, Config{}, unlimited())
 	a, b := get(t, p), get(t, p)
 	p.Put(a)
 	p.Put(b)
@@ -122,7 +122,7 @@ func TestPoolDialFails(t *testing.T) {
 func TestPoolWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newPool(t, Config{MaxConns: 1}, nil)
+		p, _ := newPool(t, Config{MaxConns: 1}, unlimited())
 		c := get(t, p)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -151,7 +151,7 @@ func reap(t *testing.T, p *Pool) (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
-// Idle connections end after IdleTimeout, and after a second while other
+// Idle connections end after ten seconds, and after a second while other
 // processes wait for a lease.
 func TestPoolReaps(t *testing.T) {
 	t.Parallel()
@@ -297,7 +297,7 @@ func TestPoolDemotesPipelining(t *testing.T) {
 		script := <-scripts
 		wg.Go(func() { newPeer(t, server).play(script) })
 		return client, nil
-	}}, nil)
+	}}, unlimited())
 	c := get(t, p)
 	if got := send(t.Context(), c, "t@x.org", "hi\r\n"); got != "data bad_reply: expected 354, got 250 ok" {
 		t.Error(got)

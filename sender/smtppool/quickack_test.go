@@ -63,7 +63,7 @@ func TestRepliesThatAreHeldBack(t *testing.T) {
 			defer func() { _ = l.Close(); <-done }()
 			p, _ := newPool(t, Config{Pipelining: mode, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
-			}}, nil)
+			}}, unlimited())
 			c := get(t, p)
 			defer p.Discard(c)
 			const n = 50

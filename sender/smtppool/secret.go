@@ -2,6 +2,7 @@ package smtppool
 
 import (
 	"encoding/base64"
+	"regexp"
 	"strings"
 )
 
@@ -14,14 +15,16 @@ const (
 	shortestRun = 8
 )
 
-// secrets is what the server was told in a login, as it may say it back.
+var base64Run = regexp.MustCompile(`[A-Za-z0-9+/=]+`)
+
+// secrets is what we sent in a login, in the forms in which the server may repeat it.
 type secrets []string
 
 func secretsOf(password string) secrets {
 	return secrets{password, base64.StdEncoding.EncodeToString([]byte(password))}
 }
 
-// hide takes out of a text what was told: servers quote commands in their
+// hide removes the secrets from a text: servers quote commands in their
 // refusals, in capitals or cut short.
 func (s secrets) hide(text string) string {
 	for _, secret := range s {
@@ -29,40 +32,22 @@ func (s secrets) hide(text string) string {
 			text = replaceFold(text, secret)
 		}
 	}
-	var b strings.Builder
-	for text != "" {
-		n := strings.IndexFunc(text, base64Rune)
-		if n < 0 {
-			n = len(text)
-		}
-		b.WriteString(text[:n])
-		text = text[n:]
-		end := strings.IndexFunc(text, func(r rune) bool { return !base64Rune(r) })
-		if end < 0 {
-			end = len(text)
-		}
-		word := text[:end]
+	return base64Run.ReplaceAllStringFunc(text, func(word string) string {
 		if s.hold(word) {
-			word = hidden
+			return hidden
 		}
-		b.WriteString(word)
-		text = text[end:]
-	}
-	return b.String()
+		return word
+	})
 }
 
 // hold reports whether a word is a short secret, or a piece of a long one.
 func (s secrets) hold(word string) bool {
 	for _, secret := range s {
-		if word != "" && word == secret || len(word) >= shortestRun && strings.Contains(strings.ToLower(secret), strings.ToLower(word)) {
+		if word == secret || len(word) >= shortestRun && strings.Contains(strings.ToLower(secret), strings.ToLower(word)) {
 			return true
 		}
 	}
 	return false
-}
-
-func base64Rune(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '+' || r == '/' || r == '='
 }
 
 // replaceFold replaces a secret in any case.

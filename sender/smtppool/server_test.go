@@ -111,6 +111,9 @@ type leases struct {
 	err       error
 }
 
+// unlimited returns leases of which there is always one more.
+func unlimited() *leases { return &leases{limit: -1} }
+
 func (l *leases) Acquire(context.Context) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -163,7 +166,7 @@ func tcpPool(t testing.TB, cfg Config) (*Pool, *mailServer) {
 		}
 	})
 	cfg.Account, cfg.Host, cfg.Port, cfg.TLS = "test", "127.0.0.1", l.Addr().(*net.TCPAddr).Port, TLSNone
-	p := New(cfg, nil, slog.New(slog.DiscardHandler))
+	p := New(cfg, unlimited(), slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := p.Close(context.Background()); err != nil {
 			t.Error(err)

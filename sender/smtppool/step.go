@@ -61,11 +61,11 @@ func (c *Conn) unasked(stage reply.Stage) *reply.Reply {
 		r := reply.New(stage, code, string(text))
 		return &r
 	}
-	return c.stray(stage, fmt.Sprintf("a reply that nobody asked for: %d %s", code, text))
+	return c.stray(stage, fmt.Sprintf("a reply to no command: %d %s", code, text))
 }
 
-// stray ends a connection whose replies cannot be told apart any more. Of a
-// connection that has carried a message that is nobody's fault but its own:
+// stray ends a connection whose replies cannot be assigned to our commands any
+// more. If it has carried a message before, only this connection is at fault, and
 // another one may be tried at once.
 func (c *Conn) stray(stage reply.Stage, why string) *reply.Reply {
 	return c.found(c.lost(stage, badReply(why), false))

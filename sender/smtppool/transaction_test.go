@@ -204,7 +204,7 @@ func TestTransactions(t *testing.T) {
 		{
 			name: "250 without being asked", pipe: true, to: "a@x.org",
 			script: all("a@x.org") + `S> 250 ok\n250 ok\n354 go\n250 too early\n`,
-			want:   []string{"data bad_reply: a reply that nobody asked for: 250 too early complete=false"},
+			want:   []string{"data bad_reply: a reply to no command: 250 too early complete=false"},
 		},
 		{
 			name: "421 without being asked", pipe: true, to: "a@x.org",

@@ -30,7 +30,7 @@ type badReply string
 func (b badReply) Error() string { return string(b) }
 
 // A cappedConn fails a read once the server has sent maxUnanswered bytes since
-// the last write. It lies below TLS, so that nobody above can be made to collect
+// the last write. It lies below TLS, so that no layer above can be made to collect
 // an endless reply.
 type cappedConn struct {
 	net.Conn
@@ -117,11 +117,11 @@ func (c *Conn) stop(ctx context.Context) {
 func (c *Conn) limit(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.until = time.Now().Add(d)
+	until := time.Now().Add(d)
 	if c.stopped != nil {
-		c.until = longAgo
+		until = longAgo
 	}
-	_ = c.raw.SetDeadline(c.until) // fails only on a closed connection, as the next read or write will
+	_ = c.raw.SetDeadline(until) // fails only on a closed connection, as the next read or write will
 }
 
 // await sets the deadline of a stage, unless its reply is here already: whole
@@ -134,12 +134,11 @@ func (c *Conn) await(d time.Duration) {
 	c.limit(d)
 }
 
-// interrupted returns why the operation was interrupted, and whether its
-// deadline has passed.
-func (c *Conn) interrupted() (why error, late bool) {
+// interrupted returns why the operation was interrupted; nil if it was not.
+func (c *Conn) interrupted() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stopped, c.stopped != nil || !time.Now().Before(c.until)
+	return c.stopped
 }
 
 // write hands p to the kernel and returns how many of its bytes went.
@@ -214,9 +213,8 @@ func digit(c byte) bool { return c >= '0' && c <= '9' }
 // lost describes an error of the connection and marks it as broken.
 func (c *Conn) lost(stage reply.Stage, err error, writing bool) *reply.Reply {
 	c.broken = true
-	stopped, _ := c.interrupted()
 	r := reply.Lost(stage, eventOf(err, writing), err.Error())
-	if errors.Is(stopped, context.Canceled) && isTimeout(err) {
+	if errors.Is(c.interrupted(), context.Canceled) && isTimeout(err) {
 		r = reply.Lost(stage, reply.Cancelled, "interrupted")
 	}
 	if r.Event == reply.BadReply {
