@@ -14,7 +14,7 @@ import (
 // One recipient must not close anything: their address alone may be what the
 // server answers to. So a reply to a transaction counts when a second recipient
 // gets one too, with no acceptance in between. A breaker takes the time as an
-// argument and knows no clock; the account's mu guards it.
+// argument and knows no clock.
 type breaker struct {
 	closedUntil time.Time
 	failures    int // closings since the last success

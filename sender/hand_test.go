@@ -48,7 +48,7 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 	b.toServer(j.l.Addr().String(), 3, more...) // a worker that has just begun leaves one for another
 	b.work(supp, func(campaign.Counts) bool {
 		h.a = h.w.accounts["sink"]
-		h.d = &delivery{a: h.a}
+		h.d = h.w.newDelivery(h.a)
 		for i := range b.to {
 			h.w.handle(b.t.Context(), queue.Task{Run: "news-1", Index: i})
 		}
@@ -60,12 +60,12 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 			if h.d.conn != nil {
 				h.d.discard()
 			}
-			if err := h.a.pool.Close(context.WithoutCancel(b.t.Context())); err != nil {
+			if err := h.a.route.pool.Close(context.WithoutCancel(b.t.Context())); err != nil {
 				b.t.Error(err)
 			}
 		}()
 		drive(h)
-		if err := h.w.returns.flush(b.t.Context()); err != nil {
+		if err := h.w.recipients.giveBacks.flush(b.t.Context()); err != nil {
 			b.t.Error(err)
 		}
 		return true
@@ -76,20 +76,21 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 func (h *hand) deliver(ctx context.Context) {
 	h.t.Helper()
 	if h.d.job == nil {
-		it, _ := h.a.pop(time.Now())
+		it, _ := h.a.next(time.Now())
 		if it == nil {
 			h.t.Fatal("nobody waits")
 		}
 		h.d.begin(it)
 	}
-	h.d.deliver(ctx, h.t.Context())
+	h.d.life = &lifetime{begin: ctx, finish: h.t.Context()}
+	h.d.deliver()
 }
 
 // waiting returns who waits in the lane.
 func (h *hand) waiting() (out []string) {
 	h.a.mu.Lock()
 	defer h.a.mu.Unlock()
-	for _, l := range h.a.lanes {
+	for _, l := range h.a.lanes.all {
 		for _, q := range l.runs {
 			for _, it := range q.items {
 				out = append(out, it.row.Address.String())
@@ -108,26 +109,24 @@ func (h *hand) String() string {
 		return j.it.row.Address.String()
 	}
 	return fmt.Sprintf("job %s, next %s, unrecorded %t, recording %t, connected %t; %q wait",
-		of(h.d.job), of(h.d.next), h.d.unrecorded != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
+		of(h.d.job), of(h.d.next), h.d.unrecorded.it != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
 }
 
 // expectInHand checks that the worker holds those who wait and nobody else.
 func (h *hand) expectInHand() {
 	h.t.Helper()
-	h.w.mu.Lock()
-	defer h.w.mu.Unlock()
-	if waiting := h.waiting(); len(h.w.inHand) != len(waiting) {
-		h.t.Errorf("%d recipients are in hand, %q wait", len(h.w.inHand), waiting)
+	h.w.recipients.mu.Lock()
+	defer h.w.recipients.mu.Unlock()
+	if waiting := h.waiting(); len(h.w.recipients.held) != len(waiting) {
+		h.t.Errorf("%d recipients are in hand, %q wait", len(h.w.recipients.held), waiting)
 	}
 }
 
 // expectOpen checks how many connections are open.
 func (h *hand) expectOpen(want int) {
 	h.t.Helper()
-	h.a.mu.Lock()
-	defer h.a.mu.Unlock()
-	if h.a.open != want {
-		h.t.Errorf("%d connections are open, want %d", h.a.open, want)
+	if open := h.a.route.connections(); open != want {
+		h.t.Errorf("%d connections are open, want %d", open, want)
 	}
 }
 

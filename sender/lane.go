@@ -22,13 +22,14 @@ const (
 
 // An item is one recipient on its way through a worker.
 type item struct {
-	run    *run
-	ref    ledger.Ref
-	row    audience.Row
-	person ledger.Person
-	since  time.Time // when it came to the lane
-	tries  int       // connections that broke before the claim
-	probe  probe
+	run     *run
+	ref     ledger.Ref
+	row     audience.Row
+	person  ledger.Person
+	account *account  // in one of whose lanes it waits, or did
+	since   time.Time // when it came to the lane
+	tries   int       // connections that broke before the claim
+	probe   probe
 }
 
 // A probe numbers a message that finds out whether its account, or its lane,
@@ -43,8 +44,10 @@ type recipientKey struct {
 
 func (it *item) key() recipientKey { return recipientKey{it.ref.Run, it.ref.Part, it.ref.Index} }
 
+func providerOf(it *item) campaign.Provider { return campaign.Providers[it.ref.Part] }
+
 // A lane is the recipients of one mailbox provider that wait for one account.
-// Runs take turns in it. Guarded by the account's mu.
+// Runs take turns in it.
 type lane struct {
 	provider campaign.Provider
 	runs     []*waiting

@@ -12,9 +12,9 @@ import (
 	"broadside/sender/reply"
 )
 
-// outcome translates a verdict about a recipient; theirs is false when it is
-// about the lane or the account instead.
-func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, theirs bool) {
+// outcome translates a verdict about a recipient; it reports false when
+// the verdict is about the lane or the account instead.
+func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, aboutRecipient bool) {
 	o.Reply = r
 	switch d.Verdict {
 	case reply.Accepted:
@@ -59,9 +59,9 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 }
 
 // suppressionOf is the entry for an address that does not exist.
-func suppressionOf(it *item) suppression.Entry {
+func suppressionOf(it *item, now time.Time) suppression.Entry {
 	return suppression.Entry{
 		Address: it.row.Address.Canonical(), Reason: suppression.ReasonBounce, Scope: suppression.All,
-		Source: "smtp", Run: it.ref.Run.ID, At: time.Now(),
+		Source: "smtp", Run: it.ref.Run.ID, At: now,
 	}
 }

@@ -23,7 +23,7 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 	b.byHand(j, b.supp, func(h *hand) {
 		slot := h.slots(30*time.Second, time.Hour)
 		h.r.composer.snapshot.Origin = "news-0" // in which only ada has a place
-		ada := h.a.lanes[0].runs[0].items[0]
+		ada := h.a.lanes.all[0].runs[0].items[0]
 		ada.row.Values = append(ada.row.Values, campaign.Origin{}.String())
 		h.deliver(t.Context())
 		h.expectSlots(slot)
@@ -121,7 +121,7 @@ func TestTheOthersSendWithoutOverlapWhileOneTries(t *testing.T) {
 	j := &judge{rcpt: func(to string) string { asked.Store(to, true); return "" }}
 	b.byHand(j, b.supp, func(h *hand) {
 		h.deliver(t.Context()) // the second one's envelope is under way
-		other := &hand{fixture: b, w: h.w, a: h.a, d: &delivery{a: h.a}, r: h.r}
+		other := &hand{fixture: b, w: h.w, a: h.a, d: h.w.newDelivery(h.a), r: h.r}
 		other.deliver(t.Context())
 		if _, early := asked.Load(b.to[3]); early || other.d.job == nil || other.d.next != nil {
 			t.Errorf("%s, asked about it: %t; want the body alone, and then the next", other, early)

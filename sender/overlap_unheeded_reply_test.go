@@ -15,12 +15,12 @@ func TestAnAnswerOpensTheAccountAgain(t *testing.T) {
 	for _, refusal := range []string{"", "550 5.7.1 not for you"} {
 		b := newFixture(t, "ada@example.org", "next@example.org")
 		b.byHand(&judge{rcpt: func(string) string { return refusal }}, b.supp, func(h *hand) {
-			l := h.a.lanes[0]
-			h.a.breaker.failures = 1 // as closings do
+			l := h.a.lanes.all[0]
+			h.a.lanes.breaker.failures = 1 // as closings do
 			l.breaker.failures = 1
 			h.deliver(t.Context())
-			if h.a.breaker.failures != 0 {
-				t.Errorf("%q: %d failures of the account, want none", refusal, h.a.breaker.failures)
+			if h.a.lanes.breaker.failures != 0 {
+				t.Errorf("%q: %d failures of the account, want none", refusal, h.a.lanes.breaker.failures)
 			}
 			if opened := l.breaker.failures == 0; opened != (refusal == "") || l.measured.IsZero() {
 				t.Errorf("%q: %d failures of the lane, pace measured since %s", refusal, l.breaker.failures, l.measured)
@@ -47,11 +47,11 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 			b.issue()
 			b.byHand(&judge{dot: func(string) string { return tt.dot }}, b.supp, func(h *hand) {
 				h.deliver(t.Context())
-				if h.d.unrecorded == nil || h.d.job == nil {
+				if h.d.unrecorded.it == nil || h.d.job == nil {
 					t.Fatalf("%s: want an envelope under way", h)
 				}
 				h.deliver(t.Context())
-				if closed := h.a.breaker.closedUntil.After(time.Now()); closed != tt.closed || closed && len(h.waiting()) > 0 {
+				if closed := h.a.lanes.breaker.closedUntil.After(time.Now()); closed != tt.closed || closed && len(h.waiting()) > 0 {
 					t.Errorf("%s; closed %t, want %t", h, closed, tt.closed)
 				}
 				if h.d.job != nil {
@@ -84,8 +84,8 @@ func TestAtOnceIsNotForEver(t *testing.T) {
 		for ; n < 2*maxTries && len(h.waiting()) > 0; n++ {
 			h.deliver(t.Context())
 		}
-		if n != maxTries+1 || h.a.lanes[0].breaker.closed(time.Now()) {
-			t.Errorf("tried %d times, then the lane is closed until %s; want %d, and the lane open", n, h.a.lanes[0].breaker.closedUntil, maxTries+1)
+		if n != maxTries+1 || h.a.lanes.all[0].breaker.closed(time.Now()) {
+			t.Errorf("tried %d times, then the lane is closed until %s; want %d, and the lane open", n, h.a.lanes.all[0].breaker.closedUntil, maxTries+1)
 		}
 		h.expectInHand()
 	})
@@ -118,7 +118,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 		for range 3 { // ada, next, next again
 			h.deliver(t.Context())
 		}
-		if shut := h.a.lanes[0].breaker.closedUntil; !shut.IsZero() {
+		if shut := h.a.lanes.all[0].breaker.closedUntil; !shut.IsZero() {
 			t.Errorf("the lane is closed until %s", shut)
 		}
 	})

@@ -61,7 +61,7 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 				if full := h.r.fullLooks.Load() > 0; full != tt.suppressed {
 					t.Errorf("looks ask for suppressions: %t", full)
 				}
-				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded != nil || h.d.conn != nil {
+				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded.it != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectInHand()
@@ -90,7 +90,7 @@ func TestAnEnvelopeDoesNotGoLongBeforeItsSlot(t *testing.T) {
 		if waiting := h.waiting(); len(waiting) != 1 || h.d.job != nil {
 			t.Fatal(h)
 		}
-		if got := h.a.lanes[0].runs[0].notBefore; !got.Equal(slot.Add(-time.Minute)) {
+		if got := h.a.lanes.all[0].runs[0].notBefore; !got.Equal(slot.Add(-time.Minute)) {
 			t.Errorf("the next is looked at %s before its slot, want 1m", slot.Sub(got))
 		}
 		h.expectInHand()
@@ -130,10 +130,10 @@ func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
 	b.byHand(&judge{}, l, func(h *hand) {
 		h.slots(2*time.Second, time.Hour)
 		h.deliver(t.Context())
-		if h.d.unrecorded == nil || h.d.job == nil {
+		if h.d.unrecorded.it == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
-		slot, asking = h.d.job.slot, h.d.asking
+		slot, asking = h.d.job.slot, h.d.claimTime
 		h.deliver(t.Context())
 		if claims != 1 {
 			t.Errorf("%d claims of the second, want 1", claims)
@@ -175,9 +175,12 @@ func TestTheGate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a := newAccount(&Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}, AccountConfig{Name: "relay", Connections: 1, Rate: 2})
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				life := &lifetime{begin: ctx}
+				a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, life, AccountConfig{Name: "relay", Connections: 1, Rate: 2})
 				r := &run{handle: &ledger.Run{ID: "news-1"}}
-				d := &delivery{a: a}
+				d := &delivery{tools: tools{a: a, life: life}}
 				now := time.Now()
 				it := &item{run: r}
 				d.begin(it)
@@ -200,14 +203,12 @@ func TestTheGate(t *testing.T) {
 						j.pace.slots = more
 					})
 				}
-				ctx, stop := context.WithCancel(t.Context())
-				defer stop()
 				if tt.stop > 0 {
 					time.AfterFunc(tt.stop, stop)
 				} else if tt.stop < 0 {
 					stop()
 				}
-				if got := d.gate(ctx, j, now.Add(-tt.asked)); got != tt.want || time.Since(now) != tt.took {
+				if got := d.gate(j, now.Add(-tt.asked)); got != tt.want || time.Since(now) != tt.took {
 					t.Errorf("%t after %s, want %t after %s", got, time.Since(now), tt.want, tt.took)
 				}
 				if waited := d.next.taken.Sub(now); waited != tt.took {

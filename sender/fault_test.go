@@ -153,11 +153,12 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 	b := newFixture(t, "ada@example.org")
 	rescued := make(chan struct{})
 	b.alter = func(cfg *Config) {
-		d := &delivery{a: New(*cfg).accounts["sink"]}
+		w := New(*cfg)
+		d := w.newDelivery(w.accounts["sink"])
 		cfg.Tasks = func(ctx context.Context, _ func(context.Context, queue.Task)) error {
 			defer close(rescued)
 			it := &item{run: &run{handle: b.run}, ref: ledger.Ref{Run: b.run}}
-			conn, err := d.a.pool.Get(ctx)
+			conn, err := d.a.route.pool.Get(ctx)
 			if err != nil {
 				t.Error(err)
 				return nil
@@ -167,12 +168,10 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 			if c, err := cfg.Line.Claim(ctx, it.ref, d.job.claim.Token, ledger.Person{Topic: "news"}); err != nil || !c.Held {
 				t.Errorf("claim %+v, %v", c, err)
 			}
-			d.rescue(ctx, ctx, d.job, &crash.Fault{Place: "here", Text: "x"})
-			d.a.mu.Lock()
-			if d.a.open != 0 {
-				t.Errorf("%d connections are still open", d.a.open)
+			d.rescue(d.job, &crash.Fault{Place: "here", Text: "x"})
+			if open := d.a.route.connections(); open != 0 {
+				t.Errorf("%d connections are still open", open)
 			}
-			d.a.mu.Unlock()
 			return nil
 		}
 	}

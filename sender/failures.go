@@ -1,7 +1,6 @@
 package sender
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
@@ -114,46 +113,6 @@ func (f *failures) resume() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stopped = false
-}
-
-// pauseForFailures pauses a run in which one failure too many of the same kind
-// was seen. A pause that cannot be written to Redis is tried again with the next
-// failure.
-func (w *Worker) pauseForFailures(ctx context.Context, r *run, o ledger.Outcome) {
-	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-	defer cancel()
-	paused, err := w.cfg.Ledger.PauseFor(once, r.handle.ID, campaign.CodeSameFailure, fmt.Sprintf("%d recipients in a row %s", sameFailures, same(o)))
-	switch {
-	case err != nil:
-		w.cfg.Log.Warn("run cannot be paused", "run", r.handle.ID, "code", string(campaign.CodeSameFailure), "err", err)
-		return
-	case paused:
-		w.cfg.Log.Warn("run paused by a guard", "run", r.handle.ID, "code", string(campaign.CodeSameFailure),
-			"failures", sameFailures, "reply_code", o.Reply.Code, "enhanced", o.Reply.Enhanced)
-	}
-	w.reopen(once, r)
-	w.halt(r)
-}
-
-// reopen makes the recipients pending again whose failures have stopped their
-// run.
-func (w *Worker) reopen(ctx context.Context, r *run) {
-	for part, indexes := range r.failing.stop() {
-		n, err := w.cfg.Ledger.Reopen(ctx, r.handle, part, indexes)
-		if err != nil {
-			w.cfg.Log.Warn("failures that stopped the run could not be taken back: they stay failed", "run", r.handle.ID,
-				"part", part, "recipients", len(indexes), "err", err)
-			continue
-		}
-		w.cfg.Log.Info("failures that stopped the run are taken back", "run", r.handle.ID, "part", part, "recipients", n)
-	}
-}
-
-// halt lets go of a run that turned out to stand still, sooner than the next
-// look at its state would.
-func (w *Worker) halt(r *run) {
-	r.running.Store(false)
-	w.stopped(r)
 }
 
 // same says what happened to each of a streak.
