@@ -76,7 +76,7 @@ func (a *account) putBack(it *item, notBefore time.Time) {
 // take waits for the next recipient. Lanes take turns.
 func (a *account) take(ctx context.Context) (*item, error) {
 	for {
-		it, again := a.next(time.Now())
+		it, again := a.next(time.Now(), false)
 		if it != nil {
 			return it, nil
 		}
@@ -103,30 +103,15 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 	return nil
 }
 
-// next takes the next recipient; without one it returns when to look again.
-func (a *account) next(now time.Time) (*item, time.Time) {
+// next is [lanes.next]. There is work for another connection when more wait.
+func (a *account) next(now time.Time, ahead bool) (*item, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	it, again := a.lanes.next(now)
-	a.wakeNext(it)
-	return it, again
-}
-
-// nextAhead takes a recipient for a connection that has one already.
-func (a *account) nextAhead(now time.Time) *item {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	it := a.lanes.nextAhead(now)
-	a.wakeNext(it)
-	return it
-}
-
-// wakeNext wakes another connection when one has taken a recipient and there are
-// more. The caller holds mu.
-func (a *account) wakeNext(taken *item) {
-	if taken != nil && !a.lanes.empty() {
+	it, again := a.lanes.next(now, ahead)
+	if it != nil && !a.lanes.empty() {
 		a.signal()
 	}
+	return it, again
 }
 
 // pace returns the slots of a run on this account.
@@ -225,13 +210,9 @@ func (a *account) works(ctx context.Context, now time.Time) {
 	a.mu.Lock()
 	opened := a.lanes.breaker.open(now)
 	a.mu.Unlock()
-	if !opened {
-		return
-	}
-	a.signal()
-	a.log.Info("account is open again")
-	if err := a.shown.Open(ctx, a.cfg.Name); err != nil && ctx.Err() == nil {
-		a.log.Warn("account is open again, which could not be written to Redis", "err", err)
+	if opened {
+		a.signal()
+		a.showOpen(ctx, "account", a.log, a.shown.Open(ctx, a.cfg.Name))
 	}
 }
 
@@ -244,13 +225,19 @@ func (a *account) answered(ctx context.Context, now time.Time, it *item, accepte
 	if accepted {
 		it.run.setBacks.clear(it.key())
 	}
-	if !opened {
-		return
+	if opened {
+		a.signal()
+		log := a.log.With("lane", a.laneName(provider))
+		a.showOpen(ctx, "lane", log, a.shown.OpenLane(ctx, a.cfg.Name, string(provider)))
 	}
-	a.signal()
-	a.log.Info("lane is open again", "lane", a.laneName(provider))
-	if err := a.shown.OpenLane(ctx, a.cfg.Name, string(provider)); err != nil && ctx.Err() == nil {
-		a.log.Warn("lane is open again, which could not be written to Redis", "err", err)
+}
+
+// showOpen says that a lane or the account is open again; err is of showing it to
+// the others.
+func (a *account) showOpen(ctx context.Context, what string, log *slog.Logger, err error) {
+	log.Info(what + " is open again")
+	if err != nil && ctx.Err() == nil {
+		log.Warn(what+" is open again, which could not be written to Redis", "err", err)
 	}
 }
 

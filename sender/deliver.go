@@ -249,7 +249,7 @@ func (d *delivery) pick() {
 	if d.life.ending() || !d.a.route.pool.Goes(d.conn) {
 		return
 	}
-	it := d.a.nextAhead(time.Now())
+	it, _ := d.a.next(time.Now(), true)
 	if it == nil {
 		return
 	}

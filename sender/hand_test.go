@@ -76,7 +76,7 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 func (h *hand) deliver(ctx context.Context) {
 	h.t.Helper()
 	if h.d.job == nil {
-		it, _ := h.a.next(time.Now())
+		it, _ := h.a.next(time.Now(), false)
 		if it == nil {
 			h.t.Fatal("nobody waits")
 		}

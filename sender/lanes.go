@@ -29,9 +29,9 @@ const (
 )
 
 // lanes are what waits for an account: a lane for each mailbox provider, which
-// take turns, and the circuit breaker of the whole account. They are told the time
-// and what the server said, and say which recipient may go next, and when.
-// Nothing here waits, knows a clock, or does anything else.
+// take turns, and the circuit breaker of the whole account. They take the time and
+// what the server has answered, and return which recipient may go next, and when.
+// They have no clock, and do nothing else.
 type lanes struct {
 	all     []*lane
 	turn    int
@@ -81,50 +81,28 @@ func (ls *lanes) putBack(it *item, notBefore time.Time) {
 }
 
 // next takes the next recipient; without one it returns when to look again (zero:
-// not before another is offered).
-func (ls *lanes) next(now time.Time) (*item, time.Time) {
-	if again, blocked := ls.breaker.blocked(now); blocked {
+// not before another is offered). When the envelope is to go ahead, with the body
+// of another recipient, it takes none that would be a probe.
+func (ls *lanes) next(now time.Time, ahead bool) (*item, time.Time) {
+	again, blocked := ls.breaker.blocked(now)
+	if blocked || ahead && ls.breaker.troubled() {
 		return nil, again
 	}
-	var again time.Time
 	for k := range ls.all {
 		i := (ls.turn + k) % len(ls.all)
-		it, at := ls.all[i].pop(now)
-		if it != nil {
-			ls.begin(i, it)
-			return it, time.Time{}
-		}
-		if !at.IsZero() {
-			again = earliest(again, at)
-		}
-	}
-	return nil, again
-}
-
-// nextAhead takes a recipient whose envelope may go with the body of another one:
-// none that would be a probe.
-func (ls *lanes) nextAhead(now time.Time) *item {
-	if ls.breaker.troubled() {
-		return nil
-	}
-	for k := range ls.all {
-		i := (ls.turn + k) % len(ls.all)
-		if ls.all[i].breaker.troubled() {
+		l := ls.all[i]
+		if ahead && l.breaker.troubled() {
 			continue
 		}
-		it, _ := ls.all[i].pop(now)
+		it, at := l.pop(now)
 		if it != nil {
-			ls.begin(i, it)
-			return it
+			ls.turn = i + 1
+			it.probe = probe{account: ls.breaker.begin(), lane: l.breaker.begin()}
+			return it, time.Time{}
 		}
+		again = earliest(again, at)
 	}
-	return nil
-}
-
-// begin notes that a recipient has left lane i.
-func (ls *lanes) begin(i int, it *item) {
-	ls.turn = i + 1
-	it.probe = probe{account: ls.breaker.begin(), lane: ls.all[i].breaker.begin()}
+	return nil, again
 }
 
 // probed ends the probes of the account and of a lane that a message was.
@@ -133,7 +111,7 @@ func (ls *lanes) probed(p probe, provider campaign.Provider) {
 	ls.of(provider).breaker.probed(p.lane)
 }
 
-// empty reports whether nobody waits.
+// empty reports whether no recipient waits.
 func (ls *lanes) empty() bool {
 	for _, l := range ls.all {
 		if l.size > 0 {

@@ -21,7 +21,7 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 	}
 	take := func(want bool) probe {
 		t.Helper()
-		it, _ := a.next(now)
+		it, _ := a.next(now, false)
 		if (it != nil) != want {
 			t.Fatalf("took an item: %v, want %v", it != nil, want)
 		}
@@ -37,7 +37,7 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 	if before.account != 0 || first.account == 0 {
 		t.Fatalf("probes %d and %d, want the second to be one", before, first)
 	}
-	if a.nextAhead(now) != nil {
+	if ahead, _ := a.next(now, true); ahead != nil {
 		t.Error("an item in addition to the probe, for a connection that has one")
 	}
 	a.probed(before, provider)
@@ -66,7 +66,7 @@ func TestALaneIsProbedByItself(t *testing.T) {
 	a.of(providerOf(&item{})).breaker.failures = 1
 	parts := [2]int{}
 	for {
-		it, _ := a.next(now)
+		it, _ := a.next(now, false)
 		if it == nil {
 			break
 		}
@@ -75,8 +75,8 @@ func TestALaneIsProbedByItself(t *testing.T) {
 	if parts != [2]int{1, 3} {
 		t.Errorf("took %v of the two lanes, want one probe of the first and all of the second", parts)
 	}
-	if it := a.nextAhead(now); it != nil {
-		t.Errorf("nextAhead took %v of a lane that is being probed", it.ref)
+	if it, _ := a.next(now, true); it != nil {
+		t.Errorf("took %v of a lane that is being probed", it.ref)
 	}
 }
 
