@@ -45,13 +45,13 @@ func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {
 
 // offer takes a recipient when its lane is open and has room; otherwise it returns
 // when it may be worth trying again.
-func (a *account) offer(now time.Time, it *item) (bool, time.Duration) {
+func (a *account) offer(now time.Time, rcpt *recipient) (bool, time.Duration) {
 	routeClosed := a.route.closedUntil()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ok, wait := a.lanes.offer(now, it, routeClosed)
+	ok, wait := a.lanes.offer(now, rcpt, routeClosed)
 	if ok {
-		it.account = a
+		rcpt.account = a
 		a.signal()
 	}
 	return ok, wait
@@ -66,19 +66,19 @@ func (a *account) signal() {
 
 // putBack returns a recipient to the front of its lane. The lane does not look at
 // the run before notBefore.
-func (a *account) putBack(it *item, notBefore time.Time) {
+func (a *account) putBack(rcpt *recipient, notBefore time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lanes.putBack(it, notBefore)
+	a.lanes.putBack(rcpt, notBefore)
 	a.signal()
 }
 
 // take waits for the next recipient. Lanes take turns.
-func (a *account) take(ctx context.Context) (*item, error) {
+func (a *account) take(ctx context.Context) (*recipient, error) {
 	for {
-		it, again := a.next(time.Now(), false)
-		if it != nil {
-			return it, nil
+		rcpt, again := a.next(time.Now(), false)
+		if rcpt != nil {
+			return rcpt, nil
 		}
 		if err := a.rest(ctx, again); err != nil {
 			return nil, err
@@ -104,14 +104,14 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 }
 
 // next is [lanes.next]. There is work for another connection when more wait.
-func (a *account) next(now time.Time, ahead bool) (*item, time.Time) {
+func (a *account) next(now time.Time, ahead bool) (*recipient, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	it, again := a.lanes.next(now, ahead)
-	if it != nil && !a.lanes.empty() {
+	rcpt, again := a.lanes.next(now, ahead)
+	if rcpt != nil && !a.lanes.empty() {
 		a.signal()
 	}
-	return it, again
+	return rcpt, again
 }
 
 // pace returns the slots of a run on this account.
@@ -144,27 +144,27 @@ func (a *account) slot(ctx context.Context, p *pace, r *run) (slot, again time.T
 }
 
 // forget drops what is kept for a run, and returns the recipients that wait for it.
-func (a *account) forget(r *run) []*item {
+func (a *account) forget(r *run) []*recipient {
 	a.mu.Lock()
 	delete(a.paces, r)
 	a.mu.Unlock()
-	return a.drain(func(it *item) bool { return it.run == r })
+	return a.drain(func(rcpt *recipient) bool { return rcpt.run == r })
 }
 
 // drain takes waiting recipients out of their lanes.
-func (a *account) drain(which func(*item) bool) []*item {
+func (a *account) drain(which func(*recipient) bool) []*recipient {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lanes.drain(which)
 }
 
-func all(*item) bool { return true }
+func all(*recipient) bool { return true }
 
 // setBack is [lanes.setBack].
-func (a *account) setBack(now time.Time, it *item, d reply.Decision, r reply.Reply) (ledger.Outcome, *closing) {
+func (a *account) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) (ledger.Outcome, *closing) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o, c := a.lanes.setBack(now, it, d, r)
+	o, c := a.lanes.setBack(now, rcpt, d, r)
 	o.Reply = a.ledgerReply(r)
 	return o, c
 }
@@ -217,13 +217,13 @@ func (a *account) works(ctx context.Context, now time.Time) {
 }
 
 // answered notes a message that was answered. An acceptance opens its lane.
-func (a *account) answered(ctx context.Context, now time.Time, it *item, accepted bool) {
-	provider := providerOf(it)
+func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, accepted bool) {
+	provider := providerOf(rcpt)
 	a.mu.Lock()
 	opened := a.lanes.answered(now, provider, accepted)
 	a.mu.Unlock()
 	if accepted {
-		it.run.setBacks.clear(it.key())
+		rcpt.run.setBacks.clear(rcpt.key())
 	}
 	if opened {
 		a.signal()

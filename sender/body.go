@@ -22,7 +22,7 @@ func (d *delivery) body(j *job) end {
 	d.pick()
 
 	failpoint.Hit(failpoint.BeforeClaim)
-	j.claim = d.member.Ask(j.it.ref)
+	j.claim = d.member.Ask(j.rcpt.ref)
 	asked := time.Now()
 	d.claim(j)
 	d.claimTime += (time.Since(asked) - d.claimTime) / 8
@@ -76,7 +76,7 @@ func (d *delivery) afterClaim(j *job) end {
 		e.halted = c.RunState != ""
 		return e
 	case c.Suppressed:
-		j.it.run.fullLooks.Store(maxFullLooks)
+		j.rcpt.run.fullLooks.Store(maxFullLooks)
 		return settle(j.claim, ledger.Outcome{State: campaign.Suppressed})
 	case !d.member.Mine(j.claim.Token):
 		return release(j.claim, 0)
@@ -95,7 +95,7 @@ func (d *delivery) withoutBody(j *job, e end) end {
 
 // decide makes the end of a claim final. It is known then, even after a panic.
 func (d *delivery) decide(j *job, e end) end {
-	j.end = d.recipients.decide(j.it, e)
+	j.end = d.recipients.decide(j.rcpt, e)
 	return j.end
 }
 
@@ -127,7 +127,7 @@ func (d *delivery) prepareNext() {
 	look := d.step.Look.Look
 	err := d.step.Look.Err
 	if err == nil && look.Suppressed {
-		n.it.run.fullLooks.Store(maxFullLooks) // so that it is looked at again
+		n.rcpt.run.fullLooks.Store(maxFullLooks) // so that it is looked at again
 		d.unpick()
 		return
 	}
@@ -175,7 +175,7 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 // limit.
 func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 	for {
-		slot, again, err := d.a.slot(d.life.begin, j.pace, j.it.run)
+		slot, again, err := d.a.slot(d.life.begin, j.pace, j.rcpt.run)
 		if err != nil || !again.Before(limit) {
 			return false
 		}
@@ -193,9 +193,9 @@ func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 // goes on when the envelope of the next followed the body; then the outcome is
 // final only with the answer to that envelope, and waits to be recorded.
 func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
-	it := j.it
+	rcpt := j.rcpt
 	decision := reply.Classify(out.Reply)
-	o, aboutRecipient, closed := d.meaning(it, decision, out.Reply)
+	o, aboutRecipient, closed := d.meaning(rcpt, decision, out.Reply)
 	e := settle(j.claim, o)
 	e.confirm = decision.Confirm
 	followed := out.Ahead || out.Apart && aboutRecipient && !d.life.ending()
@@ -213,11 +213,11 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 		d.unpick()
 	default:
 		d.next.served = time.Now()
-		d.unrecorded = unrecorded{it, e}
+		d.unrecorded = unrecorded{rcpt, e}
 	}
 
 	d.trace(j, out.Reply, decision, attempt)
-	d.a.answered(d.life.finish, time.Now(), it, e.outcome.State == campaign.Accepted)
+	d.a.answered(d.life.finish, time.Now(), rcpt, e.outcome.State == campaign.Accepted)
 	d.closed(closed)
 	failpoint.Hit(failpoint.BeforeSettle)
 	if !final {
@@ -229,7 +229,7 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 // meaning decides what the reply to a body means for the recipient, or whether it
 // is about something else; a closing comes with it when it closes a lane or the
 // account.
-func (d *delivery) meaning(it *item, decision reply.Decision, r reply.Reply) (o ledger.Outcome, aboutRecipient bool, closed *closing) {
+func (d *delivery) meaning(rcpt *recipient, decision reply.Decision, r reply.Reply) (o ledger.Outcome, aboutRecipient bool, closed *closing) {
 	o, aboutRecipient = outcome(decision, d.a.ledgerReply(r))
 	switch {
 	case aboutRecipient:
@@ -241,7 +241,7 @@ func (d *delivery) meaning(it *item, decision reply.Decision, r reply.Reply) (o 
 		o.State = campaign.Pending
 		o.Delay = time.Second
 	default:
-		o, closed = d.a.setBack(time.Now(), it, decision, r)
+		o, closed = d.a.setBack(time.Now(), rcpt, decision, r)
 	}
 	return o, aboutRecipient, closed
 }

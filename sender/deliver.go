@@ -35,7 +35,7 @@ const (
 
 // A job is one recipient on the way through a connection.
 type job struct {
-	it     *item
+	rcpt   *recipient
 	pace   *pace
 	slot   time.Time // at which the body may leave; zero: at any time
 	draft  Draft
@@ -76,14 +76,14 @@ type delivery struct {
 }
 
 // begin takes a recipient on.
-func (d *delivery) begin(it *item) {
+func (d *delivery) begin(rcpt *recipient) {
 	d.job = &d.jobs[0]
-	d.reset(d.job, it)
+	d.reset(d.job, rcpt)
 }
 
-func (d *delivery) reset(j *job, it *item) {
+func (d *delivery) reset(j *job, rcpt *recipient) {
 	now := time.Now()
-	*j = job{it: it, pace: d.a.pace(it.run), draft: j.draft, begun: now, taken: now}
+	*j = job{rcpt: rcpt, pace: d.a.pace(rcpt.run), draft: j.draft, begun: now, taken: now}
 }
 
 // other returns the job that is not under way.
@@ -100,7 +100,7 @@ func (d *delivery) other() *job {
 func (d *delivery) deliver() {
 	j := d.job
 	e := d.transact(j)
-	d.recipients.end(j.it, e)
+	d.recipients.end(j.rcpt, e)
 	d.job = d.next
 	d.next = nil
 	if d.pause > 0 {
@@ -144,11 +144,11 @@ func (d *delivery) transact(j *job) end {
 // prepare brings a job to where it has a slot, a connection and a message, or to
 // its end.
 func (d *delivery) prepare(j *job) end {
-	ctx, it := d.life.begin, j.it
+	ctx, rcpt := d.life.begin, j.rcpt
 	if d.waitReady(ctx) != nil || d.member.Clear(ctx) != nil {
 		return giveBack(0)
 	}
-	slot, again, err := d.a.slot(ctx, j.pace, it.run)
+	slot, again, err := d.a.slot(ctx, j.pace, rcpt.run)
 	if err != nil {
 		d.pause = time.Second // Redis is away: not a busy loop
 		return giveBack(time.Second)
@@ -161,7 +161,7 @@ func (d *delivery) prepare(j *job) end {
 	sleep(ctx, time.Until(slot)-j.pace.ahead())
 	j.taken = time.Now()
 
-	look, err := d.line.Look(ctx, it.ref, it.run.lookPerson(it))
+	look, err := d.line.Look(ctx, rcpt.ref, rcpt.run.lookPerson(rcpt))
 	if err != nil {
 		d.pause = settleRest
 	}
@@ -173,7 +173,7 @@ func (d *delivery) prepare(j *job) end {
 		j.served = time.Now()
 		if err := d.compose(j); err != nil {
 			d.put()
-			e = d.unprintable(it, err)
+			e = d.unprintable(rcpt, err)
 		}
 	}
 	if e.kind != unfinished {
@@ -249,20 +249,20 @@ func (d *delivery) pick() {
 	if d.life.ending() || !d.a.route.pool.Goes(d.conn) {
 		return
 	}
-	it, _ := d.a.next(time.Now(), true)
-	if it == nil {
+	rcpt, _ := d.a.next(time.Now(), true)
+	if rcpt == nil {
 		return
 	}
 	n := d.other()
-	d.reset(n, it)
-	slot, again, err := d.a.slot(d.life.begin, n.pace, it.run)
+	d.reset(n, rcpt)
+	slot, again, err := d.a.slot(d.life.begin, n.pace, rcpt.run)
 	now := time.Now()
 	if err == nil && again.IsZero() && slot.Sub(now) > n.pace.ahead()+lateSlot {
 		n.pace.giveBack(now, slot)
 		again = slot.Add(-n.pace.ahead())
 	}
 	if err != nil || !again.IsZero() {
-		d.recipients.end(it, putBackUntil(again))
+		d.recipients.end(rcpt, putBackUntil(again))
 		return
 	}
 	n.slot = slot
@@ -286,19 +286,19 @@ func (d *delivery) endNext(e end) {
 	}
 	d.next = nil
 	n.giveSlotBack()
-	d.recipients.end(n.it, e)
+	d.recipients.end(n.rcpt, e)
 }
 
 func (d *delivery) compose(j *job) error {
-	it := j.it
-	return it.run.composer.Compose(&j.draft, Recipient{
-		Run: it.ref.Run.ID, Part: it.ref.Part, Index: it.ref.Index, Row: it.row, Date: time.Now(),
+	rcpt := j.rcpt
+	return rcpt.run.composer.Compose(&j.draft, Recipient{
+		Run: rcpt.ref.Run.ID, Part: rcpt.ref.Part, Index: rcpt.ref.Index, Row: rcpt.row, Date: time.Now(),
 	})
 }
 
 // unprintable is the end of a recipient whose message cannot be made.
-func (d *delivery) unprintable(it *item, err error) end {
-	d.a.log.Warn("message cannot be made", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", address.Redact(err.Error()))
+func (d *delivery) unprintable(rcpt *recipient, err error) end {
+	d.a.log.Warn("message cannot be made", "run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index, "err", address.Redact(err.Error()))
 	return refuse(ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Account: d.a.cfg.Name, Text: err.Error()}})
 }
 
@@ -307,7 +307,7 @@ func (d *delivery) unprintable(it *item, err error) end {
 func (d *delivery) refused(j *job, r reply.Reply) end {
 	j.giveSlotBack()
 	d.record()
-	it := j.it
+	rcpt := j.rcpt
 	decision := reply.Classify(r)
 	fresh := d.conn.First()
 	if decision.AtOnce || r.Stage == reply.Mail && !fresh {
@@ -324,18 +324,18 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 		return putBackUntil(time.Time{})
 	case aboutRecipient:
 		d.a.works(d.life.begin, time.Now())
-		d.a.answered(d.life.finish, time.Now(), it, false)
+		d.a.answered(d.life.finish, time.Now(), rcpt, false)
 		e := refuse(o)
 		e.confirm = decision.Confirm
 		return e
 	case d.life.ending():
 		return giveBack(0)
-	case decision.AtOnce && it.tries < maxTries:
-		it.tries++
+	case decision.AtOnce && rcpt.tries < maxTries:
+		rcpt.tries++
 		return putBackUntil(time.Time{})
 	}
 
-	o, closed := d.a.setBack(time.Now(), it, decision, r)
+	o, closed := d.a.setBack(time.Now(), rcpt, decision, r)
 	d.closed(closed)
 	if o.State == campaign.Pending {
 		return giveBack(o.Delay)

@@ -14,10 +14,10 @@ const faultRest = time.Minute
 
 // attempt is deliver, of which a panic ends nothing but this job.
 func (d *delivery) attempt() {
-	j, it := d.job, d.job.it
-	attrs := []any{"run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index}
+	j, rcpt := d.job, d.job.rcpt
+	attrs := []any{"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index}
 	defer d.crash.Recover(func(*crash.Fault) { // of the rescue
-		d.recipients.end(it, drop())
+		d.recipients.end(rcpt, drop())
 		*d = delivery{tools: d.tools}
 	}, attrs...)
 	defer d.crash.Recover(func(f *crash.Fault) { d.rescue(j, f) }, attrs...)
@@ -32,15 +32,15 @@ func (d *delivery) rescue(j *job, f *crash.Fault) {
 	}
 	d.unpick()
 	d.confirm()
-	if d.unrecorded.it == j.it {
+	if d.unrecorded.rcpt == j.rcpt {
 		j.end = d.unrecorded.end
 	} else {
 		d.record()
 	}
-	it := j.it
+	rcpt := j.rcpt
 	e := d.afterFault(j, f)
 	*d = delivery{tools: d.tools, claimTime: d.claimTime} // half made
-	d.recipients.end(it, e)
+	d.recipients.end(rcpt, e)
 }
 
 // afterFault is the end of a recipient whose delivery panicked: the one that was

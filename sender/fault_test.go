@@ -157,15 +157,15 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 		d := w.newDelivery(w.accounts["sink"])
 		cfg.Tasks = func(ctx context.Context, _ func(context.Context, queue.Task)) error {
 			defer close(rescued)
-			it := &item{run: &run{handle: b.run}, ref: ledger.Ref{Run: b.run}}
+			rcpt := &recipient{run: &run{handle: b.run}, ref: ledger.Ref{Run: b.run}}
 			conn, err := d.a.route.pool.Get(ctx)
 			if err != nil {
 				t.Error(err)
 				return nil
 			}
-			d.begin(it)
-			d.conn, d.job.claim = conn, cfg.Member.Ask(it.ref)
-			if c, err := cfg.Line.Claim(ctx, it.ref, d.job.claim.Token, ledger.Person{Topic: "news"}); err != nil || !c.Held {
+			d.begin(rcpt)
+			d.conn, d.job.claim = conn, cfg.Member.Ask(rcpt.ref)
+			if c, err := cfg.Line.Claim(ctx, rcpt.ref, d.job.claim.Token, ledger.Person{Topic: "news"}); err != nil || !c.Held {
 				t.Errorf("claim %+v, %v", c, err)
 			}
 			d.rescue(d.job, &crash.Fault{Place: "here", Text: "x"})

@@ -76,11 +76,11 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 func (h *hand) deliver(ctx context.Context) {
 	h.t.Helper()
 	if h.d.job == nil {
-		it, _ := h.a.next(time.Now(), false)
-		if it == nil {
+		rcpt, _ := h.a.next(time.Now(), false)
+		if rcpt == nil {
 			h.t.Fatal("nobody waits")
 		}
-		h.d.begin(it)
+		h.d.begin(rcpt)
 	}
 	h.d.life = &lifetime{begin: ctx, finish: h.t.Context()}
 	h.d.deliver()
@@ -92,8 +92,8 @@ func (h *hand) waiting() (out []string) {
 	defer h.a.mu.Unlock()
 	for _, l := range h.a.lanes.all {
 		for _, q := range l.runs {
-			for _, it := range q.items {
-				out = append(out, it.row.Address.String())
+			for _, rcpt := range q.recipients {
+				out = append(out, rcpt.row.Address.String())
 			}
 		}
 	}
@@ -106,10 +106,10 @@ func (h *hand) String() string {
 		if j == nil {
 			return "nobody"
 		}
-		return j.it.row.Address.String()
+		return j.rcpt.row.Address.String()
 	}
 	return fmt.Sprintf("job %s, next %s, unrecorded %t, recording %t, connected %t; %q wait",
-		of(h.d.job), of(h.d.next), h.d.unrecorded.it != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
+		of(h.d.job), of(h.d.next), h.d.unrecorded.rcpt != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
 }
 
 // expectInHand checks that the worker holds those who wait and nobody else.

@@ -54,8 +54,8 @@ func (ls *lanes) of(p campaign.Provider) *lane {
 // offer takes a recipient when the lane is open and has room; otherwise it returns
 // when it may be worth trying again. The account's route is closed until a moment
 // of its own.
-func (ls *lanes) offer(now time.Time, it *item, routeClosed time.Time) (bool, time.Duration) {
-	l := ls.of(providerOf(it))
+func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) (bool, time.Duration) {
+	l := ls.of(providerOf(rcpt))
 	closed := later(routeClosed, later(ls.breaker.closedUntil, l.breaker.closedUntil))
 	if closed.After(now) {
 		return false, max(time.Second, closed.Sub(now))
@@ -63,18 +63,18 @@ func (ls *lanes) offer(now time.Time, it *item, routeClosed time.Time) (bool, ti
 	if l.size >= l.room() {
 		return false, time.Second
 	}
-	it.since = now
-	l.push(it, false)
+	rcpt.since = now
+	l.push(rcpt, false)
 	return true, 0
 }
 
 // putBack returns a recipient to the front of its lane. The lane does not look at
 // the run before notBefore.
-func (ls *lanes) putBack(it *item, notBefore time.Time) {
-	l := ls.of(providerOf(it))
-	l.push(it, true)
+func (ls *lanes) putBack(rcpt *recipient, notBefore time.Time) {
+	l := ls.of(providerOf(rcpt))
+	l.push(rcpt, true)
 	for _, q := range l.runs {
-		if q.run == it.run {
+		if q.run == rcpt.run {
 			q.notBefore = notBefore
 		}
 	}
@@ -83,7 +83,7 @@ func (ls *lanes) putBack(it *item, notBefore time.Time) {
 // next takes the next recipient; without one it returns when to look again (zero:
 // not before another is offered). When the envelope is to go ahead, with the body
 // of another recipient, it takes none that would be a probe.
-func (ls *lanes) next(now time.Time, ahead bool) (*item, time.Time) {
+func (ls *lanes) next(now time.Time, ahead bool) (*recipient, time.Time) {
 	again, blocked := ls.breaker.blocked(now)
 	if blocked || ahead && ls.breaker.troubled() {
 		return nil, again
@@ -94,11 +94,11 @@ func (ls *lanes) next(now time.Time, ahead bool) (*item, time.Time) {
 		if ahead && l.breaker.troubled() {
 			continue
 		}
-		it, at := l.pop(now)
-		if it != nil {
+		rcpt, at := l.pop(now)
+		if rcpt != nil {
 			ls.turn = i + 1
-			it.probe = probe{account: ls.breaker.begin(), lane: l.breaker.begin()}
-			return it, time.Time{}
+			rcpt.probe = probe{account: ls.breaker.begin(), lane: l.breaker.begin()}
+			return rcpt, time.Time{}
 		}
 		again = earliest(again, at)
 	}
@@ -126,15 +126,15 @@ func (ls *lanes) waiting(r *run) (n int) {
 	for _, l := range ls.all {
 		for _, q := range l.runs {
 			if q.run == r {
-				n += len(q.items)
+				n += len(q.recipients)
 			}
 		}
 	}
 	return n
 }
 
-// drain takes every recipient out for which gone says so.
-func (ls *lanes) drain(gone func(*item) bool) (out []*item) {
+// drain takes out the recipients for which gone reports true.
+func (ls *lanes) drain(gone func(*recipient) bool) (out []*recipient) {
 	for _, l := range ls.all {
 		out = append(out, l.drain(gone)...)
 	}
@@ -177,7 +177,9 @@ func (c *closing) code() campaign.Code {
 }
 
 // covers reports whether the recipient cannot be sent to while it lasts.
-func (c *closing) covers(it *item) bool { return c.provider == "" || providerOf(it) == c.provider }
+func (c *closing) covers(rcpt *recipient) bool {
+	return c.provider == "" || providerOf(rcpt) == c.provider
+}
 
 // aboutAccount reports whether a reply that is not about the recipient is about
 // the whole account, and not about one mailbox provider.
@@ -190,19 +192,19 @@ func aboutAccount(d reply.Decision) bool {
 // closing comes with it when the reply confirms another recipient's. Without
 // that it may be this address alone that the server answers so: after some rounds
 // the recipient is deferred.
-func (ls *lanes) setBack(now time.Time, it *item, d reply.Decision, r reply.Reply) (ledger.Outcome, *closing) {
+func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) (ledger.Outcome, *closing) {
 	o := ledger.Outcome{State: campaign.Pending}
 	provider := campaign.Provider("")
 	if !aboutAccount(d) {
-		provider = providerOf(it)
+		provider = providerOf(rcpt)
 	}
 	b := ls.breakerOf(provider)
 	if b.closed(now) {
 		o.Delay = b.closedUntil.Sub(now)
 		return o, nil
 	}
-	if !b.confirm(it.key()) {
-		n := it.run.setBacks.count(it.key())
+	if !b.confirm(rcpt.key()) {
+		n := rcpt.run.setBacks.count(rcpt.key())
 		if n > maxUncharged {
 			o.State = campaign.Deferred
 			return o, nil

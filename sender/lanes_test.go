@@ -17,20 +17,20 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 	t.Parallel()
 	a, now, r := &lanes{}, noon, &run{}
 	for range 4 {
-		a.putBack(&item{run: r}, time.Time{})
+		a.putBack(&recipient{run: r}, time.Time{})
 	}
 	take := func(want bool) probe {
 		t.Helper()
-		it, _ := a.next(now, false)
-		if (it != nil) != want {
-			t.Fatalf("took an item: %v, want %v", it != nil, want)
+		rcpt, _ := a.next(now, false)
+		if (rcpt != nil) != want {
+			t.Fatalf("took a recipient: %v, want %v", rcpt != nil, want)
 		}
-		if it == nil {
+		if rcpt == nil {
 			return probe{}
 		}
-		return it.probe
+		return rcpt.probe
 	}
-	provider := providerOf(&item{})
+	provider := providerOf(&recipient{})
 	before := take(true)
 	a.breaker.failures = 1 // as close does
 	first := take(true)
@@ -38,7 +38,7 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 		t.Fatalf("probes %d and %d, want the second to be one", before, first)
 	}
 	if ahead, _ := a.next(now, true); ahead != nil {
-		t.Error("an item in addition to the probe, for a connection that has one")
+		t.Error("a recipient in addition to the probe, for a connection that has one")
 	}
 	a.probed(before, provider)
 	take(false) // the probe is under way
@@ -60,23 +60,23 @@ func TestALaneIsProbedByItself(t *testing.T) {
 	a, now, r := &lanes{}, noon, &run{}
 	for part := range 2 {
 		for i := range 3 {
-			a.putBack(&item{run: r, ref: ledger.Ref{Part: part, Index: i}}, time.Time{})
+			a.putBack(&recipient{run: r, ref: ledger.Ref{Part: part, Index: i}}, time.Time{})
 		}
 	}
-	a.of(providerOf(&item{})).breaker.failures = 1
+	a.of(providerOf(&recipient{})).breaker.failures = 1
 	parts := [2]int{}
 	for {
-		it, _ := a.next(now, false)
-		if it == nil {
+		rcpt, _ := a.next(now, false)
+		if rcpt == nil {
 			break
 		}
-		parts[it.ref.Part]++
+		parts[rcpt.ref.Part]++
 	}
 	if parts != [2]int{1, 3} {
 		t.Errorf("took %v of the two lanes, want one probe of the first and all of the second", parts)
 	}
-	if it, _ := a.next(now, true); it != nil {
-		t.Errorf("took %v of a lane that is being probed", it.ref)
+	if rcpt, _ := a.next(now, true); rcpt != nil {
+		t.Errorf("took %v of a lane that is being probed", rcpt.ref)
 	}
 }
 
@@ -99,8 +99,8 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 			t.Parallel()
 			a, r := &lanes{}, &run{}
 			d := reply.Classify(tt.reply)
-			ada := &item{run: r, ref: ledger.Ref{Index: 1}}
-			bob := &item{run: r, ref: ledger.Ref{Index: 2}}
+			ada := &recipient{run: r, ref: ledger.Ref{Index: 1}}
+			bob := &recipient{run: r, ref: ledger.Ref{Index: 2}}
 			for n, want := range []string{"-10s", "-20s", "d0s", "-10s"} {
 				o, c := a.setBack(noon, ada, d, tt.reply)
 				if got := o.State.String()[:1] + o.Delay.String(); got != map[byte]string{'-': "p" + want[1:], 'd': want}[want[0]] || c != nil {
@@ -116,7 +116,7 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 				t.Fatalf("a second recipient: closing %+v, outcome %+v", c, o)
 			}
 			// Whatever was under way meanwhile waits as long, and closes nothing more.
-			carl := &item{run: r, ref: ledger.Ref{Index: 4}}
+			carl := &recipient{run: r, ref: ledger.Ref{Index: 4}}
 			o, c2 := a.setBack(noon, carl, d, tt.reply)
 			if c2 != nil || o.Delay <= 0 || o.Delay > c.pause {
 				t.Errorf("a third one: closing %+v, delay %s", c2, o.Delay)
@@ -134,12 +134,12 @@ func TestConnectionsThatFailTogetherCloseALaneOnce(t *testing.T) {
 	d := reply.Classify(lost)
 	closings := 0
 	for i := range 9 {
-		_, c := a.setBack(noon, &item{run: r, ref: ledger.Ref{Index: i}}, d, lost)
+		_, c := a.setBack(noon, &recipient{run: r, ref: ledger.Ref{Index: i}}, d, lost)
 		if c != nil {
 			closings++
 		}
 	}
-	l := a.of(providerOf(&item{}))
+	l := a.of(providerOf(&recipient{}))
 	if rest := l.breaker.closedUntil.Sub(noon); closings != 1 || rest > d.Backoff {
 		t.Errorf("%d closings, the lane is closed for %s; want one of %s", closings, rest, d.Backoff)
 	}
@@ -191,7 +191,7 @@ func TestTheRulesOwnPauseHolds(t *testing.T) {
 func TestFewerConnectionsAreNoClosing(t *testing.T) {
 	t.Parallel()
 	a := &lanes{}
-	a.answered(noon, providerOf(&item{}), true)
+	a.answered(noon, providerOf(&recipient{}), true)
 	d := reply.Classify(reply.New(reply.Connect, 421, "4.7.0 too many connections from 192.0.2.1"))
 	rest, alone, c := a.refusedConnection(noon.Add(othersSend-1), d, "refused")
 	if rest != time.Minute || !alone || c != nil || a.breaker.troubled() {
@@ -225,15 +225,15 @@ func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 		{name: "no room", full: true, wait: time.Second},
 	} {
 		ls, r := &lanes{}, &run{}
-		l := ls.of(providerOf(&item{}))
+		l := ls.of(providerOf(&recipient{}))
 		l.breaker.closedUntil = noon.Add(tt.lane)
 		if tt.full {
 			for range minRoom {
-				l.push(&item{run: r}, false)
+				l.push(&recipient{run: r}, false)
 			}
 		}
 		before := l.size
-		ok, wait := ls.offer(noon, &item{run: r}, noon.Add(tt.route))
+		ok, wait := ls.offer(noon, &recipient{run: r}, noon.Add(tt.route))
 		if ok != tt.want || wait != tt.wait {
 			t.Errorf("%s: taken %t, wait %s; want %t, %s", tt.name, ok, wait, tt.want, tt.wait)
 		}

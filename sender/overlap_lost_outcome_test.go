@@ -42,7 +42,7 @@ func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
 			}}
 			b.byHand(j, b.supp, func(h *hand) {
 				h.deliver(t.Context())
-				if h.d.unrecorded.it == nil || h.d.job == nil || h.d.job.it.row.Address.String() != next {
+				if h.d.unrecorded.rcpt == nil || h.d.job == nil || h.d.job.rcpt.row.Address.String() != next {
 					t.Fatalf("%s: want next's envelope under way, and ada's outcome unrecorded", h)
 				}
 				ctx, stop := context.WithCancel(t.Context())
@@ -54,7 +54,7 @@ func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
 				if h.d.claimTime <= 0 {
 					t.Error("nobody knows how long a claim takes")
 				}
-				if h.d.unrecorded.it != nil || h.d.recording != nil || h.d.job != nil || h.d.conn != nil {
+				if h.d.unrecorded.rcpt != nil || h.d.recording != nil || h.d.job != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectOpen(tt.open)
@@ -79,11 +79,11 @@ func TestAPanicKeepsWhatIsOwed(t *testing.T) {
 	b.issue()
 	b.byHand(&judge{}, b.supp, func(h *hand) {
 		h.deliver(t.Context())
-		if h.d.unrecorded.it == nil || h.d.job == nil {
+		if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
 		h.d.rescue(h.d.job, &crash.Fault{Place: "here", Text: "x"})
-		if h.d.unrecorded.it != nil || h.d.job != nil || h.d.conn != nil {
+		if h.d.unrecorded.rcpt != nil || h.d.job != nil || h.d.conn != nil {
 			t.Error(h)
 		}
 		h.expectOpen(0)
@@ -158,12 +158,12 @@ func TestATornStepLosesNothing(t *testing.T) {
 						h.d.startRecording()
 						h.d.startRecording()
 						h.d.awaitRecording()
-						if f.pipeline != 2 || h.d.unrecorded.it != nil || h.d.recording != nil {
+						if f.pipeline != 2 || h.d.unrecorded.rcpt != nil || h.d.recording != nil {
 							t.Errorf("%d times at Redis, want two; %s", f.pipeline, h)
 						}
 					}
 					h.deliver(t.Context())
-					if h.d.unrecorded.it != nil || h.d.job != nil || h.d.conn != nil {
+					if h.d.unrecorded.rcpt != nil || h.d.job != nil || h.d.conn != nil {
 						t.Error(h)
 					}
 					h.expectInHand()

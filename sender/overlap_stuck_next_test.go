@@ -23,7 +23,7 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 	b.byHand(j, b.supp, func(h *hand) {
 		slot := h.slots(30*time.Second, time.Hour)
 		h.r.composer.snapshot.Origin = "news-0" // in which only ada has a place
-		ada := h.a.lanes.all[0].runs[0].items[0]
+		ada := h.a.lanes.all[0].runs[0].recipients[0]
 		ada.row.Values = append(ada.row.Values, campaign.Origin{}.String())
 		h.deliver(t.Context())
 		h.expectSlots(slot)

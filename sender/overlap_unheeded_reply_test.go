@@ -47,7 +47,7 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 			b.issue()
 			b.byHand(&judge{dot: func(string) string { return tt.dot }}, b.supp, func(h *hand) {
 				h.deliver(t.Context())
-				if h.d.unrecorded.it == nil || h.d.job == nil {
+				if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 					t.Fatalf("%s: want an envelope under way", h)
 				}
 				h.deliver(t.Context())

@@ -61,7 +61,7 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 				if full := h.r.fullLooks.Load() > 0; full != tt.suppressed {
 					t.Errorf("looks ask for suppressions: %t", full)
 				}
-				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded.it != nil || h.d.conn != nil {
+				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded.rcpt != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectInHand()
@@ -130,7 +130,7 @@ func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
 	b.byHand(&judge{}, l, func(h *hand) {
 		h.slots(2*time.Second, time.Hour)
 		h.deliver(t.Context())
-		if h.d.unrecorded.it == nil || h.d.job == nil {
+		if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
 		slot, asking = h.d.job.slot, h.d.claimTime
@@ -182,11 +182,11 @@ func TestTheGate(t *testing.T) {
 				r := &run{handle: &ledger.Run{ID: "news-1"}}
 				d := &delivery{tools: tools{a: a, life: life}}
 				now := time.Now()
-				it := &item{run: r}
-				d.begin(it)
+				rcpt := &recipient{run: r}
+				d.begin(rcpt)
 				j := d.job
 				d.next = d.other()
-				d.reset(d.next, it)
+				d.reset(d.next, rcpt)
 				j.pace.lead = 0
 				if tt.slot != 0 {
 					j.slot = now.Add(tt.slot)

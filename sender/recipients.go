@@ -8,9 +8,38 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/internal/outage"
 )
+
+// A recipient is on its way through a worker.
+type recipient struct {
+	run     *run
+	ref     ledger.Ref
+	row     audience.Row
+	person  ledger.Person
+	account *account  // in one of whose lanes it waits, or did
+	since   time.Time // when it came to the lane
+	tries   int       // connections that broke before the claim
+	probe   probe
+}
+
+// A probe numbers a message that finds out whether its account, or its lane,
+// works again after a closing; 0 where it is not one.
+type probe struct{ account, lane uint64 }
+
+// A recipientKey names a recipient within a worker.
+type recipientKey struct {
+	run         *ledger.Run
+	part, index int
+}
+
+func (rcpt *recipient) key() recipientKey {
+	return recipientKey{rcpt.ref.Run, rcpt.ref.Part, rcpt.ref.Index}
+}
+
+func providerOf(rcpt *recipient) campaign.Provider { return campaign.Providers[rcpt.ref.Part] }
 
 // recipients are those that a worker has taken from the queue and whose work has
 // not ended. Each of them has one owner at a time, a lane or a delivery, and one
@@ -34,21 +63,21 @@ func newRecipients(cfg *Config, life *lifetime, accounts map[string]*account) *r
 }
 
 // take begins the work on a recipient; false when it is under way already.
-func (rs *recipients) take(it *item) bool {
+func (rs *recipients) take(rcpt *recipient) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if rs.held[it.key()] {
+	if rs.held[rcpt.key()] {
 		return false
 	}
-	rs.held[it.key()] = true
+	rs.held[rcpt.key()] = true
 	return true
 }
 
 // offer finds a lane for a recipient: of one of the run's accounts, drawn at
 // random, where the lane is open and has room. Without one the recipient is given
 // back until it is worth trying again.
-func (rs *recipients) offer(now time.Time, it *item) end {
-	names := it.run.accounts
+func (rs *recipients) offer(now time.Time, rcpt *recipient) end {
+	names := rcpt.run.accounts
 	wait := 30 * time.Second // of an account that this process does not know
 	start := rand.IntN(len(names))
 	for k := range names {
@@ -56,7 +85,7 @@ func (rs *recipients) offer(now time.Time, it *item) end {
 		if a == nil {
 			continue
 		}
-		ok, delay := a.offer(now, it)
+		ok, delay := a.offer(now, rcpt)
 		if ok {
 			return end{}
 		}
@@ -69,35 +98,35 @@ func (rs *recipients) offer(now time.Time, it *item) end {
 // it takes Redis to answer, or until the lifetime is over. What is not recorded
 // then is issued again by the feeder, if it was not claimed; a claim's outcome is
 // in the journal too, from which the heartbeat records it.
-func (rs *recipients) end(it *item, e end) {
-	e = rs.heed(it, rs.decide(it, e))
+func (rs *recipients) end(rcpt *recipient, e end) {
+	e = rs.heed(rcpt, rs.decide(rcpt, e))
 	switch e.kind {
 	case unfinished:
 	case dropped:
-		rs.forget(it)
+		rs.forget(rcpt)
 	case givenBack:
-		rs.forget(it)
-		rs.giveBacks.add(it.ref, e.delay)
+		rs.forget(rcpt)
+		rs.giveBacks.add(rcpt.ref, e.delay)
 	case putBack:
-		it.account.putBack(it, e.until)
+		rcpt.account.putBack(rcpt, e.until)
 	case refused:
-		rs.insist(it, func(ctx context.Context) error {
-			_, err := rs.cfg.Line.Refuse(ctx, it.ref, e.outcome)
+		rs.insist(rcpt, func(ctx context.Context) error {
+			_, err := rs.cfg.Line.Refuse(ctx, rcpt.ref, e.outcome)
 			return err
 		})
-		rs.forget(it)
+		rs.forget(rcpt)
 	case settled:
-		rs.insist(it, func(ctx context.Context) error {
-			_, err := rs.cfg.Line.Settle(ctx, it.ref, e.claim.Token, e.outcome)
+		rs.insist(rcpt, func(ctx context.Context) error {
+			_, err := rs.cfg.Line.Settle(ctx, rcpt.ref, e.claim.Token, e.outcome)
 			return err
 		})
-		rs.forget(it)
+		rs.forget(rcpt)
 		if e.unsure {
-			rs.giveBacks.add(it.ref, e.outcome.Delay)
+			rs.giveBacks.add(rcpt.ref, e.outcome.Delay)
 		}
 	}
 	if e.halted {
-		rs.halt(it.run)
+		rs.halt(rcpt.run)
 	}
 }
 
@@ -105,14 +134,14 @@ func (rs *recipients) end(it *item, e end) {
 // outcome may be another afterwards: the failure that stops a run ends no
 // recipient. A delivery decides before it lets go of the connection, so that what
 // is known is known whatever happens next.
-func (rs *recipients) decide(it *item, e end) end {
+func (rs *recipients) decide(rcpt *recipient, e end) end {
 	if e.decided {
 		return e
 	}
 	e.decided = true
 	if e.kind == refused || e.kind == settled {
-		e.outcome = rs.confirmDead(it, e)
-		e.outcome, e.pause = it.run.failing.add(it.ref, e.outcome)
+		e.outcome = rs.confirmDead(rcpt, e)
+		e.outcome, e.pause = rcpt.run.failing.add(rcpt.ref, e.outcome)
 		e.suppress = e.outcome.State == campaign.Bounced
 	}
 	if e.claim.Token != "" {
@@ -125,12 +154,12 @@ func (rs *recipients) decide(it *item, e end) end {
 }
 
 // heed does what a decided outcome asks for before it is recorded.
-func (rs *recipients) heed(it *item, e end) end {
+func (rs *recipients) heed(rcpt *recipient, e end) end {
 	if e.suppress {
-		rs.suppress(it)
+		rs.suppress(rcpt)
 	}
 	if e.pause {
-		rs.pauseForFailures(it.run, e.outcome)
+		rs.pauseForFailures(rcpt.run, e.outcome)
 	}
 	e.suppress = false
 	e.pause = false
@@ -140,16 +169,16 @@ func (rs *recipients) heed(it *item, e end) end {
 // confirmDead counts a reply that speaks of a dead address and has to be confirmed
 // so many times. The last one makes of the failure a bounce. A sign that Redis does
 // not take is not counted: the next one will be.
-func (rs *recipients) confirmDead(it *item, e end) ledger.Outcome {
+func (rs *recipients) confirmDead(rcpt *recipient, e end) ledger.Outcome {
 	o := e.outcome
 	if e.confirm < 2 || o.State != campaign.Failed {
 		return o
 	}
 	once, cancel := rs.life.within(context.WithoutCancel(rs.life.finish), settleTime)
 	defer cancel()
-	confirmed, err := rs.cfg.Suppression.Confirm(once, it.row.Address.Canonical(), e.confirm)
+	confirmed, err := rs.cfg.Suppression.Confirm(once, rcpt.row.Address.Canonical(), e.confirm)
 	if err != nil {
-		rs.cfg.Log.Warn("sign of a dead address is not counted", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", err)
+		rs.cfg.Log.Warn("sign of a dead address is not counted", "run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index, "err", err)
 	}
 	if confirmed {
 		o.State = campaign.Bounced
@@ -159,21 +188,21 @@ func (rs *recipients) confirmDead(it *item, e end) ledger.Outcome {
 
 // suppress puts an address that does not exist on the suppression list, before
 // its outcome is recorded: no crash between the two can lose it.
-func (rs *recipients) suppress(it *item) {
-	rs.insist(it, func(ctx context.Context) error {
-		_, err := rs.cfg.Suppression.Add(ctx, suppressionOf(it, time.Now()))
+func (rs *recipients) suppress(rcpt *recipient) {
+	rs.insist(rcpt, func(ctx context.Context) error {
+		_, err := rs.cfg.Suppression.Add(ctx, suppressionOf(rcpt, time.Now()))
 		return err
 	})
 }
 
 // insist tries until it succeeds or the lifetime ends, at least once: what is
 // known at the very end of a shutdown is still recorded.
-func (rs *recipients) insist(it *item, try func(context.Context) error) {
+func (rs *recipients) insist(rcpt *recipient, try func(context.Context) error) {
 	for {
 		once, cancel := rs.life.within(context.WithoutCancel(rs.life.finish), settleTime)
 		err := try(once)
 		cancel()
-		rs.recording.Note(err, "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index)
+		rs.recording.Note(err, "run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index)
 		if err == nil || !sleep(rs.life.finish, settleRest) {
 			return
 		}
@@ -181,16 +210,16 @@ func (rs *recipients) insist(it *item, try func(context.Context) error) {
 }
 
 // forget ends the work on a recipient.
-func (rs *recipients) forget(it *item) {
+func (rs *recipients) forget(rcpt *recipient) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	delete(rs.held, it.key())
+	delete(rs.held, rcpt.key())
 }
 
 // giveBackAll gives back recipients that were taken out of their lanes.
-func (rs *recipients) giveBackAll(waited []*item, delay time.Duration) {
-	for _, it := range waited {
-		rs.end(it, giveBack(delay))
+func (rs *recipients) giveBackAll(waited []*recipient, delay time.Duration) {
+	for _, rcpt := range waited {
+		rs.end(rcpt, giveBack(delay))
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 // yet; the zero value is none. The outcome is not decided before the envelope
 // behind the message is answered.
 type unrecorded struct {
-	it  *item
-	end end
+	rcpt *recipient
+	end  end
 }
 
 // confirm decides the unrecorded outcome, once the envelope behind that message
@@ -22,25 +22,25 @@ type unrecorded struct {
 // order, it is not known which of them was the one to the message.
 func (d *delivery) confirm() {
 	u := &d.unrecorded
-	if u.it == nil || u.end.decided {
+	if u.rcpt == nil || u.end.decided {
 		return
 	}
 	if d.conn != nil && d.conn.Astray() != "" {
 		lost := reply.Lost(reply.Dot, reply.BadReply, d.conn.Astray())
 		u.end.outcome, _ = outcome(reply.Classify(lost), d.a.ledgerReply(lost))
 	}
-	u.end = d.recipients.decide(u.it, u.end)
-	u.end = d.recipients.heed(u.it, u.end)
+	u.end = d.recipients.decide(u.rcpt, u.end)
+	u.end = d.recipients.heed(u.rcpt, u.end)
 }
 
 // settlement puts the unrecorded outcome into a step.
 func (d *delivery) settlement(s *ledger.Step) {
 	u := &d.unrecorded
-	if u.it == nil {
+	if u.rcpt == nil {
 		s.Settle.Token = ""
 		return
 	}
-	s.Settle.Ref = u.it.ref
+	s.Settle.Ref = u.rcpt.ref
 	s.Settle.Token = u.end.claim.Token
 	s.Settle.Outcome = u.end.outcome
 }
@@ -48,13 +48,13 @@ func (d *delivery) settlement(s *ledger.Step) {
 // claim claims the job, records the outcome before it and looks at the next job.
 func (d *delivery) claim(j *job) {
 	s := &d.step
-	s.Claim.Ref = j.it.ref
+	s.Claim.Ref = j.rcpt.ref
 	s.Claim.Token = j.claim.Token
-	s.Claim.Person = j.it.person
+	s.Claim.Person = j.rcpt.person
 	s.Look.Ref = ledger.Ref{}
 	if d.next != nil {
-		s.Look.Ref = d.next.it.ref
-		s.Look.Person = d.next.it.run.lookPerson(d.next.it)
+		s.Look.Ref = d.next.rcpt.ref
+		s.Look.Person = d.next.rcpt.run.lookPerson(d.next.rcpt)
 	}
 	d.awaitRecording()
 	d.settlement(s)
@@ -64,7 +64,7 @@ func (d *delivery) claim(j *job) {
 
 // startRecording sends the unrecorded outcome to Redis without waiting.
 func (d *delivery) startRecording() {
-	if d.unrecorded.it == nil || d.recording != nil {
+	if d.unrecorded.rcpt == nil || d.recording != nil {
 		return
 	}
 	var s ledger.Step
@@ -95,7 +95,7 @@ func (d *delivery) record() {
 // recorded ends the recipient whose outcome was in a step, after the answer of
 // Redis to it.
 func (d *delivery) recorded(err error) {
-	if d.unrecorded.it == nil {
+	if d.unrecorded.rcpt == nil {
 		return
 	}
 	if err != nil {
@@ -107,10 +107,10 @@ func (d *delivery) recorded(err error) {
 }
 
 func (d *delivery) endUnrecorded(e end) {
-	it := d.unrecorded.it
-	if it == nil {
+	rcpt := d.unrecorded.rcpt
+	if rcpt == nil {
 		return
 	}
 	d.unrecorded = unrecorded{}
-	d.recipients.end(it, e)
+	d.recipients.end(rcpt, e)
 }

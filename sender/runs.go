@@ -98,10 +98,10 @@ const maxFullLooks = 1000
 
 // lookPerson returns the person about whom a look asks for suppressions; the zero
 // Person where it asks for the state of the cell alone.
-func (r *run) lookPerson(it *item) ledger.Person {
+func (r *run) lookPerson(rcpt *recipient) ledger.Person {
 	if r.fullLooks.Load() > 0 {
 		r.fullLooks.Add(-1)
-		return it.person
+		return rcpt.person
 	}
 	return ledger.Person{}
 }

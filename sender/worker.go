@@ -116,10 +116,10 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // handle takes one task. It never waits for a lane. A panic drops it.
 func (w *Worker) handle(ctx context.Context, t queue.Task) {
-	var it *item
+	var rcpt *recipient
 	defer w.crash.Recover(func(*crash.Fault) {
-		if it != nil {
-			w.recipients.forget(it)
+		if rcpt != nil {
+			w.recipients.forget(rcpt)
 		}
 	}, "run", t.Run, "part", t.Part, "index", t.Index)
 	r, err := w.runs.get(ctx, t.Run)
@@ -142,11 +142,11 @@ func (w *Worker) handle(ctx context.Context, t queue.Task) {
 		return
 	}
 	w.reading.Note(nil)
-	it = &item{run: r, ref: ref, row: row, person: ledger.Person{
+	rcpt = &recipient{run: r, ref: ref, row: row, person: ledger.Person{
 		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())),
 	}}
-	if w.recipients.take(it) {
-		w.recipients.end(it, w.recipients.offer(time.Now(), it))
+	if w.recipients.take(rcpt) {
+		w.recipients.end(rcpt, w.recipients.offer(time.Now(), rcpt))
 	}
 }
 
@@ -160,14 +160,14 @@ func (w *Worker) serve(a *account) {
 	d := w.newDelivery(a)
 	for {
 		if d.job == nil {
-			it, err := a.take(w.life.begin)
+			rcpt, err := a.take(w.life.begin)
 			if err != nil {
 				return
 			}
-			d.begin(it)
+			d.begin(rcpt)
 		}
-		it := d.job.it
-		probe, provider := it.probe, providerOf(it) // the item may be another's afterwards
+		rcpt := d.job.rcpt
+		probe, provider := rcpt.probe, providerOf(rcpt) // the job may be another's afterwards
 		d.attempt()
 		a.probed(probe, provider)
 	}
@@ -202,7 +202,7 @@ func (w *Worker) followRuns(ctx context.Context) {
 func (w *Worker) giveBackStale(ctx context.Context, a *account) {
 	for sleep(ctx, time.Second) {
 		limit := time.Now().Add(-staleAfter)
-		w.recipients.giveBackAll(a.drain(func(it *item) bool { return it.since.Before(limit) }), 0)
+		w.recipients.giveBackAll(a.drain(func(rcpt *recipient) bool { return rcpt.since.Before(limit) }), 0)
 	}
 }
 
