@@ -36,9 +36,9 @@ func (d *delivery) body(j *job) end {
 	failpoint.Hit(failpoint.AfterClaim)
 
 	d.prepareNext()
-	// Redis may have been restarted since: then others may not have told it what
-	// they know, and this claim does not count. The journal has it as open, or
-	// we see here that claims are not allowed: one of the two.
+	// Redis may have been restarted since. Then this claim does not count, as other
+	// workers may not have replayed theirs yet. Either the journal has it as open,
+	// or we see here that claims are not allowed.
 	if !d.member.IsClear() || !d.gate(j, asked) {
 		return d.withoutBody(j, release(j.claim, 0))
 	}
@@ -99,7 +99,7 @@ func (d *delivery) decide(j *job, e end) end {
 	return j.end
 }
 
-// send sends the body, and the next job's envelope with it where that is allowed.
+// send sends the body, with the next job's envelope where that is allowed.
 func (d *delivery) send(j *job) smtppool.Outcome {
 	var out smtppool.Outcome
 	if n := d.next; n != nil {

@@ -26,7 +26,7 @@ type failures struct {
 }
 
 // ownFault is the part of the streak of messages that could not be made: the
-// cause is the content, whoever it is for.
+// cause is the content, whatever the recipient.
 const ownFault = -1
 
 // A streak is the failures since the last acceptance.
@@ -92,8 +92,8 @@ func (f *failures) streak(part int, o ledger.Outcome) *streak {
 	return s
 }
 
-// stop ends all streaks and returns who failed in them, by part. Further failures
-// end no recipient until the run goes on.
+// stop ends all streaks and returns the recipients that failed in them, by part.
+// Further failures end no recipient until the run goes on.
 func (f *failures) stop() map[int][]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,7 +108,7 @@ func (f *failures) stop() map[int][]int {
 	return failed
 }
 
-// resume counts anew: the run goes on.
+// resume lets failures count again: the run goes on.
 func (f *failures) resume() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

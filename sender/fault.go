@@ -8,11 +8,11 @@ import (
 	"broadside/internal/crash"
 )
 
-// faultRest is how long a recipient waits that was claimed when a fault of ours
-// kept the body from leaving.
+// faultRest is how long a claimed recipient waits after a fault of ours kept the
+// body from leaving.
 const faultRest = time.Minute
 
-// attempt is deliver, of which a panic ends nothing but this job.
+// attempt delivers the job. A panic ends this job alone.
 func (d *delivery) attempt() {
 	j, rcpt := d.job, d.job.rcpt
 	attrs := []any{"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index}

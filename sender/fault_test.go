@@ -17,9 +17,9 @@ import (
 	"broadside/sender/smtppool"
 )
 
-// fragile is a connection that panics when what is written contains a text,
+// panickingConn is a connection that panics when what is written contains a text,
 // and writes down what was written.
-type fragile struct {
+type panickingConn struct {
 	net.Conn
 	at string
 
@@ -28,7 +28,7 @@ type fragile struct {
 	after string // what was written after the panic
 }
 
-func (f *fragile) Write(p []byte) (int, error) {
+func (f *panickingConn) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.burst {
@@ -41,18 +41,18 @@ func (f *fragile) Write(p []byte) (int, error) {
 	return f.Conn.Write(p)
 }
 
-// panicky is a log handler that panics at a message about a recipient.
-type panicky struct {
+// panickingHandler is a log handler that panics at a message about a recipient.
+type panickingHandler struct {
 	slog.Handler
 	at    string
 	index int64
 }
 
-func (p panicky) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return panicky{p.Handler.WithAttrs(attrs), p.at, p.index}
+func (p panickingHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return panickingHandler{p.Handler.WithAttrs(attrs), p.at, p.index}
 }
 
-func (p panicky) Handle(ctx context.Context, r slog.Record) error {
+func (p panickingHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == p.at {
 		r.Attrs(func(a slog.Attr) bool {
 			if a.Key == "index" && a.Value.Int64() == p.index {
@@ -66,7 +66,7 @@ func (p panicky) Handle(ctx context.Context, r slog.Record) error {
 
 // TestAPanicFailsItsRecipientAlone: wherever the delivery of the second of
 // three panics, the others get their message, the second ends as is known of
-// it, and nobody is polite to the connection.
+// it, and the connection is closed without a QUIT.
 func TestAPanicFailsItsRecipientAlone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -84,15 +84,15 @@ func TestAPanicFailsItsRecipientAlone(t *testing.T) {
 			t.Parallel()
 			b := newFixture(t, "ada@example.org", "boom@example.org", "bob@example.org")
 			var log testkit.Log
-			var conns []*fragile
+			var conns []*panickingConn
 			b.alter = func(cfg *Config) {
-				cfg.Log = slog.New(panicky{slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}), c.log, 1})
+				cfg.Log = slog.New(panickingHandler{slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}), c.log, 1})
 				if c.want == campaign.Failed { // else its envelope goes with the body of the first
 					cfg.Ways[0].SMTP.Pipelining = smtppool.PipeliningEnvelope
 				}
 				cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 					raw, err := new(net.Dialer).DialContext(ctx, network, addr)
-					f := &fragile{Conn: raw, at: c.at}
+					f := &panickingConn{Conn: raw, at: c.at}
 					conns = append(conns, f) // one connection at a time
 					return f, err
 				}
@@ -141,12 +141,12 @@ func (b *fixture) faultReported(log string, state campaign.State) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if text := replies[[2]int{0, 1}].Text; state != campaign.Accepted && !strings.HasPrefix(text, "internal fault in sender.(*fragile).Write:") {
+	if text := replies[[2]int{0, 1}].Text; state != campaign.Accepted && !strings.HasPrefix(text, "internal fault in sender.(*panickingConn).Write:") {
 		b.t.Errorf("the recipient's reason is %q", text)
 	}
 }
 
-// TestAClaimWithoutABodyIsReleasedAfterAPanic: nobody else would, before the
+// TestAClaimWithoutABodyIsReleasedAfterAPanic: otherwise it would stay until the
 // worker is found dead.
 func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 	t.Parallel()

@@ -120,7 +120,7 @@ func TestARunThatWaitsForItsSlotHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestDrainTakesOnlyWhomItShould(t *testing.T) {
+func TestDrainTakesOnlyWhatItShould(t *testing.T) {
 	t.Parallel()
 	l := &lane{}
 	a, b := &run{}, &run{}

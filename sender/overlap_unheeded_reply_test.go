@@ -14,7 +14,7 @@ func TestAnAnswerOpensTheAccountAgain(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"", "550 5.7.1 not for you"} {
 		b := newFixture(t, "ada@example.org", "next@example.org")
-		b.byHand(&judge{rcpt: func(string) string { return refusal }}, b.supp, func(h *hand) {
+		b.stepByStep(&scriptedServer{rcpt: func(string) string { return refusal }}, b.supp, func(h *stepper) {
 			l := h.a.lanes.all[0]
 			h.a.lanes.breaker.failures = 1 // as closings do
 			l.breaker.failures = 1
@@ -45,7 +45,7 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 			t.Parallel()
 			b := newFixture(t, people("p", 3)...)
 			b.issue()
-			b.byHand(&judge{dot: func(string) string { return tt.dot }}, b.supp, func(h *hand) {
+			b.stepByStep(&scriptedServer{dot: func(string) string { return tt.dot }}, b.supp, func(h *stepper) {
 				h.deliver(t.Context())
 				if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 					t.Fatalf("%s: want an envelope under way", h)
@@ -73,13 +73,13 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 	}
 }
 
-// A recipient for whom one connection after the other has had enough is not
-// tried at once for ever.
+// A recipient at which one connection after the other has had enough is not tried
+// at once for ever.
 func TestAtOnceIsNotForEver(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org")
 	b.issue()
-	b.byHand(&judge{rcpt: func(string) string { return "421 4.7.0 too many messages in this session" }}, b.supp, func(h *hand) {
+	b.stepByStep(&scriptedServer{rcpt: func(string) string { return "421 4.7.0 too many messages in this session" }}, b.supp, func(h *stepper) {
 		n := 0
 		for ; n < 2*maxTries && len(h.waiting()) > 0; n++ {
 			h.deliver(t.Context())
@@ -87,7 +87,7 @@ func TestAtOnceIsNotForEver(t *testing.T) {
 		if n != maxTries+1 || h.a.lanes.all[0].breaker.closed(time.Now()) {
 			t.Errorf("tried %d times, then the lane is closed until %s; want %d, and the lane open", n, h.a.lanes.all[0].breaker.closedUntil, maxTries+1)
 		}
-		h.expectInHand()
+		h.expectHeld()
 	})
 	if cell := b.cells()["ada@example.org"]; cell != "-0" {
 		t.Errorf("cell %s, want it pending", cell)
@@ -101,7 +101,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 	b := newFixture(t, "ada@example.org", "next@example.org")
 	var mu sync.Mutex
 	refusals := 0
-	j := &judge{}
+	j := &scriptedServer{}
 	j.rcpt = func(to string) string {
 		j.mu.Lock()
 		conns := len(j.conns)
@@ -114,7 +114,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 		}
 		return ""
 	}
-	b.byHand(j, b.supp, func(h *hand) {
+	b.stepByStep(j, b.supp, func(h *stepper) {
 		for range 3 { // ada, next, next again
 			h.deliver(t.Context())
 		}
@@ -139,7 +139,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 func TestARowOfFailuresUnderOverlapPausesTheRun(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", sameFailures+10)...)
-	j := &judge{dot: func(string) string { return "554 5.7.1 policy" }}
+	j := &scriptedServer{dot: func(string) string { return "554 5.7.1 policy" }}
 	j.listen(t)
 	b.toServer(j.l.Addr().String(), 1)
 	b.work(b.supp, func(campaign.Counts) bool {

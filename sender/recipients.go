@@ -166,9 +166,9 @@ func (rs *recipients) heed(rcpt *recipient, e end) end {
 	return e
 }
 
-// confirmDead counts a reply that speaks of a dead address and has to be confirmed
-// so many times. The last one makes of the failure a bounce. A sign that Redis does
-// not take is not counted: the next one will be.
+// confirmDead counts a reply that says that the address is dead, if it takes several
+// of them to believe it. The last one turns the failure into a bounce. A reply that
+// cannot be counted in Redis is left out: the next one will do.
 func (rs *recipients) confirmDead(rcpt *recipient, e end) ledger.Outcome {
 	o := e.outcome
 	if e.confirm < 2 || o.State != campaign.Failed {
@@ -178,7 +178,7 @@ func (rs *recipients) confirmDead(rcpt *recipient, e end) ledger.Outcome {
 	defer cancel()
 	confirmed, err := rs.cfg.Suppression.Confirm(once, rcpt.row.Address.Canonical(), e.confirm)
 	if err != nil {
-		rs.cfg.Log.Warn("sign of a dead address is not counted", "run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index, "err", err)
+		rs.cfg.Log.Warn("reply about a dead address could not be counted", "run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index, "err", err)
 	}
 	if confirmed {
 		o.State = campaign.Bounced

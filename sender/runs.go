@@ -228,7 +228,7 @@ func (c *runs) holdUnreadable(ctx context.Context, h *ledger.Run, err error) err
 	}
 	rec, readErr := c.ledger.Record(ctx, h.ID)
 	if readErr != nil || rec.Attempt != h.Attempt {
-		return err // the run is gone, or was made anew
+		return err // the run is gone, or was made again
 	}
 	before, turnErr := c.ledger.Turn(ctx, h.ID, campaign.Held, campaign.CodeHeldLedger.Reason("%v", err), campaign.Running)
 	if turnErr != nil {

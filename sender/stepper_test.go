@@ -13,8 +13,8 @@ import (
 	"broadside/internal/queue"
 )
 
-// A hand is what the goroutine of one connection has, step by step.
-type hand struct {
+// A stepper does what the goroutine of one connection does, one step at a time.
+type stepper struct {
 	*fixture
 	w *Worker
 	a *account
@@ -24,12 +24,11 @@ type hand struct {
 	dialled func() // when the next connection is opened; nil: nothing
 }
 
-// byHand lets drive deliver to j, while all recipients wait
-// in their lane.
-func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), more ...func(*Config)) {
+// stepByStep lets drive deliver to j, while all recipients wait in their lane.
+func (b *fixture) stepByStep(j *scriptedServer, supp ledger.Suppressions, drive func(*stepper), more ...func(*Config)) {
 	b.t.Helper()
 	j.listen(b.t)
-	h := &hand{fixture: b}
+	h := &stepper{fixture: b}
 	more = append(more, func(cfg *Config) {
 		dial := cfg.Ways[0].SMTP.Dial
 		cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -73,12 +72,12 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 }
 
 // deliver takes the next recipient to its end, as serve does.
-func (h *hand) deliver(ctx context.Context) {
+func (h *stepper) deliver(ctx context.Context) {
 	h.t.Helper()
 	if h.d.job == nil {
 		rcpt, _ := h.a.next(time.Now(), false)
 		if rcpt == nil {
-			h.t.Fatal("nobody waits")
+			h.t.Fatal("no recipient waits")
 		}
 		h.d.begin(rcpt)
 	}
@@ -86,8 +85,8 @@ func (h *hand) deliver(ctx context.Context) {
 	h.d.deliver()
 }
 
-// waiting returns who waits in the lane.
-func (h *hand) waiting() (out []string) {
+// waiting returns the recipients that wait in the lane.
+func (h *stepper) waiting() (out []string) {
 	h.a.mu.Lock()
 	defer h.a.mu.Unlock()
 	for _, l := range h.a.lanes.all {
@@ -101,10 +100,10 @@ func (h *hand) waiting() (out []string) {
 }
 
 // String says what the connection has to do.
-func (h *hand) String() string {
+func (h *stepper) String() string {
 	of := func(j *job) string {
 		if j == nil {
-			return "nobody"
+			return "none"
 		}
 		return j.rcpt.row.Address.String()
 	}
@@ -112,18 +111,18 @@ func (h *hand) String() string {
 		of(h.d.job), of(h.d.next), h.d.unrecorded.rcpt != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
 }
 
-// expectInHand checks that the worker holds those who wait and nobody else.
-func (h *hand) expectInHand() {
+// expectHeld checks that the worker holds the recipients that wait, and no other.
+func (h *stepper) expectHeld() {
 	h.t.Helper()
 	h.w.recipients.mu.Lock()
 	defer h.w.recipients.mu.Unlock()
 	if waiting := h.waiting(); len(h.w.recipients.held) != len(waiting) {
-		h.t.Errorf("%d recipients are in hand, %q wait", len(h.w.recipients.held), waiting)
+		h.t.Errorf("%d recipients are under way, %q wait", len(h.w.recipients.held), waiting)
 	}
 }
 
 // expectOpen checks how many connections are open.
-func (h *hand) expectOpen(want int) {
+func (h *stepper) expectOpen(want int) {
 	h.t.Helper()
 	if open := h.a.route.connections(); open != want {
 		h.t.Errorf("%d connections are open, want %d", open, want)
@@ -133,7 +132,7 @@ func (h *hand) expectOpen(want int) {
 // slots sets a limit as soon as the first recipient has got a connection
 // without one: the next has a slot after a time, and its envelope may go early
 // before.
-func (h *hand) slots(after, early time.Duration) (next time.Time) {
+func (h *stepper) slots(after, early time.Duration) (next time.Time) {
 	next = time.Now().Add(after)
 	h.dialled = func() {
 		p := h.a.pace(h.r)
@@ -143,7 +142,7 @@ func (h *hand) slots(after, early time.Duration) (next time.Time) {
 }
 
 // expectSlots compares the slots that are left.
-func (h *hand) expectSlots(want ...time.Time) {
+func (h *stepper) expectSlots(want ...time.Time) {
 	h.t.Helper()
 	if diff := cmp.Diff(want, h.a.pace(h.r).slots); diff != "" {
 		h.t.Errorf("slots (-want +got):\n%s", diff)
