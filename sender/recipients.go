@@ -110,16 +110,10 @@ func (rs *recipients) end(rcpt *recipient, e end) {
 	case putBack:
 		rcpt.account.putBack(rcpt, e.until)
 	case refused:
-		rs.insist(rcpt, func(ctx context.Context) error {
-			_, err := rs.cfg.Line.Refuse(ctx, rcpt.ref, e.outcome)
-			return err
-		})
+		rs.record(rcpt, "", e.outcome)
 		rs.forget(rcpt)
 	case settled:
-		rs.insist(rcpt, func(ctx context.Context) error {
-			_, err := rs.cfg.Line.Settle(ctx, rcpt.ref, e.claim.Token, e.outcome)
-			return err
-		})
+		rs.record(rcpt, e.claim.Token, e.outcome)
 		rs.forget(rcpt)
 		if e.unsure {
 			rs.giveBacks.add(rcpt.ref, e.outcome.Delay)
@@ -128,6 +122,19 @@ func (rs *recipients) end(rcpt *recipient, e end) {
 	if e.halted {
 		rs.halt(rcpt.run)
 	}
+}
+
+// record writes an outcome to the ledger, in the name of a claim unless token is
+// empty.
+func (rs *recipients) record(rcpt *recipient, token string, o ledger.Outcome) {
+	rs.insist(rcpt, func(ctx context.Context) (err error) {
+		if token == "" {
+			_, err = rs.cfg.Line.Refuse(ctx, rcpt.ref, o)
+		} else {
+			_, err = rs.cfg.Line.Settle(ctx, rcpt.ref, token, o)
+		}
+		return err
+	})
 }
 
 // decide makes an outcome final: it is counted, and the journal has it. The
