@@ -7,16 +7,11 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
+	"broadside/campaign/ledger"
+	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 	"broadside/throttle"
-)
-
-const (
-	// leaseRest is how long a process that got no connection waits.
-	leaseRest = 500 * time.Millisecond
-	// firstLease is how long a process that has none at all asks for one, every
-	// tenth of it, before it gives its recipients back: others share theirs.
-	firstLease = time.Second
 )
 
 // An AccountConfig is one way out.
@@ -27,97 +22,39 @@ type AccountConfig struct {
 	Connections int     // over all processes
 }
 
-// An account sends what waits in its lanes through its own connections.
+// An account is lanes and a route: what waits for it, and how it leaves.
 type account struct {
-	w    *Worker
-	cfg  AccountConfig
-	pool *smtppool.Pool
-	log  *slog.Logger
-	wake chan struct{} // one token for each goroutine that may find work
+	cfg   AccountConfig
+	log   *slog.Logger
+	pacer *throttle.Pacer
+	shown *throttle.Accounts // what operators and other processes see of it
+	route *route
+	wake  chan struct{} // one token for each goroutine that may find work
 
-	mu      sync.Mutex
-	lanes   []*lane
-	turn    int
-	paces   map[*run]*pace
-	open    int       // connections under a lease
-	starved time.Time // no lease before
-	breaker breaker
-	taken   time.Time // when the server took the latest message
+	mu    sync.Mutex // guards what follows
+	lanes lanes
+	paces map[*run]*pace
 }
 
-func newAccount(w *Worker, cfg AccountConfig) *account {
-	a := &account{
-		w: w, cfg: cfg, log: w.cfg.Log.With("account", cfg.Name),
-		wake: make(chan struct{}, cfg.Connections), paces: map[*run]*pace{},
+func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {
+	return &account{
+		cfg: way, log: cfg.Log.With("account", way.Name), pacer: cfg.Pacer, shown: cfg.Accounts,
+		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), paces: map[*run]*pace{},
 	}
-	cfg.SMTP.MaxConns = cfg.Connections
-	a.pool = smtppool.New(cfg.SMTP, (*leases)(a), w.cfg.Log)
-	return a
 }
 
-// leases counts the account's connections over all processes.
-type leases account
-
-func (l *leases) Acquire(ctx context.Context) (bool, error) {
-	member := l.w.cfg.Member
-	ok, err := l.w.cfg.Conns.Acquire(ctx, l.cfg.Name, member.ID(), l.cfg.Connections, member.Listed())
-	if ok {
-		l.mu.Lock()
-		l.open++
-		l.mu.Unlock()
-	}
-	return ok, err
-}
-
-func (l *leases) Release(ctx context.Context) error {
-	l.mu.Lock()
-	l.open--
-	l.mu.Unlock()
-	ctx, cancel := l.w.within(ctx, settleTime)
-	defer cancel()
-	return l.w.cfg.Conns.Release(ctx, l.cfg.Name, l.w.cfg.Member.ID())
-}
-
-func (l *leases) Excess(ctx context.Context) (wanted bool, excess int) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	wanted, excess, err := l.w.cfg.Conns.Excess(ctx, l.cfg.Name, l.w.cfg.Member.ID(), l.cfg.Connections)
-	return wanted && err == nil, excess
-}
-
-// lane returns the lane of a provider. The caller holds mu.
-func (a *account) lane(p campaign.Provider) *lane {
-	for _, l := range a.lanes {
-		if l.provider == p {
-			return l
-		}
-	}
-	l := &lane{provider: p}
-	a.lanes = append(a.lanes, l)
-	return l
-}
-
-// offer takes an item when its lane is open and has room; otherwise it returns
+// offer takes a recipient when its lane is open and has room; otherwise it returns
 // when it may be worth trying again.
-func (a *account) offer(it *item) (bool, time.Duration) {
-	now := time.Now()
+func (a *account) offer(now time.Time, rcpt *recipient) (bool, time.Duration) {
+	routeClosed := a.route.closedUntil()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l := a.lane(providerOf(it))
-	shut := later(a.breaker.closedUntil, l.breaker.closedUntil)
-	if a.open == 0 {
-		shut = later(shut, a.starved)
+	ok, wait := a.lanes.offer(now, rcpt, routeClosed)
+	if ok {
+		rcpt.account = a
+		a.signal()
 	}
-	if shut.After(now) {
-		return false, max(time.Second, shut.Sub(now))
-	}
-	if l.size >= l.room() {
-		return false, time.Second
-	}
-	it.since = now
-	l.push(it, false)
-	a.signal()
-	return true, 0
+	return ok, wait
 }
 
 func (a *account) signal() {
@@ -127,27 +64,21 @@ func (a *account) signal() {
 	}
 }
 
-// putBack returns an item to the front of its lane; its run is not looked at
-// before notBefore.
-func (a *account) putBack(it *item, notBefore time.Time) {
+// putBack returns a recipient to the front of its lane. The lane does not look at
+// the run before notBefore.
+func (a *account) putBack(rcpt *recipient, notBefore time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l := a.lane(providerOf(it))
-	l.push(it, true)
-	for _, q := range l.runs {
-		if q.run == it.run {
-			q.notBefore = notBefore
-		}
-	}
+	a.lanes.putBack(rcpt, notBefore)
 	a.signal()
 }
 
-// take waits for the next item. Lanes take turns.
-func (a *account) take(ctx context.Context) (*item, error) {
+// take waits for the next recipient. Lanes take turns.
+func (a *account) take(ctx context.Context) (*recipient, error) {
 	for {
-		it, again := a.pop(time.Now())
-		if it != nil {
-			return it, nil
+		rcpt, again := a.next(time.Now(), false)
+		if rcpt != nil {
+			return rcpt, nil
 		}
 		if err := a.rest(ctx, again); err != nil {
 			return nil, err
@@ -172,67 +103,15 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 	return nil
 }
 
-// pop takes the next item; without one it returns when to look again.
-func (a *account) pop(now time.Time) (*item, time.Time) {
+// next is [lanes.next]. There is work for another connection when more wait.
+func (a *account) next(now time.Time, ahead bool) (*recipient, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if again, blocked := a.breaker.blocked(now); blocked {
-		return nil, again
+	rcpt, again := a.lanes.next(now, ahead)
+	if rcpt != nil && !a.lanes.empty() {
+		a.signal()
 	}
-	var again time.Time
-	for k := range a.lanes {
-		i := (a.turn + k) % len(a.lanes)
-		it, at := a.lanes[i].pop(now)
-		if it == nil {
-			if !at.IsZero() {
-				again = earliest(again, at)
-			}
-			continue
-		}
-		a.took(i, it)
-		return it, time.Time{}
-	}
-	return nil, again
-}
-
-// took notes that an item has left lane i. The caller holds mu.
-func (a *account) took(i int, it *item) {
-	a.turn = i + 1
-	it.probe = probe{account: a.breaker.begin(), lane: a.lanes[i].breaker.begin()}
-	if a.waits() {
-		a.signal() // there is more: wake the next
-	}
-}
-
-// spare takes an item that waits, for a connection that has one already: none
-// that would be a probe.
-func (a *account) spare(now time.Time) *item {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.breaker.troubled() {
-		return nil
-	}
-	for k := range a.lanes {
-		i := (a.turn + k) % len(a.lanes)
-		if a.lanes[i].breaker.troubled() {
-			continue
-		}
-		it, _ := a.lanes[i].pop(now)
-		if it != nil {
-			a.took(i, it)
-			return it
-		}
-	}
-	return nil
-}
-
-func (a *account) waits() bool {
-	for _, l := range a.lanes {
-		if l.size > 0 {
-			return true
-		}
-	}
-	return false
+	return rcpt, again
 }
 
 // pace returns the slots of a run on this account.
@@ -242,7 +121,7 @@ func (a *account) pace(r *run) *pace {
 	p := a.paces[r]
 	if p == nil {
 		p = &pace{
-			pacer:  a.w.cfg.Pacer,
+			pacer:  a.pacer,
 			limits: []throttle.Limit{{Campaign: r.handle.ID, Rate: r.rate}, {Account: a.cfg.Name, Rate: a.cfg.Rate}},
 			lead:   5 * time.Millisecond,
 		}
@@ -251,94 +130,134 @@ func (a *account) pace(r *run) *pace {
 	return p
 }
 
-// waiting returns how many items of a run wait here.
-func (a *account) waiting(r *run) (n int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, l := range a.lanes {
-		for _, q := range l.runs {
-			if q.run == r {
-				n += len(q.items)
-			}
-		}
-	}
-	return n
-}
-
 // slot takes the next slot for a run; without one it returns when to ask
-// again. It reserves for the items that wait here and for as many as the
+// again. It reserves for the recipients that wait here and for as many as the
 // connections can send in that time: a slot that is not used is lost.
 func (a *account) slot(ctx context.Context, p *pace, r *run) (slot, again time.Time, err error) {
 	if p.unlimited() {
 		return time.Time{}, time.Time{}, nil
 	}
-	return p.next(ctx, a.cfg.Connections, a.waiting(r)+1)
+	a.mu.Lock()
+	waiting := a.lanes.waiting(r)
+	a.mu.Unlock()
+	return p.next(ctx, a.cfg.Connections, waiting+1)
 }
 
-// forget drops what is kept for a run, and gives back who waits for it.
-func (a *account) forget(r *run) {
+// forget drops what is kept for a run, and returns the recipients that wait for it.
+func (a *account) forget(r *run) []*recipient {
 	a.mu.Lock()
 	delete(a.paces, r)
 	a.mu.Unlock()
-	a.release(time.Second, func(it *item) bool { return it.run == r })
+	return a.drain(func(rcpt *recipient) bool { return rcpt.run == r })
 }
 
-// release gives back waiting items, not to be issued again before delay.
-func (a *account) release(delay time.Duration, which func(*item) bool) {
-	a.mu.Lock()
-	var out []*item
-	for _, l := range a.lanes {
-		out = append(out, l.drain(which)...)
-	}
-	a.mu.Unlock()
-	for _, it := range out {
-		a.w.giveBack(it, delay)
-	}
-}
-
-// tend gives back what has waited too long, until ctx ends.
-func (a *account) tend(ctx context.Context) {
-	for sleep(ctx, time.Second) {
-		limit := time.Now().Add(-staleAfter)
-		a.release(0, func(it *item) bool { return it.since.Before(limit) })
-	}
-}
-
-// none reports whether this process has no connection of the account.
-func (a *account) none() bool {
+// drain takes waiting recipients out of their lanes.
+func (a *account) drain(which func(*recipient) bool) []*recipient {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.open == 0
+	return a.lanes.drain(which)
 }
 
-// starve notes that other processes have all connections.
-func (a *account) starve() {
+func all(*recipient) bool { return true }
+
+// setBack is [lanes.setBack].
+func (a *account) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) (ledger.Outcome, *closing) {
 	a.mu.Lock()
-	none := a.open == 0
-	a.starved = time.Now().Add(time.Second)
+	defer a.mu.Unlock()
+	o, c := a.lanes.setBack(now, rcpt, d, r)
+	o.Reply = a.ledgerReply(r)
+	return o, c
+}
+
+// refusedConnection is [lanes.refusedConnection].
+func (a *account) refusedConnection(now time.Time, d reply.Decision, reason string) (rest time.Duration, alone bool, c *closing) {
+	a.mu.Lock()
+	rest, alone, c = a.lanes.refusedConnection(now, d, reason)
 	a.mu.Unlock()
-	if none {
-		a.release(time.Second, func(*item) bool { return true })
+	if alone {
+		a.log.Info("connection refused: the server takes no more of them now", "rule", d.Rule,
+			"open", a.route.connections(), "reason", address.Redact(reason))
+	}
+	return rest, alone, c
+}
+
+// show says in the log that a lane or the account has closed, and shows it to
+// operators and to the other processes.
+func (a *account) show(ctx context.Context, c *closing) {
+	code := c.code()
+	reason := code.Reason("%s", c.reason)
+	what, log := "account", a.log
+	var fresh bool
+	var err error
+	if c.provider == "" {
+		fresh, err = a.shown.Close(ctx, a.cfg.Name, c.until, string(code), reason)
+	} else {
+		what, log = "lane", log.With("lane", a.laneName(c.provider))
+		fresh, err = a.shown.CloseLane(ctx, a.cfg.Name, string(c.provider), c.until, string(code), reason)
+	}
+	if err != nil && ctx.Err() == nil {
+		log.Warn(what+" is closed, which could not be written to Redis", "err", err)
+	}
+	if fresh || !c.again {
+		log.Warn(what+" is closed", "code", string(code), "rule", c.decision.Rule,
+			"for", c.pause.Round(time.Second).String(), "reason", c.reason)
 	}
 }
 
-func providerOf(it *item) campaign.Provider { return campaign.Providers[it.ref.Part] }
-
-// serve sends until ctx ends. hard ends later: what is on the wire then may
-// still finish.
-func (a *account) serve(ctx, hard context.Context) {
-	d := &delivery{a: a}
-	for {
-		if d.job == nil {
-			it, err := a.take(ctx)
-			if err != nil {
-				return
-			}
-			d.begin(it)
-		}
-		it := d.job.it
-		probe, provider := it.probe, providerOf(it) // the item may be another's afterwards
-		d.attempt(ctx, hard)
-		a.probed(probe, provider)
+// works notes that the account's server takes mail, or refuses it for the
+// recipient's own sake.
+func (a *account) works(ctx context.Context, now time.Time) {
+	a.mu.Lock()
+	opened := a.lanes.breaker.open(now)
+	a.mu.Unlock()
+	if opened {
+		a.signal()
+		a.showOpen(ctx, "account", a.log, a.shown.Open(ctx, a.cfg.Name))
 	}
+}
+
+// answered notes a message that was answered. An acceptance opens its lane.
+func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, accepted bool) {
+	provider := providerOf(rcpt)
+	a.mu.Lock()
+	opened := a.lanes.answered(now, provider, accepted)
+	a.mu.Unlock()
+	if accepted {
+		rcpt.run.setBacks.clear(rcpt.key())
+	}
+	if opened {
+		a.signal()
+		log := a.log.With("lane", a.laneName(provider))
+		a.showOpen(ctx, "lane", log, a.shown.OpenLane(ctx, a.cfg.Name, string(provider)))
+	}
+}
+
+// showOpen says that a lane or the account is open again; err is of showing it to
+// the others.
+func (a *account) showOpen(ctx context.Context, what string, log *slog.Logger, err error) {
+	log.Info(what + " is open again")
+	if err != nil && ctx.Err() == nil {
+		log.Warn(what+" is open again, which could not be written to Redis", "err", err)
+	}
+}
+
+// probed ends the probes of the account and of a lane that a message was.
+func (a *account) probed(p probe, provider campaign.Provider) {
+	if p == (probe{}) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lanes.probed(p, provider)
+}
+
+func (a *account) laneName(p campaign.Provider) string { return a.cfg.Name + "/" + string(p) }
+
+// ledgerReply is a reply as the ledger keeps it.
+func (a *account) ledgerReply(r reply.Reply) ledger.Reply {
+	text := r.Text
+	if r.Event != "" {
+		text = r.String()
+	}
+	return ledger.Reply{Code: r.Code, Enhanced: r.Enhanced, Account: a.cfg.Name, Text: text}
 }

@@ -1,7 +1,6 @@
 package sender
 
 import (
-	"context"
 	"time"
 
 	"broadside/campaign"
@@ -11,118 +10,116 @@ import (
 	"broadside/sender/smtppool"
 )
 
-// body claims the recipient and sends the message that waits behind a 354. It
-// reports whether a body left. The same round trip to Redis records the outcome
-// of the message before and looks at the one after.
-func (d *delivery) body(ctx, hard context.Context, j *job) bool {
-	w := d.a.w
-	if !d.mayClaim(ctx, hard, j) {
-		return false
+// body claims the recipient and sends the message that waits behind a 354. The
+// same round trip to Redis records the outcome of the message before and looks at
+// the one after.
+func (d *delivery) body(j *job) end {
+	if !d.mayClaim(j) {
+		d.record()
+		d.discard()
+		return giveBack(0)
 	}
-	d.pick(ctx)
+	d.pick()
+
 	failpoint.Hit(failpoint.BeforeClaim)
-	j.claim = w.cfg.Member.Ask(j.it.ref)
+	j.claim = d.member.Ask(j.rcpt.ref)
 	asked := time.Now()
-	d.claim(hard, j)
-	d.asking += (time.Since(asked) - d.asking) / 8
-	if !d.claimed(ctx, hard, j) {
-		return false
+	d.claim(j)
+	d.claimTime += (time.Since(asked) - d.claimTime) / 8
+	e := d.afterClaim(j)
+	if e.kind != unfinished {
+		return d.withoutBody(j, e)
 	}
 	attempt := d.step.Claim.Claim.Attempt
-	w.cfg.Member.Journal().Open(j.claim, attempt)
-	w.claiming.Note(nil)
+	d.member.Journal().Open(j.claim, attempt)
+	d.claiming.Note(nil)
 	failpoint.Hit(failpoint.AfterClaim)
-	d.ready(hard)
-	// Redis may have been restarted since: then others may not have told it what
-	// they know, and this claim does not count. The journal has it as open, or
-	// we see here that claims are not allowed: one of the two.
-	if !w.cfg.Member.IsClear() || !d.gate(ctx, j, asked) {
-		d.release(ctx, hard, j, ledger.Outcome{State: campaign.Pending})
-		return false
+
+	d.prepareNext()
+	// Redis may have been restarted since. Then this claim does not count, as other
+	// workers may not have replayed theirs yet. Either the journal has it as open,
+	// or we see here that claims are not allowed.
+	if !d.member.IsClear() || !d.gate(j, asked) {
+		return d.withoutBody(j, release(j.claim, 0))
 	}
 	j.sent = true
-	out := d.send(hard, j)
-	d.finish(ctx, hard, j, attempt, out)
-	return true
+	return d.answered(j, attempt, d.send(j))
 }
 
-// mayClaim waits until it is time to ask for the claim. It gives the recipient
-// back when there must be none.
-func (d *delivery) mayClaim(ctx, hard context.Context, j *job) bool {
-	if wait := time.Until(j.slot) - d.asking; !j.slot.IsZero() && wait > 0 {
-		d.startRecording(hard)
-		sleep(ctx, wait)
+// mayClaim waits until it is time to ask for the claim, and reports whether there
+// may be one.
+func (d *delivery) mayClaim(j *job) bool {
+	if wait := time.Until(j.slot) - d.claimTime; !j.slot.IsZero() && wait > 0 {
+		d.startRecording()
+		sleep(d.life.begin, wait)
 	}
-	if ctx.Err() == nil && d.a.w.cfg.Member.IsClear() {
-		return true
-	}
-	d.record(hard)
-	d.discard()
-	d.a.w.giveBack(j.it, 0)
-	return false
+	return !d.life.ending() && d.member.IsClear()
 }
 
-// claimed reports whether the answer to the claim allows the body. Otherwise it
-// ends the connection, inside of DATA as it is, and lets go of the recipient.
-func (d *delivery) claimed(ctx, hard context.Context, j *job) bool {
-	w := d.a.w
+// afterClaim is the end of a recipient when the answer to the claim does not allow
+// the body.
+func (d *delivery) afterClaim(j *job) end {
 	c := d.step.Claim.Claim
 	err := d.step.Claim.Err
 	switch {
 	case err != nil:
 		// Perhaps it was carried out: released by its token, and by the next
 		// heartbeat if it is carried out only later.
-		d.release(ctx, hard, j, ledger.Outcome{State: campaign.Pending, Delay: time.Second})
-		w.returns.add(j.it.ref, time.Second)
-		w.claiming.Note(err)
-		sleep(ctx, time.Second) // not a busy loop
+		d.claiming.Note(err)
+		d.pause = time.Second // not a busy loop
+		e := release(j.claim, time.Second)
+		e.unsure = true
+		return e
 	case !c.Held:
-		d.conclude(j, ledger.Outcome{State: campaign.Pending})
-		d.discard()
-		d.unpick(ctx)
-		w.giveBack(j.it, 0) // does nothing to a cell that is not issued
-		if c.RunState != "" {
-			w.halt(j.it.run)
-		}
+		e := giveBack(0) // does nothing to a cell that is not issued
+		e.claim = j.claim
+		e.halted = c.RunState != ""
+		return e
 	case c.Suppressed:
-		j.it.run.fullLooks.Store(maxFullLooks)
-		d.release(ctx, hard, j, ledger.Outcome{State: campaign.Suppressed})
-	case !w.cfg.Member.Mine(j.claim.Token):
-		d.release(ctx, hard, j, ledger.Outcome{State: campaign.Pending})
-	default:
-		return true
+		j.rcpt.run.fullLooks.Store(maxFullLooks)
+		return settle(j.claim, ledger.Outcome{State: campaign.Suppressed})
+	case !d.member.Mine(j.claim.Token):
+		return release(j.claim, 0)
 	}
-	return false
+	return end{}
 }
 
-// release gives a claim back without a body, and ends the connection.
-func (d *delivery) release(ctx, hard context.Context, j *job, o ledger.Outcome) {
-	d.conclude(j, o)
+// withoutBody ends a transaction for which there is no body, and the connection
+// with it: it is inside of DATA.
+func (d *delivery) withoutBody(j *job, e end) end {
+	e = d.decide(j, e)
 	d.discard()
-	d.unpick(ctx)
-	d.a.w.settle(hard, j.it, j.claim.Token, o)
+	d.unpick()
+	return e
 }
 
-// send sends the body, and the next job's envelope with it where that is allowed.
-func (d *delivery) send(hard context.Context, j *job) smtppool.Outcome {
+// decide makes the end of a claim final. It is known then, even after a panic.
+func (d *delivery) decide(j *job, e end) end {
+	j.end = d.recipients.decide(j.rcpt, e)
+	return j.end
+}
+
+// send sends the body, with the next job's envelope where that is allowed.
+func (d *delivery) send(j *job) smtppool.Outcome {
 	var out smtppool.Outcome
 	if n := d.next; n != nil {
-		out = d.conn.BodyAhead(hard, j.draft.Message, smtppool.Next{
-			From: n.draft.From, To: n.draft.To, Size: len(n.draft.Message), Apart: !d.a.pool.Ahead(d.conn),
+		out = d.conn.BodyAhead(d.life.finish, j.draft.Message, smtppool.Next{
+			From: n.draft.From, To: n.draft.To, Size: len(n.draft.Message), Apart: !d.a.route.pool.Ahead(d.conn),
 		})
 	} else {
-		out = d.conn.Body(hard, j.draft.Message)
+		out = d.conn.Body(d.life.finish, j.draft.Message)
 	}
 	if !out.Ahead && !out.Apart {
-		out = d.conn.Confirm(hard, out)
+		out = d.conn.Confirm(d.life.finish, out)
 	}
 	return out
 }
 
-// ready looks at the answer about the next job and makes its message. Whoever is
-// not worth an envelope leaves here; who must be refused goes back to the lane
-// for that: the body of the one under way does not wait for Redis once more.
-func (d *delivery) ready(ctx context.Context) {
+// prepareNext looks at the answer about the next job and makes its message. A
+// recipient that is not worth an envelope leaves here; one that must be refused goes
+// back to its lane for that: the body of the one under way does not wait for Redis
+// once more.
+func (d *delivery) prepareNext() {
 	n := d.next
 	if n == nil {
 		return
@@ -130,23 +127,24 @@ func (d *delivery) ready(ctx context.Context) {
 	look := d.step.Look.Look
 	err := d.step.Look.Err
 	if err == nil && look.Suppressed {
-		n.it.run.fullLooks.Store(maxFullLooks) // so that it is looked at again
-		d.unpick(ctx)
+		n.rcpt.run.fullLooks.Store(maxFullLooks) // so that it is looked at again
+		d.unpick()
 		return
 	}
-	if !d.worth(ctx, n.it, look, err) {
-		d.next = nil
-		n.giveSlotBack()
+	e := d.afterLook(look, err)
+	if e.kind != unfinished {
+		d.endNext(e)
 		return
 	}
 	if d.compose(n) != nil {
-		d.unpick(ctx)
+		d.unpick()
 	}
 }
 
-// gate waits for the slot. Who misses it reserves again, message in hand, as
-// long as the claim may be used.
-func (d *delivery) gate(ctx context.Context, j *job, asked time.Time) bool {
+// gate waits for the slot. When it is missed another one is reserved, message in
+// hand, as long as the claim may be used.
+func (d *delivery) gate(j *job, asked time.Time) bool {
+	ctx := d.life.begin
 	began := time.Now()
 	limit := asked.Add(claimLife)
 	defer func() {
@@ -167,7 +165,7 @@ func (d *delivery) gate(ctx context.Context, j *job, asked time.Time) bool {
 		}
 		d.a.log.Debug("slot missed", "late_ms", now.Sub(j.slot).Milliseconds())
 		j.pace.missed(j.slot)
-		if !d.reserveAgain(ctx, j, limit) {
+		if !d.reserveAgain(j, limit) {
 			return false
 		}
 	}
@@ -175,9 +173,9 @@ func (d *delivery) gate(ctx context.Context, j *job, asked time.Time) bool {
 
 // reserveAgain takes another slot for the job; false when there is none before
 // limit.
-func (d *delivery) reserveAgain(ctx context.Context, j *job, limit time.Time) bool {
+func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 	for {
-		slot, again, err := d.a.slot(ctx, j.pace, j.it.run)
+		slot, again, err := d.a.slot(d.life.begin, j.pace, j.rcpt.run)
 		if err != nil || !again.Before(limit) {
 			return false
 		}
@@ -185,66 +183,65 @@ func (d *delivery) reserveAgain(ctx context.Context, j *job, limit time.Time) bo
 			j.slot = slot
 			return true
 		}
-		if !sleep(ctx, time.Until(again)) {
+		if !sleep(d.life.begin, time.Until(again)) {
 			return false
 		}
 	}
 }
 
-// finish records what became of a body.
-func (d *delivery) finish(ctx, hard context.Context, j *job, attempt int, out smtppool.Outcome) {
-	a, w, it := d.a, d.a.w, j.it
+// answered returns what the reply to a body makes of the recipient. The connection
+// goes on when the envelope of the next followed the body; then the outcome is
+// final only with the answer to that envelope, and waits to be recorded.
+func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
+	rcpt := j.rcpt
 	decision := reply.Classify(out.Reply)
-	o, theirs, closed := d.answered(ctx, it, decision, out.Reply)
-	j.confirm = decision.Confirm
-	followed := out.Ahead || out.Apart && theirs && ctx.Err() == nil
+	o, aboutRecipient, closed := d.meaning(rcpt, decision, out.Reply)
+	e := settle(j.claim, o)
+	e.confirm = decision.Confirm
+	followed := out.Ahead || out.Apart && aboutRecipient && !d.life.ending()
 	final := !followed || decision.AtOnce || !d.conn.Alive()
-	pause := false
 	if final {
-		o, pause = d.decide(hard, j, o) // first: what is known is known
+		e = d.decide(j, e) // first: what is known is known
 	}
+
 	switch {
 	case !followed && !decision.AtOnce:
 		d.put()
-		d.unpick(ctx)
+		d.unpick()
 	case final:
 		d.discard()
-		d.unpick(ctx)
+		d.unpick()
 	default:
 		d.next.served = time.Now()
-		d.recordLater(j, o) // it is final with the answer to the envelope behind it
+		d.unrecorded = unrecorded{rcpt, e}
 	}
+
 	d.trace(j, out.Reply, decision, attempt)
-	if final && o.State == campaign.Bounced {
-		w.suppress(hard, it)
-	}
-	a.settled(hard, it, o.State == campaign.Accepted)
-	a.announce(ctx, closed)
-	if pause {
-		w.pauseForFailures(hard, it.run, o)
-	}
+	d.a.answered(d.life.finish, time.Now(), rcpt, e.outcome.State == campaign.Accepted)
+	d.closed(closed)
 	failpoint.Hit(failpoint.BeforeSettle)
-	if final {
-		w.settle(hard, it, j.claim.Token, o)
+	if !final {
+		return end{}
 	}
+	return e
 }
 
-// answered decides what the reply to a body means for the recipient; theirs is
-// false when it is about something else, and a closing comes with it when it
-// closes a lane or the account.
-func (d *delivery) answered(ctx context.Context, it *item, decision reply.Decision, r reply.Reply) (o ledger.Outcome, theirs bool, closed *closing) {
-	o, theirs = outcome(decision, d.a.ledgerReply(r))
+// meaning decides what the reply to a body means for the recipient, or whether it
+// is about something else; a closing comes with it when it closes a lane or the
+// account.
+func (d *delivery) meaning(rcpt *recipient, decision reply.Decision, r reply.Reply) (o ledger.Outcome, aboutRecipient bool, closed *closing) {
+	o, aboutRecipient = outcome(decision, d.a.ledgerReply(r))
 	switch {
-	case theirs:
+	case aboutRecipient:
 	case r.Event == reply.IdleClosed:
 		// The server did not follow the overlap, and the next try goes without.
 		o.State = campaign.Pending
-	case ctx.Err() != nil:
+	case d.life.ending():
 		// This process stops, which is not about the lane.
 		o.State = campaign.Pending
 		o.Delay = time.Second
 	default:
-		o, closed = d.a.notTheirs(it, decision, r)
+		o, closed = d.a.setBack(time.Now(), rcpt, decision, r)
 	}
-	return o, theirs, closed
+	return o, aboutRecipient, closed
 }

@@ -11,15 +11,15 @@ import (
 // while. Afterwards one message at a time goes out as a probe, until one is
 // accepted.
 //
-// One recipient must not close anything: their address alone may be what the
-// server answers to. So a reply to a transaction counts when a second recipient
+// One recipient must not close anything: the server may answer to that address
+// alone. So a reply to a transaction counts when a second recipient
 // gets one too, with no acceptance in between. A breaker takes the time as an
-// argument and knows no clock; the account's mu guards it.
+// argument and knows no clock.
 type breaker struct {
 	closedUntil time.Time
 	failures    int // closings since the last success
 
-	suspect   recipientKey // got the last reply that nobody else has confirmed
+	suspect   recipientKey // got the last reply, which no other has confirmed
 	suspected bool
 
 	probing uint64 // the probe under way; 0: none
@@ -64,11 +64,11 @@ func (b *breaker) probed(number uint64) {
 
 // confirm notes a reply to the recipient's transaction that is about the lane or
 // account. It reports whether another recipient has had one before.
-func (b *breaker) confirm(who recipientKey) bool {
-	if b.suspected && b.suspect != who {
+func (b *breaker) confirm(key recipientKey) bool {
+	if b.suspected && b.suspect != key {
 		return true
 	}
-	b.suspect = who
+	b.suspect = key
 	b.suspected = true
 	return false
 }

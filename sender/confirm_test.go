@@ -44,8 +44,8 @@ func TestAReplyThatIsConfirmedSuppresses(t *testing.T) {
 					b.seenBefore(to, tt.before)
 				}
 			}
-			j := &judge{rcpt: func(string) string { return tt.rcpt }, dot: func(string) string { return tt.dot }}
-			b.byHand(j, b.supp, func(h *hand) {
+			j := &scriptedServer{rcpt: func(string) string { return tt.rcpt }, dot: func(string) string { return tt.dot }}
+			b.stepByStep(j, b.supp, func(h *stepper) {
 				for len(h.waiting()) > 0 || h.d.job != nil {
 					h.deliver(t.Context())
 				}

@@ -8,6 +8,8 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/campaign/ledger"
+	"broadside/internal/crash"
+	"broadside/internal/outage"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 )
@@ -17,7 +19,7 @@ const (
 	// leave. Later (the process was frozen, perhaps before it read the answer)
 	// the claim is released and the connection closed.
 	claimLife = 10 * time.Second
-	// maxTries is how many broken connections one item survives in a row.
+	// maxTries is how many broken connections one recipient survives in a row.
 	maxTries = 3
 	// dialTime is how long getting a connection takes when it was not at hand.
 	dialTime = 50 * time.Millisecond
@@ -33,45 +35,55 @@ const (
 
 // A job is one recipient on the way through a connection.
 type job struct {
-	it      *item
-	pace    *pace
-	slot    time.Time // at which the body may leave; zero: at any time
-	draft   Draft
-	begun   time.Time // when the work on it began
-	taken   time.Time // when it had its slot, less the time that it waited for others
-	served  time.Time // when its connection was there for it
-	claim   ledger.Entry
-	sent    bool // body bytes may have left
-	closed  bool // the journal has the outcome of the claim
-	outcome ledger.Outcome
-	confirm int // how many such replies it takes to believe this one; 0: this one alone
+	rcpt   *recipient
+	pace   *pace
+	slot   time.Time // at which the body may leave; zero: at any time
+	draft  Draft
+	begun  time.Time // when the work on it began
+	taken  time.Time // when it had its slot, less the time that it waited for others
+	served time.Time // when its connection was there for it
+	claim  ledger.Entry
+	sent   bool // body bytes may have left
+	end    end  // once it is known what happens to the recipient of the claim
+}
+
+// tools are what a delivery works with.
+type tools struct {
+	a          *account
+	recipients *recipients
+	life       *lifetime
+	line       *ledger.Line
+	member     *ledger.Member
+	waitReady  func(context.Context) error // [Config.Ready]
+	claiming   *outage.Notice
+	crash      *crash.Reporter
 }
 
 // A delivery is the work of one connection's goroutine. While the body of one
 // recipient is sent, the envelope of the next goes with it where it can: job is
 // the one, next the other.
 type delivery struct {
-	a         *account
+	tools
 	jobs      [2]job
 	job, next *job           // nil: none
 	conn      *smtppool.Conn // nil: none, or it is back in the pool
-	asking    time.Duration  // smoothed time that a claim takes
+	claimTime time.Duration  // smoothed time that a claim takes
+	pause     time.Duration  // before the next job
 	step      ledger.Step
 
-	unrecorded  *item           // whose outcome stands in step and is not recorded yet
-	unconfirmed *job            // the same, until its outcome is final; nil: it is
-	recording   *ledger.Pending // the outcome is on its way to Redis by itself
+	unrecorded unrecorded
+	recording  *ledger.Pending // the unrecorded outcome is on its way to Redis by itself
 }
 
-// begin takes an item on.
-func (d *delivery) begin(it *item) {
+// begin takes a recipient on.
+func (d *delivery) begin(rcpt *recipient) {
 	d.job = &d.jobs[0]
-	d.reset(d.job, it)
+	d.reset(d.job, rcpt)
 }
 
-func (d *delivery) reset(j *job, it *item) {
+func (d *delivery) reset(j *job, rcpt *recipient) {
 	now := time.Now()
-	*j = job{it: it, pace: d.a.pace(it.run), draft: j.draft, begun: now, taken: now}
+	*j = job{rcpt: rcpt, pace: d.a.pace(rcpt.run), draft: j.draft, begun: now, taken: now}
 }
 
 // other returns the job that is not under way.
@@ -82,166 +94,175 @@ func (d *delivery) other() *job {
 	return &d.jobs[0]
 }
 
-// deliver takes the job to its end: a final state, a later try, or back to the
-// ledger. Whatever happens, its item leaves this worker's hands here, or it
-// waits in its lane again. Afterwards there is another job when its envelope
+// deliver takes the job to its end, except that an outcome may still have to be
+// recorded with the next claim. Afterwards there is another job when its envelope
 // went with the body.
-func (d *delivery) deliver(ctx, hard context.Context) {
+func (d *delivery) deliver() {
 	j := d.job
+	e := d.transact(j)
+	d.recipients.end(j.rcpt, e)
+	d.job = d.next
+	d.next = nil
+	if d.pause > 0 {
+		sleep(d.life.begin, d.pause)
+		d.pause = 0
+	}
+}
+
+// transact goes through the transaction of a job, as far as it gets, and returns
+// what happens to the recipient. It is unfinished when the outcome is known and
+// waits to be recorded.
+func (d *delivery) transact(j *job) end {
 	var r *reply.Reply
 	if d.conn == nil {
-		if !d.prepare(ctx, hard, j) {
-			d.job = nil
-			return
+		e := d.prepare(j)
+		if e.kind != unfinished {
+			return e
 		}
-		r = d.conn.Envelope(ctx, j.draft.From, j.draft.To, len(j.draft.Message))
+		r = d.conn.Envelope(d.life.begin, j.draft.From, j.draft.To, len(j.draft.Message))
 	} else {
-		r = d.conn.Answer(hard)
-		d.confirm(hard)
+		r = d.conn.Answer(d.life.finish)
+		d.confirm()
 	}
 	if r != nil {
-		d.job = nil
-		j.giveSlotBack()
-		d.record(hard)
-		decision := reply.Classify(*r)
-		fresh := d.conn.First()
-		if decision.AtOnce || r.Stage == reply.Mail && !fresh {
-			d.discard() // it may be this connection that has had enough
-		} else {
-			d.put()
-		}
-		d.refused(ctx, hard, j, *r, decision, fresh)
-		return
+		return d.refused(j, *r)
 	}
-	d.a.works(ctx)
-	lead := time.Since(j.taken)
+
+	now := time.Now()
+	d.a.works(d.life.begin, now)
+	lead := now.Sub(j.taken)
 	if dialled := j.served.Sub(j.taken); dialled > dialTime {
 		lead -= dialled // the next one need not be
 	}
-	if d.body(ctx, hard, j) {
-		j.pace.observe(lead+d.asking, time.Since(j.served))
+	e := d.body(j)
+	if j.sent {
+		j.pace.observe(lead+d.claimTime, time.Since(j.served))
 	}
-	d.job = d.next
-	d.next = nil
+	return e
 }
 
-// prepare brings a job to where it has a slot, a connection and a message.
-func (d *delivery) prepare(ctx, hard context.Context, j *job) bool {
-	a, w, it := d.a, d.a.w, j.it
-	if w.cfg.Ready(ctx) != nil || w.cfg.Member.Clear(ctx) != nil {
-		w.giveBack(it, 0)
-		return false
+// prepare brings a job to where it has a slot, a connection and a message, or to
+// its end.
+func (d *delivery) prepare(j *job) end {
+	ctx, rcpt := d.life.begin, j.rcpt
+	if d.waitReady(ctx) != nil || d.member.Clear(ctx) != nil {
+		return giveBack(0)
 	}
-	slot, again, err := a.slot(ctx, j.pace, it.run)
-	switch {
-	case err != nil:
-		w.giveBack(it, time.Second)
-		sleep(ctx, time.Second) // Redis is away: not a busy loop
-		return false
-	case !again.IsZero():
-		a.putBack(it, again)
-		return false
+	slot, again, err := d.a.slot(ctx, j.pace, rcpt.run)
+	if err != nil {
+		d.pause = time.Second // Redis is away: not a busy loop
+		return giveBack(time.Second)
+	}
+	if !again.IsZero() {
+		return putBackUntil(again)
 	}
 	j.slot = slot
 	// A slot that is still far does not need a connection yet: others use it.
 	sleep(ctx, time.Until(slot)-j.pace.ahead())
 	j.taken = time.Now()
-	look, err := w.cfg.Line.Look(ctx, it.ref, it.run.lookPerson(it))
-	if !d.worth(ctx, it, look, err) {
-		if err != nil {
-			sleep(ctx, settleRest)
+
+	look, err := d.line.Look(ctx, rcpt.ref, rcpt.run.lookPerson(rcpt))
+	if err != nil {
+		d.pause = settleRest
+	}
+	e := d.afterLook(look, err)
+	if e.kind == unfinished {
+		e = d.connect()
+	}
+	if e.kind == unfinished {
+		j.served = time.Now()
+		if err := d.compose(j); err != nil {
+			d.put()
+			e = d.unprintable(rcpt, err)
 		}
-		j.giveSlotBack()
-		return false
 	}
-	if !d.connect(ctx, it) {
+	if e.kind != unfinished {
 		j.giveSlotBack()
-		return false
 	}
-	j.served = time.Now()
-	if err := d.compose(j); err != nil {
-		j.giveSlotBack()
-		d.put()
-		d.unprintable(hard, it, err)
-		return false
-	}
-	return true
+	return e
 }
 
-func (j *job) giveSlotBack() { j.pace.giveBack(j.slot) }
+func (j *job) giveSlotBack() { j.pace.giveBack(time.Now(), j.slot) }
 
-// worth drops what is settled already, and records what is suppressed.
-func (d *delivery) worth(ctx context.Context, it *item, look ledger.Look, err error) bool {
-	w := d.a.w
+// afterLook is the end of a recipient that is done with already, or suppressed.
+func (d *delivery) afterLook(look ledger.Look, err error) end {
 	switch {
 	case ledger.Gone(err):
-		w.drop(it)
-		return false
+		return drop()
 	case err != nil:
-		w.giveBack(it, time.Second)
-		return false
+		return giveBack(time.Second)
 	case look.State != campaign.Pending && look.State != campaign.Issued:
-		w.drop(it) // a twin was faster
-		return false
+		return drop() // another worker was faster
 	case look.Suppressed:
-		w.refuse(ctx, it, ledger.Outcome{State: campaign.Suppressed})
-		return false
+		return refuse(ledger.Outcome{State: campaign.Suppressed})
 	}
-	return true
+	return end{}
 }
 
-// connect gets a connection, or gives the item away.
-func (d *delivery) connect(ctx context.Context, it *item) bool {
-	a := d.a
-	until := time.Now().Add(firstLease)
-	conn, err := a.pool.Get(ctx)
-	for errors.Is(err, smtppool.ErrNoLease) && a.none() && time.Now().Before(until) {
-		sleep(ctx, firstLease/10)
-		conn, err = a.pool.Get(ctx)
-	}
+// connect gets a connection. Without one the recipient waits, here or in the
+// ledger.
+func (d *delivery) connect() end {
+	ctx := d.life.begin
+	conn, err := d.a.route.connect(ctx)
 	switch {
 	case err == nil:
 		d.conn = conn
-		return true
+		return end{}
 	case errors.Is(err, smtppool.ErrNoLease):
-		a.putBack(it, time.Time{})
-		a.starve()
-		sleep(ctx, leaseRest)
-	case ctx.Err() != nil:
-		a.w.giveBack(it, 0)
-	default:
-		rest, alone := a.fail(ctx, err)
-		if !alone {
-			a.w.giveBack(it, rest)
-			break
+		d.pause = leaseRest
+		if d.a.route.starve(time.Now()) {
+			d.recipients.giveBackAll(d.a.drain(all), time.Second)
+			return giveBack(time.Second)
 		}
-		a.putBack(it, time.Time{})
-		sleep(ctx, rest)
+		return putBackUntil(time.Time{})
+	case ctx.Err() != nil:
+		return giveBack(0)
 	}
-	return false
+
+	var refused *smtppool.Error
+	if !errors.As(err, &refused) { // it is Redis that was asked for a lease
+		d.pause = settleRest
+		return giveBack(time.Second)
+	}
+	rest, alone, closed := d.a.refusedConnection(time.Now(), reply.Classify(refused.Reply), err.Error())
+	if alone {
+		d.pause = rest
+		return putBackUntil(time.Time{})
+	}
+	d.closed(closed)
+	return giveBack(rest)
+}
+
+// closed gives back what waits behind a closing, and shows the closing. nil:
+// nothing has closed.
+func (d *delivery) closed(c *closing) {
+	if c != nil {
+		d.recipients.giveBackAll(d.a.drain(c.covers), c.pause)
+		d.a.show(d.life.begin, c)
+	}
 }
 
 // pick takes the job whose envelope may go with the body of the one under way, or
-// right behind it. Nobody is held back for it: it waits in its lane, its slot is
-// due, and the connection may go on.
-func (d *delivery) pick(ctx context.Context) {
-	a := d.a
-	if ctx.Err() != nil || !a.pool.Goes(d.conn) {
+// right behind it. No other connection waits for it: it waits in its lane, its slot
+// is due, and the connection may go on.
+func (d *delivery) pick() {
+	if d.life.ending() || !d.a.route.pool.Goes(d.conn) {
 		return
 	}
-	it := a.spare(time.Now())
-	if it == nil {
+	rcpt, _ := d.a.next(time.Now(), true)
+	if rcpt == nil {
 		return
 	}
 	n := d.other()
-	d.reset(n, it)
-	slot, again, err := a.slot(ctx, n.pace, it.run)
-	if err == nil && again.IsZero() && time.Until(slot) > n.pace.ahead()+lateSlot {
-		n.pace.giveBack(slot)
+	d.reset(n, rcpt)
+	slot, again, err := d.a.slot(d.life.begin, n.pace, rcpt.run)
+	now := time.Now()
+	if err == nil && again.IsZero() && slot.Sub(now) > n.pace.ahead()+lateSlot {
+		n.pace.giveBack(now, slot)
 		again = slot.Add(-n.pace.ahead())
 	}
 	if err != nil || !again.IsZero() {
-		a.putBack(it, again)
+		d.recipients.end(rcpt, putBackUntil(again))
 		return
 	}
 	n.slot = slot
@@ -249,67 +270,89 @@ func (d *delivery) pick(ctx context.Context) {
 }
 
 // unpick returns the next job to its lane.
-func (d *delivery) unpick(ctx context.Context) {
+func (d *delivery) unpick() {
+	if d.life.ending() {
+		d.endNext(giveBack(0))
+		return
+	}
+	d.endNext(putBackUntil(time.Time{}))
+}
+
+// endNext ends the next job, if there is one.
+func (d *delivery) endNext(e end) {
 	n := d.next
 	if n == nil {
 		return
 	}
 	d.next = nil
 	n.giveSlotBack()
-	if ctx.Err() != nil {
-		d.a.w.giveBack(n.it, 0)
-		return
-	}
-	d.a.putBack(n.it, time.Time{})
+	d.recipients.end(n.rcpt, e)
 }
 
 func (d *delivery) compose(j *job) error {
-	it := j.it
-	return it.run.composer.Compose(&j.draft, Recipient{
-		Run: it.ref.Run.ID, Part: it.ref.Part, Index: it.ref.Index, Row: it.row, Date: time.Now(),
+	rcpt := j.rcpt
+	return rcpt.run.composer.Compose(&j.draft, Recipient{
+		Run: rcpt.ref.Run.ID, Part: rcpt.ref.Part, Index: rcpt.ref.Index, Row: rcpt.row, Date: time.Now(),
 	})
 }
 
-// unprintable fails a recipient whose message cannot be made.
-func (d *delivery) unprintable(ctx context.Context, it *item, err error) {
-	d.a.log.Warn("message cannot be made", "run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index, "err", address.Redact(err.Error()))
-	d.a.w.refuse(ctx, it, ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Account: d.a.cfg.Name, Text: err.Error()}})
+// unprintable is the end of a recipient whose message cannot be made.
+func (d *delivery) unprintable(rcpt *recipient, err error) end {
+	d.a.log.Warn("message cannot be made", "run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index, "err", address.Redact(err.Error()))
+	return refuse(ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Account: d.a.cfg.Name, Text: err.Error()}})
 }
 
-// refused handles a reply that came before the body: no claim is needed. fresh
-// tells whether it was the connection's first transaction.
-func (d *delivery) refused(ctx, hard context.Context, j *job, r reply.Reply, decision reply.Decision, fresh bool) {
-	a, w, it := d.a, d.a.w, j.it
+// refused returns what a reply before the body makes of a recipient: no claim is
+// needed.
+func (d *delivery) refused(j *job, r reply.Reply) end {
+	j.giveSlotBack()
+	d.record()
+	rcpt := j.rcpt
+	decision := reply.Classify(r)
+	fresh := d.conn.First()
+	if decision.AtOnce || r.Stage == reply.Mail && !fresh {
+		d.discard() // it may be this connection that has had enough
+	} else {
+		d.put()
+	}
 	d.trace(j, r, decision, 0)
-	o, theirs := outcome(decision, a.ledgerReply(r))
+
+	o, aboutRecipient := outcome(decision, d.a.ledgerReply(r))
 	switch {
-	case theirs && r.Stage == reply.Mail && o.State.Final() && !fresh:
+	case aboutRecipient && r.Stage == reply.Mail && o.State.Final() && !fresh:
 		// A refusal of MAIL may be about the session: it counts on a new one.
-		a.putBack(it, time.Time{})
-		return
-	case theirs:
-		a.works(ctx)
-		o = w.confirmDead(hard, it, decision.Confirm, o)
-		if o.State == campaign.Bounced {
-			w.suppress(hard, it)
-		}
-		a.settled(hard, it, false)
-		w.refuse(hard, it, o)
-		return
-	case ctx.Err() != nil:
-		w.giveBack(it, 0)
-		return
-	case decision.AtOnce && it.tries < maxTries:
-		it.tries++
-		a.putBack(it, time.Time{})
-		return
+		return putBackUntil(time.Time{})
+	case aboutRecipient:
+		d.a.works(d.life.begin, time.Now())
+		d.a.answered(d.life.finish, time.Now(), rcpt, false)
+		e := refuse(o)
+		e.confirm = decision.Confirm
+		return e
+	case d.life.ending():
+		return giveBack(0)
+	case decision.AtOnce && rcpt.tries < maxTries:
+		rcpt.tries++
+		return putBackUntil(time.Time{})
 	}
 
-	o, closed := a.notTheirs(it, decision, r)
+	o, closed := d.a.setBack(time.Now(), rcpt, decision, r)
+	d.closed(closed)
 	if o.State == campaign.Pending {
-		w.giveBack(it, o.Delay)
-	} else {
-		w.refuse(hard, it, o)
+		return giveBack(o.Delay)
 	}
-	a.announce(ctx, closed)
+	return refuse(o)
+}
+
+// put gives the connection back to the pool.
+func (d *delivery) put() {
+	conn := d.conn
+	d.conn = nil
+	d.a.route.pool.Put(conn)
+}
+
+// discard closes the connection hard.
+func (d *delivery) discard() {
+	conn := d.conn
+	d.conn = nil
+	d.a.route.pool.Discard(conn)
 }

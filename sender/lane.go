@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"broadside/campaign"
-	"broadside/campaign/audience"
-	"broadside/campaign/ledger"
 )
 
 const (
@@ -15,36 +13,13 @@ const (
 	minRoom = 400
 	maxRoom = 8192
 	// staleAfter is how long a recipient may wait in a lane. It is then given
-	// back, so that another worker can take it, and so that the feeder hears
+	// back, so that another worker can take it, and so that the feeder knows
 	// of it before it issues again (20 s).
 	staleAfter = 15 * time.Second
 )
 
-// An item is one recipient on its way through a worker.
-type item struct {
-	run    *run
-	ref    ledger.Ref
-	row    audience.Row
-	person ledger.Person
-	since  time.Time // when it came to the lane
-	tries  int       // connections that broke before the claim
-	probe  probe
-}
-
-// A probe numbers a message that finds out whether its account, or its lane,
-// works again after a closing; 0 where it is not one.
-type probe struct{ account, lane uint64 }
-
-// A recipientKey names a recipient within a worker.
-type recipientKey struct {
-	run         *ledger.Run
-	part, index int
-}
-
-func (it *item) key() recipientKey { return recipientKey{it.ref.Run, it.ref.Part, it.ref.Index} }
-
 // A lane is the recipients of one mailbox provider that wait for one account.
-// Runs take turns in it. Guarded by the account's mu.
+// Runs take turns in it.
 type lane struct {
 	provider campaign.Provider
 	runs     []*waiting
@@ -60,33 +35,33 @@ type lane struct {
 
 // waiting is the recipients of one run in a lane, first in, first out.
 type waiting struct {
-	run       *run
-	items     []*item
-	notBefore time.Time // its next slot is not before
+	run        *run
+	recipients []*recipient
+	notBefore  time.Time // its next slot is not before
 }
 
-func (l *lane) push(it *item, front bool) {
+func (l *lane) push(rcpt *recipient, front bool) {
 	var q *waiting
 	for _, w := range l.runs {
-		if w.run == it.run {
+		if w.run == rcpt.run {
 			q = w
 		}
 	}
 	if q == nil {
-		q = &waiting{run: it.run}
+		q = &waiting{run: rcpt.run}
 		l.runs = append(l.runs, q)
 	}
 	if front {
-		q.items = append([]*item{it}, q.items...)
+		q.recipients = append([]*recipient{rcpt}, q.recipients...)
 	} else {
-		q.items = append(q.items, it)
+		q.recipients = append(q.recipients, rcpt)
 	}
 	l.size++
 }
 
-// pop takes the next item; when there is none now, the moment at which it is
+// pop takes the next recipient; when there is none now, the moment at which it is
 // worth looking again (zero: not before a push).
-func (l *lane) pop(now time.Time) (*item, time.Time) {
+func (l *lane) pop(now time.Time) (*recipient, time.Time) {
 	if l.size == 0 {
 		return nil, time.Time{}
 	}
@@ -101,34 +76,34 @@ func (l *lane) pop(now time.Time) (*item, time.Time) {
 			again = earliest(again, q.notBefore)
 			continue
 		}
-		it := q.items[0]
-		q.items[0] = nil
-		q.items = q.items[1:]
+		rcpt := q.recipients[0]
+		q.recipients[0] = nil
+		q.recipients = q.recipients[1:]
 		l.size--
 		l.turn = i + 1
-		if len(q.items) == 0 {
+		if len(q.recipients) == 0 {
 			l.runs = append(l.runs[:i], l.runs[i+1:]...)
 			l.turn = i
 		}
-		return it, time.Time{}
+		return rcpt, time.Time{}
 	}
 	return nil, again
 }
 
-// drain takes every item for which gone says so.
-func (l *lane) drain(gone func(*item) bool) (out []*item) {
+// drain takes out the recipients for which gone reports true.
+func (l *lane) drain(gone func(*recipient) bool) (out []*recipient) {
 	keptRuns := l.runs[:0]
 	for _, q := range l.runs {
-		kept := q.items[:0]
-		for _, it := range q.items {
-			if gone(it) {
-				out = append(out, it)
+		kept := q.recipients[:0]
+		for _, rcpt := range q.recipients {
+			if gone(rcpt) {
+				out = append(out, rcpt)
 			} else {
-				kept = append(kept, it)
+				kept = append(kept, rcpt)
 			}
 		}
-		clear(q.items[len(kept):])
-		q.items = kept
+		clear(q.recipients[len(kept):])
+		q.recipients = kept
 		if len(kept) > 0 {
 			keptRuns = append(keptRuns, q)
 		}

@@ -12,9 +12,9 @@ import (
 	"broadside/sender/reply"
 )
 
-// outcome translates a verdict about a recipient; theirs is false when it is
-// about the lane or the account instead.
-func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, theirs bool) {
+// outcome translates a verdict about a recipient; it reports false when
+// the verdict is about the lane or the account instead.
+func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, aboutRecipient bool) {
 	o.Reply = r
 	switch d.Verdict {
 	case reply.Accepted:
@@ -40,10 +40,10 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 	if !d.a.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
-	it := j.it
+	rcpt := j.rcpt
 	attrs := []any{
-		"run", it.ref.Run.ID, "part", it.ref.Part, "index", it.ref.Index,
-		"lane", d.a.laneName(providerOf(it)), "verdict", string(decision.Verdict), "rule", decision.Rule,
+		"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index,
+		"lane", d.a.laneName(providerOf(rcpt)), "verdict", string(decision.Verdict), "rule", decision.Rule,
 		"stage", string(r.Stage), "code", r.Code, "reply", address.Redact(r.String()),
 	}
 	if attempt > 0 {
@@ -59,9 +59,9 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 }
 
 // suppressionOf is the entry for an address that does not exist.
-func suppressionOf(it *item) suppression.Entry {
+func suppressionOf(rcpt *recipient, now time.Time) suppression.Entry {
 	return suppression.Entry{
-		Address: it.row.Address.Canonical(), Reason: suppression.ReasonBounce, Scope: suppression.All,
-		Source: "smtp", Run: it.ref.Run.ID, At: time.Now(),
+		Address: rcpt.row.Address.Canonical(), Reason: suppression.ReasonBounce, Scope: suppression.All,
+		Source: "smtp", Run: rcpt.ref.Run.ID, At: now,
 	}
 }

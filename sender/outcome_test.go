@@ -61,9 +61,9 @@ func TestCloseForGrowsToItsLimit(t *testing.T) {
 	}
 }
 
-func items(r *run, n int) (out []*item) {
+func recipientsOf(r *run, n int) (out []*recipient) {
 	for i := range n {
-		out = append(out, &item{run: r, ref: ledger.Ref{Index: i}})
+		out = append(out, &recipient{run: r, ref: ledger.Ref{Index: i}})
 	}
 	return out
 }
@@ -72,27 +72,27 @@ func TestRunsTakeTurnsInALane(t *testing.T) {
 	t.Parallel()
 	l := &lane{}
 	a, b := &run{}, &run{}
-	for _, it := range items(a, 3) {
-		l.push(it, false)
+	for _, rcpt := range recipientsOf(a, 3) {
+		l.push(rcpt, false)
 	}
-	for _, it := range items(b, 2) {
-		l.push(it, false)
+	for _, rcpt := range recipientsOf(b, 2) {
+		l.push(rcpt, false)
 	}
 	now := time.Now()
 	var got []*run
 	for {
-		it, again := l.pop(now)
-		if it == nil {
+		rcpt, again := l.pop(now)
+		if rcpt == nil {
 			if !again.IsZero() {
 				t.Errorf("an empty lane wants to be looked at again at %v", again)
 			}
 			break
 		}
-		got = append(got, it.run)
+		got = append(got, rcpt.run)
 	}
 	want := []*run{a, b, a, b, a}
 	if len(got) != len(want) {
-		t.Fatalf("%d items, want %d", len(got), len(want))
+		t.Fatalf("%d recipients, want %d", len(got), len(want))
 	}
 	for i := range want {
 		if got[i] != want[i] {
@@ -105,33 +105,33 @@ func TestARunThatWaitsForItsSlotHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	l := &lane{}
 	slow, fast := &run{}, &run{}
-	l.push(items(slow, 1)[0], false)
-	l.push(items(fast, 1)[0], false)
+	l.push(recipientsOf(slow, 1)[0], false)
+	l.push(recipientsOf(fast, 1)[0], false)
 	now := time.Now()
 	l.runs[0].notBefore = now.Add(time.Second)
-	if it, _ := l.pop(now); it == nil || it.run != fast {
+	if rcpt, _ := l.pop(now); rcpt == nil || rcpt.run != fast {
 		t.Fatal("the fast run waits behind the slow one")
 	}
-	if it, again := l.pop(now); it != nil || !again.Equal(now.Add(time.Second)) {
-		t.Errorf("got %v, again %v", it, again)
+	if rcpt, again := l.pop(now); rcpt != nil || !again.Equal(now.Add(time.Second)) {
+		t.Errorf("got %v, again %v", rcpt, again)
 	}
-	if it, _ := l.pop(now.Add(time.Second)); it == nil || it.run != slow {
+	if rcpt, _ := l.pop(now.Add(time.Second)); rcpt == nil || rcpt.run != slow {
 		t.Error("the slow run was forgotten")
 	}
 }
 
-func TestDrainTakesOnlyWhomItShould(t *testing.T) {
+func TestDrainTakesOnlyWhatItShould(t *testing.T) {
 	t.Parallel()
 	l := &lane{}
 	a, b := &run{}, &run{}
-	for _, it := range append(items(a, 3), items(b, 2)...) {
-		l.push(it, false)
+	for _, rcpt := range append(recipientsOf(a, 3), recipientsOf(b, 2)...) {
+		l.push(rcpt, false)
 	}
-	out := l.drain(func(it *item) bool { return it.run == a && it.ref.Index != 1 })
+	out := l.drain(func(rcpt *recipient) bool { return rcpt.run == a && rcpt.ref.Index != 1 })
 	if len(out) != 2 || l.size != 3 {
 		t.Fatalf("%d drained, %d left", len(out), l.size)
 	}
-	out = l.drain(func(*item) bool { return true })
+	out = l.drain(func(*recipient) bool { return true })
 	if len(out) != 3 || l.size != 0 || len(l.runs) != 0 {
 		t.Errorf("%d drained, %d left in %d runs", len(out), l.size, len(l.runs))
 	}

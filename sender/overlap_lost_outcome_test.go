@@ -13,9 +13,9 @@ import (
 	"broadside/internal/crash"
 )
 
-// What is known of a message is told without another one to claim: after a
+// An outcome is recorded even when there is no other message to claim: after a
 // refusal of the next, at the end of the work, and before a wait for a slot.
-func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
+func TestAnOutcomeIsRecordedWithoutAnotherClaim(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -34,15 +34,15 @@ func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
 			const ada, next = "ada@example.org", "next@example.org"
 			b := newFixture(t, ada, next)
 			b.issue()
-			j := &judge{rcpt: func(to string) string {
+			j := &scriptedServer{rcpt: func(to string) string {
 				if to == next {
 					return tt.rcpt
 				}
 				return ""
 			}}
-			b.byHand(j, b.supp, func(h *hand) {
+			b.stepByStep(j, b.supp, func(h *stepper) {
 				h.deliver(t.Context())
-				if h.d.unrecorded == nil || h.d.job == nil || h.d.job.it.row.Address.String() != next {
+				if h.d.unrecorded.rcpt == nil || h.d.job == nil || h.d.job.rcpt.row.Address.String() != next {
 					t.Fatalf("%s: want next's envelope under way, and ada's outcome unrecorded", h)
 				}
 				ctx, stop := context.WithCancel(t.Context())
@@ -51,14 +51,14 @@ func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
 					stop()
 				}
 				h.deliver(ctx)
-				if h.d.asking <= 0 {
-					t.Error("nobody knows how long a claim takes")
+				if h.d.claimTime <= 0 {
+					t.Error("it is not known how long a claim takes")
 				}
-				if h.d.unrecorded != nil || h.d.recording != nil || h.d.job != nil || h.d.conn != nil {
+				if h.d.unrecorded.rcpt != nil || h.d.recording != nil || h.d.job != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectOpen(tt.open)
-				h.expectInHand()
+				h.expectHeld()
 			})
 			want := map[string]string{ada: "a1", next: tt.cells}
 			if diff := cmp.Diff(want, b.cells()); diff != "" {
@@ -73,21 +73,21 @@ func TestWhatIsOwedIsToldWithoutAClaim(t *testing.T) {
 }
 
 // A fault at one recipient does not keep the outcome of the one before.
-func TestAPanicKeepsWhatIsOwed(t *testing.T) {
+func TestAPanicKeepsTheOutcomeOfTheMessageBefore(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", 3)...)
 	b.issue()
-	b.byHand(&judge{}, b.supp, func(h *hand) {
+	b.stepByStep(&scriptedServer{}, b.supp, func(h *stepper) {
 		h.deliver(t.Context())
-		if h.d.unrecorded == nil || h.d.job == nil {
+		if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
-		h.d.rescue(t.Context(), t.Context(), h.d.job, &crash.Fault{Place: "here", Text: "x"})
-		if h.d.unrecorded != nil || h.d.job != nil || h.d.conn != nil {
+		h.d.rescue(h.d.job, &crash.Fault{Place: "here", Text: "x"})
+		if h.d.unrecorded.rcpt != nil || h.d.job != nil || h.d.conn != nil {
 			t.Error(h)
 		}
 		h.expectOpen(0)
-		h.expectInHand()
+		h.expectHeld()
 	})
 	want := map[string]string{b.to[0]: "a1", b.to[1]: "f1", b.to[2]: "i0"}
 	if diff := cmp.Diff(want, b.cells()); diff != "" {
@@ -96,9 +96,9 @@ func TestAPanicKeepsWhatIsOwed(t *testing.T) {
 	b.settledAll()
 }
 
-// torn lets the next pipelines of a Redis client fail; true: after they were
+// tornClient lets the next pipelines of a Redis client fail; true: after they were
 // carried out.
-type torn struct {
+type tornClient struct {
 	mu       sync.Mutex
 	fail     []bool
 	pipeline int
@@ -106,11 +106,11 @@ type torn struct {
 
 var errTorn = errors.New("connection torn by the test")
 
-func (f *torn) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (f *tornClient) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
-func (f *torn) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *tornClient) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (f *torn) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (f *tornClient) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		f.mu.Lock()
 		f.pipeline++
@@ -133,8 +133,8 @@ func (f *torn) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	}
 }
 
-// When the round trip fails that tells the outcome of one message and claims
-// the next, whether it was carried out or not, the outcome is told again and
+// When the round trip fails that records the outcome of one message and claims
+// the next, whether it was carried out or not, the outcome is recorded again and
 // the claim is released. The same goes for an outcome that was recorded by itself.
 func TestATornStepLosesNothing(t *testing.T) {
 	t.Parallel()
@@ -144,29 +144,29 @@ func TestATornStepLosesNothing(t *testing.T) {
 				t.Parallel()
 				b := newFixture(t, "ada@example.org", "next@example.org")
 				b.issue()
-				f := &torn{}
+				f := &tornClient{}
 				rdb := redis.NewClient(b.rdb.Options())
 				defer rdb.Close()
 				rdb.AddHook(f)
-				j := &judge{}
-				b.byHand(j, b.supp, func(h *hand) {
+				j := &scriptedServer{}
+				b.stepByStep(j, b.supp, func(h *stepper) {
 					h.deliver(t.Context())
 					f.mu.Lock()
 					f.fail, f.pipeline = []bool{carried}, 0
 					f.mu.Unlock()
 					if alone {
-						h.d.startRecording(t.Context())
-						h.d.startRecording(t.Context())
-						h.d.awaitRecording(t.Context())
-						if f.pipeline != 2 || h.d.unrecorded != nil || h.d.recording != nil {
+						h.d.startRecording()
+						h.d.startRecording()
+						h.d.awaitRecording()
+						if f.pipeline != 2 || h.d.unrecorded.rcpt != nil || h.d.recording != nil {
 							t.Errorf("%d times at Redis, want two; %s", f.pipeline, h)
 						}
 					}
 					h.deliver(t.Context())
-					if h.d.unrecorded != nil || h.d.job != nil || h.d.conn != nil {
+					if h.d.unrecorded.rcpt != nil || h.d.job != nil || h.d.conn != nil {
 						t.Error(h)
 					}
-					h.expectInHand()
+					h.expectHeld()
 				}, func(cfg *Config) {
 					line := b.ledger.Line(rdb, b.supp)
 					ctx, stop := context.WithCancel(context.Background())

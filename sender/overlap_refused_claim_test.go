@@ -27,18 +27,18 @@ func TestAnotherRedisKeepsTheBodyBack(t *testing.T) {
 					t.Errorf("another Redis: %v", err)
 				}
 			}
-			j, l := &judge{}, &looks{answer: func(int64) bool { return false }}
+			j, l := &scriptedServer{}, &suppressionAnswers{answer: func(int64) bool { return false }}
 			if tt.claims == 0 {
 				j.rcpt = func(string) string { other(); return "" }
 			} else {
 				l.answer = func(int64) bool { other(); return false }
 			}
-			b.byHand(j, l, func(h *hand) {
+			b.stepByStep(j, l, func(h *stepper) {
 				h.deliver(t.Context())
 				if h.d.job != nil || h.d.next != nil || h.d.conn != nil {
 					t.Error(h)
 				}
-				h.expectInHand()
+				h.expectHeld()
 				if n := l.n.Load(); n != tt.claims {
 					t.Errorf("%d claims, want %d", n, tt.claims)
 				}
@@ -60,18 +60,18 @@ func TestARefusedClaimOfAPausedRunLetsGoOfAll(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", 4)...)
 	b.issue()
-	j := &judge{rcpt: func(string) string {
+	j := &scriptedServer{rcpt: func(string) string {
 		if ok, err := b.ledger.PauseFor(context.Background(), "news-1", codes.Content, "test"); err != nil || !ok {
 			t.Errorf("pause: %t, %v", ok, err)
 		}
 		return ""
 	}}
-	b.byHand(j, b.supp, func(h *hand) {
+	b.stepByStep(j, b.supp, func(h *stepper) {
 		h.deliver(t.Context())
 		if waiting := h.waiting(); len(waiting) > 0 || h.d.job != nil || h.d.next != nil || h.r.running.Load() {
 			t.Errorf("%s; running %t", h, h.r.running.Load())
 		}
-		h.expectInHand()
+		h.expectHeld()
 	})
 	for to, cell := range b.cells() {
 		if cell != "-0" {

@@ -14,16 +14,16 @@ import (
 	"broadside/internal/testkit"
 )
 
-// Who is picked and whose message cannot be made goes back to its lane, and fails
+// A recipient that is picked and whose message cannot be made goes back to its lane, and fails
 // alone in its turn; the body before goes without an envelope behind it.
 func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org", "next@example.org")
-	j := &judge{}
-	b.byHand(j, b.supp, func(h *hand) {
+	j := &scriptedServer{}
+	b.stepByStep(j, b.supp, func(h *stepper) {
 		slot := h.slots(30*time.Second, time.Hour)
 		h.r.composer.snapshot.Origin = "news-0" // in which only ada has a place
-		ada := h.a.lanes[0].runs[0].items[0]
+		ada := h.a.lanes.all[0].runs[0].recipients[0]
 		ada.row.Values = append(ada.row.Values, campaign.Origin{}.String())
 		h.deliver(t.Context())
 		h.expectSlots(slot)
@@ -31,7 +31,7 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 			t.Error(h)
 		}
 		h.deliver(t.Context())
-		h.expectInHand()
+		h.expectHeld()
 		h.expectOpen(1)
 	})
 	if diff := cmp.Diff(map[string]string{"ada@example.org": "a1", "next@example.org": "f1"}, b.cells()); diff != "" {
@@ -48,8 +48,8 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 func TestANextThatCannotGoAheadWaits(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org", "jürgen@example.org")
-	j := &judge{} // it offers no SMTPUTF8
-	b.byHand(j, b.supp, func(h *hand) {
+	j := &scriptedServer{} // it offers no SMTPUTF8
+	b.stepByStep(j, b.supp, func(h *stepper) {
 		slot := h.slots(30*time.Second, time.Hour)
 		h.deliver(t.Context())
 		h.expectSlots(slot)
@@ -59,7 +59,7 @@ func TestANextThatCannotGoAheadWaits(t *testing.T) {
 		h.expectOpen(1)
 		h.deliver(t.Context())
 		h.expectSlots(slot)
-		h.expectInHand()
+		h.expectHeld()
 	})
 	if diff := cmp.Diff(map[string]string{"ada@example.org": "a1", "jürgen@example.org": "f1"}, b.cells()); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
@@ -118,10 +118,10 @@ func TestTheOthersSendWithoutOverlapWhileOneTries(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", 5)...)
 	var asked sync.Map
-	j := &judge{rcpt: func(to string) string { asked.Store(to, true); return "" }}
-	b.byHand(j, b.supp, func(h *hand) {
+	j := &scriptedServer{rcpt: func(to string) string { asked.Store(to, true); return "" }}
+	b.stepByStep(j, b.supp, func(h *stepper) {
 		h.deliver(t.Context()) // the second one's envelope is under way
-		other := &hand{fixture: b, w: h.w, a: h.a, d: &delivery{a: h.a}, r: h.r}
+		other := &stepper{fixture: b, w: h.w, a: h.a, d: h.w.newDelivery(h.a), r: h.r}
 		other.deliver(t.Context())
 		if _, early := asked.Load(b.to[3]); early || other.d.job == nil || other.d.next != nil {
 			t.Errorf("%s, asked about it: %t; want the body alone, and then the next", other, early)

@@ -20,10 +20,10 @@ import (
 	"broadside/internal/testkit"
 )
 
-// A judge is an SMTP server that is told what to answer about each recipient:
+// A scriptedServer is an SMTP server with a script for what it answers about each recipient:
 // to RCPT, and to the message. "" is 250, "421 ..." also closes. Its replies to
 // what came together leave together, except for those before a question.
-type judge struct {
+type scriptedServer struct {
 	rcpt, dot func(to string) string // nil: 250 for everybody
 	each      bool                   // every reply leaves by itself
 
@@ -35,7 +35,7 @@ type judge struct {
 	taken map[string]int
 }
 
-func (j *judge) listen(t *testing.T) {
+func (j *scriptedServer) listen(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,7 +65,7 @@ func (j *judge) listen(t *testing.T) {
 	})
 }
 
-func (j *judge) serve(c net.Conn) {
+func (j *scriptedServer) serve(c net.Conn) {
 	defer c.Close()
 	r, w := bufio.NewReader(c), bufio.NewWriter(c)
 	defer w.Flush()
@@ -83,7 +83,7 @@ func (j *judge) serve(c net.Conn) {
 		return "250 2.0.0 ok"
 	}
 	to := ""
-	for more := say("220 judge"); more; {
+	for more := say("220 test"); more; {
 		line, err := text.ReadLine()
 		if err != nil {
 			return
@@ -91,7 +91,7 @@ func (j *judge) serve(c net.Conn) {
 		verb, rest, _ := strings.Cut(line, " ")
 		switch verb {
 		case "EHLO":
-			more = say("250-judge\r\n250 PIPELINING")
+			more = say("250-test\r\n250 PIPELINING")
 		case "MAIL", "RSET":
 			to = ""
 			more = say("250 2.0.0 ok")
@@ -127,8 +127,8 @@ func (j *judge) serve(c net.Conn) {
 	}
 }
 
-// took returns how often the judge has taken a message for each recipient.
-func (j *judge) took() map[string]int {
+// took returns how often the server has taken a message for each recipient.
+func (j *scriptedServer) took() map[string]int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := map[string]int{}
@@ -190,7 +190,7 @@ func people(name string, n int) (out []string) {
 	return out
 }
 
-// issue marks everybody as issued, so that it shows who is given back.
+// issue marks all recipients as issued, so that it shows which are given back.
 func (b *fixture) issue() {
 	b.t.Helper()
 	indexes := make([]int, len(b.to))
@@ -221,12 +221,12 @@ func (b *fixture) settledAll() {
 	b.t.Helper()
 	claims, err := b.ledger.Claims(b.t.Context(), b.run)
 	if err != nil || len(claims) != 0 {
-		b.t.Errorf("claims %v, %v; want every outcome told", claims, err)
+		b.t.Errorf("claims %v, %v; want every outcome recorded", claims, err)
 	}
 }
 
-// Everybody gets one message, most of them with the next one's envelope behind
-// it, and every outcome is told.
+// Every recipient gets one message, most of them with the next one's envelope behind
+// it, and every outcome is recorded.
 func TestOverlapSendsOnceToEverybody(t *testing.T) {
 	t.Parallel()
 	const n = 200
@@ -273,7 +273,7 @@ func TestRefusalsUnderOverlap(t *testing.T) {
 	of := func(rcpt string) int { return int(rcpt[0] - '0') }
 	var mu sync.Mutex
 	tried := map[string]bool{}
-	j := &judge{
+	j := &scriptedServer{
 		rcpt: func(rcpt string) string {
 			a := answers[of(rcpt)]
 			mu.Lock()
@@ -304,7 +304,7 @@ func TestRefusalsUnderOverlap(t *testing.T) {
 
 // A server answers a message with 421 and hangs up, when the next one's envelope
 // is under way: neither is sent, lost or charged. A new connection takes the
-// others on, and the one who got the reply waits.
+// others on, and the recipient that got the reply waits.
 func TestAServerThatHangsUpUnderOverlap(t *testing.T) {
 	t.Parallel()
 	const n = 40
@@ -326,7 +326,7 @@ func TestAServerThatHangsUpUnderOverlap(t *testing.T) {
 					return ""
 				}
 			}
-			j := &judge{}
+			j := &scriptedServer{}
 			if down.dot != "" {
 				j.dot = fail(down.dot)
 			} else {
@@ -340,7 +340,7 @@ func TestAServerThatHangsUpUnderOverlap(t *testing.T) {
 				return c[campaign.Accepted] == n-1 && c[campaign.Sending]+c[campaign.Issued] == 0
 			})
 			if c[campaign.Pending] != 1 {
-				t.Errorf("counts %v, want the one who got the reply pending", c)
+				t.Errorf("counts %v, want the one that got the reply pending", c)
 			}
 			for to, cell := range b.cells() {
 				if j.took()[to] == 1 && cell != "a1" || j.took()[to] == 0 && cell != "-0" {
@@ -358,7 +358,7 @@ func TestAServerThatHangsUpUnderOverlap(t *testing.T) {
 	}
 }
 
-// Until the envelope behind a message is answered nobody knows whether the reply
+// Until the envelope behind a message is answered it is not known whether the reply
 // was that of the message: the outcome waits for it, and no longer.
 func TestAnOutcomeIsFinalWithTheAnswerBehindIt(t *testing.T) {
 	t.Parallel()
@@ -369,7 +369,7 @@ func TestAnOutcomeIsFinalWithTheAnswerBehindIt(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			asked, release := make(chan struct{}), make(chan struct{})
-			j := &judge{each: tt.each, rcpt: func(to string) string {
+			j := &scriptedServer{each: tt.each, rcpt: func(to string) string {
 				if strings.HasPrefix(to, "slow") {
 					close(asked)
 					select {
@@ -421,7 +421,7 @@ func TestAShutdownWithAnEnvelopeAhead(t *testing.T) {
 					<-over
 				}
 			}
-			j := &judge{}
+			j := &scriptedServer{}
 			if tt.dot {
 				j.dot = func(string) string { wait(); return "" }
 			} else {

@@ -14,13 +14,13 @@ func TestAnAnswerOpensTheAccountAgain(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"", "550 5.7.1 not for you"} {
 		b := newFixture(t, "ada@example.org", "next@example.org")
-		b.byHand(&judge{rcpt: func(string) string { return refusal }}, b.supp, func(h *hand) {
-			l := h.a.lanes[0]
-			h.a.breaker.failures = 1 // as closings do
+		b.stepByStep(&scriptedServer{rcpt: func(string) string { return refusal }}, b.supp, func(h *stepper) {
+			l := h.a.lanes.all[0]
+			h.a.lanes.breaker.failures = 1 // as closings do
 			l.breaker.failures = 1
 			h.deliver(t.Context())
-			if h.a.breaker.failures != 0 {
-				t.Errorf("%q: %d failures of the account, want none", refusal, h.a.breaker.failures)
+			if h.a.lanes.breaker.failures != 0 {
+				t.Errorf("%q: %d failures of the account, want none", refusal, h.a.lanes.breaker.failures)
 			}
 			if opened := l.breaker.failures == 0; opened != (refusal == "") || l.measured.IsZero() {
 				t.Errorf("%q: %d failures of the lane, pace measured since %s", refusal, l.breaker.failures, l.measured)
@@ -45,13 +45,13 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 			t.Parallel()
 			b := newFixture(t, people("p", 3)...)
 			b.issue()
-			b.byHand(&judge{dot: func(string) string { return tt.dot }}, b.supp, func(h *hand) {
+			b.stepByStep(&scriptedServer{dot: func(string) string { return tt.dot }}, b.supp, func(h *stepper) {
 				h.deliver(t.Context())
-				if h.d.unrecorded == nil || h.d.job == nil {
+				if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 					t.Fatalf("%s: want an envelope under way", h)
 				}
 				h.deliver(t.Context())
-				if closed := h.a.breaker.closedUntil.After(time.Now()); closed != tt.closed || closed && len(h.waiting()) > 0 {
+				if closed := h.a.lanes.breaker.closedUntil.After(time.Now()); closed != tt.closed || closed && len(h.waiting()) > 0 {
 					t.Errorf("%s; closed %t, want %t", h, closed, tt.closed)
 				}
 				if h.d.job != nil {
@@ -73,21 +73,21 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 	}
 }
 
-// A recipient for whom one connection after the other has had enough is not
-// tried at once for ever.
+// A recipient at which one connection after the other has had enough is not tried
+// at once for ever.
 func TestAtOnceIsNotForEver(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org")
 	b.issue()
-	b.byHand(&judge{rcpt: func(string) string { return "421 4.7.0 too many messages in this session" }}, b.supp, func(h *hand) {
+	b.stepByStep(&scriptedServer{rcpt: func(string) string { return "421 4.7.0 too many messages in this session" }}, b.supp, func(h *stepper) {
 		n := 0
 		for ; n < 2*maxTries && len(h.waiting()) > 0; n++ {
 			h.deliver(t.Context())
 		}
-		if n != maxTries+1 || h.a.lanes[0].breaker.closed(time.Now()) {
-			t.Errorf("tried %d times, then the lane is closed until %s; want %d, and the lane open", n, h.a.lanes[0].breaker.closedUntil, maxTries+1)
+		if n != maxTries+1 || h.a.lanes.all[0].breaker.closed(time.Now()) {
+			t.Errorf("tried %d times, then the lane is closed until %s; want %d, and the lane open", n, h.a.lanes.all[0].breaker.closedUntil, maxTries+1)
 		}
-		h.expectInHand()
+		h.expectHeld()
 	})
 	if cell := b.cells()["ada@example.org"]; cell != "-0" {
 		t.Errorf("cell %s, want it pending", cell)
@@ -101,7 +101,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 	b := newFixture(t, "ada@example.org", "next@example.org")
 	var mu sync.Mutex
 	refusals := 0
-	j := &judge{}
+	j := &scriptedServer{}
 	j.rcpt = func(to string) string {
 		j.mu.Lock()
 		conns := len(j.conns)
@@ -114,11 +114,11 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 		}
 		return ""
 	}
-	b.byHand(j, b.supp, func(h *hand) {
+	b.stepByStep(j, b.supp, func(h *stepper) {
 		for range 3 { // ada, next, next again
 			h.deliver(t.Context())
 		}
-		if shut := h.a.lanes[0].breaker.closedUntil; !shut.IsZero() {
+		if shut := h.a.lanes.all[0].breaker.closedUntil; !shut.IsZero() {
 			t.Errorf("the lane is closed until %s", shut)
 		}
 	})
@@ -139,7 +139,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 func TestARowOfFailuresUnderOverlapPausesTheRun(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", sameFailures+10)...)
-	j := &judge{dot: func(string) string { return "554 5.7.1 policy" }}
+	j := &scriptedServer{dot: func(string) string { return "554 5.7.1 policy" }}
 	j.listen(t)
 	b.toServer(j.l.Addr().String(), 1)
 	b.work(b.supp, func(campaign.Counts) bool {

@@ -24,7 +24,7 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 		name           string
 		rcpt, dot      string // what the server says to next's RCPT, to ada's message
 		suppressed     bool   // says the claim
-		twin           int    // who was sent to by another worker, after the look: 1 is ada, 2 next
+		twin           int    // which one another worker has sent to, after the look: 1 is ada, 2 next
 		steps          int
 		adas, nexts    string // cells
 		waiting, ahead bool   // afterwards: next waits; the server may have been asked about it
@@ -42,7 +42,7 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 			b := newFixture(t, ada, next)
 			twin := b.twin()
 			var asked sync.Map
-			j := &judge{dot: func(string) string { return tt.dot }, rcpt: func(to string) string {
+			j := &scriptedServer{dot: func(string) string { return tt.dot }, rcpt: func(to string) string {
 				asked.Store(to, true)
 				if to == next {
 					return tt.rcpt
@@ -52,7 +52,7 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 				}
 				return ""
 			}}
-			b.byHand(j, &looks{answer: func(int64) bool { return tt.suppressed }}, func(h *hand) {
+			b.stepByStep(j, &suppressionAnswers{answer: func(int64) bool { return tt.suppressed }}, func(h *stepper) {
 				slot := h.slots(30*time.Second, time.Hour)
 				for range tt.steps {
 					h.deliver(t.Context())
@@ -61,10 +61,10 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 				if full := h.r.fullLooks.Load() > 0; full != tt.suppressed {
 					t.Errorf("looks ask for suppressions: %t", full)
 				}
-				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded != nil || h.d.conn != nil {
+				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded.rcpt != nil || h.d.conn != nil {
 					t.Error(h)
 				}
-				h.expectInHand()
+				h.expectHeld()
 			})
 			want := map[string]string{ada: tt.adas, next: tt.nexts}
 			if diff := cmp.Diff(want, b.cells()); diff != "" {
@@ -78,27 +78,27 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 	}
 }
 
-// A slot that is far needs no envelope yet: who has it waits in the lane until
+// A slot that is far needs no envelope yet: its recipient waits in the lane until
 // it is near, and the body goes alone.
 func TestAnEnvelopeDoesNotGoLongBeforeItsSlot(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org", "next@example.org")
-	b.byHand(&judge{}, b.supp, func(h *hand) {
+	b.stepByStep(&scriptedServer{}, b.supp, func(h *stepper) {
 		slot := h.slots(30*time.Minute, time.Minute)
 		h.deliver(t.Context())
 		h.expectSlots(slot)
 		if waiting := h.waiting(); len(waiting) != 1 || h.d.job != nil {
 			t.Fatal(h)
 		}
-		if got := h.a.lanes[0].runs[0].notBefore; !got.Equal(slot.Add(-time.Minute)) {
+		if got := h.a.lanes.all[0].runs[0].notBefore; !got.Equal(slot.Add(-time.Minute)) {
 			t.Errorf("the next is looked at %s before its slot, want 1m", slot.Sub(got))
 		}
-		h.expectInHand()
+		h.expectHeld()
 	})
 	b.settledAll()
 }
 
-// asked is told of each claim, right before it goes to Redis.
+// asked is called for each claim, right before it goes to Redis.
 type asked func()
 
 func (a asked) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
@@ -106,9 +106,9 @@ func (a asked) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() 
 	return func() (bool, error) { return false, nil }
 }
 
-// Before the slot of the next one has come, the outcome is recorded and nobody is
-// claimed; how long a message takes is known afterwards.
-func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
+// Before the slot of the next one has come, the outcome is recorded and no recipient
+// is claimed; how long a message takes is known afterwards.
+func TestNoRecipientIsClaimedLongBeforeTheSlot(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org", "next@example.org")
 	var slot time.Time
@@ -127,13 +127,13 @@ func TestNobodyIsClaimedLongBeforeTheSlot(t *testing.T) {
 			t.Errorf("the one before: %+v, %v", cells, err)
 		}
 	})
-	b.byHand(&judge{}, l, func(h *hand) {
+	b.stepByStep(&scriptedServer{}, l, func(h *stepper) {
 		h.slots(2*time.Second, time.Hour)
 		h.deliver(t.Context())
-		if h.d.unrecorded == nil || h.d.job == nil {
+		if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
-		slot, asking = h.d.job.slot, h.d.asking
+		slot, asking = h.d.job.slot, h.d.claimTime
 		h.deliver(t.Context())
 		if claims != 1 {
 			t.Errorf("%d claims of the second, want 1", claims)
@@ -175,15 +175,18 @@ func TestTheGate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a := newAccount(&Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}, AccountConfig{Name: "relay", Connections: 1, Rate: 2})
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				life := &lifetime{begin: ctx}
+				a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, life, AccountConfig{Name: "relay", Connections: 1, Rate: 2})
 				r := &run{handle: &ledger.Run{ID: "news-1"}}
-				d := &delivery{a: a}
+				d := &delivery{tools: tools{a: a, life: life}}
 				now := time.Now()
-				it := &item{run: r}
-				d.begin(it)
+				rcpt := &recipient{run: r}
+				d.begin(rcpt)
 				j := d.job
 				d.next = d.other()
-				d.reset(d.next, it)
+				d.reset(d.next, rcpt)
 				j.pace.lead = 0
 				if tt.slot != 0 {
 					j.slot = now.Add(tt.slot)
@@ -200,14 +203,12 @@ func TestTheGate(t *testing.T) {
 						j.pace.slots = more
 					})
 				}
-				ctx, stop := context.WithCancel(t.Context())
-				defer stop()
 				if tt.stop > 0 {
 					time.AfterFunc(tt.stop, stop)
 				} else if tt.stop < 0 {
 					stop()
 				}
-				if got := d.gate(ctx, j, now.Add(-tt.asked)); got != tt.want || time.Since(now) != tt.took {
+				if got := d.gate(j, now.Add(-tt.asked)); got != tt.want || time.Since(now) != tt.took {
 					t.Errorf("%t after %s, want %t after %s", got, time.Since(now), tt.want, tt.took)
 				}
 				if waited := d.next.taken.Sub(now); waited != tt.took {

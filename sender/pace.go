@@ -78,15 +78,15 @@ func (p *pace) take(now time.Time) (slot time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// missed notes that a body which is ready was too late for its slot. What was
-// used up otherwise is not free: who was refused has cost the server something.
+// missed notes that a body which is ready was too late for its slot. A slot
+// that was used up otherwise is not free: a refusal has cost the server something.
 func (p *pace) missed(slot time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keep(slot)
 }
 
-// keep remembers a slot that nobody used, if it is worth giving back. The caller
+// keep remembers a slot that was not used, if it is worth giving back. The caller
 // holds mu.
 func (p *pace) keep(slot time.Time) {
 	if slices.ContainsFunc(p.limits, throttle.Limit.Slow) {
@@ -117,8 +117,8 @@ func (p *pace) ahead() time.Duration {
 }
 
 // giveBack returns a slot that was not used, if it can still be.
-func (p *pace) giveBack(slot time.Time) {
-	if slot.IsZero() || time.Until(slot) < 0 {
+func (p *pace) giveBack(now, slot time.Time) {
+	if slot.IsZero() || slot.Before(now) {
 		return
 	}
 	p.mu.Lock()
@@ -141,11 +141,4 @@ func (p *pace) observe(lead, each time.Duration) {
 	p.lead += off / 8
 	p.spread += (off.Abs() - p.spread) / 8
 	p.each += (each - p.each) / 8
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

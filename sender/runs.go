@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -40,12 +42,10 @@ type run struct {
 	topic    string
 	running  atomic.Bool
 	failing  failures
+	setBacks setBacks
 	used     atomic.Int64 // unix seconds
 
 	fullLooks atomic.Int64 // how many more looks ask whether the recipient is suppressed
-
-	mu         sync.Mutex
-	turnedAway map[recipientKey]int // how often since they were last charged or accepted
 }
 
 // follow takes over the state that the run's record has.
@@ -57,32 +57,39 @@ func (r *run) follow(s campaign.RunState) {
 	}
 }
 
-// maxTurnedAway bounds what is remembered of recipients who were turned away.
-const maxTurnedAway = 10_000
+// maxSetBacks bounds what is remembered of recipients that were set back.
+const maxSetBacks = 10_000
 
-// turnAway notes that a recipient got a reply for which they are not charged, and
-// returns how many that makes. When the run has too many such recipients to
-// remember, it is one too many: they are charged.
-func (r *run) turnAway(who recipientKey) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := r.turnedAway[who] + 1
-	if n > maxUncharged || len(r.turnedAway) >= maxTurnedAway {
-		delete(r.turnedAway, who)
+// setBacks count how often recipients of a run got a reply that is not about them,
+// since they were last charged or accepted.
+type setBacks struct {
+	mu sync.Mutex
+	n  map[recipientKey]int
+}
+
+// count notes a reply for which a recipient is not charged, and returns how many
+// that makes. When there are too many such recipients to remember, it is one too
+// many: they are charged.
+func (s *setBacks) count(key recipientKey) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.n[key] + 1
+	if n > maxUncharged || len(s.n) >= maxSetBacks {
+		delete(s.n, key)
 		return maxUncharged + 1
 	}
-	if r.turnedAway == nil {
-		r.turnedAway = map[recipientKey]int{}
+	if s.n == nil {
+		s.n = map[recipientKey]int{}
 	}
-	r.turnedAway[who] = n
+	s.n[key] = n
 	return n
 }
 
-// accepted forgets that a recipient was turned away.
-func (r *run) accepted(who recipientKey) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.turnedAway, who)
+// clear forgets what was counted of a recipient.
+func (s *setBacks) clear(key recipientKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.n, key)
 }
 
 // maxFullLooks is how many looks ask for suppressions after a claim found one. The
@@ -92,10 +99,10 @@ const maxFullLooks = 1000
 
 // lookPerson returns the person about whom a look asks for suppressions; the zero
 // Person where it asks for the state of the cell alone.
-func (r *run) lookPerson(it *item) ledger.Person {
+func (r *run) lookPerson(rcpt *recipient) ledger.Person {
 	if r.fullLooks.Load() > 0 {
 		r.fullLooks.Add(-1)
-		return it.person
+		return rcpt.person
 	}
 	return ledger.Person{}
 }
@@ -222,7 +229,7 @@ func (c *runs) holdUnreadable(ctx context.Context, h *ledger.Run, err error) err
 	}
 	rec, readErr := c.ledger.Record(ctx, h.ID)
 	if readErr != nil || rec.Attempt != h.Attempt {
-		return err // the run is gone, or was made anew
+		return err // the run is gone, or was made again
 	}
 	before, turnErr := c.ledger.Turn(ctx, h.ID, campaign.Held, codes.HeldLedger.Reason("%v", err), campaign.Running)
 	if turnErr != nil {
@@ -248,43 +255,38 @@ func (c *runs) keep(key string, chunk *audience.Chunk) {
 	c.order = append(c.order, key)
 }
 
-// watch follows the states of the known runs until ctx ends, and calls stopped
-// for each that is not running any more, with the reason that its record has.
-func (c *runs) watch(ctx context.Context, stopped func(r *run, reason string)) {
-	t := time.NewTicker(stateEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
+// A stoppedRun is a run that is not running any more.
+type stoppedRun struct {
+	*run
+	reason string // that its record has
+}
+
+// refresh reads the states of the known runs, and returns those that are not
+// running. A run whose state cannot be read goes on: claims ask for it themselves.
+func (c *runs) refresh(ctx context.Context, now time.Time) (stopped []stoppedRun, err error) {
+	c.mu.Lock()
+	all := slices.Collect(maps.Values(c.known))
+	c.mu.Unlock()
+	for _, r := range all {
+		rec, readErr := c.ledger.Record(ctx, r.handle.ID)
+		reason := ""
+		switch {
+		case ledger.Gone(readErr) || readErr == nil && rec.Attempt != r.handle.Attempt,
+			readErr == nil && now.Sub(time.Unix(r.used.Load(), 0)) > forgetAfter:
+			r.running.Store(false)
+			c.mu.Lock()
+			delete(c.known, r.handle.ID)
+			c.mu.Unlock()
+		case readErr != nil:
+			err = readErr
+			continue
+		default:
+			reason = rec.Reason
+			r.follow(rec.State)
 		}
-		c.mu.Lock()
-		all := make([]*run, 0, len(c.known))
-		for _, r := range c.known {
-			all = append(all, r)
-		}
-		c.mu.Unlock()
-		for _, r := range all {
-			rec, err := c.ledger.Record(ctx, r.handle.ID)
-			reason := ""
-			switch {
-			case ledger.Gone(err) || err == nil && rec.Attempt != r.handle.Attempt,
-				err == nil && time.Since(time.Unix(r.used.Load(), 0)) > forgetAfter:
-				r.running.Store(false)
-				c.mu.Lock()
-				delete(c.known, r.handle.ID)
-				c.mu.Unlock()
-			case err != nil: // claims ask for the state themselves
-				sleep(ctx, settleRest)
-				continue
-			default:
-				reason = rec.Reason
-				r.follow(rec.State)
-			}
-			if !r.running.Load() {
-				stopped(r, reason)
-			}
+		if !r.running.Load() {
+			stopped = append(stopped, stoppedRun{r, reason})
 		}
 	}
+	return stopped, err
 }

@@ -25,14 +25,14 @@ import (
 	"broadside/throttle"
 )
 
-// looks answers the questions about suppression in their order: before the
+// suppressionAnswers answers the questions about suppression in their order: before the
 // envelope, then with the claim.
-type looks struct {
+type suppressionAnswers struct {
 	n      atomic.Int64
 	answer func(n int64) bool
 }
 
-func (l *looks) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
+func (l *suppressionAnswers) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
 	return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
 }
 
@@ -200,9 +200,9 @@ func TestABadAddressIsSuppressedForTheNextCampaign(t *testing.T) {
 func TestASuppressionFoundWithTheClaimKeepsTheBodyBack(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org")
-	b.work(&looks{answer: func(int64) bool { return true }}, func(c campaign.Counts) bool { return c[campaign.Suppressed] == 1 })
+	b.work(&suppressionAnswers{answer: func(int64) bool { return true }}, func(c campaign.Counts) bool { return c[campaign.Suppressed] == 1 })
 	if got := b.sink.Counts(); got.Accepted != 0 || got.Connections != 1 {
-		t.Errorf("sink %+v: a message for who has unsubscribed", got)
+		t.Errorf("sink %+v: a message for a recipient that has unsubscribed", got)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestATwinsClaimKeepsTheBodyBack(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		}
 	}
-	l := &looks{answer: func(int64) bool { close(asked); return false }}
+	l := &suppressionAnswers{answer: func(int64) bool { close(asked); return false }}
 	b.work(l, func(c campaign.Counts) bool {
 		select {
 		case <-asked:

@@ -12,8 +12,8 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// A hand is what the goroutine of one connection has, step by step.
-type hand struct {
+// A stepper does what the goroutine of one connection does, one step at a time.
+type stepper struct {
 	*fixture
 	w *Worker
 	a *account
@@ -23,12 +23,11 @@ type hand struct {
 	dialled func() // when the next connection is opened; nil: nothing
 }
 
-// byHand lets drive deliver to j, while all recipients wait
-// in their lane.
-func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), more ...func(*Config)) {
+// stepByStep lets drive deliver to j, while all recipients wait in their lane.
+func (b *fixture) stepByStep(j *scriptedServer, supp ledger.Suppressions, drive func(*stepper), more ...func(*Config)) {
 	b.t.Helper()
 	j.listen(b.t)
-	h := &hand{fixture: b}
+	h := &stepper{fixture: b}
 	more = append(more, func(cfg *Config) {
 		dial := cfg.Ways[0].SMTP.Dial
 		cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -47,7 +46,7 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 	b.toServer(j.l.Addr().String(), 3, more...) // a worker that has just begun leaves one for another
 	b.work(supp, func(campaign.Counts) bool {
 		h.a = h.w.accounts["sink"]
-		h.d = &delivery{a: h.a}
+		h.d = h.w.newDelivery(h.a)
 		for i := range b.to {
 			h.w.handle(b.t.Context(), campaign.Task{Run: "news-1", Index: i})
 		}
@@ -59,12 +58,12 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 			if h.d.conn != nil {
 				h.d.discard()
 			}
-			if err := h.a.pool.Close(context.WithoutCancel(b.t.Context())); err != nil {
+			if err := h.a.route.pool.Close(context.WithoutCancel(b.t.Context())); err != nil {
 				b.t.Error(err)
 			}
 		}()
 		drive(h)
-		if err := h.w.returns.flush(b.t.Context()); err != nil {
+		if err := h.w.recipients.giveBacks.flush(b.t.Context()); err != nil {
 			b.t.Error(err)
 		}
 		return true
@@ -72,26 +71,27 @@ func (b *fixture) byHand(j *judge, supp ledger.Suppressions, drive func(*hand), 
 }
 
 // deliver takes the next recipient to its end, as serve does.
-func (h *hand) deliver(ctx context.Context) {
+func (h *stepper) deliver(ctx context.Context) {
 	h.t.Helper()
 	if h.d.job == nil {
-		it, _ := h.a.pop(time.Now())
-		if it == nil {
-			h.t.Fatal("nobody waits")
+		rcpt, _ := h.a.next(time.Now(), false)
+		if rcpt == nil {
+			h.t.Fatal("no recipient waits")
 		}
-		h.d.begin(it)
+		h.d.begin(rcpt)
 	}
-	h.d.deliver(ctx, h.t.Context())
+	h.d.life = &lifetime{begin: ctx, finish: h.t.Context()}
+	h.d.deliver()
 }
 
-// waiting returns who waits in the lane.
-func (h *hand) waiting() (out []string) {
+// waiting returns the recipients that wait in the lane.
+func (h *stepper) waiting() (out []string) {
 	h.a.mu.Lock()
 	defer h.a.mu.Unlock()
-	for _, l := range h.a.lanes {
+	for _, l := range h.a.lanes.all {
 		for _, q := range l.runs {
-			for _, it := range q.items {
-				out = append(out, it.row.Address.String())
+			for _, rcpt := range q.recipients {
+				out = append(out, rcpt.row.Address.String())
 			}
 		}
 	}
@@ -99,41 +99,39 @@ func (h *hand) waiting() (out []string) {
 }
 
 // String says what the connection has to do.
-func (h *hand) String() string {
+func (h *stepper) String() string {
 	of := func(j *job) string {
 		if j == nil {
-			return "nobody"
+			return "none"
 		}
-		return j.it.row.Address.String()
+		return j.rcpt.row.Address.String()
 	}
 	return fmt.Sprintf("job %s, next %s, unrecorded %t, recording %t, connected %t; %q wait",
-		of(h.d.job), of(h.d.next), h.d.unrecorded != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
+		of(h.d.job), of(h.d.next), h.d.unrecorded.rcpt != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
 }
 
-// expectInHand checks that the worker holds those who wait and nobody else.
-func (h *hand) expectInHand() {
+// expectHeld checks that the worker holds the recipients that wait, and no other.
+func (h *stepper) expectHeld() {
 	h.t.Helper()
-	h.w.mu.Lock()
-	defer h.w.mu.Unlock()
-	if waiting := h.waiting(); len(h.w.inHand) != len(waiting) {
-		h.t.Errorf("%d recipients are in hand, %q wait", len(h.w.inHand), waiting)
+	h.w.recipients.mu.Lock()
+	defer h.w.recipients.mu.Unlock()
+	if waiting := h.waiting(); len(h.w.recipients.held) != len(waiting) {
+		h.t.Errorf("%d recipients are under way, %q wait", len(h.w.recipients.held), waiting)
 	}
 }
 
 // expectOpen checks how many connections are open.
-func (h *hand) expectOpen(want int) {
+func (h *stepper) expectOpen(want int) {
 	h.t.Helper()
-	h.a.mu.Lock()
-	defer h.a.mu.Unlock()
-	if h.a.open != want {
-		h.t.Errorf("%d connections are open, want %d", h.a.open, want)
+	if open := h.a.route.connections(); open != want {
+		h.t.Errorf("%d connections are open, want %d", open, want)
 	}
 }
 
 // slots sets a limit as soon as the first recipient has got a connection
 // without one: the next has a slot after a time, and its envelope may go early
 // before.
-func (h *hand) slots(after, early time.Duration) (next time.Time) {
+func (h *stepper) slots(after, early time.Duration) (next time.Time) {
 	next = time.Now().Add(after)
 	h.dialled = func() {
 		p := h.a.pace(h.r)
@@ -143,7 +141,7 @@ func (h *hand) slots(after, early time.Duration) (next time.Time) {
 }
 
 // expectSlots compares the slots that are left.
-func (h *hand) expectSlots(want ...time.Time) {
+func (h *stepper) expectSlots(want ...time.Time) {
 	h.t.Helper()
 	if diff := cmp.Diff(want, h.a.pace(h.r).slots); diff != "" {
 		h.t.Errorf("slots (-want +got):\n%s", diff)

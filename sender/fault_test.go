@@ -16,9 +16,9 @@ import (
 	"broadside/sender/smtppool"
 )
 
-// fragile is a connection that panics when what is written contains a text,
+// panickingConn is a connection that panics when what is written contains a text,
 // and writes down what was written.
-type fragile struct {
+type panickingConn struct {
 	net.Conn
 	at string
 
@@ -27,7 +27,7 @@ type fragile struct {
 	after string // what was written after the panic
 }
 
-func (f *fragile) Write(p []byte) (int, error) {
+func (f *panickingConn) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.burst {
@@ -40,18 +40,18 @@ func (f *fragile) Write(p []byte) (int, error) {
 	return f.Conn.Write(p)
 }
 
-// panicky is a log handler that panics at a message about a recipient.
-type panicky struct {
+// panickingHandler is a log handler that panics at a message about a recipient.
+type panickingHandler struct {
 	slog.Handler
 	at    string
 	index int64
 }
 
-func (p panicky) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return panicky{p.Handler.WithAttrs(attrs), p.at, p.index}
+func (p panickingHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return panickingHandler{p.Handler.WithAttrs(attrs), p.at, p.index}
 }
 
-func (p panicky) Handle(ctx context.Context, r slog.Record) error {
+func (p panickingHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == p.at {
 		r.Attrs(func(a slog.Attr) bool {
 			if a.Key == "index" && a.Value.Int64() == p.index {
@@ -65,7 +65,7 @@ func (p panicky) Handle(ctx context.Context, r slog.Record) error {
 
 // TestAPanicFailsItsRecipientAlone: wherever the delivery of the second of
 // three panics, the others get their message, the second ends as is known of
-// it, and nobody is polite to the connection.
+// it, and the connection is closed without a QUIT.
 func TestAPanicFailsItsRecipientAlone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -83,15 +83,15 @@ func TestAPanicFailsItsRecipientAlone(t *testing.T) {
 			t.Parallel()
 			b := newFixture(t, "ada@example.org", "boom@example.org", "bob@example.org")
 			var log testkit.Log
-			var conns []*fragile
+			var conns []*panickingConn
 			b.alter = func(cfg *Config) {
-				cfg.Log = slog.New(panicky{slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}), c.log, 1})
+				cfg.Log = slog.New(panickingHandler{slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}), c.log, 1})
 				if c.want == campaign.Failed { // else its envelope goes with the body of the first
 					cfg.Ways[0].SMTP.Pipelining = smtppool.PipeliningEnvelope
 				}
 				cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 					raw, err := new(net.Dialer).DialContext(ctx, network, addr)
-					f := &fragile{Conn: raw, at: c.at}
+					f := &panickingConn{Conn: raw, at: c.at}
 					conns = append(conns, f) // one connection at a time
 					return f, err
 				}
@@ -140,38 +140,37 @@ func (b *fixture) faultReported(log string, state campaign.State) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if text := replies[[2]int{0, 1}].Text; state != campaign.Accepted && !strings.HasPrefix(text, "internal fault in sender.(*fragile).Write:") {
+	if text := replies[[2]int{0, 1}].Text; state != campaign.Accepted && !strings.HasPrefix(text, "internal fault in sender.(*panickingConn).Write:") {
 		b.t.Errorf("the recipient's reason is %q", text)
 	}
 }
 
-// TestAClaimWithoutABodyIsReleasedAfterAPanic: nobody else would, before the
+// TestAClaimWithoutABodyIsReleasedAfterAPanic: otherwise it would stay until the
 // worker is found dead.
 func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org")
 	rescued := make(chan struct{})
 	b.alter = func(cfg *Config) {
-		d := &delivery{a: New(*cfg).accounts["sink"]}
+		w := New(*cfg)
+		d := w.newDelivery(w.accounts["sink"])
 		cfg.Tasks = func(ctx context.Context, _ func(context.Context, campaign.Task)) error {
 			defer close(rescued)
-			it := &item{run: &run{handle: b.run}, ref: ledger.Ref{Run: b.run}}
-			conn, err := d.a.pool.Get(ctx)
+			rcpt := &recipient{run: &run{handle: b.run}, ref: ledger.Ref{Run: b.run}}
+			conn, err := d.a.route.pool.Get(ctx)
 			if err != nil {
 				t.Error(err)
 				return nil
 			}
-			d.begin(it)
-			d.conn, d.job.claim = conn, cfg.Member.Ask(it.ref)
-			if c, err := cfg.Line.Claim(ctx, it.ref, d.job.claim.Token, ledger.Person{Topic: "news"}); err != nil || !c.Held {
+			d.begin(rcpt)
+			d.conn, d.job.claim = conn, cfg.Member.Ask(rcpt.ref)
+			if c, err := cfg.Line.Claim(ctx, rcpt.ref, d.job.claim.Token, ledger.Person{Topic: "news"}); err != nil || !c.Held {
 				t.Errorf("claim %+v, %v", c, err)
 			}
-			d.rescue(ctx, ctx, d.job, &crash.Fault{Place: "here", Text: "x"})
-			d.a.mu.Lock()
-			if d.a.open != 0 {
-				t.Errorf("%d connections are still open", d.a.open)
+			d.rescue(d.job, &crash.Fault{Place: "here", Text: "x"})
+			if open := d.a.route.connections(); open != 0 {
+				t.Errorf("%d connections are still open", open)
 			}
-			d.a.mu.Unlock()
 			return nil
 		}
 	}

@@ -1,49 +1,44 @@
 package sender
 
 import (
-	"log/slog"
 	"testing"
 	"time"
 
 	"broadside/campaign/ledger"
 	"broadside/sender/reply"
-	"broadside/sender/smtppool"
 )
 
-func newTestAccount() *account {
-	w := &Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}
-	return newAccount(w, AccountConfig{Name: "relay", Connections: 9})
-}
+// noon is when these tests take place.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // TestAClosedAccountIsProbedByOneConnection: what was taken before the account
 // closed ends no probe when it is over, nor does a probe that was put back.
 func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 	t.Parallel()
-	a := newTestAccount()
-	now, r := time.Now(), &run{}
+	a, now, r := &lanes{}, noon, &run{}
 	for range 4 {
-		a.putBack(&item{run: r}, time.Time{})
+		a.putBack(&recipient{run: r}, time.Time{})
 	}
 	take := func(want bool) probe {
 		t.Helper()
-		it, _ := a.pop(now)
-		if (it != nil) != want {
-			t.Fatalf("took an item: %v, want %v", it != nil, want)
+		rcpt, _ := a.next(now, false)
+		if (rcpt != nil) != want {
+			t.Fatalf("took a recipient: %v, want %v", rcpt != nil, want)
 		}
-		if it == nil {
+		if rcpt == nil {
 			return probe{}
 		}
-		return it.probe
+		return rcpt.probe
 	}
-	provider := providerOf(&item{})
+	provider := providerOf(&recipient{})
 	before := take(true)
 	a.breaker.failures = 1 // as close does
 	first := take(true)
 	if before.account != 0 || first.account == 0 {
 		t.Fatalf("probes %d and %d, want the second to be one", before, first)
 	}
-	if a.spare(now) != nil {
-		t.Error("an item beside the probe, for a connection that has one")
+	if ahead, _ := a.next(now, true); ahead != nil {
+		t.Error("a recipient in addition to the probe, for a connection that has one")
 	}
 	a.probed(before, provider)
 	take(false) // the probe is under way
@@ -62,29 +57,26 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 // as ever.
 func TestALaneIsProbedByItself(t *testing.T) {
 	t.Parallel()
-	a := newTestAccount()
-	now, r := time.Now(), &run{}
+	a, now, r := &lanes{}, noon, &run{}
 	for part := range 2 {
 		for i := range 3 {
-			a.putBack(&item{run: r, ref: ledger.Ref{Part: part, Index: i}}, time.Time{})
+			a.putBack(&recipient{run: r, ref: ledger.Ref{Part: part, Index: i}}, time.Time{})
 		}
 	}
-	a.mu.Lock()
-	a.lane(providerOf(&item{})).breaker.failures = 1
-	a.mu.Unlock()
+	a.of(providerOf(&recipient{})).breaker.failures = 1
 	parts := [2]int{}
 	for {
-		it, _ := a.pop(now)
-		if it == nil {
+		rcpt, _ := a.next(now, false)
+		if rcpt == nil {
 			break
 		}
-		parts[it.ref.Part]++
+		parts[rcpt.ref.Part]++
 	}
 	if parts != [2]int{1, 3} {
 		t.Errorf("took %v of the two lanes, want one probe of the first and all of the second", parts)
 	}
-	if it := a.spare(now); it != nil {
-		t.Errorf("spare took %v of a lane that is being probed", it.ref)
+	if rcpt, _ := a.next(now, true); rcpt != nil {
+		t.Errorf("took %v of a lane that is being probed", rcpt.ref)
 	}
 }
 
@@ -105,27 +97,27 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a, r := newTestAccount(), &run{}
+			a, r := &lanes{}, &run{}
 			d := reply.Classify(tt.reply)
-			ada := &item{run: r, ref: ledger.Ref{Index: 1}}
-			bob := &item{run: r, ref: ledger.Ref{Index: 2}}
+			ada := &recipient{run: r, ref: ledger.Ref{Index: 1}}
+			bob := &recipient{run: r, ref: ledger.Ref{Index: 2}}
 			for n, want := range []string{"-10s", "-20s", "d0s", "-10s"} {
-				o, c := a.notTheirs(ada, d, tt.reply)
+				o, c := a.setBack(noon, ada, d, tt.reply)
 				if got := o.State.String()[:1] + o.Delay.String(); got != map[byte]string{'-': "p" + want[1:], 'd': want}[want[0]] || c != nil {
 					t.Errorf("time %d: got %s, closing %v; want %s and none", n+1, got, c, want)
 				}
 			}
-			a.settled(t.Context(), &item{run: r, ref: ledger.Ref{Index: 3}}, true)
-			if _, c := a.notTheirs(bob, d, tt.reply); c != nil {
+			a.answered(noon, providerOf(ada), true)
+			if _, c := a.setBack(noon, bob, d, tt.reply); c != nil {
 				t.Error("closed although a message was accepted since")
 			}
-			o, c := a.notTheirs(ada, d, tt.reply)
+			o, c := a.setBack(noon, ada, d, tt.reply)
 			if c == nil || (c.provider == "") != tt.account || o.Delay != c.pause {
 				t.Fatalf("a second recipient: closing %+v, outcome %+v", c, o)
 			}
 			// Whatever was under way meanwhile waits as long, and closes nothing more.
-			carl := &item{run: r, ref: ledger.Ref{Index: 4}}
-			o, c2 := a.notTheirs(carl, d, tt.reply)
+			carl := &recipient{run: r, ref: ledger.Ref{Index: 4}}
+			o, c2 := a.setBack(noon, carl, d, tt.reply)
 			if c2 != nil || o.Delay <= 0 || o.Delay > c.pause {
 				t.Errorf("a third one: closing %+v, delay %s", c2, o.Delay)
 			}
@@ -137,37 +129,37 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 // each would double the pause.
 func TestConnectionsThatFailTogetherCloseALaneOnce(t *testing.T) {
 	t.Parallel()
-	a, r := newTestAccount(), &run{}
+	a, r := &lanes{}, &run{}
 	lost := reply.Lost(reply.Mail, reply.EOF, "EOF")
 	d := reply.Classify(lost)
 	closings := 0
 	for i := range 9 {
-		_, c := a.notTheirs(&item{run: r, ref: ledger.Ref{Index: i}}, d, lost)
+		_, c := a.setBack(noon, &recipient{run: r, ref: ledger.Ref{Index: i}}, d, lost)
 		if c != nil {
 			closings++
 		}
 	}
-	l := a.lane(providerOf(&item{}))
-	if rest := time.Until(l.breaker.closedUntil); closings != 1 || rest > d.Backoff {
-		t.Errorf("%d closings, the lane is closed for %s; want one of %s", closings, rest.Round(time.Second), d.Backoff)
+	l := a.of(providerOf(&recipient{}))
+	if rest := l.breaker.closedUntil.Sub(noon); closings != 1 || rest > d.Backoff {
+		t.Errorf("%d closings, the lane is closed for %s; want one of %s", closings, rest, d.Backoff)
 	}
 }
 
-// What is remembered of recipients who were turned away has an end; beyond it they
+// What is remembered of recipients that were set back has an end; beyond it they
 // are charged.
-func TestTurnedAwayIsBounded(t *testing.T) {
+func TestSetBacksAreBounded(t *testing.T) {
 	t.Parallel()
-	r := &run{}
-	for i := range maxTurnedAway {
-		if n := r.turnAway(recipientKey{index: i}); n != 1 {
+	var s setBacks
+	for i := range maxSetBacks {
+		if n := s.count(recipientKey{index: i}); n != 1 {
 			t.Fatalf("recipient %d: %d, want 1", i, n)
 		}
 	}
-	if n := r.turnAway(recipientKey{index: -1}); n <= maxUncharged {
+	if n := s.count(recipientKey{index: -1}); n <= maxUncharged {
 		t.Errorf("one too many: %d, want it charged", n)
 	}
-	r.accepted(recipientKey{index: 5})
-	if n := r.turnAway(recipientKey{index: -1}); n != 1 {
+	s.clear(recipientKey{index: 5})
+	if n := s.count(recipientKey{index: -1}); n != 1 {
 		t.Errorf("after one was accepted: %d, want 1", n)
 	}
 }
@@ -186,8 +178,8 @@ func TestTheRulesOwnPauseHolds(t *testing.T) {
 		{reply.New(reply.Auth, 535, "5.7.8 bad credentials"), refusedClosed},
 		{reply.Lost(reply.Connect, "conn_refused", "connection refused"), 2 * time.Second},
 	} {
-		a := newTestAccount()
-		c := a.shut(time.Now(), "", reply.Classify(tt.reply), tt.reply.String())
+		a := &lanes{}
+		c := a.close(noon, "", reply.Classify(tt.reply), tt.reply.String())
 		if c.pause != tt.want {
 			t.Errorf("%s (rule %s): closed for %s, want %s", tt.reply, c.decision.Rule, c.pause, tt.want)
 		}
@@ -195,14 +187,58 @@ func TestTheRulesOwnPauseHolds(t *testing.T) {
 }
 
 // A server that takes no more connections than are open closes nothing: the
-// others go on.
+// others go on, until none has had a message accepted for a while.
 func TestFewerConnectionsAreNoClosing(t *testing.T) {
 	t.Parallel()
-	a := newTestAccount()
-	a.settled(t.Context(), &item{run: &run{}}, true)
-	refused := &smtppool.Error{Reply: reply.New(reply.Connect, 421, "4.7.0 too many connections from 192.0.2.1")}
-	rest, alone := a.fail(t.Context(), refused)
-	if rest != time.Minute || !alone || a.breaker.closed(time.Now()) || a.breaker.troubled() {
-		t.Errorf("rest %s, alone %v, account closed %v", rest, alone, a.breaker.closed(time.Now()))
+	a := &lanes{}
+	a.answered(noon, providerOf(&recipient{}), true)
+	d := reply.Classify(reply.New(reply.Connect, 421, "4.7.0 too many connections from 192.0.2.1"))
+	rest, alone, c := a.refusedConnection(noon.Add(othersSend-1), d, "refused")
+	if rest != time.Minute || !alone || c != nil || a.breaker.troubled() {
+		t.Errorf("rest %s, alone %v, closing %+v", rest, alone, c)
+	}
+	rest, alone, c = a.refusedConnection(noon.Add(othersSend), d, "refused")
+	if rest != time.Minute || alone || c == nil || !a.breaker.closed(noon.Add(othersSend)) {
+		t.Errorf("when nothing is accepted any more: rest %s, alone %v, closing %+v", rest, alone, c)
+	}
+	rest, alone, c = a.refusedConnection(noon.Add(othersSend+time.Second), d, "refused")
+	if rest != time.Minute-time.Second || alone || c != nil {
+		t.Errorf("while it is closed: rest %s, alone %v, closing %+v", rest, alone, c)
+	}
+}
+
+// A recipient is not taken while its lane, the account or the route is closed, nor
+// when the lane is full, and it says when to try again.
+func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name        string
+		lane, route time.Duration // closed for
+		full, want  bool
+		wait        time.Duration
+	}{
+		{name: "open", want: true},
+		{name: "it was closed", lane: -time.Second, route: -time.Second, want: true},
+		{name: "the lane is closed", lane: time.Minute, route: time.Second, wait: time.Minute},
+		{name: "the route is closed", lane: time.Second, route: time.Minute, wait: time.Minute},
+		{name: "it opens soon", lane: time.Millisecond, wait: time.Second},
+		{name: "no room", full: true, wait: time.Second},
+	} {
+		ls, r := &lanes{}, &run{}
+		l := ls.of(providerOf(&recipient{}))
+		l.breaker.closedUntil = noon.Add(tt.lane)
+		if tt.full {
+			for range minRoom {
+				l.push(&recipient{run: r}, false)
+			}
+		}
+		before := l.size
+		ok, wait := ls.offer(noon, &recipient{run: r}, noon.Add(tt.route))
+		if ok != tt.want || wait != tt.wait {
+			t.Errorf("%s: taken %t, wait %s; want %t, %s", tt.name, ok, wait, tt.want, tt.wait)
+		}
+		if got := l.size > before; got != tt.want {
+			t.Errorf("%s: it waits: %t", tt.name, got)
+		}
 	}
 }

@@ -1,13 +1,11 @@
 package sender
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
 	"broadside/campaign"
 	"broadside/campaign/address"
-	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 )
 
@@ -28,7 +26,7 @@ type failures struct {
 }
 
 // ownFault is the part of the streak of messages that could not be made: the
-// cause is the content, whoever it is for.
+// cause is the content, whatever the recipient.
 const ownFault = -1
 
 // A streak is the failures since the last acceptance.
@@ -94,8 +92,8 @@ func (f *failures) streak(part int, o ledger.Outcome) *streak {
 	return s
 }
 
-// stop ends all streaks and returns who failed in them, by part. Further failures
-// end no recipient until the run goes on.
+// stop ends all streaks and returns the recipients that failed in them, by part.
+// Further failures end no recipient until the run goes on.
 func (f *failures) stop() map[int][]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,51 +108,11 @@ func (f *failures) stop() map[int][]int {
 	return failed
 }
 
-// resume counts anew: the run goes on.
+// resume lets failures count again: the run goes on.
 func (f *failures) resume() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stopped = false
-}
-
-// pauseForFailures pauses a run in which one failure too many of the same kind
-// was seen. A pause that cannot be written to Redis is tried again with the next
-// failure.
-func (w *Worker) pauseForFailures(ctx context.Context, r *run, o ledger.Outcome) {
-	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-	defer cancel()
-	paused, err := w.cfg.Ledger.PauseFor(once, r.handle.ID, codes.SameFailure, fmt.Sprintf("%d recipients in a row %s", sameFailures, same(o)))
-	switch {
-	case err != nil:
-		w.cfg.Log.Warn("run cannot be paused", "run", r.handle.ID, "code", string(codes.SameFailure), "err", err)
-		return
-	case paused:
-		w.cfg.Log.Warn("run paused by a guard", "run", r.handle.ID, "code", string(codes.SameFailure),
-			"failures", sameFailures, "reply_code", o.Reply.Code, "enhanced", o.Reply.Enhanced)
-	}
-	w.reopen(once, r)
-	w.halt(r)
-}
-
-// reopen makes the recipients pending again whose failures have stopped their
-// run.
-func (w *Worker) reopen(ctx context.Context, r *run) {
-	for part, indexes := range r.failing.stop() {
-		n, err := w.cfg.Ledger.Reopen(ctx, r.handle, part, indexes)
-		if err != nil {
-			w.cfg.Log.Warn("failures that stopped the run could not be taken back: they stay failed", "run", r.handle.ID,
-				"part", part, "recipients", len(indexes), "err", err)
-			continue
-		}
-		w.cfg.Log.Info("failures that stopped the run are taken back", "run", r.handle.ID, "part", part, "recipients", n)
-	}
-}
-
-// halt lets go of a run that turned out to stand still, sooner than the next
-// look at its state would.
-func (w *Worker) halt(r *run) {
-	r.running.Store(false)
-	w.stopped(r)
 }
 
 // same says what happened to each of a streak.
