@@ -110,7 +110,7 @@ var runCodes = []Explanation{
 		"More of the recipients tried so far bounced than guard.max_bounce_rate allows. Providers take that for a bought or an old list, and begin to refuse the rest. " +
 			"The addresses that bounced are suppressed; no other recipient was charged an attempt.",
 		[]string{
-			"`broadside run recipients RUN --state bounced` shows the recipients and the replies. If all of them have one provider or one reply, it may be the provider's trouble, not the list's.",
+			"`broadside run recipients RUN --state bounced` shows who bounced, and the replies. If all of them have one provider or one reply, it may be the provider's trouble, not the list's.",
 			"Ask where the list comes from, and when it was mailed last; send to the part of it that is fresh.",
 			resumeStep,
 		},
