@@ -10,7 +10,7 @@ import (
 
 // A BrokenError says that what Redis holds under a key is not what this
 // version writes there: another version or another program wrote it, or it was
-// changed by hand. It is about this one entry; whoever lists many shows it as
+// changed by hand. It is about this one entry: a listing shows it as
 // broken and goes on with the others.
 type BrokenError struct {
 	What string // "run october-20261001T070000Z"

@@ -4,8 +4,7 @@ import (
 	"time"
 )
 
-// A Definition is one campaign file: who is written to, what, when and how
-// fast. Load reads it; the field comments show the YAML key.
+// A Definition is one campaign file: its audience, message, time and pace. Load reads it; the field comments show the YAML key.
 type Definition struct {
 	ID        string      // id: stable name; run ids begin with it
 	Topic     string      // topic: what people unsubscribe from
@@ -43,7 +42,7 @@ type Audience struct {
 	Expect   Range             // expect: 9000-11000
 }
 
-// An Exclusion says who is left out of a run.
+// An Exclusion names addresses that are left out of a run.
 type Exclusion struct {
 	Source   string // list:NAME; run:ID or run:CAMPAIGN; or a file
 	Email    string // email: column of the address in a file; empty: any
@@ -97,8 +96,7 @@ type Delivery struct {
 	Durability   string          // durability: fast (default) or replicated
 }
 
-// What happens to recipients of whom it is not known whether the message was
-// accepted, and what a claim waits for.
+// What happens to uncertain recipients, and what a claim waits for.
 const (
 	Hold       = "hold"       // they are reported, and left alone
 	Resend     = "resend"     // they are tried again after 15 minutes

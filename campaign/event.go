@@ -15,7 +15,7 @@ const (
 	EventUnsubscribed EventKind = "unsubscribed"
 )
 
-// An Event is one thing that a reader or a mail server told us about a message
+// An Event is one thing that a reader or a mail server reported about a message
 // after it was accepted.
 type Event struct {
 	Recipient string // the address

@@ -17,7 +17,7 @@ type Guard struct {
 	CanaryWait       time.Duration `json:"canary_wait,omitempty"`        // canary_wait: default 30m
 }
 
-// What a guard goes by where the file says nothing. The rates are for the
+// What applies where the file says nothing. The rates are for the
 // canary alone: what comes after it is held to the file's own limits only.
 const (
 	DefaultCanaryWait      = 30 * time.Minute
@@ -48,14 +48,13 @@ func (g Guard) ForCanary() Guard {
 	return g
 }
 
-// A Sample is how it went with some recipients of a run, as far as guards look
-// at it. It is stored with the run, as JSON.
+// A Sample counts the outcomes of some recipients of a run that guards look at. It is stored with the run, as JSON.
 type Sample struct {
 	Accepted   int64 `json:"accepted"`
 	Bounced    int64 `json:"bounced"`
 	Failed     int64 `json:"failed"`
 	Uncertain  int64 `json:"uncertain"`
-	Deferred   int64 `json:"deferred"` // now: one who is deferred twice counts once
+	Deferred   int64 `json:"deferred"` // now: a recipient that is deferred twice counts once
 	Complained int64 `json:"complained"`
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // Load reads a campaign file. What is wrong with it comes back all at once as
-// [strictyaml.Problems], beside a definition of what could be read if it is YAML at
-// all; a file that does not exist also is [io/fs.ErrNotExist]. The files that it
+// [strictyaml.Problems], together with a definition of what could be read if it is
+// YAML at all; a file that does not exist also is [io/fs.ErrNotExist]. The files that it
 // names are not opened. The file may be a pipe, for which ctx ends the waiting.
 func Load(ctx context.Context, file string) (*Definition, error) {
 	data, err := input.ReadAll(ctx, file, strictyaml.MaxFile)
@@ -108,7 +108,7 @@ func (d *Definition) readAudience(m *strictyaml.Map) {
 	m.Range("expect", &a.Expect.Min, &a.Expect.Max)
 }
 
-// readExclude reads who is left out: a text for each source, or the keys of a file
+// readExclude reads the exclusions: a text for each source, or the keys of a file
 // that is not like an audience with a header in UTF-8.
 func (d *Definition) readExclude(m *strictyaml.Map) {
 	const expected = "list:NAME, run:ID or a .csv, .xlsx or .jsonl file"

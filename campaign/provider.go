@@ -34,7 +34,7 @@ var national = map[string]Provider{
 }
 
 // nationalSuffixes are what may follow a national label: hotmail.example.com
-// is nobody's.
+// belongs to no provider.
 var nationalSuffixes = func() map[string]bool {
 	m := map[string]bool{}
 	for s := range strings.FieldsSeq("ar at be bg ca ch cl cn cz de dk ee es fi fr gr hk hr hu ie il in it jp kr lt lu lv mx nl no nz pe ph pl pt ro rs ru se sg sk tr tw ua uk za " +

@@ -46,7 +46,7 @@ func readSubject(text string) (value, problem string) {
 	return strictyaml.OneLine(text)
 }
 
-// isFile reports whether text can name a file. It is opened by who reads it.
+// isFile reports whether text can name a file. It is opened later.
 func isFile(text string) bool {
 	return text != "" && text != "-" && !strings.ContainsFunc(text, unicode.IsControl)
 }

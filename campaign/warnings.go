@@ -18,7 +18,7 @@ const (
 	cutSubject = 250
 )
 
-// moreMailboxes are domains of mailbox providers beside those of Providers.
+// moreMailboxes are domains of mailbox providers in addition to those of Providers.
 var moreMailboxes = func() map[string]bool {
 	domains := map[string]bool{}
 	for domain := range strings.FieldsSeq(`126.com 163.com alice.it bigpond.com bluewin.ch btinternet.com charter.net cox.net daum.net earthlink.net
@@ -36,8 +36,8 @@ var (
 	actionPattern  = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
 )
 
-// Warnings returns what a campaign file may say, and what yet is most probably
-// not meant, or does harm to delivery.
+// Warnings returns what a campaign file may say although it is most probably not
+// meant, or harms delivery.
 func (d *Definition) Warnings() strictyaml.Problems {
 	var out strictyaml.Problems
 	warn := func(key, text string) {
@@ -62,7 +62,7 @@ func doubtfulSender(from string) string {
 		"send from a domain of your own, and name this address in reply_to", domain)
 }
 
-// doubtfulDomain says why nobody can answer to this address.
+// doubtfulDomain says why an answer to this address cannot arrive.
 func doubtfulDomain(mailbox string) string {
 	domain := domainOf(mailbox)
 	labels := strings.Split(domain, ".")

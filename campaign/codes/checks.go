@@ -86,7 +86,7 @@ var checkCodes = []Explanation{
 	},
 	{
 		RedisEviction, "Redis throws keys away, or did",
-		"With a maxmemory-policy other than noeviction a full Redis deletes keys: who was sent to and who unsubscribed among them.",
+		"With a maxmemory-policy other than noeviction a full Redis deletes keys, among them what was sent and who unsubscribed.",
 		[]string{
 			"Set maxmemory-policy noeviction (CONFIG SET, and in redis.conf; with a provider in its settings). Share this Redis with no cache.",
 			"If keys were evicted: compare runs with what the mail server took before you go on with them; import suppressions from a backup. `CONFIG RESETSTAT` clears the count.",
@@ -94,7 +94,7 @@ var checkCodes = []Explanation{
 		},
 	},
 	{
-		RedisPersistence, "Redis may forget what it was told",
+		RedisPersistence, "Redis may forget what it acknowledged",
 		"Without an append-only file that is flushed to disk every second, a crash takes minutes, or all, of what was sent and who unsubscribed.",
 		[]string{"Set appendonly yes and appendfsync everysec.", "A managed Redis: take the plan that persists.", doctorStep},
 	},
@@ -134,7 +134,7 @@ var checkCodes = []Explanation{
 	},
 	{
 		Clock, "This machine's clock is wrong",
-		"Runs and schedules go by the clock of Redis. This one stands in the Date of messages, decides whether certificates are valid, and tells workers' tasks when they are late.",
+		"Runs and schedules go by the clock of Redis. This one stands in the Date of messages, decides whether certificates are valid, and decides when a worker's task is late.",
 		[]string{"Let NTP keep it (timedatectl, chrony), on the machine of Redis too.", doctorStep},
 	},
 	{
@@ -144,7 +144,7 @@ var checkCodes = []Explanation{
 	},
 	{
 		QueueBacklog, "Tasks pile up",
-		"More of them wait, or were put aside, than feeders ever hand out at once. They are only hints, and nobody is lost by them, but something takes none, or fails.",
+		"More of them wait, or were put aside, than feeders ever hand out at once. They are only hints, and no recipient is lost with them, but something does not take them, or fails.",
 		[]string{"Is a worker alive (`broadside run show RUN`), and what does its log say?", "A namespace that other programs use too: give this one its own.", doctorStep},
 	},
 }

@@ -108,9 +108,9 @@ var runCodes = []Explanation{
 	{
 		GuardBounce, "Too many addresses do not exist",
 		"More of the recipients tried so far bounced than guard.max_bounce_rate allows. Providers take that for a bought or an old list, and begin to refuse the rest. " +
-			"Who bounced is suppressed; nobody else was charged anything.",
+			"The addresses that bounced are suppressed; no other recipient was charged an attempt.",
 		[]string{
-			"`broadside run recipients RUN --state bounced` shows who, and the replies. One provider or one reply for all of them: it may be the provider's trouble, not the list's.",
+			"`broadside run recipients RUN --state bounced` shows who bounced, and the replies. If all of them have one provider or one reply, it may be the provider's trouble, not the list's.",
 			"Ask where the list comes from, and when it was mailed last; send to the part of it that is fresh.",
 			resumeStep,
 		},
@@ -120,7 +120,7 @@ var runCodes = []Explanation{
 		"More of the recipients tried so far wait for another try than guard.max_deferral_rate allows: providers slow you down, or a server is in trouble.",
 		[]string{
 			"`broadside run show RUN` has the replies and the providers.",
-			"Send slower (delivery.rate, limits.rate of the account), or wait: who is deferred is tried again after the resume, by their own retry times.",
+			"Send slower (delivery.rate, limits.rate of the account), or wait: deferred recipients are tried again after the resume, at their own retry times.",
 			resumeStep,
 		},
 	},
@@ -135,7 +135,7 @@ var runCodes = []Explanation{
 	{
 		Canary, "The first recipients went wrong",
 		"A run with guard.canary sends to a few first and waits. Of those, more bounced, were deferred or complained than the limits allow (where the file has none: 5 %, 30 %, 0.3 %). " +
-			"Nobody else was mailed.",
+			"No other recipient was mailed.",
 		[]string{
 			"`broadside run show RUN` has the replies and the providers; `broadside run recipients RUN --state bounced` has the people.",
 			"`broadside run resume RUN` sends to all others in spite of it; `broadside run cancel RUN` ends it.",
@@ -143,12 +143,12 @@ var runCodes = []Explanation{
 	},
 	{
 		SameFailure, "One recipient after the other fails in the same way",
-		"50 recipients in a row failed for good, or are uncertain, with the same answer, and nobody was accepted in between. Each would be lost for a cause that has nothing to do with them: " +
+		"50 recipients in a row failed for good, or are uncertain, with the same answer, and none was accepted in between. Each would be lost for a cause that has nothing to do with them: " +
 			"a message that cannot be made, content or a sender that is refused, a server that takes messages without an answer. Addresses that do not exist are not counted here.",
 		[]string{
 			"The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means.",
-			"Mend the cause. A run keeps the content that it was made with: if that is the cause, cancel it and launch the mended campaign with `--again --exclude run:CAMPAIGN`.",
-			"`broadside run resume RUN` goes on with those who are left; `broadside run retry RUN --state failed` makes a run of those who failed.",
+			"Correct the cause. A run keeps the content that it was made with: if that is the cause, cancel it and launch the corrected campaign with `--again --exclude run:CAMPAIGN`.",
+			"`broadside run resume RUN` goes on with the remaining recipients; `broadside run retry RUN --state failed` makes a run of those that failed.",
 		},
 	},
 	{
@@ -164,7 +164,7 @@ var runCodes = []Explanation{
 		"Redis lost more than the workers remember: it was restarted with an old file, or a replica took over that missed the last writes. Recipients that were mailed may look as if they were not, so the run is held.",
 		[]string{
 			"Compare what the server took (its own log) with `broadside run recipients RUN --state accepted`.",
-			"`broadside run resume RUN` goes on: whoever was mailed in the lost time is mailed again. `broadside run cancel RUN` ends it: whoever is pending is not mailed.",
+			"`broadside run resume RUN` goes on: recipients that were mailed in the lost time are mailed again. `broadside run cancel RUN` ends it: pending recipients are not mailed.",
 			"Let Redis write to disk (appendonly yes), and set delivery.durability: replicated where it has replicas.",
 		},
 	},
@@ -178,24 +178,24 @@ var runCodes = []Explanation{
 		"At its time the campaign, its audience or its account was not in order. Nothing was sent.",
 		[]string{
 			"The reason says what is wrong, as `broadside campaign validate C` does.",
-			"Mend it and send with `broadside campaign launch C --now`, or wait for the next time of its schedule.",
+			"Correct it and send with `broadside campaign launch C --now`, or wait for the next time of its schedule.",
 		},
 	},
 	{
 		Expired, "The time of the run was over",
-		"The recipient was not accepted within delivery.expires_after (48 h by default) of the making of the run. News that come too late are not sent.",
+		"The recipient was not accepted within delivery.expires_after (48 h by default) of the making of the run. News that would come too late is not sent.",
 		[]string{
-			"The last reply beside it says why it took so long. A paused run does not expire, but its time runs on.",
+			"The last reply next to it says why it took so long. A paused run does not expire, but its time runs on.",
 			"`broadside run retry RUN --state failed` tries them again; a longer expires_after gives the next run more patience.",
 		},
 	},
 	{
 		Attempts, "No attempt was left",
 		"The recipient was refused for now as often as delivery.max_attempts allows (12 by default).",
-		[]string{"The last reply beside it says why. `broadside run retry RUN --state failed` tries them again."},
+		[]string{"The last reply next to it says why. `broadside run retry RUN --state failed` tries them again."},
 	},
 	{
-		Stuck, "No worker ever said a word about it",
+		Stuck, "No worker ever reported on it",
 		"The recipient was handed to the queue seven times, with longer and longer waits, and no worker took it, gave it back or sent to it. It was not mailed.",
 		[]string{
 			"Workers that take tasks and then hang, or another program that empties the queue in the same Redis: look at the workers' logs.",
@@ -206,7 +206,7 @@ var runCodes = []Explanation{
 
 const checkStep = "`broadside account check NAME` connects and logs in, and names each problem with its fix."
 
-// All of these close the account for a while and charge nobody an attempt.
+// All of these close the account for a while, and no recipient is charged an attempt.
 var accountCodes = []Explanation{
 	{
 		AccountLogin, "The server refuses the login",
@@ -220,7 +220,7 @@ var accountCodes = []Explanation{
 	},
 	{
 		AccountSetup, "The account cannot be used as it is configured",
-		"Before a word was said to the server, the settings of the account were found not to work.",
+		"Before anything was sent to the server, the settings of the account were found not to work.",
 		[]string{"The reason names the setting.", checkStep},
 	},
 	{
@@ -245,7 +245,7 @@ var accountCodes = []Explanation{
 	},
 	{
 		AccountQuota, "The account has used up what it may send",
-		"The provider counts the messages of this account by the hour, day or month, and the limit is reached. Its reply speaks of the account and of no recipient: nobody is charged an attempt, and the rest is sent when the provider counts anew.",
+		"The provider counts the messages of this account by the hour, day or month, and the limit is reached. Its reply is about the account and not about a recipient, so no recipient is charged an attempt, and the rest is sent when the provider starts a new count.",
 		[]string{
 			"The reason has the provider's answer. Nothing has to be done for a limit that frees itself; the account is tried again with growing pauses.",
 			"Ask the provider for a higher limit or take a larger plan, or add a second account. `limits.rate` of the account spreads what it may send over the day.",
@@ -253,19 +253,19 @@ var accountCodes = []Explanation{
 	},
 	{
 		AccountSuspended, "The provider has stopped the account",
-		"The account is suspended, disabled, under review, unpaid, still in a trial or sandbox, or not activated. The reply speaks of the account and of no recipient: nobody is charged an attempt.",
+		"The account is suspended, disabled, under review, unpaid, still in a trial or sandbox, or not activated. The reply is about the account and not about a recipient, so no recipient is charged an attempt.",
 		[]string{
 			"The reason has the provider's answer; its dashboard or its support says why and what it takes to be allowed again.",
-			"Was it stopped for complaints or bounces: mend the list before you send more, here or elsewhere.",
+			"Was it stopped for complaints or bounces: clean the list before you send more, here or elsewhere.",
 			checkStep,
 		},
 	},
 	{
 		AccountSender, "The account may not send as this sender",
-		"The provider takes the login but not the From address or its domain: it is not verified there, or belongs to another account. No recipient is at fault, and nobody is charged an attempt.",
+		"The provider takes the login but not the From address or its domain: it is not verified there, or belongs to another account. No recipient is at fault, and none is charged an attempt.",
 		[]string{
 			"Verify the address or its domain in the provider's dashboard, in the region that the account sends from. In a sandbox the recipients have to be verified too.",
-			"Or correct `from` (and the return path) so that it is one that this account may send as; a run keeps the sender that it was made with: cancel it and launch the mended campaign with `--again --exclude run:CAMPAIGN`.",
+			"Or correct `from` (and the return path) so that it is one that this account may send as; a run keeps the sender that it was made with: cancel it and launch the corrected campaign with `--again --exclude run:CAMPAIGN`.",
 		},
 	},
 	{

@@ -12,7 +12,7 @@ const (
 	LaneClosed  Code = "BS-LANE-CLOSED"
 )
 
-const processStep = "`broadside process list` shows who is alive."
+const processStep = "`broadside process list` shows the processes that are alive."
 
 var stateCodes = []Explanation{
 	{
@@ -21,21 +21,21 @@ var stateCodes = []Explanation{
 		[]string{
 			"The reason names the key and what was found; `redis-cli TYPE KEY` shows what it is.",
 			"Do all processes run the same version? `broadside process list` shows it. Does another program use the same namespace?",
-			"A list, schedule or run that is lost can be made again: import, schedule or launch it anew. Delete the key only when you know that nothing else needs it.",
+			"A list, schedule or run that is lost can be made again: import, schedule or launch it once more. Delete the key only when you know that nothing else needs it.",
 		},
 	},
 	{
 		HeldLedger, "The ledger of the run has entries that mean nothing",
-		"The state of some recipients in Redis is none that this version knows, or entries, its content or its addresses are missing or cannot be read: a key was changed, or a newer version wrote it. Nobody can say whether these people were mailed, so the run is held and nothing is sent.",
+		"Some recipients have a state in Redis that this version does not know, or entries, the content or the addresses are missing or cannot be read: a key was changed, or a newer version wrote it. It is not known whether these recipients were mailed, so the run is held and nothing is sent.",
 		[]string{
 			"The reason says what was found: how many, in which part, and the first of them, or the key that cannot be read.",
 			"Do all processes run the same version? `broadside process list` shows it. Stop the older ones, then `broadside run resume RUN`.",
-			"Otherwise `broadside run cancel RUN` ends the run. Launch the campaign again with `--again --exclude run:CAMPAIGN` for those who were not reached; whoever stands behind the damaged entries may have the message already.",
+			"Otherwise `broadside run cancel RUN` ends the run. Launch the campaign again with `--again --exclude run:CAMPAIGN` for those who were not reached; the recipients of the damaged entries may have the message already.",
 		},
 	},
 	{
 		NoWorker, "No worker is alive",
-		"Workers send what runs need. None has given a sign of life in Redis for some seconds, so nothing is sent. Nobody is lost: a worker goes on where the last one stopped.",
+		"Workers send what runs need. None has given a sign of life in Redis for some seconds, so nothing is sent. No recipient is lost: a worker goes on where the last one stopped.",
 		[]string{"Start `broadside worker` (or `broadside all`) with the same configuration.", processStep, "One that runs and is not shown: its log says what it waits for; is it the same Redis and namespace?"},
 	},
 	{
@@ -55,7 +55,7 @@ var stateCodes = []Explanation{
 	},
 	{
 		LaneClosed, "One provider wants no more for a while",
-		"A mailbox provider answered that it takes nothing from this account now: too much mail, or a block. Its lane is closed for some time; recipients at other providers go on, and those who wait are not charged.",
+		"A mailbox provider answered that it takes nothing from this account now: too much mail, or a block. Its lane is closed for some time; recipients at other providers go on, and recipients that wait are not charged an attempt.",
 		[]string{
 			"The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means.",
 			"It opens by itself and is tried again with growing pauses. Lower limits.rate of the account when this happens often.",

@@ -1,5 +1,5 @@
 // Package suppression is the list of addresses that must not be mailed, and
-// why, since when and by whose word.
+// why, since when, and on which evidence.
 //
 // It keeps the promise that a suppressed address is not mailed: an entry that
 // [Store.Add] has acknowledged is seen by every look-up that begins after it,

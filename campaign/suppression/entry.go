@@ -137,12 +137,12 @@ func oneLine(s string) string {
 // contains) and the second half of the hash in hexadecimal. Fields may be
 // added at the end.
 func (e Entry) encode() string {
-	who := e.Address
-	if who == "" {
-		who = ":" + hex.EncodeToString(e.Hash[len(Key{}):])
+	person := e.Address
+	if person == "" {
+		person = ":" + hex.EncodeToString(e.Hash[len(Key{}):])
 	}
 	return strings.Join([]string{
-		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, who,
+		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, person,
 	}, "\t")
 }
 
@@ -158,7 +158,7 @@ func (e Entry) expiresMilli() int64 {
 //
 //	1 TAB at TAB "removed"
 //
-// It has no address: who was taken off the list is nobody's business. To every
+// It has no address: an address that was taken off the list is not kept. To every
 // look-up it is an entry that has expired.
 const removed = "1\t"
 

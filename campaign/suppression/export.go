@@ -49,10 +49,10 @@ func (e *UnreadableError) Error() string {
 }
 
 // Each calls f with every entry, in no order. One that is there from the
-// beginning to the end is met exactly once, whoever adds or removes others
+// beginning to the end is met exactly once, even if others are added or removed
 // meanwhile; of those that come or go, each at most once. Expired ones are left
-// out. It holds for one server: whoever must know compares its run id before
-// and after. An UnreadableError comes after all that can be read.
+// out. This holds for one server: a caller that must be sure compares its run id
+// before and after. An UnreadableError comes after all that can be read.
 func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 	now := s.now()
 	var unreadable UnreadableError
@@ -109,7 +109,7 @@ func (s *Store) scan(ctx context.Context, f func(field, value string) error) err
 type Stats struct {
 	Total   int            `json:"total"`   // entries that hold now
 	Hashed  int            `json:"hashed"`  // of these: known only by their hash
-	Expired int            `json:"expired"` // beside these
+	Expired int            `json:"expired"` // in addition to these
 	Reasons map[string]int `json:"reasons"`
 	Scopes  map[string]int `json:"scopes"`
 	Sources map[string]int `json:"sources"`

@@ -155,8 +155,8 @@ func (im *importer) note(row *audience.AddressRow, format string, args ...any) {
 	im.result.Notes = append(im.result.Notes, Reject{row.Line, fmt.Sprintf(format, args...), row.Excerpt()})
 }
 
-// people returns whom a row means: by address, and by hash where there is no address,
-// or another one's hash beside it.
+// people returns the people that a row means: by address, and by hash where there is
+// no address, or where the hash is that of another one.
 func (im *importer) people(row *audience.AddressRow) (addresses []address.Address, hashes [][32]byte) {
 	text := row.Cell("sha256")
 	hash, isHash := parseHash(text)

@@ -31,12 +31,12 @@ func (s *Store) Suppressed(ctx context.Context, topic string, keys []Key) ([]boo
 
 func (s *Store) suppressed(ctx context.Context, topic string, keys []Key) ([]bool, error) {
 	var asked [shards][]string // fields
-	var who [shards][]int      // the index in keys of each field
+	var keyOf [shards][]int    // the index in keys of each field
 	for i, k := range keys {
 		shard := shardOf(k)
 		for _, f := range lookupFields(k, topic) {
 			asked[shard] = append(asked[shard], f)
-			who[shard] = append(who[shard], i)
+			keyOf[shard] = append(keyOf[shard], i)
 		}
 	}
 	pipe := s.rdb.Pipeline()
@@ -58,7 +58,7 @@ func (s *Store) suppressed(ctx context.Context, topic string, keys []Key) ([]boo
 		}
 		for i, v := range r.Val() {
 			if value, ok := v.(string); ok && live(value, now) {
-				out[who[shard][i]] = true
+				out[keyOf[shard][i]] = true
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func NewDoc(file string, root *Node) *Doc {
 	return d
 }
 
-// index notes the place of every value: of scalars their own, of lists and
+// index records the place of every value: of scalars their own, of lists and
 // mappings that of their key.
 func (d *Doc) index(n *Node, key string) {
 	for _, f := range n.Fields {
@@ -125,8 +125,8 @@ func (d *Doc) Add(p Problem) {
 	d.problems = append(d.problems, p)
 }
 
-// reportUnknown finds out what was probably meant: a key beside it, else one
-// of the same name that belongs elsewhere.
+// reportUnknown finds out what was probably meant: another key of the same mapping,
+// or else one of the same name that belongs elsewhere.
 func (d *Doc) reportUnknown(u unknownKey) {
 	key := Join(u.m.key, u.name)
 	meant := cmp.Or(Suggest(u.name, u.m.known), Suggest(u.name, u.m.later))

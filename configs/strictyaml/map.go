@@ -11,8 +11,8 @@ import (
 )
 
 // A Map reads the keys of one mapping. Its methods set *dst when the key is
-// given and right, leave it alone when the key is absent or empty, and else note
-// a problem; so a default is what dst held before.
+// given and right, leave it alone when the key is absent or empty, and otherwise
+// report a problem; so a default is what dst held before.
 type Map struct {
 	doc   *Doc
 	n     *Node // nil: the mapping is absent
@@ -342,7 +342,7 @@ func (n *Node) off(values []string) bool {
 	return true
 }
 
-// take returns the value of a key and notes that the key is known; nil when
+// take returns the value of a key and records that the key is known; nil when
 // there is nothing to read.
 func (m *Map) take(name string) *Node {
 	m.use(name)
@@ -411,7 +411,7 @@ func (m *Map) report(n *Node, name, format string, args ...any) {
 	m.doc.Add(at.Problem(m.Key(name), format, args...))
 }
 
-// done notes the keys that nobody asked for.
+// done records the keys that were not asked for.
 func (m *Map) done() {
 	if m.n == nil {
 		return

@@ -21,12 +21,12 @@ const (
 type lull struct {
 	mu    sync.Mutex
 	last  time.Time     // when a task came; guarded by mu, like all below
-	asks  *gated        // whoever asks in this lull; nil: there is none
+	asks  *gated        // the server that asks in this lull; nil: there is none
 	ended chan struct{} // closed at the end of this lull
 }
 
 // wait lets g ask at once, unless there is a lull in which another asks.
-// Whoever asks always comes back: it holds the room for the task that it did
+// The one that asks always comes back: it holds the room for the task that it did
 // not find. The error is that of ctx.
 func (l *lull) wait(ctx context.Context, g *gated) error {
 	l.mu.Lock()

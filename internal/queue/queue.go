@@ -134,7 +134,7 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 		task, err := decode(t.Payload())
 		if err != nil {
 			cfg.Log.Error("task dropped", "err", err)
-			return nil // nobody could ever handle it
+			return nil // no worker could ever handle it
 		}
 		handle(ctx, task)
 		return nil

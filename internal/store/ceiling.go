@@ -14,7 +14,7 @@ import (
 // errFull is the end of a wait for a place below the ceiling.
 var errFull = errors.New("as many connections as redis.max_connections allows are open")
 
-// A ceiling makes every connection of a store, whoever asks for it, and holds
+// A ceiling makes every connection of a store, whatever part of the program asks for it, and holds
 // the number of those to each server at its limit. The pools are sized so that
 // nobody waits here for long; what they do not count, like a connection for a
 // subscription that its owner lost, cannot break the limit either.

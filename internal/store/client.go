@@ -64,7 +64,7 @@ func (s *server) failover(o *redis.Options) *redis.FailoverOptions {
 
 // cluster are the options of a client that asks primaries alone. One that
 // never resends follows no redirection either, and takes the map of the slots
-// from the shared client, so that it connects to nobody but whom it asks.
+// from the shared client, so that it connects only to the server that it asks.
 func (s *server) cluster(o *redis.Options, shared redis.UniversalClient) *redis.ClusterOptions {
 	co := &redis.ClusterOptions{
 		Addrs:    s.addrs,

@@ -114,7 +114,7 @@ func (s *stream) take(p []byte) (int, time.Time, error) {
 		}
 		return n, time.Time{}, nil
 	case s.closed:
-		s.notify() // for whoever reads again
+		s.notify() // for the next reader
 		return 0, time.Time{}, io.EOF
 	case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
 		return 0, time.Time{}, os.ErrDeadlineExceeded

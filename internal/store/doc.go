@@ -1,8 +1,8 @@
 // Package store connects to Redis, or makes a store within the process for
 // trying things out, and says what it found.
 //
-// It keeps the promise that nobody starts to send on a store that would lose
-// track of who was sent to: before [Open] returns, the server has answered,
+// It promises that no process starts to send on a store that would lose track of
+// what was sent: before [Open] returns, the server has answered,
 // is new enough, never evicts keys, and writes to disk (a Redis without
 // persistence is accepted on loopback, or by an explicit option). What a
 // server is asked is INFO alone, because managed ones often forbid CONFIG.
@@ -10,7 +10,7 @@
 // # Connections
 //
 // Options.MaxConnections is a hard ceiling of one process to any one server:
-// every connection is made and counted in one place, whoever asks for it. It
+// every connection is made and counted in one place. It
 // is split when the store is opened, so that no part takes another's:
 //
 //	MaxConnections = shared + Claims

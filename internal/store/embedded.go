@@ -13,7 +13,7 @@ import (
 	"broadside/campaign/codes"
 )
 
-// Connections of an embedded store: nobody counts them, but each costs a few
+// Connections of an embedded store: they are not limited, but each costs a few
 // goroutines.
 const (
 	embeddedShared = 64

@@ -50,6 +50,6 @@ func (p *page) write(w http.ResponseWriter, status int, c content) error {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(out.Bytes()) // an error means that whoever asked is gone
+	_, _ = w.Write(out.Bytes()) // an error means that the client is gone
 	return nil
 }

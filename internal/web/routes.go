@@ -93,5 +93,5 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n")) // an error means that whoever asked is gone
+	_, _ = w.Write([]byte(text + "\n")) // an error means that the client is gone
 }
