@@ -305,7 +305,7 @@ func TestTiming(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Timing(&configs.Config{Timezone: tc.zone}, def, tc.at, now)
+			got, err := scheduler.ReadTiming(&configs.Config{Timezone: tc.zone}, def, tc.at, now)
 			if err != nil {
 				var problems configs.Problems
 				if tc.zoneWant != "" || !strings.Contains(err.Error(), tc.want) || !errors.As(err, &problems) && !errors.Is(err, ErrInvalid) {

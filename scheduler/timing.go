@@ -1,4 +1,4 @@
-package app
+package scheduler
 
 import (
 	"fmt"
@@ -6,27 +6,26 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
-	"broadside/scheduler"
+	"broadside/internal/failure"
 	"broadside/scheduler/calendar"
 )
 
-// Timing reads when a campaign is due: at, if it is not empty, in place of the
-// schedule in its file. A time without an offset is in the campaign's zone,
-// else the configuration's. What is wrong, and a time that has passed, is
-// configs.Problems.
-func Timing(cfg *configs.Config, def *campaign.Definition, at string, now time.Time) (scheduler.Timing, error) {
-	t := scheduler.Timing{MaxLateness: def.Schedule.MaxLateness}
-	bad := func(key, format string, args ...any) (scheduler.Timing, error) {
+// ReadTiming reads when a campaign is due: at, if it is not empty, in place of the
+// schedule in its file. A time without an offset is in the campaign's zone, or else the
+// configuration's. Mistakes in the file, and a time that has passed, are configs.Problems.
+func ReadTiming(cfg *configs.Config, def *campaign.Definition, at string, now time.Time) (Timing, error) {
+	t := Timing{MaxLateness: def.Schedule.MaxLateness}
+	bad := func(key, format string, args ...any) (Timing, error) {
 		if key == "--at" {
-			return scheduler.Timing{}, invalid("--at: " + fmt.Sprintf(format, args...))
+			return Timing{}, failure.Invalid("--at: " + fmt.Sprintf(format, args...))
 		}
-		return scheduler.Timing{}, configs.Problems{def.Problem(key, format, args...)}
+		return Timing{}, configs.Problems{def.Problem(key, format, args...)}
 	}
 	zone, err := zoneOf(cfg, def)
 	if err != nil {
 		return bad("timezone", "%v", err)
 	}
-	t.Zone = "UTC" // for what has its own offset
+	t.Zone = "UTC" // for a time that has its own offset
 	if zone != nil {
 		t.Zone = zone.String()
 	}
