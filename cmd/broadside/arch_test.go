@@ -22,6 +22,7 @@ var rank = map[string]int{
 	"campaign/ledger/replytext": 0,
 	"campaign/suppression":      4, // read from files as audiences are
 	"campaign/audience":         3, // of addresses
+	"campaign/sources":          4,
 
 	"internal/failure":  0,
 	"internal/outage":   0,
@@ -49,6 +50,8 @@ var rank = map[string]int{
 	"internal/doctor":  7, // looks at all of it
 	"internal/backup":  7, // of schedules too
 
+	"internal/letter":  8,
+	"internal/project": 1,
 	"internal/app":     9,
 	"internal/demo":    10,
 	"internal/preview": 10,

@@ -12,8 +12,10 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/sources"
 	"broadside/configs/units"
 	"broadside/internal/app"
+	"broadside/internal/letter"
 )
 
 func campaignCommand(c *cli) *cobra.Command {
@@ -56,18 +58,17 @@ of the audience that cannot be mailed. Nothing is sent.`,
 
 // validate loads configuration and campaign, so that the problems of both come
 // out, and checks the rest when they can be read.
-func validate(ctx context.Context, c *cli, name string, all bool) (app.Validated, error) {
-	proof, done, err := c.proof(ctx, name)
+func validate(ctx context.Context, c *cli, name string, all bool) (letter.Validation, error) {
+	draft, err := c.draft(ctx, name)
 	if err != nil {
-		return app.Validated{}, err
+		return letter.Validation{}, err
 	}
-	defer done()
-	proof.AllRejects = all
-	return app.Validate(ctx, proof, time.Now())
+	defer draft.close()
+	return draft.Validate(ctx, time.Now(), all)
 }
 
 // validated prints what validate found.
-func (c *cli) validated(v app.Validated, err error, format string) error {
+func (c *cli) validated(v letter.Validation, err error, format string) error {
 	if format == "github" {
 		for _, p := range problems(err) {
 			fmt.Fprintln(c.stdout, p.annotation("error"))
@@ -82,17 +83,17 @@ func (c *cli) validated(v app.Validated, err error, format string) error {
 			list = []problem{}
 		}
 		return errors.Join(c.json(struct {
-			Valid    bool          `json:"valid"`
-			Problems []problem     `json:"problems"`
-			Warnings []problem     `json:"warnings"`
-			Campaign app.Validated `json:"campaign"`
+			Valid    bool              `json:"valid"`
+			Problems []problem         `json:"problems"`
+			Warnings []problem         `json:"warnings"`
+			Campaign letter.Validation `json:"campaign"`
 		}{err == nil, list, append([]problem{}, problems(v.Warnings)...), v}), err)
 	}
 	if format != "github" {
 		for _, w := range v.Warnings {
 			c.note("warning: %s", printable(w.Error()))
 		}
-		for _, b := range v.Blanks {
+		for _, b := range v.Gaps {
 			c.note("warning: %s", printable(b.String()))
 		}
 	}
@@ -107,7 +108,7 @@ func (c *cli) validated(v app.Validated, err error, format string) error {
 }
 
 // showRead prints what an audience comes to.
-func (c *cli) showRead(v app.Validated) {
+func (c *cli) showRead(v letter.Validation) {
 	fmt.Fprintf(c.stdout, "%s: %d recipients, %d invalid, %d duplicate", v.Source, v.Recipients, v.Invalid, v.Duplicate)
 	if v.Excluded > 0 {
 		fmt.Fprintf(c.stdout, ", %d excluded", v.Excluded)
@@ -182,7 +183,7 @@ func showPlan(w io.Writer, p app.Plan, i ink) {
 }
 
 // showExclusions says what was found in each source of people who are left out.
-func showExclusions(w io.Writer, all []app.Exclusion) {
+func showExclusions(w io.Writer, all []sources.Exclusion) {
 	for i, e := range all {
 		head := "left out"
 		if i > 0 {
@@ -202,29 +203,29 @@ func showExclusions(w io.Writer, all []app.Exclusion) {
 // planDocument is the plan as --dry-run --json prints it.
 func planDocument(p app.Plan) any {
 	return struct {
-		DryRun     bool              `json:"dry_run"`
-		Campaign   string            `json:"campaign"`
-		Rows       int64             `json:"rows"`
-		Total      int64             `json:"total"`
-		Suppressed int64             `json:"suppressed"`
-		Skipped    campaign.Skipped  `json:"skipped"`
-		Audience   string            `json:"audience"`
-		Exclude    []app.Exclusion   `json:"exclude"`
-		Rejects    []audience.Reject `json:"rejects"` // the first ones
-		Blanks     []app.Blank       `json:"blanks"`
-		Warnings   []problem         `json:"warnings"`
-		From       string            `json:"from"`
-		Subject    string            `json:"subject"`
-		Topic      string            `json:"topic"`
-		NewTopic   bool              `json:"new_topic"`
-		Accounts   []string          `json:"accounts"`
-		Loopback   bool              `json:"loopback"`
-		Rate       float64           `json:"rate"`
-		Canary     int               `json:"canary"`
-		Memory     planMemory        `json:"redis_memory"`
+		DryRun     bool                `json:"dry_run"`
+		Campaign   string              `json:"campaign"`
+		Rows       int64               `json:"rows"`
+		Total      int64               `json:"total"`
+		Suppressed int64               `json:"suppressed"`
+		Skipped    campaign.Skipped    `json:"skipped"`
+		Audience   string              `json:"audience"`
+		Exclude    []sources.Exclusion `json:"exclude"`
+		Rejects    []audience.Reject   `json:"rejects"` // the first ones
+		Blanks     []letter.Gap        `json:"blanks"`
+		Warnings   []problem           `json:"warnings"`
+		From       string              `json:"from"`
+		Subject    string              `json:"subject"`
+		Topic      string              `json:"topic"`
+		NewTopic   bool                `json:"new_topic"`
+		Accounts   []string            `json:"accounts"`
+		Loopback   bool                `json:"loopback"`
+		Rate       float64             `json:"rate"`
+		Canary     int                 `json:"canary"`
+		Memory     planMemory          `json:"redis_memory"`
 	}{
-		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]app.Exclusion{}, p.Excluded...),
-		append([]audience.Reject{}, p.Rejects...), append([]app.Blank{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
+		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]sources.Exclusion{}, p.Excluded...),
+		append([]audience.Reject{}, p.Rejects...), append([]letter.Gap{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
 		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"broadside/internal/app"
+	"broadside/internal/project"
 )
 
 func initCommand(c *cli) *cobra.Command {
@@ -23,7 +23,7 @@ there is overwritten.`,
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			files, err := app.NewProject(dir)
+			files, err := project.New(dir)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,8 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/internal/app"
+	"broadside/internal/letter"
+	"broadside/scheduler"
 )
 
 // A previewRequest is how a message is to be shown.
@@ -72,13 +74,13 @@ func (w previewRequest) check(cmd *cobra.Command, asJSON bool) error {
 }
 
 // render renders the message of one recipient from what is in the files now.
-func (c *cli) render(ctx context.Context, name, recipient string) (*app.Preview, error) {
-	proof, done, err := c.proof(ctx, name)
+func (c *cli) render(ctx context.Context, name, recipient string) (*letter.Preview, error) {
+	draft, err := c.draft(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	return app.NewPreview(ctx, proof, recipient)
+	defer draft.close()
+	return draft.Preview(ctx, recipient)
 }
 
 func (c *cli) preview(ctx context.Context, want previewRequest) error {
@@ -102,7 +104,7 @@ func (c *cli) preview(ctx context.Context, want previewRequest) error {
 	case c.asJSON:
 		return c.json(previewDocument(p))
 	case want.open:
-		return c.openFile(ctx, filepath.Join(dir, app.PreviewHTML))
+		return c.openFile(ctx, filepath.Join(dir, letter.PreviewHTML))
 	}
 	for _, h := range p.Headers {
 		fmt.Fprintf(c.stdout, "%s: %s\n", h.Name, printable(h.Value))
@@ -117,7 +119,7 @@ func (c *cli) preview(ctx context.Context, want previewRequest) error {
 	return nil
 }
 
-func previewDocument(p *app.Preview) any {
+func previewDocument(p *letter.Preview) any {
 	headers := map[string]string{}
 	for _, h := range p.Headers {
 		headers[h.Name] = h.Value
@@ -132,32 +134,47 @@ func previewDocument(p *app.Preview) any {
 	}{p.Subject, p.From, p.To, headers, p.HTML, p.Text}
 }
 
-// proof reads configuration and campaign, so that the problems of both come out;
-// those of a campaign file that can be read in part are p.Faults.
-// Redis is only opened for what is in it: a stored campaign, or a list. The
-// caller calls done.
-func (c *cli) proof(ctx context.Context, name string) (p app.Proof, done func(), err error) {
-	p.Stdin = c.in
+// A draft is a campaign that a command looks at before it is launched.
+type draft struct {
+	letter.Campaign
+	app   *app.App // nil: the campaign needs nothing of Redis
+	close func()
+}
+
+// draft reads the configuration and a campaign, so that the problems of both come out. It
+// opens Redis only for what is in Redis: a stored campaign, or a list. The caller closes
+// the draft.
+func (c *cli) draft(ctx context.Context, name string) (*draft, error) {
+	d := &draft{close: func() {}}
+	d.Sources.Stdin = c.in
 	cfg, cfgErr := c.load(ctx)
-	if p.Config = cfg; cfgErr == nil && cfg.RedisURL != "" && !app.IsFile(name) {
-		if p.App, err = c.openWith(ctx, cfg, false); err != nil {
-			return p, nil, err
+	d.Config = cfg
+	isStored := cfgErr == nil && cfg.RedisURL != "" && !app.IsFile(name)
+	if !isStored {
+		d.Def, d.Faults = campaign.Load(ctx, name)
+		if cfgErr != nil || d.Def == nil {
+			return nil, errors.Join(cfgErr, d.Faults)
 		}
-		if p.Def, p.Stored, err = p.App.Campaign(ctx, name); err != nil {
-			c.close(p.App)
-			return p, nil, err
+		if _, isList := audience.ListName(d.Def.Audience.Source); !isList || cfg.RedisURL == "" {
+			return d, nil
 		}
-		return p, func() { c.close(p.App) }, nil
 	}
-	p.Def, p.Faults = campaign.Load(ctx, name)
-	if cfgErr != nil || p.Def == nil {
-		return p, nil, errors.Join(cfgErr, p.Faults)
+
+	a, err := c.openWith(ctx, cfg, false)
+	if err != nil {
+		return nil, err
 	}
-	if _, isList := audience.ListName(p.Def.Audience.Source); !isList || cfg.RedisURL == "" {
-		return p, func() {}, nil
+	var schedule *scheduler.Schedule
+	if isStored {
+		d.Def, schedule, err = a.Campaign(ctx, name)
+		if err != nil {
+			c.close(a)
+			return nil, err
+		}
 	}
-	if p.App, err = c.openWith(ctx, cfg, false); err != nil {
-		return p, nil, err
-	}
-	return p, func() { c.close(p.App) }, nil
+	d.Sources = a.Sources(schedule)
+	d.Sources.Stdin = c.in
+	d.app = a
+	d.close = func() { c.close(a) }
+	return d, nil
 }

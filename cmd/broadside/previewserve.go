@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 
-	"broadside/internal/app"
 	"broadside/internal/failure"
+	"broadside/internal/letter"
 	"broadside/internal/preview"
 )
 
@@ -19,7 +19,7 @@ func (c *cli) servePreview(ctx context.Context, want previewRequest) error {
 	stdin := &onlyOnce{c.in, false}
 	look := *c
 	look.in = stdin
-	render := func(ctx context.Context, who string) (*app.Preview, error) {
+	render := func(ctx context.Context, who string) (*letter.Preview, error) {
 		return look.render(ctx, want.campaign, cmp.Or(who, want.recipient))
 	}
 	if _, err := render(ctx, ""); err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign/address"
-	"broadside/internal/app"
+	"broadside/internal/letter"
 )
 
 func trialCommand(c *cli) *cobra.Command {
-	var t app.Trial
+	var o letter.TestOptions
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "test CAMPAIGN --to ADDRESS,...",
@@ -26,28 +26,28 @@ unsubscribe nobody, and nothing is stored. A suppressed address has to be confir
   broadside campaign test october.yaml --to me@acme.example,you@acme.example --as row:17`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if n := len(t.To); n == 0 || n > app.MaxTrial {
-				return usagef(cmd, "--to has %d addresses, expected 1 to %d", n, app.MaxTrial)
+			if n := len(o.To); n == 0 || n > letter.MaxTestAddresses {
+				return usagef(cmd, "--to has %d addresses, expected 1 to %d", n, letter.MaxTestAddresses)
 			}
-			return trial(cmd.Context(), c, args[0], t, yes)
+			return trial(cmd.Context(), c, args[0], o, yes)
 		},
 	}
-	cmd.Flags().StringSliceVar(&t.To, "to", nil, "`ADDRESSES` to send copies to, at most 10")
-	cmd.Flags().StringVar(&t.As, "as", "", "`ADDRESS` of the audience, or row:N, whose message it is")
+	cmd.Flags().StringSliceVar(&o.To, "to", nil, "`ADDRESSES` to send copies to, at most 10")
+	cmd.Flags().StringVar(&o.As, "as", "", "`ADDRESS` of the audience, or row:N, whose message it is")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
-func trial(ctx context.Context, c *cli, name string, t app.Trial, yes bool) error {
-	proof, done, err := c.proof(ctx, name)
+func trial(ctx context.Context, c *cli, name string, o letter.TestOptions, yes bool) error {
+	draft, err := c.draft(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer done()
-	if err := c.confirmTrial(ctx, proof, t.To, yes); err != nil {
+	defer draft.close()
+	if err := c.confirmTrial(ctx, draft, o.To, yes); err != nil {
 		return err
 	}
-	results, err := app.SendTrial(ctx, proof, t)
+	results, err := draft.SendTest(ctx, o)
 	if err != nil && len(results) == 0 {
 		return err
 	}
@@ -66,16 +66,16 @@ func trial(ctx context.Context, c *cli, name string, t app.Trial, yes bool) erro
 	return nil
 }
 
-// confirmTrial asks before a copy goes to somebody who must not be mailed. A trial
-// needs no Redis: when it does not answer, that is said, and nobody is asked.
-func (c *cli) confirmTrial(ctx context.Context, proof app.Proof, to []string, yes bool) error {
-	if yes || proof.Config.RedisURL == "" || proof.Def == nil {
+// confirmTrial asks before a copy goes to a suppressed address. A test needs no Redis:
+// when Redis does not answer, a note says so and nothing is asked.
+func (c *cli) confirmTrial(ctx context.Context, draft *draft, to []string, yes bool) error {
+	if yes || draft.Config.RedisURL == "" || draft.Def == nil {
 		return nil
 	}
-	a := proof.App
+	a := draft.app
 	if a == nil {
 		var err error
-		if a, err = c.openWith(ctx, proof.Config, false); err != nil {
+		if a, err = c.openWith(ctx, draft.Config, false); err != nil {
 			c.note("suppressions could not be looked up: %v", err)
 			return nil
 		}
@@ -85,14 +85,15 @@ func (c *cli) confirmTrial(ctx context.Context, proof app.Proof, to []string, ye
 	if err != nil {
 		return err
 	}
-	found, err := a.Suppression.Among(ctx, proof.Def.Topic, addresses)
+
+	found, err := a.Suppression.Among(ctx, draft.Def.Topic, addresses)
 	if err != nil || len(found) == 0 {
 		return err
 	}
 	return c.agree(strings.Join(found, ", ")+" is suppressed for this topic", "yes", false)
 }
 
-func (c *cli) printTrial(results []app.TrialResult) error {
+func (c *cli) printTrial(results []letter.TestCopy) error {
 	if c.asJSON {
 		return c.json(results)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"broadside/configs"
@@ -81,13 +80,8 @@ func Find(cfg *configs.Config, name string) (configs.Account, error) {
 	if acct, ok := cfg.Accounts[name]; ok {
 		return acct, nil
 	}
-	known := Names(cfg)
-	if len(known) == 0 {
+	if len(cfg.Accounts) == 0 {
 		return configs.Account{}, ErrNone(cfg)
 	}
-	text := fmt.Sprintf("no account %q; configured are %s", name, strings.Join(known, ", "))
-	if meant := strictyaml.Suggest(name, known); meant != "" {
-		text += fmt.Sprintf("; did you mean %s?", meant)
-	}
-	return configs.Account{}, failure.Invalid(text)
+	return configs.Account{}, failure.Invalid(fmt.Sprintf("no account %q; %s", name, configs.Known(name, cfg.Accounts)))
 }

@@ -23,6 +23,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
+	"broadside/internal/letter"
 	"broadside/internal/outage"
 	"broadside/internal/presence"
 	"broadside/internal/queue"
@@ -99,7 +100,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Processes: a.Processes, Log: o.Log,
 	}
 	if len(cfg.Secrets) > 0 {
-		if a.keys, err = keysOf(cfg); err != nil {
+		if a.keys, err = letter.Keys(cfg); err != nil {
 			return nil, errors.Join(err, st.Close())
 		}
 	}

@@ -11,10 +11,11 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
+	"broadside/campaign/sources"
 	"broadside/configs/strictyaml"
 )
 
-// Who stands in an exclude file is not mailed, however the row is written.
+// An address in an exclude file is not mailed, however its row is written.
 func TestExcludeFilesAreReadGenerously(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
@@ -22,7 +23,7 @@ func TestExcludeFilesAreReadGenerously(t *testing.T) {
 	for _, tt := range []struct {
 		name, file string
 		opts       campaign.Exclusion
-		left       string // of a, b, c: who is mailed
+		mailed     string // of a, b, c
 	}{
 		{"display name", "email,name\nBob <bob@example.org>,Bob\n", campaign.Exclusion{}, "a c"},
 		{"missing and extra columns", "email,name\ncat@example.org\nbob@example.org,Bob,x\n", campaign.Exclusion{}, "a"},
@@ -36,14 +37,14 @@ func TestExcludeFilesAreReadGenerously(t *testing.T) {
 		tt.opts.Source = "staff.csv"
 		def.Exclude = []campaign.Exclusion{tt.opts}
 		plan, err := s.Plan(t.Context(), def, Launch{})
-		want := int64(len(strings.Fields(tt.left)))
+		want := int64(len(strings.Fields(tt.mailed)))
 		if err != nil || plan.Total != want || len(plan.Excluded) != 1 || plan.Excluded[0].Source != "staff.csv" {
-			t.Errorf("%s: %+v, %v; want %d people", tt.name, plan, err, want)
+			t.Errorf("%s: %+v, %v; want %d recipients", tt.name, plan, err, want)
 		}
 	}
 }
 
-// A row in which nobody can be found would let somebody be mailed.
+// A row without an address may stand for one that must not be mailed.
 func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
@@ -75,8 +76,8 @@ func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 	}
 }
 
-// The people of a campaign that goes out in parts get it once: a campaign stands for
-// all its runs.
+// A campaign stands for all its runs, so that recipients of one that is sent in parts get
+// it once.
 func TestExcludeACampaign(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
@@ -98,7 +99,7 @@ func TestExcludeACampaign(t *testing.T) {
 		seen[address] = true
 	}
 	plan, err := s.Plan(t.Context(), s.def(""), Launch{Exclude: []string{"run:news"}})
-	want := []Exclusion{{Source: "not.csv", Addresses: 1}, {Source: "run:news", Addresses: 5, Runs: 3}}
+	want := []sources.Exclusion{{Source: "not.csv", Addresses: 1}, {Source: "run:news", Addresses: 5, Runs: 3}}
 	if err != nil || plan.Total != 1 {
 		t.Errorf("%+v, %v; want the one who failed", plan, err)
 	}
@@ -106,8 +107,8 @@ func TestExcludeACampaign(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	// Runs whose addresses are not kept are counted; with none left it is not known
-	// who has got it.
+	// Runs whose addresses have expired are counted. When all have, it is not known who
+	// got the message.
 	s.expire(runs[0])
 	plan, err = s.Plan(t.Context(), s.def(""), Launch{Exclude: []string{"run:news"}})
 	if err != nil || plan.Excluded[1].Runs != 2 || plan.Excluded[1].Expired != 1 || plan.Total != 3 {
@@ -122,7 +123,7 @@ func TestExcludeACampaign(t *testing.T) {
 	}
 }
 
-// expire takes the addresses of runs away, as retention.addresses does.
+// expire removes the addresses of runs, as retention.addresses does.
 func (s *stand) expire(runs ...string) {
 	s.t.Helper()
 	for _, run := range runs {

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"time"
 
 	"broadside/campaign"
-	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
+	"broadside/campaign/sources"
 	"broadside/configs"
 	"broadside/configs/strictyaml"
 	"broadside/configs/units"
+	"broadside/internal/letter"
 	"broadside/internal/store"
 	"broadside/scheduler"
 )
@@ -54,8 +53,8 @@ type Plan struct {
 	Loopback bool     // all accounts are on this machine
 	Rate     float64  // the lowest ceiling; 0: none
 	Source   string
-	Excluded []Exclusion // what was found in each source of exclude
-	Blanks   []Blank     // sentences with a gap
+	Excluded []sources.Exclusion // what was found in each source of exclude
+	Blanks   []letter.Gap        // sentences with a gap
 	Guard    campaign.Guard
 	Redis    store.Memory        // of a dry run: the run needs Memory() bytes of it
 	Warnings strictyaml.Problems // about what is allowed, and most probably not meant
@@ -75,9 +74,9 @@ type prepared struct {
 	rows     rowSource
 	source   string
 	sel      scheduler.Selection
-	excluded []Exclusion
-	blanks   *blanks // of the audience that was read last; nil: nobody looked
-	once     string  // what it is the one run of; empty: it may be repeated
+	excluded []sources.Exclusion
+	blanks   *letter.GapCounter // of the audience that was read last; nil: nobody looked
+	once     string             // what it is the one run of; empty: it may be repeated
 	guard    campaign.Guard
 	retry    *chosen // rows, when they are recipients of another run; else nil
 }
@@ -103,13 +102,15 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 	if o.Audience != "" {
 		p.source = o.Audience
 	}
-	rows, openErr := a.openAudience(ctx, def, p.source, o)
+	from := a.Sources(o.Stored)
+	from.Stdin = o.Stdin
+	rows, openErr := from.Audience(ctx, def, o.Audience)
 	var columns []string
 	if openErr == nil {
 		p.rows, columns = rows, rows.Columns()
 	}
 	var err error
-	if p.snapshot, err = snapshot(a.Config, def, columns, a.opener(ctx, o.Stored)); err != nil || openErr != nil {
+	if p.snapshot, err = letter.Read(ctx, a.Config, def, columns, from); err != nil || openErr != nil {
 		p.close()
 		return nil, errors.Join(openErr, err)
 	}
@@ -124,9 +125,9 @@ func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (
 		p.close()
 		return nil, err
 	}
-	if _, err := a.composer(p.snapshot); err != nil {
+	if err := letter.Check(a.Config, p.snapshot); err != nil {
 		p.close()
-		return nil, placed(def, err)
+		return nil, letter.Locate(def, err)
 	}
 	if err := a.checkDurability(ctx, def); err != nil {
 		p.close()
@@ -203,33 +204,7 @@ func (a *App) checkWays(names []string) error {
 	return nil
 }
 
-// openAudience opens a file, the standard input, or a list.
-func (a *App) openAudience(ctx context.Context, def *campaign.Definition, source string, o Launch) (*audience.Reader, error) {
-	opts := audience.Options{Email: def.Audience.Email, Columns: def.Audience.Columns, Sheet: def.Audience.Sheet, Encoding: def.Audience.Encoding}
-	if name, ok := audience.ListName(source); ok {
-		return a.Lists.Open(ctx, name, opts)
-	}
-	if source == "-" {
-		if o.Stdin == nil {
-			return nil, invalid(`audience source "-" is the standard input, which cannot be read here`)
-		}
-		return audience.Open(ctx, audience.Source{Path: "-", Reader: o.Stdin}, opts)
-	}
-	if open := a.opener(ctx, o.Stored); open != nil && o.Audience == "" {
-		opts.File = source
-		return openStored(ctx, open, "audience.source", source, opts)
-	}
-	if !filepath.IsAbs(source) && o.Audience == "" {
-		source = filepath.Join(def.Dir, source)
-	}
-	rows, err := audience.Open(ctx, audience.Source{Path: source}, opts)
-	if file, ok := errors.AsType[*audience.FileError](err); ok && o.Audience == "" && errors.Is(err, fs.ErrNotExist) {
-		return nil, strictyaml.Problems{def.Problem("audience.source", "%v; a path is relative to the campaign file", file)}
-	}
-	return rows, err
-}
-
-func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, []Exclusion, error) {
+func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, []sources.Exclusion, error) {
 	sel := scheduler.Selection{Limit: o.Limit, Expect: def.Audience.Expect, Topic: def.Topic}
 	if o.Expect != (campaign.Range{}) {
 		sel.Expect = o.Expect
@@ -237,12 +212,12 @@ func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch)
 	if len(a.Config.OnlyTo) > 0 {
 		sel.OnlyTo = func(address string) bool { return configs.MatchAddress(a.Config.OnlyTo, address) }
 	}
-	excluded, err := a.excluded(ctx, def, o.Exclude, a.opener(ctx, o.Stored))
+	excluded, err := a.Sources(o.Stored).Exclusions(ctx, def, o.Exclude)
 	if err != nil {
 		return sel, nil, err
 	}
-	sel.Excluded = excluded.has()
-	return sel, excluded.all, nil
+	sel.Excluded = excluded.Has
+	return sel, excluded.Found, nil
 }
 
 // Plan reads the whole audience and says what a launch would do. It writes
@@ -265,10 +240,10 @@ func (a *App) Plan(ctx context.Context, def *campaign.Definition, o Launch) (Pla
 func (a *App) expandAudience(ctx context.Context, p *prepared, sel scheduler.Selection, e *ledger.Expansion, o Launch) (scheduler.Plan, error) {
 	if p.retry == nil { // else the letters were looked at before
 		var err error
-		if p.blanks, err = newBlanks(p.snapshot); err != nil {
-			return scheduler.Plan{}, placed(p.def, err)
+		if p.blanks, err = letter.NewGapCounter(p.snapshot); err != nil {
+			return scheduler.Plan{}, letter.Locate(p.def, err)
 		}
-		sel.Each = p.blanks.count
+		sel.Each = p.blanks.Count
 	}
 	sp, err := scheduler.Expand(ctx, p.rows, sel, a.Suppression, e, o.Progress)
 	if err != nil {
@@ -277,11 +252,11 @@ func (a *App) expandAudience(ctx context.Context, p *prepared, sel scheduler.Sel
 	if !p.def.Content.Strict || p.blanks == nil {
 		return sp, nil
 	}
-	found, err := p.blanks.found()
+	found, err := p.blanks.Gaps()
 	if err != nil {
 		return scheduler.Plan{}, err
 	}
-	return sp, strictly(p.def, found)
+	return sp, letter.Strict(p.def, found)
 }
 
 // dryPlan is plan with what a run that is not written would find.
@@ -298,7 +273,7 @@ func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, e
 	plan := Plan{
 		Plan: sp, Campaign: p.def.ID, Subject: p.snapshot.Subject, From: p.snapshot.From, Topic: p.def.Topic,
 		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Excluded: p.excluded, Guard: p.guard,
-		Warnings: append(p.def.Warnings(), noPostal(a.Config, p.snapshot)...),
+		Warnings: append(p.def.Warnings(), letter.WarnPostal(a.Config, p.snapshot)...),
 	}
 	limited := true
 	var sum float64
@@ -319,7 +294,7 @@ func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, e
 	}
 	plan.NewTopic = !known
 	if p.blanks != nil {
-		plan.Blanks, err = p.blanks.found()
+		plan.Blanks, err = p.blanks.Gaps()
 	}
 	return plan, err
 }

@@ -11,6 +11,8 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
+	"broadside/configs"
+	"broadside/internal/letter"
 	"broadside/internal/report"
 	"broadside/scheduler"
 )
@@ -123,7 +125,7 @@ func (a *App) prepareRetry(ctx context.Context, id string, o Retry) (*prepared, 
 	case !c.placed:
 		p.snapshot.Origin = id
 	}
-	if _, err := a.composer(p.snapshot); err != nil {
+	if err := letter.Check(a.Config, p.snapshot); err != nil {
 		return nil, fmt.Errorf("compile the content of run %s: %w", id, err)
 	}
 	if err := a.checkDurability(ctx, p.def); err != nil {
@@ -139,7 +141,7 @@ func (a *App) prepareRetry(ctx context.Context, id string, o Retry) (*prepared, 
 func (a *App) stillConfigured(id string, accounts []string) error {
 	for _, name := range accounts {
 		if _, ok := a.Config.Accounts[name]; !ok {
-			return invalid(fmt.Sprintf("run %s was sent by account %q, and %s has none of that name any more; %s", id, name, a.Config.Where(), known(name, a.Config.Accounts)))
+			return invalid(fmt.Sprintf("run %s was sent by account %q, and %s has none of that name any more; %s", id, name, a.Config.Where(), configs.Known(name, a.Config.Accounts)))
 		}
 	}
 	return a.checkWays(accounts)

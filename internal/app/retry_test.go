@@ -49,13 +49,15 @@ func (s *stand) launch(o Launch, people ...string) string {
 // each calls do for the recipients of a run.
 func (s *stand) each(run string, do func(address string, ref ledger.Ref, state campaign.State)) {
 	s.t.Helper()
-	h, err := s.Runs.Handle(s.t.Context(), run)
-	if err == nil {
-		err = s.Runs.Each(s.t.Context(), h, func(part, index int, c ledger.Cell, row audience.Row) error {
-			do(row.Address.String(), ledger.Ref{Run: h, Part: part, Index: index}, c.State)
-			return nil
-		})
+	rec, err := s.Ledger.Record(s.t.Context(), run)
+	if err != nil {
+		s.t.Fatal(err)
 	}
+	h := rec.Handle()
+	err = s.Runs.Each(s.t.Context(), h, func(part, index int, c ledger.Cell, row audience.Row) error {
+		do(row.Address.String(), ledger.Ref{Run: h, Part: part, Index: index}, c.State)
+		return nil
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}

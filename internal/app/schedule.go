@@ -15,6 +15,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
+	"broadside/campaign/sources"
 	"broadside/configs/strictyaml"
 	"broadside/internal/presence"
 	"broadside/scheduler"
@@ -240,12 +241,9 @@ func (a *App) onlyOnce(ctx context.Context, def *campaign.Definition, t schedule
 // enter stages the files, plans from what was staged, as it will be sent, and
 // stores the schedule.
 func (a *App) enter(ctx context.Context, def *campaign.Definition, s scheduler.Schedule, o Scheduling) (Scheduled, error) {
-	open := onDisk(ctx, def.Dir)
-	if o.Stored != nil {
-		open = a.opener(ctx, o.Stored)
-	}
-	for _, f := range filesOf(def) {
-		staged, err := a.stage(ctx, s.Version, f, open)
+	from := a.Sources(o.Stored)
+	for _, f := range sources.Files(def) {
+		staged, err := a.stage(ctx, def, s.Version, f, from)
 		if err != nil {
 			return Scheduled{}, err
 		}
@@ -279,15 +277,15 @@ func (a *App) enter(ctx context.Context, def *campaign.Definition, s scheduler.S
 	return Scheduled{Schedule: s, Plan: plan, Next: e.Next, Old: old, Changes: changes(old, &s)}, nil
 }
 
-func (a *App) stage(ctx context.Context, version string, f namedFile, open opener) (scheduler.File, error) {
-	r, err := open(f.key, f.name)
+func (a *App) stage(ctx context.Context, def *campaign.Definition, version string, f sources.NamedFile, from sources.Sources) (scheduler.File, error) {
+	r, err := from.File(ctx, def, f.Key, f.Name)
 	if err != nil {
-		return scheduler.File{}, invalid(fmt.Sprintf("%s: %v", f.key, err))
+		return scheduler.File{}, invalid(fmt.Sprintf("%s: %v", f.Key, err))
 	}
 	defer func(c io.Closer) { _ = c.Close() }(r) // only read
-	staged, err := a.schedules.Stage(ctx, version, f.key, f.name, r)
+	staged, err := a.schedules.Stage(ctx, version, f.Key, f.Name, r)
 	if errors.Is(err, scheduler.ErrTooLarge) {
-		return staged, invalid(fmt.Sprintf("%s: %s is larger than 256 MiB: store it with `broadside list import NAME %s` and write list:NAME", f.key, f.name, f.name))
+		return staged, invalid(fmt.Sprintf("%s: %s is larger than 256 MiB: store it with `broadside list import NAME %s` and write list:NAME", f.Key, f.Name, f.Name))
 	}
 	return staged, err
 }

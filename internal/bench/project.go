@@ -11,9 +11,10 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/sources"
 	"broadside/campaign/token"
 	"broadside/configs"
-	"broadside/internal/app"
+	"broadside/internal/letter"
 	"broadside/sender"
 )
 
@@ -56,9 +57,9 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 `
 )
 
-// letter returns the letter to people with some fields, with n paragraphs and a
+// letterText returns the letter to people with some fields, with n paragraphs and a
 // tail of filler.
-func letter(fields, n, filler int) string {
+func letterText(fields, n, filler int) string {
 	var b strings.Builder
 	b.WriteString(without(greeting, fields))
 	for i := range n {
@@ -114,7 +115,7 @@ func (b *bench) domains() []string {
 
 // try writes the letter and returns the size of its first message.
 func (b *bench) try(ctx context.Context, n, filler int) (int, error) {
-	if err := os.WriteFile(filepath.Join(b.dir, "letter.md"), []byte(letter(b.Fields, n, filler)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(b.dir, "letter.md"), []byte(letterText(b.Fields, n, filler)), 0o600); err != nil {
 		return 0, fmt.Errorf("write the letter: %w", err)
 	}
 	c, rows, err := b.composer(ctx, 1)
@@ -143,7 +144,7 @@ func (b *bench) composer(ctx context.Context, n int) (*sender.Composer, []audien
 		return nil, nil, err
 	}
 	defer r.Close()
-	snapshot, err := app.Snapshot(cfg, def, r.Columns())
+	snapshot, err := letter.Read(ctx, cfg, def, r.Columns(), sources.Sources{})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,12 +19,12 @@ import (
 	"strings"
 	"time"
 
-	"broadside/internal/app"
+	"broadside/internal/letter"
 )
 
 // A Render renders the message of one recipient: an address of the audience,
 // row:N, or whoever was chosen at the start when who is empty.
-type Render func(ctx context.Context, who string) (*app.Preview, error)
+type Render func(ctx context.Context, who string) (*letter.Preview, error)
 
 // Limits of one request.
 const (
@@ -98,7 +98,7 @@ var page = template.Must(template.New("page.html").Parse(pageSource))
 // A view is what page.html shows.
 type view struct {
 	Who, Width string
-	Preview    *app.Preview // nil: it cannot be rendered
+	Preview    *letter.Preview // nil: it cannot be rendered
 	Problems   []string
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"broadside/internal/app"
+	"broadside/internal/letter"
 	"broadside/internal/preview"
 )
 
@@ -67,13 +67,13 @@ func get(t *testing.T, address, host string) got {
 }
 
 // letterTo is a letter with what could break out of a page.
-func letterTo(_ context.Context, who string) (*app.Preview, error) {
+func letterTo(_ context.Context, who string) (*letter.Preview, error) {
 	if who == "row:9" {
 		return nil, errors.New("letter.md:3:1: found <script>\nthere is no row 9")
 	}
-	return &app.Preview{
+	return &letter.Preview{
 		Subject: "Hello <b>" + who, From: "Acme <news@acme.example>", To: "ada@example.org",
-		Headers: []app.Header{{Name: "Subject", Value: "Hello"}},
+		Headers: []letter.Header{{Name: "Subject", Value: "Hello"}},
 		HTML:    `<!DOCTYPE html><p title="a">"Hi" & bye</p></iframe><script>alert(1)</script>`,
 		Text:    "Hi\n</pre><script>alert(2)</script>",
 		Message: []byte("Subject: Hello\r\n\r\nHi\r\n"),
@@ -130,8 +130,8 @@ func TestReloadRendersAnew(t *testing.T) {
 	subjects := make(chan string, 2)
 	subjects <- "first draft"
 	subjects <- "second draft"
-	address := served(t, func(context.Context, string) (*app.Preview, error) {
-		return &app.Preview{Subject: <-subjects}, nil
+	address := served(t, func(context.Context, string) (*letter.Preview, error) {
+		return &letter.Preview{Subject: <-subjects}, nil
 	})
 	for _, want := range []string{"first draft", "second draft"} {
 		if a := get(t, address, ""); !strings.Contains(a.body, want) || a.header.Get("Cache-Control") != "no-store" {

@@ -63,7 +63,7 @@ func (r *Runs) Cancel(ctx context.Context, id string) error {
 	if err := r.turn(ctx, id, campaign.RunCancelled, campaign.Running, campaign.Paused, campaign.Held, campaign.Expanding); err != nil {
 		return err
 	}
-	run, err := r.Handle(ctx, id)
+	run, err := r.handle(ctx, id)
 	if errors.Is(err, failure.ErrInvalid) {
 		return nil // it never became ready
 	}
@@ -97,7 +97,7 @@ func (r *Runs) turn(ctx context.Context, id string, to campaign.RunState, from .
 // knows, from the logs of the servers, that they have the message. It returns how
 // many they were. A reply that has come meanwhile counts instead.
 func (r *Runs) AcceptUncertain(ctx context.Context, id string) (int64, error) {
-	run, err := r.Handle(ctx, id)
+	run, err := r.handle(ctx, id)
 	if err != nil {
 		return 0, err
 	}

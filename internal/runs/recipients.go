@@ -33,7 +33,7 @@ type Recipient struct {
 // Recipients calls do for each recipient of a run; when state is not empty, for
 // those in that state. Its errors are those of Each.
 func (r *Runs) Recipients(ctx context.Context, id, state string, do func(Recipient) error) error {
-	run, err := r.Handle(ctx, id)
+	run, err := r.handle(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (r *Runs) Collect(ctx context.Context, runs []*ledger.Record, seen *audienc
 
 // Rejects returns the rows of a run's audience that could not be mailed.
 func (r *Runs) Rejects(ctx context.Context, id string) ([]audience.Reject, error) {
-	run, err := r.Handle(ctx, id)
+	run, err := r.handle(ctx, id)
 	if err != nil {
 		return nil, err
 	}

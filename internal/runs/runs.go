@@ -125,9 +125,9 @@ func (r *Runs) Linked(ctx context.Context, rec *ledger.Record) ([]*ledger.Record
 	return linked, nil
 }
 
-// Handle returns what the ledger needs to find the recipients of a run. The error
+// handle returns what the ledger needs to find the recipients of a run. The error
 // is of the kind failure.ErrInvalid when the run never became ready.
-func (r *Runs) Handle(ctx context.Context, id string) (*ledger.Run, error) {
+func (r *Runs) handle(ctx context.Context, id string) (*ledger.Run, error) {
 	rec, err := r.Ledger.Record(ctx, id)
 	if err != nil {
 		return nil, err

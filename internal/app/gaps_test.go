@@ -10,18 +10,19 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/configs/strictyaml"
+	"broadside/internal/letter"
 	"broadside/scheduler"
 )
 
-// Who reads a sentence with a gap is counted, and one such sentence is shown.
-func TestBlanksAreCountedAndShown(t *testing.T) {
+// Recipients who read a sentence with a gap are counted, and one such sentence is shown.
+func TestGapsAreCountedAndShown(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	s.write("people.csv", "email,first_name,city,nick\n"+
 		"ann@example.org,Ann,Rome,\nnobody,,,\nbob@example.org,,Oslo,\ncat@example.org,Cat\nbob@example.org,,,\neve@example.org, ,,\n")
 	for _, tt := range []struct {
-		subject, letter string
-		want            []string
+		subject, body string
+		want          []string
 	}{
 		{"Hello", "Good day. Hi {{.first_name}}! How are you?", []string{"first_name is blank for 2 of 4: row 3 reads 'Hi !'"}},
 		{"Hello", "How is life in {{.city}}, {{default \"reader\" .first_name}}?", []string{"city is blank for 2 of 4: row 4 reads 'How is life in , Cat?'"}},
@@ -36,55 +37,54 @@ func TestBlanksAreCountedAndShown(t *testing.T) {
 		},
 		{"Hello", "Hi {{default \"reader\" .first_name}}{{if .city}} of {{.city}}{{end}}!", nil},
 	} {
-		s.write("letter.md", tt.letter+"\n")
+		s.write("letter.md", tt.body+"\n")
 		def := s.def("")
 		def.Subject = tt.subject
 		plan, err := s.Plan(t.Context(), def, Launch{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := Validate(t.Context(), Proof{Config: s.Config, Def: def}, time.Now())
+		v, err := letter.Campaign{Config: s.Config, Def: def}.Validate(t.Context(), time.Now(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for who, blanks := range map[string][]Blank{"plan": plan.Blanks, "validate": v.Blanks} {
+		for who, blanks := range map[string][]letter.Gap{"plan": plan.Blanks, "validate": v.Gaps} {
 			var got []string
 			for _, b := range blanks {
 				got = append(got, b.String())
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("%s of %q (-want +got):\n%s", who, tt.letter, diff)
+				t.Errorf("%s of %q (-want +got):\n%s", who, tt.body, diff)
 			}
 		}
 		def.Content.Strict = true
 		_, planErr := s.Plan(t.Context(), def, Launch{})
 		_, launchErr := s.Launch(t.Context(), def, Launch{Confirm: func(Plan) error { return errors.New("asked") }})
-		_, validErr := Validate(t.Context(), Proof{Config: s.Config, Def: def}, time.Now())
+		_, validErr := letter.Campaign{Config: s.Config, Def: def}.Validate(t.Context(), time.Now(), false)
 		for who, err := range map[string]error{"plan": planErr, "launch": launchErr, "validate": validErr} {
 			var problems strictyaml.Problems
 			if errors.As(err, &problems) != (tt.want != nil) {
-				t.Errorf("strict %s of %q: %v", who, tt.letter, err)
+				t.Errorf("strict %s of %q: %v", who, tt.body, err)
 			}
 		}
 	}
 }
 
-// What will not be mailed is seen before: the first rows, or all of them.
+// Validate shows the rows that will not be mailed: the first ones, or all.
 func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	s.write("people.csv", "email,first_name\nann@example.org,A\n"+strings.Repeat("nobody,N\n", 30)+"zoe@example.com,Z\n")
-	proof := Proof{Config: s.Config, Def: s.def("")}
-	v, err := Validate(t.Context(), proof, time.Now())
+	c := letter.Campaign{Config: s.Config, Def: s.def("")}
+	v, err := c.Validate(t.Context(), time.Now(), false)
 	if err != nil || v.Recipients != 1 || v.Excluded != 1 || v.Invalid != 30 || len(v.Rejects) != scheduler.ShownRejects || len(v.Warnings) != 0 {
 		t.Errorf("%+v, %v; want 1 recipient, 1 excluded, 30 invalid, the first %d of them", v, err, scheduler.ShownRejects)
 	}
 	if diff := cmp.Diff(audience.Reject{Line: 3, Reason: "no @", Value: "nobody"}, v.Rejects[0]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	proof.AllRejects = true
-	proof.Config.PostalAddress = ""
-	v, err = Validate(t.Context(), proof, time.Now())
+	c.Config.PostalAddress = ""
+	v, err = c.Validate(t.Context(), time.Now(), true)
 	if err != nil || len(v.Rejects) != 30 || len(v.Warnings) != 1 {
 		t.Errorf("%+v, %v; want 30 rejects and a warning", v, err)
 	}
@@ -94,7 +94,7 @@ func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 	}
 	s.write("not.csv", "email\nzoe\n")
 	var problems strictyaml.Problems
-	if _, err := Validate(t.Context(), proof, time.Now()); !errors.As(err, &problems) || !strings.Contains(err.Error(), "exclude[0]") {
+	if _, err := c.Validate(t.Context(), time.Now(), false); !errors.As(err, &problems) || !strings.Contains(err.Error(), "exclude[0]") {
 		t.Errorf("%v, want a problem of exclude", err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package letter
 
 import (
 	"bytes"
@@ -9,38 +9,32 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"broadside/sender"
 )
 
 // A Header is one header field, unfolded and decoded.
 type Header struct{ Name, Value string }
 
-// A Preview is the message of one recipient, as it would be sent.
+// A Preview is the message of one recipient as it would be sent.
 type Preview struct {
 	Subject, From, To string
-	Headers           []Header // all of them, in their order
+	Headers           []Header // all, in the order of the message
 	HTML, Text        string
-	Message           []byte // the whole of it: an .eml file
+	Message           []byte // header and body, as an .eml file has them
 }
 
-// NewPreview renders the message of one recipient: an address of the audience,
-// row:N, or the first one when who is empty. Its links unsubscribe nobody.
-func NewPreview(ctx context.Context, proof Proof, who string) (*Preview, error) {
-	d, err := openDesk(ctx, proof)
+// Preview renders the message of one recipient: an address of the audience, row:N, or
+// the first one when name is empty.
+func (c Campaign) Preview(ctx context.Context, name string) (*Preview, error) {
+	l, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
-	p, err := d.named(who)
+	defer l.close()
+	r, err := l.find(name)
 	if err != nil {
 		return nil, err
 	}
-	c, err := sender.NewComposer(d.snapshot, d.keys)
-	if err != nil {
-		return nil, err
-	}
-	draft, err := d.compose(c, "preview", p, "")
+	draft, err := l.compose(l.composer, "preview", r, "")
 	if err != nil {
 		return nil, err
 	}
@@ -48,21 +42,21 @@ func NewPreview(ctx context.Context, proof Proof, who string) (*Preview, error) 
 	if err != nil {
 		return nil, err
 	}
-	letter, err := draft.Letter()
+	parts, err := draft.Letter()
 	if err != nil {
 		return nil, err
 	}
 	return &Preview{
-		Subject: draft.Subject, From: d.snapshot.From, To: draft.To, Headers: headers,
-		HTML: string(letter.HTML), Text: string(letter.Text), Message: draft.Message,
+		Subject: draft.Subject, From: l.snapshot.From, To: draft.To, Headers: headers,
+		HTML: string(parts.HTML), Text: string(parts.Text), Message: draft.Message,
 	}, nil
 }
 
-// headersOf reads the header of a message, in its order.
+// headersOf reads the header fields of a message in their order.
 func headersOf(message []byte) ([]Header, error) {
 	head, _, ok := bytes.Cut(message, []byte("\r\n\r\n"))
 	if !ok {
-		return nil, fmt.Errorf("read the header of a message: it has no end")
+		return nil, errors.New("read the header of a message: it has no end")
 	}
 	unfolded := strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(string(head))
 	var headers []Header
@@ -81,18 +75,16 @@ func headersOf(message []byte) ([]Header, error) {
 	return headers, nil
 }
 
-// PreviewHTML is the name that Write gives to the letter for a browser.
-const PreviewHTML = "preview.html"
-
-// The names of what else Write writes.
+// The names of the files that Write writes.
 const (
+	PreviewHTML = "preview.html" // for a browser
 	previewText = "preview.txt"
 	previewEML  = "preview.eml"
 )
 
-// Write writes preview.html, preview.txt and preview.eml into dir, which is made
-// when it is missing, over those of an earlier preview. They have somebody's
-// address, so that only their owner can read them. It returns their paths.
+// Write writes the preview into files in dir, in place of those of an earlier one, and
+// returns their paths. It makes dir when it is missing. The files have the address of a
+// recipient, so only their owner can read them.
 func (p *Preview) Write(dir string) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the preview's directory: %w", err)
@@ -111,8 +103,8 @@ func (p *Preview) Write(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// writePrivate writes a file that only its owner can read, also when it was
-// there before with other rights.
+// writePrivate writes a file that only its owner can read, even if it existed with other
+// permissions.
 func writePrivate(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

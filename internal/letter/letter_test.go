@@ -1,4 +1,4 @@
-package app
+package letter
 
 import (
 	"os"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/sources"
 )
 
 // writeContent writes the files of a campaign's content, and returns what names
@@ -41,7 +42,7 @@ func TestByteOrderMarksAreDropped(t *testing.T) {
 	} {
 		cfg, def := draft(t, "email\na@x.example\n")
 		def.Content = writeContent(t, def.Dir, files)
-		s, err := Snapshot(cfg, def, []string{"email"})
+		s, err := Read(t.Context(), cfg, def, []string{"email"}, sources.Sources{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +53,7 @@ func TestByteOrderMarksAreDropped(t *testing.T) {
 
 	cfg, def := draft(t, "email\na@x.example\n")
 	def.Content = writeContent(t, def.Dir, map[string]string{"l.md": "\ufeff\n"})
-	if _, err := Snapshot(cfg, def, nil); err == nil || !strings.Contains(err.Error(), "l.md is empty") {
+	if _, err := Read(t.Context(), cfg, def, nil, sources.Sources{}); err == nil || !strings.Contains(err.Error(), "l.md is empty") {
 		t.Errorf("a file with nothing but the mark: %v", err)
 	}
 }
@@ -63,7 +64,7 @@ func TestEncodedBracesAreNamed(t *testing.T) {
 	t.Parallel()
 	cfg, def := draft(t, "email\na@x.example\n")
 	def.Content = writeContent(t, def.Dir, map[string]string{"l.md": "Hi\n[x](https://a.example/%7B%7B.email%7D%7D)\n"})
-	if _, err := Snapshot(cfg, def, []string{"email"}); err == nil || !strings.Contains(err.Error(), "l.md:2:23: %7B%7B.email%7D%7D") {
+	if _, err := Read(t.Context(), cfg, def, []string{"email"}, sources.Sources{}); err == nil || !strings.Contains(err.Error(), "l.md:2:23: %7B%7B.email%7D%7D") {
 		t.Errorf("%v, want the place of the encoded braces", err)
 	}
 }
@@ -77,7 +78,7 @@ func TestALongPageIsWarnedOf(t *testing.T) {
 		def.Audience.Source = source
 		def.Subject = "Hello"
 		def.Content = writeContent(t, def.Dir, map[string]string{"l.md": strings.Repeat("a letter ", 12_000)})
-		v, err := Validate(t.Context(), Proof{Config: cfg, Def: def}, time.Now())
+		v, err := Campaign{Config: cfg, Def: def}.Validate(t.Context(), time.Now(), false)
 		if err != nil {
 			t.Fatal(err)
 		}

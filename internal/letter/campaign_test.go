@@ -1,4 +1,4 @@
-package app
+package letter
 
 import (
 	"errors"
@@ -11,13 +11,15 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
+	"broadside/internal/failure"
+	"broadside/internal/project"
 )
 
 // draft writes a project with an audience and returns its parts.
 func draft(t *testing.T, audience string) (*configs.Config, *campaign.Definition) {
 	t.Helper()
 	dir := t.TempDir()
-	if _, err := NewProject(dir); err != nil {
+	if _, err := project.New(dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "subscribers.csv"), []byte(audience), 0o600); err != nil {
@@ -40,27 +42,27 @@ func TestExtremes(t *testing.T) {
 		name, rows string
 		want       []int
 	}{
-		{"nobody has a blank", "a@x.example,A,Oslo\nb@x.example,B,Pune\n", []int{1}},
+		{"no blanks", "a@x.example,A,Oslo\nb@x.example,B,Pune\n", []int{1}},
 		{"the first has most", "a@x.example,,\nb@x.example,B,\nc@x.example,,\n", []int{1}},
 		{"the first of those with most", "a@x.example,A,Oslo\nb@x.example,B,\nc@x.example,,\nd@x.example,,\n", []int{1, 3}},
 		{"blanks are white space too", "a@x.example,A,Oslo\nb@x.example, ,Pune\n", []int{1, 2}},
-		{"refused rows count and are not taken", "nobody,,\na@x.example,A,Oslo\nnobody,,\nb@x.example,,Pune\n", []int{2, 4}},
+		{"rows that cannot be mailed count, and are not chosen", "nobody,,\na@x.example,A,Oslo\nnobody,,\nb@x.example,,Pune\n", []int{2, 4}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			cfg, def := draft(t, "email,first name,city\n"+tt.rows)
-			d, err := openDesk(t.Context(), Proof{Config: cfg, Def: def})
+			l, err := Campaign{Config: cfg, Def: def}.open(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer d.close()
-			people, err := d.extremes()
+			defer l.close()
+			recipients, err := l.extremes()
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []int
-			for _, p := range people {
-				got = append(got, p.n)
+			for _, r := range recipients {
+				got = append(got, r.number)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("rows (-want +got):\n%s", diff)
@@ -69,25 +71,25 @@ func TestExtremes(t *testing.T) {
 	}
 }
 
-// A column that the campaign does not use is no reason to choose a row.
+// A blank in a column that the campaign does not use does not count.
 func TestExtremesLooksAtUsedFields(t *testing.T) {
 	t.Parallel()
 	cfg, def := draft(t, "email,first name,city,note,more\na@x.example,A,Oslo,n,m\nb@x.example,B,Pune,,\nc@x.example,,Pune,n,m\n")
-	d, err := openDesk(t.Context(), Proof{Config: cfg, Def: def})
+	l, err := Campaign{Config: cfg, Def: def}.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.close()
-	people, err := d.extremes()
-	if err != nil || len(people) != 2 || people[1].n != 3 {
-		t.Errorf("chose %d rows, %v", len(people), err)
+	defer l.close()
+	recipients, err := l.extremes()
+	if err != nil || len(recipients) != 2 || recipients[1].number != 3 {
+		t.Errorf("chose %d rows, %v", len(recipients), err)
 	}
 }
 
 func TestPreviewMessage(t *testing.T) {
 	t.Parallel()
 	cfg, def := draft(t, "email,first name,city\nada@x.example,\"Jürgen <b> the very first of that long and winding name, who wraps\",Oslo\n")
-	p, err := NewPreview(t.Context(), Proof{Config: cfg, Def: def}, "")
+	p, err := Campaign{Config: cfg, Def: def}.Preview(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +110,7 @@ func TestPreviewMessage(t *testing.T) {
 		t.Fatalf("no link in %q", p.Text)
 	}
 	token, _, _ = strings.Cut(token, ">")
-	keys, err := keysOf(cfg)
+	keys, err := Keys(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,48 +134,19 @@ func TestHeadersOf(t *testing.T) {
 	}
 }
 
-func TestTrialAddresses(t *testing.T) {
+func TestAddressesOfATest(t *testing.T) {
 	t.Parallel()
 	cfg := &configs.Config{}
-	if to, err := (Trial{To: []string{" ada@x.example", "bob@y.example "}}).addresses(cfg); err != nil || len(to) != 2 || to[0] != "ada@x.example" {
+	if to, err := (TestOptions{To: []string{" ada@x.example", "bob@y.example "}}).addresses(cfg); err != nil || len(to) != 2 || to[0] != "ada@x.example" {
 		t.Errorf("addresses are %q, %v", to, err)
 	}
-	for _, bad := range [][]string{nil, make([]string, MaxTrial+1), {"ada"}} {
-		if to, err := (Trial{To: bad}).addresses(cfg); !errors.Is(err, ErrInvalid) {
+	for _, bad := range [][]string{nil, make([]string, MaxTestAddresses+1), {"ada"}} {
+		if to, err := (TestOptions{To: bad}).addresses(cfg); !errors.Is(err, failure.ErrInvalid) {
 			t.Errorf("addresses of %q are %q, %v", bad, to, err)
 		}
 	}
 	cfg.OnlyTo = []string{"*@acme.example"}
-	if _, err := (Trial{To: []string{"a@acme.example", "b@x.example"}}).addresses(cfg); !errors.Is(err, ErrRefused) {
-		t.Errorf("only_to lets everybody pass: %v", err)
-	}
-}
-
-// Everything that init writes is what it says.
-func TestNewProject(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "a", "b")
-	names, err := NewProject(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != len(names) {
-		t.Errorf("%d files for the names %q, %v", len(entries), names, err)
-	}
-	cfg, err := configs.Load(t.Context(), configs.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	acct, ok := cfg.Accounts["sink"]
-	if len(cfg.Secrets) != 1 || len(cfg.Secrets[0].Reveal()) != 52 || !ok || !acct.Loopback() || cfg.RedisURL != "" {
-		t.Errorf("configuration is %+v", cfg)
-	}
-	if _, err := NewProject(dir); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), ".gitignore") {
-		t.Errorf("a second project over the first: %v", err)
-	}
-	file := filepath.Join(dir, "letter.md")
-	if _, err := NewProject(file); err == nil {
-		t.Error("a file is no directory")
+	if _, err := (TestOptions{To: []string{"a@acme.example", "b@x.example"}}).addresses(cfg); !errors.Is(err, failure.ErrRefused) {
+		t.Errorf("an address outside only_to is accepted: %v", err)
 	}
 }

@@ -1,19 +1,19 @@
-package app_test
+package letter_test
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
 
-	"broadside/internal/app"
+	"broadside/internal/letter"
 )
 
-// A preview has somebody's address, and is not for everybody who can log in;
-// neither is one that is written over an earlier one.
-func TestPreviewFilesAreForTheirOwnerAlone(t *testing.T) {
+// Other users of the machine must not read a preview, which has the address of a
+// recipient, even if it replaces one that they could read.
+func TestOnlyTheOwnerCanReadPreviewFiles(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "look", "here")
-	p := app.Preview{HTML: "<p>x</p>", Text: "x", Message: []byte("x")}
+	p := letter.Preview{HTML: "<p>x</p>", Text: "x", Message: []byte("x")}
 	for range 2 {
 		paths, err := p.Write(dir)
 		if err != nil {

@@ -1,0 +1,144 @@
+// Package sources opens what a campaign file names: the files of its content, its
+// audience, and the addresses that it excludes. Files are on disk, relative to the
+// campaign file, or stored with a schedule.
+package sources
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"broadside/campaign"
+	"broadside/campaign/audience"
+	"broadside/configs/strictyaml"
+	"broadside/internal/failure"
+	"broadside/internal/input"
+)
+
+// Sources are where one campaign is read from. The zero value reads files on disk.
+type Sources struct {
+	Lists *audience.Lists // nil without Redis
+	Runs  Runs            // nil without Redis
+
+	// Stored opens the file that the campaign file names under a key
+	// ("content.markdown"), in a campaign that is scheduled. nil: files are on disk.
+	Stored func(ctx context.Context, key string) (io.ReadCloser, error)
+	// Stdin is the audience "-". nil: it cannot be read here.
+	Stdin io.Reader
+}
+
+// File opens a file that a campaign file names: key is where it is named, name is what
+// is written there. Previews read content again and again, so it must not be a pipe.
+func (s Sources) File(ctx context.Context, def *campaign.Definition, key, name string) (io.ReadCloser, error) {
+	if s.Stored != nil {
+		return s.Stored(ctx, key)
+	}
+	path := inDir(def.Dir, name)
+	if strings.HasPrefix(key, "content.") {
+		return input.OpenFile(path)
+	}
+	return input.Open(ctx, path)
+}
+
+// inDir returns the path of a file that a campaign file in dir names.
+func inDir(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// Audience opens the audience of a campaign, or another one that is named in its place
+// on the command line: a file, the standard input, or a list.
+func (s Sources) Audience(ctx context.Context, def *campaign.Definition, instead string) (*audience.Reader, error) {
+	a := def.Audience
+	opts := audience.Options{Email: a.Email, Columns: a.Columns, Sheet: a.Sheet, Encoding: a.Encoding}
+	source := cmp.Or(instead, a.Source)
+	if name, ok := audience.ListName(source); ok {
+		return s.Lists.Open(ctx, name, opts)
+	}
+	if source == "-" {
+		if s.Stdin == nil {
+			return nil, failure.Invalid(`audience source "-" is the standard input, which cannot be read here`)
+		}
+		return audience.Open(ctx, audience.Source{Path: "-", Reader: s.Stdin}, opts)
+	}
+	if instead != "" {
+		return audience.Open(ctx, audience.Source{Path: source}, opts)
+	}
+
+	from, err := s.rowsOf(ctx, def, "audience.source", source, &opts)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := audience.Open(ctx, from, opts)
+	if file, ok := errors.AsType[*audience.FileError](err); ok && errors.Is(err, fs.ErrNotExist) {
+		return nil, strictyaml.Problems{def.Problem("audience.source", "%v; a path is relative to the campaign file", file)}
+	}
+	return rows, err
+}
+
+// rowsOf returns where the rows of a file that a campaign file names are read from.
+func (s Sources) rowsOf(ctx context.Context, def *campaign.Definition, key, name string, opts *audience.Options) (audience.Source, error) {
+	if s.Stored == nil {
+		return audience.Source{Path: inDir(def.Dir, name)}, nil
+	}
+	f, err := s.Stored(ctx, key)
+	if err != nil {
+		return audience.Source{}, err
+	}
+	opts.File = name
+	return audience.Source{Path: "-", Reader: &selfClosing{f}}, nil
+}
+
+// selfClosing closes a stored file at its end, since the reader of an audience does not
+// close what it did not open. A file that is not read to its end only holds memory.
+type selfClosing struct{ f io.ReadCloser }
+
+func (s *selfClosing) Read(p []byte) (int, error) {
+	n, err := s.f.Read(p)
+	if err != nil {
+		s.f.Close()
+	}
+	return n, err
+}
+
+// A NamedFile is a file that a campaign file names.
+type NamedFile struct{ Key, Name string }
+
+// Files returns the files that a campaign file names.
+func Files(def *campaign.Definition) []NamedFile {
+	var all []NamedFile
+	for _, f := range []NamedFile{
+		{"content.markdown", def.Content.Markdown},
+		{"content.html", def.Content.HTML},
+		{"content.text", def.Content.Text},
+	} {
+		if f.Name != "" {
+			all = append(all, f)
+		}
+	}
+	if def.Audience.Source != "" && isFile(def.Audience.Source) {
+		all = append(all, NamedFile{"audience.source", def.Audience.Source})
+	}
+	for i, e := range def.Exclude {
+		if isFile(e.Source) {
+			all = append(all, NamedFile{excludeKey(i), e.Source})
+		}
+	}
+	return all
+}
+
+func excludeKey(i int) string { return "exclude[" + strconv.Itoa(i) + "]" }
+
+// isFile reports whether a source of addresses is a file, and not a list, a run or the
+// standard input.
+func isFile(source string) bool {
+	_, isList := audience.ListName(source)
+	return source != "-" && !isList && !strings.HasPrefix(source, runPrefix)
+}
