@@ -10,6 +10,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
+	"broadside/templates/compose"
 )
 
 const (
@@ -36,7 +37,7 @@ type job struct {
 	it      *item
 	pace    *pace
 	slot    time.Time // at which the body may leave; zero: at any time
-	draft   Draft
+	draft   compose.Draft
 	begun   time.Time // when the work on it began
 	taken   time.Time // when it had its slot, less the time that it waited for others
 	served  time.Time // when its connection was there for it
@@ -265,7 +266,7 @@ func (d *delivery) unpick(ctx context.Context) {
 
 func (d *delivery) compose(j *job) error {
 	it := j.it
-	return it.run.composer.Compose(&j.draft, Recipient{
+	return it.run.composer.Compose(&j.draft, compose.Recipient{
 		Run: it.ref.Run.ID, Part: it.ref.Part, Index: it.ref.Index, Row: it.row, Date: time.Now(),
 	})
 }

@@ -22,7 +22,14 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 	j := &judge{}
 	b.byHand(j, b.supp, func(h *hand) {
 		slot := h.slots(30*time.Second, time.Hour)
-		h.r.composer.snapshot.Origin = "news-0" // in which only ada has a place
+		snapshot, err := b.ledger.Snapshot(t.Context(), b.run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshot.Origin = "news-0" // in which only ada has a place
+		if h.r.composer, err = h.w.runs.compose(*snapshot); err != nil {
+			t.Fatal(err)
+		}
 		ada := h.a.lanes[0].runs[0].items[0]
 		ada.row.Values = append(ada.row.Values, campaign.Origin{}.String())
 		h.deliver(t.Context())

@@ -16,7 +16,7 @@ import (
 	"broadside/campaign/token"
 	"broadside/configs"
 	"broadside/scheduler"
-	"broadside/sender"
+	"broadside/templates/compose"
 )
 
 // rowPrefix marks the number of a row where a recipient is named: row:3.
@@ -79,7 +79,7 @@ func openDesk(ctx context.Context, proof Proof) (*desk, error) {
 		d.keys, err = keysOf(proof.Config)
 	}
 	if err == nil {
-		_, err = sender.NewComposer(d.snapshot, d.keys)
+		_, err = compose.New(d.snapshot, d.keys)
 		err = placed(proof.Def, err)
 	}
 	if err != nil {
@@ -234,9 +234,9 @@ func (d *desk) extremes() ([]*persona, error) {
 
 // compose renders the message of p, to another address when to is not empty. The
 // links in it unsubscribe nobody.
-func (d *desk) compose(c *sender.Composer, run string, p *persona, to string) (*sender.Draft, error) {
-	var draft sender.Draft
-	err := c.Compose(&draft, sender.Recipient{Run: run, Index: p.n, Row: p.Row, Date: time.Now(), Test: true, To: to})
+func (d *desk) compose(c *compose.Composer, run string, p *persona, to string) (*compose.Draft, error) {
+	var draft compose.Draft
+	err := c.Compose(&draft, compose.Recipient{Run: run, Index: p.n, Row: p.Row, Date: time.Now(), Test: true, To: to})
 	if err != nil {
 		return nil, fmt.Errorf("message for row %d of %s: %w", p.n, d.source, err)
 	}

@@ -12,8 +12,8 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs"
-	"broadside/sender"
 	"broadside/templates"
+	"broadside/templates/compose"
 )
 
 // maxBody bounds a content file, in bytes.
@@ -171,11 +171,11 @@ func placed(def *campaign.Definition, err error) error {
 
 // composer compiles a snapshot: template errors and unknown merge fields come
 // out here, before anything is created.
-func (a *App) composer(s campaign.Snapshot) (*sender.Composer, error) {
+func (a *App) composer(s campaign.Snapshot) (*compose.Composer, error) {
 	if a.keys == nil {
 		return nil, a.Config.RequireSecrets()
 	}
-	return sender.NewComposer(s, a.keys)
+	return compose.New(s, a.keys)
 }
 
 // fieldsOf returns the merge fields that a campaign uses.

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"broadside/sender"
+	"broadside/templates/compose"
 )
 
 // A Header is one header field, unfolded and decoded.
@@ -36,7 +36,7 @@ func NewPreview(ctx context.Context, proof Proof, who string) (*Preview, error) 
 	if err != nil {
 		return nil, err
 	}
-	c, err := sender.NewComposer(d.snapshot, d.keys)
+	c, err := compose.New(d.snapshot, d.keys)
 	if err != nil {
 		return nil, err
 	}

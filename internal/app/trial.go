@@ -10,9 +10,9 @@ import (
 
 	"broadside/campaign/address"
 	"broadside/configs"
-	"broadside/sender"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
+	"broadside/templates/compose"
 )
 
 // MaxTrial is how many addresses a trial goes to at most: it is no way round
@@ -66,14 +66,14 @@ func SendTrial(ctx context.Context, proof Proof, t Trial) ([]TrialResult, error)
 	}
 	marked := d.snapshot
 	marked.Subject = trialMark + marked.Subject
-	composer, err := sender.NewComposer(marked, d.keys)
+	composer, err := compose.New(marked, d.keys)
 	if err != nil {
 		return nil, err
 	}
 	// All are rendered before the first is sent. Mailboxes show one of two
 	// messages with the same Message-ID: each trial is a run of its own.
 	run := "test-" + rand.Text()
-	var drafts []*sender.Draft
+	var drafts []*compose.Draft
 	var results []TrialResult
 	for _, address := range to {
 		for _, p := range people {
@@ -125,7 +125,7 @@ func (t Trial) people(d *desk) ([]*persona, error) {
 
 // sendNow sends messages one after the other and returns the replies that came
 // before the error, if there is one.
-func sendNow(ctx context.Context, acct configs.Account, drafts []*sender.Draft) ([]reply.Reply, error) {
+func sendNow(ctx context.Context, acct configs.Account, drafts []*compose.Draft) ([]reply.Reply, error) {
 	w, err := way(acct)
 	if err != nil {
 		return nil, invalid(err.Error())

@@ -1,4 +1,4 @@
-package sender
+package compose
 
 import (
 	"strings"
@@ -20,7 +20,7 @@ func composed(t *testing.T, origin string, r Recipient) (Draft, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := NewComposer(campaign.Snapshot{
+	c, err := New(campaign.Snapshot{
 		Campaign: "news", Topic: "news", From: "News <news@acme.example>", Subject: "Hello {{.name}}", Markdown: "Hello {{.name}}\n",
 		Layout: "plain", Postal: "Acme", PublicURL: "https://acme.example", ReturnTo: "bounce.acme.example",
 		Columns: []string{"name"}, Accounts: []string{"a"}, Origin: origin,
