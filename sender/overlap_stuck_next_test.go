@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
+	"broadside/campaign/audience"
 	"broadside/internal/testkit"
 )
 
@@ -31,7 +32,7 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 			t.Fatal(err)
 		}
 		ada := h.a.lanes[0].runs[0].items[0]
-		ada.row.Values = append(ada.row.Values, campaign.Origin{}.String())
+		ada.row.Meta = &audience.Meta{Origin: &audience.Origin{}}
 		h.deliver(t.Context())
 		h.expectSlots(slot)
 		if h.d.job != nil || h.d.next != nil || len(h.waiting()) != 1 {

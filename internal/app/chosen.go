@@ -79,7 +79,11 @@ func (c *chosen) rows(ctx context.Context) iter.Seq2[audience.Row, error] {
 				return nil
 			}
 			c.n++
-			if !yield(c.row(part, index, row), nil) {
+			row, err := c.row(part, index, row)
+			if err != nil {
+				return err
+			}
+			if !yield(row, nil) {
 				return errStopped
 			}
 			return nil
@@ -90,20 +94,22 @@ func (c *chosen) rows(ctx context.Context) iter.Seq2[audience.Row, error] {
 	}
 }
 
-// row returns what is stored of a recipient. Who gets the same message once more
-// has its place in the run that sent it first behind the merge fields.
-func (c *chosen) row(part, index int, row audience.Row) audience.Row {
-	values := make([]string, c.columns, c.columns+1)
-	copy(values, row.Values)
-	switch {
-	case c.retry.State != campaign.Uncertain:
-	case c.placed && len(row.Values) > c.columns:
-		values = append(values, row.Values[c.columns])
-	default:
-		values = append(values, campaign.Origin{Part: part, Index: index}.String())
+// row returns what is stored of a recipient. The same message once more
+// has the place that it had in the run that sent it first.
+func (c *chosen) row(part, index int, row audience.Row) (audience.Row, error) {
+	origin := audience.Origin{Part: part, Index: index}
+	if c.retry.State == campaign.Uncertain && c.placed {
+		var err error
+		if origin, err = row.Origin(c.columns); err != nil {
+			return row, fmt.Errorf("recipient %d/%d of run %s: %w", part, index, c.of.ID, err)
+		}
 	}
-	row.Values = values
-	return row
+	row.Meta = nil
+	if c.retry.State == campaign.Uncertain {
+		row.Meta = &audience.Meta{Origin: &origin}
+	}
+	row.Values = row.Values[:min(c.columns, len(row.Values))]
+	return row, nil
 }
 
 // says reports whether the last reply is one of those that are asked for.

@@ -138,21 +138,21 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 	}
 }
 
-// identify gives a message that is sent once more, by another run, the
-// identity that it had the first time.
+// identify gives a message that is resent the identity that it had in the run
+// that sent it first.
 func (c *Composer) identify(r *Recipient) error {
 	if c.snapshot.Origin == "" {
 		return nil
 	}
 	columns := len(c.snapshot.Columns)
-	if len(r.Row.Values) <= columns {
-		return fmt.Errorf("find the first message: there are %d values, expected %d and the place in run %s", len(r.Row.Values), columns, c.snapshot.Origin)
-	}
-	o, err := campaign.ParseOrigin(r.Row.Values[columns])
+	origin, err := r.Row.Origin(columns)
 	if err != nil {
 		return fmt.Errorf("find the first message in run %s: %w", c.snapshot.Origin, err)
 	}
-	r.Run, r.Part, r.Index = c.snapshot.Origin, o.Part, o.Index
-	r.Row.Values = r.Row.Values[:columns]
+
+	r.Run = c.snapshot.Origin
+	r.Part = origin.Part
+	r.Index = origin.Index
+	r.Row.Values = r.Row.Values[:min(columns, len(r.Row.Values))]
 	return nil
 }
