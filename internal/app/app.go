@@ -48,6 +48,7 @@ type App struct {
 	pacer *throttle.Pacer
 	queue *queue.Client
 
+	maker     *scheduler.Maker
 	schedules *scheduler.Schedules
 	processes *presence.Register
 
@@ -82,6 +83,9 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		queue:       queue.NewClient(rdb, cfg.Namespace),
 		schedules:   scheduler.NewSchedules(rdb, cfg.Namespace, lua),
 		processes:   presence.New(rdb, cfg.Namespace),
+	}
+	a.maker = &scheduler.Maker{
+		Ledger: a.Ledger, Suppression: a.Suppression, Room: room{st, ofRun}, KeepRuns: cfg.Retention.Runs, Log: a.log,
 	}
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = keysOf(cfg); err != nil {

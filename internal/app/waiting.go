@@ -79,7 +79,7 @@ func waitFor(c throttle.Closing) report.Wait {
 // waitingForAudience finds out whether anybody is still reading the audience.
 func (a *App) waitingForAudience(ctx context.Context, rec *ledger.Record) ([]report.Wait, error) {
 	now, err := a.Ledger.Now(ctx)
-	if err != nil || now.Sub(rec.Created) < expandLease {
+	if err != nil || now.Sub(rec.Created) < scheduler.LeaseTime {
 		return nil, err
 	}
 	held, err := a.Ledger.Expanded(ctx, rec.ID)
