@@ -23,8 +23,8 @@ type Snapshot struct {
 	PublicURL string   `json:"public_url"`  // what readers' links begin with, without a final slash
 	ReturnTo  string   `json:"return_path"` // VERP domain; empty: the From address
 	Columns   []string `json:"columns"`     // merge fields, in the order of the rows' values
-	// Origin is the run that sent these messages first, when they are sent once
-	// more: then each row has its Origin behind the values of Columns.
+	// Origin is the run that sent these messages first, in a run that resends them.
+	// Then each row has its place in that run in its Meta.
 	Origin   string   `json:"origin,omitempty"`
 	Accounts []string `json:"accounts"` // never empty
 	Rate     float64  `json:"rate"`     // campaign rate per second; 0 is no limit

@@ -53,14 +53,26 @@ type Made struct {
 	Failure string // why the run could not be made ready; empty: it is
 }
 
-// FirerConfig is what a Firer needs beside the schedules.
+// Campaigns reads what a scheduled campaign is made from, when its time has come.
+type Campaigns interface {
+	// Open checks a campaign as it was stored, with its files, and opens its audience.
+	Open(ctx context.Context, s *Schedule) (campaign.RunSpec, OpenInput, error)
+	// IsFault reports whether an error is the fault of the campaign, its files or its
+	// accounts, so that trying again would not help.
+	IsFault(ctx context.Context, err error) bool
+}
+
+// An OpenInput is an Input that is closed after use.
+type OpenInput struct {
+	Input
+	Close func()
+}
+
+// FirerConfig is what a Firer needs besides the schedules.
 type FirerConfig struct {
-	// Make makes the run of an occurrence ready, or finds that it is: who was
-	// here before may have died in the middle. An error is trouble that may
-	// pass, and Make is called again. still is asked right before the run
-	// becomes ready; its error is to be returned.
-	Make func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error)
-	Log  *slog.Logger
+	Maker     *Maker
+	Campaigns Campaigns
+	Log       *slog.Logger
 }
 
 // A Firer fires each occurrence exactly once, however many of them run. It
@@ -70,9 +82,11 @@ type FirerConfig struct {
 type Firer struct {
 	schedules *Schedules
 	cfg       FirerConfig
-	pause     time.Duration // after trouble
-	wake      chan struct{} // an occurrence was dealt with: the next may be due
-	crash     *crash.Reporter
+	// makeRun is MakeRun, but in tests.
+	makeRun func(ctx context.Context, o Firing, still func(context.Context) error) (Made, error)
+	pause   time.Duration // after trouble
+	wake    chan struct{} // an occurrence was dealt with: the next may be due
+	crash   *crash.Reporter
 
 	mu       sync.Mutex
 	troubled map[string]*outage.Notice // by schedule: those whose occurrence could not be fired; guarded by mu
@@ -80,7 +94,12 @@ type Firer struct {
 
 // NewFirer returns a Firer.
 func NewFirer(s *Schedules, cfg FirerConfig) *Firer {
-	return &Firer{schedules: s, cfg: cfg, pause: troublePause, wake: make(chan struct{}, 1), crash: crash.NewReporter(cfg.Log), troubled: map[string]*outage.Notice{}}
+	f := &Firer{
+		schedules: s, cfg: cfg, pause: troublePause, wake: make(chan struct{}, 1),
+		crash: crash.NewReporter(cfg.Log), troubled: map[string]*outage.Notice{},
+	}
+	f.makeRun = f.MakeRun
+	return f
 }
 
 // Run fires until ctx ends. Trouble with Redis is logged once per change and
@@ -157,7 +176,7 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 		err = f.miss(ctx, o, log)
 	case errors.Is(err, ErrGone), errors.Is(err, ErrTaken):
 		f.forget(o.ID)
-		log.Info("occurrence was left", "err", err)
+		log.Info("occurrence given up", "err", err)
 		return
 	}
 	if err == nil {
@@ -201,7 +220,7 @@ func (f *Firer) forget(id string) {
 	delete(f.troubled, id)
 }
 
-// make calls Make, and keeps the claim meanwhile. A claim whose answer came
+// make makes the run, and keeps the claim meanwhile. A claim whose answer came
 // when ctx had already ended makes nothing.
 func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 	if err := context.Cause(ctx); err != nil {
@@ -233,10 +252,10 @@ func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 	return made, err
 }
 
-// safely calls Make. A panic is trouble with this occurrence alone.
+// safely is makeRun whose panic is trouble with this occurrence alone.
 func (f *Firer) safely(ctx context.Context, o Firing) (made Made, err error) {
 	defer f.crash.Recover(func(c *crash.Fault) { err = c }, "campaign", o.ID, "occurrence", o.Occurrence)
-	return f.cfg.Make(ctx, o, func(ctx context.Context) error { return f.schedules.still(ctx, o) })
+	return f.makeRun(ctx, o, func(ctx context.Context) error { return f.schedules.still(ctx, o) })
 }
 
 func (f *Firer) done(ctx context.Context, o Firing, made Made, log *slog.Logger) error {

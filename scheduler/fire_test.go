@@ -73,7 +73,8 @@ type makeFunc = func(context.Context, Firing, func(context.Context) error) (Made
 // firing runs a Firer until the test ends, or stop is called.
 func firing(t *testing.T, s *Schedules, makeRun makeFunc) (stop func()) {
 	t.Helper()
-	f := NewFirer(s, FirerConfig{Make: makeRun, Log: slog.New(slog.DiscardHandler)})
+	f := NewFirer(s, FirerConfig{Log: slog.New(slog.DiscardHandler)})
+	f.makeRun = makeRun
 	f.pause = 50 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -12,6 +12,7 @@ import (
 	"broadside/internal/outage"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
+	"broadside/templates/compose"
 )
 
 const (
@@ -38,7 +39,7 @@ type job struct {
 	rcpt   *recipient
 	pace   *pace
 	slot   time.Time // at which the body may leave; zero: at any time
-	draft  Draft
+	draft  compose.Draft
 	begun  time.Time // when the work on it began
 	taken  time.Time // when it had its slot, less the time that it waited for others
 	served time.Time // when its connection was there for it
@@ -291,7 +292,7 @@ func (d *delivery) endNext(e end) {
 
 func (d *delivery) compose(j *job) error {
 	rcpt := j.rcpt
-	return rcpt.run.composer.Compose(&j.draft, Recipient{
+	return rcpt.run.composer.Compose(&j.draft, compose.Recipient{
 		Run: rcpt.ref.Run.ID, Part: rcpt.ref.Part, Index: rcpt.ref.Index, Row: rcpt.row, Date: time.Now(),
 	})
 }

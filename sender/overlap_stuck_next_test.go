@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
+	"broadside/campaign/audience"
 	"broadside/internal/testkit"
 )
 
@@ -22,9 +23,16 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 	j := &scriptedServer{}
 	b.stepByStep(j, b.supp, func(h *stepper) {
 		slot := h.slots(30*time.Second, time.Hour)
-		h.r.composer.snapshot.Origin = "news-0" // in which only ada has a place
+		snapshot, err := b.ledger.Snapshot(t.Context(), b.run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshot.Origin = "news-0" // in which only ada has a place
+		if h.r.composer, err = h.w.runs.compose(*snapshot); err != nil {
+			t.Fatal(err)
+		}
 		ada := h.a.lanes.all[0].runs[0].recipients[0]
-		ada.row.Values = append(ada.row.Values, campaign.Origin{}.String())
+		ada.row.Meta = &audience.Meta{Origin: &audience.Origin{}}
 		h.deliver(t.Context())
 		h.expectSlots(slot)
 		if h.d.job != nil || h.d.next != nil || len(h.waiting()) != 1 {

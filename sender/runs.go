@@ -20,6 +20,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/campaign/token"
 	"broadside/internal/crash"
+	"broadside/templates/compose"
 )
 
 const (
@@ -36,7 +37,7 @@ const (
 // A run is what a worker knows of a run that it sends for.
 type run struct {
 	handle   *ledger.Run
-	composer *Composer
+	composer *compose.Composer
 	accounts []string
 	rate     float64
 	topic    string
@@ -173,9 +174,9 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 }
 
 // compose compiles the content of a run. A panic is an error of this content.
-func (c *runs) compose(s campaign.Snapshot) (composer *Composer, err error) {
+func (c *runs) compose(s campaign.Snapshot) (composer *compose.Composer, err error) {
 	defer c.crash.Recover(func(f *crash.Fault) { err = f }, "campaign", s.Campaign)
-	return NewComposer(s, c.keys)
+	return compose.New(s, c.keys)
 }
 
 // row returns one recipient of a run.

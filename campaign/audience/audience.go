@@ -26,6 +26,7 @@ type Row struct {
 	Line    int // of the file, from 1; in a list the number of the row
 	Address address.Address
 	Values  []string // one for each of the Reader's Columns
+	Meta    *Meta    // of a recipient of a run; nil: nothing is known
 }
 
 // A Reject is a row that cannot be mailed. As an error of Next it means that

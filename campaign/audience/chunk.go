@@ -24,18 +24,25 @@ const maxChunk = ChunkSize * (maxRow + 4096)
 
 // A chunk is a Zstandard frame with a checksum, around columns:
 //
-//	chunk   = version rows fields lines locals domains column*   one column for each field
-//	version = 1
+//	chunk   = version rows fields lines locals domains column* meta*   one column for each field
+//	version = 1, or 2 where there is a meta
 //	lines   = varint*                 difference to the line before
 //	column  = kind [text]             kind 1 is the address, and has no text
 //	text    = length* bytes           all lengths, then all values
+//	meta    = kind ...                kind 1 is the Origin: part+1 of each row (0: it has
+//	                                  none), then the index of each row that has one
+//
+// A version or a kind that the reader does not know is an error. A new part of Meta
+// is a new kind; readers of version 1 know no meta at all.
 //
 // Numbers are LEB128 as in encoding/binary. Values of one column stand
 // together because they compress better so: half of what rows take.
 const (
-	chunkVersion  = 1
+	versionPlain  = 1
+	versionMeta   = 2
 	columnText    = 0
 	columnAddress = 1
+	metaOrigin    = 1
 )
 
 // encoder and decoder are stateless as used here (EncodeAll, DecodeAll) and
@@ -64,13 +71,17 @@ func EncodeChunk(dst []byte, rows []Row) []byte {
 	if len(rows) > ChunkSize {
 		panic(fmt.Sprintf("audience: chunk of %d rows", len(rows)))
 	}
-	fields := 0
+	fields, version := 0, byte(versionPlain)
 	for i := range rows {
 		fields = max(fields, len(rows[i].Values))
+		if rows[i].Meta != nil && rows[i].Meta.Origin != nil {
+			version = versionMeta
+		}
 	}
+
 	buf := scratch.Get().(*[]byte)
 	defer release(buf)
-	b := append((*buf)[:0], chunkVersion)
+	b := append((*buf)[:0], version)
 	b = binary.AppendUvarint(b, uint64(len(rows)))
 	b = binary.AppendUvarint(b, uint64(fields))
 	line := 0
@@ -93,12 +104,31 @@ func EncodeChunk(dst []byte, rows []Row) []byte {
 		}
 		b = appendText(append(b, columnText), rows, value)
 	}
+	if version == versionMeta {
+		b = appendOrigins(b, rows)
+	}
 	*buf = b
 	e, err := encoder()
 	if err != nil {
 		panic(fmt.Sprintf("audience: zstd options: %v", err)) // constants: a test would have found it
 	}
 	return e.EncodeAll(b, dst)
+}
+
+// appendOrigins appends the meta of kind 1.
+func appendOrigins(b []byte, rows []Row) []byte {
+	b = append(b, metaOrigin)
+	var indexes []byte
+	for i := range rows {
+		m := rows[i].Meta
+		if m == nil || m.Origin == nil {
+			b = append(b, 0)
+			continue
+		}
+		b = binary.AppendUvarint(b, uint64(m.Origin.Part)+1)
+		indexes = binary.AppendUvarint(indexes, uint64(m.Origin.Index))
+	}
+	return append(b, indexes...)
 }
 
 func appendText(b []byte, rows []Row, value func(*Row) string) []byte {
@@ -157,8 +187,9 @@ func DecodeChunk(data []byte) (*Chunk, error) {
 
 func parseChunk(s string) (*Chunk, error) {
 	p := &chunkText{s: s}
-	if p.byte() != chunkVersion {
-		return nil, fmt.Errorf("%w: unknown version", errChunk)
+	version := p.byte()
+	if version != versionPlain && version != versionMeta {
+		return nil, fmt.Errorf("%w: found version %d, expected %d or %d: it was written by another version of Broadside", errChunk, version, versionPlain, versionMeta)
 	}
 	rows, fields := p.number(ChunkSize), p.number(2*maxColumns)
 	if p.broken {
@@ -191,6 +222,9 @@ func parseChunk(s string) (*Chunk, error) {
 		default:
 			p.broken = true
 		}
+	}
+	for version == versionMeta && p.s != "" && !p.broken {
+		p.meta(c.rows)
 	}
 	if p.broken || p.s != "" {
 		return nil, errChunk
@@ -239,6 +273,30 @@ func (p *chunkText) byte() byte {
 	c := p.s[0]
 	p.s = p.s[1:]
 	return c
+}
+
+// meta reads one kind of Meta of all rows.
+func (p *chunkText) meta(rows []Row) {
+	if p.byte() != metaOrigin {
+		p.broken = true
+		return
+	}
+
+	origins, metas := make([]Origin, len(rows)), make([]Meta, len(rows))
+	for i := range rows {
+		part := p.number(maxOriginPart + 1)
+		if part == 0 {
+			continue
+		}
+		origins[i].Part = part - 1
+		metas[i].Origin = &origins[i]
+		rows[i].Meta = &metas[i]
+	}
+	for i := range rows {
+		if rows[i].Meta != nil {
+			origins[i].Index = p.number(maxOriginIndex)
+		}
+	}
 }
 
 // number reads an unsigned number up to most.

@@ -121,7 +121,10 @@ func TestBrokenChunks(t *testing.T) {
 	}
 	for name, raw := range map[string]string{
 		"nothing":            "",
-		"version":            "\x02\x00\x00",
+		"version":            "\x03\x00\x00",
+		"unknown meta":       "\x02\x01\x00\x02\x01a\x03b.c\x02\x01\x00",
+		"meta cut":           "\x02\x01\x00\x02\x01a\x03b.c\x01\x01",
+		"meta in version 1":  "\x01\x01\x00\x02\x01a\x03b.c\x01\x01\x00",
 		"too many rows":      "\x01\xe9\x07\x00",
 		"too many fields":    "\x01\x01\x81\x04",
 		"endless number":     "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",

@@ -228,6 +228,7 @@ func FuzzDecodeChunk(f *testing.F) {
 	rows := rowsOf(f, string(people(30)))
 	f.Add(audience.EncodeChunk(nil, rows), false)
 	f.Add([]byte("\x01\x01\x01\x02\x01a\x03b.c\x01"), true)
+	f.Add([]byte("\x02\x01\x01\x02\x01a\x03b.c\x01\x01\x04\x11"), true)
 	f.Add([]byte("\x01\x02\x01\x02\x02\x01\x02aab\x03\x03b.cb.c\x00\x01\x01xy"), true)
 	f.Fuzz(func(t *testing.T, data []byte, pack bool) {
 		if pack {

@@ -35,8 +35,9 @@ var rank = map[string]int{
 	"internal/sink":      4,
 	"internal/report":    4,
 	"throttle":           4,
-	"templates":          5,
-	"templates/message":  4,
+	"templates/message":  3,
+	"templates":          4,
+	"templates/compose":  5,
 	"sender/reply":       4,
 	"internal/feedback":  5,
 	"sender/smtppool":    5, // says what a reply is

@@ -92,7 +92,7 @@ resend    sends them the same message once more, in a run that is linked to this
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&how, "uncertain", "", "`HOW` they are resolved: resend or accept (required)")
-	flags.BoolVar(&f.again, "again", false, "although it was sent once more before; who got it since, or may have got it, is left out")
+	flags.BoolVar(&f.again, "again", false, "although these recipients were retried before; those that got the message since, or may have got it, are left out")
 	f.sending(cmd)
 	return cmd
 }
@@ -117,7 +117,7 @@ func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags)
 				return err
 			}
 			if before != "" {
-				c.note("sent to once more before by run %s: it would be refused (see --again)", before)
+				c.note("already retried by run %s: it would be refused (see --again)", before)
 			}
 			return c.printPlan(plan)
 		}

@@ -53,6 +53,7 @@ type App struct {
 	pacer *throttle.Pacer
 	queue *queue.Client
 
+	maker     *scheduler.Maker
 	schedules *scheduler.Schedules
 
 	left atomic.Bool // a part of the process was left behind
@@ -98,6 +99,9 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	a.Doctor = &doctor.Doctor{
 		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Schedules: a.schedules,
 		Processes: a.Processes, Log: o.Log,
+	}
+	a.maker = &scheduler.Maker{
+		Ledger: a.Ledger, Suppression: a.Suppression, Room: room{st, ofRun}, KeepRuns: cfg.Retention.Runs, Log: a.log,
 	}
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = letter.Keys(cfg); err != nil {

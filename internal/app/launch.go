@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
@@ -67,77 +66,82 @@ type Launched struct {
 	Plan    Plan
 }
 
-// prepared is a launch whose input has been checked.
+// prepared is a run to be made whose input has been checked.
 type prepared struct {
-	def      *campaign.Definition
-	snapshot campaign.Snapshot
-	rows     rowSource
-	source   string
-	sel      scheduler.Selection
+	spec     campaign.RunSpec
+	in       scheduler.Input
+	rows     io.Closer            // in.Rows; nil: not opened
+	def      *campaign.Definition // nil: of a retry, which has no file
 	excluded []sources.Exclusion
-	blanks   *letter.GapCounter // of the audience that was read last; nil: nobody looked
-	once     string             // what it is the one run of; empty: it may be repeated
-	guard    campaign.Guard
-	retry    *chosen // rows, when they are recipients of another run; else nil
+	warnings strictyaml.Problems
+	gaps     *letter.GapCounter // of the audience that was read; nil: they are not counted
 }
-
-// A rowSource is an audience that is closed after use.
-type rowSource interface {
-	scheduler.Audience
-	Close() error
-}
-
-// onceOf names a campaign without cron, which has one run.
-func onceOf(id string) string { return "campaign:" + id }
 
 // prepare opens the audience and compiles the content. The caller closes rows.
 func (a *App) prepare(ctx context.Context, def *campaign.Definition, o Launch) (*prepared, error) {
 	if err := unscheduled(def, o); err != nil {
 		return nil, err
 	}
-	p := &prepared{def: def, source: def.Audience.Source, guard: def.Guard}
+	p := &prepared{def: def}
+	p.spec = campaign.RunSpec{Delivery: def.Delivery, Guard: def.Guard, Audience: def.Audience.Source, Again: o.Again, Key: o.Key}
 	if def.Schedule.Cron == "" {
-		p.once = onceOf(def.ID)
+		p.spec.Once = campaign.OnceCampaign(def.ID)
 	}
 	if o.Audience != "" {
-		p.source = o.Audience
+		p.spec.Audience = o.Audience
 	}
+
 	from := a.Sources(o.Stored)
 	from.Stdin = o.Stdin
 	rows, openErr := from.Audience(ctx, def, o.Audience)
 	var columns []string
 	if openErr == nil {
-		p.rows, columns = rows, rows.Columns()
+		p.rows, p.in.Rows, columns = rows, rows, rows.Columns()
 	}
 	var err error
-	if p.snapshot, err = letter.Read(ctx, a.Config, def, columns, from); err != nil || openErr != nil {
-		p.close()
-		return nil, errors.Join(openErr, err)
+	p.spec.Snapshot, err = letter.Read(ctx, a.Config, def, columns, from)
+	err = errors.Join(openErr, err)
+	if err == nil {
+		err = a.check(ctx, p, o)
 	}
-	if o.Rate > 0 {
-		p.snapshot.Rate = o.Rate
-	}
-	if err := p.setCanary(o.Canary); err != nil {
-		p.close()
-		return nil, err
-	}
-	if err := a.checkWays(p.snapshot.Accounts); err != nil {
-		p.close()
-		return nil, err
-	}
-	if err := letter.Check(a.Config, p.snapshot); err != nil {
-		p.close()
-		return nil, letter.Locate(def, err)
-	}
-	if err := a.checkDurability(ctx, def); err != nil {
-		p.close()
-		return nil, err
-	}
-	if p.sel, p.excluded, err = a.selection(ctx, def, o); err != nil {
+	if err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// check takes over the options, and refuses what could not be sent.
+func (a *App) check(ctx context.Context, p *prepared, o Launch) error {
+	if o.Rate > 0 {
+		p.spec.Snapshot.Rate = o.Rate
+	}
+	if err := p.setCanary(o.Canary); err != nil {
+		return err
+	}
+	if err := a.checkWays(p.spec.Snapshot.Accounts); err != nil {
+		return err
+	}
+	if err := letter.Check(a.Config, p.spec.Snapshot); err != nil {
+		return letter.Locate(p.def, err)
+	}
+	if err := a.checkDurability(ctx, p.spec.Delivery, p.def.Problem); err != nil {
+		return err
+	}
+
+	var err error
+	if p.in.Select, p.excluded, err = a.selection(ctx, p.def, o); err != nil {
+		return err
+	}
+	if p.gaps, err = letter.NewGapCounter(p.spec.Snapshot); err != nil {
+		return letter.Locate(p.def, err)
+	}
+	p.in.Select.Each = p.gaps.Count
+	p.in.Progress = o.Progress
+	p.in.Explain = func(err error) error { return audienceError(p.spec.Audience, err) }
+	p.in.Confirm = func(ctx context.Context, _ scheduler.Plan) error { return p.strict() }
+	p.warnings = append(p.def.Warnings(), letter.WarnPostal(a.Config, p.spec.Snapshot)...)
+	return nil
 }
 
 // setCanary takes over how many of the run go first.
@@ -145,23 +149,37 @@ func (p *prepared) setCanary(n *int) error {
 	if n == nil {
 		return nil
 	}
-	p.guard.Canary = *n
-	if *n > 0 && p.guard.CanaryWait >= p.def.Delivery.ExpiresAfter {
+	p.spec.Guard.Canary = *n
+	wait, expires := p.spec.Guard.CanaryWait, p.spec.Delivery.ExpiresAfter
+	if *n > 0 && wait >= expires {
 		return invalid(fmt.Sprintf("the canary waits for %s (guard.canary_wait), and the run expires after %s (delivery.expires_after): all others would be too late",
-			units.FormatDuration(p.guard.CanaryWait), units.FormatDuration(p.def.Delivery.ExpiresAfter)))
+			units.FormatDuration(wait), units.FormatDuration(expires)))
 	}
 	return nil
 }
 
-// checkDurability refuses a run whose claims would wait for a replica that is
-// not there.
-func (a *App) checkDurability(ctx context.Context, def *campaign.Definition) error {
-	if def.Delivery.Durability != campaign.Replicated {
+// strict refuses gaps in the letters of the audience that was read, where
+// content.strict is set.
+func (p *prepared) strict() error {
+	if p.def == nil || !p.def.Content.Strict {
+		return nil
+	}
+	found, err := p.gaps.Gaps()
+	if err != nil {
+		return err
+	}
+	return letter.Strict(p.def, found)
+}
+
+// checkDurability refuses a run whose claims would wait for a replica that is not
+// there. problem says where that is asked for.
+func (a *App) checkDurability(ctx context.Context, d campaign.Delivery, problem func(key, format string, args ...any) strictyaml.Problem) error {
+	if d.Durability != campaign.Replicated {
 		return nil
 	}
 	err := a.Ledger.CheckReplicas(ctx)
 	if errors.Is(err, ledger.ErrNotReplicated) {
-		return refused(def.Problem("delivery.durability",
+		return refused(problem("delivery.durability",
 			"found replicated, but no replica of Redis answers: connect one, or use fast; nothing was sent").Error())
 	}
 	return err
@@ -186,7 +204,7 @@ func unscheduled(def *campaign.Definition, o Launch) error {
 
 func (p *prepared) close() {
 	if p.rows != nil {
-		p.rows.Close()
+		_ = p.rows.Close() // only read
 	}
 }
 
@@ -204,14 +222,20 @@ func (a *App) checkWays(names []string) error {
 	return nil
 }
 
+// onlyTo is the check of only_to; nil without one.
+func (a *App) onlyTo() func(address string) bool {
+	if len(a.Config.OnlyTo) == 0 {
+		return nil
+	}
+	return func(address string) bool { return configs.MatchAddress(a.Config.OnlyTo, address) }
+}
+
 func (a *App) selection(ctx context.Context, def *campaign.Definition, o Launch) (scheduler.Selection, []sources.Exclusion, error) {
 	sel := scheduler.Selection{Limit: o.Limit, Expect: def.Audience.Expect, Topic: def.Topic}
 	if o.Expect != (campaign.Range{}) {
 		sel.Expect = o.Expect
 	}
-	if len(a.Config.OnlyTo) > 0 {
-		sel.OnlyTo = func(address string) bool { return configs.MatchAddress(a.Config.OnlyTo, address) }
-	}
+	sel.OnlyTo = a.onlyTo()
 	excluded, err := a.Sources(o.Stored).Exclusions(ctx, def, o.Exclude)
 	if err != nil {
 		return sel, nil, err
@@ -228,40 +252,19 @@ func (a *App) Plan(ctx context.Context, def *campaign.Definition, o Launch) (Pla
 		return Plan{}, err
 	}
 	defer p.close()
-	sp, err := a.expandAudience(ctx, p, p.sel, nil, o)
+	return a.dryPlan(ctx, p)
+}
+
+// dryPlan is the plan of a run that is not written.
+func (a *App) dryPlan(ctx context.Context, p *prepared) (Plan, error) {
+	read, err := a.maker.Plan(ctx, p.in)
 	if err != nil {
 		return Plan{}, err
 	}
-	return a.dryPlan(ctx, p, sp)
-}
-
-// expandAudience reads the audience into an expansion, or only to plan when e is nil,
-// and looks for blank values in it.
-func (a *App) expandAudience(ctx context.Context, p *prepared, sel scheduler.Selection, e *ledger.Expansion, o Launch) (scheduler.Plan, error) {
-	if p.retry == nil { // else the letters were looked at before
-		var err error
-		if p.blanks, err = letter.NewGapCounter(p.snapshot); err != nil {
-			return scheduler.Plan{}, letter.Locate(p.def, err)
-		}
-		sel.Each = p.blanks.Count
+	if err := p.strict(); err != nil {
+		return Plan{}, err
 	}
-	sp, err := scheduler.Expand(ctx, p.rows, sel, a.Suppression, e, o.Progress)
-	if err != nil {
-		return scheduler.Plan{}, a.audienceError(p, err)
-	}
-	if !p.def.Content.Strict || p.blanks == nil {
-		return sp, nil
-	}
-	found, err := p.blanks.Gaps()
-	if err != nil {
-		return scheduler.Plan{}, err
-	}
-	return sp, letter.Strict(p.def, found)
-}
-
-// dryPlan is plan with what a run that is not written would find.
-func (a *App) dryPlan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
-	plan, err := a.plan(ctx, p, sp)
+	plan, err := a.plan(ctx, p, read)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -269,247 +272,81 @@ func (a *App) dryPlan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan
 	return plan, err
 }
 
-func (a *App) plan(ctx context.Context, p *prepared, sp scheduler.Plan) (Plan, error) {
+func (a *App) plan(ctx context.Context, p *prepared, read scheduler.Plan) (Plan, error) {
+	s := p.spec.Snapshot
 	plan := Plan{
-		Plan: sp, Campaign: p.def.ID, Subject: p.snapshot.Subject, From: p.snapshot.From, Topic: p.def.Topic,
-		Loopback: true, Rate: p.snapshot.Rate, Source: p.source, Excluded: p.excluded, Guard: p.guard,
-		Warnings: append(p.def.Warnings(), letter.WarnPostal(a.Config, p.snapshot)...),
+		Plan: read, Campaign: s.Campaign, Subject: s.Subject, From: s.From, Topic: s.Topic,
+		Loopback: true, Rate: s.Rate, Source: p.spec.Audience, Excluded: p.excluded, Guard: p.spec.Guard, Warnings: p.warnings,
 	}
 	limited := true
 	var sum float64
-	for _, name := range p.snapshot.Accounts {
+	for _, name := range s.Accounts {
 		acct := a.Config.Accounts[name]
 		plan.Loopback = plan.Loopback && acct.Loopback()
-		text := fmt.Sprintf("%s (%s:%d)", name, acct.Host, acct.Port)
-		plan.Accounts = append(plan.Accounts, text)
+		plan.Accounts = append(plan.Accounts, fmt.Sprintf("%s (%s:%d)", name, acct.Host, acct.Port))
 		limited = limited && acct.Limits.Rate > 0
 		sum += acct.Limits.Rate
 	}
 	if limited && (plan.Rate == 0 || sum < plan.Rate) {
 		plan.Rate = sum
 	}
-	known, err := a.Ledger.TopicUsed(ctx, p.def.Topic)
+
+	known, err := a.Ledger.TopicUsed(ctx, s.Topic)
 	if err != nil {
 		return Plan{}, err
 	}
 	plan.NewTopic = !known
-	if p.blanks != nil {
-		plan.Blanks, err = p.blanks.Gaps()
+	if p.gaps != nil {
+		plan.Blanks, err = p.gaps.Gaps()
 	}
 	return plan, err
 }
 
-// audienceError says where an audience comes from when it has nobody.
-func (a *App) audienceError(p *prepared, err error) error {
+// audienceError says where an audience comes from that cannot be sent to.
+func audienceError(source string, err error) error {
 	var size *scheduler.AudienceSizeError
 	switch {
-	case errors.Is(err, scheduler.ErrNobody) && p.retry != nil:
-		return p.retry.nobody()
 	case errors.Is(err, scheduler.ErrNobody):
-		return invalid(fmt.Sprintf("%s: no valid address in it that is not excluded; nothing was sent", p.source))
+		return invalid(fmt.Sprintf("%s: no valid address in it that is not excluded; nothing was sent", source))
 	case errors.As(err, &size):
-		return refused(fmt.Sprintf("%s: %v; nothing was sent", p.source, err))
+		return refused(fmt.Sprintf("%s: %v; nothing was sent", source, err))
 	}
 	return err
 }
 
-// Launch makes a run of the campaign now. When it returns without error the
-// whole audience is in and workers may send. On an error nothing was sent, but
-// after one that is a ledger.UnsureError or ledger.ErrReady. Of calls with the
-// same key at the same time one makes the run, the others wait for it.
+// Launch makes a run of the campaign now, as scheduler.Maker.Make says.
 func (a *App) Launch(ctx context.Context, def *campaign.Definition, o Launch) (Launched, error) {
 	p, err := a.prepare(ctx, def, o)
 	if err != nil {
 		return Launched{}, err
 	}
 	defer p.close()
-	for {
-		launched, err := a.launch(ctx, p, o)
-		if o.Key == "" || !errors.Is(err, errBusy) {
-			return launched, err
-		}
-		select {
-		case <-time.After(busyRest):
-		case <-ctx.Done():
-			return Launched{}, context.Cause(ctx)
-		}
+	launched, err := a.make(ctx, p, o.Confirm)
+	if before, ok := errors.AsType[*scheduler.RepeatedError](err); ok {
+		return Launched{}, a.launchedBefore(ctx, def, before)
 	}
+	return launched, err
 }
 
-// launch is one try of Launch.
-func (a *App) launch(ctx context.Context, p *prepared, o Launch) (Launched, error) {
-	id, existed, err := a.nameRun(ctx, p, o)
-	if err != nil {
-		return Launched{}, full(err)
+// make makes a run; confirm, if any, is shown its plan before.
+func (a *App) make(ctx context.Context, p *prepared, confirm func(Plan) error) (Launched, error) {
+	var plan Plan
+	in := p.in
+	in.Confirm = func(ctx context.Context, read scheduler.Plan) error {
+		if err := p.strict(); err != nil {
+			return err
+		}
+		var err error
+		plan, err = a.plan(ctx, p, read)
+		if err != nil || confirm == nil {
+			return err
+		}
+		return confirm(plan)
 	}
-	if existed {
-		return Launched{Run: id, Existed: true}, nil
-	}
-	return a.expand(ctx, p, id, o)
-}
-
-// expand makes the run, reads the audience into it and makes it ready.
-func (a *App) expand(ctx context.Context, p *prepared, id string, o Launch) (Launched, error) {
-	h, err := a.hold(ctx, id, "launched")
+	run, err := a.maker.Make(ctx, p.spec, in)
 	if err != nil {
 		return Launched{}, err
 	}
-	defer h.letGo(ctx)
-	created, err := a.Ledger.Now(ctx) // the clock that the cells go by
-	if err != nil {
-		return Launched{}, err
-	}
-	made, err := a.Ledger.Create(ctx, newRun(p, id, o, created))
-	if err != nil {
-		return Launched{}, a.undo(ctx, p, id, o, full(err))
-	}
-	if !made { // by a launch of the same second, or by one that died
-		switch rec, err := a.Ledger.Record(ctx, id); {
-		case err != nil:
-			return Launched{}, err
-		case rec.Key != "" && rec.Key == o.Key && rec.Attempt != "": // it was faster than our look
-			return Launched{Run: id, Existed: true}, nil
-		case rec.State != campaign.Expanding:
-			return Launched{}, a.repeated(ctx, p, rec, id)
-		}
-	}
-	launched, err := a.fill(ctx, p, id, o)
-	if err != nil {
-		return Launched{}, a.undo(ctx, p, id, o, err)
-	}
-	return launched, nil
-}
-
-func newRun(p *prepared, id string, o Launch, created time.Time) ledger.NewRun {
-	def, parent := p.def, ""
-	if p.retry != nil {
-		parent = p.retry.of.ID
-	}
-	return ledger.NewRun{
-		ID: id, Campaign: def.ID, Key: o.Key, Parent: parent, Topic: def.Topic, Subject: def.Subject, From: def.From, Audience: p.source,
-		Accounts: p.snapshot.Accounts, Created: created, Retry: def.Delivery.Retry,
-		MaxAttempts: def.Delivery.MaxAttempts, ExpiresAfter: def.Delivery.ExpiresAfter,
-		Resend: def.Delivery.OnUncertain == campaign.Resend, Replicated: def.Delivery.Durability == campaign.Replicated,
-		Guard: p.guard,
-	}
-}
-
-// read writes content and audience of the run to a new expansion, which the
-// caller makes ready or discards.
-func (a *App) read(ctx context.Context, p *prepared, id string, o Launch) (*ledger.Expansion, scheduler.Plan, error) {
-	e := a.Ledger.Expand(id)
-	if err := e.Content(ctx, p.snapshot); err != nil {
-		return e, scheduler.Plan{}, err
-	}
-	sel := p.sel
-	sel.Room = a.room
-	sp, err := a.expandAudience(ctx, p, sel, e, o)
-	return e, sp, err
-}
-
-// fill reads the audience, has the plan confirmed and makes the run ready. What
-// it wrote is gone when it returns an error, unless that is a ledger.UnsureError.
-func (a *App) fill(ctx context.Context, p *prepared, id string, o Launch) (launched Launched, err error) {
-	e, sp, err := a.read(ctx, p, id, o)
-	defer func() {
-		if err != nil {
-			err = full(err)
-			a.discard(ctx, id, e)
-		}
-	}()
-	if err != nil {
-		return Launched{}, err
-	}
-	plan, err := a.plan(ctx, p, sp)
-	if err != nil {
-		return Launched{}, err
-	}
-	if o.Confirm != nil {
-		if err := o.Confirm(plan); err != nil {
-			return Launched{}, err
-		}
-	}
-	for p.retry != nil {
-		stale, err := p.retry.stale(ctx)
-		if err != nil {
-			return Launched{}, err
-		}
-		if !stale {
-			break
-		}
-		a.discard(ctx, id, e)
-		if e, sp, err = a.read(ctx, p, id, o); err != nil {
-			return Launched{}, err
-		}
-		plan.Plan = sp
-	}
-	switch err = e.Ready(ctx, sp.Skipped); {
-	case errors.Is(err, ledger.ErrReady): // whoever took the run for ours to be dead
-		plan.Plan, err = a.planOf(ctx, id)
-	case err == nil:
-		a.noteReady(ctx, p, id, o)
-	}
-	if err != nil {
-		return Launched{}, err
-	}
-	a.log.Info("run is ready", "run", id, "campaign", p.def.ID, "recipients", plan.Total, "suppressed", plan.Suppressed)
-	return Launched{Run: id, Plan: plan}, nil
-}
-
-// noteReady notes what follows from a run that is ready, also when the launch
-// was interrupted meanwhile.
-func (a *App) noteReady(ctx context.Context, p *prepared, id string, o Launch) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if p.once != "" && (o.Again || o.Key != "") {
-		a.takeName(ctx, p, id)
-	}
-	if err := a.Ledger.UseTopic(ctx, p.def.Topic); err != nil {
-		a.log.Warn("topic could not be noted as used", "topic", p.def.Topic, "err", err)
-	}
-}
-
-// planOf says what a run was made of by another launch.
-func (a *App) planOf(ctx context.Context, id string) (scheduler.Plan, error) {
-	rec, err := a.Ledger.Record(ctx, id)
-	if err != nil {
-		return scheduler.Plan{}, err
-	}
-	tally, err := a.Ledger.Counts(ctx, id)
-	if err != nil {
-		return scheduler.Plan{}, err
-	}
-	sp := scheduler.Plan{Total: rec.Total(), Suppressed: tally.Counts[campaign.Suppressed], Skipped: rec.Skipped, Parts: map[int]int64{}}
-	for _, p := range rec.Sizes {
-		sp.Parts[p.Part] = int64(p.Size)
-	}
-	return sp, nil
-}
-
-// undo removes a run that did not become ready: it does not count as launched.
-// It returns the cause, with what is known of the run when it is ready after all.
-func (a *App) undo(ctx context.Context, p *prepared, id string, o Launch, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	err := a.Ledger.Drop(ctx, id, p.def.ID)
-	ready := errors.Is(err, ledger.ErrReady)
-	if err != nil && !ready {
-		return cause // what is left expires by itself
-	}
-	if unsure, ok := errors.AsType[*ledger.UnsureError](cause); ok {
-		cause = unsure.Err // it is known now
-	}
-	if ready {
-		return fmt.Errorf("%w\n  run %s: %w", cause, id, err)
-	}
-	if p.once != "" {
-		err = a.Ledger.Unname(ctx, p.once, id)
-	}
-	if o.Key != "" {
-		err = errors.Join(err, a.Ledger.Unname(ctx, keyName(o.Key), id))
-	}
-	if err != nil {
-		a.log.Warn("launch could not be undone completely", "run", id, "err", err)
-	}
-	return cause
+	plan.Plan = run.Plan
+	return Launched{Run: run.ID, Existed: run.Existed, Plan: plan}, nil
 }

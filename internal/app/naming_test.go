@@ -9,7 +9,18 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/scheduler"
 )
+
+// begin leaves the record of a run of the campaign whose launch died.
+func (s *scheduling) begin(id, key string) error {
+	_, err := s.Ledger.Create(s.t.Context(), ledger.NewRun{
+		ID: id, Campaign: "news", Key: key, Topic: "newsletter", Created: time.Now(),
+		Accounts: []string{"default"}, Retry: campaign.DefaultRetry, MaxAttempts: campaign.DefaultMaxAttempts, ExpiresAfter: campaign.DefaultExpiresAfter,
+	})
+	return err
+}
 
 // Ids have the time to the second: a launch in the same second as the first one
 // would make the very same id.
@@ -47,18 +58,16 @@ func TestARetryThatDiedIsTakenOver(t *testing.T) {
 		{"before the name", func(*stand, *prepared, string) error { return nil }, false},
 		{"after the name", func(*stand, *prepared, string) error { return nil }, true},
 		{"after the record", func(s *stand, p *prepared, id string) error {
-			_, err := s.Ledger.Create(s.t.Context(), newRun(p, id, Launch{}, time.Now()))
-			return err
+			return s.begin(id, "")
 		}, true},
 		{"half way through the audience", func(s *stand, p *prepared, id string) error {
-			if _, err := s.Ledger.Create(s.t.Context(), newRun(p, id, Launch{}, time.Now())); err != nil {
+			if err := s.begin(id, ""); err != nil {
 				return err
 			}
-			_, _, err := s.read(s.t.Context(), p, id, Launch{})
-			return err
+			return s.Ledger.Expand(id).Content(s.t.Context(), p.spec.Snapshot)
 		}, true},
 		{"an hour ago", func(s *stand, p *prepared, id string) error {
-			if _, err := s.Ledger.Create(s.t.Context(), newRun(p, id, Launch{}, time.Now())); err != nil {
+			if err := s.begin(id, ""); err != nil {
 				return err
 			}
 			_, err := s.Ledger.Turn(s.t.Context(), id, campaign.RunFailed, "the expansion was not completed", campaign.Expanding)
@@ -70,14 +79,14 @@ func TestARetryThatDiedIsTakenOver(t *testing.T) {
 			s := newStand(t)
 			first := s.launch(Launch{}, "ada@example.org", "failed+1@example.org")
 			o := Retry{State: campaign.Failed}
-			p, err := s.prepareRetry(t.Context(), first, o)
+			p, _, err := s.prepareRetry(t.Context(), first, o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer p.close()
 			died := campaign.RunID("news", time.Now().Add(-time.Minute))
 			if tc.name != "before the name" {
-				if named, err := s.Ledger.Once(t.Context(), p.once, died); err != nil || named != died {
+				if named, err := s.Ledger.Once(t.Context(), p.spec.Once, died); err != nil || named != died {
 					t.Fatalf("named %q, %v", named, err)
 				}
 			}
@@ -89,7 +98,7 @@ func TestARetryThatDiedIsTakenOver(t *testing.T) {
 				t.Errorf("made run %s, the one that died is %s", run, died)
 			}
 			s.want(run, "failed+1@example.org pending")
-			s.refused(first, o, "once more before: run "+run)
+			s.refused(first, o, "already retried: run "+run)
 		})
 	}
 }
@@ -104,19 +113,14 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 	}{
 		{"launch after one that failed", func(s *stand) func(context.Context) (Launched, error) {
 			def := s.def("")
-			p, err := s.prepare(s.t.Context(), def, Launch{})
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			defer p.close()
 			failed := campaign.RunID("news", time.Now().Add(-time.Hour))
-			if _, err := s.Ledger.Create(s.t.Context(), newRun(p, failed, Launch{}, time.Now())); err != nil {
+			if err := s.begin(failed, ""); err != nil {
 				s.t.Fatal(err)
 			}
 			if _, err := s.Ledger.Turn(s.t.Context(), failed, campaign.RunFailed, "", campaign.Expanding); err != nil {
 				s.t.Fatal(err)
 			}
-			if _, err := s.Ledger.Once(s.t.Context(), p.once, failed); err != nil {
+			if _, err := s.Ledger.Once(s.t.Context(), campaign.OnceCampaign("news"), failed); err != nil {
 				s.t.Fatal(err)
 			}
 			return func(ctx context.Context) (Launched, error) { return s.Launch(ctx, def, Launch{}) }
@@ -201,22 +205,23 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 			s := newScheduling(t)
 			def, ctx := s.def(""), t.Context()
 			first := campaign.RunID("news", time.Now().Add(-time.Minute))
-			if named, err := s.Ledger.Once(ctx, keyName("k"), first); err != nil || named != first {
-				t.Fatalf("named %q, %v", named, err)
+			for _, key := range []string{"k", tt.key} {
+				if named, err := s.Ledger.Once(ctx, scheduler.KeyName(key), first); err != nil || named != first {
+					t.Fatalf("named %q, %v", named, err)
+				}
 			}
 			if tt.left != "" {
-				p, err := s.prepare(ctx, def, Launch{})
+				err := s.begin(first, tt.key)
 				if err != nil {
-					t.Fatal(err)
-				}
-				defer p.close()
-				o := Launch{Key: tt.key}
-				if _, err := s.Ledger.Create(ctx, newRun(p, first, o, time.Now())); err != nil {
 					t.Fatal(err)
 				}
 				switch tt.left {
 				case campaign.Running:
-					_, err = s.fill(ctx, p, first, o)
+					var left Launched
+					left, err = s.Launch(ctx, def, Launch{Key: tt.key})
+					if left.Run != first {
+						t.Fatalf("launched %+v, %v; want run %s", left, err, first)
+					}
 				case campaign.RunFailed:
 					_, err = s.Ledger.Turn(ctx, first, tt.left, "the expansion was not completed", campaign.Expanding)
 				}
@@ -280,7 +285,7 @@ func TestANewKeyIsNoReasonToLaunchAgain(t *testing.T) {
 			t.Fatalf("another key: %v, want ErrRefused", err)
 		}
 	}
-	if named, err := s.Ledger.Named(ctx, keyName("l")); err != nil || named != "" {
+	if named, err := s.Ledger.Named(ctx, scheduler.KeyName("l")); err != nil || named != "" {
 		t.Errorf("the refused key stands for %q, %v", named, err)
 	}
 	if made, err := s.Launch(ctx, def, Launch{Key: "k"}); err != nil || made.Run != first || !made.Existed {
@@ -303,16 +308,11 @@ func TestAKeyAfterALaunchThatDied(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
 	ctx, def := t.Context(), s.def("")
-	p, err := s.prepare(ctx, def, Launch{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
 	dead := campaign.RunID("news", time.Now().Add(-time.Minute))
-	if _, err := s.Ledger.Once(ctx, p.once, dead); err != nil {
+	if _, err := s.Ledger.Once(ctx, campaign.OnceCampaign("news"), dead); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Ledger.Create(ctx, newRun(p, dead, Launch{}, time.Now())); err != nil {
+	if err := s.begin(dead, ""); err != nil {
 		t.Fatal(err)
 	}
 	made, err := s.Launch(ctx, def, Launch{Key: "k"})

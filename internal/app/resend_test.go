@@ -46,7 +46,7 @@ func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 	// Nobody is left in the end: there is no run, and the name is free.
 	other := s.launch(Launch{Again: true}, "uncertain+4@example.org")
 	first = other
-	s.refused(other, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "nobody of run "+other+" is uncertain")
+	s.refused(other, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "no recipient of run "+other+" is uncertain")
 	if named, err := s.Ledger.Named(t.Context(), (Retry{State: campaign.Uncertain}).once(other)); err != nil || named != "" {
 		t.Errorf("the name stands for %q, %v", named, err)
 	}

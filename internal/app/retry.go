@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,26 +18,22 @@ import (
 	"broadside/scheduler"
 )
 
-// A Retry says to whom of a run that is over its messages are sent once more,
-// in a run that is linked to it: with the content, accounts and settings of
-// that run, whatever became of the files.
+// A Retry says which recipients of a run that is over are retried, in a run that is
+// linked to it. That has the content, accounts and settings of the run, whatever
+// became of the files.
 type Retry struct {
-	// State is that of the recipients: Failed or Bounced, who get a message of
-	// the new run; or Uncertain, who get the same message once more, with its
+	// State is the state of the recipients: Failed or Bounced, which get a message of
+	// the new run; or Uncertain, which are sent the same message again, with its
 	// Message-ID, return path and unsubscribe link.
 	State  campaign.State
 	Reason string // only those whose last reply says so (see reasonMatches); empty: all
-	// Again makes another run although the same people were tried again before.
-	// Who got the message there, may have got it or is still getting it is left out.
+	// Again makes another run although the same recipients were retried before. Those
+	// that got the message there, may have got it or are still getting it are left out.
 	Again    bool
 	Rate     float64          // in place of that of the run; 0: the same
 	Limit    int64            // the first so many recipients; 0: all
 	Confirm  func(Plan) error // as of a Launch
 	Progress func(rows int64) // as of a Launch
-}
-
-func (o Retry) launch() Launch {
-	return Launch{Now: true, Again: o.Again, Rate: o.Rate, Limit: o.Limit, Confirm: o.Confirm, Progress: o.Progress}
 }
 
 // once names the same question about the same run.
@@ -50,91 +47,124 @@ func (o Retry) once(run string) string {
 }
 
 // Retry makes a run that is linked to the run. ErrRefused when that is not
-// over, when nobody is to be tried again, and when they were tried before.
+// over, when there is no recipient to retry, and when they were retried before.
 func (a *App) Retry(ctx context.Context, id string, o Retry) (Launched, error) {
-	p, err := a.prepareRetry(ctx, id, o)
+	p, rows, err := a.prepareRetry(ctx, id, o)
 	if err != nil {
 		return Launched{}, err
 	}
 	defer p.close()
-	line, err := a.ancestry(ctx, p.retry.of)
+	line, err := a.ancestry(ctx, rows.of)
 	if err != nil {
 		return Launched{}, err
 	}
-	// One of a family at a time: each leaves out whom the others have reached.
-	if p.retry.hold, err = a.hold(ctx, line[0].ID, "retried"); err != nil {
+
+	// One of a family at a time: each leaves out the recipients that the others have reached.
+	lease, err := a.maker.Lease(ctx, line[0].ID, "retried")
+	if err != nil {
 		return Launched{}, err
 	}
-	defer p.retry.hold.letGo(ctx)
-	if p.sel.Excluded, err = a.reached(ctx, line, o.State); err != nil {
+	defer lease.Release(ctx)
+	p.in.Changed = func(ctx context.Context) (bool, error) { return rows.changed(ctx, lease) }
+	if p.in.Select.Excluded, err = a.reached(ctx, line, o.State); err != nil {
 		return Launched{}, err
 	}
-	return a.launch(ctx, p, o.launch())
+	launched, err := a.make(ctx, p, o.Confirm)
+	if before, ok := errors.AsType[*scheduler.RepeatedError](err); ok {
+		return Launched{}, rows.retriedBefore(ctx, before)
+	}
+	return launched, err
 }
 
 // PlanRetry says what Retry would do, and which run would keep it from doing
 // it, if any. It writes nothing.
 func (a *App) PlanRetry(ctx context.Context, id string, o Retry) (plan Plan, before string, err error) {
-	p, err := a.prepareRetry(ctx, id, o)
+	p, rows, err := a.prepareRetry(ctx, id, o)
 	if err != nil {
 		return Plan{}, "", err
 	}
 	defer p.close()
-	line, err := a.ancestry(ctx, p.retry.of)
+	line, err := a.ancestry(ctx, rows.of)
 	if err != nil {
 		return Plan{}, "", err
 	}
-	if p.sel.Excluded, err = a.reached(ctx, line, o.State); err != nil {
+	if p.in.Select.Excluded, err = a.reached(ctx, line, o.State); err != nil {
 		return Plan{}, "", err
 	}
-	sp, err := scheduler.Expand(ctx, p.rows, p.sel, a.Suppression, nil, o.Progress)
-	if err != nil {
-		return Plan{}, "", a.audienceError(p, err)
+	if plan, err = a.dryPlan(ctx, p); err != nil {
+		return Plan{}, "", err
 	}
 	if !o.Again {
-		if before, err = a.standing(ctx, p.once); err != nil {
-			return Plan{}, "", err
-		}
+		before, err = a.standing(ctx, p.spec.Once)
 	}
-	plan, err = a.dryPlan(ctx, p, sp)
 	return plan, before, err
 }
 
-// prepareRetry reads what the run was made from. The caller closes rows.
-func (a *App) prepareRetry(ctx context.Context, id string, o Retry) (*prepared, error) {
+// prepareRetry reads what the run was made from. The caller closes what it returns.
+func (a *App) prepareRetry(ctx context.Context, id string, o Retry) (*prepared, *retryRows, error) {
 	rec, err := a.over(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	snapshot, err := a.Ledger.Snapshot(ctx, rec.Handle())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := a.stillConfigured(id, snapshot.Accounts); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c := &chosen{a: a, of: rec, retry: o, columns: len(snapshot.Columns), placed: snapshot.Origin != ""}
-	p := &prepared{def: definitionOf(rec, snapshot), snapshot: *snapshot, rows: c, retry: c, once: o.once(id), source: describe(id, o), guard: rec.Guard}
-	p.guard.Canary = 0 // the content is not new
+
+	rows := &retryRows{a: a, of: rec, retry: o, columns: len(snapshot.Columns), resent: snapshot.Origin != ""}
+	spec := a.retrySpec(rec, *snapshot, o)
+	if err := letter.Check(a.Config, spec.Snapshot); err != nil {
+		return nil, nil, fmt.Errorf("compile the content of run %s: %w", id, err)
+	}
+	source := campaign.Definition{File: "run " + id, From: snapshot.From, Subject: snapshot.Subject}
+	if err := a.checkDurability(ctx, spec.Delivery, source.Problem); err != nil {
+		return nil, nil, err
+	}
+
+	p := &prepared{spec: spec, rows: rows, warnings: append(source.Warnings(), letter.WarnPostal(a.Config, spec.Snapshot)...)}
+	p.in = scheduler.Input{
+		Rows: rows, Select: scheduler.Selection{Limit: o.Limit, Topic: rec.Topic, OnlyTo: a.onlyTo()}, Progress: o.Progress,
+		Explain: func(err error) error {
+			if errors.Is(err, scheduler.ErrNobody) {
+				return rows.noRecipients()
+			}
+			return audienceError(spec.Audience, err)
+		},
+	}
+	return p, rows, rows.begin(ctx)
+}
+
+// retrySpec is the run that retries recipients of a run: it is what that was, but for
+// what the options change.
+func (a *App) retrySpec(rec *ledger.Record, s campaign.Snapshot, o Retry) campaign.RunSpec {
+	spec := campaign.RunSpec{
+		Snapshot: s, Guard: rec.Guard, Audience: describe(rec.ID, o), Parent: rec.ID, Once: o.once(rec.ID), Again: o.Again,
+		Delivery: campaign.Delivery{
+			Retry: rec.Retry, MaxAttempts: rec.Attempts, ExpiresAfter: rec.Expires,
+			OnUncertain: campaign.Hold, Durability: campaign.Fast,
+		},
+	}
+	if rec.Resend {
+		spec.Delivery.OnUncertain = campaign.Resend
+	}
+	if rec.Replicated {
+		spec.Delivery.Durability = campaign.Replicated
+	}
+
+	spec.Guard.Canary = 0 // the content is not new
 	if o.Rate > 0 {
-		p.snapshot.Rate = o.Rate
+		spec.Snapshot.Rate = o.Rate
 	}
 	switch {
 	case o.State != campaign.Uncertain:
-		p.snapshot.Origin = ""
-	case !c.placed:
-		p.snapshot.Origin = id
+		spec.Snapshot.Origin = ""
+	case s.Origin == "":
+		spec.Snapshot.Origin = rec.ID
 	}
-	if err := letter.Check(a.Config, p.snapshot); err != nil {
-		return nil, fmt.Errorf("compile the content of run %s: %w", id, err)
-	}
-	if err := a.checkDurability(ctx, p.def); err != nil {
-		return nil, err
-	}
-	if p.sel, p.excluded, err = a.selection(ctx, p.def, o.launch()); err != nil {
-		return nil, err
-	}
-	return p, c.begin(ctx)
+	return spec
 }
 
 // stillConfigured makes sure that the accounts of a run are still there.
@@ -164,25 +194,6 @@ func (a *App) over(ctx context.Context, id string) (*ledger.Record, error) {
 	return rec, nil
 }
 
-// definitionOf returns what a run was launched as, as far as it is delivered
-// by. There is no file: the content is in the snapshot.
-func definitionOf(rec *ledger.Record, s *campaign.Snapshot) *campaign.Definition {
-	def := &campaign.Definition{
-		ID: rec.Campaign, Topic: rec.Topic, From: s.From, Subject: s.Subject, File: "run " + rec.ID,
-		Delivery: campaign.Delivery{
-			Accounts: s.Accounts, Rate: s.Rate, Retry: rec.Retry, MaxAttempts: rec.Attempts, ExpiresAfter: rec.Expires,
-			OnUncertain: campaign.Hold, Durability: campaign.Fast,
-		},
-	}
-	if rec.Resend {
-		def.Delivery.OnUncertain = campaign.Resend
-	}
-	if rec.Replicated {
-		def.Delivery.Durability = campaign.Replicated
-	}
-	return def
-}
-
 // describe names the recipients of a retry, without an address.
 func describe(id string, o Retry) string {
 	text := "run:" + id + " " + o.State.String()
@@ -210,9 +221,9 @@ func (a *App) ancestry(ctx context.Context, rec *ledger.Record) ([]*ledger.Recor
 	return line, nil
 }
 
-// reached returns who is left out of a retry of the last run of a line: who got
-// the message by another run of the family, may have got it or is still getting
-// it. Who is uncertain there may be accepted by a run before, after all.
+// reached returns which recipients are left out of a retry of the last run of a line:
+// those that another run of the family has reached, may have reached or is sending
+// to. One that is uncertain there may have been accepted by an earlier run.
 func (a *App) reached(ctx context.Context, line []*ledger.Record, state campaign.State) (func([32]byte) bool, error) {
 	before := line[:len(line)-1]
 	if state != campaign.Uncertain {
@@ -239,7 +250,7 @@ func (a *App) reached(ctx context.Context, line []*ledger.Record, state campaign
 	return seen.Has, err
 }
 
-// flags are those of the command line that ask for the same people.
+// flags are the command and the flags that ask for the same recipients.
 func (o Retry) flags() (verb, flags string) {
 	if o.State == campaign.Uncertain {
 		return "run resolve", "--uncertain resend"
@@ -251,24 +262,24 @@ func (o Retry) flags() (verb, flags string) {
 	return "run retry", flags
 }
 
-// nobody says why there is nobody to send to.
-func (c *chosen) nobody() error {
-	id := c.of.ID
-	text := map[campaign.State]string{campaign.Failed: "failed", campaign.Bounced: "bounced", campaign.Uncertain: "is uncertain"}[c.retry.State]
-	text = fmt.Sprintf("nobody of run %s %s", id, text)
+// noRecipients says why no recipient is left.
+func (r *retryRows) noRecipients() error {
+	id := r.of.ID
+	text := map[campaign.State]string{campaign.Failed: "failed", campaign.Bounced: "bounced", campaign.Uncertain: "is uncertain"}[r.retry.State]
+	text = fmt.Sprintf("no recipient of run %s %s", id, text)
 	switch {
-	case c.n > 0:
-		text = fmt.Sprintf("all %d of run %s that it is about have got the message since, may have got it, or are getting it by a run that is linked to it (broadside run show %s)", c.n, id, id)
-	case c.retry.Reason != "":
-		text += fmt.Sprintf(" with a reply like %q (broadside run recipients %s --state %s)", c.retry.Reason, id, c.retry.State)
+	case r.matching > 0:
+		text = fmt.Sprintf("all %d of run %s that it is about have got the message since, may have got it, or are getting it by a run that is linked to it (broadside run show %s)", r.matching, id, id)
+	case r.retry.Reason != "":
+		text += fmt.Sprintf(" with a reply like %q (broadside run recipients %s --state %s)", r.retry.Reason, id, r.retry.State)
 	}
 	return refused(text + "; nothing was sent")
 }
 
-// before explains why the same people are not sent to once more.
-func (c *chosen) before(ctx context.Context, rec *ledger.Record, id string) error {
-	verb, flags := c.retry.flags()
-	return ways("they were sent to once more before: run "+id+c.a.sofar(ctx, rec),
-		[2]string{fmt.Sprintf("broadside %s %s %s", verb, id, flags), "is for those with whom it went the same way there"},
-		[2]string{fmt.Sprintf("broadside %s %s %s --again", verb, c.of.ID, flags), "is for those who have not got it since"})
+// retriedBefore explains why the same recipients are not retried again.
+func (r *retryRows) retriedBefore(ctx context.Context, before *scheduler.RepeatedError) error {
+	verb, flags := r.retry.flags()
+	return doneBefore("these recipients were already retried: run "+before.Run+r.a.progressOf(ctx, before.Record),
+		[2]string{fmt.Sprintf("broadside %s %s %s", verb, before.Run, flags), "retries those of them with whom it went the same way there"},
+		[2]string{fmt.Sprintf("broadside %s %s %s --again", verb, r.of.ID, flags), "retries those who have not got the message since"})
 }

@@ -179,7 +179,7 @@ func TestRetryByReason(t *testing.T) {
 	s.refused(first, Retry{State: campaign.Failed, Reason: "mailbox full"}, `failed with a reply like "mailbox full"`)
 	one := s.retry(first, Retry{State: campaign.Failed, Reason: "Policy of GMAIL.com"})
 	s.want(one, "failed+2@gmail.com pending")
-	s.refused(first, Retry{State: campaign.Failed, Reason: "policy of gmail.com"}, "once more before: run "+one+", running")
+	s.refused(first, Retry{State: campaign.Failed, Reason: "policy of gmail.com"}, "already retried: run "+one+", running")
 	// Another question is not the same: who is being sent to is left out.
 	s.want(s.retry(first, Retry{State: campaign.Failed}), "failed+1@example.org pending")
 	s.refused(first, Retry{State: campaign.Failed, Again: true}, "all 2 of run "+first)
@@ -266,5 +266,5 @@ func TestSuppressedAreLeftOutOfARetryAndCounted(t *testing.T) {
 	}
 	second := s.retry(first, Retry{State: campaign.Bounced})
 	s.want(second, "bounced+1@example.org pending", "bounced+2@example.org suppressed")
-	s.refused(first, Retry{State: campaign.Bounced}, "once more before: run "+second)
+	s.refused(first, Retry{State: campaign.Bounced}, "already retried: run "+second)
 }

@@ -182,11 +182,11 @@ func TestAListThatDoesNotFitLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestFullLeavesOtherErrorsAlone(t *testing.T) {
+func TestExplainLeavesOtherErrorsAlone(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{nil, context.Canceled, refused("no")} {
-		if got := full(err); got != err {
-			t.Errorf("full(%v) = %v", err, got)
+		if got := (room{}).Explain(err); got != err {
+			t.Errorf("Explain(%v) = %v", err, got)
 		}
 	}
 }

@@ -7,14 +7,10 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"broadside/campaign"
-	"broadside/campaign/address"
 	"broadside/campaign/audience"
-	"broadside/campaign/codes"
-	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
 	"broadside/configs/strictyaml"
 	"broadside/internal/presence"
@@ -34,136 +30,41 @@ func (a *App) fire(ctx context.Context) error {
 		return err
 	}
 	a.log.Info("scheduler started")
-	firer := scheduler.NewFirer(a.schedules, scheduler.FirerConfig{Make: a.makeRun, Log: a.log})
-	err := a.put(ctx, firer.Run)
+	err := a.put(ctx, a.firer().Run)
 	a.log.Info("scheduler stopped")
 	return err
 }
 
-// makeRun makes the run of an occurrence, from where an earlier scheduler may
-// have left it. Its id follows from the time, so that there is one.
-func (a *App) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
-	id := campaign.RunID(f.ID, f.Occurrence)
-	made, err := a.found(ctx, id)
-	if err != nil || made != nil {
-		return *orNothing(made), err
-	}
-	if f.Late() {
-		return scheduler.Made{}, scheduler.ErrLate
-	}
-	def, err := campaign.Parse(f.File, filepath.Dir(f.File), f.Source)
+func (a *App) firer() *scheduler.Firer {
+	return scheduler.NewFirer(a.schedules, scheduler.FirerConfig{Maker: a.maker, Campaigns: storedCampaigns{a}, Log: a.log})
+}
+
+// storedCampaigns reads campaigns as they were scheduled.
+type storedCampaigns struct{ a *App }
+
+// Open checks a campaign and opens its audience.
+func (c storedCampaigns) Open(ctx context.Context, s *scheduler.Schedule) (campaign.RunSpec, scheduler.OpenInput, error) {
+	def, err := campaign.Parse(s.File, filepath.Dir(s.File), s.Source)
 	if err != nil {
-		return a.verdict(ctx, f, id, err)
+		return campaign.RunSpec{}, scheduler.OpenInput{}, err
 	}
-	o := Launch{Now: true, Again: f.Again, Stored: &f.Schedule, Confirm: func(Plan) error { return still(ctx) }}
-	p, err := a.prepare(ctx, def, o)
+	p, err := c.a.prepare(ctx, def, Launch{Now: true, Stored: s})
 	if err != nil {
-		return a.verdict(ctx, f, id, err)
+		return campaign.RunSpec{}, scheduler.OpenInput{}, err
 	}
-	defer p.close()
-	p.once = ""
-	if f.Timing.Cron == "" {
-		p.once = onceOf(f.ID)
-		if err := a.nameOccurrence(ctx, f, id); err != nil {
-			return a.verdict(ctx, f, id, err)
-		}
-	}
-	created, err := a.Ledger.Now(ctx)
-	if err != nil {
-		return scheduler.Made{}, err
-	}
-	if _, err := a.Ledger.Create(ctx, newRun(p, id, o, created)); err != nil {
-		return scheduler.Made{}, err
-	}
-	if _, err := a.fill(ctx, p, id, o); err != nil {
-		return a.verdict(ctx, f, id, err)
-	}
-	return scheduler.Made{Run: id}, nil
+	return p.spec, scheduler.OpenInput{Input: p.in, Close: p.close}, nil
 }
 
-func orNothing(m *scheduler.Made) *scheduler.Made {
-	if m == nil {
-		return &scheduler.Made{}
-	}
-	return m
-}
-
-// found tells what became of the run of an occurrence that was begun before;
-// nil when it is still to be made.
-func (a *App) found(ctx context.Context, id string) (*scheduler.Made, error) {
-	rec, err := a.Ledger.Record(ctx, id)
-	switch {
-	case ledger.Gone(err):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case rec.State == campaign.RunFailed:
-		return &scheduler.Made{Run: id, Failure: rec.Reason}, nil
-	case rec.Attempt != "":
-		return &scheduler.Made{Run: id}, nil
-	case rec.State != campaign.Expanding:
-		return &scheduler.Made{Run: id, Failure: "the run is " + string(rec.State)}, nil
-	}
-	return nil, nil
-}
-
-// nameOccurrence makes the run the one run of a campaign without cron, unless
-// it had one.
-func (a *App) nameOccurrence(ctx context.Context, f scheduler.Firing, id string) error {
-	if f.Again { // it takes the name from an earlier run when it is ready
-		_, err := a.Ledger.Once(ctx, onceOf(f.ID), id)
-		return err
-	}
-	_, err := a.take(ctx, onceOf(f.ID), id, func(named string, rec *ledger.Record) (bool, error) {
-		switch {
-		case rec != nil && rec.State == campaign.RunFailed:
-			return true, nil
-		case rec != nil && rec.State == campaign.Expanding:
-			return false, fmt.Errorf("run %s of the campaign is being launched", named)
-		}
-		return false, refused(fmt.Sprintf("the campaign was launched meanwhile as run %s; schedule it with --again to send it once more", named))
-	})
-	return err
-}
-
-// verdict tells errors of the input, and an occurrence that is not to be sent
-// any more, from trouble that may pass. The run, if it was begun, has failed:
-// nothing was sent.
-func (a *App) verdict(ctx context.Context, f scheduler.Firing, id string, cause error) (scheduler.Made, error) {
-	late, gone := errors.Is(cause, scheduler.ErrLate), errors.Is(cause, scheduler.ErrGone)
-	if !late && !gone && !a.isInput(ctx, cause) {
-		return scheduler.Made{}, cause
-	}
-	reason := codes.NotLaunched.Reason("%s", address.Redact(strings.TrimSpace(cause.Error())))
-	// It does not count as launched.
-	if err := a.Ledger.Unname(ctx, onceOf(f.ID), id); err != nil {
-		return scheduler.Made{}, err
-	}
-	before, err := a.Ledger.Turn(ctx, id, campaign.RunFailed, reason, campaign.Expanding)
-	switch {
-	case err != nil && !ledger.Gone(err):
-		return scheduler.Made{}, err
-	case late || gone:
-		return scheduler.Made{}, cause
-	case ledger.Gone(err):
-		return scheduler.Made{Failure: reason}, nil
-	case before != campaign.Expanding:
-		// Another scheduler was faster, whatever it came to.
-		return scheduler.Made{}, fmt.Errorf("run %s is %s: %w", id, before, cause)
-	}
-	return scheduler.Made{Run: id, Failure: reason}, nil
-}
-
-// isInput reports whether the error is that of the campaign, its files or its
-// accounts: trying again would not help.
-func (a *App) isInput(ctx context.Context, err error) bool {
+// IsFault reports whether an error is the fault of the campaign, its files or its
+// accounts, so that trying again would not help.
+func (c storedCampaigns) IsFault(ctx context.Context, err error) bool {
 	var (
 		problems strictyaml.Problems
 		file     *audience.FileError
 		template templates.Problems
 		network  net.Error
 	)
-	if ctx.Err() != nil || errors.As(err, &network) || errors.Is(err, scheduler.ErrNoRoom) || a.Ping(ctx) != nil {
+	if ctx.Err() != nil || errors.As(err, &network) || errors.Is(err, scheduler.ErrNoRoom) || c.a.Ping(ctx) != nil {
 		return false
 	}
 	return errors.As(err, &problems) || errors.As(err, &file) || errors.As(err, &template) ||

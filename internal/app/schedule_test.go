@@ -97,6 +97,11 @@ func firingOf(s Scheduled) scheduler.Firing {
 	return scheduler.Firing{Schedule: s.Schedule, Occurrence: s.Next}
 }
 
+// makeRun makes the run of an occurrence, as a scheduler does.
+func (s *scheduling) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
+	return s.firer().MakeRun(ctx, f, still)
+}
+
 // goOn says that an occurrence is still to be fired.
 func goOn(context.Context) error { return nil }
 

@@ -10,7 +10,7 @@ import (
 // LaunchedBefore returns the run that keeps a campaign without cron from
 // being launched again; empty when there is none.
 func (a *App) LaunchedBefore(ctx context.Context, name string) (string, error) {
-	return a.standing(ctx, onceOf(name))
+	return a.standing(ctx, campaign.OnceCampaign(name))
 }
 
 // standing returns the run that a name stands for, unless it failed.

@@ -15,7 +15,7 @@ import (
 	"broadside/campaign/token"
 	"broadside/configs"
 	"broadside/internal/letter"
-	"broadside/sender"
+	"broadside/templates/compose"
 )
 
 const campaignFile = `id: bench
@@ -122,19 +122,19 @@ func (b *bench) try(ctx context.Context, n, filler int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var d sender.Draft
+	var d compose.Draft
 	if err := c.Compose(&d, recipient(0, rows[0])); err != nil {
 		return 0, err
 	}
 	return len(d.Message), nil
 }
 
-func recipient(i int, row audience.Row) sender.Recipient {
-	return sender.Recipient{Run: "bench-20260101T000000Z", Index: i, Row: row, Date: time.Now()}
+func recipient(i int, row audience.Row) compose.Recipient {
+	return compose.Recipient{Run: "bench-20260101T000000Z", Index: i, Row: row, Date: time.Now()}
 }
 
 // composer compiles the campaign and reads its first recipients.
-func (b *bench) composer(ctx context.Context, n int) (*sender.Composer, []audience.Row, error) {
+func (b *bench) composer(ctx context.Context, n int) (*compose.Composer, []audience.Row, error) {
 	cfg, def, err := b.load(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -159,7 +159,7 @@ func (b *bench) composer(ctx context.Context, n int) (*sender.Composer, []audien
 		}
 		rows[i].Values = append([]string(nil), rows[i].Values...) // the reader uses its array again
 	}
-	c, err := sender.NewComposer(snapshot, keys)
+	c, err := compose.New(snapshot, keys)
 	return c, rows, err
 }
 

@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"time"
 
-	"broadside/sender"
+	"broadside/templates/compose"
 )
 
 // renderTime is how long messages are made.
@@ -18,7 +18,7 @@ func (b *bench) render(ctx context.Context) (*Render, error) {
 	if err != nil {
 		return nil, err
 	}
-	var d sender.Draft
+	var d compose.Draft
 	for i, row := range rows { // buffers grow, pools fill
 		if err := c.Compose(&d, recipient(i, row)); err != nil {
 			return nil, err

@@ -17,8 +17,8 @@ import (
 	"broadside/campaign/token"
 	"broadside/configs"
 	"broadside/internal/failure"
-	"broadside/sender"
 	"broadside/templates"
+	"broadside/templates/compose"
 )
 
 // A Campaign is a campaign that is not launched yet.
@@ -43,7 +43,7 @@ func (c Campaign) audience(ctx context.Context) (*audience.Reader, error) {
 type letters struct {
 	snapshot campaign.Snapshot
 	keys     *token.Keys
-	composer *sender.Composer
+	composer *compose.Composer
 	rows     *audience.Reader
 	source   string
 	read     int // rows, with those that cannot be mailed
@@ -80,7 +80,7 @@ func (l *letters) compile(c Campaign) error {
 		return err
 	}
 	l.keys = keys
-	l.composer, err = sender.NewComposer(l.snapshot, keys)
+	l.composer, err = compose.New(l.snapshot, keys)
 	return Locate(c.Def, err)
 }
 
@@ -230,9 +230,9 @@ func (l *letters) usedColumns() ([]int, error) {
 }
 
 // compose renders the message of a recipient, to another address when to is not empty.
-func (l *letters) compose(c *sender.Composer, run string, r *recipient, to string) (*sender.Draft, error) {
-	var draft sender.Draft
-	err := c.Compose(&draft, sender.Recipient{Run: run, Index: r.number, Row: r.Row, Date: time.Now(), Test: true, To: to})
+func (l *letters) compose(c *compose.Composer, run string, r *recipient, to string) (*compose.Draft, error) {
+	var draft compose.Draft
+	err := c.Compose(&draft, compose.Recipient{Run: run, Index: r.number, Row: r.Row, Date: time.Now(), Test: true, To: to})
 	if err != nil {
 		return nil, fmt.Errorf("message for row %d of %s: %w", r.number, l.source, err)
 	}

@@ -22,8 +22,8 @@ import (
 	"broadside/configs/strictyaml"
 	"broadside/internal/account"
 	"broadside/internal/failure"
-	"broadside/sender"
 	"broadside/templates"
+	"broadside/templates/compose"
 )
 
 // Read reads everything that the messages of a campaign are made from. columns are the
@@ -167,7 +167,7 @@ func Check(cfg *configs.Config, s campaign.Snapshot) error {
 	if err := cfg.RequireSecrets(); err != nil {
 		return err
 	}
-	_, err := sender.NewComposer(s, nil)
+	_, err := compose.New(s, nil)
 	return err
 }
 

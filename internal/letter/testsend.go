@@ -11,9 +11,9 @@ import (
 	"broadside/configs"
 	"broadside/internal/account"
 	"broadside/internal/failure"
-	"broadside/sender"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
+	"broadside/templates/compose"
 )
 
 // MaxTestAddresses is how many addresses a test is sent to at most: it must not become a
@@ -60,7 +60,7 @@ func (c Campaign) SendTest(ctx context.Context, o TestOptions) ([]TestCopy, erro
 	}
 	marked := l.snapshot
 	marked.Subject = testMark + marked.Subject
-	composer, err := sender.NewComposer(marked, l.keys)
+	composer, err := compose.New(marked, l.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (c Campaign) SendTest(ctx context.Context, o TestOptions) ([]TestCopy, erro
 	// All are rendered before the first one is sent. A mailbox shows only one of two
 	// messages with the same Message-ID, so each copy has a run of its own.
 	run := "test-" + rand.Text()
-	var drafts []*sender.Draft
+	var drafts []*compose.Draft
 	var copies []TestCopy
 	for _, address := range to {
 		for _, r := range recipients {
@@ -124,7 +124,7 @@ func (o TestOptions) recipients(l *letters) ([]*recipient, error) {
 
 // sendNow sends messages one after the other, and returns the replies that came before
 // the first error.
-func sendNow(ctx context.Context, acct configs.Account, drafts []*sender.Draft) ([]reply.Reply, error) {
+func sendNow(ctx context.Context, acct configs.Account, drafts []*compose.Draft) ([]reply.Reply, error) {
 	smtp, err := account.Impatient(acct)
 	if err != nil {
 		return nil, err

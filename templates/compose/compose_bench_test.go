@@ -1,4 +1,4 @@
-package sender
+package compose
 
 import (
 	"fmt"
@@ -38,7 +38,7 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 %s
 `, i+1, i+1, strings.Repeat("more of the same, ", 18))
 	}
-	c, err := NewComposer(campaign.Snapshot{
+	c, err := New(campaign.Snapshot{
 		Campaign: "news", Topic: "news", From: "News <news@acme.example>", ReplyTo: "hello@acme.example",
 		Subject: "{{.first_name}}, {{.points}} points and three things from {{.shop}}", Preheader: "What is new for {{.company}} in {{.city}}",
 		Markdown: letter.String(), Layout: "plain", Postal: "Acme Ltd, 1 High Street, London", PublicURL: "https://news.acme.example",

@@ -1,4 +1,4 @@
-package sender
+package compose
 
 import (
 	"strings"
@@ -20,7 +20,7 @@ func composed(t *testing.T, origin string, r Recipient) (Draft, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := NewComposer(campaign.Snapshot{
+	c, err := New(campaign.Snapshot{
 		Campaign: "news", Topic: "news", From: "News <news@acme.example>", Subject: "Hello {{.name}}", Markdown: "Hello {{.name}}\n",
 		Layout: "plain", Postal: "Acme", PublicURL: "https://acme.example", ReturnTo: "bounce.acme.example",
 		Columns: []string{"name"}, Accounts: []string{"a"}, Origin: origin,
@@ -46,7 +46,7 @@ func TestAMessageIsTheSameInARunThatSendsItOnceMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := composed(t, "news-1", Recipient{Run: "news-2", Part: 0, Index: 0, Row: audience.Row{Values: []string{"Ada", "3:17"}}})
+	again, err := composed(t, "news-1", Recipient{Run: "news-2", Part: 0, Index: 0, Row: audience.Row{Values: []string{"Ada"}, Meta: &audience.Meta{Origin: &audience.Origin{Part: 3, Index: 17}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,11 @@ func TestAMessageIsTheSameInARunThatSendsItOnceMore(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(first.Message), string(again.Message)); diff != "" {
 		t.Errorf("message (-first +again):\n%s", diff)
+	}
+	// A run that was made by a version without Meta has the place behind the merge fields.
+	old, err := composed(t, "news-1", Recipient{Run: "news-2", Row: audience.Row{Values: []string{"Ada", "3:17"}}})
+	if err != nil || old.From != first.From || string(old.Message) != string(first.Message) {
+		t.Errorf("of a run of version 1: from %s, %v:\n%s", old.From, err, old.Message)
 	}
 	other, err := composed(t, "", Recipient{Run: "news-2", Row: audience.Row{Values: []string{"Ada"}}})
 	if err != nil || other.From == first.From || string(other.Message) == string(first.Message) {

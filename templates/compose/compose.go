@@ -1,4 +1,11 @@
-package sender
+// Package compose makes the messages of a run: it fills in the merge fields of one
+// recipient, and gives the message its Message-ID, return path and unsubscribe
+// link.
+//
+// The message to a recipient is the same, byte for byte but for its Date, however
+// often it is made. A run that resends the messages of another run gives them the
+// identity that they had there.
+package compose
 
 import (
 	"fmt"
@@ -13,8 +20,8 @@ import (
 	"broadside/templates/message"
 )
 
-// A Composer makes the messages of one run. What is the same for all
-// recipients was done when it was made. It is safe for concurrent use.
+// A Composer makes the messages of one run. What all recipients share is done
+// once, when the Composer is made. It is safe for concurrent use.
 type Composer struct {
 	snapshot campaign.Snapshot
 	template *templates.Template
@@ -24,10 +31,10 @@ type Composer struct {
 	domain   string // of the Message-IDs
 }
 
-// NewComposer compiles the content of a run. The error names every problem of
+// New compiles the content of a run. The error names every problem of
 // the templates with its place.
-func NewComposer(s campaign.Snapshot, keys *token.Keys) (*Composer, error) {
-	t, err := templates.Compile(s)
+func New(s campaign.Snapshot, keys *token.Keys) (*Composer, error) {
+	template, err := templates.Compile(s)
 	if err != nil {
 		return nil, err
 	}
@@ -43,26 +50,27 @@ func NewComposer(s campaign.Snapshot, keys *token.Keys) (*Composer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("from %q: %w", s.From, err)
 	}
+	at := strings.LastIndexByte(from.Address, '@')
 	return &Composer{
-		snapshot: s, template: t, skeleton: skeleton, keys: keys, from: from.Address,
-		domain: strings.ToLower(from.Address[strings.LastIndexByte(from.Address, '@')+1:]),
+		snapshot: s, template: template, skeleton: skeleton, keys: keys,
+		from: from.Address, domain: strings.ToLower(from.Address[at+1:]),
 	}, nil
 }
 
-// A Recipient is who a message is for.
+// A Recipient is the recipient of one message.
 type Recipient struct {
 	Run         string
 	Part, Index int
 	Row         audience.Row
 	Date        time.Time
-	// Test marks a copy whose links unsubscribe nobody; To is where it goes,
-	// when that is not the row's own address.
+	// Test marks a copy whose unsubscribe link does nothing.
 	Test bool
-	To   string
+	// To is where the message goes in place of the row's own address; empty: there.
+	To string
 }
 
-// A Draft is one message. Its buffers are used again by the next Compose; it
-// must not be copied.
+// A Draft is one message. The next Compose reuses its buffers; it must not be
+// copied.
 type Draft struct {
 	From, To string // envelope addresses
 	Subject  string
@@ -70,7 +78,7 @@ type Draft struct {
 
 	letter templates.Rendering
 	part   message.Part
-	words  []byte // of which texts are made
+	words  []byte // buffer for the Message-ID, the link and the return path
 }
 
 // Letter returns what the recipient of the composed message reads.
@@ -79,8 +87,8 @@ func (d *Draft) Letter() (*templates.Letter, error) {
 	return &l, d.letter.Letter(&l)
 }
 
-// Compose makes the message of one recipient: the same bytes in every retry,
-// and in a run that sends it once more, but for the Date.
+// Compose makes the message of one recipient. Apart from the Date it is the same,
+// byte for byte, in every attempt, and in a run that resends it.
 func (c *Composer) Compose(d *Draft, r Recipient) error {
 	if err := c.identify(&r); err != nil {
 		return err
@@ -90,10 +98,15 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 		return fmt.Errorf("render: %w", err)
 	}
 	d.Subject = d.letter.Subject
-	d.part.To, d.part.Subject, d.part.Date = d.To, d.Subject, r.Date
-	d.part.HTML, d.part.Text = d.letter.HTML(), d.letter.Text()
+	d.part.To = d.To
+	d.part.Subject = d.Subject
+	d.part.Date = r.Date
+	d.part.HTML = d.letter.HTML()
+	d.part.Text = d.letter.Text()
+
 	var err error
-	if d.Message, err = c.skeleton.Append(d.Message[:0], &d.part); err != nil {
+	d.Message, err = c.skeleton.Append(d.Message[:0], &d.part)
+	if err != nil {
 		return fmt.Errorf("build the message: %w", err)
 	}
 	return nil
@@ -119,26 +132,27 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 	if d.From == "" {
 		d.From = c.from
 	}
-	if d.To = to; r.To != "" {
+	d.To = to
+	if r.To != "" {
 		d.To = r.To
 	}
 }
 
-// identify gives a message that is sent once more, by another run, the
-// identity that it had the first time.
+// identify gives a message that is resent the identity that it had in the run
+// that sent it first.
 func (c *Composer) identify(r *Recipient) error {
 	if c.snapshot.Origin == "" {
 		return nil
 	}
 	columns := len(c.snapshot.Columns)
-	if len(r.Row.Values) <= columns {
-		return fmt.Errorf("find the first message: there are %d values, expected %d and the place in run %s", len(r.Row.Values), columns, c.snapshot.Origin)
-	}
-	o, err := campaign.ParseOrigin(r.Row.Values[columns])
+	origin, err := r.Row.Origin(columns)
 	if err != nil {
 		return fmt.Errorf("find the first message in run %s: %w", c.snapshot.Origin, err)
 	}
-	r.Run, r.Part, r.Index = c.snapshot.Origin, o.Part, o.Index
-	r.Row.Values = r.Row.Values[:columns]
+
+	r.Run = c.snapshot.Origin
+	r.Part = origin.Part
+	r.Index = origin.Index
+	r.Row.Values = r.Row.Values[:min(columns, len(r.Row.Values))]
 	return nil
 }
