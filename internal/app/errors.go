@@ -7,7 +7,6 @@ var (
 	ErrInvalid = failure.ErrInvalid
 	ErrRefused = failure.ErrRefused
 
-	invalid     = failure.Invalid
-	refused     = failure.Refused
-	unreachable = failure.Unreachable
+	invalid = failure.Invalid
+	refused = failure.Refused
 )
