@@ -52,7 +52,7 @@ var rank = map[string]int{
 	"internal/backup":  7, // of schedules too
 
 	"internal/letter":  8,
-	"internal/project": 1,
+	"internal/project": 3,
 	"internal/app":     9,
 	"internal/demo":    10,
 	"internal/preview": 10,

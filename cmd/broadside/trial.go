@@ -85,7 +85,6 @@ func (c *cli) confirmTrial(ctx context.Context, draft *draft, to []string, yes b
 	if err != nil {
 		return err
 	}
-
 	found, err := a.Suppression.Among(ctx, draft.Def.Topic, addresses)
 	if err != nil || len(found) == 0 {
 		return err

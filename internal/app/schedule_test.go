@@ -17,7 +17,6 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
-	"broadside/configs/strictyaml"
 	"broadside/internal/testkit"
 	"broadside/scheduler"
 )
@@ -281,48 +280,6 @@ func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	third, err := s.AddSchedule(t.Context(), def, Scheduling{At: "2199-01-01 09:00", Stored: stored})
 	if err != nil || third.Recipients != 1 || third.Next.Format(time.RFC3339) != "2199-01-01T08:00:00Z" {
 		t.Errorf("got %d recipients, next %v, error %v", third.Recipients, third.Next, err)
-	}
-}
-
-func TestTiming(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for _, tc := range []struct {
-		name, more, zone, at string
-		want                 string // or a part of the error
-		zoneWant             string
-	}{
-		{"local to the campaign", "schedule: {at: 2026-03-29T02:30}\ntimezone: Europe/Berlin\n", "America/New_York", "", "2026-03-29T03:00:00+02:00", "Europe/Berlin"},
-		{"local to the configuration", "schedule: {at: 2026-11-01T01:30}\n", "America/New_York", "", "2026-11-01T01:30:00-04:00", "America/New_York"},
-		{"with an offset", "schedule: {at: 2026-04-01T09:00+02:00}\n", "", "", "2026-04-01T07:00:00Z", "UTC"},
-		{"by the command line", "schedule: {cron: \"@daily\"}\n", "Europe/Berlin", "2026-04-01T09:00", "2026-04-01T09:00:00+02:00", "Europe/Berlin"},
-		{"cron", "schedule: {cron: \"0 9 * * MON\"}\n", "Europe/Berlin", "", "0 9 * * MON", "Europe/Berlin"},
-		{"no zone", "schedule: {at: 2026-04-01T09:00}\n", "", "", "campaign.yaml:1:16: schedule.at: time \"2026-04-01T09:00\" has no offset", ""},
-		{"cron without a zone", "schedule: {cron: \"@daily\"}\n", "", "", "campaign.yaml:1:18: schedule.cron: cron \"@daily\": no timezone is set", ""},
-		{"past", "schedule: {at: 2026-02-01T09:00Z}\n", "", "", "schedule.at: found 2026-02-01T09:00:00Z, which is past", ""},
-		{"past by the command line", "", "UTC", "2026-02-01T09:00", "--at: found 2026-02-01T09:00:00Z, which is past", ""},
-		{"no such time", "", "UTC", "tomorrow", "--at: time \"tomorrow\": expected something like", ""},
-		{"a bad cron", "schedule: {cron: \"61 9 * * *\"}\n", "UTC", "", "schedule.cron: cron \"61 9 * * *\": minute", ""},
-		{"no schedule", "", "UTC", "", "add schedule.at or schedule.cron, or give --at TIME", ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			def, err := campaign.Parse("campaign.yaml", ".", []byte(tc.more+scheduledCampaign))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := scheduler.TimingOf(&configs.Config{Timezone: tc.zone}, def, tc.at, now)
-			if err != nil {
-				var problems strictyaml.Problems
-				if tc.zoneWant != "" || !strings.Contains(err.Error(), tc.want) || !errors.As(err, &problems) && !errors.Is(err, ErrInvalid) {
-					t.Errorf("got error %v, want %s", err, tc.want)
-				}
-				return
-			}
-			if got.String() != tc.want || got.Zone != tc.zoneWant {
-				t.Errorf("got %s in %s, want %s in %s", got, got.Zone, tc.want, tc.zoneWant)
-			}
-		})
 	}
 }
 
