@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -152,6 +153,7 @@ func TestSetMeasuresAndSaysWhat(t *testing.T) {
 	o := options(t)
 	var said []string
 	o.Say = func(text string) { said = append(said, text) }
+	o.Log = slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	all := []measurement{
