@@ -89,7 +89,7 @@ type census struct {
 }
 
 // contradiction returns errDamaged when the counts say for some time that
-// somebody is left and no cell does, or that nobody is left and the run goes on.
+// recipients are left and no cell does, or that none is left and the run goes on.
 func (c *census) contradiction(s *sweep, counts campaign.Counts, now time.Time) error {
 	counted := counts.Open()
 	if c.since.IsZero() || counted != c.counted {
@@ -137,10 +137,10 @@ func (f *Feeder) countCells(ctx context.Context, run *ledger.Run) (open, stray i
 	return open, stray, nil
 }
 
-// sweepCancelled cancels who is left of a cancelled run. Those on the wire are
-// waited for. Where the cells are damaged the run must still come to its end:
-// who has none becomes uncertain, and counts that no cell stands behind are not
-// waited for.
+// sweepCancelled cancels the recipients that are left of a cancelled run, and
+// waits for those on the wire. Where cells are damaged the run must still come to
+// its end: a recipient without a cell becomes uncertain, and counts that do not
+// agree with the cells are not waited for.
 func (f *Feeder) sweepCancelled(ctx context.Context, run *ledger.Run) error {
 	tally, err := f.ledger.Counts(ctx, run.ID)
 	if err != nil {

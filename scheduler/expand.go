@@ -42,7 +42,7 @@ type Audience interface {
 
 // A Selection says which rows of an audience become recipients.
 type Selection struct {
-	Excluded func(hash [32]byte) bool // of another list or run; nil: nobody
+	Excluded func(hash [32]byte) bool // by another list or run; nil: none is
 	Limit    int64                    // keep the first so many; 0: all
 	Expect   campaign.Range           // refuse another size
 	OnlyTo   func(address string) bool
@@ -79,8 +79,8 @@ func (p Plan) Rows() int64 {
 }
 
 // Expand reads the whole audience, leaves out invalid, duplicate and excluded
-// rows, finds who is suppressed, and writes recipients and rejects to the
-// expansion. progress, if any, is told the number of rows now and then. The
+// rows, looks up suppressions, and writes recipients and rejects to the
+// expansion. progress, if any, is called with the number of rows now and then. The
 // caller makes the run ready; a nil expansion only plans.
 func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression.Store, e *ledger.Expansion, progress func(int64)) (Plan, error) {
 	x := &expander{sel: sel, supp: supp, parts: map[int][]audience.Row{}, plan: Plan{Parts: map[int]int64{}}}

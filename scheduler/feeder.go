@@ -39,7 +39,7 @@ type Queue interface {
 	Enqueue(ctx context.Context, tasks []campaign.Task, issued time.Time) error
 }
 
-// FeederConfig is what a Feeder needs beside the ledger and the queue.
+// FeederConfig is what a Feeder needs in addition to the ledger and the queue.
 type FeederConfig struct {
 	// Closed tells until when all of a run's accounts are closed; the zero
 	// time when one is open.
@@ -303,7 +303,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		}
 	}
 	switch {
-	case more: // a long list has many pages, and who is ready may be on the last
+	case more: // a long list has many pages, and those that are due may be on the last
 		return 2 * time.Millisecond, nil
 	case busy:
 		return 40 * time.Millisecond, nil
@@ -311,8 +311,8 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	return 400 * time.Millisecond, nil
 }
 
-// issue looks at one page of the part and hands out who is ready there. It
-// asks the ledger even when there is nobody: the answer brings what was noted
+// issue looks at one page of the part and hands out the recipients that are due there. It
+// asks the ledger even when there is no recipient: the answer brings what was noted
 // early.
 func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) ([]campaign.Task, time.Time, error) {
 	since := now.Sub(s.run.Created)

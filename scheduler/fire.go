@@ -184,7 +184,7 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 		notice.Note(nil)
 		return
 	}
-	// It stays due. Whoever comes next finds how far this went.
+	// It stays due. The next scheduler finds how far this one got.
 	pause, trouble := f.pause, err.Error()
 	if errors.Is(err, ErrNoRoom) {
 		pause = max(pause, roomPause)

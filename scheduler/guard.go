@@ -92,8 +92,8 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 	return false, f.ledger.NoteCanaryOver(ctx, rec.ID, now)
 }
 
-// stop pauses a run. Who has been claimed is still sent to: at most one message
-// for each open connection.
+// stop pauses a run. Recipients that are claimed already are still sent to: at most
+// one message for each open connection.
 func (f *Feeder) stop(ctx context.Context, rec *ledger.Record, code codes.Code, why string) error {
 	paused, err := f.ledger.PauseFor(ctx, rec.ID, code, why)
 	if paused {
@@ -103,7 +103,7 @@ func (f *Feeder) stop(ctx context.Context, rec *ledger.Record, code codes.Code, 
 }
 
 // canarySettled reports whether everybody of the canary has had an answer. It
-// looks at the cells, when nobody is under way, and at most once a second.
+// looks at the cells, when no recipient is under way, and at most once a second.
 func (f *Feeder) canarySettled(ctx context.Context, s *sweep, c campaign.Counts, now time.Time) (bool, error) {
 	if c[campaign.Issued]+c[campaign.Sending] > 0 || now.Before(s.looked.Add(time.Second)) {
 		return false, nil

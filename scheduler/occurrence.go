@@ -8,7 +8,7 @@ import (
 // What becomes of an occurrence.
 const (
 	Fired  = "fired"  // its run was made
-	Missed = "missed" // nobody was there in time: not sent
+	Missed = "missed" // no scheduler was there in time: not sent
 	Failed = "failed" // its run could not be made: not sent
 )
 

@@ -6,11 +6,11 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// What a run takes of Redis' memory beside its compressed recipients, in
-// bytes. docs/performance.md has the measurements.
+// What a run takes of Redis' memory in addition to its compressed recipients,
+// in bytes. docs/performance.md has the measurements.
 const (
 	writtenEach = 20      // per recipient: the cell, and the names of the chunks
-	outcomeEach = 65      // per recipient, on average: the receipt (40), and the last reply of who was not accepted at once
+	outcomeEach = 65      // per recipient, on average: the receipt (40), and the last reply of a recipient who was not accepted at once
 	taskEach    = 800     // per recipient that is handed out: at most ledger.MaxBacklog of a part
 	mostTasks   = 10_000  // and in all, as long as not more are settled in a second
 	always      = 1 << 20 // connections, scripts, leases

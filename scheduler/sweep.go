@@ -11,7 +11,7 @@ import (
 const (
 	// minBacklog keeps connections in work before the pace of a part is known.
 	minBacklog = 200
-	// minHold is how long nothing may be heard of who was issued.
+	// minHold is the least time after which a recipient that was issued is issued again.
 	minHold = 20 * time.Second
 	// lookAgain is how long no page is left unread.
 	lookAgain = time.Minute
@@ -25,7 +25,7 @@ type sweep struct {
 	expires time.Duration
 	parts   []*partSweep
 	deaths  int64     // of workers, that were known; -1: none before the first look
-	canary  bool      // only who is early is let go
+	canary  bool      // only the first recipients are let go
 	looked  time.Time // at the canary's cells
 	census  census
 }
@@ -35,7 +35,7 @@ type partSweep struct {
 	due    []time.Duration // per page
 	dirty  []bool          // per page: to be read with force, after a death
 	seen   []time.Duration // per page: when it was read last, since the run was created
-	open   []int           // per page: who was not final then
+	open   []int           // per page: how many were not final then
 	stray  strays          // of the page that was read last
 	turn   int
 	more   bool // pages that must be looked at now were left by the last round
@@ -162,13 +162,12 @@ func (p *partSweep) next(since time.Duration, forced bool) int {
 	return first
 }
 
-// maxExpired is how many recipients a look gives up that are past the run's
-// expiry: Redis serves nobody else meanwhile (about 3 ms).
+// maxExpired is how many recipients that have expired one look gives up: Redis serves no other client meanwhile (about 3 ms).
 const maxExpired = 500
 
-// read returns who is ready on a page, at most room of them, and remembers
-// when the page is due again. Who is past the run's expiry needs no room, but
-// has turns.
+// read returns the recipients of a page that are due, at most room of them, and
+// remembers when the page is due again. Those past the run's expiry take no room in
+// the backlog; maxExpired of them go at a time.
 func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, room int, forced, expired bool) []int {
 	var ready []int
 	due := never
@@ -243,8 +242,8 @@ func (p *partSweep) backlog() int {
 	return min(ledger.MaxBacklog, max(minBacklog, int(p.perSecond)))
 }
 
-// hold is how long nothing may be heard of who was issued: three times the
-// backlog's own time.
+// hold is the time after which a recipient that was issued is issued again: three
+// times the backlog's own time.
 func (p *partSweep) hold(backlog int) time.Duration {
 	if p.perSecond < 1 {
 		return max(minHold, 3*time.Duration(min(backlog, 200))*time.Second/10)

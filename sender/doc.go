@@ -5,7 +5,7 @@
 //	Worker      takes tasks and finds the run and the recipient of each
 //	recipients  those under way: they find a lane for each, and act on its end
 //	delivery    one goroutine per connection: a transaction for each recipient
-//	account     lanes, which say who is next, and a route, which has the connections
+//	account     lanes, which say which recipient is next, and a route, which has the connections
 //
 //	task -> run cache -> lane (account x mailbox provider)   handle never waits
 //	lane -> slot -> look -> connection -> envelope -> claim -> body -> end

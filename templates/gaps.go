@@ -9,7 +9,7 @@ import (
 )
 
 // A Gap is a place where a template prints a value without saying what to print
-// when it is blank: a reader for whom all of these fields are blank sees "Hi !".
+// when it is blank: a reader without a value in any of these fields sees "Hi !".
 type Gap []string
 
 // Gaps returns the gaps of a snapshot's templates, each set of fields once. A value

@@ -236,7 +236,7 @@ func parseChunk(s string) (*Chunk, error) {
 }
 
 // checkAddresses returns the addresses as text, and takes rows out of doubt:
-// whoever damaged the store must not get a line end into an envelope.
+// a damaged store must not bring a line end into an envelope.
 func checkAddresses(rows []Row) ([]string, error) {
 	var b strings.Builder
 	ends := make([]int, len(rows))

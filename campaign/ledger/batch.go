@@ -219,7 +219,7 @@ func (b *batcher) run(ctx context.Context) {
 				break fill
 			}
 		}
-		if len(slow) > 0 { // they wait for a replica, some 100 ms at worst, and hold up nobody else
+		if len(slow) > 0 { // they wait for a replica, some 100 ms at worst, and hold up no other steps
 			replicas.Go(func() { b.exec(ctx, slow) })
 		}
 		if len(fast) > 0 {

@@ -1,5 +1,5 @@
 // Package ledger keeps the state of every recipient of every run. It is where
-// Broadside's first promises are kept: nobody is mailed twice, nobody is lost,
+// Broadside's first promises are kept: no recipient is mailed twice, none is lost,
 // and what is unknown is called unknown.
 //
 // Per run and part the ledger is one Redis string of five-byte cells. The
@@ -12,7 +12,7 @@
 //	pending, issued, deferred -> failed         Issue: it has expired, or is stuck
 //	pending, issued, sending, deferred -> uncertain
 //	                                 Issue, Sweep, Refuse, Settle: in place of failed, cancelled or suppressed,
-//	                                 after a try whose end nobody knows (on_uncertain: resend)
+//	                                 after a try whose outcome is not known (on_uncertain: resend)
 //	issued            -> pending     GiveBack   no room, lane closed, worker stops
 //	pending, issued   -> sending     Claim      after 354, before the body
 //	sending           -> accepted | deferred | bounced | failed | uncertain | pending | suppressed

@@ -109,16 +109,16 @@ func ranges(indexes []int) string {
 	return string(b)
 }
 
-// sweepCells is how many cells one sweep script looks at: Redis serves nobody
-// else meanwhile (about 4 ms).
+// sweepCells is how many cells one sweep script looks at: Redis serves no other
+// client meanwhile (about 4 ms).
 const sweepCells = 2000
 
-// Sweep cancels everybody of a cancelled run who is not being sent to.
+// Sweep cancels all recipients of a cancelled run except those being sent to.
 func (l *Ledger) Sweep(ctx context.Context, r *Run) error { return l.sweep(ctx, r, false) }
 
-// Abandon makes whoever has no readable cell in a cancelled run uncertain:
-// nobody knows whether they were mailed, and the run could never be over. It is
-// called when a Sweep has left nobody else.
+// Abandon makes the recipients of a cancelled run whose cells cannot be read
+// uncertain: whether they were mailed is not known, and the run could never be
+// over. It is called when a Sweep has left no others.
 func (l *Ledger) Abandon(ctx context.Context, r *Run) error { return l.sweep(ctx, r, true) }
 
 func (l *Ledger) sweep(ctx context.Context, r *Run, abandon bool) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // A Watch is what the guards of a run remember. It stands in the run's record,
-// so that it outlives whoever feeds the run.
+// so that it outlives the worker that feeds the run.
 type Watch struct {
 	// Base is what had happened when the run went on after a guard had paused
 	// it: the guards count from there.

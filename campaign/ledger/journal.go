@@ -13,7 +13,7 @@ import (
 // journalSize is how many of its latest claims a worker remembers.
 const journalSize = 100_000
 
-// How a claim went, beside the outcomes of campaign.State.
+// How a claim went, in addition to the outcomes of campaign.State.
 const (
 	asking  campaign.State = '?' // the question is on its way
 	open    campaign.State = campaign.Sending

@@ -17,9 +17,9 @@ func (l *Ledger) Once(ctx context.Context, key, run string) (string, error) {
 	return l.Rename(ctx, key, "", run)
 }
 
-// Rename names run for key in place of old, if old is what is named; empty is
-// nobody. It returns the run that is named now: who lost to another is told of
-// it.
+// Rename names run for key in place of old, if old is the one that is named;
+// empty stands for none. It returns the run that is named now, which is another
+// one for a process that came too late.
 func (l *Ledger) Rename(ctx context.Context, key, old, run string) (string, error) {
 	named, err := l.run(ctx, l.script.name, []string{l.prefix + ":once:" + key}, old, run).Text()
 	if err != nil {
@@ -43,9 +43,9 @@ func (l *Ledger) Unname(ctx context.Context, key, run string) error {
 	return err
 }
 
-// UseTopic notes that a run of the topic was made, and TopicUsed tells it: a
-// topic that was never used may be a typing error, and would mail people who
-// have unsubscribed.
+// UseTopic notes that a run of the topic was made, for TopicUsed: a topic that
+// was never used may be a typing error, and would mail people who have
+// unsubscribed.
 func (l *Ledger) UseTopic(ctx context.Context, topic string) error {
 	if err := l.rdb.SAdd(ctx, l.prefix+":topics:used", topic).Err(); err != nil {
 		return fmt.Errorf("note topic %s: %w", topic, err)
@@ -53,7 +53,7 @@ func (l *Ledger) UseTopic(ctx context.Context, topic string) error {
 	return nil
 }
 
-// TopicUsed reports whether UseTopic was told of the topic.
+// TopicUsed reports whether a run of the topic was ever made.
 func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
 	used, err := l.rdb.SIsMember(ctx, l.prefix+":topics:used", topic).Result()
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *Ledger) TopicUsed(ctx context.Context, topic string) (bool, error) {
 	return used, nil
 }
 
-// Topics returns every topic that UseTopic was told of, in no order.
+// Topics returns the topics of all runs that were ever made, in no order.
 func (l *Ledger) Topics(ctx context.Context) ([]string, error) {
 	topics, err := l.rdb.SMembers(ctx, l.prefix+":topics:used").Result()
 	if err != nil {

@@ -103,7 +103,7 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	for _, id := range ids {
 		rec, err := m.l.Record(ctx, id)
 		if errors.Is(err, ErrNoRun) || campaign.IsBroken(err) || err == nil && rec.Created.After(m.told.at) {
-			continue // nobody sends for a run without a record that can be read
+			continue // no worker sends for a run whose record cannot be read
 		}
 		if err != nil {
 			return err
@@ -201,7 +201,7 @@ type heldClaim struct {
 }
 
 // review compares the claims that Redis holds with the journal and the list:
-// those of ours that ended are settled as logged, those that nobody knows
+// those of ours that ended are settled as logged, those without an owner
 // become uncertain.
 func (m *Member) review(ctx context.Context) error {
 	claims, err := m.l.allClaims(ctx)

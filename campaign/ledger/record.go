@@ -74,14 +74,14 @@ type NewRun struct {
 	Retry                                                     []time.Duration
 	MaxAttempts                                               int
 	ExpiresAfter                                              time.Duration
-	Resend                                                    bool // who is uncertain is tried again
+	Resend                                                    bool // uncertain recipients are tried again
 	Replicated                                                bool // a claim waits for a replica
 	Guard                                                     campaign.Guard
 }
 
 // Create makes the record of a run in state expanding. It reports false when
 // the id is taken: a run is made once. The index of active runs comes first,
-// so that no run can exist that nobody looks after.
+// so that no run exists that no worker looks after.
 func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 	retry := make([]string, len(n.Retry))
 	for i, d := range n.Retry {
@@ -99,7 +99,7 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("create run %s: %w", n.ID, err)
 	}
-	// Once more: whoever found no record yet may have taken it off the index.
+	// Once more: a process that found no record yet may have taken it off the index.
 	return made == 1, l.index(ctx, n.ID, n.Campaign, n.Created)
 }
 
@@ -203,7 +203,7 @@ func parseRecord(id string, m map[string]string) *Record {
 }
 
 // Counts reads how many recipients are in each state, over all parts and per
-// part, and the figures beside them.
+// part, and the other figures of the run.
 func (l *Ledger) Counts(ctx context.Context, id string) (*Tally, error) {
 	key := l.runKey(id, "counts")
 	m, err := l.rdb.HGetAll(ctx, key).Result()

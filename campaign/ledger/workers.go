@@ -32,13 +32,13 @@ const (
 // this worker remembers.
 var ErrNotReplayed = errors.New("redis was restarted: the journal has not been replayed to it yet")
 
-// MemberConfig is what a Member needs beside the ledger.
+// MemberConfig is what a Member needs in addition to the ledger.
 type MemberConfig struct {
 	// Server tells the run_id of Redis, new with each of its lives, and how
 	// long that life is. In a cluster it is those of all primaries, joined by +.
 	Server func(ctx context.Context) (runID string, uptime time.Duration, err error)
 	// OnDead is told of each worker that is taken off, OnReset of a new
-	// run_id: whoever keeps counts per worker mends them.
+	// run_id: counts that are kept per worker can be mended then.
 	OnDead  func(ctx context.Context, worker string) error
 	OnReset func(ctx context.Context, worker string) error
 	// Sever closes the connections to Redis that are open: some may lead to
@@ -368,7 +368,7 @@ func later(a, b time.Time) time.Time {
 }
 
 func (m *Member) takeOff(ctx context.Context, worker, value string) error {
-	// Whoever gave a sign since the list was read keeps its connections.
+	// A worker that gave a sign of life since the list was read keeps its connections.
 	now, err := m.l.rdb.HGet(ctx, m.l.workersKey(), worker).Result()
 	if errors.Is(err, redis.Nil) || err == nil && now != value {
 		return nil

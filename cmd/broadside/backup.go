@@ -84,7 +84,7 @@ func restoreCommand(c *cli) *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Merge a backup into what there is",
 		Long: `Merge a backup into what there is: who is missing from the suppressions and the
-lists is added, missing schedules are stored. Nothing is changed and nobody is
+lists is added, missing schedules are stored. Nothing is changed or
 removed: who was taken off the suppressions since the backup is on them again.
 Times of a schedule that passed since the backup are not made up for.
 

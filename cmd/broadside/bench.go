@@ -44,7 +44,7 @@ Stages (default: all):
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.Recipients, "recipients", o.Recipients, "how many people are on the list")
-	f.IntVar(&o.Fields, "fields", o.Fields, "how many fields each has beside the address, 1 to 12")
+	f.IntVar(&o.Fields, "fields", o.Fields, "how many fields each has in addition to the address, 1 to 12")
 	f.StringVar(&size, "size", size, "`SIZE` of one message")
 	f.IntVar(&o.Connections, "connections", o.Connections, "connections to the SMTP server, over all workers")
 	f.IntVar(&o.Workers, "workers", o.Workers, "worker processes")
@@ -53,7 +53,7 @@ Stages (default: all):
 	f.StringVar(&o.SMTP, "smtp", "", "`HOST:PORT` of a test server on this machine (default: start a sink)")
 	f.DurationVar(&o.RTT, "rtt", 0, "how far the sink is away, as a round-trip time")
 	f.DurationVar(&o.RedisRTT, "redis-rtt", 0, "how far Redis is away from the workers, as a round-trip time")
-	f.StringVar(&o.Redis, "redis", "", "`URL` of a Redis for tests, used by nobody else meanwhile (default: start a redis-server)")
+	f.StringVar(&o.Redis, "redis", "", "`URL` of a Redis for tests, used by nothing else meanwhile (default: start a redis-server)")
 	f.BoolVar(&o.AOF, "aof", false, "the redis-server that is started writes an AOF (everysec)")
 	f.DurationVar(&o.For, "for", 0, "stop sending after this `DURATION` (default: when all is sent)")
 	f.BoolVar(&o.Alone, "alone", false, "do not let smtp-source send too")
@@ -96,7 +96,7 @@ func (c *cli) benchAround(o *bench.Options) error {
 	return nil
 }
 
-// benchAgentCommand is a child of a measurement; nobody else calls it.
+// benchAgentCommand is a child process of a measurement, and of no other use.
 func benchAgentCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use: "agent ROLE ARGUMENT...", Short: "A process of a measurement", Hidden: true,

@@ -194,7 +194,7 @@ func showExclusions(w io.Writer, all []sources.Exclusion) {
 			fmt.Fprintf(w, " of %d runs", e.Runs)
 		}
 		if e.Expired > 0 {
-			fmt.Fprintf(w, "; whom %d earlier runs have reached is not known any more (retention.addresses)", e.Expired)
+			fmt.Fprintf(w, "; the recipients of %d earlier runs are not known any more (retention.addresses)", e.Expired)
 		}
 		fmt.Fprintln(w)
 	}

@@ -200,7 +200,7 @@ func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, 
 		return err
 	}
 	if before, err := a.LaunchedBefore(ctx, def.ID); err == nil && before != "" && def.Schedule.Cron == "" && !o.Again {
-		c.note("launched before as run %s: launch would be refused without --again; --exclude run:%s leaves out whom any run of it has reached", before, def.ID)
+		c.note("launched before as run %s: launch would be refused without --again; --exclude run:%s leaves out everyone that a run of it has reached", before, def.ID)
 	}
 	return c.printPlan(plan)
 }
@@ -246,7 +246,7 @@ func (c *cli) ask(p app.Plan, yes bool) error {
 		return nil
 	}
 	if p.Source == "-" || !c.asks() {
-		return fmt.Errorf("%w: this would mail %d people, and nobody can be asked here: add --yes; nothing was sent", failure.ErrRefused, p.Total-p.Suppressed)
+		return fmt.Errorf("%w: this would mail %d people, and there is no terminal to ask at: add --yes; nothing was sent", failure.ErrRefused, p.Total-p.Suppressed)
 	}
 	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
 	fmt.Fprintf(c.stderr, "type the number of people to send (%s), anything else stops: ", want)

@@ -215,7 +215,7 @@ func (c *cli) agree(what, word string, yes bool) error {
 		return nil
 	}
 	if !c.asks() {
-		return fmt.Errorf("%w: %s, and nobody can be asked here: add --yes; nothing was done", failure.ErrRefused, what)
+		return fmt.Errorf("%w: %s, and there is no terminal to ask at: add --yes; nothing was done", failure.ErrRefused, what)
 	}
 	fmt.Fprintf(c.stderr, "%s; type %s to go on, anything else stops: ", what, word)
 	got, err := c.answer()

@@ -97,8 +97,8 @@ func visible(text string) string {
 	return b.String()
 }
 
-// note tells a person something beside the data, on stderr; --quiet keeps it
-// back.
+// note prints a remark for people on stderr, apart from the data; --quiet
+// leaves it out.
 func (c *cli) note(format string, args ...any) {
 	if !c.quiet {
 		fmt.Fprintln(c.stderr, c.errInk().word(fmt.Sprintf(format, args...)))

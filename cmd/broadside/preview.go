@@ -30,11 +30,11 @@ func previewCommand(c *cli) *cobra.Command {
 		Use:   "preview CAMPAIGN",
 		Short: "Render the message of one recipient",
 		Long: `Render the message of one recipient, the first one unless you name another, and
-print its header and text part. Nothing is sent, and its links unsubscribe nobody.
+print its header and text part. Nothing is sent, and its links do not unsubscribe anyone.
 
 --open shows the letter in a browser, or prints its path where there is none.
 --serve shows it on a page of this machine until Ctrl-C; each reload renders it
-anew from the files.`,
+again from the files.`,
 		Example: `  broadside campaign preview october.yaml
   broadside campaign preview october.yaml --serve --open
   broadside campaign preview october.yaml --recipient ada@example.org --out preview`,

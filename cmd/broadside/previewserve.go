@@ -40,7 +40,7 @@ func (c *cli) servePreview(ctx context.Context, want previewRequest) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	c.note("reload the page to render it anew; Ctrl-C ends this")
+	c.note("reload the page to render it again; Ctrl-C ends this")
 	return preview.Serve(ctx, l, render)
 }
 

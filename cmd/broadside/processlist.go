@@ -9,7 +9,7 @@ import (
 )
 
 func processesCommand(c *cli) *cobra.Command {
-	return noun("process", "Processes: who is alive", processListCommand(c))
+	return noun("process", "Processes that are alive", processListCommand(c))
 }
 
 // A processRow is a process in `process list --json`. What is not known of it is

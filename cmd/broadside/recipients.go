@@ -63,7 +63,7 @@ func runRecipientsCommand(c *cli) *cobra.Command {
 	return cmd
 }
 
-// recipientStates are the words for states; who is issued is pending.
+// recipientStates are the words for states; an issued recipient is shown as pending.
 func recipientStates() []string {
 	var words []string
 	for _, s := range campaign.States {

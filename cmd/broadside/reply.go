@@ -84,8 +84,8 @@ var effects = map[reply.Verdict]string{
 	reply.Accepted:       "the message is delivered to the server",
 	reply.RetryRecipient: "this recipient is tried again later",
 	reply.RetryLane:      "nothing about the recipient: the lane slows down and tries again",
-	reply.PauseLane:      "the lane closes for a while; nobody is charged an attempt",
-	reply.PauseAccount:   "the account closes until it is put right; nobody is charged an attempt",
+	reply.PauseLane:      "the lane closes for a while; no recipient is charged an attempt",
+	reply.PauseAccount:   "the account closes until it is put right; no recipient is charged an attempt",
 	reply.SuppressHard:   "the address is bad: bounced, and suppressed from now on",
 	reply.FailNoSuppress: "failed for good, but not the address's fault: not suppressed",
 	reply.MailboxFull:    "the mailbox is full: tried again later",
@@ -108,7 +108,7 @@ func (c *cli) explain(r reply.Reply) error {
 	fmt.Fprintf(c.stdout, "rule      %s (stage %s)\n", d.Rule, r.Stage)
 	fmt.Fprintf(c.stdout, "verdict   %s: %s\n", d.Verdict, effects[d.Verdict])
 	if d.Confirm > 0 {
-		fmt.Fprintf(c.stdout, "confirm   it takes %d such replies, at least a day apart, to show that the address is dead; one suppresses nobody\n", d.Confirm)
+		fmt.Fprintf(c.stdout, "confirm   it takes %d such replies, at least a day apart, to show that the address is dead; a single one does not suppress it\n", d.Confirm)
 	}
 	if d.Code != "" {
 		fmt.Fprintf(c.stdout, "code      %s: `broadside explain %[1]s` says what to do\n", d.Code)

@@ -30,7 +30,7 @@ func runReportCommand(c *cli) *cobra.Command {
 		Long: `Print the report of a run, or compare several. html is one self-contained page.
 Without --format the ending of --out decides, and text is printed where there is
 no --out. The subject is shown with the names of its merge fields in brackets, as
-in "Hello [first_name]", so that the page has nobody's data.
+in "Hello [first_name]", so that the page has no recipient's data.
 
 --open shows the page in a browser, or prints its path where there is none.`,
 		Example: `  broadside run report october --out october.html

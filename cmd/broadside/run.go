@@ -225,7 +225,7 @@ func runResumeCommand(c *cli) *cobra.Command {
 func runCancelCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:     "cancel RUN",
-		Short:   "End a run: who has not been sent to gets nothing",
+		Short:   "End a run: those who have not been sent to get nothing",
 		Example: "  broadside run cancel october",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

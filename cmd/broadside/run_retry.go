@@ -62,7 +62,7 @@ func runResolveCommand(c *cli) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "resolve RUN",
-		Short: "Decide about those of whom nobody knows whether they got it",
+		Short: "Decide about recipients who may or may not have got the message",
 		Long: `Decide about the uncertain recipients of a run: the server took the message, and
 the connection ended before it said so. Nothing else is ever sent to them.
 
@@ -134,7 +134,8 @@ func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags)
 	})
 }
 
-// noteRetry says who is in a run that is linked to run id, and who is not.
+// noteRetry says how many recipients of run id are in the run that retries it, and
+// how many were left out.
 func (c *cli) noteRetry(id string, l app.Launched, state campaign.State) {
 	p := l.Plan
 	c.note("run %s is ready: %d recipients of run %s, %d of them suppressed and not mailed", l.Run, p.Total, id, p.Suppressed)

@@ -239,7 +239,7 @@ func (c *cli) importedSuppressions(name string, sum suppression.Imported) error 
 	case rejected == sum.Rows:
 		return fmt.Errorf("%w: none of the %d rows of %s has an address or the SHA-256 of one", failure.ErrInvalid, sum.Rows, name)
 	default:
-		return fmt.Errorf("%d of %d rows of %s have no address that could be found: whom they mean can still be mailed; correct them and import the file again", rejected, sum.Rows, name)
+		return fmt.Errorf("%d of %d rows of %s have no address that could be found: the people they mean can still be mailed; correct them and import the file again", rejected, sum.Rows, name)
 	}
 }
 

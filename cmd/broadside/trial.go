@@ -21,7 +21,7 @@ func trialCommand(c *cli) *cobra.Command {
 		Short: "Send marked copies to yourself",
 		Long: `Send copies with [Test] in the subject now: as the first recipient, and as the one
 with the most blanks among the fields that the campaign uses. Their links
-unsubscribe nobody, and nothing is stored. A suppressed address has to be confirmed.`,
+unsubscribe no one, and nothing is stored. A suppressed address has to be confirmed.`,
 		Example: `  broadside campaign test october.yaml --to me@acme.example
   broadside campaign test october.yaml --to me@acme.example,you@acme.example --as row:17`,
 		Args: args(cobra.ExactArgs(1)),

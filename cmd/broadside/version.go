@@ -48,7 +48,7 @@ func versionCommand(c *cli) *cobra.Command {
 	}
 }
 
-// versionFlag makes --version beside root the same as the command.
+// versionFlag makes --version of the root command the same as the command version.
 func versionFlag(c *cli, root *cobra.Command) {
 	shown := root.Flags().Bool("version", false, "print the version of this program")
 	otherwise := root.RunE

@@ -1,7 +1,7 @@
 // Package letter shows and checks what a campaign would send before it is launched: it
 // reads the content into a snapshot, finds sentences with gaps, validates, previews one
 // message, and sends test copies. It stores nothing, and the links of its messages
-// unsubscribe nobody.
+// unsubscribe no reader.
 package letter
 
 import (

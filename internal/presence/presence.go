@@ -1,4 +1,4 @@
-// Package presence answers who is alive: each process writes what it is under a
+// Package presence knows which processes are alive: each process writes what it is under a
 // key of Redis that ends by itself, and again every few seconds. One that ends in
 // order takes its key away; one that is killed, or cannot reach Redis, is gone
 // from the list when its key has ended.
@@ -259,7 +259,7 @@ func (r *Register) listed(ctx context.Context) ([]Process, error) {
 		}
 	}
 	if len(gone) > 0 {
-		_ = r.rdb.SRem(ctx, r.ids(), gone...).Err() // tidiness: who is back adds itself
+		_ = r.rdb.SRem(ctx, r.ids(), gone...).Err() // tidiness: a process that is back adds itself
 	}
 	slices.SortFunc(alive, func(a, b Process) int {
 		return cmp.Or(cmp.Compare(a.Role, b.Role), a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))

@@ -1,5 +1,5 @@
 // Package preview shows a letter in a browser while its author works on it: one
-// page on loopback, rendered anew with each reload, so that a change of a file is
+// page on loopback, rendered again with each reload, so that a change of a file is
 // seen at once, and a mistake as what is wrong and where.
 //
 // The page has a reader's address. It is served to this machine alone, under no
@@ -23,7 +23,7 @@ import (
 )
 
 // A Render renders the message of one recipient: an address of the audience,
-// row:N, or whoever was chosen at the start when who is empty.
+// row:N, or the one chosen at the start when who is empty.
 type Render func(ctx context.Context, who string) (*letter.Preview, error)
 
 // Limits of one request.

@@ -32,7 +32,7 @@ type comparisonCell struct {
 	Width string // as of a line; empty: a text
 }
 
-// unknown is the count of what nobody has reported for a run.
+// unknown is the count of what was never reported for a run.
 const unknown = -1
 
 func compare(runs []Run) comparison {

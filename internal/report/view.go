@@ -42,7 +42,7 @@ var notes = map[campaign.State]string{
 	campaign.Sending:    "being sent right now",
 }
 
-// always are the states that reports show even when nobody is in them.
+// always are the states that reports show even when no recipient is in them.
 var always = []campaign.State{campaign.Accepted, campaign.Bounced, campaign.Failed, campaign.Suppressed, campaign.Uncertain}
 
 // stateLines returns the states of c as lines: the outcomes, and others that
@@ -69,7 +69,7 @@ func (r Run) allAfterLines() []line {
 	}
 }
 
-// afterLines leaves out what nobody reported: zero "delivered" would be taken
+// afterLines leaves out what was not reported: zero "delivered" would be taken
 // for a result.
 func (r Run) afterLines() []line { return nonZero(r.allAfterLines()) }
 
@@ -126,7 +126,7 @@ func (r Run) doubts() []string {
 // A fact is one word about a run and its value.
 type fact struct{ Name, Value string }
 
-// facts returns what is known of a run beside its numbers. from is how the
+// facts returns what is known of a run apart from its numbers. from is how the
 // sender is shown.
 func (r Run) facts(from string) []fact {
 	facts := []fact{
@@ -213,7 +213,7 @@ func clock(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// span returns a duration without digits that nobody needs: 1h5m, 12m3s, 2.4s.
+// span returns a duration without needless digits: 1h5m, 12m3s, 2.4s.
 func span(d time.Duration) string {
 	unit := time.Second
 	if d < 10*time.Second {

@@ -11,8 +11,8 @@ import (
 const (
 	ForAccount   = "account"   // all of it, or those of its recipients who have the account
 	ForLane      = "lane"      // its recipients at one provider
-	ForWorker    = "worker"    // nobody sends
-	ForScheduler = "scheduler" // nobody makes it ready
+	ForWorker    = "worker"    // no worker is there to send
+	ForScheduler = "scheduler" // no scheduler is there to make it ready
 	ForLaunch    = "launch"    // likewise, of a run that was launched
 	ForRedis     = "redis"     // its state cannot be read
 )

@@ -140,6 +140,6 @@ func (c *ceiling) sever() {
 	}
 	c.mu.Unlock()
 	for _, p := range all {
-		_ = p.Close() // whoever uses it gets the error
+		_ = p.Close() // its user gets the error
 	}
 }

@@ -11,8 +11,8 @@ import (
 // dialTime bounds one try to connect, TLS included.
 const dialTime = 3 * time.Second
 
-// options returns client options with a pool of size connections, and nothing
-// beside it. For a cluster the size is that of each node.
+// options returns client options with a pool of size connections, and none
+// outside it. For a cluster the size is that of each node.
 func (s *server) options(size int) *redis.Options {
 	o := s.parse()
 	o.PoolSize, o.MaxActiveConns = size, size

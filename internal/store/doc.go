@@ -19,7 +19,7 @@
 // asynq included. Claims belongs to the one client that [Store.Claims] makes,
 // for commands that must not be sent twice; [ForClaims] proposes it for a
 // process that sends. There are no subscriptions, for which go-redis opens
-// connections beside the pool. In a cluster all of it holds for each node.
+// connections outside the pool. In a cluster all of it holds for each node.
 //
 // # Several servers
 //

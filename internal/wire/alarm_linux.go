@@ -9,7 +9,7 @@ import (
 )
 
 // An alarm waits for moments, to some microseconds. Go's own timers may be a
-// millisecond late, which is much beside a round trip; a sleep in the kernel
+// millisecond late, which is much compared with a round trip; a sleep in the kernel
 // would be exact, but keeps a thread and costs the runtime more than a message
 // costs its sender. So it is a timer of the kernel that Go polls like a socket.
 type alarm struct {

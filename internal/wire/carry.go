@@ -28,7 +28,7 @@ func (w *Wire) carry(dst, src net.Conn) {
 	}
 }
 
-// room is none on a wire without length: whoever sends waits for whoever reads.
+// room is none on a wire without length: the sender waits for the reader.
 func (w *Wire) room() int {
 	if w.rtt == 0 {
 		return 0

@@ -110,7 +110,7 @@ func named(before string) bool {
 	return false
 }
 
-// random tells whether a word without a figure is one that nobody speaks: ids
+// random tells whether a word without a figure belongs to no language: ids
 // are often written without vowels, as longer ones are in both cases.
 func random(word string) bool {
 	const short, long = 8, 16
