@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"context"
@@ -17,13 +17,16 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/internal/failure"
+	"broadside/internal/launch"
 	"broadside/internal/testkit"
 	"broadside/scheduler"
 )
 
 // scheduling is a project on a Redis of its own.
 type scheduling struct {
-	*App
+	*app.App
 	t   *testing.T
 	dir string
 }
@@ -39,24 +42,18 @@ content: {markdown: letter.md}
 
 func newScheduling(t *testing.T) *scheduling {
 	t.Helper()
-	return newSchedulingOn(t, testkit.Redis(t))
-}
-
-// newSchedulingOn is newScheduling on a Redis that the test has at hand.
-func newSchedulingOn(t *testing.T, redisURL string) *scheduling {
-	t.Helper()
 	s := &scheduling{t: t, dir: t.TempDir()}
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\ngrace@gmail.com,Grace\nzoe@example.com,Zoe\n")
 	s.write("not.csv", "email\nzoe@example.com\n")
 	s.write("letter.md", "# Hello {{.first_name}}\n")
 	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{
-		"REDIS_URL=" + redisURL, "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
+		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
 		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.App, err = Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if s.App, err = app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
@@ -82,9 +79,9 @@ func (s *scheduling) def(more string) *campaign.Definition {
 }
 
 // add schedules a campaign.
-func (s *scheduling) add(more string, o Scheduling) Scheduled {
+func (s *scheduling) add(more string, o launch.ScheduleOptions) launch.Scheduled {
 	s.t.Helper()
-	done, err := s.AddSchedule(s.t.Context(), s.def(more), o)
+	done, err := s.Schedules.Add(s.t.Context(), s.def(more), o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -92,13 +89,14 @@ func (s *scheduling) add(more string, o Scheduling) Scheduled {
 }
 
 // firingOf is an occurrence of what was scheduled.
-func firingOf(s Scheduled) scheduler.Firing {
+func firingOf(s launch.Scheduled) scheduler.Firing {
 	return scheduler.Firing{Schedule: s.Schedule, Occurrence: s.Next}
 }
 
 // makeRun makes the run of an occurrence, as a scheduler does.
 func (s *scheduling) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
-	return s.firer().MakeRun(ctx, f, still)
+	cfg := scheduler.FirerConfig{Maker: s.Launcher.Maker, Campaigns: s.Schedules, Log: slog.New(slog.DiscardHandler)}
+	return scheduler.NewFirer(s.Schedules.Stored, cfg).MakeRun(ctx, f, still)
 }
 
 // goOn says that an occurrence is still to be fired.
@@ -108,7 +106,7 @@ func goOn(context.Context) error { return nil }
 func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
 	t.Parallel()
 	s := newScheduling(t)
-	done := s.add("schedule: {cron: \"0 9 * * *\"}\n", Scheduling{})
+	done := s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{})
 	for _, name := range []string{"people.csv", "not.csv", "letter.md", "campaign.yaml"} {
 		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
 			t.Fatal(err)
@@ -144,7 +142,7 @@ func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
 func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
 	t.Parallel()
 	s := newScheduling(t)
-	done := s.add("", Scheduling{At: time.Now().Add(time.Hour).Format(time.RFC3339)})
+	done := s.add("", launch.ScheduleOptions{At: time.Now().Add(time.Hour).Format(time.RFC3339)})
 	died := errors.New("the plug was pulled")
 	if _, err := s.makeRun(t.Context(), firingOf(done), func(context.Context) error { return died }); !errors.Is(err, died) {
 		t.Fatalf("got %v, want %v", err, died)
@@ -157,13 +155,13 @@ func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
 		t.Fatalf("got %+v, %v", made, err)
 	}
 	// From now on the campaign, which has no cron, was launched.
-	if _, err := s.Launch(t.Context(), s.def(""), Launch{}); !errors.Is(err, ErrRefused) {
+	if _, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{}); !errors.Is(err, failure.ErrRefused) {
 		t.Errorf("launch: got %v, want ErrRefused", err)
 	}
-	if _, err := s.AddSchedule(t.Context(), s.def(""), Scheduling{At: "2199-01-01T09:00"}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "--again") {
+	if _, err := s.Schedules.Add(t.Context(), s.def(""), launch.ScheduleOptions{At: "2199-01-01T09:00"}); !errors.Is(err, failure.ErrRefused) || !strings.Contains(err.Error(), "--again") {
 		t.Errorf("schedule: got %v, want ErrRefused that names --again", err)
 	}
-	s.add("", Scheduling{At: "2199-01-01T09:00", Again: true})
+	s.add("", launch.ScheduleOptions{At: "2199-01-01T09:00", Again: true})
 }
 
 func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
@@ -194,7 +192,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 		},
 		{
 			"launched meanwhile", func(t *testing.T, s *scheduling) {
-				if _, err := s.Launch(t.Context(), s.def("schedule: {at: 2199-01-01T09:00}\n"), Launch{Now: true, Audience: "list:staff"}); err != nil {
+				if _, err := s.Launcher.Launch(t.Context(), s.def("schedule: {at: 2199-01-01T09:00}\n"), launch.Options{Now: true, Audience: "list:staff"}); err != nil {
 					t.Fatal(err)
 				}
 			}, goOn, scheduler.Made{Failure: "launched meanwhile as run news-"}, nil, "",
@@ -215,7 +213,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 			def := s.def("schedule: {at: 2199-01-01T09:00}\n")
 			def.Source = []byte(strings.Replace(string(def.Source), "people.csv", "list:staff", 1))
 			def.Audience.Source = "list:staff"
-			done, err := s.AddSchedule(t.Context(), def, Scheduling{})
+			done, err := s.Schedules.Add(t.Context(), def, launch.ScheduleOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -239,7 +237,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 func TestTroubleIsNotTheCampaignsFault(t *testing.T) {
 	t.Parallel()
 	s := newScheduling(t)
-	done := s.add("schedule: {cron: \"@daily\"}\n", Scheduling{})
+	done := s.add("schedule: {cron: \"@daily\"}\n", launch.ScheduleOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if made, err := s.makeRun(ctx, firingOf(done), goOn); err == nil || made != (scheduler.Made{}) {
@@ -253,12 +251,12 @@ func TestTroubleIsNotTheCampaignsFault(t *testing.T) {
 func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	t.Parallel()
 	s := newScheduling(t)
-	if first := s.add("schedule: {cron: \"0 9 * * *\"}\n", Scheduling{}); first.Old != nil || first.Changes != nil {
+	if first := s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{}); first.Old != nil || first.Changes != nil {
 		t.Errorf("the first one replaces %+v, changes %v", first.Old, first.Changes)
 	}
 	s.write("letter.md", "# Hi {{.first_name}}\n")
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\n")
-	second := s.add("schedule: {cron: \"0 10 * * *\", max_lateness: 2h}\ndelivery: {rate: 5/s}\n", Scheduling{})
+	second := s.add("schedule: {cron: \"0 10 * * *\", max_lateness: 2h}\ndelivery: {rate: 5/s}\n", launch.ScheduleOptions{})
 	var what []string
 	for _, c := range second.Changes {
 		what = append(what, c.What)
@@ -267,17 +265,17 @@ func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	if diff := cmp.Diff(want, what); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	all, err := s.Schedules(t.Context())
+	all, err := s.Schedules.List(t.Context())
 	if err != nil || len(all) != 1 || all[0].Timing.Cron != "0 10 * * *" {
 		t.Errorf("scheduled are %+v, error %v", all, err)
 	}
 	// The stored one at another time, without the files.
-	def, stored, err := s.Campaign(t.Context(), "ne")
+	def, stored, err := s.Schedules.Campaign(t.Context(), "ne")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.dir = t.TempDir()
-	third, err := s.AddSchedule(t.Context(), def, Scheduling{At: "2199-01-01 09:00", Stored: stored})
+	third, err := s.Schedules.Add(t.Context(), def, launch.ScheduleOptions{At: "2199-01-01 09:00", Stored: stored})
 	if err != nil || third.Recipients != 1 || third.Next.Format(time.RFC3339) != "2199-01-01T08:00:00Z" {
 		t.Errorf("got %d recipients, next %v, error %v", third.Recipients, third.Next, err)
 	}
@@ -287,7 +285,7 @@ func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	t.Parallel()
 	s := newScheduling(t)
-	s.add("schedule: {cron: \"@every 1s\"}\n", Scheduling{})
+	s.add("schedule: {cron: \"@every 1s\"}\n", launch.ScheduleOptions{})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	for range 2 {
@@ -295,7 +293,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	}
 	n := int64(0)
 	for range testkit.Tries(20 * time.Second) {
-		shown, err := s.ShowSchedule(t.Context(), "news")
+		shown, err := s.Schedules.Show(t.Context(), "news")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +310,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 			t.Errorf("Schedule: %v", err)
 		}
 	}
-	shown, err := s.ShowSchedule(t.Context(), "news")
+	shown, err := s.Schedules.Show(t.Context(), "news")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,10 +329,10 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	if diff := cmp.Diff(fired, ids); diff != "" {
 		t.Errorf("recorded and made (-recorded +made):\n%s", diff)
 	}
-	if running, err := s.RemoveSchedule(t.Context(), "news"); err != nil || running != "" {
+	if running, err := s.Schedules.Remove(t.Context(), "news"); err != nil || running != "" {
 		t.Errorf("RemoveSchedule: %q, %v", running, err)
 	}
-	if _, err := s.ShowSchedule(t.Context(), "news"); !errors.Is(err, ErrInvalid) {
+	if _, err := s.Schedules.Show(t.Context(), "news"); !errors.Is(err, failure.ErrInvalid) {
 		t.Errorf("ShowSchedule: got %v, want ErrInvalid", err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
+	"broadside/internal/failure"
+	"broadside/internal/launch"
 )
 
 // A stand is a project whose runs are ended by hand: nobody sends.
@@ -25,7 +27,7 @@ type stand struct {
 func newStand(t *testing.T) *stand {
 	t.Helper()
 	s := &stand{scheduling: newScheduling(t)}
-	s.line = s.Ledger.Line(s.store.Client(), s.Suppression)
+	s.line = s.Ledger.Line(s.Launcher.Store.Client(), s.Suppression)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.line.Run(ctx) }()
@@ -35,10 +37,10 @@ func newStand(t *testing.T) *stand {
 
 // launch makes a run of some people and ends each as the local part says:
 // failed, bounced, uncertain; else accepted.
-func (s *stand) launch(o Launch, people ...string) string {
+func (s *stand) launch(o launch.Options, people ...string) string {
 	s.t.Helper()
 	s.write("people.csv", "email,first_name\n"+strings.Join(people, ",X\n")+",X\n")
-	launched, err := s.Launch(s.t.Context(), s.def(""), o)
+	launched, err := s.Launcher.Launch(s.t.Context(), s.def(""), o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -107,9 +109,9 @@ func (s *stand) states(run string) []string {
 	return all
 }
 
-func (s *stand) retry(run string, o Retry) string {
+func (s *stand) retry(run string, o launch.RetryOptions) string {
 	s.t.Helper()
-	launched, err := s.Retry(s.t.Context(), run, o)
+	launched, err := s.Launcher.Retry(s.t.Context(), run, o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -117,11 +119,11 @@ func (s *stand) retry(run string, o Retry) string {
 }
 
 // refused expects that a retry makes no run, and why.
-func (s *stand) refused(run string, o Retry, why string) {
+func (s *stand) refused(run string, o launch.RetryOptions, why string) {
 	s.t.Helper()
 	before, _ := s.Ledger.List(s.t.Context(), "")
-	launched, err := s.Retry(s.t.Context(), run, o)
-	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), why) {
+	launched, err := s.Launcher.Retry(s.t.Context(), run, o)
+	if !errors.Is(err, failure.ErrRefused) || !strings.Contains(err.Error(), why) {
 		s.t.Errorf("retry of %s: got %+v, %v; want ErrRefused with %q", run, launched, err, why)
 	}
 	if after, _ := s.Ledger.List(s.t.Context(), ""); len(after) != len(before) {
@@ -139,9 +141,9 @@ func (s *stand) want(run string, want ...string) {
 func TestRetryIsOfJustThoseWithTheContentOfTheRun(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	first := s.launch(Launch{Rate: 7}, "ada@example.org", "failed+1@example.org", "failed+2@gmail.com", "bounced+1@example.org")
+	first := s.launch(launch.Options{Rate: 7}, "ada@example.org", "failed+1@example.org", "failed+2@gmail.com", "bounced+1@example.org")
 	s.write("letter.md", "# Another letter\n")
-	retry := s.retry(first, Retry{State: campaign.Failed})
+	retry := s.retry(first, launch.RetryOptions{State: campaign.Failed})
 	s.want(retry, "failed+1@example.org pending", "failed+2@gmail.com pending")
 	rec, err := s.Ledger.Record(t.Context(), retry)
 	if err != nil {
@@ -164,7 +166,7 @@ func TestRetryIsOfJustThoseWithTheContentOfTheRun(t *testing.T) {
 	if diff := cmp.Diff([]any{of.Retry, of.Attempts, of.Expires}, []any{rec.Retry, rec.Attempts, rec.Expires}); diff != "" || rec.Attempts == 0 || len(rec.Retry) == 0 {
 		t.Errorf("settings (-first +retry):\n%s", diff)
 	}
-	s.refused(retry, Retry{State: campaign.Failed}, "is running: only a run that is over")
+	s.refused(retry, launch.RetryOptions{State: campaign.Failed}, "is running: only a run that is over")
 	for run, want := range map[string][]string{first: {retry}, retry: nil} {
 		if r, err := s.Runs.Report(t.Context(), run); err != nil || !slices.Equal(r.Linked, want) {
 			t.Errorf("%s is followed by %v, %v; want %v", run, r.Linked, err, want)
@@ -175,51 +177,22 @@ func TestRetryIsOfJustThoseWithTheContentOfTheRun(t *testing.T) {
 func TestRetryByReason(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	first := s.launch(Launch{}, "failed+1@example.org", "failed+2@gmail.com")
-	s.refused(first, Retry{State: campaign.Failed, Reason: "mailbox full"}, `failed with a reply like "mailbox full"`)
-	one := s.retry(first, Retry{State: campaign.Failed, Reason: "Policy of GMAIL.com"})
+	first := s.launch(launch.Options{}, "failed+1@example.org", "failed+2@gmail.com")
+	s.refused(first, launch.RetryOptions{State: campaign.Failed, Reason: "mailbox full"}, `failed with a reply like "mailbox full"`)
+	one := s.retry(first, launch.RetryOptions{State: campaign.Failed, Reason: "Policy of GMAIL.com"})
 	s.want(one, "failed+2@gmail.com pending")
-	s.refused(first, Retry{State: campaign.Failed, Reason: "policy of gmail.com"}, "already retried: run "+one+", running")
+	s.refused(first, launch.RetryOptions{State: campaign.Failed, Reason: "policy of gmail.com"}, "already retried: run "+one+", running")
 	// Another question is not the same: who is being sent to is left out.
-	s.want(s.retry(first, Retry{State: campaign.Failed}), "failed+1@example.org pending")
-	s.refused(first, Retry{State: campaign.Failed, Again: true}, "all 2 of run "+first)
-}
-
-func TestReasonMatches(t *testing.T) {
-	t.Parallel()
-	last := func(reason string, r ledger.Reply) ledger.LastReply {
-		return ledger.LastReply{Reason: reason, Reply: r}
-	}
-	blocked := last("", ledger.Reply{Code: 554, Enhanced: "5.7.1", Text: "Blocked  by policy"})
-	for _, tc := range []struct {
-		last ledger.LastReply
-		want string
-		ok   bool
-	}{
-		{blocked, "blocked by POLICY", true},
-		{blocked, "554 5.7.1 blocked", true},
-		{blocked, "5.7", true},
-		{blocked, "550", false},
-		{blocked, "expired", false},
-		{last("expired", ledger.Reply{Code: 450, Text: "later"}), "expired", true},
-		{last("attempts", ledger.Reply{Code: 450, Text: "later"}), "attempts", true},
-		{last("attempts", ledger.Reply{Code: 450, Text: "later"}), "no attempt left", true},
-		{last("attempts", ledger.Reply{Code: 450, Text: "later"}), "expired", false},
-		{last("stuck", ledger.Reply{}), "stuck", true},
-		{last("", ledger.Reply{Text: "greeting"}), "0", false},
-	} {
-		if got := reasonMatches(tc.last, tc.want); got != tc.ok {
-			t.Errorf("reasonMatches(%+v, %q) = %v", tc.last, tc.want, got)
-		}
-	}
+	s.want(s.retry(first, launch.RetryOptions{State: campaign.Failed}), "failed+1@example.org pending")
+	s.refused(first, launch.RetryOptions{State: campaign.Failed, Again: true}, "all 2 of run "+first)
 }
 
 // Whoever has got it by one run of the family is not sent to by another one.
 func TestRetryLeavesOutWhoHasGotItSince(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	first := s.launch(Launch{}, "failed+1@example.org", "failed+2@example.org", "failed+3@example.org")
-	second := s.retry(first, Retry{State: campaign.Failed})
+	first := s.launch(launch.Options{}, "failed+1@example.org", "failed+2@example.org", "failed+3@example.org")
+	second := s.retry(first, launch.RetryOptions{State: campaign.Failed})
 	s.end(second, func(address string) campaign.State {
 		switch address {
 		case "failed+1@example.org":
@@ -230,15 +203,15 @@ func TestRetryLeavesOutWhoHasGotItSince(t *testing.T) {
 		return campaign.Failed
 	})
 	s.want(second, "failed+1@example.org accepted", "failed+2@example.org uncertain", "failed+3@example.org failed")
-	third := s.retry(first, Retry{State: campaign.Failed, Again: true})
+	third := s.retry(first, launch.RetryOptions{State: campaign.Failed, Again: true})
 	s.want(third, "failed+3@example.org pending")
-	s.refused(second, Retry{State: campaign.Failed}, "all 1 of run "+second) // a sibling is at it
+	s.refused(second, launch.RetryOptions{State: campaign.Failed}, "all 1 of run "+second) // a sibling is at it
 	s.end(third, nil)
-	s.want(s.retry(second, Retry{State: campaign.Failed}), "failed+3@example.org pending")
+	s.want(s.retry(second, launch.RetryOptions{State: campaign.Failed}), "failed+3@example.org pending")
 	// And the campaign's latest run is the first one, with what follows it.
 	def := s.def("")
 	def.Exclude = []campaign.Exclusion{{Source: "run:news"}}
-	launched, err := s.Launch(t.Context(), def, Launch{Again: true})
+	launched, err := s.Launcher.Launch(t.Context(), def, launch.Options{Again: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,14 +221,14 @@ func TestRetryLeavesOutWhoHasGotItSince(t *testing.T) {
 func TestSuppressedAreLeftOutOfARetryAndCounted(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	first := s.launch(Launch{}, "bounced+1@example.org", "bounced+2@example.org")
+	first := s.launch(launch.Options{}, "bounced+1@example.org", "bounced+2@example.org")
 	for _, address := range []string{"bounced+1@example.org", "bounced+2@example.org"} {
 		e := suppression.Entry{Address: address, Reason: suppression.ReasonBounce, Scope: suppression.All, Source: "smtp", Run: first, At: time.Now()}
 		if _, err := s.Suppression.Add(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	launched, err := s.Retry(t.Context(), first, Retry{State: campaign.Bounced})
+	launched, err := s.Launcher.Retry(t.Context(), first, launch.RetryOptions{State: campaign.Bounced})
 	if err != nil || launched.Plan.Total != 2 || launched.Plan.Suppressed != 2 {
 		t.Fatalf("got %+v, %v", launched, err)
 	}
@@ -264,7 +237,7 @@ func TestSuppressedAreLeftOutOfARetryAndCounted(t *testing.T) {
 	if _, err := s.Suppression.Rm(t.Context(), "bounced+1@example.org"); err != nil {
 		t.Fatal(err)
 	}
-	second := s.retry(first, Retry{State: campaign.Bounced})
+	second := s.retry(first, launch.RetryOptions{State: campaign.Bounced})
 	s.want(second, "bounced+1@example.org pending", "bounced+2@example.org suppressed")
-	s.refused(first, Retry{State: campaign.Bounced}, "already retried: run "+second)
+	s.refused(first, launch.RetryOptions{State: campaign.Bounced}, "already retried: run "+second)
 }

@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/internal/launch"
 	"broadside/internal/runs"
 	"broadside/internal/sink"
 	"broadside/internal/testkit"
@@ -23,9 +25,9 @@ import (
 func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	first := s.launch(Launch{}, "uncertain+1@example.org", "uncertain+2@example.org", "uncertain+3@gmail.com")
-	lift := func(who ...string) func(Plan) error {
-		return func(Plan) error {
+	first := s.launch(launch.Options{}, "uncertain+1@example.org", "uncertain+2@example.org", "uncertain+3@gmail.com")
+	lift := func(who ...string) func(launch.Plan) error {
+		return func(launch.Plan) error {
 			s.each(first, func(address string, ref ledger.Ref, _ campaign.State) {
 				if slices.Contains(who, address) {
 					if ok, err := s.Ledger.Resolve(t.Context(), ref, campaign.Accepted, ledger.Reply{}); err != nil || !ok {
@@ -36,18 +38,22 @@ func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 			return nil
 		}
 	}
-	launched, err := s.Retry(t.Context(), first, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+1@example.org")})
+	launched, err := s.Launcher.Retry(t.Context(), first, launch.RetryOptions{State: campaign.Uncertain, Confirm: lift("uncertain+1@example.org")})
 	if err != nil || launched.Plan.Total != 2 {
 		t.Fatalf("got %+v, %v; want 2 recipients", launched, err)
 	}
 	s.want(launched.Run, "uncertain+2@example.org pending", "uncertain+3@gmail.com pending")
 	s.want(first, "uncertain+1@example.org accepted", "uncertain+2@example.org uncertain", "uncertain+3@gmail.com uncertain")
 
-	// Nobody is left in the end: there is no run, and the name is free.
-	other := s.launch(Launch{Again: true}, "uncertain+4@example.org")
+	// When no recipient is left in the end, there is no run and the name is free.
+	other := s.launch(launch.Options{Again: true}, "uncertain+4@example.org")
 	first = other
-	s.refused(other, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "no recipient of run "+other+" is uncertain")
-	if named, err := s.Ledger.Named(t.Context(), (Retry{State: campaign.Uncertain}).once(other)); err != nil || named != "" {
+	spec, err := s.Launcher.RetrySpec(t.Context(), other, launch.RetryOptions{State: campaign.Uncertain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.refused(other, launch.RetryOptions{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "no recipient of run "+other+" is uncertain")
+	if named, err := s.Ledger.Named(t.Context(), spec.Once); err != nil || named != "" {
 		t.Errorf("the name stands for %q, %v", named, err)
 	}
 }
@@ -55,7 +61,7 @@ func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 func TestAcceptUncertain(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	first := s.launch(Launch{}, "uncertain+1@example.org", "uncertain+2@gmail.com", "failed+1@gmail.com", "ada@example.org")
+	first := s.launch(launch.Options{}, "uncertain+1@example.org", "uncertain+2@gmail.com", "failed+1@gmail.com", "ada@example.org")
 	for i, want := range []int64{2, 0} {
 		if n, err := s.Runs.AcceptUncertain(t.Context(), first); err != nil || n != want {
 			t.Errorf("%d: accepted %d, %v; want %d", i, n, err, want)
@@ -65,7 +71,7 @@ func TestAcceptUncertain(t *testing.T) {
 	if st, err := s.Runs.Status(t.Context(), first); err != nil || st.Counts[campaign.Accepted] != 3 || st.Counts[campaign.Uncertain] != 0 || st.State != campaign.Finished {
 		t.Errorf("status is %+v, %v", st, err)
 	}
-	s.refused(first, Retry{State: campaign.Uncertain}, "is uncertain; nothing was sent")
+	s.refused(first, launch.RetryOptions{State: campaign.Uncertain}, "is uncertain; nothing was sent")
 }
 
 // A resend, and a resend of the resend, carry the Message-ID and the return path
@@ -104,14 +110,14 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s.App, err = Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
+	if s.App, err = app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
 		t.Fatal(err)
 	}
 	// In each run the one of whom it is about has another place.
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\npolicy+1@example.org,Po\ndrop-after-dot+1@example.org,Dot\n")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	attend := func(l Launched, err error) string {
+	attend := func(l launch.Launched, err error) string {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -121,10 +127,10 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 		}
 		return l.Run
 	}
-	first := attend(s.Launch(ctx, s.def(""), Launch{}))
-	second := attend(s.Retry(ctx, first, Retry{State: campaign.Uncertain}))
-	attend(s.Retry(ctx, second, Retry{State: campaign.Uncertain}))
-	attend(s.Retry(ctx, first, Retry{State: campaign.Failed}))
+	first := attend(s.Launcher.Launch(ctx, s.def(""), launch.Options{}))
+	second := attend(s.Launcher.Retry(ctx, first, launch.RetryOptions{State: campaign.Uncertain}))
+	attend(s.Launcher.Retry(ctx, second, launch.RetryOptions{State: campaign.Uncertain}))
+	attend(s.Launcher.Retry(ctx, first, launch.RetryOptions{State: campaign.Failed}))
 	mu.Lock()
 	defer mu.Unlock()
 	again := seen["drop-after-dot+1@example.org"]
