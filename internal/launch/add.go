@@ -71,7 +71,7 @@ func (s *Schedules) check(ctx context.Context, def *campaign.Definition, o Sched
 	}
 	timing, timingErr := scheduler.TimingOf(s.Launcher.Config, def, o.At, now)
 	if def.Audience.Source == "-" {
-		return timing, errors.Join(timingErr, strictyaml.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, it is gone when the time comes: name a file or list:NAME")})
+		return timing, errors.Join(timingErr, strictyaml.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, because it is gone when the time comes: name a file or list:NAME")})
 	}
 	p, err := s.Launcher.prepare(ctx, def, Options{Now: true, Stored: o.Stored})
 	if err == nil {
@@ -89,8 +89,8 @@ func (s *Schedules) onlyOnce(ctx context.Context, def *campaign.Definition, t sc
 	if err != nil || before == "" {
 		return err
 	}
-	return failure.Refused(fmt.Sprintf("campaign %s was launched before: run %s\n  campaign schedule --again     sends it once more, to everybody\n"+
-		"  exclude: [run:%s] in the file leaves out those whom any run of it has reached", def.ID, before, def.ID))
+	return failure.Refused(fmt.Sprintf("campaign %s was launched before: run %s\n  campaign schedule --again     sends it again, to all recipients\n"+
+		"  exclude: [run:%s] in the file leaves out the recipients that a run of it has reached", def.ID, before, def.ID))
 }
 
 // store stages the files of a campaign, plans from the staged files, which are what will

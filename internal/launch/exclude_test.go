@@ -20,7 +20,7 @@ import (
 // An address in an exclude file is not mailed, however its row is written.
 func TestExcludeFilesAreReadGenerously(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	s.write("people.csv", "email,first_name\nann@example.org,A\nbob@example.org,B\ncat@example.org,C\n")
 	for _, tt := range []struct {
 		name, file string
@@ -49,7 +49,7 @@ func TestExcludeFilesAreReadGenerously(t *testing.T) {
 // A row without an address may stand for one that must not be mailed.
 func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	def := s.def("")
 	def.Exclude = []campaign.Exclusion{{Source: "staff.csv"}, {Source: "none.csv"}, {Source: "run:nothing"}}
 	s.write("staff.csv", "email,name\nbob@example.org,B\nb\u200bob,Bob\n,,\n\"Z\ned\",\n"+strings.Repeat("x\n", 20))
@@ -82,7 +82,7 @@ func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 // it once.
 func TestExcludeACampaign(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	people := []string{"a@example.org", "b@example.org", "c@example.org", "d@example.org", "failed+1@example.org", "uncertain+1@example.org"}
 	var sent, runs []string
 	for i := range 3 {
@@ -103,14 +103,14 @@ func TestExcludeACampaign(t *testing.T) {
 	plan, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:news"}})
 	want := []sources.Exclusion{{Source: "not.csv", Addresses: 1}, {Source: "run:news", Addresses: 5, Runs: 3}}
 	if err != nil || plan.Total != 1 {
-		t.Errorf("%+v, %v; want the one who failed", plan, err)
+		t.Errorf("%+v, %v; want the one that failed", plan, err)
 	}
 	if diff := cmp.Diff(want, plan.Excluded); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	// Runs whose addresses have expired are counted. When all have, it is not known who
-	// got the message.
+	// Runs whose addresses have expired are counted. When all have, it is not known which
+	// recipients got the message.
 	s.expire(runs[0])
 	plan, err = s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:news"}})
 	if err != nil || plan.Excluded[1].Runs != 2 || plan.Excluded[1].Expired != 1 || plan.Total != 3 {
@@ -126,7 +126,7 @@ func TestExcludeACampaign(t *testing.T) {
 }
 
 // expire removes the addresses of runs, as retention.addresses does.
-func (s *stand) expire(runs ...string) {
+func (s *project) expire(runs ...string) {
 	s.t.Helper()
 	for _, run := range runs {
 		keys, err := s.Launcher.Store.Client().Keys(s.t.Context(), "*{run:"+run+"}:*:chunks").Result()

@@ -18,7 +18,7 @@ import (
 // Recipients who read a sentence with a gap are counted, and one such sentence is shown.
 func TestGapsAreCountedAndShown(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	s.write("people.csv", "email,first_name,city,nick\n"+
 		"ann@example.org,Ann,Rome,\nnobody,,,\nbob@example.org,,Oslo,\ncat@example.org,Cat\nbob@example.org,,,\neve@example.org, ,,\n")
 	for _, tt := range []struct {
@@ -74,7 +74,7 @@ func TestGapsAreCountedAndShown(t *testing.T) {
 // Validate shows the rows that will not be mailed: the first ones, or all.
 func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	s.write("people.csv", "email,first_name\nann@example.org,A\n"+strings.Repeat("nobody,N\n", 30)+"zoe@example.com,Z\n")
 	c := letter.Campaign{Config: s.Config, Def: s.def("")}
 	v, err := c.Validate(t.Context(), time.Now(), false)

@@ -80,7 +80,7 @@ func TestALaunchWhoseAnswerIsLost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScheduling(t)
+			s := newProject(t)
 			def := s.def("")
 			s.Launcher.Store.Client().AddHook(&tt.cut)
 			launched, err := s.Launcher.Launch(t.Context(), def, launch.Options{})

@@ -16,7 +16,7 @@ import (
 )
 
 // begin leaves the record of a run of the campaign whose launch died.
-func (s *scheduling) begin(id, key string) error {
+func (s *project) begin(id, key string) error {
 	_, err := s.Ledger.Create(s.t.Context(), ledger.NewRun{
 		ID: id, Campaign: "news", Key: key, Topic: "newsletter", Created: time.Now(),
 		Accounts: []string{"default"}, Retry: campaign.DefaultRetry, MaxAttempts: campaign.DefaultMaxAttempts, ExpiresAfter: campaign.DefaultExpiresAfter,
@@ -28,7 +28,7 @@ func (s *scheduling) begin(id, key string) error {
 // would make the very same id.
 func TestLaunchAgainInTheSameSecond(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	first, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -48,27 +48,27 @@ func TestLaunchAgainInTheSameSecond(t *testing.T) {
 	}
 }
 
-// Whoever makes the retry may die at any moment: it is taken over under its
-// name, or begun anew.
+// The process that makes a retry may die at any moment. Then the next one takes the run
+// over under its name, or makes another.
 func TestARetryThatDiedIsTakenOver(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		dies func(s *stand, spec campaign.RunSpec, id string) error
+		dies func(s *project, spec campaign.RunSpec, id string) error
 		over bool // under the same id
 	}{
-		{"before the name", func(*stand, campaign.RunSpec, string) error { return nil }, false},
-		{"after the name", func(*stand, campaign.RunSpec, string) error { return nil }, true},
-		{"after the record", func(s *stand, spec campaign.RunSpec, id string) error {
+		{"before the name", func(*project, campaign.RunSpec, string) error { return nil }, false},
+		{"after the name", func(*project, campaign.RunSpec, string) error { return nil }, true},
+		{"after the record", func(s *project, spec campaign.RunSpec, id string) error {
 			return s.begin(id, "")
 		}, true},
-		{"half way through the audience", func(s *stand, spec campaign.RunSpec, id string) error {
+		{"half way through the audience", func(s *project, spec campaign.RunSpec, id string) error {
 			if err := s.begin(id, ""); err != nil {
 				return err
 			}
 			return s.Ledger.Expand(id).Content(s.t.Context(), spec.Snapshot)
 		}, true},
-		{"an hour ago", func(s *stand, spec campaign.RunSpec, id string) error {
+		{"an hour ago", func(s *project, spec campaign.RunSpec, id string) error {
 			if err := s.begin(id, ""); err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func TestARetryThatDiedIsTakenOver(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStand(t)
+			s := newProject(t)
 			first := s.launch(launch.Options{}, "ada@example.org", "failed+1@example.org")
 			o := launch.RetryOptions{State: campaign.Failed}
 			spec, err := s.Launcher.RetrySpec(t.Context(), first, o)
@@ -110,9 +110,9 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		make func(s *stand) func(ctx context.Context) (launch.Launched, error)
+		make func(s *project) func(ctx context.Context) (launch.Launched, error)
 	}{
-		{"launch after one that failed", func(s *stand) func(context.Context) (launch.Launched, error) {
+		{"launch after one that failed", func(s *project) func(context.Context) (launch.Launched, error) {
 			def := s.def("")
 			failed := campaign.RunID("news", time.Now().Add(-time.Hour))
 			if err := s.begin(failed, ""); err != nil {
@@ -128,7 +128,7 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 				return s.Launcher.Launch(ctx, def, launch.Options{})
 			}
 		}},
-		{"retry", func(s *stand) func(context.Context) (launch.Launched, error) {
+		{"retry", func(s *project) func(context.Context) (launch.Launched, error) {
 			first := s.launch(launch.Options{}, "failed+1@example.org")
 			return func(ctx context.Context) (launch.Launched, error) {
 				return s.Launcher.Retry(ctx, first, launch.RetryOptions{State: campaign.Failed})
@@ -137,7 +137,7 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStand(t)
+			s := newProject(t)
 			try := tc.make(s)
 			before, err := s.Ledger.List(t.Context(), "")
 			if err != nil {
@@ -166,10 +166,10 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 }
 
 // A launch --again that comes to nothing leaves the name where it was: else the
-// next launch would send to everybody a second time.
+// next launch would send to all recipients a second time.
 func TestALaunchThatComesToNothingTakesNoName(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	first := s.launch(launch.Options{}, "ada@example.org")
 	no := errors.New("no")
 	for _, o := range []launch.Options{{Again: true}, {Again: true, Key: "k"}} {
@@ -205,7 +205,7 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScheduling(t)
+			s := newProject(t)
 			def, ctx := s.def(""), t.Context()
 			first := campaign.RunID("news", time.Now().Add(-time.Minute))
 			for _, key := range []string{"k", tt.key} {
@@ -249,7 +249,7 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 // Calls with the same key at the same moment all return the one run.
 func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	def := s.def("")
 	var wg sync.WaitGroup
 	made := make([]launch.Launched, 6)
@@ -276,11 +276,11 @@ func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
 	}
 }
 
-// A key says that a call may be repeated; it does not say that the people shall get
-// the campaign twice.
+// A key says that a call may be repeated; it does not say that recipients should
+// get the campaign twice.
 func TestANewKeyIsNoReasonToLaunchAgain(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	first := s.launch(launch.Options{Key: "k"}, "ada@example.org", "bob@example.org")
 	ctx, def := t.Context(), s.def("")
 	for range 2 { // a refused key is as new as before
@@ -305,11 +305,11 @@ func TestANewKeyIsNoReasonToLaunchAgain(t *testing.T) {
 	}
 }
 
-// A launch that died while it read the audience keeps nobody from launching with a
-// key.
+// A launch that died while it read the audience does not keep the next one from launching
+// with a key.
 func TestAKeyAfterALaunchThatDied(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	ctx, def := t.Context(), s.def("")
 	dead := campaign.RunID("news", time.Now().Add(-time.Minute))
 	if _, err := s.Ledger.Once(ctx, campaign.OnceCampaign("news"), dead); err != nil {

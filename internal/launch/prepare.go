@@ -189,7 +189,7 @@ func (l *Launcher) checkAccounts(names []string) error {
 	}
 	for _, name := range names {
 		if acct := l.Config.Accounts[name]; !acct.Loopback() {
-			return failure.Refused(fmt.Sprintf("account %s sends to %s, and without redis_url (or REDIS_URL) Broadside forgets at exit whom it has mailed and who unsubscribed: "+
+			return failure.Refused(fmt.Sprintf("account %s sends to %s, and without redis_url (or REDIS_URL) Broadside forgets at exit which recipients it has mailed and which have unsubscribed: "+
 				"the embedded store sends to this machine only", name, acct.Host))
 		}
 	}

@@ -43,9 +43,9 @@ func (l *Launcher) launchedBefore(ctx context.Context, def *campaign.Definition,
 		head += ", " + before.Record.Created.Format(time.RFC3339)
 	}
 	return doneBefore(head+l.progressOf(ctx, before.Record),
-		[2]string{"broadside run resume " + before.Run, "goes on with it when it is paused"},
-		[2]string{"broadside campaign launch " + def.File + " --again --exclude run:" + def.ID, "sends to those whom no run of the campaign has reached"},
-		[2]string{"broadside campaign launch " + def.File + " --again", "sends to everybody once more"})
+		[2]string{"broadside run resume " + before.Run, "continues it when it is paused"},
+		[2]string{"broadside campaign launch " + def.File + " --again --exclude run:" + def.ID, "sends to the recipients that no run of the campaign has reached"},
+		[2]string{"broadside campaign launch " + def.File + " --again", "sends to all recipients again"})
 }
 
 // progressOf says how far a run has come; empty when its record is nil.

@@ -21,10 +21,10 @@ import (
 	"broadside/internal/testkit"
 )
 
-// A reply that comes while the operator thinks about it.
+// A reply may come while the operator looks at the plan.
 func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	first := s.launch(launch.Options{}, "uncertain+1@example.org", "uncertain+2@example.org", "uncertain+3@gmail.com")
 	lift := func(who ...string) func(launch.Plan) error {
 		return func(launch.Plan) error {
@@ -60,7 +60,7 @@ func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 
 func TestAcceptUncertain(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	first := s.launch(launch.Options{}, "uncertain+1@example.org", "uncertain+2@gmail.com", "failed+1@gmail.com", "ada@example.org")
 	for i, want := range []int64{2, 0} {
 		if n, err := s.Runs.AcceptUncertain(t.Context(), first); err != nil || n != want {
@@ -75,7 +75,7 @@ func TestAcceptUncertain(t *testing.T) {
 }
 
 // A resend, and a resend of the resend, carry the Message-ID and the return path
-// of the first try; a retry of those who failed has its own.
+// of the first try; a retry of failed recipients has its own.
 func TestAResendIsTheSameMessage(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -99,7 +99,7 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 		stop()
 		serving.Wait()
 	})
-	s := newScheduling(t)
+	s := newProject(t)
 	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{
 		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://" + srv.Addr().String() + "?tls=none", "BROADSIDE_FEEDBACK__RETURN_PATH=bounce.acme.example",
 		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
@@ -113,7 +113,7 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	if s.App, err = app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
 		t.Fatal(err)
 	}
-	// In each run the one of whom it is about has another place.
+	// The recipient that is resent to has another part and index in each run.
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\npolicy+1@example.org,Po\ndrop-after-dot+1@example.org,Dot\n")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -135,12 +135,12 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	defer mu.Unlock()
 	again := seen["drop-after-dot+1@example.org"]
 	if len(again) != 3 || again[0] != again[1] || again[0] != again[2] || !strings.Contains(again[0], "@bounce.acme.example") {
-		t.Errorf("the tries to one who is uncertain are %q, want the same three times", again)
+		t.Errorf("the messages to the uncertain recipient are %q, want the same three times", again)
 	}
 	if fresh := seen["policy+1@example.org"]; len(fresh) != 2 || fresh[0] == fresh[1] {
-		t.Errorf("the tries to one who failed are %q, want two different ones", fresh)
+		t.Errorf("the messages to the failed recipient are %q, want two different ones", fresh)
 	}
 	if got := seen["ada@example.org"]; len(got) != 1 {
-		t.Errorf("the one who accepted was sent %q", got)
+		t.Errorf("the recipient that accepted was sent %q", got)
 	}
 }

@@ -183,7 +183,7 @@ func (l *Launcher) retrySpec(rec *ledger.Record, s campaign.Snapshot, o RetryOpt
 func (l *Launcher) stillConfigured(id string, accounts []string) error {
 	for _, name := range accounts {
 		if _, ok := l.Config.Accounts[name]; !ok {
-			return failure.Invalid(fmt.Sprintf("run %s was sent by account %q, and %s has none of that name any more; %s", id, name, l.Config.Where(), configs.Known(name, l.Config.Accounts)))
+			return failure.Invalid(fmt.Sprintf("run %s was sent by account %q, and %s no longer has an account of that name; %s", id, name, l.Config.Where(), configs.Known(name, l.Config.Accounts)))
 		}
 	}
 	return l.checkAccounts(accounts)
@@ -201,7 +201,7 @@ func (l *Launcher) over(ctx context.Context, id string) (*ledger.Record, error) 
 	case rec.State.Over() && rec.Finished.IsZero():
 		return nil, failure.Refused(fmt.Sprintf("run %s is %s, and still has messages on the wire: `broadside run watch %s` says when their replies have come", id, rec.State, id))
 	case !rec.State.Over():
-		return nil, failure.Refused(fmt.Sprintf("run %s is %s: only a run that is over can be sent once more\n  broadside run watch %s     waits for its end\n  broadside run cancel %s    ends it", id, rec.State, id, id))
+		return nil, failure.Refused(fmt.Sprintf("run %s is %s: only a run that is over can be sent again\n  broadside run watch %s     waits for its end\n  broadside run cancel %s    ends it", id, rec.State, id, id))
 	}
 	return rec, nil
 }
@@ -283,7 +283,7 @@ func (r *retryRows) noRecipients() error {
 	text = fmt.Sprintf("no recipient of run %s %s", id, text)
 	switch {
 	case r.matching > 0:
-		text = fmt.Sprintf("all %d of run %s that it is about have got the message since, may have got it, or are getting it by a run that is linked to it (broadside run show %s)", r.matching, id, id)
+		text = fmt.Sprintf("all %d of run %s that match have got the message since, may have got it, or are getting it from a run that is linked to it (broadside run show %s)", r.matching, id, id)
 	case r.retry.Reason != "":
 		text += fmt.Sprintf(" with a reply like %q (broadside run recipients %s --state %s)", r.retry.Reason, id, r.retry.State)
 	}
@@ -294,6 +294,6 @@ func (r *retryRows) noRecipients() error {
 func (r *retryRows) retriedBefore(ctx context.Context, before *scheduler.RepeatedError) error {
 	verb, flags := r.retry.flags()
 	return doneBefore("these recipients were already retried: run "+before.Run+r.launcher.progressOf(ctx, before.Record),
-		[2]string{fmt.Sprintf("broadside %s %s %s", verb, before.Run, flags), "retries those of them with whom it went the same way there"},
-		[2]string{fmt.Sprintf("broadside %s %s %s --again", verb, r.of.ID, flags), "retries those who have not got the message since"})
+		[2]string{fmt.Sprintf("broadside %s %s %s", verb, before.Run, flags), "retries those of them that ended the same way there"},
+		[2]string{fmt.Sprintf("broadside %s %s %s --again", verb, r.of.ID, flags), "retries those that have not got the message since"})
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // people writes n people whose rows do not compress well.
-func (s *scheduling) people(n int) {
+func (s *project) people(n int) {
 	s.t.Helper()
 	var b strings.Builder
 	b.WriteString("email,first_name\n")
@@ -30,7 +30,7 @@ func (s *scheduling) people(n int) {
 }
 
 // leave sets maxmemory so that bytes are left.
-func (s *scheduling) leave(bytes int64) {
+func (s *project) leave(bytes int64) {
 	s.t.Helper()
 	ctx, rdb := context.WithoutCancel(s.t.Context()), s.Launcher.Store.Client()
 	if err := rdb.ConfigSet(ctx, "maxmemory", "1gb").Err(); err != nil { // without one the machine's memory counts
@@ -46,7 +46,7 @@ func (s *scheduling) leave(bytes int64) {
 }
 
 // nothingLeft fails when there is a key of a run.
-func (s *scheduling) nothingLeft() {
+func (s *project) nothingLeft() {
 	s.t.Helper()
 	var keys []string
 	for range testkit.Tries(5 * time.Second) { // the lease runs out within a millisecond
@@ -76,7 +76,7 @@ func noRoom(t *testing.T, err error, want string) {
 
 func TestALaunchThatDoesNotFitLeavesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	s.people(50_000)
 	s.leave(2 << 20)
 	def := s.def("")
@@ -112,19 +112,19 @@ func TestALaunchThatMeetsAFullRedisLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
-		launch func(s *scheduling) launch.Options
+		launch func(s *project) launch.Options
 	}{
-		{"from the beginning", func(s *scheduling) launch.Options { s.leave(-1 << 40); return launch.Options{} }},
-		{"when it is about to be ready", func(s *scheduling) launch.Options {
+		{"from the beginning", func(s *project) launch.Options { s.leave(-1 << 40); return launch.Options{} }},
+		{"when it is about to be ready", func(s *project) launch.Options {
 			return launch.Options{Confirm: func(launch.Plan) error { s.leave(-1 << 40); return nil }}
 		}},
-		{"with a key", func(s *scheduling) launch.Options {
+		{"with a key", func(s *project) launch.Options {
 			return launch.Options{Key: "k", Confirm: func(launch.Plan) error { s.leave(-1 << 40); return nil }}
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScheduling(t)
+			s := newProject(t)
 			_, err := s.Launcher.Launch(t.Context(), s.def(""), tt.launch(s))
 			noRoom(t, err, "OOM")
 			s.nothingLeft()
@@ -135,7 +135,7 @@ func TestALaunchThatMeetsAFullRedisLeavesNothing(t *testing.T) {
 // A full Redis is not the campaign's fault: a scheduled run waits for room.
 func TestAScheduledRunWaitsForRoom(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	s.people(20_000)
 	f := firingOf(s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{}))
 	s.leave(1 << 20)
@@ -156,7 +156,7 @@ func TestAScheduledRunWaitsForRoom(t *testing.T) {
 // A list takes no memory that the runs need.
 func TestAListThatDoesNotFitLeavesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	s.people(50_000)
 	load := func() error {
 		rows, err := audience.Open(t.Context(), audience.Source{Path: filepath.Join(s.dir, "people.csv")}, audience.Options{})

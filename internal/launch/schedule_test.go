@@ -16,70 +16,14 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/configs"
-	"broadside/internal/app"
 	"broadside/internal/failure"
 	"broadside/internal/launch"
 	"broadside/internal/testkit"
 	"broadside/scheduler"
 )
 
-// scheduling is a project on a Redis of its own.
-type scheduling struct {
-	*app.App
-	t   *testing.T
-	dir string
-}
-
-const scheduledCampaign = `id: news
-topic: newsletter
-from: Acme News <news@acme.example>
-subject: "Hello {{.first_name}}"
-audience: {source: people.csv}
-exclude: [not.csv]
-content: {markdown: letter.md}
-`
-
-func newScheduling(t *testing.T) *scheduling {
-	t.Helper()
-	s := &scheduling{t: t, dir: t.TempDir()}
-	s.write("people.csv", "email,first_name\nada@example.org,Ada\ngrace@gmail.com,Grace\nzoe@example.com,Zoe\n")
-	s.write("not.csv", "email\nzoe@example.com\n")
-	s.write("letter.md", "# Hello {{.first_name}}\n")
-	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{
-		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
-		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.App, err = app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func (s *scheduling) write(name, text string) {
-	s.t.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// def loads a campaign whose file ends in more.
-func (s *scheduling) def(more string) *campaign.Definition {
-	s.t.Helper()
-	s.write("campaign.yaml", scheduledCampaign+more)
-	def, err := campaign.Load(s.t.Context(), filepath.Join(s.dir, "campaign.yaml"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return def
-}
-
 // add schedules a campaign.
-func (s *scheduling) add(more string, o launch.ScheduleOptions) launch.Scheduled {
+func (s *project) add(more string, o launch.ScheduleOptions) launch.Scheduled {
 	s.t.Helper()
 	done, err := s.Schedules.Add(s.t.Context(), s.def(more), o)
 	if err != nil {
@@ -94,7 +38,7 @@ func firingOf(s launch.Scheduled) scheduler.Firing {
 }
 
 // makeRun makes the run of an occurrence, as a scheduler does.
-func (s *scheduling) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
+func (s *project) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
 	cfg := scheduler.FirerConfig{Maker: s.Launcher.Maker, Campaigns: s.Schedules, Log: slog.New(slog.DiscardHandler)}
 	return scheduler.NewFirer(s.Schedules.Stored, cfg).MakeRun(ctx, f, still)
 }
@@ -102,10 +46,10 @@ func (s *scheduling) makeRun(ctx context.Context, f scheduler.Firing, still func
 // goOn says that an occurrence is still to be fired.
 func goOn(context.Context) error { return nil }
 
-// What is sent is what was scheduled, whatever became of the files.
+// What is sent is what was scheduled, even when the files are gone.
 func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	done := s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{})
 	for _, name := range []string{"people.csv", "not.csv", "letter.md", "campaign.yaml"} {
 		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
@@ -141,7 +85,7 @@ func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
 // it expanding; the next one goes on with it.
 func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	done := s.add("", launch.ScheduleOptions{At: time.Now().Add(time.Hour).Format(time.RFC3339)})
 	died := errors.New("the plug was pulled")
 	if _, err := s.makeRun(t.Context(), firingOf(done), func(context.Context) error { return died }); !errors.Is(err, died) {
@@ -170,28 +114,28 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 	gone := func(context.Context) error { return scheduler.ErrGone }
 	for _, tc := range []struct {
 		name    string
-		prepare func(t *testing.T, s *scheduling)
+		prepare func(t *testing.T, s *project)
 		still   func(context.Context) error
 		want    scheduler.Made // Failure is a part of it
 		err     error
 		state   campaign.RunState // empty: no run
 	}{
 		{
-			"the list is gone", func(t *testing.T, s *scheduling) {
+			"the list is gone", func(t *testing.T, s *project) {
 				if err := s.Lists.Rm(t.Context(), "staff"); err != nil {
 					t.Fatal(err)
 				}
 			}, goOn, scheduler.Made{Failure: "list:staff"}, nil, "",
 		},
-		{"too late at the end", func(*testing.T, *scheduling) {}, late, scheduler.Made{}, scheduler.ErrLate, campaign.RunFailed},
-		{"unscheduled at the end", func(*testing.T, *scheduling) {}, gone, scheduler.Made{}, scheduler.ErrGone, campaign.RunFailed},
+		{"too late at the end", func(*testing.T, *project) {}, late, scheduler.Made{}, scheduler.ErrLate, campaign.RunFailed},
+		{"unscheduled at the end", func(*testing.T, *project) {}, gone, scheduler.Made{}, scheduler.ErrGone, campaign.RunFailed},
 		{
-			"the account is gone", func(_ *testing.T, s *scheduling) { s.Config.Accounts = nil }, goOn,
+			"the account is gone", func(_ *testing.T, s *project) { s.Config.Accounts = nil }, goOn,
 			scheduler.Made{Failure: "no account is configured"},
 			nil, "",
 		},
 		{
-			"launched meanwhile", func(t *testing.T, s *scheduling) {
+			"launched meanwhile", func(t *testing.T, s *project) {
 				if _, err := s.Launcher.Launch(t.Context(), s.def("schedule: {at: 2199-01-01T09:00}\n"), launch.Options{Now: true, Audience: "list:staff"}); err != nil {
 					t.Fatal(err)
 				}
@@ -200,7 +144,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScheduling(t)
+			s := newProject(t)
 			rows, err := audience.Open(t.Context(), audience.Source{Path: filepath.Join(s.dir, "people.csv")}, audience.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -236,7 +180,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 // Trouble with Redis is not the campaign's fault.
 func TestTroubleIsNotTheCampaignsFault(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	done := s.add("schedule: {cron: \"@daily\"}\n", launch.ScheduleOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -250,7 +194,7 @@ func TestTroubleIsNotTheCampaignsFault(t *testing.T) {
 
 func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	if first := s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{}); first.Old != nil || first.Changes != nil {
 		t.Errorf("the first one replaces %+v, changes %v", first.Old, first.Changes)
 	}
@@ -281,10 +225,10 @@ func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	}
 }
 
-// Two schedulers, side by side, and what they come to.
+// Two schedulers that run at the same time make each run once.
 func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	s.add("schedule: {cron: \"@every 1s\"}\n", launch.ScheduleOptions{})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
