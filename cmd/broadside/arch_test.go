@@ -51,7 +51,8 @@ var rank = map[string]int{
 	"internal/doctor":  7, // looks at all of it
 	"internal/backup":  7, // of schedules too
 
-	"internal/letter":  8,
+	"internal/letter":  7,
+	"internal/launch":  8, // reads letters
 	"internal/project": 3,
 	"internal/app":     9,
 	"internal/demo":    10,

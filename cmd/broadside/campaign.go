@@ -14,7 +14,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/sources"
 	"broadside/configs/units"
-	"broadside/internal/app"
+	"broadside/internal/launch"
 	"broadside/internal/letter"
 )
 
@@ -129,7 +129,7 @@ func showRejects(w io.Writer, rows []audience.Reject, n int64, how string) {
 }
 
 // showPlan prints what a launch is about to do.
-func showPlan(w io.Writer, p app.Plan, i ink) {
+func showPlan(w io.Writer, p launch.Plan, i ink) {
 	skipped := p.Skipped
 	fmt.Fprintf(w, "campaign    %s\n", p.Campaign)
 	fmt.Fprintf(w, "people      %d to be mailed = %d rows", p.Total-p.Suppressed, p.Rows())
@@ -201,7 +201,7 @@ func showExclusions(w io.Writer, all []sources.Exclusion) {
 }
 
 // planDocument is the plan as --dry-run --json prints it.
-func planDocument(p app.Plan) any {
+func planDocument(p launch.Plan) any {
 	return struct {
 		DryRun     bool                `json:"dry_run"`
 		Campaign   string              `json:"campaign"`
@@ -237,7 +237,7 @@ type planMemory struct {
 	Fits   bool   `json:"fits"` // false: launch would be refused
 }
 
-func memoryOf(p app.Plan) planMemory {
+func memoryOf(p launch.Plan) planMemory {
 	m := planMemory{Needed: p.Memory(), Fits: p.Redis.Fits(p.Memory())}
 	if p.Redis.Limit > 0 {
 		free := p.Redis.Free()

@@ -104,7 +104,7 @@ func listVersions(ctx context.Context, a *app.App) ([]string, error) {
 }
 
 func scheduleNames(ctx context.Context, a *app.App) ([]string, error) {
-	all, err := a.Schedules(ctx)
+	all, err := a.Schedules.List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"broadside/configs/units"
 	"broadside/internal/app"
 	"broadside/internal/failure"
+	"broadside/internal/launch"
 	"broadside/internal/report"
 	"broadside/internal/runs"
 )
@@ -45,7 +46,7 @@ be typed; --yes answers for scripts. A campaign without cron is launched once.`,
   broadside campaign launch october.yaml --wait
   broadside campaign launch october.yaml --yes --expect 9000-11000 --key october-2026`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return launch(cmd, c, args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error { return c.launch(cmd, args[0], f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.audience, "audience", "", "`SRC` in place of the file's audience: a file, -, or list:NAME")
@@ -76,8 +77,8 @@ func (f *launchFlags) sending(cmd *cobra.Command) {
 const maxKey = 200
 
 // parse turns the flags into a launch.
-func (f launchFlags) parse(cmd *cobra.Command) (o app.Launch, timeout time.Duration, err error) {
-	o = app.Launch{Audience: f.audience, Now: f.now, Again: f.again, Key: f.key, Exclude: f.exclude, Limit: f.limit}
+func (f launchFlags) parse(cmd *cobra.Command) (o launch.Options, timeout time.Duration, err error) {
+	o = launch.Options{Audience: f.audience, Now: f.now, Again: f.again, Key: f.key, Exclude: f.exclude, Limit: f.limit}
 	switch changed := cmd.Flags().Changed; {
 	case len(f.key) > maxKey:
 		return o, 0, usagef(cmd, "--key: found %d bytes, expected at most %d", len(f.key), maxKey)
@@ -130,7 +131,7 @@ func allowed(text string, total int64) (int64, error) {
 	return n, nil
 }
 
-func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
+func (c *cli) launch(cmd *cobra.Command, name string, f launchFlags) error {
 	ctx := cmd.Context()
 	o, timeout, err := f.parse(cmd)
 	if err != nil {
@@ -138,7 +139,7 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 	}
 	cfg, cfgErr := c.load(ctx)
 	var def *campaign.Definition
-	if isFile := cfgErr != nil || cfg.RedisURL == "" || app.IsFile(name); isFile {
+	if isFile := cfgErr != nil || cfg.RedisURL == "" || launch.IsFile(name); isFile {
 		def, err = campaign.Load(ctx, name)
 	}
 	if err := errors.Join(cfgErr, err); err != nil {
@@ -151,7 +152,7 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 	}
 	defer c.close(a)
 	if def == nil {
-		if def, o.Stored, err = a.Campaign(ctx, name); err != nil {
+		if def, o.Stored, err = a.Schedules.Campaign(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -164,7 +165,7 @@ func launch(cmd *cobra.Command, c *cli, name string, f launchFlags) error {
 		c.note("no redis_url: the embedded store is used, it forgets this run at exit; set REDIS_URL to keep it")
 	}
 	o.Confirm = c.confirm(f.yes)
-	launched, err := a.Launch(ctx, def, o)
+	launched, err := a.Launcher.Launch(ctx, def, o)
 	if err != nil {
 		return notMade(ctx, err)
 	}
@@ -194,19 +195,19 @@ func notMade(ctx context.Context, err error) error {
 	return fmt.Errorf("%w before the whole audience was in: nothing was sent", errInterrupted)
 }
 
-func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, o app.Launch) error {
-	plan, err := a.Plan(ctx, def, o)
+func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, o launch.Options) error {
+	plan, err := a.Launcher.Plan(ctx, def, o)
 	if err != nil {
 		return err
 	}
-	if before, err := a.LaunchedBefore(ctx, def.ID); err == nil && before != "" && def.Schedule.Cron == "" && !o.Again {
+	if before, err := a.Launcher.LaunchedBefore(ctx, def.ID); err == nil && before != "" && def.Schedule.Cron == "" && !o.Again {
 		c.note("launched before as run %s: launch would be refused without --again; --exclude run:%s leaves out everyone that a run of it has reached", before, def.ID)
 	}
 	return c.printPlan(plan)
 }
 
 // printPlan prints what --dry-run was asked for.
-func (c *cli) printPlan(plan app.Plan) error {
+func (c *cli) printPlan(plan launch.Plan) error {
 	if c.asJSON {
 		return c.json(planDocument(plan))
 	}
@@ -226,8 +227,8 @@ func (c *cli) answer() (string, error) {
 
 // confirm returns what asks before a message can leave for anywhere but this
 // machine.
-func (c *cli) confirm(yes bool) func(app.Plan) error {
-	return func(p app.Plan) error {
+func (c *cli) confirm(yes bool) func(launch.Plan) error {
+	return func(p launch.Plan) error {
 		if p.Loopback {
 			return nil
 		}
@@ -237,7 +238,7 @@ func (c *cli) confirm(yes bool) func(app.Plan) error {
 
 // ask shows the plan and has the number of people typed. Without a terminal,
 // or where the standard input is the audience, only --yes will do.
-func (c *cli) ask(p app.Plan, yes bool) error {
+func (c *cli) ask(p launch.Plan, yes bool) error {
 	if yes && c.quiet {
 		return nil
 	}

@@ -1,6 +1,6 @@
 // Command broadside sends newsletters in bulk. This package only reads the
-// command line, calls broadside/internal/app and prints: what a command does
-// is decided there, and its exit code in exit.go.
+// command line, calls the parts that broadside/internal/app builds and prints:
+// what a command does is decided there, and its exit code in exit.go.
 package main
 
 import (

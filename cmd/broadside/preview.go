@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/internal/app"
+	"broadside/internal/launch"
 	"broadside/internal/letter"
 	"broadside/scheduler"
 )
@@ -149,7 +150,7 @@ func (c *cli) draft(ctx context.Context, name string) (*draft, error) {
 	d.Sources.Stdin = c.in
 	cfg, cfgErr := c.load(ctx)
 	d.Config = cfg
-	isStored := cfgErr == nil && cfg.RedisURL != "" && !app.IsFile(name)
+	isStored := cfgErr == nil && cfg.RedisURL != "" && !launch.IsFile(name)
 	if !isStored {
 		d.Def, d.Faults = campaign.Load(ctx, name)
 		if cfgErr != nil || d.Def == nil {
@@ -166,13 +167,13 @@ func (c *cli) draft(ctx context.Context, name string) (*draft, error) {
 	}
 	var schedule *scheduler.Schedule
 	if isStored {
-		d.Def, schedule, err = a.Campaign(ctx, name)
+		d.Def, schedule, err = a.Schedules.Campaign(ctx, name)
 		if err != nil {
 			c.close(a)
 			return nil, err
 		}
 	}
-	d.Sources = a.Sources(schedule)
+	d.Sources = a.Launcher.Sources(schedule)
 	d.Sources.Stdin = c.in
 	d.app = a
 	d.close = func() { c.close(a) }

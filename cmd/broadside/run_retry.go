@@ -7,12 +7,13 @@ import (
 
 	"broadside/campaign"
 	"broadside/internal/app"
+	"broadside/internal/launch"
 )
 
 func runRetryCommand(c *cli) *cobra.Command {
 	var (
 		f launchFlags
-		o app.Retry
+		o launch.RetryOptions
 	)
 	var state string
 	cmd := &cobra.Command{
@@ -78,7 +79,7 @@ resend    sends them the same message once more, in a run that is linked to this
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch how {
 			case "resend":
-				return c.retry(cmd, args[0], app.Retry{State: campaign.Uncertain}, f)
+				return c.retry(cmd, args[0], launch.RetryOptions{State: campaign.Uncertain}, f)
 			case "accept":
 				for _, name := range []string{"dry-run", "wait", "timeout", "rate", "limit", "max-failed", "again"} {
 					if cmd.Flags().Changed(name) {
@@ -98,13 +99,13 @@ resend    sends them the same message once more, in a run that is linked to this
 }
 
 // retry makes a run that is linked to another one, as launch makes a run.
-func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags) error {
+func (c *cli) retry(cmd *cobra.Command, name string, o launch.RetryOptions, f launchFlags) error {
 	ctx := cmd.Context()
-	launch, timeout, err := f.parse(cmd)
+	opts, timeout, err := f.parse(cmd)
 	if err != nil {
 		return err
 	}
-	o.Again, o.Rate, o.Limit = launch.Again, launch.Rate, launch.Limit
+	o.Again, o.Rate, o.Limit = opts.Again, opts.Rate, opts.Limit
 	return c.kept(ctx, f.wait && !f.dryRun, func(ctx context.Context, a *app.App) error {
 		id, err := c.findRun(ctx, a, name)
 		if err != nil {
@@ -112,7 +113,7 @@ func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags)
 		}
 		o.Progress = c.rowsRead()
 		if f.dryRun {
-			plan, before, err := a.PlanRetry(ctx, id, o)
+			plan, before, err := a.Launcher.PlanRetry(ctx, id, o)
 			if err != nil {
 				return err
 			}
@@ -122,7 +123,7 @@ func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags)
 			return c.printPlan(plan)
 		}
 		o.Confirm = c.confirm(f.yes)
-		launched, err := a.Retry(ctx, id, o)
+		launched, err := a.Launcher.Retry(ctx, id, o)
 		if err != nil {
 			return notMade(ctx, err)
 		}
@@ -136,7 +137,7 @@ func (c *cli) retry(cmd *cobra.Command, name string, o app.Retry, f launchFlags)
 
 // noteRetry says how many recipients of run id are in the run that retries it, and
 // how many were left out.
-func (c *cli) noteRetry(id string, l app.Launched, state campaign.State) {
+func (c *cli) noteRetry(id string, l launch.Launched, state campaign.State) {
 	p := l.Plan
 	c.note("run %s is ready: %d recipients of run %s, %d of them suppressed and not mailed", l.Run, p.Total, id, p.Suppressed)
 	if state == campaign.Bounced && p.Suppressed > 0 {

@@ -12,12 +12,13 @@ import (
 
 	"broadside/campaign"
 	"broadside/internal/app"
+	"broadside/internal/launch"
 	"broadside/scheduler"
 	"broadside/scheduler/calendar"
 )
 
 func scheduleCommand(c *cli) *cobra.Command {
-	var o app.Scheduling
+	var o launch.ScheduleOptions
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "schedule CAMPAIGN",
@@ -46,7 +47,7 @@ time without an offset is in the campaign's timezone, else in the configured one
 	return cmd
 }
 
-func (c *cli) schedule(ctx context.Context, name string, o app.Scheduling, yes bool) error {
+func (c *cli) schedule(ctx context.Context, name string, o launch.ScheduleOptions, yes bool) error {
 	a, err := c.openKept(ctx, false)
 	if err != nil {
 		if _, fileErr := campaign.Load(ctx, name); exitCode(err) == exitInvalid && fileErr != nil && !errors.Is(fileErr, fs.ErrNotExist) {
@@ -55,12 +56,12 @@ func (c *cli) schedule(ctx context.Context, name string, o app.Scheduling, yes b
 		return err
 	}
 	defer c.close(a)
-	def, stored, err := a.Campaign(ctx, name)
+	def, stored, err := a.Schedules.Campaign(ctx, name)
 	if err != nil {
 		return err
 	}
 	o.Stored, o.Progress, o.Confirm = stored, c.rowsRead(), c.confirm(yes)
-	s, err := a.AddSchedule(ctx, def, o)
+	s, err := a.Schedules.Add(ctx, def, o)
 	if err != nil {
 		return err
 	}
@@ -98,21 +99,21 @@ func moment(t time.Time, timing scheduler.Timing) string {
 	return calendar.InZones(t, zone, time.UTC)
 }
 
-func scheduledDocument(s app.Scheduled) any {
+func scheduledDocument(s launch.Scheduled) any {
 	list := s.Changes
 	if list == nil {
-		list = []app.Change{}
+		list = []launch.Change{}
 	}
 	return struct {
-		ID       string       `json:"id"`
-		Topic    string       `json:"topic"`
-		Next     *string      `json:"next"`
-		Schedule string       `json:"schedule"`
-		Timezone string       `json:"timezone"`
-		Audience string       `json:"audience"`
-		Total    int64        `json:"total"`
-		Replaced bool         `json:"replaced"`
-		Changes  []app.Change `json:"changes"`
+		ID       string          `json:"id"`
+		Topic    string          `json:"topic"`
+		Next     *string         `json:"next"`
+		Schedule string          `json:"schedule"`
+		Timezone string          `json:"timezone"`
+		Audience string          `json:"audience"`
+		Total    int64           `json:"total"`
+		Replaced bool            `json:"replaced"`
+		Changes  []launch.Change `json:"changes"`
 	}{s.ID, s.Topic, stamp(s.Next), s.Timing.String(), s.Timing.Zone, s.Audience, s.Recipients, s.Old != nil, list}
 }
 
@@ -126,7 +127,7 @@ func unscheduleCommand(c *cli) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.withSchedule(ctx, args[0], func(a *app.App, id string) error {
-				running, err := a.RemoveSchedule(ctx, id)
+				running, err := a.Schedules.Remove(ctx, id)
 				if err != nil {
 					return err
 				}
@@ -146,7 +147,7 @@ func unscheduleCommand(c *cli) *cobra.Command {
 // withSchedule opens the installation and finds a scheduled campaign.
 func (c *cli) withSchedule(ctx context.Context, name string, do func(a *app.App, id string) error) error {
 	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
-		id, err := a.FindSchedule(ctx, name)
+		id, err := a.Schedules.Find(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -163,7 +164,7 @@ func schedulesCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				all, err := a.Schedules(ctx)
+				all, err := a.Schedules.List(ctx)
 				if err != nil {
 					return err
 				}

@@ -9,6 +9,7 @@ import (
 	"broadside/campaign"
 	"broadside/configs/units"
 	"broadside/internal/app"
+	"broadside/internal/launch"
 	"broadside/scheduler"
 )
 
@@ -20,7 +21,7 @@ func showScheduleCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withSchedule(cmd.Context(), args[0], func(a *app.App, id string) error {
-				s, err := a.ShowSchedule(cmd.Context(), id)
+				s, err := a.Schedules.Show(cmd.Context(), id)
 				if err != nil {
 					return err
 				}
@@ -53,7 +54,7 @@ type scheduleRun struct {
 	CreatedAt *string `json:"created_at"`
 }
 
-func shownDocument(s app.Shown) any {
+func shownDocument(s launch.Shown) any {
 	doc := struct {
 		scheduleRow
 		Subject     string          `json:"subject"`
@@ -89,7 +90,7 @@ const overdueAfter = 3 * time.Second
 // kept.
 const shownOccurrences = 10
 
-func (c *cli) printSchedule(s app.Shown) {
+func (c *cli) printSchedule(s launch.Shown) {
 	w := c.stdout
 	fmt.Fprintf(w, "campaign    %s, %s\n", s.ID, stateOf(s.Entry))
 	fmt.Fprintf(w, "subject     %s\n", printable(s.Subject))

@@ -1,6 +1,7 @@
-// Package app puts Broadside together: it builds every part from a
-// configuration and runs the processes. What the command line does beyond
-// parsing and printing is here.
+// Package app puts Broadside together: it opens the store, builds every part from the
+// configuration, and runs the processes. What a part does is decided in its own package.
+//
+// A process that is told to end returns within worker.drain, even when Redis hangs.
 package app
 
 import (
@@ -23,6 +24,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
+	"broadside/internal/launch"
 	"broadside/internal/letter"
 	"broadside/internal/outage"
 	"broadside/internal/presence"
@@ -43,6 +45,8 @@ type App struct {
 	Accounts    *throttle.Accounts
 	Processes   *presence.Register
 	Runs        *runs.Runs
+	Launcher    *launch.Launcher
+	Schedules   *launch.Schedules
 	Backup      *backup.Installation
 	Doctor      *doctor.Doctor
 
@@ -52,9 +56,6 @@ type App struct {
 	conns *throttle.Conns
 	pacer *throttle.Pacer
 	queue *queue.Client
-
-	maker     *scheduler.Maker
-	schedules *scheduler.Schedules
 
 	left atomic.Bool // a part of the process was left behind
 }
@@ -85,23 +86,27 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
-		schedules:   scheduler.NewSchedules(rdb, cfg.Namespace, lua),
 	}
+	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{
 		Ledger: a.Ledger, Accounts: a.Accounts, Processes: a.Processes, Firing: a.firing, Work: a.workForLaunch,
 		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
 	})
+	a.Launcher = &launch.Launcher{
+		Config: cfg, Store: st, Ledger: a.Ledger, Lists: a.Lists, Runs: a.Runs, Stored: stored,
+		Maker: &scheduler.Maker{
+			Ledger: a.Ledger, Suppression: a.Suppression, Room: launch.RoomForRun(st), KeepRuns: cfg.Retention.Runs, Log: o.Log,
+		},
+	}
+	a.Schedules = &launch.Schedules{Launcher: a.Launcher, Stored: stored, Log: o.Log}
 	a.Backup = &backup.Installation{
-		Namespace: cfg.Namespace, Store: st, Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Schedules: a.schedules,
+		Namespace: cfg.Namespace, Store: st, Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Schedules: stored,
 		Import: a.ImportList,
 	}
 	a.Doctor = &doctor.Doctor{
-		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Schedules: a.schedules,
+		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Schedules: stored,
 		Processes: a.Processes, Log: o.Log,
-	}
-	a.maker = &scheduler.Maker{
-		Ledger: a.Ledger, Suppression: a.Suppression, Room: room{st, ofRun}, KeepRuns: cfg.Retention.Runs, Log: a.log,
 	}
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = letter.Keys(cfg); err != nil {
@@ -138,6 +143,14 @@ func (a *App) Close() error {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	return within(over, closeTime, func(context.Context) error { return a.store.Close() })
+}
+
+// ImportList is Lists.Import that leaves Redis the memory that runs need.
+func (a *App) ImportList(ctx context.Context, name string, rows *audience.Reader, o audience.ImportOptions) (audience.Imported, error) {
+	free := launch.RoomForList(a.store)
+	o.Room = free.Check
+	sum, err := a.Lists.Import(ctx, name, rows, o)
+	return sum, free.Explain(err)
 }
 
 // AccountStates returns how all accounts stand, in the order of their names.

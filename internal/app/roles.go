@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/suppression"
 	"broadside/internal/account"
+	"broadside/internal/failure"
 	"broadside/internal/feedback"
 	"broadside/internal/presence"
 	"broadside/internal/web"
@@ -35,7 +36,7 @@ func (a *App) enlist(role string, id func() string) (leave func()) {
 // firing returns the occurrence of a campaign of which a scheduler is making a run;
 // the zero time when there is none, or the schedule cannot be read.
 func (a *App) firing(ctx context.Context, name string) (time.Time, error) {
-	e, err := a.schedules.Get(ctx, name)
+	e, err := a.Schedules.Stored.Get(ctx, name)
 	if errors.Is(err, scheduler.ErrNoSchedule) || campaign.IsBroken(err) {
 		return time.Time{}, nil
 	}
@@ -43,6 +44,24 @@ func (a *App) firing(ctx context.Context, name string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return e.Firing, nil
+}
+
+// Schedule is the scheduler process: it fires what is due until ctx ends, each occurrence
+// exactly once, however many schedulers run.
+func (a *App) Schedule(ctx context.Context) error {
+	defer a.enlist(presence.Scheduler, nil)()
+	return a.fire(ctx)
+}
+
+func (a *App) fire(ctx context.Context) error {
+	if err := a.Config.RequireSecrets(); err != nil {
+		return err
+	}
+	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Log: a.log})
+	a.log.Info("scheduler started")
+	err := a.put(ctx, firer.Run)
+	a.log.Info("scheduler stopped")
+	return err
 }
 
 // Listen opens the port of the web process.
@@ -108,7 +127,7 @@ func (a *App) All(ctx context.Context, ln net.Listener) error {
 func (a *App) Release() error {
 	errs := []error{a.Config.RequireSecrets()}
 	if a.Config.PublicURL == "" {
-		errs = append(errs, invalid("public_url is not set: set it (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`"))
+		errs = append(errs, failure.Invalid("public_url is not set: set it (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`"))
 	}
 	if len(a.Config.Accounts) == 0 {
 		errs = append(errs, account.ErrNone(a.Config))

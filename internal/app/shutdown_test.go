@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"broadside/configs"
 	"broadside/internal/queue"
 )
 
@@ -22,11 +23,11 @@ func TestPutNotesWhatIsLeftBehind(t *testing.T) {
 		{"itself", errLeftBehind, true},
 		{"a part of it", errors.Join(errors.New("x"), fmt.Errorf("%w: too slow", queue.ErrLeft)), true},
 	} {
-		s := newScheduling(t)
-		if err := s.put(t.Context(), func(context.Context) error { return tt.err }); !errors.Is(err, tt.err) {
+		a := &App{Config: &configs.Config{}}
+		if err := a.put(t.Context(), func(context.Context) error { return tt.err }); !errors.Is(err, tt.err) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.err)
 		}
-		if got := s.left.Load(); got != tt.left {
+		if got := a.left.Load(); got != tt.left {
 			t.Errorf("%s: left behind %v, want %v", tt.name, got, tt.left)
 		}
 	}

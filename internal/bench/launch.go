@@ -10,6 +10,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/internal/app"
+	"broadside/internal/launch"
 )
 
 // open writes the configuration for a stage and opens the installation.
@@ -42,7 +43,7 @@ func (b *bench) expand(ctx context.Context) (res *Expand, err error) {
 		return nil, err
 	}
 	start := time.Now()
-	launched, err := a.Launch(ctx, def, app.Launch{})
+	launched, err := a.Launcher.Launch(ctx, def, launch.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/internal/app"
+	"broadside/internal/launch"
 	"broadside/internal/runs"
 )
 
@@ -183,9 +184,9 @@ func (b *bench) campaign(ctx context.Context, f *field) (_ *Send, err error) {
 		return nil, err
 	}
 	var before meters
-	launched, err := f.app.Launch(ctx, f.def, app.Launch{
+	launched, err := f.app.Launcher.Launch(ctx, f.def, launch.Options{
 		// Everything is stored by then, and no message can have left.
-		Confirm: func(app.Plan) (err error) { before, err = f.read(ctx); return err },
+		Confirm: func(launch.Plan) (err error) { before, err = f.read(ctx); return err },
 	})
 	if err != nil {
 		return nil, err

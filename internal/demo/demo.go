@@ -21,6 +21,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/internal/failure"
+	"broadside/internal/launch"
 	"broadside/internal/runs"
 	"broadside/internal/sink"
 )
@@ -75,7 +76,7 @@ func send(ctx context.Context, dir, addr string, o Options) (*app.App, string, e
 	if err != nil {
 		return nil, "", err
 	}
-	run, err := launch(ctx, a, dir, o)
+	run, err := startRun(ctx, a, dir, o)
 	if err != nil {
 		return nil, "", errors.Join(err, a.Close())
 	}
@@ -85,7 +86,8 @@ func send(ctx context.Context, dir, addr string, o Options) (*app.App, string, e
 	return a, run, nil
 }
 
-func launch(ctx context.Context, a *app.App, dir string, o Options) (string, error) {
+// startRun suppresses some recipients of the demo and launches its campaign.
+func startRun(ctx context.Context, a *app.App, dir string, o Options) (string, error) {
 	var entries []suppression.Entry
 	for n := range o.Recipients {
 		if kindOf(n) == suppressed {
@@ -102,7 +104,7 @@ func launch(ctx context.Context, a *app.App, dir string, o Options) (string, err
 		return "", err
 	}
 	def.Delivery.Retry = []time.Duration{time.Second, 2 * time.Second}
-	launched, err := a.Launch(ctx, def, app.Launch{})
+	launched, err := a.Launcher.Launch(ctx, def, launch.Options{})
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"errors"
@@ -13,12 +13,14 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
 	"broadside/configs/strictyaml"
+	"broadside/internal/failure"
+	"broadside/internal/launch"
 )
 
 // An address in an exclude file is not mailed, however its row is written.
 func TestExcludeFilesAreReadGenerously(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	s.write("people.csv", "email,first_name\nann@example.org,A\nbob@example.org,B\ncat@example.org,C\n")
 	for _, tt := range []struct {
 		name, file string
@@ -36,7 +38,7 @@ func TestExcludeFilesAreReadGenerously(t *testing.T) {
 		def := s.def("")
 		tt.opts.Source = "staff.csv"
 		def.Exclude = []campaign.Exclusion{tt.opts}
-		plan, err := s.Plan(t.Context(), def, Launch{})
+		plan, err := s.Launcher.Plan(t.Context(), def, launch.Options{})
 		want := int64(len(strings.Fields(tt.mailed)))
 		if err != nil || plan.Total != want || len(plan.Excluded) != 1 || plan.Excluded[0].Source != "staff.csv" {
 			t.Errorf("%s: %+v, %v; want %d recipients", tt.name, plan, err, want)
@@ -47,11 +49,11 @@ func TestExcludeFilesAreReadGenerously(t *testing.T) {
 // A row without an address may stand for one that must not be mailed.
 func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	def := s.def("")
 	def.Exclude = []campaign.Exclusion{{Source: "staff.csv"}, {Source: "none.csv"}, {Source: "run:nothing"}}
 	s.write("staff.csv", "email,name\nbob@example.org,B\nb\u200bob,Bob\n,,\n\"Z\ned\",\n"+strings.Repeat("x\n", 20))
-	_, err := s.Plan(t.Context(), def, Launch{})
+	_, err := s.Launcher.Plan(t.Context(), def, launch.Options{})
 	var problems strictyaml.Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("%v, want problems of the campaign file", err)
@@ -64,14 +66,14 @@ func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}
 	}
-	if _, err := s.Plan(t.Context(), s.def(""), Launch{Exclude: []string{filepath.Join(s.dir, "staff.csv")}}); err == nil {
+	if _, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{filepath.Join(s.dir, "staff.csv")}}); err == nil {
 		t.Error("--exclude: no error")
 	} else if _, ok := errors.AsType[*audience.FileError](err); !ok || !strings.Contains(err.Error(), "--exclude ") {
 		t.Errorf("--exclude: %v, want a FileError", err)
 	}
 	s.write("staff.csv", "email\n")
 	def.Exclude = def.Exclude[:1]
-	if _, err := s.Plan(t.Context(), def, Launch{}); err == nil || !strings.Contains(err.Error(), "no rows") {
+	if _, err := s.Launcher.Plan(t.Context(), def, launch.Options{}); err == nil || !strings.Contains(err.Error(), "no rows") {
 		t.Errorf("a header alone: %v", err)
 	}
 }
@@ -80,11 +82,11 @@ func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 // it once.
 func TestExcludeACampaign(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	people := []string{"a@example.org", "b@example.org", "c@example.org", "d@example.org", "failed+1@example.org", "uncertain+1@example.org"}
 	var sent, runs []string
 	for i := range 3 {
-		run := s.launch(Launch{Limit: 2, Again: i > 0, Exclude: []string{"run:news"}[:min(i, 1)]}, people...)
+		run := s.launch(launch.Options{Limit: 2, Again: i > 0, Exclude: []string{"run:news"}[:min(i, 1)]}, people...)
 		runs = append(runs, run)
 		s.each(run, func(address string, _ ledger.Ref, _ campaign.State) { sent = append(sent, address) })
 	}
@@ -98,40 +100,40 @@ func TestExcludeACampaign(t *testing.T) {
 		}
 		seen[address] = true
 	}
-	plan, err := s.Plan(t.Context(), s.def(""), Launch{Exclude: []string{"run:news"}})
+	plan, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:news"}})
 	want := []sources.Exclusion{{Source: "not.csv", Addresses: 1}, {Source: "run:news", Addresses: 5, Runs: 3}}
 	if err != nil || plan.Total != 1 {
-		t.Errorf("%+v, %v; want the one who failed", plan, err)
+		t.Errorf("%+v, %v; want the one that failed", plan, err)
 	}
 	if diff := cmp.Diff(want, plan.Excluded); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	// Runs whose addresses have expired are counted. When all have, it is not known who
-	// got the message.
+	// Runs whose addresses have expired are counted. When all have, it is not known which
+	// recipients got the message.
 	s.expire(runs[0])
-	plan, err = s.Plan(t.Context(), s.def(""), Launch{Exclude: []string{"run:news"}})
+	plan, err = s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:news"}})
 	if err != nil || plan.Excluded[1].Runs != 2 || plan.Excluded[1].Expired != 1 || plan.Total != 3 {
 		t.Errorf("one expired: %+v, %v; want 2 runs, 1 expired, 3 people", plan, err)
 	}
-	if _, err := s.Plan(t.Context(), s.def(""), Launch{Exclude: []string{"run:" + runs[0]}}); !errors.Is(err, ErrInvalid) {
+	if _, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:" + runs[0]}}); !errors.Is(err, failure.ErrInvalid) {
 		t.Errorf("a run that expired: %v, want ErrInvalid", err)
 	}
 	s.expire(runs[1:]...)
-	if _, err := s.Plan(t.Context(), s.def(""), Launch{Exclude: []string{"run:news"}}); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "have expired") {
+	if _, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:news"}}); !errors.Is(err, failure.ErrInvalid) || !strings.Contains(err.Error(), "have expired") {
 		t.Errorf("all expired: %v, want ErrInvalid", err)
 	}
 }
 
 // expire removes the addresses of runs, as retention.addresses does.
-func (s *stand) expire(runs ...string) {
+func (s *project) expire(runs ...string) {
 	s.t.Helper()
 	for _, run := range runs {
-		keys, err := s.store.Client().Keys(s.t.Context(), "*{run:"+run+"}:*:chunks").Result()
+		keys, err := s.Launcher.Store.Client().Keys(s.t.Context(), "*{run:"+run+"}:*:chunks").Result()
 		if err != nil || len(keys) == 0 {
 			s.t.Fatalf("chunks of %s: %v, %v", run, keys, err)
 		}
-		if err := s.store.Client().Del(s.t.Context(), keys...).Err(); err != nil {
+		if err := s.Launcher.Store.Client().Del(s.t.Context(), keys...).Err(); err != nil {
 			s.t.Fatal(err)
 		}
 	}

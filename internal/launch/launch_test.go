@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/internal/failure"
+	"broadside/internal/launch"
 )
 
 // hangups is a client's hook that cuts the line at the script that makes a run
@@ -78,10 +80,10 @@ func TestALaunchWhoseAnswerIsLost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScheduling(t)
+			s := newProject(t)
 			def := s.def("")
-			s.store.Client().AddHook(&tt.cut)
-			launched, err := s.Launch(t.Context(), def, Launch{})
+			s.Launcher.Store.Client().AddHook(&tt.cut)
+			launched, err := s.Launcher.Launch(t.Context(), def, launch.Options{})
 			if _, unsure := errors.AsType[*ledger.UnsureError](err); !errors.Is(err, tt.err) || unsure != tt.unsure {
 				t.Errorf("got %+v, %v; want %v, unsure %v", launched, err, tt.err, tt.unsure)
 			}
@@ -96,7 +98,7 @@ func TestALaunchWhoseAnswerIsLost(t *testing.T) {
 				t.Errorf("run is %+v, %v; want it %s", rec, err, tt.state)
 			}
 			tt.cut.after = nil
-			if _, err := s.Launch(t.Context(), def, Launch{}); !errors.Is(err, ErrRefused) {
+			if _, err := s.Launcher.Launch(t.Context(), def, launch.Options{}); !errors.Is(err, failure.ErrRefused) {
 				t.Errorf("launched again: %v, want ErrRefused", err)
 			}
 		})

@@ -1,4 +1,4 @@
-package app
+package launch
 
 import (
 	"context"
@@ -12,31 +12,32 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
+	"broadside/internal/failure"
 	"broadside/internal/runs"
 	"broadside/scheduler"
 )
 
-// retryRows are the recipients of a run that are retried, as an audience. They belong
-// to one goroutine at a time.
+// retryRows are the recipients of a run that are retried, as an audience. One goroutine
+// at a time may use them.
 type retryRows struct {
-	a       *App
-	of      *ledger.Record
-	retry   Retry
-	columns int  // merge fields of each row
-	resent  bool // the run is a resend itself: its rows have an Origin
+	launcher *Launcher
+	of       *ledger.Record
+	retry    RetryOptions
+	columns  int  // number of merge fields in each row
+	resent   bool // the run is a resend itself: its rows have an Origin
 
-	replies  map[[2]int]ledger.LastReply // for Retry.Reason
+	replies  map[[2]int]ledger.LastReply // by part and index; read when a Reason is given
 	next     func() (audience.Row, error, bool)
 	stop     func()
-	inState  int64 // recipients in the state, so far
-	matching int64 // of them those that are retried
+	inState  int64 // recipients in the state that were read so far
+	matching int64 // those of them that have the Reason
 }
 
-// begin starts at the first recipient.
+// begin starts reading at the first recipient, also when some were read before.
 func (r *retryRows) begin(ctx context.Context) error {
 	if r.retry.Reason != "" && r.replies == nil {
 		var err error
-		if r.replies, err = r.a.Ledger.Replies(ctx, r.of.Handle()); err != nil {
+		if r.replies, err = r.launcher.Ledger.Replies(ctx, r.of.Handle()); err != nil {
 			return err
 		}
 	}
@@ -49,7 +50,7 @@ func (r *retryRows) begin(ctx context.Context) error {
 	return nil
 }
 
-// Next fills row; io.EOF after the last one.
+// Next fills row with the next recipient. The error is io.EOF after the last one.
 func (r *retryRows) Next(row *audience.Row) error {
 	next, err, ok := r.next()
 	switch {
@@ -62,7 +63,7 @@ func (r *retryRows) Next(row *audience.Row) error {
 	return nil
 }
 
-// Close ends the reading.
+// Close stops reading.
 func (r *retryRows) Close() error {
 	r.stop()
 	return nil
@@ -70,9 +71,10 @@ func (r *retryRows) Close() error {
 
 var errStopped = errors.New("the reader has stopped")
 
+// rows yields the recipients that are retried, in the order of the run.
 func (r *retryRows) rows(ctx context.Context) iter.Seq2[audience.Row, error] {
 	return func(yield func(audience.Row, error) bool) {
-		err := r.a.Runs.Each(ctx, r.of.Handle(), func(part, index int, cell ledger.Cell, row audience.Row) error {
+		err := r.launcher.Runs.Each(ctx, r.of.Handle(), func(part, index int, cell ledger.Cell, row audience.Row) error {
 			if cell.State != r.retry.State {
 				return nil
 			}
@@ -96,8 +98,8 @@ func (r *retryRows) rows(ctx context.Context) iter.Seq2[audience.Row, error] {
 	}
 }
 
-// row returns what is stored of a recipient. The same message once more
-// has the place that it had in the run that sent it first.
+// row turns the stored row of a recipient into one of the new run. A resend keeps the
+// part and the index that the recipient had in the run that sent the message first.
 func (r *retryRows) row(part, index int, row audience.Row) (audience.Row, error) {
 	origin := audience.Origin{Part: part, Index: index}
 	if r.retry.State == campaign.Uncertain && r.resent {
@@ -114,7 +116,7 @@ func (r *retryRows) row(part, index int, row audience.Row) (audience.Row, error)
 	return row, nil
 }
 
-// hasReason reports whether the last reply is one of those that are asked for.
+// hasReason reports whether the last reply to a recipient has the Reason, if any.
 func (r *retryRows) hasReason(part, index int) bool {
 	if r.retry.Reason == "" {
 		return true
@@ -123,9 +125,9 @@ func (r *retryRows) hasReason(part, index int) bool {
 	return ok && reasonMatches(last, r.retry.Reason)
 }
 
-// reasonMatches reports whether want is the word for why nothing more was tried
-// (attempts, expired, stuck), or a part of "code enhanced text" as `run
-// recipients` shows them; capital letters are like small ones.
+// reasonMatches reports whether want is the word that says why nothing more was tried
+// (attempts, expired, stuck), or a part of "code enhanced text" as `run recipients`
+// shows them. Upper and lower case are the same.
 func reasonMatches(l ledger.LastReply, want string) bool {
 	code := ""
 	if l.Code != 0 {
@@ -136,21 +138,22 @@ func reasonMatches(l ledger.LastReply, want string) bool {
 	return l.Reason == want || strings.Contains(strings.ToLower(shown), want)
 }
 
-// changed reports whether a late reply has settled what became of a recipient after
-// all; then the rows begin again. No recipient becomes uncertain in a run that is over,
-// so that their number shows it. The error is an ErrRefused when this process has lost
-// the lease: another one is making a run of the same recipients.
+// changed reports whether a late reply has settled an uncertain recipient since it was
+// read. Then the rows begin again. The number of uncertain recipients shows it, because
+// no recipient becomes uncertain in a run that is over. The error is failure.ErrRefused
+// when this process has lost the lease: another one may be making a run of the same
+// recipients.
 func (r *retryRows) changed(ctx context.Context, lease *scheduler.Lease) (bool, error) {
 	held, err := lease.Held(ctx)
 	switch {
 	case err != nil:
 		return false, err
 	case !held:
-		return false, refused(fmt.Sprintf("run %s is being retried by another process, since this one gave no sign of life for %s; nothing was sent", r.of.ID, ledger.ExpansionLease))
+		return false, failure.Refused(fmt.Sprintf("run %s is being retried by another process, since this one gave no sign of life for %s; nothing was sent", r.of.ID, ledger.ExpansionLease))
 	case r.retry.State != campaign.Uncertain:
 		return false, nil
 	}
-	tally, err := r.a.Ledger.Counts(ctx, r.of.ID)
+	tally, err := r.launcher.Ledger.Counts(ctx, r.of.ID)
 	if err != nil || tally.Counts[campaign.Uncertain] == r.inState {
 		return false, err
 	}

@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"bytes"
@@ -14,18 +14,20 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/configs"
+	"broadside/internal/app"
+	"broadside/internal/launch"
 	"broadside/internal/runs"
 	"broadside/internal/sink"
 	"broadside/internal/testkit"
 )
 
-// A reply that comes while the operator thinks about it.
+// A reply may come while the operator looks at the plan.
 func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
-	first := s.launch(Launch{}, "uncertain+1@example.org", "uncertain+2@example.org", "uncertain+3@gmail.com")
-	lift := func(who ...string) func(Plan) error {
-		return func(Plan) error {
+	s := newProject(t)
+	first := s.launch(launch.Options{}, "uncertain+1@example.org", "uncertain+2@example.org", "uncertain+3@gmail.com")
+	lift := func(who ...string) func(launch.Plan) error {
+		return func(launch.Plan) error {
 			s.each(first, func(address string, ref ledger.Ref, _ campaign.State) {
 				if slices.Contains(who, address) {
 					if ok, err := s.Ledger.Resolve(t.Context(), ref, campaign.Accepted, ledger.Reply{}); err != nil || !ok {
@@ -36,26 +38,30 @@ func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 			return nil
 		}
 	}
-	launched, err := s.Retry(t.Context(), first, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+1@example.org")})
+	launched, err := s.Launcher.Retry(t.Context(), first, launch.RetryOptions{State: campaign.Uncertain, Confirm: lift("uncertain+1@example.org")})
 	if err != nil || launched.Plan.Total != 2 {
 		t.Fatalf("got %+v, %v; want 2 recipients", launched, err)
 	}
 	s.want(launched.Run, "uncertain+2@example.org pending", "uncertain+3@gmail.com pending")
 	s.want(first, "uncertain+1@example.org accepted", "uncertain+2@example.org uncertain", "uncertain+3@gmail.com uncertain")
 
-	// Nobody is left in the end: there is no run, and the name is free.
-	other := s.launch(Launch{Again: true}, "uncertain+4@example.org")
+	// When no recipient is left in the end, there is no run and the name is free.
+	other := s.launch(launch.Options{Again: true}, "uncertain+4@example.org")
 	first = other
-	s.refused(other, Retry{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "no recipient of run "+other+" is uncertain")
-	if named, err := s.Ledger.Named(t.Context(), (Retry{State: campaign.Uncertain}).once(other)); err != nil || named != "" {
+	spec, err := s.Launcher.RetrySpec(t.Context(), other, launch.RetryOptions{State: campaign.Uncertain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.refused(other, launch.RetryOptions{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "no recipient of run "+other+" is uncertain")
+	if named, err := s.Ledger.Named(t.Context(), spec.Once); err != nil || named != "" {
 		t.Errorf("the name stands for %q, %v", named, err)
 	}
 }
 
 func TestAcceptUncertain(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
-	first := s.launch(Launch{}, "uncertain+1@example.org", "uncertain+2@gmail.com", "failed+1@gmail.com", "ada@example.org")
+	s := newProject(t)
+	first := s.launch(launch.Options{}, "uncertain+1@example.org", "uncertain+2@gmail.com", "failed+1@gmail.com", "ada@example.org")
 	for i, want := range []int64{2, 0} {
 		if n, err := s.Runs.AcceptUncertain(t.Context(), first); err != nil || n != want {
 			t.Errorf("%d: accepted %d, %v; want %d", i, n, err, want)
@@ -65,11 +71,11 @@ func TestAcceptUncertain(t *testing.T) {
 	if st, err := s.Runs.Status(t.Context(), first); err != nil || st.Counts[campaign.Accepted] != 3 || st.Counts[campaign.Uncertain] != 0 || st.State != campaign.Finished {
 		t.Errorf("status is %+v, %v", st, err)
 	}
-	s.refused(first, Retry{State: campaign.Uncertain}, "is uncertain; nothing was sent")
+	s.refused(first, launch.RetryOptions{State: campaign.Uncertain}, "is uncertain; nothing was sent")
 }
 
 // A resend, and a resend of the resend, carry the Message-ID and the return path
-// of the first try; a retry of those who failed has its own.
+// of the first try; a retry of failed recipients has its own.
 func TestAResendIsTheSameMessage(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -93,7 +99,7 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 		stop()
 		serving.Wait()
 	})
-	s := newScheduling(t)
+	s := newProject(t)
 	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{
 		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://" + srv.Addr().String() + "?tls=none", "BROADSIDE_FEEDBACK__RETURN_PATH=bounce.acme.example",
 		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
@@ -104,14 +110,14 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s.App, err = Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
+	if s.App, err = app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
 		t.Fatal(err)
 	}
-	// In each run the one of whom it is about has another place.
+	// The recipient that is resent to has another part and index in each run.
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\npolicy+1@example.org,Po\ndrop-after-dot+1@example.org,Dot\n")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	attend := func(l Launched, err error) string {
+	attend := func(l launch.Launched, err error) string {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -121,20 +127,20 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 		}
 		return l.Run
 	}
-	first := attend(s.Launch(ctx, s.def(""), Launch{}))
-	second := attend(s.Retry(ctx, first, Retry{State: campaign.Uncertain}))
-	attend(s.Retry(ctx, second, Retry{State: campaign.Uncertain}))
-	attend(s.Retry(ctx, first, Retry{State: campaign.Failed}))
+	first := attend(s.Launcher.Launch(ctx, s.def(""), launch.Options{}))
+	second := attend(s.Launcher.Retry(ctx, first, launch.RetryOptions{State: campaign.Uncertain}))
+	attend(s.Launcher.Retry(ctx, second, launch.RetryOptions{State: campaign.Uncertain}))
+	attend(s.Launcher.Retry(ctx, first, launch.RetryOptions{State: campaign.Failed}))
 	mu.Lock()
 	defer mu.Unlock()
 	again := seen["drop-after-dot+1@example.org"]
 	if len(again) != 3 || again[0] != again[1] || again[0] != again[2] || !strings.Contains(again[0], "@bounce.acme.example") {
-		t.Errorf("the tries to one who is uncertain are %q, want the same three times", again)
+		t.Errorf("the messages to the uncertain recipient are %q, want the same three times", again)
 	}
 	if fresh := seen["policy+1@example.org"]; len(fresh) != 2 || fresh[0] == fresh[1] {
-		t.Errorf("the tries to one who failed are %q, want two different ones", fresh)
+		t.Errorf("the messages to the failed recipient are %q, want two different ones", fresh)
 	}
 	if got := seen["ada@example.org"]; len(got) != 1 {
-		t.Errorf("the one who accepted was sent %q", got)
+		t.Errorf("the recipient that accepted was sent %q", got)
 	}
 }

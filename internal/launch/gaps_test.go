@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"broadside/campaign/audience"
 	"broadside/configs/strictyaml"
+	"broadside/internal/launch"
 	"broadside/internal/letter"
 	"broadside/scheduler"
 )
@@ -17,7 +18,7 @@ import (
 // Recipients who read a sentence with a gap are counted, and one such sentence is shown.
 func TestGapsAreCountedAndShown(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	s.write("people.csv", "email,first_name,city,nick\n"+
 		"ann@example.org,Ann,Rome,\nnobody,,,\nbob@example.org,,Oslo,\ncat@example.org,Cat\nbob@example.org,,,\neve@example.org, ,,\n")
 	for _, tt := range []struct {
@@ -40,7 +41,7 @@ func TestGapsAreCountedAndShown(t *testing.T) {
 		s.write("letter.md", tt.body+"\n")
 		def := s.def("")
 		def.Subject = tt.subject
-		plan, err := s.Plan(t.Context(), def, Launch{})
+		plan, err := s.Launcher.Plan(t.Context(), def, launch.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,8 +59,8 @@ func TestGapsAreCountedAndShown(t *testing.T) {
 			}
 		}
 		def.Content.Strict = true
-		_, planErr := s.Plan(t.Context(), def, Launch{})
-		_, launchErr := s.Launch(t.Context(), def, Launch{Confirm: func(Plan) error { return errors.New("asked") }})
+		_, planErr := s.Launcher.Plan(t.Context(), def, launch.Options{})
+		_, launchErr := s.Launcher.Launch(t.Context(), def, launch.Options{Confirm: func(launch.Plan) error { return errors.New("asked") }})
 		_, validErr := letter.Campaign{Config: s.Config, Def: def}.Validate(t.Context(), time.Now(), false)
 		for who, err := range map[string]error{"plan": planErr, "launch": launchErr, "validate": validErr} {
 			var problems strictyaml.Problems
@@ -73,7 +74,7 @@ func TestGapsAreCountedAndShown(t *testing.T) {
 // Validate shows the rows that will not be mailed: the first ones, or all.
 func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	s.write("people.csv", "email,first_name\nann@example.org,A\n"+strings.Repeat("nobody,N\n", 30)+"zoe@example.com,Z\n")
 	c := letter.Campaign{Config: s.Config, Def: s.def("")}
 	v, err := c.Validate(t.Context(), time.Now(), false)
@@ -88,7 +89,7 @@ func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 	if err != nil || len(v.Rejects) != 30 || len(v.Warnings) != 1 {
 		t.Errorf("%+v, %v; want 30 rejects and a warning", v, err)
 	}
-	plan, err := s.Plan(t.Context(), s.def(""), Launch{})
+	plan, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{})
 	if err != nil || len(plan.Rejects) != scheduler.ShownRejects || len(plan.Warnings) != 1 {
 		t.Errorf("%+v, %v; want the first %d rejects and a warning of no postal address", plan, err, scheduler.ShownRejects)
 	}

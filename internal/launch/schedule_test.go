@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"context"
@@ -16,75 +16,16 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
-	"broadside/configs"
+	"broadside/internal/failure"
+	"broadside/internal/launch"
 	"broadside/internal/testkit"
 	"broadside/scheduler"
 )
 
-// scheduling is a project on a Redis of its own.
-type scheduling struct {
-	*App
-	t   *testing.T
-	dir string
-}
-
-const scheduledCampaign = `id: news
-topic: newsletter
-from: Acme News <news@acme.example>
-subject: "Hello {{.first_name}}"
-audience: {source: people.csv}
-exclude: [not.csv]
-content: {markdown: letter.md}
-`
-
-func newScheduling(t *testing.T) *scheduling {
-	t.Helper()
-	return newSchedulingOn(t, testkit.Redis(t))
-}
-
-// newSchedulingOn is newScheduling on a Redis that the test has at hand.
-func newSchedulingOn(t *testing.T, redisURL string) *scheduling {
-	t.Helper()
-	s := &scheduling{t: t, dir: t.TempDir()}
-	s.write("people.csv", "email,first_name\nada@example.org,Ada\ngrace@gmail.com,Grace\nzoe@example.com,Zoe\n")
-	s.write("not.csv", "email\nzoe@example.com\n")
-	s.write("letter.md", "# Hello {{.first_name}}\n")
-	cfg, err := configs.Load(t.Context(), configs.Options{Dir: s.dir, Env: []string{
-		"REDIS_URL=" + redisURL, "SMTP_URL=smtp://127.0.0.1:9?tls=none", "BROADSIDE_TIMEZONE=Europe/Berlin",
-		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.App, err = Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func (s *scheduling) write(name, text string) {
-	s.t.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// def loads a campaign whose file ends in more.
-func (s *scheduling) def(more string) *campaign.Definition {
-	s.t.Helper()
-	s.write("campaign.yaml", scheduledCampaign+more)
-	def, err := campaign.Load(s.t.Context(), filepath.Join(s.dir, "campaign.yaml"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return def
-}
-
 // add schedules a campaign.
-func (s *scheduling) add(more string, o Scheduling) Scheduled {
+func (s *project) add(more string, o launch.ScheduleOptions) launch.Scheduled {
 	s.t.Helper()
-	done, err := s.AddSchedule(s.t.Context(), s.def(more), o)
+	done, err := s.Schedules.Add(s.t.Context(), s.def(more), o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -92,23 +33,24 @@ func (s *scheduling) add(more string, o Scheduling) Scheduled {
 }
 
 // firingOf is an occurrence of what was scheduled.
-func firingOf(s Scheduled) scheduler.Firing {
+func firingOf(s launch.Scheduled) scheduler.Firing {
 	return scheduler.Firing{Schedule: s.Schedule, Occurrence: s.Next}
 }
 
 // makeRun makes the run of an occurrence, as a scheduler does.
-func (s *scheduling) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
-	return s.firer().MakeRun(ctx, f, still)
+func (s *project) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
+	cfg := scheduler.FirerConfig{Maker: s.Launcher.Maker, Campaigns: s.Schedules, Log: slog.New(slog.DiscardHandler)}
+	return scheduler.NewFirer(s.Schedules.Stored, cfg).MakeRun(ctx, f, still)
 }
 
 // goOn says that an occurrence is still to be fired.
 func goOn(context.Context) error { return nil }
 
-// What is sent is what was scheduled, whatever became of the files.
+// What is sent is what was scheduled, even when the files are gone.
 func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
-	done := s.add("schedule: {cron: \"0 9 * * *\"}\n", Scheduling{})
+	s := newProject(t)
+	done := s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{})
 	for _, name := range []string{"people.csv", "not.csv", "letter.md", "campaign.yaml"} {
 		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
 			t.Fatal(err)
@@ -143,8 +85,8 @@ func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
 // it expanding; the next one goes on with it.
 func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
-	done := s.add("", Scheduling{At: time.Now().Add(time.Hour).Format(time.RFC3339)})
+	s := newProject(t)
+	done := s.add("", launch.ScheduleOptions{At: time.Now().Add(time.Hour).Format(time.RFC3339)})
 	died := errors.New("the plug was pulled")
 	if _, err := s.makeRun(t.Context(), firingOf(done), func(context.Context) error { return died }); !errors.Is(err, died) {
 		t.Fatalf("got %v, want %v", err, died)
@@ -157,13 +99,13 @@ func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
 		t.Fatalf("got %+v, %v", made, err)
 	}
 	// From now on the campaign, which has no cron, was launched.
-	if _, err := s.Launch(t.Context(), s.def(""), Launch{}); !errors.Is(err, ErrRefused) {
+	if _, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{}); !errors.Is(err, failure.ErrRefused) {
 		t.Errorf("launch: got %v, want ErrRefused", err)
 	}
-	if _, err := s.AddSchedule(t.Context(), s.def(""), Scheduling{At: "2199-01-01T09:00"}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "--again") {
+	if _, err := s.Schedules.Add(t.Context(), s.def(""), launch.ScheduleOptions{At: "2199-01-01T09:00"}); !errors.Is(err, failure.ErrRefused) || !strings.Contains(err.Error(), "--again") {
 		t.Errorf("schedule: got %v, want ErrRefused that names --again", err)
 	}
-	s.add("", Scheduling{At: "2199-01-01T09:00", Again: true})
+	s.add("", launch.ScheduleOptions{At: "2199-01-01T09:00", Again: true})
 }
 
 func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
@@ -172,29 +114,29 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 	gone := func(context.Context) error { return scheduler.ErrGone }
 	for _, tc := range []struct {
 		name    string
-		prepare func(t *testing.T, s *scheduling)
+		prepare func(t *testing.T, s *project)
 		still   func(context.Context) error
 		want    scheduler.Made // Failure is a part of it
 		err     error
 		state   campaign.RunState // empty: no run
 	}{
 		{
-			"the list is gone", func(t *testing.T, s *scheduling) {
+			"the list is gone", func(t *testing.T, s *project) {
 				if err := s.Lists.Rm(t.Context(), "staff"); err != nil {
 					t.Fatal(err)
 				}
 			}, goOn, scheduler.Made{Failure: "list:staff"}, nil, "",
 		},
-		{"too late at the end", func(*testing.T, *scheduling) {}, late, scheduler.Made{}, scheduler.ErrLate, campaign.RunFailed},
-		{"unscheduled at the end", func(*testing.T, *scheduling) {}, gone, scheduler.Made{}, scheduler.ErrGone, campaign.RunFailed},
+		{"too late at the end", func(*testing.T, *project) {}, late, scheduler.Made{}, scheduler.ErrLate, campaign.RunFailed},
+		{"unscheduled at the end", func(*testing.T, *project) {}, gone, scheduler.Made{}, scheduler.ErrGone, campaign.RunFailed},
 		{
-			"the account is gone", func(_ *testing.T, s *scheduling) { s.Config.Accounts = nil }, goOn,
+			"the account is gone", func(_ *testing.T, s *project) { s.Config.Accounts = nil }, goOn,
 			scheduler.Made{Failure: "no account is configured"},
 			nil, "",
 		},
 		{
-			"launched meanwhile", func(t *testing.T, s *scheduling) {
-				if _, err := s.Launch(t.Context(), s.def("schedule: {at: 2199-01-01T09:00}\n"), Launch{Now: true, Audience: "list:staff"}); err != nil {
+			"launched meanwhile", func(t *testing.T, s *project) {
+				if _, err := s.Launcher.Launch(t.Context(), s.def("schedule: {at: 2199-01-01T09:00}\n"), launch.Options{Now: true, Audience: "list:staff"}); err != nil {
 					t.Fatal(err)
 				}
 			}, goOn, scheduler.Made{Failure: "launched meanwhile as run news-"}, nil, "",
@@ -202,7 +144,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScheduling(t)
+			s := newProject(t)
 			rows, err := audience.Open(t.Context(), audience.Source{Path: filepath.Join(s.dir, "people.csv")}, audience.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -215,7 +157,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 			def := s.def("schedule: {at: 2199-01-01T09:00}\n")
 			def.Source = []byte(strings.Replace(string(def.Source), "people.csv", "list:staff", 1))
 			def.Audience.Source = "list:staff"
-			done, err := s.AddSchedule(t.Context(), def, Scheduling{})
+			done, err := s.Schedules.Add(t.Context(), def, launch.ScheduleOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -238,8 +180,8 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 // Trouble with Redis is not the campaign's fault.
 func TestTroubleIsNotTheCampaignsFault(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
-	done := s.add("schedule: {cron: \"@daily\"}\n", Scheduling{})
+	s := newProject(t)
+	done := s.add("schedule: {cron: \"@daily\"}\n", launch.ScheduleOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if made, err := s.makeRun(ctx, firingOf(done), goOn); err == nil || made != (scheduler.Made{}) {
@@ -252,13 +194,13 @@ func TestTroubleIsNotTheCampaignsFault(t *testing.T) {
 
 func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
-	if first := s.add("schedule: {cron: \"0 9 * * *\"}\n", Scheduling{}); first.Old != nil || first.Changes != nil {
+	s := newProject(t)
+	if first := s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{}); first.Old != nil || first.Changes != nil {
 		t.Errorf("the first one replaces %+v, changes %v", first.Old, first.Changes)
 	}
 	s.write("letter.md", "# Hi {{.first_name}}\n")
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\n")
-	second := s.add("schedule: {cron: \"0 10 * * *\", max_lateness: 2h}\ndelivery: {rate: 5/s}\n", Scheduling{})
+	second := s.add("schedule: {cron: \"0 10 * * *\", max_lateness: 2h}\ndelivery: {rate: 5/s}\n", launch.ScheduleOptions{})
 	var what []string
 	for _, c := range second.Changes {
 		what = append(what, c.What)
@@ -267,27 +209,27 @@ func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	if diff := cmp.Diff(want, what); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	all, err := s.Schedules(t.Context())
+	all, err := s.Schedules.List(t.Context())
 	if err != nil || len(all) != 1 || all[0].Timing.Cron != "0 10 * * *" {
 		t.Errorf("scheduled are %+v, error %v", all, err)
 	}
 	// The stored one at another time, without the files.
-	def, stored, err := s.Campaign(t.Context(), "ne")
+	def, stored, err := s.Schedules.Campaign(t.Context(), "ne")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.dir = t.TempDir()
-	third, err := s.AddSchedule(t.Context(), def, Scheduling{At: "2199-01-01 09:00", Stored: stored})
+	third, err := s.Schedules.Add(t.Context(), def, launch.ScheduleOptions{At: "2199-01-01 09:00", Stored: stored})
 	if err != nil || third.Recipients != 1 || third.Next.Format(time.RFC3339) != "2199-01-01T08:00:00Z" {
 		t.Errorf("got %d recipients, next %v, error %v", third.Recipients, third.Next, err)
 	}
 }
 
-// Two schedulers, side by side, and what they come to.
+// Two schedulers that run at the same time make each run once.
 func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
-	s.add("schedule: {cron: \"@every 1s\"}\n", Scheduling{})
+	s := newProject(t)
+	s.add("schedule: {cron: \"@every 1s\"}\n", launch.ScheduleOptions{})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	for range 2 {
@@ -295,7 +237,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	}
 	n := int64(0)
 	for range testkit.Tries(20 * time.Second) {
-		shown, err := s.ShowSchedule(t.Context(), "news")
+		shown, err := s.Schedules.Show(t.Context(), "news")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +254,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 			t.Errorf("Schedule: %v", err)
 		}
 	}
-	shown, err := s.ShowSchedule(t.Context(), "news")
+	shown, err := s.Schedules.Show(t.Context(), "news")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,10 +273,10 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	if diff := cmp.Diff(fired, ids); diff != "" {
 		t.Errorf("recorded and made (-recorded +made):\n%s", diff)
 	}
-	if running, err := s.RemoveSchedule(t.Context(), "news"); err != nil || running != "" {
+	if running, err := s.Schedules.Remove(t.Context(), "news"); err != nil || running != "" {
 		t.Errorf("RemoveSchedule: %q, %v", running, err)
 	}
-	if _, err := s.ShowSchedule(t.Context(), "news"); !errors.Is(err, ErrInvalid) {
+	if _, err := s.Schedules.Show(t.Context(), "news"); !errors.Is(err, failure.ErrInvalid) {
 		t.Errorf("ShowSchedule: got %v, want ErrInvalid", err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package launch_test
 
 import (
 	"context"
@@ -10,11 +10,13 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/internal/failure"
+	"broadside/internal/launch"
 	"broadside/scheduler"
 )
 
 // begin leaves the record of a run of the campaign whose launch died.
-func (s *scheduling) begin(id, key string) error {
+func (s *project) begin(id, key string) error {
 	_, err := s.Ledger.Create(s.t.Context(), ledger.NewRun{
 		ID: id, Campaign: "news", Key: key, Topic: "newsletter", Created: time.Now(),
 		Accounts: []string{"default"}, Retry: campaign.DefaultRetry, MaxAttempts: campaign.DefaultMaxAttempts, ExpiresAfter: campaign.DefaultExpiresAfter,
@@ -26,17 +28,17 @@ func (s *scheduling) begin(id, key string) error {
 // would make the very same id.
 func TestLaunchAgainInTheSameSecond(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
-	first, err := s.Launch(t.Context(), s.def(""), Launch{})
+	s := newProject(t)
+	first, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if second, err := s.Launch(t.Context(), s.def(""), Launch{}); !errors.Is(err, ErrRefused) {
+		if second, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{}); !errors.Is(err, failure.ErrRefused) {
 			t.Fatalf("Launch = %+v, %v, want ErrRefused", second, err)
 		}
 	}
-	again, err := s.Launch(t.Context(), s.def(""), Launch{Again: true})
+	again, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{Again: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,27 +48,27 @@ func TestLaunchAgainInTheSameSecond(t *testing.T) {
 	}
 }
 
-// Whoever makes the retry may die at any moment: it is taken over under its
-// name, or begun anew.
+// The process that makes a retry may die at any moment. Then the next one takes the run
+// over under its name, or makes another.
 func TestARetryThatDiedIsTakenOver(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		dies func(s *stand, p *prepared, id string) error
+		dies func(s *project, spec campaign.RunSpec, id string) error
 		over bool // under the same id
 	}{
-		{"before the name", func(*stand, *prepared, string) error { return nil }, false},
-		{"after the name", func(*stand, *prepared, string) error { return nil }, true},
-		{"after the record", func(s *stand, p *prepared, id string) error {
+		{"before the name", func(*project, campaign.RunSpec, string) error { return nil }, false},
+		{"after the name", func(*project, campaign.RunSpec, string) error { return nil }, true},
+		{"after the record", func(s *project, spec campaign.RunSpec, id string) error {
 			return s.begin(id, "")
 		}, true},
-		{"half way through the audience", func(s *stand, p *prepared, id string) error {
+		{"half way through the audience", func(s *project, spec campaign.RunSpec, id string) error {
 			if err := s.begin(id, ""); err != nil {
 				return err
 			}
-			return s.Ledger.Expand(id).Content(s.t.Context(), p.spec.Snapshot)
+			return s.Ledger.Expand(id).Content(s.t.Context(), spec.Snapshot)
 		}, true},
-		{"an hour ago", func(s *stand, p *prepared, id string) error {
+		{"an hour ago", func(s *project, spec campaign.RunSpec, id string) error {
 			if err := s.begin(id, ""); err != nil {
 				return err
 			}
@@ -76,21 +78,20 @@ func TestARetryThatDiedIsTakenOver(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStand(t)
-			first := s.launch(Launch{}, "ada@example.org", "failed+1@example.org")
-			o := Retry{State: campaign.Failed}
-			p, _, err := s.prepareRetry(t.Context(), first, o)
+			s := newProject(t)
+			first := s.launch(launch.Options{}, "ada@example.org", "failed+1@example.org")
+			o := launch.RetryOptions{State: campaign.Failed}
+			spec, err := s.Launcher.RetrySpec(t.Context(), first, o)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer p.close()
 			died := campaign.RunID("news", time.Now().Add(-time.Minute))
 			if tc.name != "before the name" {
-				if named, err := s.Ledger.Once(t.Context(), p.spec.Once, died); err != nil || named != died {
+				if named, err := s.Ledger.Once(t.Context(), spec.Once, died); err != nil || named != died {
 					t.Fatalf("named %q, %v", named, err)
 				}
 			}
-			if err := tc.dies(s, p, died); err != nil {
+			if err := tc.dies(s, spec, died); err != nil {
 				t.Fatal(err)
 			}
 			run := s.retry(first, o)
@@ -109,9 +110,9 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		make func(s *stand) func(ctx context.Context) (Launched, error)
+		make func(s *project) func(ctx context.Context) (launch.Launched, error)
 	}{
-		{"launch after one that failed", func(s *stand) func(context.Context) (Launched, error) {
+		{"launch after one that failed", func(s *project) func(context.Context) (launch.Launched, error) {
 			def := s.def("")
 			failed := campaign.RunID("news", time.Now().Add(-time.Hour))
 			if err := s.begin(failed, ""); err != nil {
@@ -123,18 +124,20 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 			if _, err := s.Ledger.Once(s.t.Context(), campaign.OnceCampaign("news"), failed); err != nil {
 				s.t.Fatal(err)
 			}
-			return func(ctx context.Context) (Launched, error) { return s.Launch(ctx, def, Launch{}) }
+			return func(ctx context.Context) (launch.Launched, error) {
+				return s.Launcher.Launch(ctx, def, launch.Options{})
+			}
 		}},
-		{"retry", func(s *stand) func(context.Context) (Launched, error) {
-			first := s.launch(Launch{}, "failed+1@example.org")
-			return func(ctx context.Context) (Launched, error) {
-				return s.Retry(ctx, first, Retry{State: campaign.Failed})
+		{"retry", func(s *project) func(context.Context) (launch.Launched, error) {
+			first := s.launch(launch.Options{}, "failed+1@example.org")
+			return func(ctx context.Context) (launch.Launched, error) {
+				return s.Launcher.Retry(ctx, first, launch.RetryOptions{State: campaign.Failed})
 			}
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStand(t)
+			s := newProject(t)
 			try := tc.make(s)
 			before, err := s.Ledger.List(t.Context(), "")
 			if err != nil {
@@ -151,7 +154,7 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 				switch {
 				case err == nil:
 					made++
-				case !errors.Is(err, ErrRefused):
+				case !errors.Is(err, failure.ErrRefused):
 					t.Errorf("got %v, want ErrRefused", err)
 				}
 			}
@@ -163,23 +166,23 @@ func TestTwoAtTheSameMomentMakeOneRun(t *testing.T) {
 }
 
 // A launch --again that comes to nothing leaves the name where it was: else the
-// next launch would send to everybody a second time.
+// next launch would send to all recipients a second time.
 func TestALaunchThatComesToNothingTakesNoName(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
-	first := s.launch(Launch{}, "ada@example.org")
+	s := newProject(t)
+	first := s.launch(launch.Options{}, "ada@example.org")
 	no := errors.New("no")
-	for _, o := range []Launch{{Again: true}, {Again: true, Key: "k"}} {
-		o.Confirm = func(Plan) error { return no }
-		if _, err := s.Launch(t.Context(), s.def(""), o); !errors.Is(err, no) {
+	for _, o := range []launch.Options{{Again: true}, {Again: true, Key: "k"}} {
+		o.Confirm = func(launch.Plan) error { return no }
+		if _, err := s.Launcher.Launch(t.Context(), s.def(""), o); !errors.Is(err, no) {
 			t.Fatalf("got %v, want %v", err, no)
 		}
-		if before, err := s.LaunchedBefore(t.Context(), "news"); err != nil || before != first {
+		if before, err := s.Launcher.LaunchedBefore(t.Context(), "news"); err != nil || before != first {
 			t.Errorf("launched before is %q, %v; want %s", before, err, first)
 		}
 	}
-	again := s.launch(Launch{Again: true}, "ada@example.org")
-	if before, err := s.LaunchedBefore(t.Context(), "news"); err != nil || before != again {
+	again := s.launch(launch.Options{Again: true}, "ada@example.org")
+	if before, err := s.Launcher.LaunchedBefore(t.Context(), "news"); err != nil || before != again {
 		t.Errorf("launched before is %q, %v; want %s", before, err, again)
 	}
 }
@@ -202,7 +205,7 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScheduling(t)
+			s := newProject(t)
 			def, ctx := s.def(""), t.Context()
 			first := campaign.RunID("news", time.Now().Add(-time.Minute))
 			for _, key := range []string{"k", tt.key} {
@@ -217,8 +220,8 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 				}
 				switch tt.left {
 				case campaign.Running:
-					var left Launched
-					left, err = s.Launch(ctx, def, Launch{Key: tt.key})
+					var left launch.Launched
+					left, err = s.Launcher.Launch(ctx, def, launch.Options{Key: tt.key})
 					if left.Run != first {
 						t.Fatalf("launched %+v, %v; want run %s", left, err, first)
 					}
@@ -229,14 +232,14 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			made, err := s.Launch(ctx, def, Launch{Key: "k", Again: tt.again})
+			made, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k", Again: tt.again})
 			if err != nil || (made.Run != first) != tt.again || made.Existed != tt.existed {
 				t.Fatalf("got %+v, %v after %s; want another %v, existed %v", made, err, first, tt.again, tt.existed)
 			}
 			if rec, err := s.Ledger.Record(ctx, made.Run); err != nil || rec.State != campaign.Running {
 				t.Errorf("the run is %+v, %v; want it running", rec, err)
 			}
-			if repeated, err := s.Launch(ctx, def, Launch{Key: "k"}); err != nil || repeated.Run != made.Run || !repeated.Existed {
+			if repeated, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k"}); err != nil || repeated.Run != made.Run || !repeated.Existed {
 				t.Errorf("repeated: got %+v, %v; want run %s", repeated, err, made.Run)
 			}
 		})
@@ -246,14 +249,14 @@ func TestTheSameKeyIsTheSameRun(t *testing.T) {
 // Calls with the same key at the same moment all return the one run.
 func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
 	t.Parallel()
-	s := newScheduling(t)
+	s := newProject(t)
 	def := s.def("")
 	var wg sync.WaitGroup
-	made := make([]Launched, 6)
+	made := make([]launch.Launched, 6)
 	for i := range made {
 		wg.Go(func() {
 			var err error
-			if made[i], err = s.Launch(t.Context(), def, Launch{Key: "k"}); err != nil {
+			if made[i], err = s.Launcher.Launch(t.Context(), def, launch.Options{Key: "k"}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -273,40 +276,40 @@ func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
 	}
 }
 
-// A key says that a call may be repeated; it does not say that the people shall get
-// the campaign twice.
+// A key says that a call may be repeated; it does not say that recipients should
+// get the campaign twice.
 func TestANewKeyIsNoReasonToLaunchAgain(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
-	first := s.launch(Launch{Key: "k"}, "ada@example.org", "bob@example.org")
+	s := newProject(t)
+	first := s.launch(launch.Options{Key: "k"}, "ada@example.org", "bob@example.org")
 	ctx, def := t.Context(), s.def("")
 	for range 2 { // a refused key is as new as before
-		if _, err := s.Launch(ctx, def, Launch{Key: "l"}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "--again --exclude run:news") {
+		if _, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "l"}); !errors.Is(err, failure.ErrRefused) || !strings.Contains(err.Error(), "--again --exclude run:news") {
 			t.Fatalf("another key: %v, want ErrRefused", err)
 		}
 	}
 	if named, err := s.Ledger.Named(ctx, scheduler.KeyName("l")); err != nil || named != "" {
 		t.Errorf("the refused key stands for %q, %v", named, err)
 	}
-	if made, err := s.Launch(ctx, def, Launch{Key: "k"}); err != nil || made.Run != first || !made.Existed {
+	if made, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k"}); err != nil || made.Run != first || !made.Existed {
 		t.Errorf("the same key: %+v, %v; want run %s", made, err, first)
 	}
-	again, err := s.Launch(ctx, def, Launch{Key: "l", Again: true})
+	again, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "l", Again: true})
 	if err != nil || again.Run == first || again.Existed {
 		t.Fatalf("another key and again: %+v, %v; want another run", again, err)
 	}
-	for _, o := range []Launch{{Key: "l"}, {Key: "l", Again: true}} {
-		if made, err := s.Launch(ctx, def, o); err != nil || made.Run != again.Run || !made.Existed {
+	for _, o := range []launch.Options{{Key: "l"}, {Key: "l", Again: true}} {
+		if made, err := s.Launcher.Launch(ctx, def, o); err != nil || made.Run != again.Run || !made.Existed {
 			t.Errorf("%+v: %+v, %v; want run %s", o, made, err, again.Run)
 		}
 	}
 }
 
-// A launch that died while it read the audience keeps nobody from launching with a
-// key.
+// A launch that died while it read the audience does not keep the next one from launching
+// with a key.
 func TestAKeyAfterALaunchThatDied(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := newProject(t)
 	ctx, def := t.Context(), s.def("")
 	dead := campaign.RunID("news", time.Now().Add(-time.Minute))
 	if _, err := s.Ledger.Once(ctx, campaign.OnceCampaign("news"), dead); err != nil {
@@ -315,14 +318,14 @@ func TestAKeyAfterALaunchThatDied(t *testing.T) {
 	if err := s.begin(dead, ""); err != nil {
 		t.Fatal(err)
 	}
-	made, err := s.Launch(ctx, def, Launch{Key: "k"})
+	made, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k"})
 	if err != nil || made.Run == dead {
 		t.Fatalf("%+v, %v; want a run of its own", made, err)
 	}
-	if again, err := s.Launch(ctx, def, Launch{Key: "k"}); err != nil || again.Run != made.Run || !again.Existed {
+	if again, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k"}); err != nil || again.Run != made.Run || !again.Existed {
 		t.Errorf("the same key: %+v, %v; want run %s", again, err, made.Run)
 	}
-	if _, err := s.Launch(ctx, def, Launch{}); !errors.Is(err, ErrRefused) {
+	if _, err := s.Launcher.Launch(ctx, def, launch.Options{}); !errors.Is(err, failure.ErrRefused) {
 		t.Errorf("without the key: %v, want ErrRefused", err)
 	}
 }

@@ -1,0 +1,189 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"broadside/campaign"
+	"broadside/campaign/ledger"
+	"broadside/internal/failure"
+	"broadside/internal/runs"
+	"broadside/scheduler"
+)
+
+// Schedules are the campaigns that are sent later. They are the scheduler.Campaigns of a
+// scheduler. They are safe for concurrent use.
+type Schedules struct {
+	Launcher *Launcher            // checks campaigns, and plans their runs
+	Stored   *scheduler.Schedules // where they are stored, with their files
+	Log      *slog.Logger
+}
+
+// IsFile reports whether the name of a campaign is that of a file, and not the id of a
+// scheduled campaign.
+func IsFile(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil || strings.ContainsAny(name, "./\\")
+}
+
+// Campaign reads the campaign that a person named: a file, or the id of a scheduled
+// campaign. Of a scheduled one, stored has the files.
+func (s *Schedules) Campaign(ctx context.Context, name string) (def *campaign.Definition, stored *scheduler.Schedule, err error) {
+	if IsFile(name) {
+		def, err = campaign.Load(ctx, name)
+		return def, nil, err
+	}
+	id, err := s.Find(ctx, name)
+	if err != nil {
+		return nil, nil, errors.Join(failure.Invalid(name+": there is no such file"), err)
+	}
+	e, err := s.Stored.Get(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	def, err = campaign.Parse(e.File, filepath.Dir(e.File), e.Source)
+	return def, &e.Schedule, err
+}
+
+// Find returns the id of the scheduled campaign that text means: an id, or the beginning
+// of exactly one.
+func (s *Schedules) Find(ctx context.Context, text string) (string, error) {
+	all, err := s.Stored.List(ctx)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, e := range all {
+		if e.ID == text {
+			return text, nil
+		}
+		if text != "" && strings.HasPrefix(e.ID, text) {
+			found = append(found, e.ID)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", failure.Invalid(fmt.Sprintf("no campaign %q is scheduled: broadside campaign list shows those that are", text))
+	}
+	return "", failure.Invalid(fmt.Sprintf("%q is the beginning of %d campaigns (%s); write more of it", text, len(found), strings.Join(found, ", ")))
+}
+
+// Remove removes a schedule. The runs that were made of it stay. running is the run that
+// a scheduler is making of it at this moment; empty when there is none.
+func (s *Schedules) Remove(ctx context.Context, id string) (running string, err error) {
+	firing, err := s.Stored.Remove(ctx, id)
+	if errors.Is(err, scheduler.ErrNoSchedule) {
+		return "", notScheduled(id)
+	}
+	if err != nil || firing.IsZero() {
+		return "", err
+	}
+	return campaign.RunID(id, firing), nil
+}
+
+func notScheduled(id string) error {
+	return failure.Invalid(fmt.Sprintf("no campaign %q is scheduled", id))
+}
+
+// List returns the scheduled campaigns, in the order of their ids.
+func (s *Schedules) List(ctx context.Context) ([]*scheduler.Entry, error) {
+	all, err := s.Stored.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all {
+		if e.Broken != nil {
+			continue
+		}
+		e.LastRun, err = s.lastRun(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// lastRun returns the latest run of the campaign, which may have been launched, but is
+// not linked to an earlier one.
+func (s *Schedules) lastRun(ctx context.Context, e *scheduler.Entry) (string, error) {
+	rec, err := s.Launcher.Runs.Latest(ctx, e.ID)
+	if campaign.IsBroken(err) {
+		return e.LastRun, nil // `run list` shows it
+	}
+	if err != nil || rec == nil {
+		return e.LastRun, err
+	}
+	return rec.ID, nil
+}
+
+// Shown is what `campaign show` prints of a scheduled campaign.
+type Shown struct {
+	*scheduler.Entry
+	Upcoming    []time.Time
+	Occurrences []scheduler.Occurrence // newest first
+	Runs        []runs.Status          // newest first
+}
+
+const (
+	shownUpcoming = 5
+	shownRuns     = 5
+)
+
+// Show reads a schedule, its next times, its occurrences so far and its latest runs.
+func (s *Schedules) Show(ctx context.Context, id string) (Shown, error) {
+	e, err := s.Stored.Get(ctx, id)
+	if errors.Is(err, scheduler.ErrNoSchedule) {
+		return Shown{}, notScheduled(id)
+	}
+	if err != nil {
+		return Shown{}, err
+	}
+	shown := Shown{Entry: e}
+	shown.LastRun, err = s.lastRun(ctx, e)
+	if err != nil {
+		return Shown{}, err
+	}
+	if !e.Done() {
+		shown.Upcoming, err = e.Timing.Upcoming(e.Next.Add(-1), shownUpcoming)
+		if err != nil {
+			return Shown{}, err
+		}
+	}
+	shown.Occurrences, err = s.Stored.History(ctx, id)
+	if err != nil {
+		return Shown{}, err
+	}
+	shown.Runs, err = s.latestRuns(ctx, id)
+	return shown, err
+}
+
+// latestRuns returns the status of the latest runs of a campaign, newest first.
+func (s *Schedules) latestRuns(ctx context.Context, id string) ([]runs.Status, error) {
+	ids, err := s.Launcher.Ledger.List(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var latest []runs.Status
+	for _, run := range ids[:min(len(ids), shownRuns)] {
+		st, err := s.Launcher.Runs.Status(ctx, run)
+		switch {
+		case ledger.Gone(err):
+			continue // its time of retention is over
+		case campaign.IsBroken(err):
+			broken := ledger.Record{ID: run, State: campaign.Broken, Reason: err.Error(), Created: campaign.TimeOfRun(run)}
+			st = runs.Status{Record: &broken, Tally: &ledger.Tally{}}
+		case err != nil:
+			return nil, err
+		}
+		latest = append(latest, st)
+	}
+	return latest, nil
+}
