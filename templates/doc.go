@@ -1,5 +1,5 @@
-// Package templates renders what a campaign says: subject, HTML and text of
-// one recipient's message.
+// Package templates renders the subject, the HTML and the text part of a message
+// to one recipient.
 //
 // The promise: [Compile] finds everything that would go wrong while rendering
 // before anything is sent, and says where in the author's file it is. What it

@@ -1,6 +1,6 @@
-// Package throttle answers how fast: it hands out the moments at which one
-// message body each may leave, and the connections that may be open, over all
-// processes that share one Redis. The promise it keeps: limits are ceilings.
+// Package throttle answers how fast: it hands out the moments at which a message
+// body may leave, and the connections that may be open, over all processes that
+// share one Redis. The promise it keeps: limits are ceilings.
 // However many workers run and die, no window of one second holds more slots
 // than the limit allows.
 //
@@ -26,6 +26,7 @@
 // and those of the account, of its provider there and of its domain there. The
 // points lie one after the other, in this order, all within 20 ms: the run's,
 // the domain's, the provider's, the account's. The body leaves at the last.
+// (A worker has limits of runs and accounts so far.)
 // Therefore the last ceiling holds as it is; the others hold because their
 // intervals are stretched by that delay.
 //

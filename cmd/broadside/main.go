@@ -1,6 +1,6 @@
-// Command broadside sends newsletters in bulk. This package only reads the
-// command line, calls the parts that broadside/internal/app builds and prints:
-// what a command does is decided there, and its exit code in exit.go.
+// Command broadside sends newsletters in bulk. This package reads the command line,
+// calls the parts that broadside/internal/app builds, and prints their results.
+// The parts decide what a command does; exit.go decides its exit code.
 package main
 
 import (

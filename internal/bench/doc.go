@@ -1,4 +1,4 @@
-// Package bench measures what this machine makes of Broadside, in figures that
+// Package bench measures how fast Broadside is on this machine, in figures that
 // can be compared: messages a second next to what Postfix's smtp-source does in
 // the same minute to the same server, and the CPU, commands and memory that one
 // message costs.

@@ -1,5 +1,5 @@
-// Package crash keeps a panic where it happened: what was being done ends with
-// an error and is reported once, the process goes on.
+// Package crash confines a panic: the work that panicked ends with an error that
+// is reported once, and the process goes on.
 //
 // A Reporter stands at the boundary around one recipient, run, occurrence or
 // request, and around no smaller part: what was half done within it must not be

@@ -6,7 +6,7 @@
 // There are two kinds of findings about Redis. Whether it is fit to be sent
 // from at all (version, role, eviction, persistence) is judged by
 // [broadside/internal/store.Open], and a process does not start on one that is
-// not. How it fares just now (memory, latency, clocks, connections, the queue)
+// not. How it is doing at the moment (memory, latency, clocks, connections, the queue)
 // is judged here, and keeps no process from starting: a worker must be able to
 // end its runs on a Redis that is full, and a queue may be paused on purpose.
 //

@@ -1,7 +1,7 @@
-// Package failure has the kinds of errors that a caller tells apart: the command
-// line by its exit code, later an API by its status. An error that is none of
-// them, and not one of the input errors of configs, audience and templates, is a
-// failure while working.
+// Package failure defines the kinds of errors that callers tell apart. The command
+// line turns each kind into an exit code. Any other error, except the input errors
+// of configs, campaign, audience and templates, means that something failed while
+// working.
 package failure
 
 import "errors"

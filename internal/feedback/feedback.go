@@ -1,14 +1,14 @@
-// Package feedback applies what comes back after a message was accepted: today
-// the unsubscribes of readers.
+// Package feedback applies what readers and servers report after a message was
+// accepted. Only unsubscribes are handled so far: Apply refuses all other kinds.
 //
 // An event that [Recorder.Apply] has acknowledged is on the suppression list,
 // and stays there. A store can forget what it acknowledged: the last second
 // before a crash, or what a replica had not received when it took over. So a
 // recorder remembers the events of its last ten minutes, at most 10,000 (one for
-// each address and scope, however often it comes), asks every second which Redis
-// it talks to, and adds them again when that is another one, unless they were
-// removed in the meantime. What is left: Redis and every process that
-// acknowledged the event die within the same second.
+// each address and scope, however often it comes). Every second it asks which
+// Redis it talks to. When that is another one it adds the events again, unless they
+// were removed in the meantime. An event is lost only when Redis and every process
+// that acknowledged it die within the same second.
 package feedback
 
 import (

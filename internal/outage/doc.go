@@ -1,4 +1,4 @@
-// Package outage keeps loops calm while something that they need is away. A
-// Notice says so in the log once, however often it is tried. A Gate lets one try a
-// second through, however many callers are waiting.
+// Package outage keeps retry loops quiet while a service is away. A Notice logs
+// the outage once, and its end once. A Gate lets one attempt a second through,
+// however many callers wait.
 package outage

@@ -1,7 +1,7 @@
-// Package presence knows which processes are alive: each process writes what it is under a
-// key of Redis that ends by itself, and again every few seconds. One that ends in
-// order takes its key away; one that is killed, or cannot reach Redis, is gone
-// from the list when its key has ended.
+// Package presence lists the processes that are alive. Each process keeps a key
+// in Redis that expires unless it is renewed every few seconds. A process that
+// stops in order deletes its key; one that is killed or cut off disappears when
+// its key expires.
 //
 // It is for people to look at. Whether a worker's claims are still its own is
 // decided by the list of workers in campaign/ledger, by another rule.

@@ -1,4 +1,4 @@
-// Package project writes the files of a new project, which works at once.
+// Package project writes the files of a new project, which can be launched as it is.
 package project
 
 import (

@@ -1,5 +1,5 @@
-// Package store connects to Redis, or makes a store within the process for
-// trying things out, and says what it found.
+// Package store connects to Redis, or runs a store within the process for trying
+// things out, and reports what kind of server it is.
 //
 // It promises that no process starts to send on a store that would lose track of
 // what was sent: before [Open] returns, the server has answered,

@@ -1,5 +1,6 @@
-// Package wire stands in for the network between a process and a server: a TCP
-// proxy on loopback that can make the way long, cut it, and mend it.
+// Package wire is a TCP proxy on loopback that stands between a process and a
+// server. It can delay the traffic, cut it, fall silent, and lead to another
+// server. Tests and internal/bench use it.
 package wire
 
 import (

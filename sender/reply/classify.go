@@ -11,7 +11,7 @@ type Verdict string
 
 // The verdicts. Those marked with a star count as an attempt.
 const (
-	Accepted       Verdict = "accepted"         // * delivered to the server
+	Accepted       Verdict = "accepted"         // * the server took the message
 	RetryRecipient Verdict = "retry_recipient"  // * this recipient again later
 	RetryLane      Verdict = "retry_lane"       // nothing about the recipient: the lane slows down
 	PauseLane      Verdict = "pause_lane"       // the lane closes for a while

@@ -1,9 +1,9 @@
 // Package reply says what a server's answer means.
 //
-// Every refusal, and every answer that did not come, is described by a Reply;
+// Every reply, and every reply that did not come, is described by a Reply;
 // Classify turns it into a Decision by an ordered list of rules (rules.yaml,
-// embedded): the first rule that matches wins. The decision is made here and
-// nowhere else; nothing downstream looks at reply text again.
+// embedded): the first rule that matches wins. The verdict is decided here and
+// nowhere else.
 //
 //	d := reply.Classify(reply.New(reply.Rcpt, 550, "5.1.1 no such user"))
 //	d.Verdict // suppress_hard
@@ -20,8 +20,7 @@
 // What happened after the final dot and is not a proper reply is uncertain,
 // never a retry.
 //
-// A reply is read to its end (MaxRead), though only its beginning is stored
-// (MaxText). Addresses, links and host names in it are not taken for words.
+// A reply is read up to MaxRead; only its beginning is stored (MaxText). Addresses, links and host names in it are not taken for words.
 //
 // The package is pure: no network, no clock.
 package reply

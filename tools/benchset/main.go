@@ -1,12 +1,10 @@
-// Command benchset makes a set of measurements, one after another, and shows
-// each figure beside what it should be. A document takes the figures in, with
-// plots beside it.
+// Command benchset makes a set of measurements, one after another, and shows each
+// figure next to its target. With -write it puts figures and plots into a document.
 //
 //	go run ./tools/benchset [-write FILE] [-sink KIND] [-json] standard|quick
 //
-// Each measurement is one that broadside bench makes as well; the figures have
-// the command with them. Unlike that command this one is for those who work on
-// Broadside, and no part of it.
+// Each figure names the command broadside bench that repeats it. This command is
+// for developers and is not part of the program.
 package main
 
 import (

@@ -4,10 +4,10 @@
 //	2.0.0 Ok: queued as 4Bxyz3lzPQz1Rk
 //
 // So a text is taken apart into a pattern, of which a server has a few, and what
-// differs, packed into at most 32 bytes. What has no room there is left away, and
-// an ellipsis stands in its place: addresses always, then names of hosts, then
-// sizes and times, and in the end other words from the last one on, the longest
-// of which is the last to go and is cut instead.
+// differs, packed into at most 32 bytes. What has no room there is replaced by an
+// ellipsis. Addresses are always left out; then, as far as room requires, host
+// names, sizes and times, and other words from the last one on. The longest word goes
+// last, and is cut instead.
 package replytext
 
 import (
