@@ -15,8 +15,8 @@ import (
 // this program has written.
 var errDamaged = errors.New("the ledger is damaged")
 
-// certain is how long the counts must contradict the cells before a run is held
-// for it: cells and counts are read one after the other, while others write.
+// certain is how long the counts must contradict the cells before the run is held:
+// cells and counts are read one after the other, while other processes write.
 const certain = 3 * time.Second
 
 // strays are the cells of a page that mean nothing.
@@ -39,7 +39,7 @@ func (s strays) err(part int) error {
 	if s.count == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: at %s the states of %d mean nothing (the first is recipient %d, state %q): whether they were sent to is not known",
+	return fmt.Errorf("%w: at %s the states of %d mean nothing (the first is recipient %d, state %q): it is not known whether they were sent to",
 		errDamaged, campaign.Providers[part], s.count, s.first, s.state)
 }
 
@@ -88,8 +88,8 @@ type census struct {
 	since   time.Time // the counts have not changed
 }
 
-// contradiction returns errDamaged when the counts say for some time that
-// recipients are left and no cell does, or that none is left and the run goes on.
+// contradiction returns errDamaged when for some time the counts have said that
+// recipients are left while no cell has, or that none is left while the run goes on.
 func (c *census) contradiction(s *sweep, counts campaign.Counts, now time.Time) error {
 	counted := counts.Open()
 	if c.since.IsZero() || counted != c.counted {

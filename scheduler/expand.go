@@ -19,8 +19,8 @@ import (
 // ErrNobody is returned when an audience has no recipient.
 var ErrNobody = errors.New("the audience has no recipient")
 
-// ErrNoRoom is for Selection.Room: Redis has not the memory for the run.
-var ErrNoRoom = errors.New("redis has not enough memory")
+// ErrNoRoom is for Selection.Room: Redis does not have the memory for the run.
+var ErrNoRoom = errors.New("redis does not have enough memory")
 
 // An AudienceSizeError is returned when an audience is not of the expected
 // size.
@@ -56,7 +56,7 @@ type Selection struct {
 	Room func(ctx context.Context, bytes int64) error
 }
 
-// A Plan is what an audience comes to.
+// A Plan says what a run of an audience would be.
 type Plan struct {
 	Total      int64 // distinct valid recipients, suppressed ones included
 	Suppressed int64
@@ -93,8 +93,8 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 	g.Go(func() error { return x.lookAll(gctx) })
 	g.Go(func() error { return x.write(gctx) })
 	defer func() { _ = g.Wait() }() // after a panic too
-	// Reading stays on this goroutine: a panic over what stands in a file is
-	// the caller's to stop.
+	// Reading stays on this goroutine, so that the caller can recover from a panic
+	// that the contents of a file cause.
 	err := x.readAll(gctx, rows, progress)
 	if err := cmp.Or(g.Wait(), err); err != nil {
 		return Plan{}, err
@@ -117,13 +117,13 @@ type expander struct {
 	supp         *suppression.Store
 	full, looked chan filled
 
-	// Of the reading goroutine.
+	// Used by the reading goroutine alone.
 	seen    audience.Seen
 	parts   map[int][]audience.Row
 	rejects []audience.Reject
 	plan    Plan
 
-	// Of the writing goroutine.
+	// Used by the writing goroutine alone.
 	out        outbox
 	suppressed int64
 }
@@ -144,7 +144,7 @@ const KeptRejects = 100_000
 // a part fit in one Redis string (512 MB).
 const maxRecipients = 100_000_000
 
-// progressEvery is how many rows pass between two words of progress.
+// progressEvery is how many rows are read between two calls of progress.
 const progressEvery = 5000
 
 func (x *expander) readAll(ctx context.Context, rows Audience, progress func(int64)) error {
@@ -291,8 +291,8 @@ func (x *expander) writeRejects(ctx context.Context, rows []audience.Reject) err
 }
 
 func (x *expander) look(ctx context.Context, rows []audience.Row) ([]bool, error) {
-	// Lists of hashes come from elsewhere: whoever made one may not have brought the
-	// address into canonical form.
+	// Lists of hashes come from other systems, which may have hashed addresses that
+	// were not in canonical form.
 	keys := make([]suppression.Key, 0, len(rows))
 	of := make([]int, 0, len(rows)) // the row of each key
 	for i, row := range rows {

@@ -41,7 +41,7 @@ type Queue interface {
 
 // FeederConfig is what a Feeder needs in addition to the ledger and the queue.
 type FeederConfig struct {
-	// Closed tells until when all of a run's accounts are closed; the zero
+	// Closed returns until when all of a run's accounts are closed; the zero
 	// time when one is open.
 	Closed func(ctx context.Context, accounts []string) (time.Time, error)
 	// KeepRuns and KeepAddresses are the retention of runs that are over.
@@ -110,7 +110,7 @@ func (f *Feeder) Run(ctx context.Context) error {
 // over or ctx ends.
 func (f *Feeder) attend(ctx context.Context, id string) {
 	notice := outage.NewNotice(f.cfg.Log.With("run", id), "run cannot be fed now", "run is fed again")
-	deaths := int64(-1) // seen so far: who dies while Redis is away is still noticed
+	deaths := int64(-1) // seen so far: a worker that dies while Redis is away is still noticed
 	for ctx.Err() == nil {
 		err := f.safely(ctx, id, &deaths, notice)
 		if err == nil || ctx.Err() != nil {
@@ -121,7 +121,7 @@ func (f *Feeder) attend(ctx context.Context, id string) {
 	}
 }
 
-// safely is feed, of which a panic is trouble with this run alone.
+// safely is feed; a panic in it is trouble with this run alone.
 func (f *Feeder) safely(ctx context.Context, id string, deaths *int64, well *outage.Notice) (err error) {
 	defer f.crash.Recover(func(c *crash.Fault) { err = c }, "run", id)
 	return f.feed(ctx, id, deaths, well)
@@ -191,7 +191,7 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 				*deaths = s.deaths
 			}
 		} else {
-			s = nil // whatever was remembered may be old by then
+			s = nil // what was remembered may be out of date by then
 			if rec.State == campaign.Expanding {
 				wait = lookEvery // its first message should not wait for us
 			}
@@ -202,8 +202,8 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 	return nil
 }
 
-// adopt drops a run from the index that has no record (any more): its record
-// comes right after its place in the index, or never.
+// adopt drops a run without a record from the index. The record of a new run is
+// written right after its entry in the index, or never.
 func (f *Feeder) adopt(ctx context.Context, id string) error {
 	pause(ctx, recordWait)
 	if _, err := f.ledger.Record(ctx, id); !errors.Is(err, ledger.ErrNoRun) {

@@ -19,15 +19,15 @@ const (
 	// pollEvery is how often a Firer looks for what is due.
 	pollEvery = 250 * time.Millisecond
 	// claimLease is how long an occurrence is left to a scheduler that gives
-	// no sign.
+	// no sign of life.
 	claimLease = 10 * time.Second
-	// maxFirings is how many occurrences one Firer is at; each of another
-	// schedule.
+	// maxFirings is how many occurrences one Firer works on at once, each of a
+	// different schedule.
 	maxFirings = 4
-	// troublePause is how long an occurrence rests that cannot be fired now.
+	// troublePause is how long an occurrence that cannot be fired now has to wait.
 	troublePause = 2 * time.Second
-	// roomPause is how long it rests when Redis has no memory for its run: the
-	// whole audience is read before that is known.
+	// roomPause is how long it waits when Redis has no memory for its run. It is
+	// longer, because the whole audience is read before that is known.
 	roomPause = 30 * time.Second
 )
 
@@ -47,7 +47,7 @@ type Firing struct {
 	holder     string
 }
 
-// A Made is what became of an occurrence for good.
+// A Made is what finally became of an occurrence.
 type Made struct {
 	Run     string // empty: none was made
 	Failure string // why the run could not be made ready; empty: it is
@@ -68,21 +68,21 @@ type OpenInput struct {
 	Close func()
 }
 
-// FirerConfig is what a Firer needs besides the schedules.
+// FirerConfig is what a Firer needs in addition to the schedules.
 type FirerConfig struct {
 	Maker     *Maker
 	Campaigns Campaigns
 	Log       *slog.Logger
 }
 
-// A Firer fires each occurrence exactly once, however many of them run. It
-// claims an occurrence, makes its run, whose id follows from campaign and time
-// and is taken once, and only then goes on to the next one: whoever dies in
-// between is made up for by another.
+// A Firer fires each occurrence exactly once, however many Firers run. It claims an
+// occurrence, makes its run, whose id follows from campaign and time and is taken
+// once, and only then goes on to the next one. When a Firer dies in between, another
+// one continues its work.
 type Firer struct {
 	schedules *Schedules
 	cfg       FirerConfig
-	// makeRun is MakeRun, but in tests.
+	// makeRun is MakeRun, except in tests.
 	makeRun func(ctx context.Context, o Firing, still func(context.Context) error) (Made, error)
 	pause   time.Duration // after trouble
 	wake    chan struct{} // an occurrence was dealt with: the next may be due
@@ -129,7 +129,7 @@ func (f *Firer) Run(ctx context.Context) error {
 	}
 }
 
-// poll begins with everything that is due, as far as there is room.
+// poll starts firing everything that is due, up to maxFirings at once.
 func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}) error {
 	for {
 		if ctx.Err() != nil {
@@ -144,7 +144,7 @@ func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}
 		if campaign.IsBroken(err) {
 			<-busy
 			f.cfg.Log.Error("schedule cannot be fired", "err", err)
-			continue // it is claimed for a while: the others come before it comes again
+			continue // it stays claimed for a while: the others get their turn first
 		}
 		if err != nil || firing == nil {
 			<-busy
@@ -184,7 +184,7 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 		notice.Note(nil)
 		return
 	}
-	// It stays due. The next scheduler finds how far this one got.
+	// It stays due. The next scheduler goes on from where this one stopped.
 	pause, trouble := f.pause, err.Error()
 	if errors.Is(err, ErrNoRoom) {
 		pause = max(pause, roomPause)
@@ -197,18 +197,18 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := f.schedules.giveBack(late, o, pause, trouble); err != nil {
-		log.Warn("claim of an occurrence ends by itself", "err", err)
+		log.Warn("claim of an occurrence could not be given back, it ends by itself", "err", err)
 	}
 }
 
-// notice returns what says in the log that occurrences of a campaign cannot be
-// fired, from one try to the next.
+// notice returns the Notice that logs, over several tries, that occurrences of a
+// campaign cannot be fired.
 func (f *Firer) notice(id string) *outage.Notice {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := f.troubled[id]
 	if n == nil {
-		n = outage.NewNotice(f.cfg.Log.With("campaign", id), "occurrence cannot be fired now", "occurrence could be dealt with")
+		n = outage.NewNotice(f.cfg.Log.With("campaign", id), "occurrence cannot be fired now", "occurrence was dealt with")
 		f.troubled[id] = n
 	}
 	return n
@@ -220,8 +220,8 @@ func (f *Firer) forget(id string) {
 	delete(f.troubled, id)
 }
 
-// make makes the run, and keeps the claim meanwhile. A claim whose answer came
-// when ctx had already ended makes nothing.
+// make makes the run, and renews the claim meanwhile. When ctx ended before the
+// claim was answered, it makes nothing.
 func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 	if err := context.Cause(ctx); err != nil {
 		return Made{}, err
@@ -252,7 +252,7 @@ func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 	return made, err
 }
 
-// safely is makeRun whose panic is trouble with this occurrence alone.
+// safely is makeRun; a panic in it is trouble with this occurrence alone.
 func (f *Firer) safely(ctx context.Context, o Firing) (made Made, err error) {
 	defer f.crash.Recover(func(c *crash.Fault) { err = c }, "campaign", o.ID, "occurrence", o.Occurrence)
 	return f.makeRun(ctx, o, func(ctx context.Context) error { return f.schedules.still(ctx, o) })
@@ -319,8 +319,8 @@ func (s *Schedules) next(ctx context.Context, holder string) (*Firing, error) {
 	return o, nil
 }
 
-// still makes the claim last longer, and tells whether the occurrence is still
-// to be fired.
+// still renews the claim, and returns an error when the occurrence must not be
+// fired any more.
 func (s *Schedules) still(ctx context.Context, o Firing) error {
 	res, err := s.hold.Run(ctx, s.rdb, []string{s.of(o.ID)}, o.holder, s.lease.Milliseconds()).Int64Slice()
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// MakeRun makes the run of an occurrence ready, or finds that it is: the
+// MakeRun makes the run of an occurrence ready, or finds that it is ready: the
 // scheduler that had it before may have died at any point. An error is trouble that
-// may pass. still is asked right before the run becomes ready.
+// may pass. still is called right before the run becomes ready.
 func (f *Firer) MakeRun(ctx context.Context, o Firing, still func(context.Context) error) (Made, error) {
 	id := campaign.RunID(o.ID, o.Occurrence)
 	made, found, err := f.cfg.Maker.found(ctx, id)
@@ -70,9 +70,9 @@ func (m *Maker) found(ctx context.Context, id string) (made Made, found bool, er
 	return Made{}, false, nil
 }
 
-// failed tells faults of the campaign, and an occurrence that is not to be sent any
-// more, from trouble that may pass. The run, if it was begun, has failed: nothing was
-// sent.
+// failed distinguishes faults of the campaign, and an occurrence that must not be
+// sent any more, from trouble that may pass. The run, if it was begun, has failed:
+// nothing was sent.
 func (f *Firer) failed(ctx context.Context, o Firing, id string, cause error) (Made, error) {
 	over := errors.Is(cause, ErrLate) || errors.Is(cause, ErrGone)
 	repeated, isRepeated := errors.AsType[*RepeatedError](cause)
@@ -93,7 +93,7 @@ func (f *Firer) failed(ctx context.Context, o Firing, id string, cause error) (M
 	case gone:
 		return Made{Failure: reason}, nil
 	case before != campaign.Expanding:
-		// Another scheduler was faster, whatever it came to.
+		// Another scheduler was faster, whatever the result was.
 		return Made{}, fmt.Errorf("run %s is %s: %w", id, before, cause)
 	}
 	return Made{Run: id, Failure: reason}, nil

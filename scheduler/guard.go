@@ -23,7 +23,8 @@ const (
 	leastComplaints = 3
 )
 
-// enough reports whether so many bad ones of those tried say something.
+// enough reports whether this many bad recipients, of those tried, are enough to
+// judge the run by.
 type enough func(code codes.Code, bad, tried int64) bool
 
 func inFlight(code codes.Code, bad, tried int64) bool {
@@ -33,8 +34,8 @@ func inFlight(code codes.Code, bad, tried int64) bool {
 	return bad >= leastBad && (tried >= leastTried || bad >= manyBad)
 }
 
-// ofCanary: the canary is the sample that was asked for. One alone stops
-// nothing, unless it is all there is.
+// ofCanary is enough for a canary, which is a sample of the size that was asked for.
+// One bad recipient alone does not stop the run, unless only one was tried.
 func ofCanary(_ codes.Code, bad, tried int64) bool { return bad >= min(2, tried) }
 
 // breach returns which limit is exceeded, and how; an empty code for none.
@@ -49,7 +50,7 @@ func breach(g campaign.Guard, all, base campaign.Sample, says enough) (codes.Cod
 	}{
 		{codes.GuardBounce, g.MaxBounceRate, since.Bounced, since.Tried(), "bounced"},
 		{codes.GuardDeferral, g.MaxDeferralRate, since.Deferred, since.Tried(), "are deferred"},
-		// Complaints come late: they are about everybody who got the message.
+		// Complaints come late, so they are compared with all who got the message.
 		{codes.GuardComplaint, g.MaxComplaintRate, since.Complained, all.Accepted, "complained"},
 	} {
 		if r.limit == 0 || r.bad == 0 || !says(r.code, r.bad, r.tried) {
@@ -63,7 +64,7 @@ func breach(g campaign.Guard, all, base campaign.Sample, says enough) (codes.Cod
 	return "", ""
 }
 
-// guard pauses a run that exceeds its limits, and looks after its canary. It
+// guard pauses a run that exceeds its limits, and watches over its canary. It
 // reports whether the run was paused.
 func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally *ledger.Tally, now time.Time) (paused bool, err error) {
 	all := tally.Sample()
@@ -79,7 +80,7 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 		if err != nil || !settled {
 			return false, err
 		}
-		f.cfg.Log.Info("canary has its answers", "run", rec.ID, "accepted", all.Accepted, "goes_on_at", now.Add(rec.Guard.CanaryWait))
+		f.cfg.Log.Info("canary is settled", "run", rec.ID, "accepted", all.Accepted, "goes_on_at", now.Add(rec.Guard.CanaryWait))
 		return false, f.ledger.NoteCanarySettled(ctx, rec.ID, now)
 	case now.Before(ends):
 		return false, nil
@@ -87,7 +88,7 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 	if _, why := breach(rec.Guard.ForCanary(), all, rec.Watch.Base, ofCanary); why != "" {
 		return true, f.stop(ctx, rec, codes.Canary, "of the first recipients, "+why)
 	}
-	f.cfg.Log.Info("canary is over: the others go", "run", rec.ID, "accepted", all.Accepted, "bounced", all.Bounced, "deferred", all.Deferred)
+	f.cfg.Log.Info("canary is over: the rest is released", "run", rec.ID, "accepted", all.Accepted, "bounced", all.Bounced, "deferred", all.Deferred)
 	s.release()
 	return false, f.ledger.NoteCanaryOver(ctx, rec.ID, now)
 }
@@ -102,8 +103,8 @@ func (f *Feeder) stop(ctx context.Context, rec *ledger.Record, code codes.Code, 
 	return err
 }
 
-// canarySettled reports whether everybody of the canary has had an answer. It
-// looks at the cells, when no recipient is under way, and at most once a second.
+// canarySettled reports whether every recipient of the canary has had an answer. It
+// reads the cells when no recipient is under way, and at most once a second.
 func (f *Feeder) canarySettled(ctx context.Context, s *sweep, c campaign.Counts, now time.Time) (bool, error) {
 	if c[campaign.Issued]+c[campaign.Sending] > 0 || now.Before(s.looked.Add(time.Second)) {
 		return false, nil
@@ -126,7 +127,7 @@ func (f *Feeder) canarySettled(ctx context.Context, s *sweep, c campaign.Counts,
 }
 
 // shares divides a canary among parts by their sizes: what rounding leaves goes
-// to the largest remainders. All of a small audience is its own canary.
+// to the largest remainders. For a small audience the canary is all of it.
 func shares(canary int, sizes []ledger.PartSize) []int {
 	var total int64
 	for _, p := range sizes {

@@ -24,7 +24,8 @@ type Lease struct {
 }
 
 // Lease takes the right and renews it until it is released. The error is a
-// failure.ErrRefused when another process has it; done is what that does with the run.
+// failure.ErrRefused when another process has it; done is what that process does
+// with the run.
 func (m *Maker) Lease(ctx context.Context, id, done string) (*Lease, error) {
 	l := &Lease{m: m, id: id, holder: rand.Text(), done: make(chan struct{})}
 	held, err := l.Held(ctx)
@@ -60,7 +61,7 @@ func (l *Lease) Held(ctx context.Context) (bool, error) {
 	return l.m.Ledger.Expanding(ctx, l.id, l.holder, ledger.ExpansionLease)
 }
 
-// Release gives the lease up, so that what came to nothing may be repeated at once.
+// Release gives the lease up, so that a failed attempt can be repeated at once.
 func (l *Lease) Release(ctx context.Context) {
 	l.stop()
 	<-l.done

@@ -12,7 +12,7 @@ import (
 	"broadside/campaign/suppression"
 )
 
-// undoTime bounds what is still written for a run that is ready, or comes to nothing.
+// undoTime bounds the last writes for a run that is ready, or is given up.
 const undoTime = 5 * time.Second
 
 // Room knows whether Redis has memory for a run.
@@ -39,15 +39,15 @@ type Input struct {
 	Rows     Audience
 	Select   Selection
 	Progress func(rows int64) // is called with the number of rows read, now and then; nil: not called
-	// Explain says for people what an error of reading the audience means; nil: they
-	// are told the error itself.
+	// Explain turns an error of reading the audience into one for people; nil: they
+	// see the error itself.
 	Explain func(error) error
 
 	// Confirm is called once the audience is in, before the first message can leave.
 	// Its error stops the run. nil: not asked.
 	Confirm func(ctx context.Context, p Plan) error
-	// Changed is called right before the run becomes ready. It reports that the
-	// recipients are others by now; then Rows begins again and is read once more.
+	// Changed is called right before the run becomes ready. It reports whether the
+	// recipients have changed; then Rows begins again and is read once more.
 	// Its error stops the run. nil: they cannot change.
 	Changed func(ctx context.Context) (bool, error)
 }
@@ -59,7 +59,8 @@ type Run struct {
 	Plan    Plan // of a run that did not exist
 }
 
-// A RepeatedError is returned when there is a run already of what has one only.
+// A RepeatedError is returned when there is already a run of something that may have
+// only one.
 type RepeatedError struct {
 	Run    string
 	Record *ledger.Record // nil: its time of retention is over
@@ -73,8 +74,8 @@ func (e *RepeatedError) Error() string { return "it was done before: run " + e.R
 // ledger.UnsureError or ledger.ErrReady. Of calls with the same key at the same time
 // one makes the run, and the others wait for it.
 //
-// A run that is not of an occurrence is gone after an error, as if it had never been
-// begun. The run of an occurrence stays as far as it came: the next call goes on.
+// After an error a run that is not of an occurrence is gone, as if it had never been
+// begun. The run of an occurrence stays as it is, and the next call continues it.
 func (m *Maker) Make(ctx context.Context, spec campaign.RunSpec, in Input) (Run, error) {
 	for {
 		run, err := m.try(ctx, spec, in)
@@ -121,8 +122,8 @@ func (m *Maker) try(ctx context.Context, spec campaign.RunSpec, in Input) (Run, 
 	return run, nil
 }
 
-// begin makes the record of the run, or goes on with one that a launch left which
-// died. existed: the run of the key has become ready meanwhile.
+// begin makes the record of the run, or goes on with the one of a launch that died.
+// existed: the run of the key has become ready meanwhile.
 func (m *Maker) begin(ctx context.Context, spec campaign.RunSpec, id string) (existed bool, err error) {
 	isNew, err := m.create(ctx, spec, id)
 	if err != nil || isNew {
@@ -232,21 +233,21 @@ func (m *Maker) read(ctx context.Context, in Input, e *ledger.Expansion) (Plan, 
 	return plan, err
 }
 
-// Plan reads the audience and says what Make would come to. It writes nothing.
+// Plan reads the audience and says what Make would do. It writes nothing.
 func (m *Maker) Plan(ctx context.Context, in Input) (Plan, error) {
 	return m.read(ctx, in, nil)
 }
 
-// discard removes what an expansion has written that comes to nothing.
+// discard removes what was written by an expansion that is given up.
 func (m *Maker) discard(ctx context.Context, run string, e *ledger.Expansion) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
 	if _, err := e.Discard(ctx); err != nil {
-		m.Log.Warn("expansion could not be discarded, Redis drops it in an hour", "run", run, "err", err)
+		m.Log.Warn("expansion could not be discarded, it expires in an hour", "run", run, "err", err)
 	}
 }
 
-// noteReady notes what follows from a run that is ready, also when its launch was
+// noteReady records the consequences of a run that is ready, even if its launch was
 // interrupted meanwhile.
 func (m *Maker) noteReady(ctx context.Context, spec campaign.RunSpec, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
@@ -276,8 +277,9 @@ func (m *Maker) planOf(ctx context.Context, id string) (Plan, error) {
 	return plan, nil
 }
 
-// undo removes a run that did not become ready: it does not count as launched. It
-// returns the cause, and says so when the run is ready after all.
+// undo removes a run that did not become ready, so that it does not count as
+// launched. It returns the cause, with ledger.ErrReady added when the run is ready
+// after all.
 func (m *Maker) undo(ctx context.Context, spec campaign.RunSpec, id string, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()

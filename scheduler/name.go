@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// namedLately is how long a name stands of a run without a record: its launch died
-	// in between, or is just about to write it.
+	// namedLately is how long a name stands for a run without a record: the launch died
+	// before it wrote the record, or is just about to write it.
 	namedLately = time.Hour
 	// busyRest is how long a call waits before it looks again whether another one with
 	// the same key is over.
 	busyRest = 100 * time.Millisecond
 )
 
-// KeyName is the name that the run of a key has in the ledger.
+// KeyName returns the name under which the ledger has the run of a key.
 func KeyName(key string) string { return "key:" + key }
 
 // name chooses the id of the run, and keeps what has one run (a key, a campaign
-// without cron, a retry) from having another. existed: the run of the key is there.
-// A run of that id may be under way, or be left by a process that died.
+// without cron, a retry) from having another. existed: the key has a run already.
+// A run with the chosen id may be under way, or left by a process that died.
 func (m *Maker) name(ctx context.Context, spec campaign.RunSpec) (id string, existed bool, err error) {
 	if spec.Occurrence.IsZero() {
 		id, err = m.freeID(ctx, campaign.RunID(spec.Snapshot.Campaign, time.Now()))
@@ -62,8 +62,8 @@ func (m *Maker) nameKey(ctx context.Context, key, id string) (run string, existe
 	return run, existed, err
 }
 
-// nameOnce makes id the one run of what has just one. A RepeatedError when there is
-// one: a key is no reason for another.
+// nameOnce makes id the run of something that may have only one. It returns a
+// RepeatedError when there is one already: a key does not allow another.
 func (m *Maker) nameOnce(ctx context.Context, spec campaign.RunSpec, id string) (string, error) {
 	scheduled := !spec.Occurrence.IsZero()
 	named, err := m.take(ctx, spec.Once, id, func(named string, rec *ledger.Record) (bool, error) {
@@ -116,9 +116,10 @@ func (m *Maker) dropDead(ctx context.Context, spec campaign.RunSpec, id string) 
 	return m.Ledger.Unname(ctx, spec.Once, id)
 }
 
-// take makes id the run that a name stands for, unless it stands for another one and
-// free reports false of that. It returns the run that the name stands for then. rec
-// is nil when there is no record of the run, any more or yet.
+// take makes id the run that a name stands for, unless the name stands for another
+// run for which free returns false. It returns the run that the name stands for
+// afterwards. rec is nil when that other run has no record, either not yet or not any
+// more.
 func (m *Maker) take(ctx context.Context, name, id string, free func(named string, rec *ledger.Record) (bool, error)) (string, error) {
 	named, err := m.Ledger.Once(ctx, name, id)
 	for err == nil && named != id {

@@ -12,7 +12,7 @@ const (
 	Failed = "failed" // its run could not be made: not sent
 )
 
-// keepOccurrences is how many are kept of each schedule.
+// keepOccurrences is how many occurrences are kept for each schedule.
 const keepOccurrences = 200
 
 // An Occurrence is one time of a schedule that has passed, or a row of times

@@ -12,7 +12,7 @@ const (
 	writtenEach = 20      // per recipient: the cell, and the names of the chunks
 	outcomeEach = 65      // per recipient, on average: the receipt (40), and the last reply of a recipient who was not accepted at once
 	taskEach    = 800     // per recipient that is handed out: at most ledger.MaxBacklog of a part
-	mostTasks   = 10_000  // and in all, as long as not more are settled in a second
+	mostTasks   = 10_000  // and in all, unless more than that are settled in a second
 	always      = 1 << 20 // connections, scripts, leases
 )
 

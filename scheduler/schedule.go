@@ -97,7 +97,7 @@ type Schedule struct {
 	Recipients int64     `json:"recipients"`
 	Files      []File    `json:"files"`
 	Stored     time.Time `json:"stored"`
-	Version    string    `json:"version"` // random, of each time that it is stored
+	Version    string    `json:"version"` // random, new each time that it is stored
 }
 
 // A File is a file that is stored with a schedule.
@@ -113,12 +113,12 @@ type File struct {
 type Entry struct {
 	Schedule
 	Next                  time.Time // zero: it is done
-	Firing                time.Time // the occurrence that a scheduler is at; zero: none
+	Firing                time.Time // the occurrence that a scheduler is firing; zero: none
 	Trouble               string    // what keeps a due occurrence from being fired
 	LastRun               string    // the latest run that was made; empty: none
 	Fired, Missed, Failed int64     // occurrences
 	Broken                error     // why it cannot be read; then only the ID is known
 }
 
-// Done reports whether nothing will happen any more.
+// Done reports whether the schedule has no further occurrence.
 func (e *Entry) Done() bool { return e.Next.IsZero() }

@@ -53,7 +53,7 @@ func (s *Schedules) Stage(ctx context.Context, version, key, name string, r io.R
 }
 
 // Discard removes the staged files of a version that is not stored after all.
-// Should it fail, they expire.
+// If that fails, they expire.
 func (s *Schedules) Discard(ctx context.Context, version string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -82,7 +82,7 @@ func (w *pieceWriter) flush() error {
 	if len(w.buf) == 0 {
 		return nil
 	}
-	pipe := w.s.rdb.TxPipeline() // a piece never without an end of its life
+	pipe := w.s.rdb.TxPipeline() // so that no piece is stored without an expiry
 	pipe.HSet(w.ctx, w.hash, piece(w.key, w.n), w.buf)
 	pipe.Expire(w.ctx, w.hash, stagedTTL)
 	if _, err := pipe.Exec(w.ctx); err != nil {

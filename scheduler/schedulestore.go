@@ -21,8 +21,8 @@ var luaFiles embed.FS
 // maxSchedules bounds the schedules: all are read to list or find one.
 const maxSchedules = 1000
 
-// stagedTTL is how long files live that no schedule names: of one that is
-// being stored, and of one that was replaced while an occurrence is under way.
+// stagedTTL is how long files that no schedule names are kept: those of a schedule
+// that is being stored, and of one that was replaced during an occurrence.
 const stagedTTL = time.Hour
 
 // Schedules keeps the schedules in Redis. Keys, all in one slot:
@@ -47,7 +47,7 @@ type Schedules struct {
 // NewSchedules returns the schedules whose keys begin with prefix. lua turns
 // source text into a script that this Redis understands.
 func NewSchedules(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Schedules {
-	const always = "#!lua flags=allow-oom\n" // for what frees memory, or keeps something from being done twice
+	const always = "#!lua flags=allow-oom\n" // for scripts that free memory, or keep something from being done twice
 	return &Schedules{
 		rdb: rdb, prefix: prefix, lease: claimLease, most: maxSchedules,
 		put: lua(source("put")), claim: lua(source("claim")), hold: lua(always + source("hold")),
@@ -128,9 +128,9 @@ func decodeOld(id string, v any) (*Schedule, error) {
 	return old, nil
 }
 
-// Remove removes a schedule. firing is the occurrence that a scheduler is at
-// in this moment, the zero time if none: it stops, unless its run is ready
-// already. ErrNoSchedule when there is none.
+// Remove removes a schedule. firing is the occurrence that a scheduler is firing at
+// this moment, the zero time if none: that stops, unless its run is ready already.
+// The error is ErrNoSchedule when there is no such schedule.
 func (s *Schedules) Remove(ctx context.Context, id string) (firing time.Time, err error) {
 	res, err := s.remove.Run(ctx, s.rdb, []string{s.key("due"), s.key("ids"), s.of(id), s.key("history:" + id)}, id, s.files("")).Slice()
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// minBacklog keeps connections in work before the pace of a part is known.
+	// minBacklog keeps connections busy before the pace of a part is known.
 	minBacklog = 200
 	// minHold is the least time after which a recipient that was issued is issued again.
 	minHold = 20 * time.Second
-	// lookAgain is how long no page is left unread.
+	// lookAgain is the longest time for which a page is left unread.
 	lookAgain = time.Minute
 	never     = time.Duration(1<<63 - 1)
 )
@@ -25,7 +25,7 @@ type sweep struct {
 	expires time.Duration
 	parts   []*partSweep
 	deaths  int64     // of workers, that were known; -1: none before the first look
-	canary  bool      // only the first recipients are let go
+	canary  bool      // only the first recipients are released
 	looked  time.Time // at the canary's cells
 	census  census
 }
@@ -40,7 +40,7 @@ type partSweep struct {
 	turn   int
 	more   bool // pages that must be looked at now were left by the last round
 
-	first, size int // so many of all are let go: fewer while a canary lasts
+	first, size int // first of size recipients are released: not all while a canary lasts
 
 	settled   int64 // at the last measurement
 	at        time.Time
@@ -73,7 +73,7 @@ func newPartSweep(pages int) *partSweep {
 	}
 }
 
-// release lets those go who waited for the canary.
+// release frees the recipients that waited for the canary.
 func (s *sweep) release() {
 	if !s.canary {
 		return
@@ -210,8 +210,8 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 		}
 		due = min(due, at)
 	}
-	// Whatever is remembered may be wrong after a while: Redis went back in
-	// time, or another feeder took the notes. A minute is cheap.
+	// What is remembered may be wrong after a while, because Redis went back in time
+	// or another feeder took the notes. Reading each page once a minute is cheap.
 	p.due[page] = min(due, since+lookAgain)
 	return ready
 }
@@ -225,8 +225,8 @@ func (p *partSweep) measure(c campaign.Counts, now time.Time) {
 			return
 		}
 		rate := max(0, float64(settled-p.settled)/dt)
-		// A pace that falls is followed late: when a worker dies, what was issued to
-		// it counts until it is found dead, and a backlog that shrank with the pace
+		// A falling pace is followed slowly: when a worker dies, the recipients issued to
+		// it count until it is found dead, and a backlog that shrank with the pace
 		// would leave nothing for the others.
 		weight := min(1, dt/20)
 		if rate > p.perSecond {

@@ -7,7 +7,7 @@ import (
 
 // A clock relates Redis time to local monotonic time, from the replies seen.
 // Of each reply it knows only that Redis read its clock between the local times
-// of sending and of receiving, so the fastest round trip says it best.
+// of sending and of receiving, so the fastest round trip is the most exact.
 type clock struct {
 	base time.Time // local times are microseconds since then
 
@@ -31,17 +31,17 @@ type sample struct {
 }
 
 const (
-	// epochLength bounds, twice, the age of what is believed: two clocks drift
-	// apart by about 50 us a second.
+	// epochLength is half of the greatest age of a sample that is used: two clocks
+	// drift apart by about 50 us a second.
 	epochLength = 15 * time.Second
-	// drift is what two samples may differ by beyond their round trips,
+	// drift is by how much two samples may differ in addition to their round trips, in
 	// microseconds.
 	drift = 2000
 	// enough is how many samples make it likely that one was fast.
 	enough = 5
 )
 
-// observe takes in that Redis read its clock as redis (microseconds) between the
+// observe records that Redis read its clock as redis (microseconds) between the
 // local times sent and received. It reports whether a clock was set in between.
 func (c *clock) observe(redis int64, sent, received time.Time) (stepped bool) {
 	trip := received.Sub(sent).Microseconds()

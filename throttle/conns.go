@@ -88,8 +88,8 @@ func (c *Conns) Acquire(ctx context.Context, account, worker string, limit, work
 }
 
 // Release counts one connection less for the worker. Call it when the connection
-// is closed, not before. After an error the count here is right; Redis learns it
-// with the next command about this account, Restore at the latest.
+// is closed, not before. After an error the count in this process is right; Redis
+// gets it with the next command about this account, at the latest from Restore.
 func (c *Conns) Release(ctx context.Context, account, worker string) error {
 	h, err := c.take(ctx, account, worker)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *Conns) Release(ctx context.Context, account, worker string) error {
 	return c.write(ctx, account, worker, h.count)
 }
 
-// Restore states all counts of the worker, account by account: after Redis has
+// Restore writes all counts of the worker again, account by account: after Redis has
 // been restarted, before anything new is acquired, and under a new worker id.
 func (c *Conns) Restore(ctx context.Context, worker string, accounts ...string) error {
 	for _, account := range accounts {
@@ -155,8 +155,8 @@ func (c *Conns) write(ctx context.Context, account, worker string, n int) error 
 	return nil
 }
 
-// take waits for the turn of a holding. What stands under an earlier id of the
-// worker is taken off: a goroutine that read that id before it changed may have
+// take waits for the turn of a holding. A count under an earlier id of the
+// worker is removed: a goroutine that read that id before it changed may have
 // written it after Forget.
 func (c *Conns) take(ctx context.Context, account, worker string) (*holding, error) {
 	c.mu.Lock()

@@ -20,7 +20,7 @@
 // Points that a call skips because its lane cannot be ready in time (or that a
 // second limit refuses) are not lost: they are holes in front of the line's end,
 // and a lane that is quicker takes them. So a lane that needs two seconds to
-// come to its body takes nothing from the others.
+// reach its body takes nothing from the others.
 //
 // A body needs a point on the line of every Limit that counts for it: its run's,
 // and those of the account, of its provider there and of its domain there. The
@@ -33,7 +33,7 @@
 // The lines of an account are in one hash slot and give their points in one script,
 // all or none. The run's is in another. It is asked first, and what the account
 // refuses goes back to it: as a hole, or where the line ends with that point, as
-// its end. So nothing is wasted but the slots of a worker that died.
+// its end. So only the slots of a worker that died are wasted.
 //
 // A slot that was reserved and not used is lost. Of a limit slower than one a second
 // it can be given back, even when its time is over, as long as no other has been

@@ -50,9 +50,9 @@ func (l Limit) line(prefix string) line {
 	return line{tag: tag, slot: base + "slot", holes: base + "holes", rate: l.Rate}
 }
 
-// order says where a limit stands on its route: the narrow ones first, and last
-// the account's, which most messages share, since what a route ends with is not
-// stretched.
+// order returns the place of a limit on its route: the narrow ones come first. The
+// account's, which most messages share, comes last, because the last limit of a route
+// is not stretched.
 func (l Limit) order() int {
 	switch {
 	case l.Campaign != "":

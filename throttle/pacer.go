@@ -19,8 +19,8 @@ const (
 	// maxLead bounds how far ahead of its body a slot may be taken. A lane that
 	// needs longer is late and reserves again, message in hand.
 	maxLead = 5 * time.Second
-	// maxDelay is the longest that a body waits after the point of its first limit
-	// for that of the last, and so what that costs the pace of the others: 2 %.
+	// maxDelay is the longest that a body waits from the point of its first limit to
+	// that of the last. It costs the other limits 2 % of their pace.
 	maxDelay = 20 * time.Millisecond
 	// maxSlots bounds one call.
 	maxSlots = 1000
@@ -47,8 +47,8 @@ type Pacer struct {
 	log                      *slog.Logger
 }
 
-// New returns a Pacer on rdb. lua makes a script of a source; it is where a store
-// that does not know script flags strips them. Without a log nothing is logged.
+// New returns a Pacer on rdb. lua makes a script of a source; for a store that
+// does not know script flags it strips them. Without a log nothing is logged.
 func New(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Script, log *slog.Logger) *Pacer {
 	_, cluster := rdb.(*redis.ClusterClient)
 	return &Pacer{

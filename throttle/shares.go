@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What acquire.lua answers, in addition to 0 for an account at its limit.
+// The answers of acquire.lua, in addition to 0 for an account at its limit.
 const (
 	granted       = 1
 	keptForOthers = -1

@@ -12,27 +12,27 @@ import (
 )
 
 // batchTime bounds one round trip of a batch. A claim may be used for ten
-// seconds, so its question must be over well before.
+// seconds, so its answer must come well before that.
 const batchTime = 5 * time.Second
 
 const (
 	// replicaTime bounds how long a claim waits for a replica.
 	replicaTime = 100 * time.Millisecond
-	// checkTime is the same for CheckReplicas: who asks before a run begins has
-	// more patience with a busy machine.
+	// checkTime is the same for CheckReplicas, which runs before a run begins and
+	// can wait longer for a busy machine.
 	checkTime = time.Second
 )
 
-// ErrNotReplicated is the answer to a claim that no replica of Redis
-// acknowledged in time: a failover might forget it.
+// ErrNotReplicated is returned for a claim that no replica of Redis
+// acknowledged in time: it might be lost in a failover.
 var ErrNotReplicated = errors.New("no replica of redis has acknowledged the claim")
 
 // maxBatch is how many steps go out together. Redis is blocked for some 10 us
 // for each.
 const maxBatch = 128
 
-// A target is the keys of one part of a run: what is asked of the same run goes
-// out as one call.
+// A target is the keys of one part of a run. The steps that concern the same run
+// go out as one call.
 type target struct {
 	run  *Run
 	part int
@@ -41,12 +41,12 @@ type target struct {
 	patterns patterns // of the replies by which recipients were accepted
 }
 
-// A Pending step waits for company, and then for its answer.
+// A Pending step waits to be sent in a batch, and then for its answer.
 type Pending struct {
 	Step
 	settle, claim, look *target              // nil: not asked
 	receipt             receipt              // of an outcome that is "accepted"
-	claimed, looked     func() (bool, error) // whether that one is suppressed
+	claimed, looked     func() (bool, error) // whether the recipient is suppressed
 	done                chan struct{}
 }
 
@@ -54,7 +54,7 @@ type Pending struct {
 // replica has it.
 func (p *Pending) replicated() bool { return p.claim != nil && p.claim.run.Replicated }
 
-// A call is what several steps ask of one run, part by part.
+// A call holds the questions of several steps about one run, part by part.
 type call struct {
 	run   *Run
 	parts []*questions
@@ -62,29 +62,29 @@ type call struct {
 	err   error // of what came with the command
 }
 
-// Questions are what several steps ask of one part of a run, in the order in
+// Questions are those of several steps about one part of a run, in the order in
 // which the script takes them.
 type questions struct {
 	target                  *target
 	outcomes, claims, looks []*Pending
 }
 
-// claims reports whether the call has one.
+// claims reports whether the call has a claim.
 func (c *call) claims() bool {
 	return slices.ContainsFunc(c.parts, func(q *questions) bool { return len(q.claims) > 0 })
 }
 
-// outcomes reports whether the call has one.
+// outcomes reports whether the call has an outcome.
 func (c *call) outcomes() bool {
 	return slices.ContainsFunc(c.parts, func(q *questions) bool { return len(q.outcomes) > 0 })
 }
 
-// replicated reports whether the answer counts only once a replica has what the
-// script wrote.
+// replicated reports whether the answer counts only once a replica has the
+// script's writes.
 func (c *call) replicated() bool { return c.run.Replicated && c.claims() }
 
-// script returns the script to call. Without a claim it is one that a full
-// Redis allows.
+// script returns the script to call. Without a claim it is the one that runs even
+// when Redis is out of memory.
 func (b *batcher) script(c *call) *redis.Script {
 	if c.claims() {
 		return b.step
@@ -118,8 +118,8 @@ func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
 	c.cmd = b.script(c).EvalSha(ctx, pipe, keys, args...)
 }
 
-// askSuppressions puts the questions for those on a pipeline, whose answers
-// must be read after those of the claims.
+// askSuppressions puts the suppression look-ups on a pipeline. Redis must answer
+// them after the claims.
 func (b *batcher) askSuppressions(ctx context.Context, pipe redis.Pipeliner, c *call) {
 	for _, q := range c.parts {
 		for _, p := range q.claims {
@@ -181,9 +181,9 @@ func (q *questions) read(answer []any, err error) []any {
 }
 
 // A batcher sends the steps that wait at the same moment as one pipeline, and
-// those that concern the same run as one call of a script. Alone a
-// step waits for nobody; under load round trips, system calls and the script's
-// own beginning are shared by all connections of the worker.
+// those that concern the same run as one call of a script. A lone step is
+// sent at once; under load all connections of the worker share the round trips, the
+// system calls and the start of the script.
 type batcher struct {
 	rdb          redis.UniversalClient
 	supp         Suppressions
@@ -228,8 +228,8 @@ func (b *batcher) run(ctx context.Context) {
 	}
 }
 
-// exec carries out steps. A batch that is on its way is not torn by a shutdown:
-// its answers are facts.
+// exec carries out steps. A shutdown does not interrupt a batch that has been
+// sent: its answers are facts.
 func (b *batcher) exec(ctx context.Context, steps []*Pending) {
 	defer func() {
 		for _, p := range steps {
@@ -257,7 +257,8 @@ func (b *batcher) exec(ctx context.Context, steps []*Pending) {
 			}
 			again = append(again, c)
 		case redis.HasErrorPrefix(err, "OOM") && c.outcomes():
-			// A full Redis refuses a script that claims as a whole: outcomes alone pass.
+			// A Redis that is out of memory refuses the whole script when it has a
+			// claim. With outcomes alone it runs.
 			for _, q := range c.parts {
 				(&questions{claims: q.claims, looks: q.looks}).read(nil, err)
 				q.claims, q.looks = nil, nil
@@ -273,8 +274,8 @@ func (b *batcher) exec(ctx context.Context, steps []*Pending) {
 	}
 }
 
-// send carries out calls: all of them as one pipeline, but for those that wait
-// for a replica.
+// send carries out calls: all of them as one pipeline, except those that wait for
+// a replica.
 func (b *batcher) send(ctx context.Context, calls []*call) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -346,8 +347,8 @@ func loadAll(ctx context.Context, rdb redis.UniversalClient, s *redis.Script) er
 	})
 }
 
-// wait asks how many replicas have all that its connection wrote, as soon as it
-// is one, and after limit.
+// wait asks how many replicas have everything that its connection wrote. Redis
+// answers as soon as one has, or after limit.
 func wait(ctx context.Context, to interface {
 	Do(ctx context.Context, args ...any) *redis.Cmd
 }, limit time.Duration,
@@ -366,9 +367,9 @@ func acknowledged(replicas *redis.Cmd) error {
 	return nil
 }
 
-// CheckReplicas tells whether claims of a run with durability: replicated can
-// hold: ErrNotReplicated when no replica answers in time. In a cluster every
-// primary needs one: any may get the run.
+// CheckReplicas checks that claims of a run with durability: replicated can hold.
+// It returns ErrNotReplicated when no replica answers in time. In a cluster every
+// primary needs a replica, because the run may be on any of them.
 func (l *Ledger) CheckReplicas(ctx context.Context) error {
 	cluster, ok := l.rdb.(*redis.ClusterClient)
 	if !ok {
@@ -379,7 +380,7 @@ func (l *Ledger) CheckReplicas(ctx context.Context) error {
 	})
 }
 
-// group puts what is asked of the same run together.
+// group collects the steps that concern the same run.
 func group(steps []*Pending) []*call {
 	calls := make(map[*Run]*call, 2)
 	at := make(map[*target]*questions, 8)

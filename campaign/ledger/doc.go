@@ -3,12 +3,12 @@
 // and what is unknown is called unknown.
 //
 // Per run and part the ledger is one Redis string of five-byte cells. The
-// ledger is its own queue: a cell's `when` says when somebody must look at it
+// ledger is its own queue: a cell's `when` says when the cell must be looked at
 // again, and nothing else says what is due or under way. Tasks in asynq are
 // hints that may be lost, doubled or late.
 //
 //	pending, deferred -> issued      Issue      the feeder hands it out
-//	issued            -> issued      Issue      nothing was heard of it: once more
+//	issued            -> issued      Issue      no sign of life: issued again
 //	pending, issued, deferred -> failed         Issue: it has expired, or is stuck
 //	pending, issued, sending, deferred -> uncertain
 //	                                 Issue, Sweep, Refuse, Settle: in place of failed, cancelled or suppressed,
@@ -26,13 +26,14 @@
 //	any -> what the journal says                Replay, to a Redis that went back in time: also to
 //	                                            sending, for a claim that is still open
 //
-// In a cancelled run what would become pending or deferred is cancelled.
+// In a cancelled run, a recipient that would become pending or deferred is cancelled.
 // Every change is Lua on keys of one hash slot, {run:<id>}, and goes through
 // the function move of lua/lib.lua: cell, counters and finish check change
-// together. All scripts may be asked twice: go-redis resends after a broken
-// connection. What a Line asks alone is never resent (see Claims in internal/store).
+// together. Every script may run twice, because go-redis resends commands after a
+// broken connection. Only the commands of a Line are never resent (see Claims in
+// internal/store).
 //
 // A worker is on the list of workers with a counter that it raises every five
-// seconds (see Member). It logs every claim in its Journal before it asks for
-// it, so that a Redis that went back in time can be told what happened.
+// seconds (see Member). It logs every claim in its Journal before it makes it, so
+// that the journal can be replayed to a Redis that went back in time.
 package ledger

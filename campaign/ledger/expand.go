@@ -18,16 +18,16 @@ import (
 var (
 	// errNotReady is returned by Ready when something that was written is missing.
 	errNotReady = errors.New("expansion is not complete")
-	// ErrReady is returned by Ready when the run is ready by another expansion,
-	// and by Drop when it is by any.
+	// ErrReady is returned by Ready when another expansion has made the run ready,
+	// and by Drop when any has.
 	ErrReady = errors.New("it is ready already")
 )
 
-// An UnsureError is returned by Ready when Redis has not said whether the run is
+// An UnsureError is returned by Ready when it is not known whether the run is
 // ready: messages may leave.
 type UnsureError struct {
 	Run string
-	Err error // what kept the answer from coming
+	Err error // why there was no answer
 }
 
 // Error returns one line.
@@ -140,7 +140,8 @@ func (e *Expansion) Size() (n int64) {
 // Ready checks that everything is in and lets the run begin. From here on
 // messages may leave. When another expansion of the run was ready before, that
 // one stays, what this one wrote is removed, and the error is ErrReady. After an
-// UnsureError the run may be ready; after any other it is not, by this expansion.
+// UnsureError the run may be ready; after any other error this expansion has not
+// made it ready.
 func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 	numbers := make([]int, 0, len(e.parts))
 	for n := range e.parts {
@@ -175,9 +176,9 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 	return nil
 }
 
-// lost finds out whether the run is ready although Redis did not say so: its
-// answer may have been lost on the way, or be still to come. What is discarded
-// cannot be made ready any more.
+// lost finds out whether the run became ready although no answer came from Redis:
+// the answer may have been lost, or the command may still be on its way. An
+// expansion that is discarded cannot become ready any more.
 func (e *Expansion) lost(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsureTime)
 	defer cancel()
@@ -190,9 +191,9 @@ func (e *Expansion) lost(ctx context.Context, cause error) error {
 	return nil
 }
 
-// Discard removes what was written, when it comes to nothing: a Redis that has
-// no room for it gets its memory back now and not in an hour. It reports whether
-// that is gone: an expansion by which the run is ready stays.
+// Discard removes what was written by an expansion that is given up, so that Redis
+// has the memory back now and not in an hour. It reports whether the data is gone:
+// the expansion that made the run ready stays.
 func (e *Expansion) Discard(ctx context.Context) (gone bool, err error) {
 	keys := []string{e.l.runKey(e.run.ID, "record"), e.key("content"), e.key("chunks"), e.key("rejects")}
 	for n := range e.parts {

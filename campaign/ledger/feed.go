@@ -14,8 +14,8 @@ import (
 type Cell struct {
 	State    campaign.State
 	Attempts int
-	Silent   int           // times it was issued without a word
-	When     time.Duration // since the run was created: look at it not before
+	Silent   int           // times it was issued without a sign of life
+	When     time.Duration // since the run was created: do not look at it before
 }
 
 // parseCells decodes cells as Redis holds them.
@@ -45,8 +45,8 @@ func (l *Ledger) Page(ctx context.Context, r *Run, part, page int) ([]Cell, erro
 	return parseCells(b), nil
 }
 
-// Early is what was noted for the feeder since it asked last: part and page,
-// and the moment at which something there is due.
+// Early is a note for the feeder, made since its last call: part and page, and the
+// moment at which something there is due.
 type Early struct {
 	Part, Page int
 	When       time.Duration
@@ -59,9 +59,10 @@ type Issued struct {
 	At      time.Time // the server's time of issue
 }
 
-// Issue marks recipients of a part as issued, as far as backlog allows, and
-// returns those that are. Each is to be heard of within hold, doubled with
-// every silence. force makes issued ones ready at once: a worker died.
+// Issue marks recipients of a part as issued, up to the backlog, and returns those
+// that it marked. Each must give a sign of life within hold, or it is issued again;
+// hold doubles each time. force makes issued ones ready at once, because a worker
+// died.
 func (l *Ledger) Issue(ctx context.Context, r *Run, part, backlog int, hold time.Duration, force bool, indexes []int) (Issued, error) {
 	res, err := l.run(ctx, l.script.issue, l.keys(r, part), part, backlog, seconds(hold), flag(force), ranges(indexes)).Slice()
 	if err != nil {
@@ -141,8 +142,8 @@ func (l *Ledger) sweep(ctx context.Context, r *Run, abandon bool) error {
 // holds of them as tasks, and what a pause leaves to be given back.
 const MaxBacklog = 4000
 
-// Lease takes or renews the lease of the run's feeder. It is economy, not
-// safety: two feeders do no harm.
+// Lease takes or renews the lease of the run's feeder. It saves work and
+// protects nothing: two feeders do no harm.
 func (l *Ledger) Lease(ctx context.Context, id, holder string, d time.Duration) (bool, error) {
 	return l.lease(ctx, id, "lease", holder, d)
 }
@@ -172,8 +173,8 @@ type LastReply struct {
 	Reply
 }
 
-// Replies reads the last replies of those of a run who are not accepted (the
-// others are in Receipts), by part and index.
+// Replies reads the last replies for the recipients of a run that were not accepted
+// (the others are in Receipts), by part and index.
 func (l *Ledger) Replies(ctx context.Context, r *Run) (map[[2]int]LastReply, error) {
 	out := map[[2]int]LastReply{}
 	err := l.scan(ctx, l.runKey(r.ID, "replies"), func(field, value string) {

@@ -13,11 +13,11 @@ import (
 // A Watch is what the guards of a run remember. It stands in the run's record,
 // so that it outlives the worker that feeds the run.
 type Watch struct {
-	// Base is what had happened when the run went on after a guard had paused
-	// it: the guards count from there.
+	// Base holds the counts at the moment when the run was resumed after a guard had
+	// paused it: the guards count from there.
 	Base campaign.Sample
-	// CanarySettled is when the last of the canary had an answer, CanaryOver
-	// when the others were let go; zero until then.
+	// CanarySettled is when the last recipient of the canary had an answer,
+	// CanaryOver when the others were released; zero until then.
 	CanarySettled, CanaryOver time.Time
 }
 
@@ -26,8 +26,8 @@ func (r *Record) Canary() bool {
 	return r.Guard.Canary > 0 && int64(r.Guard.Canary) < r.Total() && r.Watch.CanaryOver.IsZero()
 }
 
-// CanaryEnds returns when the others are let go; the zero time when that is
-// not known yet.
+// CanaryEnds returns when the other recipients are released; the zero time when
+// that is not known yet.
 func (r *Record) CanaryEnds() time.Time {
 	if r.Watch.CanarySettled.IsZero() {
 		return time.Time{}
@@ -43,16 +43,16 @@ func (t *Tally) Sample() campaign.Sample {
 	}
 }
 
-// PauseFor pauses a run that is running, and reports whether it was: another may
-// have been faster.
+// PauseFor pauses a run that is running, and reports whether it was: another
+// process may have paused it first.
 func (l *Ledger) PauseFor(ctx context.Context, id string, code codes.Code, why string) (bool, error) {
 	before, err := l.Turn(ctx, id, campaign.Paused, code.Reason("%s", why), campaign.Running)
 	return err == nil && before == campaign.Running, err
 }
 
-// Reopen takes failures back for which a guard has stopped the run: the
-// recipients of a part are pending again, no attempt counted. It returns how many
-// were; none in a run that is over.
+// Reopen undoes the failures for which a guard has stopped the run: the recipients
+// of a part become pending again, and the attempt is not counted. It returns how
+// many it reopened; none in a run that is over.
 func (l *Ledger) Reopen(ctx context.Context, run *Run, part int, indexes []int) (int, error) {
 	args := make([]any, 0, len(indexes)+1)
 	args = append(args, part)
@@ -71,18 +71,18 @@ func (l *Ledger) NoteBase(ctx context.Context, id string, base campaign.Sample) 
 	return l.note(ctx, id, "base", encode(base))
 }
 
-// NoteCanarySettled notes when the last of the canary had an answer.
+// NoteCanarySettled notes when the last recipient of the canary had an answer.
 func (l *Ledger) NoteCanarySettled(ctx context.Context, id string, at time.Time) error {
 	return l.note(ctx, id, "canary_settled", at.UnixMilli())
 }
 
-// NoteCanaryOver lets the others of a run go.
+// NoteCanaryOver releases the other recipients of a run.
 func (l *Ledger) NoteCanaryOver(ctx context.Context, id string, at time.Time) error {
 	return l.note(ctx, id, "canary_over", at.UnixMilli())
 }
 
-// NoteFinished ends a cancelled run whose counts say that somebody is left and
-// whose cells do not.
+// NoteFinished ends a cancelled run whose counts say that recipients are left while
+// its cells say that none is.
 func (l *Ledger) NoteFinished(ctx context.Context, id string, at time.Time) error {
 	return l.note(ctx, id, "finished", at.UnixMilli())
 }
@@ -105,8 +105,8 @@ func encode(v any) string {
 	return string(b)
 }
 
-// readGuard fills in what guards have in the record. What an older version
-// wrote has none of it.
+// readGuard fills in the guards' fields of the record. A record that an older
+// version wrote has none of them.
 func (r *Record) readGuard(m map[string]string) {
 	_ = json.Unmarshal([]byte(m["guard"]), &r.Guard) // absent: no guard
 	_ = json.Unmarshal([]byte(m["base"]), &r.Watch.Base)

@@ -70,20 +70,19 @@ func (l *Ledger) Line(rdb redis.UniversalClient, supp Suppressions) *Line {
 	}}
 }
 
-// Run carries the questions until ctx ends. What is asked afterwards gets no
-// answer.
+// Run sends the steps to Redis until ctx ends. Later steps get no answer.
 func (n *Line) Run(ctx context.Context) error {
 	n.batch.run(ctx)
 	return nil
 }
 
-// A Step is what a connection says and asks between two messages: what became
-// of the last one, whether the next may go, and a look at the one after. Each
-// of the three may be left out, and has an error of its own.
+// A Step is what a connection needs from the ledger between two messages: it records
+// the outcome of the last one, claims the next, and looks at the one after. Each of
+// the three may be left out, and has an error of its own.
 type Step struct {
 	Settle struct {
 		Ref     Ref
-		Token   string // empty: nothing to say
+		Token   string // empty: no outcome to record
 		Outcome Outcome
 
 		Applied bool // false when the token holds nothing any more
@@ -108,14 +107,14 @@ type Step struct {
 
 // Step takes one round trip to Redis, shared with the other connections.
 //
-// An outcome is recorded by the token of its claim; saying it twice changes
-// nothing, and one that failed should be said again.
+// An outcome is recorded by the token of its claim. Recording it twice changes
+// nothing; after an error it should be recorded again.
 //
-// A claim asks for a recipient in the name of its token, and reads the
-// suppression after that: one that was acknowledged before the claim is seen.
-// Its error means that it is not known whether the claim holds, or that it may
-// be forgotten (ErrNotReplicated); nothing may be sent, and the journal's entry
-// says so to the next heartbeat.
+// A claim takes a recipient under its token, and looks up the suppression after
+// that: one that was acknowledged before the claim is seen. An error means that it is
+// not known whether the claim holds, or that the claim may be lost
+// (ErrNotReplicated). Then nothing may be sent; the next heartbeat finds that in the
+// journal.
 //
 // A look reads the cell, and the suppression, of a recipient before the
 // envelope: that saves most refused claims, which cost a connection.
@@ -139,7 +138,7 @@ func (n *Line) Start(ctx context.Context, s *Step) *Pending {
 	}
 	select {
 	case n.batch.in <- p:
-	case <-ctx.Done(): // Wait says so
+	case <-ctx.Done(): // Wait returns the error
 	}
 	return p
 }
@@ -222,7 +221,7 @@ func parseClaim(answer []any) (Claim, error) {
 	return Claim{}, fmt.Errorf("unexpected answer %v", answer)
 }
 
-// A Reply is the last word of a server about a recipient.
+// A Reply is the last reply of a server about a recipient.
 type Reply struct {
 	Code     int
 	Enhanced string
@@ -250,8 +249,8 @@ func (r Reply) text() string {
 }
 
 // An Outcome is what became of one try. State is Accepted, Deferred, Bounced,
-// Failed, Uncertain, Suppressed, or Pending for a try that came to nothing:
-// not one byte of the body left, no attempt is counted.
+// Failed, Uncertain, Suppressed, or Pending for a try that ended before the
+// first byte of the body: no attempt is counted.
 type Outcome struct {
 	State      campaign.State
 	Reply      Reply
@@ -321,9 +320,9 @@ func (l *Ledger) settle(ctx context.Context, ref Ref, token string, o Outcome) (
 	return len(ok) == 1 && ok[0] == 1, nil
 }
 
-// Resolve records what somebody else knows of an uncertain recipient (the
-// operator, an event of the provider): to is Accepted or Bounced. It reports
-// false when the recipient is not uncertain (any more).
+// Resolve records what became of an uncertain recipient, as the operator or an event
+// of the provider says: to is Accepted or Bounced. It reports false when the
+// recipient is not uncertain (any more).
 func (l *Ledger) Resolve(ctx context.Context, ref Ref, to campaign.State, r Reply) (bool, error) {
 	if to != campaign.Accepted && to != campaign.Bounced {
 		return false, fmt.Errorf("resolve %s: %v is not what an uncertain recipient can become", ref, to)

@@ -28,8 +28,9 @@ type Journal struct {
 	mu   sync.Mutex
 	next uint64
 	ring []entry
-	// Claims that were still open when the ring came round (a server may take
-	// ten minutes for its last reply), and for another round once they are not.
+	// Claims that were still open when the ring wrapped around (a server may take
+	// ten minutes for its last reply). They are kept for one more round after they
+	// are closed.
 	slow map[uint64]*entry
 	// What is remembered of replies that accepted a message: code and account. A
 	// hundred thousand texts would be too much.
@@ -43,7 +44,7 @@ type entry struct {
 	part, index int32
 	attempt     uint8
 	how         campaign.State
-	more        *Outcome // once it is closed, when there is more to say than how
+	more        *Outcome // once it is closed, if the outcome has more than a state
 	closed      uint64   // the claim that was the last one then
 }
 
@@ -93,7 +94,7 @@ func (j *Journal) keep(e entry) {
 			delete(j.slow, n)
 		}
 	}
-	kept := e // a copy: most entries come no further than the first line
+	kept := e // a copy: for most entries the function returns before this
 	j.slow[e.n] = &kept
 }
 
@@ -112,7 +113,7 @@ func (j *Journal) Open(e Entry, attempt int) {
 	j.set(e, open, attempt, nil)
 }
 
-// Close logs the outcome of the claim, before it is told to Redis.
+// Close logs the outcome of the claim, before it is written to Redis.
 func (j *Journal) Close(e Entry, o Outcome) {
 	more := &o
 	if o.State == campaign.Accepted {
@@ -187,9 +188,9 @@ func (j *Journal) find(token string) (entry, bool) {
 	return *p, true
 }
 
-// sent returns, per recipient, the last entry that was sent or is open: what
-// a Redis that went back in time must be told. Where an earlier try was
-// uncertain (on_uncertain: resend) that comes before it: the doubt remains.
+// sent returns, per recipient, the last entry that was sent or is open: what must
+// be replayed to a Redis that went back in time. An earlier try that was uncertain
+// (on_uncertain: resend) comes before it, because the doubt remains.
 // Older entries come first.
 func (j *Journal) sent() []entry {
 	j.mu.Lock()

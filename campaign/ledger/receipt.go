@@ -45,8 +45,8 @@ func (r Ref) receipt(reply Reply) receipt {
 	return receipt{reply.head() + text, differs}
 }
 
-// maxPatterns is how many patterns of a part's replies a worker makes: servers
-// that never say the same twice must not fill Redis with them.
+// maxPatterns is how many patterns a worker makes of a part's replies: servers whose
+// replies are always different must not fill Redis with them.
 const maxPatterns = 100
 
 // patterns are those that were made. They are safe for concurrent use.
@@ -123,7 +123,7 @@ func (l *Ledger) Receipts(ctx context.Context, r *Run) (*Receipts, error) {
 	return out, nil
 }
 
-// add takes up a receipt as Redis has it. What is not one is left out: its
+// add adds a receipt as Redis has it. A value that is no receipt is left out: its
 // recipient is shown without a reply.
 func (r *Receipts) add(stored string) {
 	_, _, differs, ok := splitReceipt(stored)

@@ -20,14 +20,14 @@ const (
 	replayTime  = 5 * time.Second
 )
 
-// replaying is how far a replay has got: one that breaks off goes on.
+// replaying is how far a replay has got. After an error it continues from there.
 type replaying struct {
 	runID   string
 	entries []entry
 	mended  int
 }
 
-// replay tells a Redis with a new run_id what the journal knows.
+// replay writes the journal's entries to a Redis with a new run_id.
 func (m *Member) replay(ctx context.Context, runID string) error {
 	m.mu.Lock()
 	m.setClear(false)
@@ -56,7 +56,7 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
-	// Our heartbeat may be among what was lost: it is written again, not missed.
+	// Our heartbeat may be among the lost writes, so it is written again.
 	if err := m.tell(ctx, m.ID(), runID); err != nil {
 		return err
 	}
@@ -73,13 +73,13 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 	return nil
 }
 
-// maxForgotten is how much Redis may have lost: workers that lived and ended
-// within a longer time have taken their journals with them.
+// maxForgotten is how much time Redis may have lost. Within a longer time workers may
+// have started and ended, and their journals are gone.
 const maxForgotten = time.Minute
 
-// holdForgotten looks how far Redis went back, and holds all runs when that is
-// further than the journals reach: what is missing cannot be told any more,
-// and to send on would mail some people twice.
+// holdForgotten finds out how far Redis went back, and holds all runs when that is
+// further than the journals reach: what is missing cannot be replayed any more, and
+// sending on would mail some people twice.
 func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
@@ -95,7 +95,7 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	if why == "" {
 		return nil
 	}
-	reason := codes.HeldRedis.Reason("Redis has lost more than the workers can make up for (%s): who was sent to is not known", why)
+	reason := codes.HeldRedis.Reason("Redis has lost more than the workers can restore (%s): it is not known who was sent to", why)
 	ids, err := m.l.Active(ctx)
 	if err != nil {
 		return err
@@ -119,8 +119,8 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	return nil
 }
 
-// forgotten says what was lost beyond recall, by the list of workers that a
-// Redis with a new run_id has; empty when the journals make up for all of it.
+// forgotten says what is lost for good, according to the list of workers in a Redis
+// with a new run_id; empty when the journals can restore everything.
 func (m *Member) forgotten(list map[string]string, deaths int64, runID string) string {
 	before := map[string]heartbeat{} // as this Redis was when it ended, or was saved
 	var newest time.Time
@@ -141,15 +141,15 @@ func (m *Member) forgotten(list map[string]string, deaths int64, runID string) s
 		own = m.joined // it had not joined then
 	}
 	if lost := m.told.at.Sub(own.at); lost > maxForgotten {
-		return fmt.Sprintf("it went back by %v", lost.Round(time.Second))
+		return fmt.Sprintf("it went back in time by %v", lost.Round(time.Second))
 	}
 	if !m.journal.reaches(own.journal + 1) {
 		return fmt.Sprintf("more than %d claims", journalSize)
 	}
 	for worker, h := range before {
-		// Who joined since we last looked lives, and tells for itself.
+		// A worker that joined since we last looked is alive, and replays its own journal.
 		if !m.known[worker] && worker != m.ID() && h.at.Before(m.told.at) {
-			return "worker " + worker + " was at work then and has ended since"
+			return "worker " + worker + " was running then and has ended since"
 		}
 	}
 	return ""
@@ -174,7 +174,7 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 	for _, c := range cmds {
 		n, err := c.Int()
 		if campaign.IsWrongType(err) {
-			continue // of a run whose keys are broken: nothing can be told to it
+			continue // the keys of the run are broken: nothing can be replayed to it
 		}
 		if err != nil {
 			return 0, fmt.Errorf("replay the journal: %w", err)
@@ -208,7 +208,7 @@ func (m *Member) review(ctx context.Context) error {
 	if err != nil || len(claims) == 0 {
 		return err
 	}
-	// The list comes after the claims: who claimed was on it by then.
+	// The list is read after the claims: a worker with a claim was on it by then.
 	list, err := m.l.rdb.HGetAll(ctx, m.l.workersKey()).Result()
 	if err != nil {
 		return fmt.Errorf("read the list of workers: %w", err)

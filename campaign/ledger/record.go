@@ -40,7 +40,7 @@ type Record struct {
 	Finished time.Time // zero while anything is open
 	Expires  time.Duration
 	Retry    []time.Duration // pauses after the first, second, ... deferral
-	Attempts int             // at most so many for each recipient
+	Attempts int             // the most for each recipient
 	Skipped  campaign.Skipped
 	Sizes    []PartSize
 
@@ -141,8 +141,8 @@ func (l *Ledger) Record(ctx context.Context, id string) (*Record, error) {
 	return r, nil
 }
 
-// checkRecord looks for what no version has written so far, and what could not
-// be worked with.
+// checkRecord looks for values that no version has written so far and that this one
+// could not use.
 func checkRecord(r *Record, m map[string]string) error {
 	switch {
 	case r.Created.IsZero():
@@ -399,8 +399,8 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 const ExpansionLease = 10 * time.Second
 
 // Expanding takes or renews the right to expand a run, or gives it up when d is
-// 0, so that two launches do not do the same work. It is economy, not safety: of
-// two expansions the first that is ready wins.
+// 0, so that two launches do not do the same work. It saves work and protects
+// nothing: of two expansions the first that is ready wins.
 func (l *Ledger) Expanding(ctx context.Context, id, holder string, d time.Duration) (bool, error) {
 	return l.lease(ctx, id, "expander", holder, d)
 }
@@ -410,7 +410,7 @@ func (l *Ledger) Expanding(ctx context.Context, id, holder string, d time.Durati
 func (l *Ledger) Expanded(ctx context.Context, id string) (bool, error) {
 	n, err := l.rdb.Exists(ctx, l.runKey(id, "expander")).Result()
 	if err != nil {
-		return false, fmt.Errorf("ask who expands run %s: %w", id, err)
+		return false, fmt.Errorf("ask whether run %s is being expanded: %w", id, err)
 	}
 	return n > 0, nil
 }

@@ -20,36 +20,36 @@ import (
 const (
 	tickEvery = time.Second
 	beatEvery = 5 * time.Second
-	// deadAfter is how long the same counter must be seen, on the observer's
-	// own monotonic clock with Redis answering throughout.
+	// deadAfter is how long a counter must stand still before its worker counts as
+	// dead, by the observer's own monotonic clock, with Redis answering throughout.
 	deadAfter = 15 * time.Second
-	// joinWait is how long nothing is claimed after Redis changed: for workers
-	// that joined in the second that was lost.
+	// joinWait is how long nothing is claimed after Redis changed. Workers may have
+	// joined in the second that was lost.
 	joinWait = 3 * time.Second
 )
 
-// ErrNotReplayed refuses a connection to a Redis that has not been told what
-// this worker remembers.
+// ErrNotReplayed refuses a connection to a Redis to which this worker has not
+// replayed its journal.
 var ErrNotReplayed = errors.New("redis was restarted: the journal has not been replayed to it yet")
 
 // MemberConfig is what a Member needs in addition to the ledger.
 type MemberConfig struct {
-	// Server tells the run_id of Redis, new with each of its lives, and how
-	// long that life is. In a cluster it is those of all primaries, joined by +.
+	// Server returns the run_id of Redis, which is new after each start, and how
+	// long ago that start was. In a cluster the ids of all primaries are joined by +.
 	Server func(ctx context.Context) (runID string, uptime time.Duration, err error)
-	// OnDead is told of each worker that is taken off, OnReset of a new
-	// run_id: counts that are kept per worker can be mended then.
+	// OnDead is called for each worker that is taken off, OnReset for a new
+	// run_id, so that counts that are kept per worker can be corrected.
 	OnDead  func(ctx context.Context, worker string) error
 	OnReset func(ctx context.Context, worker string) error
 	// Sever closes the connections to Redis that are open: some may lead to
-	// the server that was, which may still answer. May be nil.
+	// the former server, which may still answer. May be nil.
 	Sever func()
 	Log   *slog.Logger
 }
 
 // A Member is a worker's place on the list of workers. While Run runs it
 // raises the worker's counter, compares the claims that Redis holds with the
-// journal, and observes all other workers: whose counter stands still for 15 s
+// journal, and observes all other workers: one whose counter stands still for 15 s
 // is taken off, and its claims become uncertain.
 type Member struct {
 	l       *Ledger
@@ -224,7 +224,7 @@ func (m *Member) tick(ctx context.Context) error {
 	fresh := runID != m.replayed
 	m.mu.Unlock()
 	if fresh {
-		if err := m.replay(ctx, runID); err != nil { // as long as it takes
+		if err := m.replay(ctx, runID); err != nil { // without a time limit
 			return err
 		}
 	}
@@ -261,7 +261,7 @@ func parseHeartbeat(value string) heartbeat {
 	return heartbeat{counter: atoi64(f[0]), runID: f[1], at: fromMillis(f[2]), journal: uint64(atoi64(f[3]))}
 }
 
-// tell writes the heartbeat.
+// tell writes a heartbeat to the list of workers.
 func (m *Member) tell(ctx context.Context, id, runID string) error {
 	journal := m.journal.Len()
 	now, err := m.l.Now(ctx)
@@ -308,7 +308,7 @@ func (m *Member) beat(ctx context.Context, runID string) error {
 	m.id = id
 	m.mu.Unlock()
 	m.cfg.Log.Info("worker was taken off the list, goes on under a new id", "worker", old, "new", id)
-	// What was counted for the old id since must go, and stand under the new one.
+	// What was counted for the old id since then must move to the new one.
 	return errors.Join(m.cfg.OnDead(ctx, old), m.cfg.OnReset(ctx, id))
 }
 
@@ -321,7 +321,7 @@ func (m *Member) observe(ctx context.Context, runID string) error {
 	}
 	now := m.now()
 	if now.Sub(m.observed) > beatEvery {
-		clear(m.seen) // it was we who were away, perhaps with everybody else
+		clear(m.seen) // this worker was away, perhaps all the others too
 	}
 	m.observed = now
 	all := true

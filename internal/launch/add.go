@@ -120,7 +120,7 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 	case errors.Is(err, scheduler.ErrPast):
 		return Scheduled{}, failure.Invalid(fmt.Sprintf("%s has passed while the campaign was read; nothing was stored", schedule.Timing))
 	case errors.Is(err, scheduler.ErrTooMany):
-		return Scheduled{}, failure.Refused(fmt.Sprintf("%v: take some away with broadside campaign unschedule; campaign list shows those that are done", err))
+		return Scheduled{}, failure.Refused(fmt.Sprintf("%v: remove some with broadside campaign unschedule; campaign list shows those that are done", err))
 	case err != nil:
 		return Scheduled{}, err
 	}

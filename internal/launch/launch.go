@@ -30,7 +30,7 @@ import (
 	"broadside/scheduler"
 )
 
-// A Launcher makes runs, and says beforehand what a run would be. It is safe for
+// A Launcher makes runs, and can say in advance what a run would be. It is safe for
 // concurrent use.
 type Launcher struct {
 	Config *configs.Config

@@ -29,8 +29,8 @@ func (s *Schedules) Open(ctx context.Context, schedule *scheduler.Schedule) (cam
 }
 
 // IsFault reports whether an error is the fault of the campaign, its files or its
-// accounts, so that trying again would not help. While Redis does not answer, no error
-// is.
+// accounts, so that trying again would not help. While Redis does not answer, it
+// reports false for every error.
 func (s *Schedules) IsFault(ctx context.Context, err error) bool {
 	var (
 		problems strictyaml.Problems

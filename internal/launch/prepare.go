@@ -53,7 +53,8 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 		columns = rows.Columns()
 	}
 
-	// Without the audience the content is still read, so that the problems of both come out.
+	// The content is read even without the audience, so that the problems of both are
+	// reported.
 	var err error
 	p.spec.Snapshot, err = letter.Read(ctx, l.Config, def, columns, from)
 	err = errors.Join(openErr, err)

@@ -60,8 +60,8 @@ func (l *Launcher) progressOf(ctx context.Context, rec *ledger.Record) string {
 	return text
 }
 
-// doneBefore refuses to do something a second time. It shows the commands that may be
-// meant instead, each with what it does.
+// doneBefore refuses to do something a second time. It shows the commands that the
+// operator may want instead, each with what it does.
 func doneBefore(head string, commands ...[2]string) error {
 	for _, c := range commands {
 		head += "\n  " + c[0] + "\n      " + c[1]

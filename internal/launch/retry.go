@@ -197,7 +197,7 @@ func (l *Launcher) over(ctx context.Context, id string) (*ledger.Record, error) 
 	}
 	switch {
 	case rec.Handle() == nil:
-		return nil, failure.Refused(fmt.Sprintf("run %s is %s: nothing was sent by it", id, rec.State))
+		return nil, failure.Refused(fmt.Sprintf("run %s is %s: it has sent nothing", id, rec.State))
 	case rec.State.Over() && rec.Finished.IsZero():
 		return nil, failure.Refused(fmt.Sprintf("run %s is %s, and still has messages on the wire: `broadside run watch %s` says when their replies have come", id, rec.State, id))
 	case !rec.State.Over():
@@ -215,8 +215,8 @@ func describe(id string, o RetryOptions) string {
 	return text
 }
 
-// ancestry returns the runs that a run goes back to, the first one first, and the run
-// itself at the end.
+// ancestry returns the run and those that it was made from, the oldest one first and
+// the run itself last.
 func (l *Launcher) ancestry(ctx context.Context, rec *ledger.Record) ([]*ledger.Record, error) {
 	line := []*ledger.Record{rec}
 	for rec.Parent != "" {
@@ -236,8 +236,8 @@ func (l *Launcher) ancestry(ctx context.Context, rec *ledger.Record) ([]*ledger.
 
 // reached returns which recipients are left out when the last run of line is retried:
 // those that another run of the family has reached, may have reached or is sending to.
-// Of uncertain recipients, also those whose message an earlier run of the line got
-// accepted.
+// When uncertain recipients are retried, also those whose message was accepted in an
+// earlier run of the line.
 func (l *Launcher) reached(ctx context.Context, line []*ledger.Record, state campaign.State) (func([32]byte) bool, error) {
 	before := line[:len(line)-1]
 	if state != campaign.Uncertain {

@@ -12,22 +12,22 @@ import (
 	"broadside/scheduler"
 )
 
-// A Room refuses what needs more of Redis' memory than is free. Otherwise the write
-// would fail half way, and every active run with it.
+// A Room refuses anything that needs more of Redis' memory than is free. Otherwise the
+// write would fail half way, and so would the writes of every active run.
 type Room struct {
 	Store *store.Store
 	What  string // that needs the memory
 	Fix   string // what to do when there is too little
 }
 
-// RoomForRun is the Room for a run that is made.
+// RoomForRun returns the Room for a run that is being made.
 func RoomForRun(st *store.Store) Room {
 	return Room{st, "the run", "raise maxmemory or take a larger plan, shorten retention.runs, or send in parts (--limit, then --again --exclude run:CAMPAIGN); nothing was sent"}
 }
 
-// RoomForList is the Room for a list that is imported.
+// RoomForList returns the Room for a list that is being imported.
 func RoomForList(st *store.Store) Room {
-	return Room{st, "the list", "raise maxmemory or take a larger plan, or take lists away (list rm); nothing was changed"}
+	return Room{st, "the list", "raise maxmemory or take a larger plan, or remove lists (list rm); nothing was changed"}
 }
 
 // Check refuses a need of more bytes than are free.

@@ -98,7 +98,7 @@ func readContent(ctx context.Context, def *campaign.Definition, from sources.Sou
 	return errors.Join(errs...)
 }
 
-// byteOrderMark is what some editors begin a UTF-8 file with.
+// byteOrderMark is written by some editors at the beginning of a UTF-8 file.
 const byteOrderMark = "\ufeff"
 
 // readFile reads one file of the content, and returns its path and its text.

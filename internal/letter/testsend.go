@@ -100,7 +100,7 @@ func (o TestOptions) addresses(cfg *configs.Config) ([]string, error) {
 	for _, text := range o.To {
 		a, err := address.Parse(strings.TrimSpace(text))
 		if err != nil {
-			return nil, failure.Invalid(fmt.Sprintf("%q is no address that can be mailed: %v", text, err))
+			return nil, failure.Invalid(fmt.Sprintf("%q is not an address that can be mailed: %v", text, err))
 		}
 		if len(cfg.OnlyTo) > 0 && !configs.MatchAddress(cfg.OnlyTo, a.String()) {
 			return nil, failure.Refused(fmt.Sprintf("%s does not match only_to (%s), and this installation mails no other addresses", a, strings.Join(cfg.OnlyTo, ", ")))

@@ -42,8 +42,8 @@ func (r *Runs) PauseAll(ctx context.Context) ([]string, error) {
 	return paused, errors.Join(errs...)
 }
 
-// Resume goes on with a run that is paused or held. After a guard has paused it
-// the guards count from here: the old numbers would stop it again at once.
+// Resume continues a run that is paused or held. If a guard has paused it, the guards
+// count from here, because the old numbers would pause it again at once.
 func (r *Runs) Resume(ctx context.Context, id string) error {
 	s, err := r.Status(ctx, id)
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *Runs) Cancel(ctx context.Context, id string) error {
 	return r.Ledger.Sweep(ctx, run)
 }
 
-// turn brings a run into a state, if it is in one of the states from.
+// turn changes the state of a run, if it is in one of the states from.
 func (r *Runs) turn(ctx context.Context, id string, to campaign.RunState, from ...campaign.RunState) error {
 	reason := byOperator
 	if to == campaign.Running {

@@ -76,7 +76,7 @@ func (r *Runs) Finish(ctx context.Context, id string, o FinishOptions) (Status, 
 
 	stop()
 	if workErr := <-done; workErr != nil && err == nil { // the run is over all the same
-		r.Log.Warn("worker did not stop in order", "run", id, "err", workErr)
+		r.Log.Warn("worker did not stop cleanly", "run", id, "err", workErr)
 	}
 	if last, readErr := r.Status(context.WithoutCancel(ctx), id); readErr == nil {
 		s = last // what was on the wire has been settled since
@@ -92,7 +92,7 @@ type standIn struct {
 	working  atomic.Bool
 }
 
-// run returns when ctx has ended and the work, if there was any, is put down.
+// run returns when ctx has ended and its work, if there was any, has stopped.
 func (h *standIn) run(ctx context.Context) error {
 	t := time.NewTicker(workersEvery)
 	defer t.Stop()
@@ -138,12 +138,12 @@ func (h *standIn) work(ctx context.Context) error {
 
 // Codes of closed accounts.
 var (
-	// needsPerson are those that only a person can do something about.
+	// needsPerson are the codes of problems that only a person can solve.
 	needsPerson = []codes.Code{
 		codes.AccountLogin, codes.AccountSetup, codes.AccountTLS,
 		codes.AccountSuspended, codes.AccountSender,
 	}
-	// notThere are those of a server that does not answer.
+	// notThere are the codes of a server that does not answer.
 	notThere = []codes.Code{codes.AccountAway, codes.AccountShut}
 )
 

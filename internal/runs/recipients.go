@@ -87,7 +87,7 @@ func (l *lastReplies) of(s campaign.State, part, index int) (last ledger.LastRep
 	return last, ok
 }
 
-// ReplyText is the text of a reply, and why nothing was tried after it.
+// ReplyText returns the text of a reply, and why no further try was made.
 func ReplyText(l ledger.LastReply) string {
 	switch l.Reason {
 	case "attempts":
@@ -95,7 +95,7 @@ func ReplyText(l ledger.LastReply) string {
 	case "expired":
 		return strings.TrimSpace(codes.Expired.Reason("out of time: %s", l.Text))
 	case "stuck":
-		return codes.Stuck.Reason("no worker was heard of after seven tries")
+		return codes.Stuck.Reason("no worker gave a sign of life after seven tries")
 	}
 	return l.Text
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // maxReplies bounds how many different replies a report shows. They are counted by
-// code and state, so that more are rare.
+// code and state, so there are rarely more.
 const maxReplies = 20
 
 // A Status is a run at one moment.
@@ -167,8 +167,8 @@ func (r *Runs) replies(ctx context.Context, run *ledger.Run) ([]report.ReplyCoun
 	return out[:min(len(out), maxReplies)], nil
 }
 
-// shownState is a state as people see it: that a recipient is in the queue of a
-// worker means nothing to them.
+// shownState returns a state as people see it. They need not know that a recipient is
+// in the queue of a worker.
 func shownState(s campaign.State) campaign.State {
 	if s == campaign.Issued {
 		return campaign.Pending

@@ -13,8 +13,8 @@ import (
 	"broadside/throttle"
 )
 
-// waits returns what keeps a run from going on now. It is nothing for a run that is
-// over, paused or held: its reason says why.
+// waits returns what keeps a run from going on now. It returns nothing for a run
+// that is over, paused or held, whose reason says why.
 func (r *Runs) waits(ctx context.Context, s Status) ([]report.Wait, error) {
 	switch s.State {
 	case campaign.Running:
@@ -61,7 +61,7 @@ func (s Status) isHeldUpBy(c throttle.Closing) bool {
 		return true
 	}
 	part := slices.Index(campaign.Providers, campaign.Provider(c.Provider))
-	return part < 0 || s.Parts[part].Open() > 0 // what is no provider is a domain
+	return part < 0 || s.Parts[part].Open() > 0 // otherwise it is a domain, not a provider
 }
 
 // ClosingWait puts a closed account or lane into the words of reports.
@@ -113,7 +113,7 @@ const (
 	// waitsEvery is how often Wait finds out what a run waits for.
 	waitsEvery = time.Second
 	// returnTime is how long after an outage of Redis a worker may take to give a sign
-	// of life again. Until then it says nothing that there is none.
+	// of life again. Until then, seeing no worker means nothing.
 	returnTime = 7 * time.Second
 )
 

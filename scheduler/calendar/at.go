@@ -73,8 +73,8 @@ func ParseAt(text string, zone *time.Location) (time.Time, error) {
 
 var errRange = errors.New("out of range")
 
-// closer keeps the more telling of two parse errors: a text that has the right
-// form but a number that cannot be.
+// closer keeps the more useful of two parse errors: the one for a text that has the
+// right form but a number out of range.
 func closer(have, err error) error {
 	var p *time.ParseError
 	if errors.As(err, &p) && strings.Contains(p.Message, "out of range") {

@@ -20,8 +20,8 @@ var words = map[string]string{
 	"@annually": "0 0 1 1 *",
 }
 
-// maxEvery keeps @every within what time.Duration adds without overflow, and is
-// longer than anybody plans.
+// maxEvery keeps @every within what time.Duration adds without overflow. It is
+// longer than any real schedule needs.
 const maxEvery = 10 * 365 * 24 * time.Hour
 
 // A Cron is a recurring schedule in a time zone. The zero Cron never happens.

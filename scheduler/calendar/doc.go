@@ -26,9 +26,9 @@
 //     times of one cron fall in the gap, they are one occurrence.
 //   - A local time that comes twice happens once, the first time. A cron for every
 //     minute or every hour is therefore silent while an hour repeats itself: the
-//     occurrences are local times, not pauses. Who wants pauses writes @every.
+//     occurrences are local times, not intervals. For intervals there is @every.
 //   - A day that a zone left out (Pacific/Apia had no 30 December 2011) is a long gap:
-//     what was to happen on it happens once, as the next day begins.
+//     what was due on it happens once, when the next day begins.
 //   - @every counts from 1970-01-01T00:00:00Z, not from when it was first seen, so
 //     that two schedulers, or one after a restart, agree.
 //   - A cron whose day never comes (30 February) is an error.

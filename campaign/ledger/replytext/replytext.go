@@ -1,13 +1,13 @@
-// Package replytext makes the replies of servers small. What a server says of
-// one message differs from what it says of the next in little but an id:
+// Package replytext makes the replies of servers small. A server's replies to two
+// messages differ in little more than an id:
 //
 //	2.0.0 Ok: queued as 4Bxyz3lzPQz1Rk
 //
 // So a text is taken apart into a pattern, of which a server has a few, and what
 // differs, packed into at most 32 bytes. What has no room there is replaced by an
 // ellipsis. Addresses are always left out; then, as far as room requires, host
-// names, sizes and times, and other words from the last one on. The longest word goes
-// last, and is cut instead.
+// names, sizes and times, and other words from the last one on. The longest word is
+// kept to the end, and shortened rather than left out.
 package replytext
 
 import (
@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// omitted stands for what was left away.
+// omitted stands for what was left out.
 const omitted = "…"
 
 // maxBits is what a packed number holds: a little less, because the cost of its
@@ -48,7 +48,7 @@ func join(all []piece, n, of uint64) []byte {
 	return sum.bytes()
 }
 
-// printable takes out the control characters, which mark words in a pattern.
+// printable removes the control characters, which mark words in a pattern.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' {
@@ -58,7 +58,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// fit leaves away what does not fit into so many bits.
+// fit leaves out what does not fit into so many bits.
 func fit(all []piece, room float64) {
 	used := 0.0
 	for _, p := range all {

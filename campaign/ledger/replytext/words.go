@@ -14,8 +14,8 @@ const (
 	id
 )
 
-// A piece of a reply is a word that differs from one to the next, or what stands
-// between two.
+// A piece of a reply is a word that differs from one reply to the next, or the text
+// between two such words.
 type piece struct {
 	kind kind
 	word string
@@ -70,7 +70,7 @@ func variable(k kind, word string) piece {
 	return p
 }
 
-// kindOf tells what a word is that stands after a text.
+// kindOf returns the kind of a word that follows a text.
 func kindOf(word, before string) kind {
 	switch {
 	case word == "" || isStatus(word):
@@ -110,8 +110,8 @@ func named(before string) bool {
 	return false
 }
 
-// random tells whether a word without a figure belongs to no language: ids
-// are often written without vowels, as longer ones are in both cases.
+// random reports whether a word without a digit belongs to no language: ids often
+// have no vowels, and longer ones mix upper and lower case.
 func random(word string) bool {
 	const short, long = 8, 16
 	switch {
