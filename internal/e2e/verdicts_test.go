@@ -57,6 +57,7 @@ func TestOneAddressCostsTheOthersNothing(t *testing.T) {
 		}
 		w.oddFirst(i, people-1)
 	}
+	began := time.Now()
 	var runs []string
 	for i := range oddOnes {
 		out, _ := w.run(0, "campaign", "launch", fmt.Sprintf("odd-%d.yaml", i), "--json")
@@ -66,8 +67,12 @@ func TestOneAddressCostsTheOthersNothing(t *testing.T) {
 		d := w.until(runs[i], time.Minute, odd.reply+": all others accepted", func(d document) bool {
 			return d.Counts["accepted"] == people-1
 		})
+		expected := []string{"accepted", "sending", odd.state}
+		if odd.state == "pending" && time.Since(began) > 30*time.Second {
+			expected = append(expected, "deferred") // on a busy machine: the third such reply is charged, after 10 s and 20 s
+		}
 		for state, n := range d.Counts {
-			if want := int64(1); n > 0 && state != "accepted" && (state != odd.state && state != "sending" || n != want) {
+			if n > 0 && !slices.Contains(expected, state) || n > 1 && state != "accepted" {
 				t.Errorf("%s at %s: counts %v, want the others accepted and one %s", odd.reply, odd.stage, d.Counts, odd.state)
 			}
 		}
