@@ -16,8 +16,8 @@ import (
 	"broadside/campaign/suppression"
 )
 
-// ErrNobody is returned when an audience has no recipient.
-var ErrNobody = errors.New("the audience has no recipient")
+// ErrNoRecipients is returned when an audience has no recipient.
+var ErrNoRecipients = errors.New("the audience has no recipient")
 
 // ErrNoRoom is for Selection.Room: Redis does not have the memory for the run.
 var ErrNoRoom = errors.New("redis does not have enough memory")
@@ -101,7 +101,7 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 	}
 	x.plan.Suppressed, x.plan.Bytes = x.suppressed, x.out.bytes
 	if x.plan.Total == 0 {
-		return x.plan, ErrNobody
+		return x.plan, ErrNoRecipients
 	}
 	if r := sel.Expect; r != (campaign.Range{}) && (x.plan.Total < r.Min || x.plan.Total > r.Max) {
 		return x.plan, &AudienceSizeError{x.plan.Total, r}

@@ -179,21 +179,25 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 		log.Info("occurrence given up", "err", err)
 		return
 	}
+
 	if err == nil {
 		f.forget(o.ID)
 		notice.Note(nil)
 		return
 	}
+
 	// It stays due. The next scheduler goes on from where this one stopped.
 	pause, trouble := f.pause, err.Error()
 	if errors.Is(err, ErrNoRoom) {
 		pause = max(pause, roomPause)
 	}
+
 	if ctx.Err() != nil {
 		pause, trouble = 0, ""
 	} else {
 		notice.Note(err, "occurrence", o.Occurrence)
 	}
+
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := f.schedules.giveBack(late, o, pause, trouble); err != nil {
@@ -220,12 +224,13 @@ func (f *Firer) forget(id string) {
 	delete(f.troubled, id)
 }
 
-// make makes the run, and renews the claim meanwhile. When ctx ended before the
+// make makes the run, and renews the claim while it does. When ctx ended before the
 // claim was answered, it makes nothing.
 func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 	if err := context.Cause(ctx); err != nil {
 		return Made{}, err
 	}
+
 	ctx, stop := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -249,6 +254,7 @@ func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrGone) || errors.Is(cause, ErrTaken)) {
 		err = cause
 	}
+
 	return made, err
 }
 
@@ -263,10 +269,12 @@ func (f *Firer) done(ctx context.Context, o Firing, made Made, log *slog.Logger)
 	if err != nil {
 		return err
 	}
+
 	entry := Occurrence{At: o.Occurrence, Outcome: Fired, Run: made.Run, Reason: made.Failure}
 	if made.Failure != "" {
 		entry.Outcome = Failed
 	}
+
 	kept, err := f.schedules.record(ctx, o, entry, next)
 	switch {
 	case err != nil || !kept:
@@ -275,6 +283,7 @@ func (f *Firer) done(ctx context.Context, o Firing, made Made, log *slog.Logger)
 	default:
 		log.Info("occurrence fired", "run", made.Run)
 	}
+
 	return err
 }
 
@@ -283,6 +292,7 @@ func (f *Firer) miss(ctx context.Context, o Firing, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+
 	e, err := f.schedules.Get(ctx, o.ID)
 	if err != nil {
 		if errors.Is(err, ErrNoSchedule) {
@@ -290,14 +300,17 @@ func (f *Firer) miss(ctx context.Context, o Firing, log *slog.Logger) error {
 		}
 		return err
 	}
+
 	entry, next, err := missed(o.Timing, o.Occurrence, now, e.Trouble)
 	if err != nil {
 		return err
 	}
+
 	kept, err := f.schedules.record(ctx, o, entry, next)
 	if kept {
 		log.Warn("occurrence missed, nothing was sent", "times", entry.Times(), "reason", entry.Reason)
 	}
+
 	return err
 }
 
@@ -307,15 +320,18 @@ func (s *Schedules) next(ctx context.Context, holder string) (*Firing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim an occurrence: %w", err)
 	}
+
 	if len(res) == 0 {
 		return nil, nil
 	}
+
 	text := func(i int) string { t, _ := res[i].(string); return t }
 	now, _ := res[3].(int64)
 	o := &Firing{Occurrence: fromMillis(text(2)), now: time.UnixMilli(now).UTC(), holder: holder}
 	if err := json.Unmarshal([]byte(text(4)), &o.Schedule); err != nil {
 		return nil, &campaign.BrokenError{What: "schedule " + text(0), Key: s.of(text(0)), Err: err}
 	}
+
 	return o, nil
 }
 
@@ -326,6 +342,7 @@ func (s *Schedules) still(ctx context.Context, o Firing) error {
 	if err != nil {
 		return fmt.Errorf("keep an occurrence of %s: %w", o.ID, err)
 	}
+
 	switch {
 	case res[0] < 0:
 		return ErrGone
@@ -354,23 +371,28 @@ func (s *Schedules) record(ctx context.Context, o Firing, entry Occurrence, next
 			return false, err
 		}
 	}
+
 	text, err := json.Marshal(entry)
 	if err != nil {
 		return false, fmt.Errorf("record an occurrence of %s: %w", o.ID, err)
 	}
+
 	ms := ""
 	if !next.IsZero() {
 		ms = fmt.Sprint(next.UnixMilli())
 	}
+
 	run := entry.Run
 	if entry.Outcome != Fired {
 		run = ""
 	}
+
 	n, err := s.settle.Run(ctx, s.rdb, []string{s.key("due"), s.of(o.ID), s.key("history:" + o.ID)},
 		o.ID, o.Version, o.holder, ms, text, keepOccurrences, run, entry.Outcome, entry.Times()).Int()
 	if err != nil {
 		return false, fmt.Errorf("record an occurrence of %s: %w", o.ID, err)
 	}
+
 	return n == 1, nil
 }
 

@@ -48,13 +48,16 @@ func put(t *testing.T, s *Schedules, id string, timing Timing) *Schedule {
 	if timing.Zone == "" {
 		timing.Zone = "UTC"
 	}
+
 	if timing.MaxLateness == 0 {
 		timing.MaxLateness = time.Hour
 	}
+
 	sc := Schedule{ID: id, Topic: "newsletter", Timing: timing, Version: NewVersion()}
 	if _, err := s.Put(t.Context(), sc); err != nil {
 		t.Fatal(err)
 	}
+
 	return &sc
 }
 
@@ -102,6 +105,7 @@ func until(t *testing.T, s *Schedules, id string, ok func(*Entry) bool) *Entry {
 			return e
 		}
 	}
+
 	t.Fatalf("schedule %s did not come to it: %+v", id, e)
 	return nil
 }

@@ -21,6 +21,7 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, still func(context.Contex
 	if err != nil || found {
 		return made, err
 	}
+
 	if o.Late() {
 		return Made{}, ErrLate
 	}
@@ -36,6 +37,7 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, still func(context.Contex
 	if o.Timing.Cron == "" {
 		spec.Once = campaign.OnceCampaign(o.ID)
 	}
+
 	confirm := in.Confirm
 	in.Confirm = func(ctx context.Context, p Plan) error {
 		if confirm != nil {
@@ -48,6 +50,7 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, still func(context.Contex
 	if _, err := f.cfg.Maker.Make(ctx, spec, in.Input); err != nil {
 		return f.failed(ctx, o, id, err)
 	}
+
 	return Made{Run: id}, nil
 }
 
@@ -79,6 +82,7 @@ func (f *Firer) failed(ctx context.Context, o Firing, id string, cause error) (M
 	if isRepeated {
 		cause = fmt.Errorf("the campaign was launched meanwhile as run %s; schedule it with --again to send it once more", repeated.Run)
 	}
+
 	if !over && !isRepeated && !f.cfg.Campaigns.IsFault(ctx, cause) {
 		return Made{}, cause
 	}
@@ -96,5 +100,6 @@ func (f *Firer) failed(ctx context.Context, o Firing, id string, cause error) (M
 		// Another scheduler was faster, whatever the result was.
 		return Made{}, fmt.Errorf("run %s is %s: %w", id, before, cause)
 	}
+
 	return Made{Run: id, Failure: reason}, nil
 }

@@ -32,6 +32,7 @@ func (m *Maker) Lease(ctx context.Context, id, done string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	if !held {
 		return nil, failure.New(failure.ErrRefused, fmt.Sprintf("run %s is being %s right now by another process", id, done), errBusy)
 	}

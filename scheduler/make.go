@@ -96,6 +96,7 @@ func (m *Maker) try(ctx context.Context, spec campaign.RunSpec, in Input) (Run, 
 	if err != nil {
 		return Run{}, m.Room.Explain(err)
 	}
+
 	if existed {
 		return Run{ID: id, Existed: true}, nil
 	}
@@ -106,6 +107,7 @@ func (m *Maker) try(ctx context.Context, spec campaign.RunSpec, in Input) (Run, 
 		}
 		return m.fill(ctx, spec, id, in)
 	}
+
 	lease, err := m.Lease(ctx, id, "launched")
 	if err != nil {
 		return Run{}, err
@@ -115,20 +117,23 @@ func (m *Maker) try(ctx context.Context, spec campaign.RunSpec, in Input) (Run, 
 	if err != nil || existed {
 		return Run{ID: id, Existed: existed}, err
 	}
+
 	run, err := m.fill(ctx, spec, id, in)
 	if err != nil {
 		return Run{}, m.undo(ctx, spec, id, err)
 	}
+
 	return run, nil
 }
 
 // begin makes the record of the run, or goes on with the one of a launch that died.
-// existed: the run of the key has become ready meanwhile.
+// existed: the run of the key has become ready since it was looked up.
 func (m *Maker) begin(ctx context.Context, spec campaign.RunSpec, id string) (existed bool, err error) {
 	isNew, err := m.create(ctx, spec, id)
 	if err != nil || isNew {
 		return false, err
 	}
+
 	rec, err := m.Ledger.Record(ctx, id)
 	switch {
 	case err != nil:
@@ -138,6 +143,7 @@ func (m *Maker) begin(ctx context.Context, spec campaign.RunSpec, id string) (ex
 	case rec.State != campaign.Expanding: // a launch of the same second
 		return false, &RepeatedError{id, rec}
 	}
+
 	return false, nil
 }
 
@@ -178,6 +184,7 @@ func (m *Maker) fill(ctx context.Context, spec campaign.RunSpec, id string, in I
 	if err != nil {
 		return Run{}, err
 	}
+
 	if in.Confirm != nil {
 		if err := in.Confirm(ctx, plan); err != nil {
 			return Run{}, err
@@ -205,9 +212,11 @@ func (m *Maker) fill(ctx context.Context, spec campaign.RunSpec, id string, in I
 	case err == nil:
 		m.noteReady(ctx, spec, id)
 	}
+
 	if err != nil {
 		return Run{}, err
 	}
+
 	m.Log.Info("run is ready", "run", id, "campaign", spec.Snapshot.Campaign, "recipients", plan.Total, "suppressed", plan.Suppressed)
 	return Run{ID: id, Plan: plan}, nil
 }
@@ -248,7 +257,7 @@ func (m *Maker) discard(ctx context.Context, run string, e *ledger.Expansion) {
 }
 
 // noteReady records the consequences of a run that is ready, even if its launch was
-// interrupted meanwhile.
+// interrupted in the meantime.
 func (m *Maker) noteReady(ctx context.Context, spec campaign.RunSpec, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
@@ -266,14 +275,17 @@ func (m *Maker) planOf(ctx context.Context, id string) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+
 	tally, err := m.Ledger.Counts(ctx, id)
 	if err != nil {
 		return Plan{}, err
 	}
+
 	plan := Plan{Total: rec.Total(), Suppressed: tally.Counts[campaign.Suppressed], Skipped: rec.Skipped, Parts: map[int]int64{}}
 	for _, p := range rec.Sizes {
 		plan.Parts[p.Part] = int64(p.Size)
 	}
+
 	return plan, nil
 }
 
@@ -288,6 +300,7 @@ func (m *Maker) undo(ctx context.Context, spec campaign.RunSpec, id string, caus
 	if err != nil && !ready {
 		return cause // what is left expires by itself
 	}
+
 	if unsure, ok := errors.AsType[*ledger.UnsureError](cause); ok {
 		cause = unsure.Err // it is known now
 	}
@@ -304,6 +317,7 @@ func (m *Maker) undo(ctx context.Context, spec campaign.RunSpec, id string, caus
 	if err != nil {
 		m.Log.Warn("launch could not be undone completely", "run", id, "err", err)
 	}
+
 	return cause
 }
 

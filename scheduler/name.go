@@ -35,6 +35,7 @@ func (m *Maker) name(ctx context.Context, spec campaign.RunSpec) (id string, exi
 	if err == nil && spec.Key != "" {
 		id, existed, err = m.nameKey(ctx, spec.Key, id)
 	}
+
 	switch {
 	case err != nil || existed || spec.Once == "":
 		return id, existed, err
@@ -42,6 +43,7 @@ func (m *Maker) name(ctx context.Context, spec campaign.RunSpec) (id string, exi
 		_, err = m.Ledger.Once(ctx, spec.Once, id)
 		return id, false, err
 	}
+
 	id, err = m.nameOnce(ctx, spec, id)
 	return id, false, err
 }
@@ -95,6 +97,7 @@ func (m *Maker) nameOnce(ctx context.Context, spec campaign.RunSpec, id string) 
 	if err := m.dropDead(ctx, spec, named); err != nil {
 		return "", err
 	}
+
 	return "", errBusy
 }
 
@@ -110,9 +113,11 @@ func (m *Maker) dropDead(ctx context.Context, spec campaign.RunSpec, id string) 
 	if errors.Is(err, ledger.ErrReady) {
 		return nil // its own launch was faster, and this one is refused next time
 	}
+
 	if err != nil {
 		return err
 	}
+
 	return m.Ledger.Unname(ctx, spec.Once, id)
 }
 
@@ -160,7 +165,7 @@ func (m *Maker) namedLately(id string) bool {
 }
 
 // countsAsRun reports whether a run stands in the way of another one of the same
-// name. One that failed does not, nor does a retry that mailed nobody because all of
+// name. One that failed does not, nor does a retry that mailed no one because all of
 // its recipients were suppressed.
 func (m *Maker) countsAsRun(ctx context.Context, spec campaign.RunSpec, rec *ledger.Record) (bool, error) {
 	if rec == nil {

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -15,7 +16,9 @@ const (
 	minHold = 20 * time.Second
 	// lookAgain is the longest time for which a page is left unread.
 	lookAgain = time.Minute
-	never     = time.Duration(1<<63 - 1)
+	never     = time.Duration(math.MaxInt64)
+	// unread stands for the time at which a page was read, until it is.
+	unread = time.Duration(math.MinInt64)
 )
 
 // A sweep is what a feeder remembers of a run: when each page must be looked
@@ -69,7 +72,7 @@ func newSweep(rec *ledger.Record) *sweep {
 func newPartSweep(pages int) *partSweep {
 	return &partSweep{
 		due: make([]time.Duration, pages), dirty: make([]bool, pages),
-		seen: make([]time.Duration, pages), open: make([]int, pages),
+		seen: slices.Repeat([]time.Duration{unread}, pages), open: make([]int, pages),
 	}
 }
 
@@ -162,7 +165,8 @@ func (p *partSweep) next(since time.Duration, forced bool) int {
 	return first
 }
 
-// maxExpired is how many recipients that have expired one look gives up: Redis serves no other client meanwhile (about 3 ms).
+// maxExpired is how many recipients that have expired one look gives up: Redis serves
+// no other client while it does so (about 3 ms).
 const maxExpired = 500
 
 // read returns the recipients of a page that are due, at most room of them, and

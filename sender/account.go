@@ -94,6 +94,7 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 		defer t.Stop()
 		timer = t.C
 	}
+
 	select {
 	case <-a.wake:
 	case <-timer:
@@ -127,6 +128,7 @@ func (a *account) pace(r *run) *pace {
 		}
 		a.paces[r] = p
 	}
+
 	return p
 }
 
@@ -195,6 +197,7 @@ func (a *account) show(ctx context.Context, c *closing) {
 		what, log = "lane", log.With("lane", a.laneName(c.provider))
 		fresh, err = a.shown.CloseLane(ctx, a.cfg.Name, string(c.provider), c.until, string(code), reason)
 	}
+
 	if err != nil && ctx.Err() == nil {
 		log.Warn(what+" is closed, which could not be written to Redis", "err", err)
 	}
@@ -225,6 +228,7 @@ func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, 
 	if accepted {
 		rcpt.run.setBacks.clear(rcpt.key())
 	}
+
 	if opened {
 		a.signal()
 		log := a.log.With("lane", a.laneName(provider))

@@ -19,6 +19,7 @@ func (d *delivery) body(j *job) end {
 		d.discard()
 		return giveBack(0)
 	}
+
 	d.pick()
 
 	failpoint.Hit(failpoint.BeforeClaim)
@@ -30,6 +31,7 @@ func (d *delivery) body(j *job) end {
 	if e.kind != unfinished {
 		return d.withoutBody(j, e)
 	}
+
 	attempt := d.step.Claim.Claim.Attempt
 	d.member.Journal().Open(j.claim, attempt)
 	d.claiming.Note(nil)
@@ -42,6 +44,7 @@ func (d *delivery) body(j *job) end {
 	if !d.member.IsClear() || !d.gate(j, asked) {
 		return d.withoutBody(j, release(j.claim, 0))
 	}
+
 	j.sent = true
 	return d.answered(j, attempt, d.send(j))
 }
@@ -109,6 +112,7 @@ func (d *delivery) send(j *job) smtppool.Outcome {
 	} else {
 		out = d.conn.Body(d.life.finish, j.draft.Message)
 	}
+
 	if !out.Ahead && !out.Apart {
 		out = d.conn.Confirm(d.life.finish, out)
 	}
@@ -124,6 +128,7 @@ func (d *delivery) prepareNext() {
 	if n == nil {
 		return
 	}
+
 	look := d.step.Look.Look
 	err := d.step.Look.Err
 	if err == nil && look.Suppressed {
@@ -131,11 +136,13 @@ func (d *delivery) prepareNext() {
 		d.unpick()
 		return
 	}
+
 	e := d.afterLook(look, err)
 	if e.kind != unfinished {
 		d.endNext(e)
 		return
 	}
+
 	if d.compose(n) != nil {
 		d.unpick()
 	}
@@ -223,6 +230,7 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 	if !final {
 		return end{}
 	}
+
 	return e
 }
 

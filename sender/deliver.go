@@ -125,6 +125,7 @@ func (d *delivery) transact(j *job) end {
 		r = d.conn.Answer(d.life.finish)
 		d.confirm()
 	}
+
 	if r != nil {
 		return d.refused(j, *r)
 	}
@@ -135,10 +136,12 @@ func (d *delivery) transact(j *job) end {
 	if dialled := j.served.Sub(j.taken); dialled > dialTime {
 		lead -= dialled // the next one need not be
 	}
+
 	e := d.body(j)
 	if j.sent {
 		j.pace.observe(lead+d.claimTime, time.Since(j.served))
 	}
+
 	return e
 }
 
@@ -149,14 +152,17 @@ func (d *delivery) prepare(j *job) end {
 	if d.waitReady(ctx) != nil || d.member.Clear(ctx) != nil {
 		return giveBack(0)
 	}
+
 	slot, again, err := d.a.slot(ctx, j.pace, rcpt.run)
 	if err != nil {
 		d.pause = time.Second // Redis is away: not a busy loop
 		return giveBack(time.Second)
 	}
+
 	if !again.IsZero() {
 		return putBackUntil(again)
 	}
+
 	j.slot = slot
 	// A slot that is still far does not need a connection yet: others use it.
 	sleep(ctx, time.Until(slot)-j.pace.ahead())
@@ -166,10 +172,12 @@ func (d *delivery) prepare(j *job) end {
 	if err != nil {
 		d.pause = settleRest
 	}
+
 	e := d.afterLook(look, err)
 	if e.kind == unfinished {
 		e = d.connect()
 	}
+
 	if e.kind == unfinished {
 		j.served = time.Now()
 		if err := d.compose(j); err != nil {
@@ -180,6 +188,7 @@ func (d *delivery) prepare(j *job) end {
 	if e.kind != unfinished {
 		j.giveSlotBack()
 	}
+
 	return e
 }
 
@@ -225,11 +234,13 @@ func (d *delivery) connect() end {
 		d.pause = settleRest
 		return giveBack(time.Second)
 	}
+
 	rest, alone, closed := d.a.refusedConnection(time.Now(), reply.Classify(refused.Reply), err.Error())
 	if alone {
 		d.pause = rest
 		return putBackUntil(time.Time{})
 	}
+
 	d.closed(closed)
 	return giveBack(rest)
 }
@@ -250,10 +261,12 @@ func (d *delivery) pick() {
 	if d.life.ending() || !d.a.route.pool.Goes(d.conn) {
 		return
 	}
+
 	rcpt, _ := d.a.next(time.Now(), true)
 	if rcpt == nil {
 		return
 	}
+
 	n := d.other()
 	d.reset(n, rcpt)
 	slot, again, err := d.a.slot(d.life.begin, n.pace, rcpt.run)
@@ -262,10 +275,12 @@ func (d *delivery) pick() {
 		n.pace.giveBack(now, slot)
 		again = slot.Add(-n.pace.ahead())
 	}
+
 	if err != nil || !again.IsZero() {
 		d.recipients.end(rcpt, putBackUntil(again))
 		return
 	}
+
 	n.slot = slot
 	d.next = n
 }
@@ -316,6 +331,7 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 	} else {
 		d.put()
 	}
+
 	d.trace(j, r, decision, 0)
 
 	o, aboutRecipient := outcome(decision, d.a.ledgerReply(r))
@@ -341,6 +357,7 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 	if o.State == campaign.Pending {
 		return giveBack(o.Delay)
 	}
+
 	return refuse(o)
 }
 

@@ -7,8 +7,8 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// An end says what happens to a recipient whose turn is over. Whoever finds out
-// returns it, and [recipients.end] alone acts on it. The zero end is none: the
+// An end says what happens to a recipient whose turn is over. The code that finds
+// it out returns it, and [recipients.end] alone acts on it. The zero end is none: the
 // work goes on.
 type end struct {
 	kind    endKind

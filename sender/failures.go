@@ -66,10 +66,12 @@ func (f *failures) add(ref ledger.Ref, o ledger.Outcome) (record ledger.Outcome,
 	if o.State == campaign.Uncertain {
 		return o, pause // what may have arrived cannot be taken back
 	}
+
 	if pause || f.stopped {
 		f.stopped = true
 		return ledger.Outcome{State: campaign.Pending, Reply: o.Reply}, pause
 	}
+
 	s.refs = append(s.refs, ref)
 	return o, false
 }
@@ -80,6 +82,7 @@ func (f *failures) streak(part int, o ledger.Outcome) *streak {
 	if o.State == campaign.Failed && o.Reply.Code == 0 {
 		part = ownFault
 	}
+
 	what := failure{o.State, o.Reply.Code, o.Reply.Enhanced}
 	s := f.streaks[part]
 	if s == nil || s.what != what {
@@ -89,6 +92,7 @@ func (f *failures) streak(part int, o ledger.Outcome) *streak {
 		}
 		f.streaks[part] = s
 	}
+
 	return s
 }
 
@@ -121,12 +125,15 @@ func same(o ledger.Outcome) string {
 	if o.State == campaign.Uncertain {
 		what = "got no answer after their message"
 	}
+
 	text := address.Redact(o.Reply.Text)
 	if r := []rune(text); len(r) > 160 {
 		text = string(r[:160]) + "..."
 	}
+
 	if o.Reply.Code == 0 {
 		return fmt.Sprintf("%s: %s", what, text)
 	}
+
 	return fmt.Sprintf("%s: %d %s", what, o.Reply.Code, text)
 }

@@ -70,17 +70,21 @@ func TestWhatStopsARunEndsNoRecipient(t *testing.T) {
 			t.Fatalf("failure %d: recorded as %v, pause %v", i+1, o.State, pause)
 		}
 	}
+
 	if o, _ := f.add(ledger.Ref{Part: 1}, policy); o.State != campaign.Pending {
 		t.Errorf("a failure while the run stops is recorded as %v", o.State)
 	}
+
 	failed := f.stop()
 	if len(failed) != 1 || len(failed[3]) != sameFailures-1 {
 		t.Errorf("to be taken back: %v, want the first %d of part 3", failed, sameFailures-1)
 	}
+
 	f.resume()
 	if o, pause := f.add(ledger.Ref{Part: 3}, policy); o.State != campaign.Failed || pause {
 		t.Errorf("when the run goes on: recorded as %v, pause %v", o.State, pause)
 	}
+
 	if again := f.stop(); len(again[3]) != 1 {
 		t.Errorf("to be taken back the second time: %v, want one", again)
 	}

@@ -30,6 +30,7 @@ func (d *delivery) rescue(j *job, f *crash.Fault) {
 	if d.conn != nil {
 		d.discard()
 	}
+
 	d.unpick()
 	d.confirm()
 	if d.unrecorded.rcpt == j.rcpt {
@@ -37,6 +38,7 @@ func (d *delivery) rescue(j *job, f *crash.Fault) {
 	} else {
 		d.record()
 	}
+
 	rcpt := j.rcpt
 	e := d.afterFault(j, f)
 	*d = delivery{tools: d.tools, claimTime: d.claimTime} // half made

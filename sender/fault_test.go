@@ -131,15 +131,18 @@ func (b *fixture) faultReported(log string, state campaign.State) {
 	if strings.Count(log, "panic stopped") != 1 || strings.Count(log, "stack=") != 1 || !strings.Contains(log, "run=news-1 part=0 index=1") {
 		b.t.Errorf("log, want one panic with its stack:\n%s", log)
 	}
+
 	for line := range strings.Lines(log) {
 		if strings.Contains(line, "panic stopped") && strings.Contains(line, "@example.org") {
 			b.t.Errorf("an address in the log: %s", line)
 		}
 	}
+
 	replies, err := b.ledger.Replies(b.t.Context(), b.run)
 	if err != nil {
 		b.t.Fatal(err)
 	}
+
 	if text := replies[[2]int{0, 1}].Text; state != campaign.Accepted && !strings.HasPrefix(text, "internal fault in sender.(*panickingConn).Write:") {
 		b.t.Errorf("the recipient's reason is %q", text)
 	}
@@ -186,6 +189,7 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 	if err != nil || len(claims) != 0 {
 		t.Errorf("claims %v, %v", claims, err)
 	}
+
 	cells, err := b.ledger.Page(t.Context(), b.run, 0, 0)
 	if err != nil || len(cells) != 1 || cells[0].State != campaign.Pending || cells[0].When < faultRest/2 || cells[0].Attempts != 0 {
 		t.Errorf("cells %+v, %v: want one that is pending, rests about %v and has no attempt", cells, err, faultRest)

@@ -93,11 +93,13 @@ func (g *giveBacks) flush(ctx context.Context) error {
 			g.mu.Unlock()
 		}
 	}
+
 	if failed != nil {
 		select {
 		case g.kick <- struct{}{}:
 		default:
 		}
 	}
+
 	return failed
 }

@@ -47,15 +47,18 @@ func (l *lane) push(rcpt *recipient, front bool) {
 			q = w
 		}
 	}
+
 	if q == nil {
 		q = &waiting{run: rcpt.run}
 		l.runs = append(l.runs, q)
 	}
+
 	if front {
 		q.recipients = append([]*recipient{rcpt}, q.recipients...)
 	} else {
 		q.recipients = append(q.recipients, rcpt)
 	}
+
 	l.size++
 }
 
@@ -68,6 +71,7 @@ func (l *lane) pop(now time.Time) (*recipient, time.Time) {
 	if again, blocked := l.breaker.blocked(now); blocked {
 		return nil, again
 	}
+
 	var again time.Time
 	for k := range l.runs {
 		i := (l.turn + k) % len(l.runs)
@@ -87,6 +91,7 @@ func (l *lane) pop(now time.Time) (*recipient, time.Time) {
 		}
 		return rcpt, time.Time{}
 	}
+
 	return nil, again
 }
 
@@ -108,6 +113,7 @@ func (l *lane) drain(gone func(*recipient) bool) (out []*recipient) {
 			keptRuns = append(keptRuns, q)
 		}
 	}
+
 	clear(l.runs[len(keptRuns):])
 	l.runs = keptRuns
 	l.size -= len(out)
@@ -126,15 +132,18 @@ func (l *lane) count(now time.Time) {
 		l.measured = now
 		return
 	}
+
 	dt := now.Sub(l.measured).Seconds()
 	if dt < 0.2 {
 		return
 	}
+
 	rate := float64(l.settled) / dt
 	weight := 2 * dt
 	if rate < l.perSecond {
 		weight = dt / 20 // as late as the feeder's backlog follows: room must exceed it
 	}
+
 	l.perSecond += (rate - l.perSecond) * min(1, weight)
 	l.settled, l.measured = 0, now
 }

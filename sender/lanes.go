@@ -89,6 +89,7 @@ func (ls *lanes) next(now time.Time, ahead bool) (*recipient, time.Time) {
 	if blocked || ahead && ls.breaker.troubled() {
 		return nil, again
 	}
+
 	for k := range ls.all {
 		i := (ls.turn + k) % len(ls.all)
 		l := ls.all[i]
@@ -199,11 +200,13 @@ func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, r rep
 	if !aboutAccount(d) {
 		provider = providerOf(rcpt)
 	}
+
 	b := ls.breakerOf(provider)
 	if b.closed(now) {
 		o.Delay = b.closedUntil.Sub(now)
 		return o, nil
 	}
+
 	if !b.confirm(rcpt.key()) {
 		n := rcpt.run.setBacks.count(rcpt.key())
 		if n > maxUncharged {
@@ -213,6 +216,7 @@ func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, r rep
 		o.Delay = time.Duration(n) * backOfQueue
 		return o, nil
 	}
+
 	c := ls.close(now, provider, d, r.String())
 	o.Delay = c.pause
 	return o, c

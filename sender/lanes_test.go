@@ -19,6 +19,7 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 	for range 4 {
 		a.putBack(&recipient{run: r}, time.Time{})
 	}
+
 	take := func(want bool) probe {
 		t.Helper()
 		rcpt, _ := a.next(now, false)
@@ -37,9 +38,11 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 	if before.account != 0 || first.account == 0 {
 		t.Fatalf("probes %d and %d, want the second to be one", before, first)
 	}
+
 	if ahead, _ := a.next(now, true); ahead != nil {
 		t.Error("a recipient in addition to the probe, for a connection that has one")
 	}
+
 	a.probed(before, provider)
 	take(false) // the probe is under way
 	a.probed(first, provider)
@@ -63,6 +66,7 @@ func TestALaneIsProbedByItself(t *testing.T) {
 			a.putBack(&recipient{run: r, ref: ledger.Ref{Part: part, Index: i}}, time.Time{})
 		}
 	}
+
 	a.of(providerOf(&recipient{})).breaker.failures = 1
 	parts := [2]int{}
 	for {
@@ -72,9 +76,11 @@ func TestALaneIsProbedByItself(t *testing.T) {
 		}
 		parts[rcpt.ref.Part]++
 	}
+
 	if parts != [2]int{1, 3} {
 		t.Errorf("took %v of the two lanes, want one probe of the first and all of the second", parts)
 	}
+
 	if rcpt, _ := a.next(now, true); rcpt != nil {
 		t.Errorf("took %v of a lane that is being probed", rcpt.ref)
 	}
@@ -139,6 +145,7 @@ func TestConnectionsThatFailTogetherCloseALaneOnce(t *testing.T) {
 			closings++
 		}
 	}
+
 	l := a.of(providerOf(&recipient{}))
 	if rest := l.breaker.closedUntil.Sub(noon); closings != 1 || rest > d.Backoff {
 		t.Errorf("%d closings, the lane is closed for %s; want one of %s", closings, rest, d.Backoff)
@@ -155,9 +162,11 @@ func TestSetBacksAreBounded(t *testing.T) {
 			t.Fatalf("recipient %d: %d, want 1", i, n)
 		}
 	}
+
 	if n := s.count(recipientKey{index: -1}); n <= maxUncharged {
 		t.Errorf("one too many: %d, want it charged", n)
 	}
+
 	s.clear(recipientKey{index: 5})
 	if n := s.count(recipientKey{index: -1}); n != 1 {
 		t.Errorf("after one was accepted: %d, want 1", n)
@@ -197,10 +206,12 @@ func TestFewerConnectionsAreNoClosing(t *testing.T) {
 	if rest != time.Minute || !alone || c != nil || a.breaker.troubled() {
 		t.Errorf("rest %s, alone %v, closing %+v", rest, alone, c)
 	}
+
 	rest, alone, c = a.refusedConnection(noon.Add(othersSend), d, "refused")
 	if rest != time.Minute || alone || c == nil || !a.breaker.closed(noon.Add(othersSend)) {
 		t.Errorf("when nothing is accepted any more: rest %s, alone %v, closing %+v", rest, alone, c)
 	}
+
 	rest, alone, c = a.refusedConnection(noon.Add(othersSend+time.Second), d, "refused")
 	if rest != time.Minute-time.Second || alone || c != nil {
 		t.Errorf("while it is closed: rest %s, alone %v, closing %+v", rest, alone, c)

@@ -40,6 +40,7 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 	if !d.a.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
+
 	rcpt := j.rcpt
 	attrs := []any{
 		"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index,
@@ -49,12 +50,14 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 	if attempt > 0 {
 		attrs = append(attrs, "attempt", attempt)
 	}
+
 	if id := queueID(r.Text); id != "" {
 		attrs = append(attrs, "queue_id", id)
 	}
 	if attempt > 0 {
 		attrs = append(attrs, "duration_ms", time.Since(j.begun).Milliseconds())
 	}
+
 	d.a.log.Debug("message answered", attrs...)
 }
 

@@ -33,6 +33,7 @@ func TestOutcomeFollowsTheTableOfVerdicts(t *testing.T) {
 			t.Errorf("%s: %+v, %v", tt.verdict, o, ours)
 		}
 	}
+
 	if n := len(reply.Verdicts); n != 10 {
 		t.Errorf("%d verdicts, the table has 10", n)
 	}
@@ -75,9 +76,11 @@ func TestRunsTakeTurnsInALane(t *testing.T) {
 	for _, rcpt := range recipientsOf(a, 3) {
 		l.push(rcpt, false)
 	}
+
 	for _, rcpt := range recipientsOf(b, 2) {
 		l.push(rcpt, false)
 	}
+
 	now := time.Now()
 	var got []*run
 	for {
@@ -90,10 +93,12 @@ func TestRunsTakeTurnsInALane(t *testing.T) {
 		}
 		got = append(got, rcpt.run)
 	}
+
 	want := []*run{a, b, a, b, a}
 	if len(got) != len(want) {
 		t.Fatalf("%d recipients, want %d", len(got), len(want))
 	}
+
 	for i := range want {
 		if got[i] != want[i] {
 			t.Errorf("turn %d went to the wrong run", i)
@@ -112,6 +117,7 @@ func TestARunThatWaitsForItsSlotHoldsUpNoOther(t *testing.T) {
 	if rcpt, _ := l.pop(now); rcpt == nil || rcpt.run != fast {
 		t.Fatal("the fast run waits behind the slow one")
 	}
+
 	if rcpt, again := l.pop(now); rcpt != nil || !again.Equal(now.Add(time.Second)) {
 		t.Errorf("got %v, again %v", rcpt, again)
 	}
@@ -127,10 +133,12 @@ func TestDrainTakesOnlyWhatItShould(t *testing.T) {
 	for _, rcpt := range append(recipientsOf(a, 3), recipientsOf(b, 2)...) {
 		l.push(rcpt, false)
 	}
+
 	out := l.drain(func(rcpt *recipient) bool { return rcpt.run == a && rcpt.ref.Index != 1 })
 	if len(out) != 2 || l.size != 3 {
 		t.Fatalf("%d drained, %d left", len(out), l.size)
 	}
+
 	out = l.drain(func(*recipient) bool { return true })
 	if len(out) != 3 || l.size != 0 || len(l.runs) != 0 {
 		t.Errorf("%d drained, %d left in %d runs", len(out), l.size, len(l.runs))
@@ -143,11 +151,13 @@ func TestRoomFollowsThePaceOfTheLane(t *testing.T) {
 	if l.room() != minRoom {
 		t.Errorf("room %d before anything is known", l.room())
 	}
+
 	now := time.Now()
 	for range 4000 {
 		now = now.Add(time.Millisecond)
 		l.count(now)
 	}
+
 	if got := l.room(); got < 1800 || got > 2200 {
 		t.Errorf("room %d at 1,000 a second, want about 2,000", got)
 	}

@@ -93,6 +93,7 @@ func TestAPanicKeepsTheOutcomeOfTheMessageBefore(t *testing.T) {
 	if diff := cmp.Diff(want, b.cells()); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
+
 	b.settledAll()
 }
 

@@ -78,5 +78,6 @@ func TestARefusedClaimOfAPausedRunLetsGoOfAll(t *testing.T) {
 			t.Errorf("%s: %s, want pending", to, cell)
 		}
 	}
+
 	b.settledAll()
 }

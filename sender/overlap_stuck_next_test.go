@@ -45,9 +45,11 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"ada@example.org": "a1", "next@example.org": "f1"}, b.cells()); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
+
 	if diff := cmp.Diff(map[string]int{"ada@example.org": 1}, j.took()); diff != "" {
 		t.Errorf("messages taken (-want +got):\n%s", diff)
 	}
+
 	b.settledAll()
 }
 
@@ -72,6 +74,7 @@ func TestANextThatCannotGoAheadWaits(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"ada@example.org": "a1", "jürgen@example.org": "f1"}, b.cells()); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
+
 	b.settledAll()
 }
 
@@ -97,6 +100,7 @@ func TestAnEnvelopeAheadSaysItsSize(t *testing.T) {
 			with++
 		}
 	}
+
 	if behind := strings.Count(tap.said, "\r\n.\r\nMAIL FROM:<"); with != n || behind == 0 {
 		t.Errorf("%d of %d envelopes have a size, %d went ahead", with, n, behind)
 	}
@@ -149,5 +153,6 @@ func TestTheOthersSendWithoutOverlapWhileOneTries(t *testing.T) {
 			t.Errorf("%s: %s", to, cell)
 		}
 	}
+
 	b.settledAll()
 }

@@ -41,6 +41,7 @@ func (j *scriptedServer) listen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	j.l, j.taken = l, map[string]int{}
 	j.wg.Go(func() {
 		for {
@@ -240,9 +241,11 @@ func TestOverlapSendsOnceToEverybody(t *testing.T) {
 			t.Errorf("%s got %d messages", to, accepted[to])
 		}
 	}
+
 	if s.overlapped < n*3/4 {
 		t.Errorf("%d of %d messages came with an envelope behind them, want most", s.overlapped, n)
 	}
+
 	b.settledAll()
 }
 
@@ -270,6 +273,7 @@ func TestRefusalsUnderOverlap(t *testing.T) {
 			}
 		}
 	}
+
 	of := func(rcpt string) int { return int(rcpt[0] - '0') }
 	var mu sync.Mutex
 	tried := map[string]bool{}
@@ -293,12 +297,14 @@ func TestRefusalsUnderOverlap(t *testing.T) {
 	if diff := cmp.Diff(want, b.cells()); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
+
 	if diff := cmp.Diff(taken, j.took()); diff != "" {
 		t.Errorf("messages taken (-want +got):\n%s", diff)
 	}
 	if s.overlapped < len(to)/5 { // a refusal ends the chain of its connection
 		t.Errorf("%d of %d envelopes came behind a message", s.overlapped, len(to))
 	}
+
 	b.settledAll()
 }
 
@@ -480,14 +486,17 @@ func TestOverlapKeepsTheRate(t *testing.T) {
 	if len(s.ends) != n {
 		t.Fatalf("%d messages, want %d", len(s.ends), n)
 	}
+
 	most := 0
 	for i, at := range s.ends {
 		k, _ := slices.BinarySearchFunc(s.ends, at.Add(time.Second), time.Time.Compare)
 		most = max(most, k-i)
 	}
+
 	if most > rate {
 		t.Errorf("%d messages in the fullest second, want at most %d", most, rate)
 	}
+
 	if s.overlapped == 0 {
 		t.Error("nothing was overlapped")
 	}

@@ -127,11 +127,13 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 	if refusals != 1 {
 		t.Errorf("asked %d times over the same connection", refusals)
 	}
+
 	for to, cell := range b.cells() {
 		if cell != "a1" {
 			t.Errorf("%s: %s", to, cell)
 		}
 	}
+
 	b.settledAll()
 }
 
@@ -154,5 +156,6 @@ func TestARowOfFailuresUnderOverlapPausesTheRun(t *testing.T) {
 			t.Errorf("%s: %s, want it pending: what stopped the run ends no recipient", to, cell)
 		}
 	}
+
 	b.settledAll()
 }

@@ -92,6 +92,7 @@ func (rs *recipients) offer(now time.Time, rcpt *recipient) end {
 		}
 		wait = min(wait, delay)
 	}
+
 	return giveBack(wait)
 }
 
@@ -120,6 +121,7 @@ func (rs *recipients) end(rcpt *recipient, e end) {
 			rs.giveBacks.add(rcpt.ref, e.outcome.Delay)
 		}
 	}
+
 	if e.halted {
 		rs.halt(rcpt.run)
 	}
@@ -146,18 +148,21 @@ func (rs *recipients) decide(rcpt *recipient, e end) end {
 	if e.decided {
 		return e
 	}
+
 	e.decided = true
 	if e.kind == refused || e.kind == settled {
 		e.outcome = rs.confirmDead(rcpt, e)
 		e.outcome, e.pause = rcpt.run.failing.add(rcpt.ref, e.outcome)
 		e.suppress = e.outcome.State == campaign.Bounced
 	}
+
 	if e.claim.Token != "" {
 		rs.cfg.Member.Journal().Close(e.claim, e.outcome)
 	}
 	if e.kind == refused && e.outcome.State == campaign.Pending {
 		e.kind = givenBack
 	}
+
 	return e
 }
 
@@ -182,15 +187,18 @@ func (rs *recipients) confirmDead(rcpt *recipient, e end) ledger.Outcome {
 	if e.confirm < 2 || o.State != campaign.Failed {
 		return o
 	}
+
 	once, cancel := rs.life.within(context.WithoutCancel(rs.life.finish), settleTime)
 	defer cancel()
 	confirmed, err := rs.cfg.Suppression.Confirm(once, rcpt.row.Address.Canonical(), e.confirm)
 	if err != nil {
 		rs.cfg.Log.Warn("reply about a dead address could not be counted", "run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index, "err", err)
 	}
+
 	if confirmed {
 		o.State = campaign.Bounced
 	}
+
 	return o
 }
 
@@ -251,10 +259,12 @@ func (rs *recipients) pauseForFailures(r *run, o ledger.Outcome) {
 		rs.cfg.Log.Warn("run cannot be paused", "run", r.handle.ID, "code", string(code), "err", err)
 		return
 	}
+
 	if paused {
 		rs.cfg.Log.Warn("run paused by a guard", "run", r.handle.ID, "code", string(code),
 			"failures", sameFailures, "reply_code", o.Reply.Code, "enhanced", o.Reply.Enhanced)
 	}
+
 	rs.reopen(once, r)
 	rs.halt(r)
 }

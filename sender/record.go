@@ -7,7 +7,7 @@ import (
 
 // An outcome that is known waits for the round trip to Redis that the next
 // claim takes anyway. It is recorded by itself when that is not soon: the journal
-// has it meanwhile.
+// has it until then.
 
 // unrecorded is a recipient that was sent to and whose outcome is not recorded
 // yet; the zero value is none. The outcome is not decided before the envelope
@@ -56,6 +56,7 @@ func (d *delivery) claim(j *job) {
 		s.Look.Ref = d.next.rcpt.ref
 		s.Look.Person = d.next.rcpt.run.lookPerson(d.next.rcpt)
 	}
+
 	d.awaitRecording()
 	d.settlement(s)
 	d.line.Step(d.life.finish, s)

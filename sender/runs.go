@@ -79,9 +79,11 @@ func (s *setBacks) count(key recipientKey) int {
 		delete(s.n, key)
 		return maxUncharged + 1
 	}
+
 	if s.n == nil {
 		s.n = map[recipientKey]int{}
 	}
+
 	s.n[key] = n
 	return n
 }
@@ -138,6 +140,7 @@ func (c *runs) get(ctx context.Context, id string) (*run, error) {
 		}
 		r = v.(*run)
 	}
+
 	r.used.Store(time.Now().Unix())
 	return r, nil
 }
@@ -147,14 +150,17 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	h := rec.Handle()
 	if h == nil {
 		return nil, fmt.Errorf("%w: %s is not ready", ledger.ErrNoRun, id)
 	}
+
 	snapshot, err := c.ledger.Snapshot(ctx, h)
 	if err != nil {
 		return nil, c.holdUnreadable(ctx, h, err)
 	}
+
 	composer, err := c.compose(*snapshot)
 	if err != nil {
 		// It compiled when the run was made; this worker is another version, or has other secrets.
@@ -164,6 +170,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 		c.log.Error("run paused", "run", id, "err", err)
 		return nil, err
 	}
+
 	r := &run{handle: h, composer: composer, accounts: snapshot.Accounts, rate: snapshot.Rate, topic: snapshot.Topic}
 	r.running.Store(rec.State == campaign.Running)
 	r.used.Store(time.Now().Unix())
@@ -200,9 +207,11 @@ func (c *runs) row(ctx context.Context, r *run, part, index int) (audience.Row, 
 		}
 		chunk = v.(*audience.Chunk)
 	}
+
 	if index-first >= chunk.Len() {
 		return audience.Row{}, fmt.Errorf("run %s has no recipient %d in part %d", r.handle.ID, index, part)
 	}
+
 	return chunk.Row(index - first), nil
 }
 
@@ -228,17 +237,21 @@ func (c *runs) holdUnreadable(ctx context.Context, h *ledger.Run, err error) err
 	if !campaign.IsBroken(err) && !ledger.Gone(err) && !errors.Is(err, errNoChunk) {
 		return err
 	}
+
 	rec, readErr := c.ledger.Record(ctx, h.ID)
 	if readErr != nil || rec.Attempt != h.Attempt {
 		return err // the run is gone, or was made again
 	}
+
 	before, turnErr := c.ledger.Turn(ctx, h.ID, campaign.Held, codes.HeldLedger.Reason("%v", err), campaign.Running)
 	if turnErr != nil {
 		return errors.Join(err, turnErr)
 	}
+
 	if before == campaign.Running {
 		c.log.Error("run is held", "run", h.ID, "code", string(codes.HeldLedger), "reason", err.Error())
 	}
+
 	return err
 }
 
@@ -289,5 +302,6 @@ func (c *runs) refresh(ctx context.Context, now time.Time) (stopped []stoppedRun
 			stopped = append(stopped, stoppedRun{r, reason})
 		}
 	}
+
 	return stopped, err
 }

@@ -61,6 +61,7 @@ func New(cfg Config) *Worker {
 	if cfg.Ready == nil {
 		cfg.Ready = context.Cause
 	}
+
 	w := &Worker{
 		cfg: cfg, life: newLifetime(cfg.Drain, cfg.Rest), crash: crash.NewReporter(cfg.Log),
 		runs: newRuns(cfg.Ledger, cfg.Keys, cfg.Log), accounts: map[string]*account{},
@@ -70,6 +71,7 @@ func New(cfg Config) *Worker {
 	for _, way := range cfg.Ways {
 		w.accounts[way.Name] = newAccount(&w.cfg, w.life, way)
 	}
+
 	w.recipients = newRecipients(&w.cfg, w.life, w.accounts)
 	return w
 }
@@ -99,7 +101,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	life.end() // also when there are no tasks to be had any more
 	w.giveBackWaiting()
 	senders.Wait()
-	w.giveBackWaiting() // what came back meanwhile
+	w.giveBackWaiting() // what the senders have put back
 	stopTending()
 	background.Wait()
 
@@ -108,9 +110,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.recipients.giveBacks.flush(last); err != nil {
 		w.cfg.Log.Warn("some recipients could not be given back: they are issued again later", "err", err)
 	}
+
 	for _, a := range w.accounts {
 		a.route.pool.Close(last)
 	}
+
 	return err
 }
 
@@ -129,11 +133,13 @@ func (w *Worker) handle(ctx context.Context, t campaign.Task) {
 		}
 		return
 	}
+
 	ref := ledger.Ref{Run: r.handle, Part: t.Part, Index: t.Index}
 	if !r.running.Load() {
 		w.recipients.giveBacks.add(ref, 0)
 		return
 	}
+
 	row, err := w.runs.row(ctx, r, t.Part, t.Index)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -141,6 +147,7 @@ func (w *Worker) handle(ctx context.Context, t campaign.Task) {
 		}
 		return
 	}
+
 	w.reading.Note(nil)
 	rcpt = &recipient{run: r, ref: ref, row: row, person: ledger.Person{
 		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())),

@@ -54,11 +54,13 @@ func newFixture(t *testing.T, to ...string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	b := &fixture{t: t, rdb: redis.NewClient(opt)}
 	t.Cleanup(func() { b.rdb.Close() })
 	if b.sink, err = sink.Listen("127.0.0.1:0", sink.Config{}); err != nil {
 		t.Fatal(err)
 	}
+
 	ctx, stop := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() { b.sink.Serve(ctx) })
@@ -96,6 +98,7 @@ func (b *fixture) expand() {
 		must(err)
 		rows = append(rows, audience.Row{Line: i + 2, Address: a, Values: []string{to}})
 	}
+
 	must(e.Add(ctx, ledger.Chunk{Data: audience.EncodeChunk(nil, rows), Suppressed: make([]bool, len(rows))}))
 	must(e.Ready(ctx, campaign.Skipped{}))
 	rec, err := b.ledger.Record(ctx, "news-1")
@@ -115,6 +118,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 	if err != nil {
 		b.t.Fatal(err)
 	}
+
 	line := b.ledger.Line(b.rdb, supp)
 	lineCtx, stopLine := context.WithCancel(context.Background())
 	lineDone := make(chan error, 1)
@@ -123,6 +127,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 	if err != nil {
 		b.t.Fatal(err)
 	}
+
 	host, port, _ := net.SplitHostPort(b.sink.Addr().String())
 	number, _ := strconv.Atoi(port)
 	cfg := Config{
@@ -145,6 +150,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 	if b.alter != nil {
 		b.alter(&cfg)
 	}
+
 	w := New(cfg)
 	ctx, stop := context.WithCancel(context.Background())
 	worked := make(chan error, 1)
@@ -167,6 +173,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 			return counts
 		}
 	}
+
 	text, _ := json.Marshal(counts)
 	b.t.Fatalf("counts %s", text)
 	return counts
@@ -238,6 +245,7 @@ func TestATwinsClaimKeepsTheBodyBack(t *testing.T) {
 	if got := b.sink.Counts(); got.Accepted != 0 {
 		t.Errorf("sink %+v: two could have sent", got)
 	}
+
 	claims, err := b.ledger.Claims(t.Context(), b.run)
 	if err != nil || claims[[2]int{}] != "twin.1" {
 		t.Errorf("claims %v, %v", claims, err)

@@ -84,6 +84,7 @@ func (a *Accounts) close(ctx context.Context, key, provider string, until time.T
 	if until.IsZero() || until.After(latest) {
 		until = latest
 	}
+
 	if !until.After(now) {
 		return false, nil
 	}
@@ -92,6 +93,7 @@ func (a *Accounts) close(ctx context.Context, key, provider string, until time.T
 	if provider == "" {
 		lifetime = max(until.Sub(now), time.Millisecond)
 	}
+
 	return a.closing.Run(ctx, a.rdb, []string{key},
 		provider, until.UnixMilli(), now.UnixMilli(), code, a.worker, reason, lifetime.Milliseconds()).Bool()
 }
@@ -141,6 +143,7 @@ func (a *Accounts) read(ctx context.Context, accounts []string, keys ...string) 
 	if len(accounts) == 0 {
 		return nil, nil
 	}
+
 	pipe := a.rdb.Pipeline()
 	var replies []*redis.MapStringStringCmd
 	for _, account := range accounts {
@@ -148,6 +151,7 @@ func (a *Accounts) read(ctx context.Context, accounts []string, keys ...string) 
 			replies = append(replies, pipe.HGetAll(ctx, a.key(account, key)))
 		}
 	}
+
 	_, err := pipe.Exec(ctx)
 	if err != nil && !campaign.IsWrongType(err) {
 		return nil, fmt.Errorf("read what is closed of %d accounts: %w", len(accounts), err)
@@ -171,6 +175,7 @@ func (a *Accounts) read(ctx context.Context, accounts []string, keys ...string) 
 			all = append(all, a.closedAccount(account, fields))
 		}
 	}
+
 	return all, nil
 }
 
@@ -204,14 +209,17 @@ func parseState(fields ...string) (State, error) {
 	if len(fields) != 5 {
 		return State{}, fmt.Errorf("found %d fields, expected 5", len(fields))
 	}
+
 	until, err := millis(fields[0])
 	if err != nil {
 		return State{}, fmt.Errorf("until: %w", err)
 	}
+
 	since, err := millis(fields[1])
 	if err != nil {
 		return State{}, fmt.Errorf("since: %w", err)
 	}
+
 	return State{Code: fields[2], Worker: fields[3], Reason: fields[4], Since: since, Until: until}, nil
 }
 

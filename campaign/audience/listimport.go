@@ -45,7 +45,7 @@ type Imported struct {
 }
 
 // Import reads r to its end and stores a new version of the list. If the file is at
-// fault, the list was changed meanwhile (ErrChanged) or anything else fails, the list
+// fault, the list was changed by another process (ErrChanged) or anything else fails, the list
 // stays as it was. A merge keeps the new rows compressed in memory, about 60 bytes
 // each.
 func (l *Lists) Import(ctx context.Context, name string, r *Reader, opts ImportOptions) (Imported, error) {

@@ -111,7 +111,7 @@ func ranges(indexes []int) string {
 }
 
 // sweepCells is how many cells one sweep script looks at: Redis serves no other
-// client meanwhile (about 4 ms).
+// client while it runs (about 4 ms).
 const sweepCells = 2000
 
 // Sweep cancels all recipients of a cancelled run except those being sent to.

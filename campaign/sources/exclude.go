@@ -59,6 +59,7 @@ func (s Sources) Exclusions(ctx context.Context, def *campaign.Definition, more 
 			errs = append(errs, strictyaml.Problems{def.Problem(key, "%v", err)}, otherThanInput(err))
 		}
 	}
+
 	onDisk := Sources{Lists: s.Lists, Runs: s.Runs}
 	for _, source := range more {
 		err := x.add(ctx, onDisk, &campaign.Definition{Dir: "."}, "", campaign.Exclusion{Source: source})
@@ -66,9 +67,11 @@ func (s Sources) Exclusions(ctx context.Context, def *campaign.Definition, more 
 			errs = append(errs, fmt.Errorf("--exclude %s: %w", source, err))
 		}
 	}
+
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+
 	return x, nil
 }
 
@@ -93,6 +96,7 @@ func (x *Exclusions) add(ctx context.Context, s Sources, def *campaign.Definitio
 	} else {
 		err = x.addFile(ctx, s, def, key, e)
 	}
+
 	found.Addresses = x.addresses.Len() - before
 	x.Found = append(x.Found, found)
 	return err
@@ -113,6 +117,7 @@ func (x *Exclusions) addFile(ctx context.Context, s Sources, def *campaign.Defin
 	if err != nil {
 		return err
 	}
+
 	r, err := audience.OpenAddresses(ctx, from, opts)
 	if err != nil {
 		return err
@@ -139,12 +144,15 @@ func (x *Exclusions) addFile(ctx context.Context, s Sources, def *campaign.Defin
 			without.add(&row)
 		}
 	}
+
 	if rows == 0 {
 		return r.Problem(0, "no rows; add addresses to it, or remove it from the exclusions")
 	}
+
 	if without.n > 0 {
 		return r.Problem(without.first, "%d of %d rows have no address, so the people they stand for would be mailed; correct or remove these rows:%s", without.n, rows, without.list())
 	}
+
 	return nil
 }
 

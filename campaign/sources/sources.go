@@ -62,6 +62,7 @@ func (s Sources) Audience(ctx context.Context, def *campaign.Definition, instead
 	if name, ok := audience.ListName(source); ok {
 		return s.Lists.Open(ctx, name, opts)
 	}
+
 	if source == "-" {
 		if s.Stdin == nil {
 			return nil, failure.Invalid(`audience source "-" is the standard input, which cannot be read here`)
@@ -76,10 +77,12 @@ func (s Sources) Audience(ctx context.Context, def *campaign.Definition, instead
 	if err != nil {
 		return nil, err
 	}
+
 	rows, err := audience.Open(ctx, from, opts)
 	if file, ok := errors.AsType[*audience.FileError](err); ok && errors.Is(err, fs.ErrNotExist) {
 		return nil, strictyaml.Problems{def.Problem("audience.source", "%v; a path is relative to the campaign file", file)}
 	}
+
 	return rows, err
 }
 
@@ -123,14 +126,17 @@ func Files(def *campaign.Definition) []NamedFile {
 			all = append(all, f)
 		}
 	}
+
 	if def.Audience.Source != "" && isFile(def.Audience.Source) {
 		all = append(all, NamedFile{"audience.source", def.Audience.Source})
 	}
+
 	for i, e := range def.Exclude {
 		if isFile(e.Source) {
 			all = append(all, NamedFile{excludeKey(i), e.Source})
 		}
 	}
+
 	return all
 }
 

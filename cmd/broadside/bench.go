@@ -53,7 +53,7 @@ Stages (default: all):
 	f.StringVar(&o.SMTP, "smtp", "", "`HOST:PORT` of a test server on this machine (default: start a sink)")
 	f.DurationVar(&o.RTT, "rtt", 0, "how far the sink is away, as a round-trip time")
 	f.DurationVar(&o.RedisRTT, "redis-rtt", 0, "how far Redis is away from the workers, as a round-trip time")
-	f.StringVar(&o.Redis, "redis", "", "`URL` of a Redis for tests, used by nothing else meanwhile (default: start a redis-server)")
+	f.StringVar(&o.Redis, "redis", "", "`URL` of a Redis for tests, which nothing else uses during the measurement (default: start a redis-server)")
 	f.BoolVar(&o.AOF, "aof", false, "the redis-server that is started writes an AOF (everysec)")
 	f.DurationVar(&o.For, "for", 0, "stop sending after this `DURATION` (default: when all is sent)")
 	f.BoolVar(&o.Alone, "alone", false, "do not let smtp-source send too")

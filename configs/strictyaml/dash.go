@@ -20,16 +20,19 @@ func quoteDash(data []byte, err error) (quoted []byte, found bool) {
 	if err == nil {
 		return nil, false
 	}
+
 	m := yamlError.FindStringSubmatch(err.Error())
 	if m == nil || !strings.Contains(m[2], listInLine) {
 		return nil, false
 	}
+
 	line, _ := strconv.Atoi(m[1]) // none is the first
 	lines := bytes.Split(data, []byte("\n"))
 	at := max(line, 1) - 1
 	if at >= len(lines) || !loneDash.Match(lines[at]) {
 		return nil, false
 	}
+
 	lines = slices.Clone(lines)
 	lines[at] = loneDash.ReplaceAll(lines[at], []byte(`${1}"-"${2}`))
 	return bytes.Join(lines, []byte("\n")), true

@@ -49,6 +49,7 @@ func TestDashElsewhereIsNamed(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", tt.text, err, tt.want)
 		}
 	}
+
 	const text = "note: |\n  source: -\nid: x\n"
 	if _, err := strictyaml.Parse("c.yaml", []byte(text)); err != nil {
 		t.Errorf("a text of several lines: %v", err)

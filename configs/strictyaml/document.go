@@ -49,6 +49,7 @@ func (d *Doc) index(n *Node, key string) {
 		}
 		d.index(f.Value, sub)
 	}
+
 	for i, item := range n.Items {
 		sub := fmt.Sprintf("%s[%d]", key, i)
 		d.places[sub] = item.At
@@ -138,6 +139,7 @@ func (d *Doc) reportUnknown(u unknownKey) {
 			}
 		}
 	}
+
 	switch {
 	case meant != "" && u.at.Env != "":
 		tail := strings.TrimPrefix(strings.ToUpper(u.at.Env), EnvName(key))

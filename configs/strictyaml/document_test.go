@@ -85,6 +85,7 @@ tracking: {opens: off}
 	if err := doc.Err(); err != nil {
 		t.Fatal(err)
 	}
+
 	got := fmt.Sprint(line, choice, flag, number, duration, durations, rate, low, high, list, free, deep, named, empty, void)
 	want := "0123btrue7 24h0m0s [1s 2m0s] 1 1 2 [x y] map[a:1 b:yes]heremap[one:1 two:-1]defaultdefault"
 	if strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
@@ -112,12 +113,14 @@ func TestManyProblemsAreCounted(t *testing.T) {
 	for i := range 250 {
 		fmt.Fprintf(&text, "key%d: 1\n", i)
 	}
+
 	doc := parse(t, text.String())
 	doc.Read(func(*strictyaml.Map) {})
 	var problems strictyaml.Problems
 	if !errors.As(doc.Err(), &problems) || len(problems) != 101 {
 		t.Fatalf("got %d problems, want 100 and a count", len(problems))
 	}
+
 	if got, want := problems[100].Error(), "f.yaml: and 150 more problems"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

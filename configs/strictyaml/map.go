@@ -71,14 +71,17 @@ func (m *Map) Choice(name string, dst *string, options ...string) {
 	if n == nil || n.empty() {
 		return
 	}
+
 	if n.Kind == Scalar && slices.Contains(options, n.Text) {
 		*dst = n.Text
 		return
 	}
+
 	hint := ""
 	if s := Suggest(n.Text, options); s != "" {
 		hint = fmt.Sprintf(": did you mean %s?", s)
 	}
+
 	m.report(n, name, "found %s, expected %s%s", n.Found(), oneOf(options), hint)
 }
 
@@ -249,10 +252,12 @@ func (m *Map) StringMap(name string, dst *map[string]string, expected string, ok
 	if n == nil {
 		return
 	}
+
 	if n.Kind != Mapping {
 		m.report(n, name, "found %s, expected %s", n.Found(), expected)
 		return
 	}
+
 	out := map[string]string{}
 	for _, f := range n.Fields {
 		if v := f.Value; v.Kind != Scalar || hasControl(v.Text) || !ok(f.Name, v.Text) {
@@ -261,6 +266,7 @@ func (m *Map) StringMap(name string, dst *map[string]string, expected string, ok
 		}
 		out[f.Name] = f.Value.Text
 	}
+
 	*dst = out
 }
 
@@ -292,10 +298,12 @@ func (m *Map) Maps(name, expected string, read func(name string, m *Map) bool) {
 	if n == nil {
 		return
 	}
+
 	if n.Kind != Mapping {
 		m.report(n, name, "found %s, expected names, and keys and values below each", n.Found())
 		return
 	}
+
 	for _, f := range n.Fields {
 		sub := &Map{doc: m.doc, n: f.Value, key: Join(m.Key(name), f.Name), shape: Join(m.shape, name+".NAME")}
 		if f.Value.Kind != Mapping && f.Value.Kind != Null {
@@ -380,6 +388,7 @@ func (m *Map) list(name, expected string, read func(item *Node) (string, bool)) 
 	if n == nil {
 		return
 	}
+
 	items := n.Items
 	if n.Kind == Scalar && n.At.Env != "" {
 		items = nil
@@ -390,9 +399,11 @@ func (m *Map) list(name, expected string, read func(item *Node) (string, bool)) 
 		m.report(n, name, "found %s, expected %s", n.Found(), expected)
 		return
 	}
+
 	if len(items) == 0 {
 		m.report(n, name, "found an empty list, expected at least one item; leave the key out for none")
 	}
+
 	for i, item := range items {
 		if item.Bad {
 			continue // reported

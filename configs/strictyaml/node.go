@@ -156,14 +156,17 @@ func RedactURL(text string) string {
 	if !ok || !strings.Contains(base, "://") {
 		return text
 	}
+
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return base + "?" + Redacted
 	}
+
 	for k := range values {
 		if strings.Contains(strings.ToLower(k), "pass") || strings.Contains(strings.ToLower(k), "user") {
 			values.Set(k, Redacted)
 		}
 	}
+
 	return base + "?" + strings.ReplaceAll(values.Encode(), url.QueryEscape(Redacted), Redacted)
 }

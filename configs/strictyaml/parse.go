@@ -40,14 +40,17 @@ func Parse(file string, data []byte) (*Doc, error) {
 	if p, bad := badBytes(file, data); bad {
 		return nil, Problems{p}
 	}
+
 	dec, top, err := firstDocument(data)
 	if quoted, found := quoteDash(data, err); found {
 		data = quoted
 		dec, top, err = firstDocument(data)
 	}
+
 	if err != nil {
 		return nil, Problems{syntaxProblem(file, data, err)}
 	}
+
 	d := NewDoc(file, &Node{Kind: Mapping, At: Place{File: file, Line: 1, Column: 1}})
 	var next yaml.Node
 	if err := dec.Decode(&next); err == nil {
@@ -55,6 +58,7 @@ func Parse(file string, data []byte) (*Doc, error) {
 	} else if !errors.Is(err, io.EOF) {
 		return nil, Problems{syntaxProblem(file, data, err)}
 	}
+
 	if len(top.Content) > 0 {
 		n := d.convert(top.Content[0], "", 0)
 		if d.nodes > maxNodes {
@@ -68,6 +72,7 @@ func Parse(file string, data []byte) (*Doc, error) {
 			d.Add(n.At.Problem("", "found %s, expected keys and values such as key: value", n.Found()))
 		}
 	}
+
 	d.index(d.root, "")
 	return d, nil
 }
@@ -101,6 +106,7 @@ func (d *Doc) convert(y *yaml.Node, key string, depth int) *Node {
 		d.Add(n.At.Problem(key, "found a tag; put a value that begins with ! in quotes"))
 		return n
 	}
+
 	switch y.Kind {
 	case yaml.ScalarNode:
 		if y.ShortTag() != "!!null" {
@@ -117,6 +123,7 @@ func (d *Doc) convert(y *yaml.Node, key string, depth int) *Node {
 		n.Kind = Mapping
 		d.convertFields(n, y, key, depth)
 	}
+
 	return n
 }
 
@@ -198,17 +205,20 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 			line = 1 + bytes.Count(before, []byte("\n"))
 		}
 	}
+
 	lines := bytes.Split(data, []byte("\n"))
 	line = min(max(line, 1), len(lines))
 	if inBlock {
 		line = halfQuoted(lines, line)
 	}
+
 	text := lines[line-1]
 	indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
 	column := 1 + len(indent)
 	if bytes.Contains(indent, []byte("\t")) {
 		message = "found a tab in the indentation, expected blanks"
 	}
+
 	if m := behindQuote.FindSubmatch(text); m != nil {
 		message = "found text behind the closing quote; put quotes around the whole value" + rewritten(m[1], string(m[2])+" "+string(bytes.TrimSpace(m[3])))
 	}
@@ -219,6 +229,7 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	if bytes.Contains(text, []byte("{{")) {
 		message = "found {{ outside of quotes; put a value that contains {{ }} in quotes"
 	}
+
 	return Place{File: file, Line: line, Column: column}.Problem("", "%s", message)
 }
 

@@ -87,15 +87,18 @@ func FileProblem(file string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+
 	p := Problem{File: file, Message: "cannot be read", cause: err}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
+
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		p.Message = "there is no such file"
 	case err != nil:
 		p.Message += ": " + err.Error()
 	}
+
 	return Problems{p}
 }

@@ -22,11 +22,13 @@ func distance(a, b string) int {
 	if len(a)-len(b) > 2 || len(b)-len(a) > 2 || len(a) > 200 {
 		return far
 	}
+
 	var before []int // the row before the previous one
 	previous := make([]int, len(b)+1)
 	for j := range previous {
 		previous[j] = j
 	}
+
 	for i := 1; i <= len(a); i++ {
 		row := make([]int, len(b)+1)
 		row[0] = i
@@ -42,5 +44,6 @@ func distance(a, b string) int {
 		}
 		before, previous = previous, row
 	}
+
 	return previous[len(b)]
 }

@@ -21,15 +21,18 @@ func (m *Map) Text(name string, dst *string, read func(text string) (value, prob
 	if m.lost(name) || n == nil || n.empty() {
 		return
 	}
+
 	if n.Kind != Scalar {
 		m.report(n, name, "found %s, expected one line of text", n.Found())
 		return
 	}
+
 	value, problem := read(n.Text)
 	if problem != "" {
 		m.report(n, name, "found %s, %s", n.Found(), problem)
 		return
 	}
+
 	*dst = value
 }
 

@@ -46,17 +46,21 @@ func certificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
+
 	pem, err := input.ReadFile(file, strictyaml.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read ca_file: %w", err)
 	}
+
 	if len(pem) > strictyaml.MaxFile {
 		return nil, fmt.Errorf("ca_file %s has more than %d bytes: name a file with the certificates that are needed", file, strictyaml.MaxFile)
 	}
+
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("ca_file %s has no certificate in PEM form", file)
 	}
+
 	return pool, nil
 }
 
@@ -71,8 +75,10 @@ func HowToAdd(cfg *configs.Config) string {
 	return "add one under accounts in " + cfg.Where() + ", or set SMTP_URL=smtp://user:password@host:587"
 }
 
-// ErrNone returns the error of a configuration without accounts.
-func ErrNone(cfg *configs.Config) error { return failure.Invalid(Missing + ": " + HowToAdd(cfg)) }
+// NoneConfigured returns the error of a configuration without accounts.
+func NoneConfigured(cfg *configs.Config) error {
+	return failure.Invalid(Missing + ": " + HowToAdd(cfg))
+}
 
 // Find returns an account by its name. The error is of the kind
 // failure.ErrInvalid.
@@ -81,7 +87,7 @@ func Find(cfg *configs.Config, name string) (configs.Account, error) {
 		return acct, nil
 	}
 	if len(cfg.Accounts) == 0 {
-		return configs.Account{}, ErrNone(cfg)
+		return configs.Account{}, NoneConfigured(cfg)
 	}
 	return configs.Account{}, failure.Invalid(fmt.Sprintf("no account %q; %s", name, configs.Known(name, cfg.Accounts)))
 }

@@ -49,6 +49,7 @@ func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Account
 	if err != nil {
 		return nil, err
 	}
+
 	states := []State{}
 	for _, name := range names {
 		acct := cfg.Accounts[name]
@@ -65,5 +66,6 @@ func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Account
 		}
 		states = append(states, s)
 	}
+
 	return states, nil
 }

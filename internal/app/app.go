@@ -76,6 +76,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	rdb, lua := st.Client(), st.Lua
 	a := &App{
 		Config: cfg, log: o.Log, store: st,
@@ -113,6 +114,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 			return nil, errors.Join(err, st.Close())
 		}
 	}
+
 	return a, nil
 }
 
@@ -173,21 +175,24 @@ func (a *App) workForLaunch(ctx context.Context) error { return a.workAs(ctx, pr
 
 // workAs is Work of a process that is listed under a role.
 func (a *App) workAs(ctx context.Context, role string) error {
-	return a.put(ctx, func(ctx context.Context) error { return a.work(ctx, role) })
+	return a.runBounded(ctx, func(ctx context.Context) error { return a.work(ctx, role) })
 }
 
 func (a *App) work(ctx context.Context, role string) error {
 	if err := a.Config.RequireSecrets(); err != nil {
 		return err
 	}
+
 	ways, err := a.ways()
 	if err != nil {
 		return err
 	}
+
 	names := make([]string, len(ways))
 	for i, w := range ways {
 		names[i] = w.Name
 	}
+
 	member, err := a.Ledger.Join(ctx, ledger.MemberConfig{
 		Server:  a.store.Server,
 		OnDead:  func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, names...) },
@@ -246,6 +251,7 @@ func (a *App) ways() ([]sender.AccountConfig, error) {
 			Name: acct.Name, Rate: acct.Limits.Rate, Connections: acct.Limits.Connections, SMTP: smtp,
 		})
 	}
+
 	slices.SortFunc(ways, func(a, b sender.AccountConfig) int { return strings.Compare(a.Name, b.Name) })
 	return ways, nil
 }

@@ -31,9 +31,11 @@ func TestADamagedKeyIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if _, err := a.Launcher.Launch(ctx, def, launch.Options{}); err != nil {
 		t.Fatal(err)
 	}
+
 	backup := func(ctx context.Context) error { _, err := a.Backup.Write(ctx, io.Discard); return err }
 	export := func(ctx context.Context) error { _, err := a.Suppression.Stats(ctx); return err }
 	for key, read := range map[string]func(context.Context) error{
@@ -74,6 +76,7 @@ func openProject(t *testing.T, dir string) *App {
 			t.Fatal(err)
 		}
 	}
+
 	cfg, err := configs.Load(t.Context(), configs.Options{Dir: dir, Env: []string{
 		"REDIS_URL=" + testkit.Redis(t), "SMTP_URL=smtp://127.0.0.1:9?tls=none",
 		"BROADSIDE_PUBLIC_URL=http://127.0.0.1:8080", "BROADSIDE_SECRETS=a-secret-of-the-tests-that-signs-nothing-real", "BROADSIDE_POSTAL_ADDRESS=Acme",
@@ -81,10 +84,12 @@ func openProject(t *testing.T, dir string) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	a, err := Open(t.Context(), cfg, Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	t.Cleanup(func() { a.Close() })
 	return a
 }
@@ -102,6 +107,7 @@ func overwrite(t *testing.T, rdb redis.UniversalClient, key string, do func()) {
 	if _, err := rdb.Pipelined(ctx, put); err != nil {
 		t.Fatal(err)
 	}
+
 	do()
 	back := func(p redis.Pipeliner) error {
 		p.Del(ctx, key)
@@ -126,10 +132,12 @@ func TestAWorkerWithADamagedEntryIsAWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	rdb := a.store.Client()
 	if err := errors.Join(rdb.SAdd(ctx, "bs:processes", worker.ID()).Err(), rdb.Set(ctx, "bs:process:"+worker.ID(), "odd", 0).Err()); err != nil {
 		t.Fatal(err)
 	}
+
 	all, err := a.Processes.List(ctx)
 	if err != nil || len(all) != 1 || all[0].Role != presence.Worker || presence.Count(all, presence.Worker) != 1 {
 		t.Errorf("processes %+v, %v, want one worker", all, err)

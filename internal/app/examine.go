@@ -26,10 +26,12 @@ func Examine(ctx context.Context, cfg *configs.Config, log *slog.Logger) ([]doct
 			log.Warn("connections to redis are closed by the end of the process", "err", err)
 		}
 	}
+
 	found = append(found, doctor.Links(ctx, cfg.PublicURL))
 	found = append(found, doctor.Accounts(ctx, cfg)...)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+
 	return found, doctor.Verdict(found)
 }

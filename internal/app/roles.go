@@ -59,7 +59,7 @@ func (a *App) fire(ctx context.Context) error {
 	}
 	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Log: a.log})
 	a.log.Info("scheduler started")
-	err := a.put(ctx, firer.Run)
+	err := a.runBounded(ctx, firer.Run)
 	a.log.Info("scheduler stopped")
 	return err
 }
@@ -85,12 +85,14 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	if err := a.Config.RequireSecrets(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
+
 	topics := map[string]string{}
 	for id, t := range a.Config.Topics {
 		if t.Name != "" {
 			topics[id] = t.Name
 		}
 	}
+
 	server, err := web.New(web.Config{
 		Keys:     a.keys,
 		Feedback: feedback.New(feedback.Config{Suppression: a.Suppression, Counter: a.Ledger, Server: a.server, Log: a.log}),
@@ -100,8 +102,9 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+
 	a.log.Info("web started", "listen", ln.Addr().String(), "public_url", a.Config.PublicURL)
-	err = a.put(ctx, func(ctx context.Context) error { return server.Run(ctx, ln) })
+	err = a.runBounded(ctx, func(ctx context.Context) error { return server.Run(ctx, ln) })
 	a.log.Info("web stopped")
 	return err
 }
@@ -130,7 +133,7 @@ func (a *App) Release() error {
 		errs = append(errs, failure.Invalid("public_url is not set: set it (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`"))
 	}
 	if len(a.Config.Accounts) == 0 {
-		errs = append(errs, account.ErrNone(a.Config))
+		errs = append(errs, account.NoneConfigured(a.Config))
 	}
 	_, err := a.ways()
 	return errors.Join(append(errs, err)...)

@@ -19,7 +19,7 @@ var errLeftBehind = errors.New("not everything ended in time (redis does not ans
 type shutdown struct {
 	bodies time.Duration // for messages on the wire
 	rest   time.Duration // then, to record outcomes, give back and say good-bye
-	all    time.Duration // after which the process waits for nobody; closeTime is beside it
+	all    time.Duration // then the process waits no longer, apart from closeTime
 }
 
 func shutdownOf(drain time.Duration) shutdown {
@@ -28,9 +28,9 @@ func shutdownOf(drain time.Duration) shutdown {
 	return shutdown{bodies: bodies, rest: rest, all: bodies + rest + (drain-bodies)/5}
 }
 
-// put runs a part of a process as within does, and notes when something of it was
+// runBounded runs a part of a process as within does, and notes when something of it was
 // left behind, which may still use the connections.
-func (a *App) put(ctx context.Context, run func(context.Context) error) error {
+func (a *App) runBounded(ctx context.Context, run func(context.Context) error) error {
 	err := within(ctx, shutdownOf(a.Config.Worker.Drain).all, run)
 	if errors.Is(err, errLeftBehind) || errors.Is(err, queue.ErrLeft) {
 		a.left.Store(true)
@@ -49,6 +49,7 @@ func within(ctx context.Context, limit time.Duration, run func(context.Context) 
 		return err
 	case <-ctx.Done():
 	}
+
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {

@@ -11,7 +11,7 @@ import (
 )
 
 // Only what is left behind keeps the connections from being closed.
-func TestPutNotesWhatIsLeftBehind(t *testing.T) {
+func TestRunBoundedNotesWhatIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -24,7 +24,7 @@ func TestPutNotesWhatIsLeftBehind(t *testing.T) {
 		{"a part of it", errors.Join(errors.New("x"), fmt.Errorf("%w: too slow", queue.ErrLeft)), true},
 	} {
 		a := &App{Config: &configs.Config{}}
-		if err := a.put(t.Context(), func(context.Context) error { return tt.err }); !errors.Is(err, tt.err) {
+		if err := a.runBounded(t.Context(), func(context.Context) error { return tt.err }); !errors.Is(err, tt.err) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.err)
 		}
 		if got := a.left.Load(); got != tt.left {

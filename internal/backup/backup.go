@@ -63,16 +63,19 @@ func (i *Installation) writeSuppressions(ctx context.Context, b *Writer) error {
 	if err := i.Suppression.Each(ctx, func(e suppression.Entry) error { return b.Suppression(e) }); err != nil {
 		return fmt.Errorf("back up suppressions: %w", err)
 	}
+
 	topics, err := i.Ledger.Topics(ctx)
 	if err != nil {
 		return err
 	}
+
 	slices.Sort(topics)
 	for _, t := range topics {
 		if err := b.Topic(t); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -81,13 +84,14 @@ func (i *Installation) writeLists(ctx context.Context, b *Writer) error {
 	if err != nil {
 		return err
 	}
+
 	for _, l := range lists {
 		if l.Count == 0 {
 			continue
 		}
 		r, err := i.Lists.Open(ctx, l.Name, audience.Options{})
 		if errors.Is(err, audience.ErrNoList) {
-			continue // removed meanwhile
+			continue // it was removed after the names were read
 		}
 		if err != nil {
 			return err
@@ -104,6 +108,7 @@ func writeList(b *Writer, name string, r *audience.Reader) error {
 	if err := b.List(name, r.Columns()); err != nil {
 		return err
 	}
+
 	var row audience.Row
 	for {
 		err := r.Next(&row)
@@ -124,6 +129,7 @@ func (i *Installation) writeSchedules(ctx context.Context, b *Writer) error {
 	if err != nil {
 		return err
 	}
+
 	for _, e := range all {
 		if e.Broken != nil {
 			return e.Broken // a backup without it would look whole
@@ -142,6 +148,7 @@ func (i *Installation) writeSchedule(ctx context.Context, b *Writer, s *schedule
 	if err := b.Schedule(s); err != nil {
 		return err
 	}
+
 	for _, f := range s.Files {
 		r, err := i.Schedules.Open(ctx, s, f.Key)
 		if err != nil {

@@ -52,9 +52,11 @@ func sampleOf(t testing.TB, content string) []byte {
 	if err := errors.Join(append(errs, err)...); err != nil {
 		t.Fatal(err)
 	}
+
 	if want := (backup.Counts{Suppressions: 2, Topics: 1, Lists: 1, People: 2, Schedules: 1}); counts != want {
 		t.Errorf("Close: got %+v, want %+v", counts, want)
 	}
+
 	return out.Bytes()
 }
 
@@ -103,6 +105,7 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	h := sha256.Sum256([]byte("x@example.org"))
 	want := []string{
 		fmt.Sprintf("suppression ada@example.org 0000 bounce all smtp r-1 %d 1", at.UnixMilli()),
@@ -118,6 +121,7 @@ func TestRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
+
 	r, err := backup.NewReader(bytes.NewReader(sample(t)), "b.zst")
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +130,7 @@ func TestRoundTrip(t *testing.T) {
 	if h := r.Header(); h.Namespace != "acme" || !h.Created.Equal(at) {
 		t.Errorf("header: %+v", h)
 	}
+
 	first, err := r.Next()
 	r.Unread()
 	if again, err2 := r.Next(); err != nil || err2 != nil || again.Suppression != first.Suppression {
@@ -166,6 +171,7 @@ func TestCutOff(t *testing.T) {
 			t.Fatalf("%d of %d bytes: got %v, want a *FileError", n, len(b), err)
 		}
 	}
+
 	text := plain(t, b)
 	for i := range strings.Count(text, "\n") {
 		lines := strings.SplitAfter(text, "\n")
@@ -215,14 +221,17 @@ func TestDamaged(t *testing.T) {
 			t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 		}
 	}
+
 	if _, err := read(strings.NewReader("address\nada@example.org\n")); !isFileError(err) || !strings.Contains(err.Error(), "not a backup") {
 		t.Errorf("an uncompressed file: got %v", err)
 	}
+
 	broken := bytes.Clone(b)
 	broken[len(broken)/2] ^= 0xff
 	if _, err := read(bytes.NewReader(broken)); !isFileError(err) {
 		t.Errorf("a flipped byte: got %v, want a *FileError", err)
 	}
+
 	ill := errors.New("the disk is ill")
 	if _, err := read(io.MultiReader(bytes.NewReader(b[:len(b)/2]), iotest.ErrReader(ill))); !errors.Is(err, ill) || isFileError(err) {
 		t.Errorf("a disk that fails: got %v, want its error", err)

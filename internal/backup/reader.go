@@ -79,12 +79,14 @@ func (r *Reader) begin() error {
 	if errors.Is(err, io.EOF) || err == nil && json.Unmarshal(text, &h) != nil || err == nil && h.Format != format {
 		return &FileError{r.name, 0, notOurs}
 	}
+
 	if err != nil {
 		return err
 	}
 	if h.Version != version {
 		return &FileError{r.name, 1, fmt.Sprintf("a backup of version %d, expected %d: restore it with the version of Broadside that wrote it, or a newer one", h.Version, version)}
 	}
+
 	r.sum.Write(text)
 	r.head = h.Header
 	return nil
@@ -115,6 +117,7 @@ func (r *Reader) next() (Record, error) {
 	if errors.Is(err, io.EOF) {
 		return Record{}, r.errorf("the file ends here, before its last line: it was cut off")
 	}
+
 	if err != nil {
 		return Record{}, err
 	}
@@ -122,15 +125,18 @@ func (r *Reader) next() (Record, error) {
 		r.sum.Write(text)
 		return r.row(text)
 	}
+
 	var l line
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&l); err != nil {
 		return Record{}, r.errorf("not a line of a backup: %v", err)
 	}
+
 	if l.End != nil {
 		return Record{}, r.end(l.End)
 	}
+
 	r.sum.Write(text)
 	return r.record(&l)
 }
@@ -185,17 +191,21 @@ func (r *Reader) row(text []byte) (Record, error) {
 	if r.columns < 0 {
 		return Record{}, r.errorf("a row that belongs to no list")
 	}
+
 	var values []string
 	if err := json.Unmarshal(text, &values); err != nil {
 		return Record{}, r.errorf("not a row: %v", err)
 	}
+
 	if len(values) != r.columns {
 		return Record{}, r.errorf("%d values, expected %d", len(values), r.columns)
 	}
+
 	a, err := address.Parse(values[r.email])
 	if err != nil {
 		return Record{}, r.errorf("not an address: %v", err)
 	}
+
 	r.counts.People++
 	return Record{Row: values, Address: a}, nil
 }
@@ -215,6 +225,7 @@ func (r *Reader) record(l *line) (Record, error) {
 		r.file, r.fileSum, r.fileSize = l.File, sha256.New(), 0
 		return Record{File: l.File}, nil
 	}
+
 	r.columns, r.schedule = -1, false
 	switch {
 	case l.Suppression != nil:
@@ -239,6 +250,7 @@ func (r *Reader) record(l *line) (Record, error) {
 		r.counts.Schedules++
 		return Record{Schedule: l.Schedule}, nil
 	}
+
 	return Record{}, r.errorf("a line without content")
 }
 
@@ -273,6 +285,7 @@ func (r *Reader) end(t *trailer) error {
 	if t.Counts != r.counts || t.Sum != hex.EncodeToString(r.sum.Sum(nil)) {
 		return r.errorf("the last line does not agree with those before it: the file is damaged")
 	}
+
 	switch _, err := r.readLine(); {
 	case err == nil:
 		return r.errorf("something follows the end of the backup")

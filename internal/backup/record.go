@@ -117,6 +117,7 @@ func (w *entry) read() (*suppression.Entry, error) {
 	if w.Scope == "" {
 		e.Scope = suppression.All
 	}
+
 	if w.Expires != 0 {
 		e.Expires = time.UnixMilli(w.Expires).UTC()
 	}
@@ -127,5 +128,6 @@ func (w *entry) read() (*suppression.Entry, error) {
 		}
 		copy(e.Hash[:], raw)
 	}
+
 	return e, e.Check()
 }

@@ -63,12 +63,14 @@ func (i *Installation) Restore(ctx context.Context, file io.ReadSeeker, name str
 	if err != nil {
 		return Restored{}, fmt.Errorf("%s cannot be read twice (write - for the standard input): %w", name, err)
 	}
+
 	if err := i.check(ctx, file, name); err != nil {
 		return Restored{}, err
 	}
 	if _, err := file.Seek(start, io.SeekStart); err != nil {
 		return Restored{}, fmt.Errorf("read %s again: %w", name, err)
 	}
+
 	b, err := NewReader(file, name)
 	if err != nil {
 		return Restored{}, unusable(err)
@@ -78,6 +80,7 @@ func (i *Installation) Restore(ctx context.Context, file io.ReadSeeker, name str
 	if err := r.run(ctx); err != nil {
 		return r.done, unusable(err)
 	}
+
 	return r.done, nil
 }
 
@@ -114,6 +117,7 @@ func (i *Installation) check(ctx context.Context, file io.Reader, name string) e
 			}
 		}
 	}
+
 	return context.Cause(ctx)
 }
 
@@ -180,15 +184,18 @@ func (r *restorer) addSuppressions(ctx context.Context) error {
 	if len(r.wait) == 0 {
 		return nil
 	}
+
 	add := r.Suppression.Add
 	if r.dry {
 		add = r.Suppression.CountNew
 	}
+
 	n, err := add(ctx, r.wait...)
 	r.done.Suppressions.Added += int64(n)
 	if err != nil {
 		return err
 	}
+
 	r.done.Suppressions.Kept += int64(len(r.wait) - n)
 	r.wait = r.wait[:0]
 	return nil
@@ -199,14 +206,17 @@ func (r *restorer) topic(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+
 	if used {
 		r.done.Topics.Kept++
 		return nil
 	}
+
 	r.done.Topics.Added++
 	if r.dry {
 		return nil
 	}
+
 	return r.Ledger.UseTopic(ctx, name)
 }
 
@@ -230,6 +240,7 @@ func (r *restorer) list(ctx context.Context, l *List) error {
 	if err != nil {
 		return fmt.Errorf("restore list %s: %w", l.Name, err)
 	}
+
 	r.done.Lists = append(r.done.Lists, RestoredList{l.Name, Merged{sum.Added, sum.Known + sum.Duplicate}, sum.Total})
 	return nil
 }
@@ -239,10 +250,12 @@ func (r *restorer) schedule(ctx context.Context, text json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+
 	done := RestoredSchedule{ID: s.ID}
 	if done.State, done.Next, err = r.fate(ctx, &s); err != nil {
 		return err
 	}
+
 	if done.State == ScheduleAdded && !r.dry {
 		s.Version = scheduler.NewVersion()
 		err = r.store(ctx, &s)
@@ -256,6 +269,7 @@ func (r *restorer) schedule(ctx context.Context, text json.RawMessage) error {
 			return fmt.Errorf("restore schedule %s: %w", s.ID, err)
 		}
 	}
+
 	r.done.Schedules = append(r.done.Schedules, done)
 	return nil
 }
@@ -266,16 +280,20 @@ func (r *restorer) fate(ctx context.Context, s *scheduler.Schedule) (state strin
 	if err == nil {
 		return ScheduleKept, time.Time{}, nil
 	}
+
 	if !errors.Is(err, scheduler.ErrNoSchedule) {
 		return "", time.Time{}, err
 	}
+
 	now, err := r.Schedules.Now(ctx)
 	if err != nil {
 		return "", time.Time{}, err
 	}
+
 	if next, err = s.Timing.Next(now); err != nil || next.IsZero() {
 		return SchedulePast, time.Time{}, err
 	}
+
 	return ScheduleAdded, next, nil
 }
 
@@ -285,6 +303,7 @@ func (r *restorer) store(ctx context.Context, s *scheduler.Schedule) error {
 	for _, f := range s.Files {
 		names[f.Key] = f.Name
 	}
+
 	s.Files = nil
 	for {
 		rec, err := r.in.Next()
@@ -301,6 +320,7 @@ func (r *restorer) store(ctx context.Context, s *scheduler.Schedule) error {
 		}
 		s.Files = append(s.Files, staged)
 	}
+
 	_, err := r.Schedules.Put(ctx, *s)
 	return err
 }
@@ -323,6 +343,7 @@ func (c *contentReader) Read(p []byte) (int, error) {
 		}
 		c.rest = rec.Data
 	}
+
 	n := copy(p, c.rest)
 	c.rest = c.rest[n:]
 	return n, nil

@@ -69,6 +69,7 @@ func TestRestoreChecksTheWholeFileFirst(t *testing.T) {
 			t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 		}
 	}
+
 	st, err := a.Suppression.Stats(t.Context())
 	if err != nil || st.Total != 0 {
 		t.Errorf("%d suppressions were written, %v", st.Total, err)
@@ -95,20 +96,25 @@ func TestRestoreLeavesThePast(t *testing.T) {
 	if err != nil || len(dry.Schedules) != 2 || dry.Schedules[0].State != backup.SchedulePast || dry.Schedules[1].State != backup.ScheduleAdded {
 		t.Errorf("dry run: got %+v, %v", dry, err)
 	}
+
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
+
 	got, err := a.Backup.Restore(t.Context(), file, "b", false)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if len(got.Schedules) != 2 || got.Schedules[0].State != backup.SchedulePast || got.Schedules[1].State != backup.ScheduleAdded || got.Suppressions.Added != 1 {
 		t.Errorf("got %+v", got)
 	}
+
 	e, err := a.Backup.Schedules.Get(t.Context(), "daily")
 	if err != nil || len(e.Files) != 1 || e.Files[0].Name != "x.md" || e.Next.Before(time.Now()) {
 		t.Errorf("stored: %+v, %v", e, err)
 	}
+
 	if all, err := a.Backup.Schedules.List(t.Context()); err != nil || len(all) != 1 {
 		t.Errorf("%d schedules, %v, want the daily one alone", len(all), err)
 	}

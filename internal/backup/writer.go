@@ -89,6 +89,7 @@ func (w *Writer) File(f File, r io.Reader) error {
 	if err := w.line(line{File: &f}); err != nil {
 		return err
 	}
+
 	sum, size := sha256.New(), int64(0)
 	buf := make([]byte, pieceSize)
 	for {
@@ -107,9 +108,11 @@ func (w *Writer) File(f File, r io.Reader) error {
 			return fmt.Errorf("write %s to the backup: %w", f.Key, err)
 		}
 	}
+
 	if size != f.Size || hex.EncodeToString(sum.Sum(nil)) != f.Sum {
 		return fmt.Errorf("write %s to the backup: it is not the file that was stored: %d bytes instead of %d, or of another content", f.Key, size, f.Size)
 	}
+
 	return nil
 }
 

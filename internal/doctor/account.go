@@ -79,6 +79,7 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	if err != nil {
 		return nil, err
 	}
+
 	smtp, err := account.Impatient(acct)
 	if err != nil {
 		return nil, err
@@ -91,6 +92,7 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	if wrongTLS(acct) {
 		smtp.Timeouts.Greeting = wrongTLSTime
 	}
+
 	conn, err := smtppool.Dial(ctx, smtp)
 	if err != nil {
 		check.failed(acct, err)
@@ -117,10 +119,12 @@ func (c *AccountCheck) foresee(acct configs.Account) {
 			"set tls: implicit, or port: 587",
 		})
 	}
+
 	name := acct.Helo
 	if name == "" && !acct.Loopback() {
 		name = smtppool.HostName()
 	}
+
 	if name != "" && !fullName(name) {
 		c.Problems = append(c.Problems, AccountProblem{
 			fmt.Sprintf("the name in EHLO, %q, is no full domain name; many servers refuse that", name),
@@ -161,6 +165,7 @@ func (c *AccountCheck) failed(acct configs.Account, err error) {
 		detail = smtp.Reply.String()
 		fix = smtp.Hint
 	}
+
 	outcome := stepOK
 	for _, step := range stepsOf(acct) {
 		s := AccountStep{Step: step, Outcome: outcome}
@@ -173,6 +178,7 @@ func (c *AccountCheck) failed(acct configs.Account, err error) {
 		}
 		c.Steps = append(c.Steps, s)
 	}
+
 	c.Problems = append(c.Problems, AccountProblem{Problem: detail, Fix: fix})
 }
 
@@ -211,6 +217,7 @@ func (c *AccountCheck) describe(acct configs.Account, in smtppool.Info, now time
 		}
 		c.Steps = append(c.Steps, s)
 	}
+
 	c.advise(acct, in, now)
 }
 
@@ -220,6 +227,7 @@ func (c *AccountCheck) advise(acct configs.Account, in smtppool.Info, now time.T
 	if !in.CertExpires.IsZero() && in.CertExpires.Sub(now) < certSoon {
 		add("the server's certificate ends on "+in.CertExpires.UTC().Format(time.DateOnly), "renew it on the server before that, or sending stops")
 	}
+
 	if in.TLSVersion == "" && !acct.Loopback() {
 		add("mail and password travel in clear (allow_plaintext)", "set tls: starttls or implicit unless the network is your own")
 	}
@@ -229,6 +237,7 @@ func (c *AccountCheck) advise(acct configs.Account, in smtppool.Info, now time.T
 	if acct.Pipelining == smtppool.PipeliningEnvelope && !in.Pipelining {
 		add("the server does not offer PIPELINING", "set pipelining: auto; each message takes three round trips more")
 	}
+
 	const newsletter = 256 << 10
 	if in.Size > 0 && in.Size < newsletter {
 		add(fmt.Sprintf("the server takes messages of at most %d bytes", in.Size), "keep letters below that, or raise the server's limit (message_size_limit in Postfix)")
@@ -251,6 +260,7 @@ func Accounts(ctx context.Context, cfg *configs.Config) []Finding {
 			return nil
 		})
 	}
+
 	_ = g.Wait() // none fails: what went wrong is a finding
 	return slices.Concat(found...)
 }
@@ -260,10 +270,12 @@ func accountFindings(subject string, check *AccountCheck, err error) []Finding {
 	if check == nil {
 		return []Finding{bad(subject, code, store.Failed, err.Error(), why, "correct the settings of the account")}
 	}
+
 	var out []Finding
 	if check.OK {
 		out = append(out, good(subject, code, check.Address+" takes the login"))
 	}
+
 	for _, p := range check.Problems {
 		if check.OK {
 			out = append(out, bad(subject, code, store.Warning, p.Problem, "it works now", p.Fix))
@@ -271,5 +283,6 @@ func accountFindings(subject string, check *AccountCheck, err error) []Finding {
 			out = append(out, bad(subject, code, store.Failed, check.Address+": "+p.Problem, why, p.Fix))
 		}
 	}
+
 	return out
 }

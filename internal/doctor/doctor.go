@@ -105,8 +105,10 @@ func Verdict(findings []Finding) error {
 			}
 		}
 	}
+
 	if failed == 0 {
 		return nil
 	}
+
 	return failure.New(kind, fmt.Sprintf("%d of %d checks failed", failed, len(findings)), nil)
 }

@@ -62,6 +62,7 @@ func (d *Doctor) underWay(ctx context.Context) (runs int, replicated []string, e
 	if err != nil {
 		return 0, nil, err
 	}
+
 	for _, id := range ids {
 		rec, err := d.Ledger.Record(ctx, id)
 		if err == nil && rec.Replicated {
@@ -73,12 +74,14 @@ func (d *Doctor) underWay(ctx context.Context) (runs int, replicated []string, e
 	if err != nil {
 		return 0, nil, err
 	}
+
 	for _, e := range schedules {
 		def, err := campaign.Parse(e.File, "", e.Source)
 		if err == nil && def.Delivery.Durability == campaign.Replicated && !e.Next.IsZero() {
 			replicated = append(replicated, e.ID)
 		}
 	}
+
 	return len(ids), replicated, nil
 }
 
@@ -88,6 +91,7 @@ func (d *Doctor) closings(ctx context.Context) []Finding {
 	if err != nil {
 		return Unanswered(err)
 	}
+
 	var out []Finding
 	for _, c := range all {
 		if c.Code == string(codes.BrokenState) {
@@ -98,6 +102,7 @@ func (d *Doctor) closings(ctx context.Context) []Finding {
 		out = append(out, bad("account "+c.Account, w.Code, store.Warning, text,
 			"what is to be sent by it waits", "it opens by itself; see `broadside account check "+c.Account+"`"))
 	}
+
 	return out
 }
 
@@ -107,6 +112,7 @@ func (d *Doctor) campaigns(ctx context.Context) []Finding {
 	if err != nil {
 		return Unanswered(err)
 	}
+
 	var out []Finding
 	for _, e := range schedules {
 		def, err := campaign.Parse(e.File, "", e.Source)
@@ -118,6 +124,7 @@ func (d *Doctor) campaigns(ctx context.Context) []Finding {
 				"it is sent as it is", "correct the file and schedule it again"))
 		}
 	}
+
 	return out
 }
 
@@ -127,15 +134,18 @@ func (d *Doctor) processes(ctx context.Context) []Finding {
 	if d.Store.Embedded() {
 		return nil
 	}
+
 	n, damaged, err := d.needed(ctx)
 	if err != nil {
 		return Unanswered(err)
 	}
+
 	others, err := d.damaged(ctx)
 	found := append(processes(n), broken(append(damaged, others...))...)
 	if err != nil {
 		found = append(found, Unanswered(err)...)
 	}
+
 	return found
 }
 
@@ -156,10 +166,12 @@ func (d *Doctor) needed(ctx context.Context) (n needed, damaged []error, err err
 	if err != nil {
 		return n, nil, err
 	}
+
 	now, err := d.Schedules.Now(ctx)
 	if err != nil {
 		return n, nil, err
 	}
+
 	for _, e := range schedules {
 		if e.Broken != nil {
 			damaged = append(damaged, e.Broken)
@@ -167,6 +179,7 @@ func (d *Doctor) needed(ctx context.Context) (n needed, damaged []error, err err
 			n.due = append(n.due, e.ID+" at "+e.Next.UTC().Format(time.RFC3339))
 		}
 	}
+
 	return n, damaged, nil
 }
 
@@ -181,6 +194,7 @@ func (d *Doctor) running(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var running []string
 	for _, id := range ids {
 		rec, err := d.Ledger.Record(ctx, id)
@@ -192,6 +206,7 @@ func (d *Doctor) running(ctx context.Context) ([]string, error) {
 			running = append(running, id)
 		}
 	}
+
 	return running, nil
 }
 
@@ -202,6 +217,7 @@ func (d *Doctor) damaged(ctx context.Context) ([]error, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, id := range ids {
 		if _, err := d.Runs.Status(ctx, id); campaign.IsBroken(err) {
 			damaged = append(damaged, err)
@@ -212,6 +228,7 @@ func (d *Doctor) damaged(ctx context.Context) ([]error, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, l := range lists {
 		if l.Broken != "" {
 			damaged = append(damaged, errors.New(l.Broken))
@@ -222,10 +239,12 @@ func (d *Doctor) damaged(ctx context.Context) ([]error, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, c := range closings {
 		if c.Code == string(codes.BrokenState) {
 			damaged = append(damaged, errors.New(c.Reason))
 		}
 	}
+
 	return damaged, nil
 }

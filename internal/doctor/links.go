@@ -27,12 +27,14 @@ func Links(ctx context.Context, publicURL string) Finding {
 		return bad(subjectLinks, code, store.Failed, "public_url is not set", "a message has no link to leave by, so none is made",
 			"set it (or BROADSIDE_PUBLIC_URL) to the https address under which readers reach `broadside web`")
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, publicURL+"/healthz", nil)
 	if err != nil {
 		return bad(subjectLinks, code, store.Failed, fmt.Sprintf("public_url %s cannot be asked: %v", publicURL, err), why, fix)
 	}
+
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -42,5 +44,6 @@ func Links(ctx context.Context, publicURL string) Finding {
 	if resp.StatusCode != http.StatusOK {
 		return bad(subjectLinks, code, store.Warning, fmt.Sprintf("public_url: %s/healthz answers %s", publicURL, resp.Status), why, fix)
 	}
+
 	return good(subjectLinks, code, publicURL+" answers")
 }

@@ -33,12 +33,15 @@ func processes(n needed) []Finding {
 	case len(n.due) > 0:
 		lacks(codes.NoWorker, "no worker is alive, and there are campaigns due: "+some(n.due), "their runs will be made and not sent", "worker")
 	}
+
 	if presence.Count(n.alive, presence.Scheduler) == 0 && len(n.due) > 0 {
 		lacks(codes.NoScheduler, "no scheduler is alive, and there are campaigns due: "+some(n.due), "no run will be made of them", "scheduler")
 	}
+
 	if presence.Count(n.alive, presence.Web) == 0 && n.readers != "" {
-		lacks(codes.NoWeb, "no web process is alive, and readers' links lead to "+n.readers, "nobody can unsubscribe", "web")
+		lacks(codes.NoWeb, "no web process is alive, and readers' links lead to "+n.readers, "readers cannot unsubscribe", "web")
 	}
+
 	return out
 }
 

@@ -47,6 +47,7 @@ func TestProcessesAreMissedWhereSomethingIsDue(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
+
 	many := processes(needed{running: []string{"a", "b", "c", "d", "e"}})
 	if text := many[1].Text; !strings.HasSuffix(text, "a, b, c and 2 more") {
 		t.Errorf("got %q, want three runs by name", text)

@@ -30,6 +30,7 @@ func judge(h queue.Health, runs int) []Finding {
 		out = append(out, bad(subjectQueue, codes.QueuePaused, store.Failed, "the queue is paused", "no worker is handed anything, and recipients fail as stuck after a while",
 			fmt.Sprintf("resume it with the tool that paused it, or delete the key %s", h.PausedKey)))
 	}
+
 	text := fmt.Sprintf("%d tasks wait, %d are being worked on", h.Waiting, h.Active)
 	most := int64(max(1, runs) * len(campaign.Providers) * ledger.MaxBacklog)
 	switch {
@@ -41,10 +42,11 @@ func judge(h queue.Health, runs int) []Finding {
 		// is put aside when two processes in a row died with it in hand, and its
 		// recipient has long been handed out again.
 		text += fmt.Sprintf("; %d were put aside, since two workers in a row died or froze with each of them in hand", h.Archived)
-		out = append(out, bad(subjectQueue, codes.QueueBacklog, store.Warning, text, "their recipients were handed out again and nobody is lost, but workers die often",
+		out = append(out, bad(subjectQueue, codes.QueueBacklog, store.Warning, text, "their recipients were handed out again and none is lost, but workers die often",
 			"look at the log of the workers, and at the memory of their machine"))
 	default:
 		out = append(out, good(subjectQueue, codes.QueueBacklog, text))
 	}
+
 	return out
 }

@@ -29,11 +29,13 @@ func inspect(ctx context.Context, st *store.Store, l look) []Finding {
 	if st.Embedded() {
 		return nil
 	}
+
 	var out []Finding
 	nodes, err := st.Nodes(ctx)
 	if err != nil {
 		return append(out, unknown(subjectRedis, codes.RedisMemory, err))
 	}
+
 	for _, n := range nodes {
 		subject := subjectRedis
 		if len(nodes) > 1 {
@@ -47,6 +49,7 @@ func inspect(ctx context.Context, st *store.Store, l look) []Finding {
 	if nodes[0].Info["aof_enabled"] == "1" {
 		out = append(out, flushed(ctx, st.Client()))
 	}
+
 	out = append(out, times(ctx, st.Client())...)
 	return append(out, tasks(ctx, st.Client(), l)...)
 }
@@ -56,6 +59,7 @@ func memory(subject string, m store.Memory) Finding {
 	if m.Limit == 0 {
 		return good(subject, code, "memory: no limit is known")
 	}
+
 	share := int(100 * m.Used / m.Limit)
 	text := fmt.Sprintf("memory: %d %% of %s (maxmemory) used", share, units.FormatBytes(m.Limit))
 	fix := "raise maxmemory or take a larger plan; shorter retention.runs and retention.addresses free what ended runs take"
@@ -63,12 +67,14 @@ func memory(subject string, m store.Memory) Finding {
 		text = fmt.Sprintf("memory: no maxmemory, Redis takes %d %% of the %s of its machine", share, units.FormatBytes(m.Limit))
 		fix = "set maxmemory to what Redis may have, so that it says no before the system kills it; give it a larger machine"
 	}
+
 	switch {
 	case m.Free() == 0:
 		return bad(subject, code, store.Failed, text, "new runs are refused; the last tenth is kept for outcomes and unsubscribes", fix)
 	case share >= 75:
 		return bad(subject, code, store.Warning, text, "a new run needs to fit into "+units.FormatBytes(m.Free()), fix)
 	}
+
 	return good(subject, code, text)
 }
 
@@ -87,15 +93,18 @@ func clients(subject string, info map[string]string, budget int) []Finding {
 	if err != nil {
 		return nil // it does not say
 	}
+
 	now, err := strconv.Atoi(info["connected_clients"])
 	if err != nil {
 		return nil
 	}
+
 	text := fmt.Sprintf("connections: %d of %d in use, one process takes up to %d (redis.max_connections)", now, most, budget)
 	if most-now < budget {
 		return []Finding{bad(subject, codes.RedisClients, store.Warning, text, "the next process to start may get too few",
 			"lower redis.max_connections (web and scheduler do with 3, a worker with 12), or raise maxclients")}
 	}
+
 	return []Finding{good(subject, codes.RedisClients, text)}
 }
 
@@ -108,6 +117,7 @@ func replicas(subject string, info map[string]string, wanted []string) []Finding
 	if counted {
 		text += ", " + fresh + " of them up to date (min-replicas-to-write is set)"
 	}
+
 	n, err := strconv.Atoi(info["connected_slaves"])
 	switch {
 	case err != nil, len(wanted) == 0 && n == 0:
@@ -117,6 +127,7 @@ func replicas(subject string, info map[string]string, wanted []string) []Finding
 	case len(wanted) == 0 || n > 0:
 		return []Finding{good(subject, code, text)}
 	}
+
 	return []Finding{bad(subject, code, store.Failed, text,
 		fmt.Sprintf("delivery.durability: replicated of %s waits for one, and nothing is sent without", strings.Join(wanted, ", ")),
 		"connect a replica to this Redis, or set durability: fast")}

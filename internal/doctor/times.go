@@ -34,6 +34,7 @@ func times(ctx context.Context, rdb redis.UniversalClient) []Finding {
 	if err := rdb.Ping(ctx).Err(); err != nil { // else the first one connects
 		return []Finding{unknown(subjectRedis, codes.RedisLatency, err)}
 	}
+
 	all := make([]sample, 0, samples)
 	for range samples {
 		sent := time.Now()
@@ -44,6 +45,7 @@ func times(ctx context.Context, rdb redis.UniversalClient) []Finding {
 		}
 		all = append(all, sample{trip, sent.Add(trip / 2).Sub(theirs)})
 	}
+
 	slices.SortFunc(all, func(a, b sample) int { return cmp.Compare(a.trip, b.trip) })
 	return []Finding{latency(all[len(all)/2].trip, all[len(all)-1].trip), clock(all[0])}
 }
@@ -60,6 +62,7 @@ func latency(median, worst time.Duration) Finding {
 	case worst > hiccup:
 		return bad(subjectRedis, code, store.Warning, text, "something holds Redis up now and then", fix)
 	}
+
 	return good(subjectRedis, code, text)
 }
 
@@ -70,6 +73,7 @@ func clock(fastest sample) Finding {
 	if ahead < 0 {
 		ahead, way = -ahead, "behind"
 	}
+
 	text := fmt.Sprintf("%s %s that of Redis, give or take %s", round(ahead), way, round(fastest.trip/2))
 	fix := "let NTP keep the clocks of this machine and of Redis (timedatectl, chrony)"
 	switch {
@@ -78,6 +82,7 @@ func clock(fastest sample) Finding {
 	case ahead > off:
 		return bad("clock", code, store.Warning, text, "Date headers are wrong, and it usually gets worse", fix)
 	}
+
 	return good("clock", code, text)
 }
 

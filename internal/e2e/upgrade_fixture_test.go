@@ -90,6 +90,7 @@ func makeFixture(t *testing.T) {
 			head.Unsure[r.Rcpt] = r.ID
 		}
 	}
+
 	head.Resend = w.begin("run", "resolve", head.First, "--uncertain", "resend", "--yes")
 	w.run(0, "run", "pause", head.Resend)
 
@@ -98,6 +99,7 @@ func makeFixture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	_, oldPort, _ := strings.Cut(first.Addr(), ":")
 	_, newPort, _ := strings.Cut(news.Addr(), ":")
 	w.write("broadside.yaml", strings.Replace(string(config), oldPort, newPort, 1))
@@ -106,6 +108,7 @@ func makeFixture(t *testing.T) {
 	for i := range upgradeNews {
 		fmt.Fprintf(&people, "%s,First%d,City%d\n", newsAddress(i), i, i%50)
 	}
+
 	w.write("people.csv", people.String())
 	w.letter("news", "delivery: {accounts: [sink], rate: 100/s, retry: [2s]}")
 	worker = w.worker()
@@ -123,13 +126,16 @@ func makeFixture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
+
 	w.run(0, "backup", "--out", file)
 	if d := w.show(head.News); d.State != "paused" || d.Counts["pending"] == 0 || d.Counts["deferred"] == 0 || len(head.Unsure) == 0 {
 		t.Fatalf("the fixture would show too little: %+v, %d uncertain", d, len(head.Unsure))
 	}
+
 	writeFixture(t, w, head)
 }
 
@@ -189,6 +195,7 @@ func writeFixture(t *testing.T, w *world, head fixtureHead) {
 	if err := lines.Encode(head); err != nil {
 		t.Fatal(err)
 	}
+
 	keys := rdb.Scan(t.Context(), 0, "*", 1000).Iterator()
 	for keys.Next(t.Context()) {
 		k := fixtureKey{Key: keys.Val()}
@@ -205,9 +212,11 @@ func writeFixture(t *testing.T, w *world, head fixtureHead) {
 			t.Fatal(err)
 		}
 	}
+
 	if err := keys.Err(); err != nil {
 		t.Fatal(err)
 	}
+
 	if err := packed.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -228,11 +237,13 @@ func loadFixture(t *testing.T, w *world) fixtureHead {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	lines := json.NewDecoder(unpacked)
 	var head fixtureHead
 	if err := lines.Decode(&head); err != nil {
 		t.Fatal(err)
 	}
+
 	for lines.More() {
 		var k fixtureKey
 		if err := lines.Decode(&k); err != nil {
@@ -256,5 +267,6 @@ func loadFixture(t *testing.T, w *world) fixtureHead {
 			}
 		}
 	}
+
 	return head
 }

@@ -19,6 +19,7 @@ func TestUpgrade(t *testing.T) {
 	if *oldBinary != "" {
 		makeFixture(t)
 	}
+
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{accounts: account("sink", sink.Addr(), "")})
 	head := loadFixture(t, w)
@@ -43,12 +44,15 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("%s has no message", to)
 		}
 	}
+
 	if len(got) == 0 || news.Counts["accepted"]+news.Counts["bounced"] != upgradeNews || news.Counts["uncertain"] != 0 {
 		t.Errorf("counts of the run that was resumed: %v, and %d messages arrived", news.Counts, len(got))
 	}
+
 	if resend.Counts["accepted"] != int64(len(head.Unsure)) {
 		t.Errorf("counts of the resend: %v, want %d accepted", resend.Counts, len(head.Unsure))
 	}
+
 	sameMessages(t, sink, head)
 }
 
@@ -66,6 +70,7 @@ func sameMessages(t *testing.T, sink *testkit.RecSink, head fixtureHead) {
 			t.Errorf("%s was resent as %s, want the Message-ID %s of the first", r.Rcpt, r.ID, id)
 		}
 	}
+
 	for to := range head.Unsure {
 		if resent[to] != 1 {
 			t.Errorf("%s was resent %d times, want once", to, resent[to])
@@ -82,6 +87,7 @@ func sameStores(t *testing.T, w *world, head fixtureHead) {
 	if list != head.List {
 		t.Errorf("list export:\n%s\nthe older binary said:\n%s", list, head.List)
 	}
+
 	if !slices.Equal(sorted(supp), sorted(head.Supp)) { // they are in no order
 		t.Errorf("suppression export:\n%s\nthe older binary said:\n%s", supp, head.Supp)
 	}
@@ -91,6 +97,7 @@ func sameStores(t *testing.T, w *world, head fixtureHead) {
 	if d := w.show(head.First); d.Total != upgradeFirst || d.Counts["uncertain"] != int64(len(head.Unsure)) {
 		t.Errorf("the run of before: %+v", d)
 	}
+
 	w.letter("first", "")
 	if _, stderr := w.run(6, "campaign", "launch", "first.yaml", "--yes"); !strings.Contains(stderr, head.First) {
 		t.Errorf("a second launch of a campaign of before does not name its run %s:\n%s", head.First, stderr)
@@ -104,16 +111,19 @@ func sameBackup(t *testing.T, w *world, head fixtureHead) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	other := *w
 	other.env = append(other.env, "BROADSIDE_NAMESPACE=restored")
 	other.run(0, "restore", file)
 	if list, _ := other.run(0, "list", "export", "readers"); list != head.List {
 		t.Errorf("list export after restore:\n%s", list)
 	}
+
 	schedules, _ := other.run(0, "campaign", "ls")
 	if !strings.Contains(schedules, "yearly") || !strings.Contains(schedules, "someday") {
 		t.Errorf("campaign ls after restore:\n%s", schedules)
 	}
+
 	if out, _ := other.run(0, "suppression", "check", upgradeSuppressed); !strings.Contains(out, upgradeSuppressed) {
 		t.Errorf("suppression check after restore:\n%s", out)
 	}

@@ -82,6 +82,7 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	if err != nil {
 		return err
 	}
+
 	ctx = context.WithoutCancel(ctx)
 
 	barrier, server := r.replayer.current()
@@ -89,6 +90,7 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	if err != nil {
 		return err
 	}
+
 	entry.At = noted.At
 	added := noted.Added > 0
 	first := r.replayer.remember(ctx, entry, server, noted)
@@ -96,9 +98,11 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	if first || added {
 		r.log.InfoContext(ctx, string(e.Kind), "run", e.Run, "topic", e.Topic, "source", e.Source, "new", added)
 	}
+
 	if added && e.Run != "" {
 		r.count(ctx, e)
 	}
+
 	return nil
 }
 
@@ -121,6 +125,7 @@ func entryOf(e campaign.Event) (suppression.Entry, error) {
 	if e.Kind != campaign.EventUnsubscribed {
 		return suppression.Entry{}, fmt.Errorf("apply event %q from %s: expected %q", e.Kind, e.Source, campaign.EventUnsubscribed)
 	}
+
 	scope := suppression.All
 	if e.Topic != "" {
 		scope = suppression.Topic(e.Topic)

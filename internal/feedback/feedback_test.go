@@ -45,6 +45,7 @@ func (f *forgetful) AddLasting(_ context.Context, _ suppression.Barrier, entries
 	if err := cmp.Or(f.err, f.readonly); err != nil {
 		return suppression.Noted{}, err
 	}
+
 	added := 0
 	for _, e := range entries {
 		person := strings.ToLower(e.Address)
@@ -53,6 +54,7 @@ func (f *forgetful) AddLasting(_ context.Context, _ suppression.Barrier, entries
 		}
 		f.entries[person] = true
 	}
+
 	return suppression.Noted{Added: added, Lasting: !f.volatile, At: time.Now()}, nil
 }
 

@@ -90,9 +90,11 @@ func (r *replayer) remember(ctx context.Context, e suppression.Entry, serverID s
 		a.warned = earlier.Value.(*acknowledged).warned && noted.Added == 0
 		r.forget(earlier)
 	}
+
 	if r.recent.Len() >= keepMost {
 		r.makeRoom(ctx)
 	}
+
 	r.byKey[a.key] = r.recent.PushBack(a)
 
 	if !a.lasting && !a.warned {
@@ -102,6 +104,7 @@ func (r *replayer) remember(ctx context.Context, e suppression.Entry, serverID s
 		r.log.WarnContext(ctx, "unsubscribe not confirmed to last", "sha256", hex.EncodeToString(a.key.address[:]),
 			"scope", e.Scope, "run", e.Run, "at", e.At.UTC())
 	}
+
 	return !known
 }
 
@@ -134,6 +137,7 @@ func (r *replayer) run(ctx context.Context) {
 	if r.server == nil {
 		return
 	}
+
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for {
@@ -167,6 +171,7 @@ func (r *replayer) check(ctx context.Context) {
 	if repeated {
 		r.repeatAt = time.Time{}
 	}
+
 	old := time.Now().Add(-keepFor)
 	for e := r.recent.Front(); e != nil && e.Value.(*acknowledged).at.Before(old); e = r.recent.Front() {
 		r.forget(e)
@@ -184,6 +189,7 @@ func (r *replayer) due(id string, b suppression.Barrier, now time.Time) (due []*
 		r.log.Warn("redis was restarted or replaced: unsubscribes are replayed", "kept", r.recent.Len())
 		r.repeatAt = now.Add(repeatAfter)
 	}
+
 	r.serverID = id
 	r.barrier = b
 
@@ -195,6 +201,7 @@ func (r *replayer) due(id string, b suppression.Barrier, now time.Time) (due []*
 			due = append(due, a)
 		}
 	}
+
 	return due, repeated
 }
 
@@ -206,6 +213,7 @@ func (r *replayer) replay(ctx context.Context, id string, b suppression.Barrier,
 	for i, a := range due {
 		entries[i] = a.entry // never changed after remember
 	}
+
 	noted, err := r.suppression.Replay(ctx, b, entries...)
 
 	r.mu.Lock()
@@ -217,13 +225,16 @@ func (r *replayer) replay(ctx context.Context, id string, b suppression.Barrier,
 		r.failed = true
 		return false
 	}
+
 	if r.failed || noted.Added > 0 {
 		r.log.InfoContext(ctx, "unsubscribes replayed", "kept", len(due), "missing", noted.Added)
 	}
+
 	r.failed = false
 	for _, a := range due {
 		a.serverID = id
 		a.lasting = noted.Lasting
 	}
+
 	return true
 }

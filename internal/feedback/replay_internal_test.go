@@ -33,9 +33,11 @@ func TestForgettingTheOldestIsLoggedOnce(t *testing.T) {
 			t.Fatalf("logged before it was full: %s", &log)
 		}
 	}
+
 	if got := r.replayer.recent.Len(); got != keepMost || len(r.replayer.byKey) != keepMost {
 		t.Errorf("%d are remembered under %d keys, want %d", got, len(r.replayer.byKey), keepMost)
 	}
+
 	if n := strings.Count(log.String(), line); n != 1 {
 		t.Errorf("logged %d times that the oldest were forgotten, want once", n)
 	}

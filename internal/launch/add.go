@@ -47,6 +47,7 @@ func (s *Schedules) Add(ctx context.Context, def *campaign.Definition, o Schedul
 	if err != nil {
 		return Scheduled{}, err
 	}
+
 	if err := s.onlyOnce(ctx, def, timing, o.Again); err != nil {
 		return Scheduled{}, err
 	}
@@ -59,6 +60,7 @@ func (s *Schedules) Add(ctx context.Context, def *campaign.Definition, o Schedul
 	if err != nil {
 		s.Stored.Discard(ctx, schedule.Version)
 	}
+
 	return done, err
 }
 
@@ -69,14 +71,17 @@ func (s *Schedules) check(ctx context.Context, def *campaign.Definition, o Sched
 	if err != nil {
 		return scheduler.Timing{}, err
 	}
+
 	timing, timingErr := scheduler.TimingOf(s.Launcher.Config, def, o.At, now)
 	if def.Audience.Source == "-" {
 		return timing, errors.Join(timingErr, strictyaml.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, because it is gone when the time comes: name a file or list:NAME")})
 	}
+
 	p, err := s.Launcher.prepare(ctx, def, Options{Now: true, Stored: o.Stored})
 	if err == nil {
 		p.close()
 	}
+
 	return timing, errors.Join(timingErr, err)
 }
 
@@ -104,10 +109,12 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 		}
 		schedule.Files = append(schedule.Files, staged)
 	}
+
 	plan, err := s.Launcher.Plan(ctx, def, Options{Now: true, Progress: o.Progress, Stored: &schedule})
 	if err != nil {
 		return Scheduled{}, err
 	}
+
 	if o.Confirm != nil {
 		if err := o.Confirm(plan); err != nil {
 			return Scheduled{}, err
@@ -124,10 +131,12 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 	case err != nil:
 		return Scheduled{}, err
 	}
+
 	e, err := s.Stored.Get(ctx, schedule.ID)
 	if err != nil {
 		return Scheduled{}, err
 	}
+
 	s.Log.Info("campaign scheduled", "campaign", schedule.ID, "schedule", schedule.Timing.String(), "timezone", schedule.Timing.Zone, "next", e.Next)
 	return Scheduled{Schedule: schedule, Plan: plan, Next: e.Next, Old: old, Changes: changes(old, &schedule)}, nil
 }

@@ -23,6 +23,7 @@ func changes(old, s *scheduler.Schedule) []Change {
 	if old == nil {
 		return nil
 	}
+
 	var all []Change
 	differ := func(what, from, to string) {
 		if from != to {
@@ -48,6 +49,7 @@ func changes(old, s *scheduler.Schedule) []Change {
 	if len(all) == 0 && !bytes.Equal(old.Source, s.Source) {
 		differ("campaign file", "other text", "new text")
 	}
+
 	return all
 }
 

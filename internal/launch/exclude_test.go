@@ -58,6 +58,7 @@ func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 	if !errors.As(err, &problems) {
 		t.Fatalf("%v, want problems of the campaign file", err)
 	}
+
 	for _, want := range []string{
 		"exclude[0]: ", "staff.csv:3: 22 of 23 rows have no address", `line 3: "b\u200bob,Bob"`, `line 5: "\"Z\ned\","`, "line 14: ", "and 12 more",
 		"exclude[1]: ", "none.csv: no such file", "exclude[2]: ", "nothing",
@@ -71,6 +72,7 @@ func TestExcludeFilesAtFaultAreRefused(t *testing.T) {
 	} else if _, ok := errors.AsType[*audience.FileError](err); !ok || !strings.Contains(err.Error(), "--exclude ") {
 		t.Errorf("--exclude: %v, want a FileError", err)
 	}
+
 	s.write("staff.csv", "email\n")
 	def.Exclude = def.Exclude[:1]
 	if _, err := s.Launcher.Plan(t.Context(), def, launch.Options{}); err == nil || !strings.Contains(err.Error(), "no rows") {
@@ -90,9 +92,11 @@ func TestExcludeACampaign(t *testing.T) {
 		runs = append(runs, run)
 		s.each(run, func(address string, _ ledger.Ref, _ campaign.State) { sent = append(sent, address) })
 	}
+
 	if diff := cmp.Diff(len(people), len(sent)); diff != "" {
 		t.Errorf("sent to %v", sent)
 	}
+
 	seen := map[string]bool{}
 	for _, address := range sent {
 		if seen[address] {
@@ -100,11 +104,13 @@ func TestExcludeACampaign(t *testing.T) {
 		}
 		seen[address] = true
 	}
+
 	plan, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:news"}})
 	want := []sources.Exclusion{{Source: "not.csv", Addresses: 1}, {Source: "run:news", Addresses: 5, Runs: 3}}
 	if err != nil || plan.Total != 1 {
 		t.Errorf("%+v, %v; want the one that failed", plan, err)
 	}
+
 	if diff := cmp.Diff(want, plan.Excluded); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -116,9 +122,11 @@ func TestExcludeACampaign(t *testing.T) {
 	if err != nil || plan.Excluded[1].Runs != 2 || plan.Excluded[1].Expired != 1 || plan.Total != 3 {
 		t.Errorf("one expired: %+v, %v; want 2 runs, 1 expired, 3 people", plan, err)
 	}
+
 	if _, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:" + runs[0]}}); !errors.Is(err, failure.ErrInvalid) {
 		t.Errorf("a run that expired: %v, want ErrInvalid", err)
 	}
+
 	s.expire(runs[1:]...)
 	if _, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{Exclude: []string{"run:news"}}); !errors.Is(err, failure.ErrInvalid) || !strings.Contains(err.Error(), "have expired") {
 		t.Errorf("all expired: %v, want ErrInvalid", err)

@@ -81,18 +81,22 @@ func TestValidateShowsRejectsAndExclusions(t *testing.T) {
 	if err != nil || v.Recipients != 1 || v.Excluded != 1 || v.Invalid != 30 || len(v.Rejects) != scheduler.ShownRejects || len(v.Warnings) != 0 {
 		t.Errorf("%+v, %v; want 1 recipient, 1 excluded, 30 invalid, the first %d of them", v, err, scheduler.ShownRejects)
 	}
+
 	if diff := cmp.Diff(audience.Reject{Line: 3, Reason: "no @", Value: "nobody"}, v.Rejects[0]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+
 	c.Config.PostalAddress = ""
 	v, err = c.Validate(t.Context(), time.Now(), true)
 	if err != nil || len(v.Rejects) != 30 || len(v.Warnings) != 1 {
 		t.Errorf("%+v, %v; want 30 rejects and a warning", v, err)
 	}
+
 	plan, err := s.Launcher.Plan(t.Context(), s.def(""), launch.Options{})
 	if err != nil || len(plan.Rejects) != scheduler.ShownRejects || len(plan.Warnings) != 1 {
 		t.Errorf("%+v, %v; want the first %d rejects and a warning of no postal address", plan, err, scheduler.ShownRejects)
 	}
+
 	s.write("not.csv", "email\nzoe\n")
 	var problems strictyaml.Problems
 	if _, err := c.Validate(t.Context(), time.Now(), false); !errors.As(err, &problems) || !strings.Contains(err.Error(), "exclude[0]") {

@@ -128,6 +128,7 @@ func (l *Launcher) makeRun(ctx context.Context, p *prepared, confirm func(Plan) 
 	if err != nil {
 		return Launched{}, err
 	}
+
 	plan.Plan = run.Plan
 	return Launched{Run: run.ID, Existed: run.Existed, Plan: plan}, nil
 }
@@ -148,13 +149,16 @@ func (l *Launcher) dryPlan(ctx context.Context, p *prepared) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+
 	if err := p.strict(); err != nil {
 		return Plan{}, err
 	}
+
 	plan, err := l.plan(ctx, p, read)
 	if err != nil {
 		return Plan{}, err
 	}
+
 	plan.Redis, err = l.Store.Memory(ctx)
 	return plan, err
 }
@@ -175,6 +179,7 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 		limited = limited && acct.Limits.Rate > 0
 		sum += acct.Limits.Rate
 	}
+
 	if limited && (plan.Rate == 0 || sum < plan.Rate) {
 		plan.Rate = sum
 	}
@@ -183,9 +188,11 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 	if err != nil {
 		return Plan{}, err
 	}
+
 	plan.NewTopic = !known
 	if p.gaps != nil {
 		plan.Blanks, err = p.gaps.Gaps()
 	}
+
 	return plan, err
 }

@@ -33,15 +33,18 @@ func TestLaunchAgainInTheSameSecond(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for range 2 {
 		if second, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{}); !errors.Is(err, failure.ErrRefused) {
 			t.Fatalf("Launch = %+v, %v, want ErrRefused", second, err)
 		}
 	}
+
 	again, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{Again: true})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	runs, err := s.Ledger.List(t.Context(), "news")
 	if err != nil || len(runs) != 2 || again.Run == first.Run {
 		t.Errorf("runs %v (%v) after %s and %s, want these two", runs, err, first.Run, again.Run)
@@ -181,6 +184,7 @@ func TestALaunchThatComesToNothingTakesNoName(t *testing.T) {
 			t.Errorf("launched before is %q, %v; want %s", before, err, first)
 		}
 	}
+
 	again := s.launch(launch.Options{Again: true}, "ada@example.org")
 	if before, err := s.Launcher.LaunchedBefore(t.Context(), "news"); err != nil || before != again {
 		t.Errorf("launched before is %q, %v; want %s", before, err, again)
@@ -261,6 +265,7 @@ func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
 			}
 		})
 	}
+
 	wg.Wait()
 	fresh := 0
 	for _, m := range made {
@@ -271,6 +276,7 @@ func TestCallsWithTheSameKeyWaitForTheFirst(t *testing.T) {
 			t.Errorf("got run %q and %q, want one", m.Run, made[0].Run)
 		}
 	}
+
 	if fresh != 1 {
 		t.Errorf("%d calls made a run, want 1", fresh)
 	}
@@ -288,16 +294,20 @@ func TestANewKeyIsNoReasonToLaunchAgain(t *testing.T) {
 			t.Fatalf("another key: %v, want ErrRefused", err)
 		}
 	}
+
 	if named, err := s.Ledger.Named(ctx, scheduler.KeyName("l")); err != nil || named != "" {
 		t.Errorf("the refused key stands for %q, %v", named, err)
 	}
+
 	if made, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k"}); err != nil || made.Run != first || !made.Existed {
 		t.Errorf("the same key: %+v, %v; want run %s", made, err, first)
 	}
+
 	again, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "l", Again: true})
 	if err != nil || again.Run == first || again.Existed {
 		t.Fatalf("another key and again: %+v, %v; want another run", again, err)
 	}
+
 	for _, o := range []launch.Options{{Key: "l"}, {Key: "l", Again: true}} {
 		if made, err := s.Launcher.Launch(ctx, def, o); err != nil || made.Run != again.Run || !made.Existed {
 			t.Errorf("%+v: %+v, %v; want run %s", o, made, err, again.Run)
@@ -315,13 +325,16 @@ func TestAKeyAfterALaunchThatDied(t *testing.T) {
 	if _, err := s.Ledger.Once(ctx, campaign.OnceCampaign("news"), dead); err != nil {
 		t.Fatal(err)
 	}
+
 	if err := s.begin(dead, ""); err != nil {
 		t.Fatal(err)
 	}
+
 	made, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k"})
 	if err != nil || made.Run == dead {
 		t.Fatalf("%+v, %v; want a run of its own", made, err)
 	}
+
 	if again, err := s.Launcher.Launch(ctx, def, launch.Options{Key: "k"}); err != nil || again.Run != made.Run || !again.Existed {
 		t.Errorf("the same key: %+v, %v; want run %s", again, err, made.Run)
 	}

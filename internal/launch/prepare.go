@@ -34,11 +34,13 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	if err := unscheduled(def, o); err != nil {
 		return nil, err
 	}
+
 	p := &prepared{def: def}
 	p.spec = campaign.RunSpec{Delivery: def.Delivery, Guard: def.Guard, Audience: def.Audience.Source, Again: o.Again, Key: o.Key}
 	if def.Schedule.Cron == "" {
 		p.spec.Once = campaign.OnceCampaign(def.ID)
 	}
+
 	if o.Audience != "" {
 		p.spec.Audience = o.Audience
 	}
@@ -61,10 +63,12 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	if err == nil {
 		err = l.check(ctx, p, o)
 	}
+
 	if err != nil {
 		p.close()
 		return nil, err
 	}
+
 	return p, nil
 }
 
@@ -103,10 +107,12 @@ func (l *Launcher) check(ctx context.Context, p *prepared, o Options) error {
 	if err != nil {
 		return err
 	}
+
 	p.gaps, err = letter.NewGapCounter(p.spec.Snapshot)
 	if err != nil {
 		return letter.Locate(p.def, err)
 	}
+
 	p.in.Select.Each = p.gaps.Count
 	p.in.Progress = o.Progress
 	p.in.Explain = func(err error) error { return audienceError(p.spec.Audience, err) }
@@ -171,6 +177,7 @@ func unscheduled(def *campaign.Definition, o Options) error {
 	if def.Schedule.Cron != "" {
 		key = "schedule.cron"
 	}
+
 	switch {
 	case o.Now:
 		return nil
@@ -225,7 +232,7 @@ func (l *Launcher) selection(ctx context.Context, def *campaign.Definition, o Op
 func audienceError(source string, err error) error {
 	var size *scheduler.AudienceSizeError
 	switch {
-	case errors.Is(err, scheduler.ErrNobody):
+	case errors.Is(err, scheduler.ErrNoRecipients):
 		return failure.Invalid(fmt.Sprintf("%s: no valid address in it that is not excluded; nothing was sent", source))
 	case errors.As(err, &size):
 		return failure.Refused(fmt.Sprintf("%s: %v; nothing was sent", source, err))

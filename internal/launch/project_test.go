@@ -53,10 +53,12 @@ func newProject(t *testing.T) *project {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	s.App, err = app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	t.Cleanup(func() { s.Close() })
 
 	s.line = s.Ledger.Line(s.Launcher.Store.Client(), s.Suppression)
@@ -106,6 +108,7 @@ func (s *project) each(run string, do func(address string, ref ledger.Ref, state
 	if err != nil {
 		s.t.Fatal(err)
 	}
+
 	h := rec.Handle()
 	err = s.Runs.Each(s.t.Context(), h, func(part, index int, c ledger.Cell, row audience.Row) error {
 		do(row.Address.String(), ledger.Ref{Run: h, Part: part, Index: index}, c.State)
@@ -129,6 +132,7 @@ func (s *project) end(run string, outcome func(address string) campaign.State) {
 			return campaign.Accepted
 		}
 	}
+
 	s.each(run, func(address string, ref ledger.Ref, state campaign.State) {
 		if state.Final() {
 			return

@@ -24,6 +24,7 @@ func (l *Launcher) standing(ctx context.Context, once string) (string, error) {
 	if err != nil || id == "" {
 		return "", err
 	}
+
 	rec, err := l.Ledger.Record(ctx, id)
 	switch {
 	case ledger.Gone(err):
@@ -33,6 +34,7 @@ func (l *Launcher) standing(ctx context.Context, once string) (string, error) {
 	case rec.State == campaign.RunFailed:
 		return "", nil
 	}
+
 	return id, nil
 }
 

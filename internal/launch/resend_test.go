@@ -42,6 +42,7 @@ func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 	if err != nil || launched.Plan.Total != 2 {
 		t.Fatalf("got %+v, %v; want 2 recipients", launched, err)
 	}
+
 	s.want(launched.Run, "uncertain+2@example.org pending", "uncertain+3@gmail.com pending")
 	s.want(first, "uncertain+1@example.org accepted", "uncertain+2@example.org uncertain", "uncertain+3@gmail.com uncertain")
 
@@ -52,6 +53,7 @@ func TestResendLooksAgainBeforeItIsReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	s.refused(other, launch.RetryOptions{State: campaign.Uncertain, Confirm: lift("uncertain+4@example.org")}, "no recipient of run "+other+" is uncertain")
 	if named, err := s.Ledger.Named(t.Context(), spec.Once); err != nil || named != "" {
 		t.Errorf("the name stands for %q, %v", named, err)
@@ -67,10 +69,12 @@ func TestAcceptUncertain(t *testing.T) {
 			t.Errorf("%d: accepted %d, %v; want %d", i, n, err, want)
 		}
 	}
+
 	s.want(first, "ada@example.org accepted", "failed+1@gmail.com failed", "uncertain+1@example.org accepted", "uncertain+2@gmail.com accepted")
 	if st, err := s.Runs.Status(t.Context(), first); err != nil || st.Counts[campaign.Accepted] != 3 || st.Counts[campaign.Uncertain] != 0 || st.State != campaign.Finished {
 		t.Errorf("status is %+v, %v", st, err)
 	}
+
 	s.refused(first, launch.RetryOptions{State: campaign.Uncertain}, "is uncertain; nothing was sent")
 }
 
@@ -92,6 +96,7 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	serve, stop := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() { srv.Serve(serve) })
@@ -107,12 +112,14 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if s.App, err = app.Open(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler), Sends: true}); err != nil {
 		t.Fatal(err)
 	}
+
 	// The recipient that is resent to has another part and index in each run.
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\npolicy+1@example.org,Po\ndrop-after-dot+1@example.org,Dot\n")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -137,6 +144,7 @@ func TestAResendIsTheSameMessage(t *testing.T) {
 	if len(again) != 3 || again[0] != again[1] || again[0] != again[2] || !strings.Contains(again[0], "@bounce.acme.example") {
 		t.Errorf("the messages to the uncertain recipient are %q, want the same three times", again)
 	}
+
 	if fresh := seen["policy+1@example.org"]; len(fresh) != 2 || fresh[0] == fresh[1] {
 		t.Errorf("the messages to the failed recipient are %q, want two different ones", fresh)
 	}

@@ -80,6 +80,7 @@ func (l *Launcher) Retry(ctx context.Context, id string, o RetryOptions) (Launch
 	if before, ok := errors.AsType[*scheduler.RepeatedError](err); ok {
 		return Launched{}, rows.retriedBefore(ctx, before)
 	}
+
 	return launched, err
 }
 
@@ -95,17 +96,21 @@ func (l *Launcher) PlanRetry(ctx context.Context, id string, o RetryOptions) (pl
 	if err != nil {
 		return Plan{}, "", err
 	}
+
 	p.in.Select.Excluded, err = l.reached(ctx, line, o.State)
 	if err != nil {
 		return Plan{}, "", err
 	}
+
 	plan, err = l.dryPlan(ctx, p)
 	if err != nil {
 		return Plan{}, "", err
 	}
+
 	if !o.Again {
 		before, err = l.standing(ctx, p.spec.Once)
 	}
+
 	return plan, before, err
 }
 
@@ -116,10 +121,12 @@ func (l *Launcher) prepareRetry(ctx context.Context, id string, o RetryOptions) 
 	if err != nil {
 		return nil, nil, err
 	}
+
 	snapshot, err := l.Ledger.Snapshot(ctx, rec.Handle())
 	if err != nil {
 		return nil, nil, err
 	}
+
 	if err := l.stillConfigured(id, snapshot.Accounts); err != nil {
 		return nil, nil, err
 	}
@@ -129,6 +136,7 @@ func (l *Launcher) prepareRetry(ctx context.Context, id string, o RetryOptions) 
 	if err := letter.Check(l.Config, spec.Snapshot); err != nil {
 		return nil, nil, fmt.Errorf("compile the content of run %s: %w", id, err)
 	}
+
 	source := campaign.Definition{File: "run " + id, From: snapshot.From, Subject: snapshot.Subject}
 	if err := l.checkDurability(ctx, spec.Delivery, source.Problem); err != nil {
 		return nil, nil, err
@@ -138,7 +146,7 @@ func (l *Launcher) prepareRetry(ctx context.Context, id string, o RetryOptions) 
 	p.in = scheduler.Input{
 		Rows: rows, Select: scheduler.Selection{Limit: o.Limit, Topic: rec.Topic, OnlyTo: l.onlyTo()}, Progress: o.Progress,
 		Explain: func(err error) error {
-			if errors.Is(err, scheduler.ErrNobody) {
+			if errors.Is(err, scheduler.ErrNoRecipients) {
 				return rows.noRecipients()
 			}
 			return audienceError(spec.Audience, err)
@@ -160,6 +168,7 @@ func (l *Launcher) retrySpec(rec *ledger.Record, s campaign.Snapshot, o RetryOpt
 	if rec.Resend {
 		spec.Delivery.OnUncertain = campaign.Resend
 	}
+
 	if rec.Replicated {
 		spec.Delivery.Durability = campaign.Replicated
 	}
@@ -176,6 +185,7 @@ func (l *Launcher) retrySpec(rec *ledger.Record, s campaign.Snapshot, o RetryOpt
 	case s.Origin == "":
 		spec.Snapshot.Origin = rec.ID
 	}
+
 	return spec
 }
 
@@ -195,6 +205,7 @@ func (l *Launcher) over(ctx context.Context, id string) (*ledger.Record, error) 
 	if err != nil {
 		return nil, err
 	}
+
 	switch {
 	case rec.Handle() == nil:
 		return nil, failure.Refused(fmt.Sprintf("run %s is %s: it has sent nothing", id, rec.State))
@@ -230,6 +241,7 @@ func (l *Launcher) ancestry(ctx context.Context, rec *ledger.Record) ([]*ledger.
 		line = append(line, parent)
 		rec = parent
 	}
+
 	slices.Reverse(line)
 	return line, nil
 }
@@ -243,21 +255,25 @@ func (l *Launcher) reached(ctx context.Context, line []*ledger.Record, state cam
 	if state != campaign.Uncertain {
 		before = nil
 	}
+
 	others, err := l.Runs.Linked(ctx, line[0])
 	if err != nil {
 		return nil, err
 	}
+
 	others = slices.DeleteFunc(others, func(r *ledger.Record) bool {
 		return slices.ContainsFunc(line, func(of *ledger.Record) bool { return of.ID == r.ID })
 	})
 	if len(before)+len(others) == 0 {
 		return nil, nil
 	}
+
 	var seen audience.Seen
 	accepted := func(s campaign.State) bool { return s == campaign.Accepted }
 	if err := l.Runs.Collect(ctx, before, &seen, accepted); err != nil {
 		return nil, err
 	}
+
 	err = l.Runs.Collect(ctx, others, &seen, func(s campaign.State) bool {
 		return accepted(s) || s == campaign.Uncertain || !s.Final()
 	})

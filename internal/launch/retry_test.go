@@ -24,14 +24,17 @@ func TestRetryIsOfJustThoseWithTheContentOfTheRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	of, err := s.Ledger.Record(t.Context(), first)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	snapshot, err := s.Ledger.Snapshot(t.Context(), rec.Handle())
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if snapshot.Markdown != "# Hello {{.first_name}}\n" || snapshot.Rate != 7 || snapshot.Origin != "" {
 		t.Errorf("content is %+v", snapshot)
 	}
@@ -41,6 +44,7 @@ func TestRetryIsOfJustThoseWithTheContentOfTheRun(t *testing.T) {
 	if diff := cmp.Diff([]any{of.Retry, of.Attempts, of.Expires}, []any{rec.Retry, rec.Attempts, rec.Expires}); diff != "" || rec.Attempts == 0 || len(rec.Retry) == 0 {
 		t.Errorf("settings (-first +retry):\n%s", diff)
 	}
+
 	s.refused(retry, launch.RetryOptions{State: campaign.Failed}, "is running: only a run that is over")
 	for run, want := range map[string][]string{first: {retry}, retry: nil} {
 		if r, err := s.Runs.Report(t.Context(), run); err != nil || !slices.Equal(r.Linked, want) {
@@ -90,6 +94,7 @@ func TestRetryLeavesOutWhoHasGotItSince(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	s.want(launched.Run, "failed+3@example.org pending")
 }
 
@@ -103,15 +108,18 @@ func TestSuppressedAreLeftOutOfARetryAndCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	launched, err := s.Launcher.Retry(t.Context(), first, launch.RetryOptions{State: campaign.Bounced})
 	if err != nil || launched.Plan.Total != 2 || launched.Plan.Suppressed != 2 {
 		t.Fatalf("got %+v, %v", launched, err)
 	}
+
 	s.want(launched.Run, "bounced+1@example.org suppressed", "bounced+2@example.org suppressed")
 	// The run mailed no recipient, so that it does not stand in the way of another one.
 	if _, err := s.Suppression.Rm(t.Context(), "bounced+1@example.org"); err != nil {
 		t.Fatal(err)
 	}
+
 	second := s.retry(first, launch.RetryOptions{State: campaign.Bounced})
 	s.want(second, "bounced+1@example.org pending", "bounced+2@example.org suppressed")
 	s.refused(first, launch.RetryOptions{State: campaign.Bounced}, "already retried: run "+second)

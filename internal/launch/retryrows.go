@@ -44,6 +44,7 @@ func (r *retryRows) begin(ctx context.Context) error {
 	if r.stop != nil {
 		r.stop()
 	}
+
 	r.next, r.stop = iter.Pull2(r.rows(ctx))
 	r.inState = 0
 	r.matching = 0
@@ -108,10 +109,12 @@ func (r *retryRows) row(part, index int, row audience.Row) (audience.Row, error)
 			return row, fmt.Errorf("recipient %d/%d of run %s: %w", part, index, r.of.ID, err)
 		}
 	}
+
 	row.Meta = nil
 	if r.retry.State == campaign.Uncertain {
 		row.Meta = &audience.Meta{Origin: &origin}
 	}
+
 	row.Values = row.Values[:min(r.columns, len(row.Values))]
 	return row, nil
 }
@@ -153,9 +156,11 @@ func (r *retryRows) changed(ctx context.Context, lease *scheduler.Lease) (bool, 
 	case r.retry.State != campaign.Uncertain:
 		return false, nil
 	}
+
 	tally, err := r.launcher.Ledger.Counts(ctx, r.of.ID)
 	if err != nil || tally.Counts[campaign.Uncertain] == r.inState {
 		return false, err
 	}
+
 	return true, r.begin(ctx)
 }

@@ -36,10 +36,12 @@ func (s *project) leave(bytes int64) {
 	if err := rdb.ConfigSet(ctx, "maxmemory", "1gb").Err(); err != nil { // without one the machine's memory counts
 		s.t.Fatal(err)
 	}
+
 	m, err := s.Launcher.Store.Memory(ctx)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+
 	if err := rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(max(1, m.Used+bytes))).Err(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -59,6 +61,7 @@ func (s *project) nothingLeft() {
 			return
 		}
 	}
+
 	s.t.Errorf("left in Redis: %v", keys)
 }
 
@@ -84,6 +87,7 @@ func TestALaunchThatDoesNotFitLeavesNothing(t *testing.T) {
 	if err != nil || plan.Total != 50_000 || plan.Redis.Limit == 0 || plan.Redis.Fits(plan.Memory()) {
 		t.Errorf("Plan: got %+v, %v, want one that does not fit", plan, err)
 	}
+
 	_, err = s.Launcher.Launch(t.Context(), def, launch.Options{})
 	noRoom(t, err, "the run needs about")
 	s.nothingLeft()
@@ -94,14 +98,17 @@ func TestALaunchThatDoesNotFitLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	launched, err := s.Launcher.Launch(t.Context(), def, launch.Options{})
 	if err != nil {
 		t.Fatalf("launch with room: %v", err)
 	}
+
 	after, err := s.Launcher.Store.Memory(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if took, need := after.Used-before.Used, launched.Plan.Memory(); took < launched.Plan.Bytes || took > need {
 		t.Errorf("the run took %d bytes, want more than its %d of recipients and at most the %d that were asked for", took, launched.Plan.Bytes, need)
 	}
@@ -144,9 +151,11 @@ func TestAScheduledRunWaitsForRoom(t *testing.T) {
 	if made != (scheduler.Made{}) {
 		t.Errorf("made %+v, want that it is tried again", made)
 	}
+
 	if keys, err := s.Launcher.Store.Client().Keys(t.Context(), "*:chunks").Result(); err != nil || len(keys) > 0 {
 		t.Errorf("left in Redis: %v, %v", keys, err)
 	}
+
 	s.leave(64 << 20)
 	if made, err = s.makeRun(t.Context(), f, goOn); err != nil || made.Run == "" || made.Failure != "" {
 		t.Errorf("with room: got %+v, %v, want a run", made, err)
@@ -172,11 +181,13 @@ func TestAListThatDoesNotFitLeavesNothing(t *testing.T) {
 	if !errors.Is(err, failure.ErrRefused) || codes.Of(err.Error()) != codes.RedisMemory || !strings.Contains(err.Error(), "the list needs about") {
 		t.Fatalf("got %v, want a refusal for lack of room", err)
 	}
+
 	s.nothingLeft()
 	s.leave(-1 << 40)
 	if err := load(); !errors.Is(err, failure.ErrRefused) {
 		t.Fatalf("full: got %v, want a refusal", err)
 	}
+
 	s.nothingLeft()
 	s.leave(512 << 20)
 	if err := load(); err != nil {

@@ -56,22 +56,27 @@ func TestARunIsMadeOfWhatWasScheduled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	made, err := s.makeRun(t.Context(), firingOf(done), goOn)
 	want := scheduler.Made{Run: campaign.RunID("news", done.Next)}
 	if err != nil || made != want {
 		t.Fatalf("got %+v, %v; want %+v", made, err, want)
 	}
+
 	rec, err := s.Ledger.Record(t.Context(), made.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if rec.State != campaign.Running || rec.Total() != 2 || rec.Skipped.Excluded != 1 {
 		t.Errorf("run is %s with %d recipients, %d excluded; want running, 2, 1", rec.State, rec.Total(), rec.Skipped.Excluded)
 	}
+
 	snapshot, err := s.Ledger.Snapshot(t.Context(), rec.Handle())
 	if err != nil || snapshot.Markdown != "# Hello {{.first_name}}\n" {
 		t.Errorf("content is %q, error %v", snapshot.Markdown, err)
 	}
+
 	// Once more, as after a crash before it was recorded: nothing new.
 	if again, err := s.makeRun(t.Context(), firingOf(done), goOn); err != nil || again != want {
 		t.Errorf("once more: got %+v, %v; want %+v", again, err, want)
@@ -91,13 +96,16 @@ func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
 	if _, err := s.makeRun(t.Context(), firingOf(done), func(context.Context) error { return died }); !errors.Is(err, died) {
 		t.Fatalf("got %v, want %v", err, died)
 	}
+
 	id := campaign.RunID("news", done.Next)
 	if rec, err := s.Ledger.Record(t.Context(), id); err != nil || rec.State != campaign.Expanding {
 		t.Fatalf("run is %+v, error %v; want it expanding", rec, err)
 	}
+
 	if made, err := s.makeRun(t.Context(), firingOf(done), goOn); err != nil || made != (scheduler.Made{Run: id}) {
 		t.Fatalf("got %+v, %v", made, err)
 	}
+
 	// From now on the campaign, which has no cron, was launched.
 	if _, err := s.Launcher.Launch(t.Context(), s.def(""), launch.Options{}); !errors.Is(err, failure.ErrRefused) {
 		t.Errorf("launch: got %v, want ErrRefused", err)
@@ -105,6 +113,7 @@ func TestAnExpansionThatDiedIsMadeUpFor(t *testing.T) {
 	if _, err := s.Schedules.Add(t.Context(), s.def(""), launch.ScheduleOptions{At: "2199-01-01T09:00"}); !errors.Is(err, failure.ErrRefused) || !strings.Contains(err.Error(), "--again") {
 		t.Errorf("schedule: got %v, want ErrRefused that names --again", err)
 	}
+
 	s.add("", launch.ScheduleOptions{At: "2199-01-01T09:00", Again: true})
 }
 
@@ -198,6 +207,7 @@ func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	if first := s.add("schedule: {cron: \"0 9 * * *\"}\n", launch.ScheduleOptions{}); first.Old != nil || first.Changes != nil {
 		t.Errorf("the first one replaces %+v, changes %v", first.Old, first.Changes)
 	}
+
 	s.write("letter.md", "# Hi {{.first_name}}\n")
 	s.write("people.csv", "email,first_name\nada@example.org,Ada\n")
 	second := s.add("schedule: {cron: \"0 10 * * *\", max_lateness: 2h}\ndelivery: {rate: 5/s}\n", launch.ScheduleOptions{})
@@ -205,19 +215,23 @@ func TestSchedulingTheSameCampaignAgainShowsTheChange(t *testing.T) {
 	for _, c := range second.Changes {
 		what = append(what, c.What)
 	}
+
 	want := []string{"schedule", "max_lateness", "recipients", "rate", "content.markdown", "audience.source"}
 	if diff := cmp.Diff(want, what); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+
 	all, err := s.Schedules.List(t.Context())
 	if err != nil || len(all) != 1 || all[0].Timing.Cron != "0 10 * * *" {
 		t.Errorf("scheduled are %+v, error %v", all, err)
 	}
+
 	// The stored one at another time, without the files.
 	def, stored, err := s.Schedules.Campaign(t.Context(), "ne")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	s.dir = t.TempDir()
 	third, err := s.Schedules.Add(t.Context(), def, launch.ScheduleOptions{At: "2199-01-01 09:00", Stored: stored})
 	if err != nil || third.Recipients != 1 || third.Next.Format(time.RFC3339) != "2199-01-01T08:00:00Z" {
@@ -235,6 +249,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	for range 2 {
 		go func() { ended <- s.Schedule(ctx) }()
 	}
+
 	n := int64(0)
 	for range testkit.Tries(20 * time.Second) {
 		shown, err := s.Schedules.Show(t.Context(), "news")
@@ -245,31 +260,38 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 			break
 		}
 	}
+
 	if n < 3 {
 		t.Fatalf("fired %d", n)
 	}
+
 	stop()
 	for range 2 {
 		if err := <-ended; err != nil {
 			t.Errorf("Schedule: %v", err)
 		}
 	}
+
 	shown, err := s.Schedules.Show(t.Context(), "news")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	ids, err := s.Ledger.List(t.Context(), "news")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var fired []string
 	for _, o := range shown.Occurrences {
 		fired = append(fired, o.Run)
 	}
+
 	// The last run may be ready and not yet recorded: then it is the next one.
 	if len(ids) == len(fired)+1 && ids[0] == campaign.RunID("news", shown.Next) {
 		ids = ids[1:]
 	}
+
 	if diff := cmp.Diff(fired, ids); diff != "" {
 		t.Errorf("recorded and made (-recorded +made):\n%s", diff)
 	}

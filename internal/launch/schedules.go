@@ -39,14 +39,17 @@ func (s *Schedules) Campaign(ctx context.Context, name string) (def *campaign.De
 		def, err = campaign.Load(ctx, name)
 		return def, nil, err
 	}
+
 	id, err := s.Find(ctx, name)
 	if err != nil {
 		return nil, nil, errors.Join(failure.Invalid(name+": there is no such file"), err)
 	}
+
 	e, err := s.Stored.Get(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}
+
 	def, err = campaign.Parse(e.File, filepath.Dir(e.File), e.Source)
 	return def, &e.Schedule, err
 }
@@ -58,6 +61,7 @@ func (s *Schedules) Find(ctx context.Context, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+
 	var found []string
 	for _, e := range all {
 		if e.ID == text {
@@ -67,12 +71,14 @@ func (s *Schedules) Find(ctx context.Context, text string) (string, error) {
 			found = append(found, e.ID)
 		}
 	}
+
 	switch len(found) {
 	case 1:
 		return found[0], nil
 	case 0:
 		return "", failure.Invalid(fmt.Sprintf("no campaign %q is scheduled: broadside campaign list shows those that are", text))
 	}
+
 	return "", failure.Invalid(fmt.Sprintf("%q is the beginning of %d campaigns (%s); write more of it", text, len(found), strings.Join(found, ", ")))
 }
 
@@ -99,6 +105,7 @@ func (s *Schedules) List(ctx context.Context) ([]*scheduler.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, e := range all {
 		if e.Broken != nil {
 			continue
@@ -143,24 +150,29 @@ func (s *Schedules) Show(ctx context.Context, id string) (Shown, error) {
 	if errors.Is(err, scheduler.ErrNoSchedule) {
 		return Shown{}, notScheduled(id)
 	}
+
 	if err != nil {
 		return Shown{}, err
 	}
+
 	shown := Shown{Entry: e}
 	shown.LastRun, err = s.lastRun(ctx, e)
 	if err != nil {
 		return Shown{}, err
 	}
+
 	if !e.Done() {
 		shown.Upcoming, err = e.Timing.Upcoming(e.Next.Add(-1), shownUpcoming)
 		if err != nil {
 			return Shown{}, err
 		}
 	}
+
 	shown.Occurrences, err = s.Stored.History(ctx, id)
 	if err != nil {
 		return Shown{}, err
 	}
+
 	shown.Runs, err = s.latestRuns(ctx, id)
 	return shown, err
 }
@@ -171,6 +183,7 @@ func (s *Schedules) latestRuns(ctx context.Context, id string) ([]runs.Status, e
 	if err != nil {
 		return nil, err
 	}
+
 	var latest []runs.Status
 	for _, run := range ids[:min(len(ids), shownRuns)] {
 		st, err := s.Launcher.Runs.Status(ctx, run)
@@ -185,5 +198,6 @@ func (s *Schedules) latestRuns(ctx context.Context, id string) ([]runs.Status, e
 		}
 		latest = append(latest, st)
 	}
+
 	return latest, nil
 }

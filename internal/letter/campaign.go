@@ -54,6 +54,7 @@ func (c Campaign) open(ctx context.Context) (*letters, error) {
 	if c.Faults != nil {
 		return nil, c.Faults
 	}
+
 	l := &letters{source: c.Def.Audience.Source}
 	var columns []string
 	rows, audienceErr := c.audience(ctx)
@@ -61,16 +62,19 @@ func (c Campaign) open(ctx context.Context) (*letters, error) {
 		l.rows = rows
 		columns = rows.Columns()
 	}
+
 	var err error
 	l.snapshot, err = Read(ctx, c.Config, c.Def, columns, c.Sources)
 	err = errors.Join(audienceErr, err)
 	if err == nil {
 		err = l.compile(c)
 	}
+
 	if err != nil {
 		l.close()
 		return nil, err
 	}
+
 	return l, nil
 }
 
@@ -133,10 +137,12 @@ func (l *letters) find(text string) (*recipient, error) {
 		}
 		return l.findRow(n)
 	}
+
 	want, err := address.Parse(text)
 	if err != nil {
 		return nil, failure.Invalid(fmt.Sprintf("found %q (%v), expected an address of the audience, or row:N", text, err))
 	}
+
 	return l.findAddress(want)
 }
 
@@ -184,6 +190,7 @@ func (l *letters) extremes() ([]*recipient, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var first, blankest *recipient
 	most := 0
 	for {
@@ -208,9 +215,11 @@ func (l *letters) extremes() ([]*recipient, error) {
 			most = blanks
 		}
 	}
+
 	if blankest == first {
 		return []*recipient{first}, nil
 	}
+
 	return []*recipient{first, blankest}, nil
 }
 

@@ -22,17 +22,21 @@ func draft(t *testing.T, audience string) (*configs.Config, *campaign.Definition
 	if _, err := project.New(dir); err != nil {
 		t.Fatal(err)
 	}
+
 	if err := os.WriteFile(filepath.Join(dir, "subscribers.csv"), []byte(audience), 0o600); err != nil {
 		t.Fatal(err)
 	}
+
 	cfg, err := configs.Load(t.Context(), configs.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	def, err := campaign.Load(t.Context(), filepath.Join(dir, "campaign.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return cfg, def
 }
 
@@ -93,9 +97,11 @@ func TestPreviewMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if p.To != "ada@x.example" || !strings.HasPrefix(p.Subject, "Jürgen <b> the") || strings.Contains(p.HTML, "<b> the") {
 		t.Errorf("to %q, subject %q", p.To, p.Subject)
 	}
+
 	for _, h := range p.Headers {
 		if strings.ContainsAny(h.Value, "\r\n") {
 			t.Errorf("header %s is folded: %q", h.Name, h.Value)
@@ -104,16 +110,19 @@ func TestPreviewMessage(t *testing.T) {
 			t.Errorf("the header says %q, the subject is %q", h.Value, p.Subject)
 		}
 	}
+
 	// Its link opens, and unsubscribes nobody.
 	_, token, ok := strings.Cut(p.Text, cfg.PublicURL+"/u/")
 	if !ok {
 		t.Fatalf("no link in %q", p.Text)
 	}
+
 	token, _, _ = strings.Cut(token, ">")
 	keys, err := Keys(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	u, err := keys.Open(token)
 	if err != nil || !u.Test || u.Address != "ada@x.example" {
 		t.Errorf("token is %+v, %v", u, err)
@@ -140,11 +149,13 @@ func TestAddressesOfATest(t *testing.T) {
 	if to, err := (TestOptions{To: []string{" ada@x.example", "bob@y.example "}}).addresses(cfg); err != nil || len(to) != 2 || to[0] != "ada@x.example" {
 		t.Errorf("addresses are %q, %v", to, err)
 	}
+
 	for _, bad := range [][]string{nil, make([]string, MaxTestAddresses+1), {"ada"}} {
 		if to, err := (TestOptions{To: bad}).addresses(cfg); !errors.Is(err, failure.ErrInvalid) {
 			t.Errorf("addresses of %q are %q, %v", bad, to, err)
 		}
 	}
+
 	cfg.OnlyTo = []string{"*@acme.example"}
 	if _, err := (TestOptions{To: []string{"a@acme.example", "b@x.example"}}).addresses(cfg); !errors.Is(err, failure.ErrRefused) {
 		t.Errorf("an address outside only_to is accepted: %v", err)

@@ -81,6 +81,7 @@ func NewGapCounter(s campaign.Snapshot) (*GapCounter, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	c := &GapCounter{snapshot: s}
 	for _, fields := range gaps {
 		g := &countedGap{fields: fields}
@@ -91,6 +92,7 @@ func NewGapCounter(s campaign.Snapshot) (*GapCounter, error) {
 			c.gaps = append(c.gaps, g)
 		}
 	}
+
 	return c, nil
 }
 
@@ -126,6 +128,7 @@ func (c *GapCounter) Gaps() ([]Gap, error) {
 			read = append(read, g)
 		}
 	}
+
 	if len(read) == 0 {
 		return nil, nil
 	}
@@ -134,10 +137,12 @@ func (c *GapCounter) Gaps() ([]Gap, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var all []Gap
 	for _, g := range read {
 		all = append(all, Gap{Fields: g.fields, Recipients: g.recipients, Of: c.recipients, Row: g.row, Sentence: g.sentence(t)})
 	}
+
 	return all, nil
 }
 
@@ -151,6 +156,7 @@ func (g *countedGap) sentence(t *templates.Template) string {
 	if !ok {
 		return ""
 	}
+
 	values := slices.Clone(g.values)
 	values[g.columns[0]] = gapMark
 	marked, ok := renderText(t, values)
@@ -168,6 +174,7 @@ func (g *countedGap) sentence(t *templates.Template) string {
 			return withoutMarks(sentenceAt(marked, at, shownAround))
 		}
 	}
+
 	return ""
 }
 
@@ -217,6 +224,7 @@ func sentenceAt(text string, gap, most int) string {
 			start += i + len(end)
 		}
 	}
+
 	end := len(text)
 	rest := gap + len(gapMark)
 	if i := strings.IndexAny(text[rest:], ".!?\n"); i >= 0 {

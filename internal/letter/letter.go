@@ -41,10 +41,12 @@ func Read(ctx context.Context, cfg *configs.Config, def *campaign.Definition, co
 	} else if !ok && len(cfg.Topics) > 0 {
 		errs = append(errs, strictyaml.Problems{def.Problem("topic", "no topic %q in %s; %s", def.Topic, cfg.Where(), configs.Known(def.Topic, cfg.Topics))})
 	}
+
 	if cfg.PublicURL == "" {
 		errs = append(errs, failure.Invalid("public_url is not set: without it no message can have an unsubscribe link; set it in "+cfg.Where()+
 			", or BROADSIDE_PUBLIC_URL, to the https address under which readers reach `broadside web`"))
 	}
+
 	errs = append(errs, cfg.RequireSecrets())
 
 	accounts, err := accountsOf(cfg, def)
@@ -58,22 +60,25 @@ func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error)
 	if len(def.Delivery.Accounts) == 0 {
 		switch names := account.Names(cfg); len(names) {
 		case 0:
-			return nil, account.ErrNone(cfg)
+			return nil, account.NoneConfigured(cfg)
 		case 1:
 			return names, nil
 		default:
 			return nil, strictyaml.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
 		}
 	}
+
 	var problems strictyaml.Problems
 	for i, name := range def.Delivery.Accounts {
 		if _, ok := cfg.Accounts[name]; !ok {
 			problems = append(problems, def.Problem("delivery.accounts["+strconv.Itoa(i)+"]", "no account %q; %s", name, configs.Known(name, cfg.Accounts)))
 		}
 	}
+
 	if len(problems) > 0 {
 		return nil, problems
 	}
+
 	return slices.Clone(def.Delivery.Accounts), nil
 }
 
@@ -94,6 +99,7 @@ func readContent(ctx context.Context, def *campaign.Definition, from sources.Sou
 	} else {
 		read("content.markdown", def.Content.Markdown, &s.BodyFile, &s.Markdown)
 	}
+
 	read("content.text", def.Content.Text, &s.TextFile, &s.Text)
 	return errors.Join(errs...)
 }
@@ -107,6 +113,7 @@ func readFile(ctx context.Context, def *campaign.Definition, from sources.Source
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(def.Dir, path)
 	}
+
 	f, err := from.File(ctx, def, key, name)
 	if err != nil {
 		return path, "", locateFile(def, key, err)
@@ -117,13 +124,16 @@ func readFile(ctx context.Context, def *campaign.Definition, from sources.Source
 	if err != nil {
 		return path, "", locateFile(def, key, err)
 	}
+
 	if len(b) > templates.MaxSource {
 		return path, "", strictyaml.Problems{def.Problem(key, "%s is larger than %d MiB: put images on a server and link to them", path, templates.MaxSource>>20)}
 	}
+
 	text = strings.TrimPrefix(string(b), byteOrderMark)
 	if strings.TrimSpace(text) == "" {
 		return path, "", strictyaml.Problems{def.Problem(key, "%s is empty", path)}
 	}
+
 	return path, text, nil
 }
 
@@ -143,6 +153,7 @@ func Locate(def *campaign.Definition, err error) error {
 	if !ok {
 		return err
 	}
+
 	var inFile strictyaml.Problems
 	var rest templates.Problems
 	for _, p := range problems {
@@ -152,12 +163,14 @@ func Locate(def *campaign.Definition, err error) error {
 			rest = append(rest, p)
 		}
 	}
+
 	switch {
 	case len(inFile) == 0:
 		return err
 	case len(rest) == 0:
 		return inFile
 	}
+
 	return errors.Join(inFile, rest)
 }
 
@@ -176,13 +189,16 @@ func Keys(cfg *configs.Config) (*token.Keys, error) {
 	if err := cfg.RequireSecrets(); err != nil {
 		return nil, err
 	}
+
 	secrets := make([]string, len(cfg.Secrets))
 	for i, s := range cfg.Secrets {
 		secrets[i] = s.Reveal()
 	}
+
 	keys, err := token.NewKeys(secrets)
 	if err != nil {
 		return nil, fmt.Errorf("secrets: %w", err)
 	}
+
 	return keys, nil
 }

@@ -20,6 +20,7 @@ func writeContent(t *testing.T, dir string, files map[string]string) campaign.Co
 			t.Fatal(err)
 		}
 	}
+
 	c := campaign.Content{Layout: "plain"}
 	for name := range files {
 		switch filepath.Ext(name) {
@@ -31,6 +32,7 @@ func writeContent(t *testing.T, dir string, files map[string]string) campaign.Co
 			c.Text = name
 		}
 	}
+
 	return c
 }
 

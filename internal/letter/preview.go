@@ -34,18 +34,22 @@ func (c Campaign) Preview(ctx context.Context, name string) (*Preview, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	draft, err := l.compose(l.composer, "preview", r, "")
 	if err != nil {
 		return nil, err
 	}
+
 	headers, err := headersOf(draft.Message)
 	if err != nil {
 		return nil, err
 	}
+
 	parts, err := draft.Letter()
 	if err != nil {
 		return nil, err
 	}
+
 	return &Preview{
 		Subject: draft.Subject, From: l.snapshot.From, To: draft.To, Headers: headers,
 		HTML: string(parts.HTML), Text: string(parts.Text), Message: draft.Message,
@@ -58,6 +62,7 @@ func headersOf(message []byte) ([]Header, error) {
 	if !ok {
 		return nil, errors.New("read the header of a message: it has no end")
 	}
+
 	unfolded := strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(string(head))
 	var headers []Header
 	var words mime.WordDecoder
@@ -72,6 +77,7 @@ func headersOf(message []byte) ([]Header, error) {
 		}
 		headers = append(headers, Header{name, value})
 	}
+
 	return headers, nil
 }
 
@@ -89,6 +95,7 @@ func (p *Preview) Write(dir string) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the preview's directory: %w", err)
 	}
+
 	var paths []string
 	for _, f := range []struct {
 		name string

@@ -49,6 +49,7 @@ func (c Campaign) SendTest(ctx context.Context, o TestOptions) ([]TestCopy, erro
 	if err != nil {
 		return nil, err
 	}
+
 	l, err := c.open(ctx)
 	if err != nil {
 		return nil, err
@@ -58,6 +59,7 @@ func (c Campaign) SendTest(ctx context.Context, o TestOptions) ([]TestCopy, erro
 	if err != nil {
 		return nil, err
 	}
+
 	marked := l.snapshot
 	marked.Subject = testMark + marked.Subject
 	composer, err := compose.New(marked, l.keys)
@@ -88,6 +90,7 @@ func (c Campaign) SendTest(ctx context.Context, o TestOptions) ([]TestCopy, erro
 		copies[i].Enhanced = r.Enhanced
 		copies[i].Reply = r.String()
 	}
+
 	return copies[:len(replies)], err
 }
 
@@ -96,6 +99,7 @@ func (o TestOptions) addresses(cfg *configs.Config) ([]string, error) {
 	if len(o.To) == 0 || len(o.To) > MaxTestAddresses {
 		return nil, fmt.Errorf("%w: %d addresses to send copies to, expected 1 to %d", failure.ErrInvalid, len(o.To), MaxTestAddresses)
 	}
+
 	var to []string
 	for _, text := range o.To {
 		a, err := address.Parse(strings.TrimSpace(text))
@@ -129,6 +133,7 @@ func sendNow(ctx context.Context, acct configs.Account, drafts []*compose.Draft)
 	if err != nil {
 		return nil, err
 	}
+
 	var conn *smtppool.Conn
 	defer func() {
 		if conn != nil {
@@ -154,5 +159,6 @@ func sendNow(ctx context.Context, acct configs.Account, drafts []*compose.Draft)
 		}
 		replies = append(replies, *last)
 	}
+
 	return replies, nil
 }

@@ -54,6 +54,7 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 			columns = rows.Columns()
 		}
 	}
+
 	snapshot, contentErr := Read(ctx, c.Config, c.Def, columns, c.Sources)
 	warnings, templateErr := checkTemplates(snapshot, rows != nil)
 	v.Warnings = append(v.Warnings, warnings...)
@@ -66,6 +67,7 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 	if c.Faults == nil {
 		v.Warnings = append(v.Warnings, WarnPostal(c.Config, snapshot)...)
 	}
+
 	if rows == nil {
 		return v, err
 	}
@@ -74,6 +76,7 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 	if err == nil {
 		r.gaps, err = NewGapCounter(snapshot)
 	}
+
 	return v, errors.Join(err, r.read())
 }
 
@@ -130,13 +133,16 @@ func checkTemplates(s campaign.Snapshot, columnsKnown bool) (warnings strictyaml
 			return nil, err
 		}
 	}
+
 	t, err := templates.Compile(s)
 	if err != nil {
 		return nil, err
 	}
+
 	for _, p := range t.Warnings(s) {
 		warnings = append(warnings, strictyaml.Problem{File: p.File, Line: p.Line, Column: p.Col, Message: p.Text})
 	}
+
 	return warnings, nil
 }
 
@@ -190,10 +196,12 @@ func (v *audienceCheck) count(n int64, row *audience.Row) {
 		v.Duplicate++
 		return
 	}
+
 	if v.excluded.Has(hash) {
 		v.Excluded++
 		return
 	}
+
 	v.Recipients++
 	if v.gaps != nil {
 		v.gaps.Count(n, row)
@@ -211,10 +219,12 @@ func (v *audienceCheck) end() error {
 	if v.gaps == nil {
 		return nil
 	}
+
 	gaps, err := v.gaps.Gaps()
 	if err != nil {
 		return err
 	}
+
 	v.Gaps = append(v.Gaps, gaps...)
 	return Strict(v.campaign.Def, gaps)
 }

@@ -177,6 +177,7 @@ func (r *Register) Keep(ctx context.Context, log *slog.Logger, self func() Proce
 		case <-ctx.Done():
 		}
 	}
+
 	_ = r.remove(context.WithoutCancel(ctx), listed) // else it ends by itself
 }
 
@@ -187,12 +188,14 @@ func (r *Register) beat(ctx context.Context, p Process) error {
 	if err != nil {
 		return fmt.Errorf("list process %s: %w", p.ID, err)
 	}
+
 	pipe := r.rdb.Pipeline()
 	pipe.SAdd(ctx, r.ids(), p.ID)
 	pipe.Set(ctx, r.process(p.ID), text, Lasts)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("list process %s: %w", p.ID, err)
 	}
+
 	return nil
 }
 
@@ -216,10 +219,12 @@ func (r *Register) List(ctx context.Context) ([]Process, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	workers, err := r.workers(ctx)
 	if err != nil {
 		return nil, err
 	}
+
 	slices.Sort(workers)
 	for _, id := range workers {
 		i := slices.IndexFunc(all, func(p Process) bool { return p.ID == id })
@@ -230,6 +235,7 @@ func (r *Register) List(ctx context.Context) ([]Process, error) {
 			all[i].Role = Worker
 		}
 	}
+
 	return all, nil
 }
 
@@ -239,11 +245,13 @@ func (r *Register) listed(ctx context.Context) ([]Process, error) {
 	if err != nil {
 		return nil, campaign.ReadError(err, "the list of processes", r.ids())
 	}
+
 	pipe := r.rdb.Pipeline()
 	entries := make([]*redis.StringCmd, len(ids))
 	for i, id := range ids {
 		entries[i] = pipe.Get(ctx, r.process(id))
 	}
+
 	_, _ = pipe.Exec(ctx) // each entry has its own error
 	alive := []Process{}
 	var gone []any
@@ -258,9 +266,11 @@ func (r *Register) listed(ctx context.Context) ([]Process, error) {
 			return nil, fmt.Errorf("read process %s: %w", ids[i], err)
 		}
 	}
+
 	if len(gone) > 0 {
 		_ = r.rdb.SRem(ctx, r.ids(), gone...).Err() // tidiness: a process that is back adds itself
 	}
+
 	slices.SortFunc(alive, func(a, b Process) int {
 		return cmp.Or(cmp.Compare(a.Role, b.Role), a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))
 	})

@@ -47,6 +47,7 @@ func keep(t *testing.T, r *presence.Register, self func() presence.Process) (sto
 			}
 		}
 	}
+
 	t.Fatalf("process %s is not listed", id)
 	return nil
 }
@@ -70,6 +71,7 @@ func TestProcessesAreListedWhileTheyRun(t *testing.T) {
 	if all := list(t, r); all == nil || len(all) != 0 {
 		t.Errorf("got %v, want an empty list", all)
 	}
+
 	since := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
 	worker := presence.Process{Role: presence.Worker, ID: "w", Host: "one", Since: since, Version: "v1.2.3"}
 	web := presence.Process{Role: presence.Web, ID: "x", Host: "two", Since: since.Add(time.Hour), Version: "v1.2.3"}
@@ -80,6 +82,7 @@ func TestProcessesAreListedWhileTheyRun(t *testing.T) {
 	if diff := cmp.Diff([]presence.Process{older, web, worker}, list(t, r)); diff != "" {
 		t.Errorf("processes (-want +got):\n%s", diff)
 	}
+
 	stop()
 	if diff := cmp.Diff([]presence.Process{older, web}, list(t, r)); diff != "" {
 		t.Errorf("after one ended in order (-want +got):\n%s", diff)
@@ -115,6 +118,7 @@ func TestBrokenEntryHidesNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	if diff := cmp.Diff([]presence.Process{{ID: "a"}, {ID: "b"}, worker}, list(t, r)); diff != "" {
 		t.Errorf("processes (-want +got):\n%s", diff)
 	}

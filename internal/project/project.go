@@ -52,6 +52,7 @@ func New(dir string) ([]string, error) {
 			return nil, fmt.Errorf("look at the new project's directory: %w", err)
 		}
 	}
+
 	if len(existing) > 0 {
 		return nil, failure.Refused(fmt.Sprintf("there already: %s; nothing was written: move them away, or name another directory", strings.Join(existing, ", ")))
 	}
@@ -59,11 +60,13 @@ func New(dir string) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the new project's directory: %w", err)
 	}
+
 	for _, f := range files {
 		if err := f.write(dir); err != nil {
 			return nil, err
 		}
 	}
+
 	return names, nil
 }
 
@@ -72,6 +75,7 @@ func (f file) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read the new project's %s: %w", f.name, err)
 	}
+
 	text := string(data)
 	if f.name == configs.DefaultFile {
 		secret := rand.Text() + rand.Text() // 52 characters, 256 bits
@@ -84,12 +88,15 @@ func (f file) write(dir string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return failure.Refused(path + " was just written by another process, and was left as it is")
 	}
+
 	if err != nil {
 		return fmt.Errorf("write the new project: %w", err)
 	}
+
 	_, err = out.WriteString(text)
 	if err := errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("write the new project: %w", err)
 	}
+
 	return nil
 }

@@ -28,6 +28,7 @@ func (r *Runs) PauseAll(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var errs []error
 	paused := []string{}
 	for _, id := range ids {
@@ -39,6 +40,7 @@ func (r *Runs) PauseAll(ctx context.Context) ([]string, error) {
 			paused = append(paused, id)
 		}
 	}
+
 	return paused, errors.Join(errs...)
 }
 
@@ -79,28 +81,32 @@ func (r *Runs) turn(ctx context.Context, id string, to campaign.RunState, from .
 	if to == campaign.Running {
 		reason = ""
 	}
+
 	before, err := r.Ledger.Turn(ctx, id, to, reason, from...)
 	if err != nil {
 		return err
 	}
+
 	if !slices.Contains(from, before) {
 		if before == to {
 			return failure.Refused(fmt.Sprintf("run %s is %s already", id, before))
 		}
 		return failure.Refused(fmt.Sprintf("run %s is %s: it cannot become %s", id, before, to))
 	}
+
 	r.Log.Info("run changed its state", "run", id, "from", before, "to", to, "reason", byOperator)
 	return nil
 }
 
 // AcceptUncertain makes every uncertain recipient of a run accepted: the operator
 // knows, from the logs of the servers, that they have the message. It returns how
-// many they were. A reply that has come meanwhile counts instead.
+// many they were. A reply that has come since counts instead.
 func (r *Runs) AcceptUncertain(ctx context.Context, id string) (int64, error) {
 	run, err := r.handle(ctx, id)
 	if err != nil {
 		return 0, err
 	}
+
 	var accepted int64
 	for _, p := range run.Sizes {
 		for first := 0; first < p.Size; first += ledger.PageCells {
@@ -123,6 +129,7 @@ func (r *Runs) AcceptUncertain(ctx context.Context, id string) (int64, error) {
 			}
 		}
 	}
+
 	r.Log.Info("uncertain recipients were accepted", "run", id, "recipients", accepted, "reason", byOperator)
 	return accepted, nil
 }

@@ -34,6 +34,7 @@ func (r *Runs) Finish(ctx context.Context, id string, o FinishOptions) (Status, 
 	if err != nil {
 		return Status{}, err
 	}
+
 	if rec.State.Over() && !rec.Finished.IsZero() {
 		return r.Wait(ctx, id, o.Seen) // nothing is left to do
 	}
@@ -78,9 +79,11 @@ func (r *Runs) Finish(ctx context.Context, id string, o FinishOptions) (Status, 
 	if workErr := <-done; workErr != nil && err == nil { // the run is over all the same
 		r.Log.Warn("worker did not stop cleanly", "run", id, "err", workErr)
 	}
+
 	if last, readErr := r.Status(context.WithoutCancel(ctx), id); readErr == nil {
 		s = last // what was on the wire has been settled since
 	}
+
 	return s, err
 }
 
@@ -128,11 +131,13 @@ func (h *standIn) work(ctx context.Context) error {
 	if h.began != nil {
 		h.began()
 	}
+
 	h.working.Store(true)
 	err := h.runs.Work(ctx)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
+
 	return err
 }
 
@@ -155,6 +160,7 @@ func (h *standIn) blocked(ctx context.Context, s Status) error {
 	if err != nil || len(states) < len(h.accounts) {
 		return nil // Wait itself says what is wrong with Redis
 	}
+
 	answered := s.Counts[campaign.Accepted] + s.Counts[campaign.Deferred] + s.Counts[campaign.Bounced] + s.Counts[campaign.Failed]
 	var reasons []error
 	for _, name := range h.accounts {
@@ -165,5 +171,6 @@ func (h *standIn) blocked(ctx context.Context, s Status) error {
 		}
 		reasons = append(reasons, errors.New(state.Reason))
 	}
+
 	return failure.Unreachable(errors.Join(reasons...).Error())
 }

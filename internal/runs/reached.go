@@ -20,6 +20,7 @@ func (r *Runs) Reached(ctx context.Context, name string, seen *audience.Seen) (r
 	if err != nil {
 		return 0, 0, err
 	}
+
 	if len(ids) > 0 {
 		return r.reachedByCampaign(ctx, name, ids, seen)
 	}
@@ -28,17 +29,21 @@ func (r *Runs) Reached(ctx context.Context, name string, seen *audience.Seen) (r
 	if err != nil {
 		return 0, 0, err
 	}
+
 	if _, err := r.handle(ctx, id); err != nil {
 		return 0, 0, err
 	}
+
 	rec, err := r.Ledger.Record(ctx, id)
 	if err != nil {
 		return 0, 0, err
 	}
+
 	linked, err := r.Linked(ctx, rec)
 	if err != nil {
 		return 0, 0, err
 	}
+
 	return 0, 0, r.Collect(ctx, append(linked, rec), seen, isReached)
 }
 
@@ -67,10 +72,12 @@ func (r *Runs) reachedByCampaign(ctx context.Context, name string, ids []string,
 	if read > 0 {
 		return read, expired, nil
 	}
+
 	text := fmt.Sprintf("no run of campaign %s has recipients", name)
 	if expired > 0 {
 		text = fmt.Sprintf("the addresses of all runs of campaign %s have expired (retention.addresses is %s)", name, r.KeepAddresses)
 	}
+
 	return 0, expired, failure.Invalid(text)
 }
 

@@ -37,10 +37,12 @@ func (r *Runs) Recipients(ctx context.Context, id, state string, do func(Recipie
 	if err != nil {
 		return err
 	}
+
 	replies, err := r.lastReplies(ctx, run, state)
 	if err != nil {
 		return err
 	}
+
 	return r.Each(ctx, run, func(part, index int, cell ledger.Cell, row audience.Row) error {
 		s := shownState(cell.State)
 		if state != "" && s.String() != state {
@@ -137,13 +139,16 @@ func (r *Runs) chunk(ctx context.Context, run *ledger.Run, part, first int) (*au
 		text := fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, r.KeepAddresses)
 		return nil, failure.New(failure.ErrInvalid, text, ErrExpired)
 	}
+
 	if err != nil {
 		return nil, err
 	}
+
 	chunk, err := audience.DecodeChunk(data)
 	if err != nil {
 		return nil, fmt.Errorf("decode recipients of run %s: %w", run.ID, err)
 	}
+
 	return chunk, nil
 }
 
@@ -173,10 +178,12 @@ func (r *Runs) Rejects(ctx context.Context, id string) ([]audience.Reject, error
 	if err != nil {
 		return nil, err
 	}
+
 	blocks, err := r.Ledger.RejectBlocks(ctx, run)
 	if err != nil {
 		return nil, err
 	}
+
 	all := []audience.Reject{}
 	for _, block := range blocks {
 		var rejects []audience.Reject
@@ -185,5 +192,6 @@ func (r *Runs) Rejects(ctx context.Context, id string) ([]audience.Reject, error
 		}
 		all = append(all, rejects...)
 	}
+
 	return all, nil
 }

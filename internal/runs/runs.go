@@ -65,9 +65,11 @@ func (r *Runs) Find(ctx context.Context, text string) (id string, latest bool, e
 	if listErr != nil {
 		return "", false, listErr
 	}
+
 	if len(ids) > 0 {
 		return ids[0], true, nil
 	}
+
 	return id, false, err
 }
 
@@ -78,6 +80,7 @@ func (r *Runs) Latest(ctx context.Context, campaign string) (*ledger.Record, err
 	if err != nil {
 		return nil, err
 	}
+
 	for _, id := range ids {
 		rec, err := r.Ledger.Record(ctx, id)
 		if ledger.Gone(err) || err == nil && rec.Parent != "" {
@@ -103,6 +106,7 @@ func (r *Runs) Linked(ctx context.Context, rec *ledger.Record) ([]*ledger.Record
 	if err != nil {
 		return nil, err
 	}
+
 	if at := slices.Index(ids, rec.ID); at >= 0 {
 		ids = ids[:at] // the newest come first: these are younger
 	}
@@ -122,6 +126,7 @@ func (r *Runs) Linked(ctx context.Context, rec *ledger.Record) ([]*ledger.Record
 			linked = append(linked, other)
 		}
 	}
+
 	return linked, nil
 }
 
@@ -145,6 +150,7 @@ func (r *Runs) List(ctx context.Context) ([]report.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	all := []report.Run{}
 	for _, id := range ids {
 		run, err := r.Summary(ctx, id)
@@ -158,6 +164,7 @@ func (r *Runs) List(ctx context.Context) ([]report.Run, error) {
 		}
 		all = append(all, run)
 	}
+
 	return all, nil
 }
 

@@ -33,6 +33,7 @@ func newFixture(t *testing.T, url string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	f := &fixture{t: t, rdb: redis.NewClient(o)}
 	t.Cleanup(func() { f.rdb.Close() })
 	l := ledger.New(f.rdb, "bs", redis.NewScript)
@@ -65,6 +66,7 @@ func (f *fixture) ready() string {
 	if err := e.Content(f.t.Context(), campaign.Snapshot{}); err != nil {
 		f.t.Fatal(err)
 	}
+
 	for provider, text := range map[campaign.Provider]string{"other": "ada@example.org", "gmail": "grace@gmail.com"} {
 		a, err := address.Parse(text)
 		if err != nil {
@@ -81,9 +83,11 @@ func (f *fixture) ready() string {
 	if err := e.Rejects(f.t.Context(), []byte(`[{"line":4,"reason":"no @","value":"zoe"}]`)); err != nil {
 		f.t.Fatal(err)
 	}
+
 	if err := e.Ready(f.t.Context(), campaign.Skipped{Invalid: 1}); err != nil {
 		f.t.Fatal(err)
 	}
+
 	return id
 }
 
@@ -140,14 +144,17 @@ func TestLinkedRuns(t *testing.T) {
 	if id, _, err := f.Find(t.Context(), "news"); err != nil || id != again {
 		t.Errorf("Find: got %s, %v, want %s", id, err, again)
 	}
+
 	rec, err := f.Latest(t.Context(), "news")
 	if err != nil || rec == nil || rec.ID != first {
 		t.Fatalf("Latest: got %+v, %v, want %s", rec, err, first)
 	}
+
 	linked, err := f.Linked(t.Context(), rec)
 	if err != nil || len(linked) != 2 || linked[0].ID != retry || linked[1].ID != again {
 		t.Errorf("Linked: got %+v, %v, want %s and %s", linked, err, retry, again)
 	}
+
 	if rec, err := f.Latest(t.Context(), ""); rec != nil || err != nil {
 		t.Errorf("Latest of no campaign: got %+v, %v", rec, err)
 	}
@@ -166,6 +173,7 @@ func TestRecipientsAndRejects(t *testing.T) {
 	if want := []string{"ada@example.org pending", "grace@gmail.com pending"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
+
 	rejects, err := f.Rejects(t.Context(), id)
 	if want := []audience.Reject{{Line: 4, Reason: "no @", Value: "zoe"}}; err != nil || !slices.Equal(rejects, want) {
 		t.Errorf("rejects: got %+v, %v, want %+v", rejects, err, want)
@@ -180,10 +188,12 @@ func TestBrokenRunIsListedAndNotWaitedFor(t *testing.T) {
 	if err := f.rdb.HSet(ctx, "bs:{run:"+id+"}:record", "state", "resting").Err(); err != nil {
 		t.Fatal(err)
 	}
+
 	all, err := f.List(ctx)
 	if err != nil || len(all) != 1 || all[0].State != campaign.Broken || codes.Of(all[0].Reason) != codes.BrokenState {
 		t.Errorf("runs %+v, %v, want one that is broken", all, err)
 	}
+
 	if _, err := f.Wait(ctx, id, nil); !campaign.IsBroken(err) {
 		t.Errorf("wait: got %v, want that it is broken", err)
 	}

@@ -58,10 +58,12 @@ func (r *Runs) Report(ctx context.Context, id string) (report.Run, error) {
 	if err != nil {
 		return report.Run{}, err
 	}
+
 	run, err := r.summary(ctx, s)
 	if err != nil {
 		return report.Run{}, err
 	}
+
 	handle := s.Handle()
 	if handle == nil {
 		return run, nil
@@ -71,11 +73,13 @@ func (r *Runs) Report(ctx context.Context, id string) (report.Run, error) {
 	if err != nil {
 		return report.Run{}, err
 	}
+
 	for _, l := range linked {
 		if l.Parent == id {
 			run.Linked = append(run.Linked, l.ID)
 		}
 	}
+
 	run.Replies, err = r.replies(ctx, handle)
 	return run, err
 }
@@ -108,6 +112,7 @@ func (s Status) report(now time.Time) report.Run {
 		}
 		run.Parts = append(run.Parts, report.Part{Provider: campaign.Providers[p.Part], Total: int64(p.Size), Counts: s.Parts[p.Part]})
 	}
+
 	slices.SortStableFunc(run.Parts, func(a, b report.Part) int { return cmp.Compare(b.Total, a.Total) })
 	return run
 }
@@ -127,6 +132,7 @@ func (r *Runs) replies(ctx context.Context, run *ledger.Run) ([]report.ReplyCoun
 	if err != nil {
 		return nil, err
 	}
+
 	type kind struct {
 		code     int
 		enhanced string
@@ -161,6 +167,7 @@ func (r *Runs) replies(ctx context.Context, run *ledger.Run) ([]report.ReplyCoun
 	for _, c := range counts {
 		out = append(out, *c)
 	}
+
 	slices.SortFunc(out, func(a, b report.ReplyCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Enhanced, b.Enhanced), cmp.Compare(a.State, b.State))
 	})

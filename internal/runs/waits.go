@@ -32,6 +32,7 @@ func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, err
 	if err != nil {
 		return nil, err
 	}
+
 	if len(workers) == 0 && !r.Embedded {
 		waits = append(waits, report.Wait{
 			For: report.ForWorker, Code: codes.NoWorker,
@@ -43,11 +44,13 @@ func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, err
 	if err != nil {
 		return nil, err
 	}
+
 	for _, c := range closings {
 		if s.isHeldUpBy(c) {
 			waits = append(waits, ClosingWait(c))
 		}
 	}
+
 	return waits, nil
 }
 
@@ -83,6 +86,7 @@ func (r *Runs) waitsOfExpanding(ctx context.Context, rec *ledger.Record) ([]repo
 	if err != nil || now.Sub(rec.Created) < ledger.ExpansionLease {
 		return nil, err
 	}
+
 	alive, err := r.Ledger.Expanded(ctx, rec.ID)
 	if err != nil || alive {
 		return nil, err
@@ -92,6 +96,7 @@ func (r *Runs) waitsOfExpanding(ctx context.Context, rec *ledger.Record) ([]repo
 	if err != nil {
 		return nil, err
 	}
+
 	if firing.IsZero() || campaign.RunID(rec.Campaign, firing) != rec.ID {
 		return []report.Wait{{
 			For: report.ForLaunch, What: rec.Campaign, Code: codes.Abandoned,
@@ -103,6 +108,7 @@ func (r *Runs) waitsOfExpanding(ctx context.Context, rec *ledger.Record) ([]repo
 	if err != nil || presence.Count(processes, presence.Scheduler) > 0 {
 		return nil, err // a scheduler takes it over within seconds
 	}
+
 	return []report.Wait{{
 		For: report.ForScheduler, What: rec.Campaign, Code: codes.NoScheduler,
 		Reason: codes.NoScheduler.Reason("no scheduler is alive: start `broadside scheduler`, or `broadside all`"),
@@ -131,13 +137,16 @@ func (w *waitsReader) read(ctx context.Context, s Status) []report.Wait {
 	if now.Sub(w.readAt) < waitsEvery {
 		return w.waits
 	}
+
 	waits, err := w.runs.waits(ctx, s)
 	if err != nil {
 		return w.waits
 	}
+
 	if now.Sub(w.outage) < returnTime {
 		waits = withoutWorker(waits)
 	}
+
 	w.readAt = now
 	w.waits = waits
 	return w.waits

@@ -44,10 +44,12 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	check("a lane with recipients and one without are closed", noWorker, "lane default/gmail BS-LANE-CLOSED")
 	if _, err := f.Accounts.Close(ctx, "default", time.Time{}, string(codes.AccountLogin), "535"); err != nil {
 		t.Fatal(err)
 	}
+
 	check("the account is closed too", noWorker, "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-CLOSED")
 
 	worker := f.join()
@@ -56,9 +58,11 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].ID != worker || all[0].Role != presence.Worker {
 		t.Errorf("processes %+v, %v, want the worker of which only the ledger knows", all, err)
 	}
+
 	if err := f.Pause(ctx, id); err != nil {
 		t.Fatal(err)
 	}
+
 	check("the run is paused")
 }
 
@@ -71,10 +75,12 @@ func TestAnAudienceThatNoProcessReadsIsNamed(t *testing.T) {
 	if got, want := f.waitsOf(id), []string{"launch news BS-ABANDONED"}; !slices.Equal(got, want) {
 		t.Errorf("without a launch: got %q, want %q", got, want)
 	}
+
 	f.firing = at
 	if got, want := f.waitsOf(id), []string{"scheduler news BS-NO-SCHEDULER"}; !slices.Equal(got, want) {
 		t.Errorf("of a schedule, without a scheduler: got %q, want %q", got, want)
 	}
+
 	if _, err := f.Ledger.Expanding(ctx, id, "somebody", time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +122,7 @@ func TestWorkersHaveTimeToReturnAfterAnOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for _, tt := range []struct {
 		since time.Duration
 		waits int

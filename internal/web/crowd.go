@@ -53,5 +53,6 @@ func (c *crowd) add(n int) {
 	default:
 		return
 	}
+
 	c.keepAlive(!c.crowded)
 }

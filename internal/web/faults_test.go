@@ -95,6 +95,7 @@ func TestLoadingRedis(t *testing.T) {
 	if res, _ := s.do(t, "GET", "/readyz", "", ""); res.StatusCode != 503 {
 		t.Errorf("/readyz: got %d, want 503", res.StatusCode)
 	}
+
 	m.SetError("")
 	s.expect(t, 200)
 }

@@ -86,10 +86,12 @@ func FuzzLink(f *testing.F) {
 	if err != nil {
 		f.Fatalf("NewKeys: %v", err)
 	}
+
 	sealed := keys.Seal(link)
 	for _, seed := range [][2]string{{"", ""}, {"/", ">"}, {" ", "&fbclid=x"}, {"<", "/?a=b"}, {"./", "%"}, {"", "\u00a0x"}, {"", "A"}} {
 		f.Add(seed[0], seed[1])
 	}
+
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	f.Fuzz(func(t *testing.T, before, after string) {
 		var last campaign.Event

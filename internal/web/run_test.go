@@ -59,10 +59,12 @@ func running(t *testing.T, add func() error) (ln *pipes, path string, stop func(
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
+
 	srv, err := web.New(web.Config{Keys: keys, Feedback: applier(add), Ready: ready})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
+
 	ln = newPipes()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -200,15 +202,18 @@ func TestRunSaysWhenItCannotListen(t *testing.T) {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
+
 	ln.Close()
 	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
+
 	srv, err := web.New(web.Config{Keys: keys, Feedback: applier(func() error { return nil }), Ready: ready})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
+
 	if err := srv.Run(t.Context(), ln); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Run on a closed listener: got %v, want ErrClosed", err)
 	}
@@ -274,6 +279,7 @@ func FuzzHandler(f *testing.F) {
 	if err != nil {
 		f.Fatalf("NewKeys: %v", err)
 	}
+
 	good := token.Path + keys.Seal(link)
 	f.Add("POST", good, form, "List-Unsubscribe=One-Click")
 	f.Add("POST", good, "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"confirm\"\r\n\r\nyes\r\n--b--")

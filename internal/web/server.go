@@ -69,15 +69,18 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make web server: %w", err)
 	}
+
 	s := &Server{cfg: cfg, log: cfg.Log, base: strings.TrimRight(public.Path, "/"), https: public.Scheme == "https"}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+
 	s.outage = outage.NewNotice(s.log, "unsubscribes cannot be noted, readers are asked to try again", "unsubscribes are noted again")
 	s.crash = crash.NewReporter(s.log)
 	if s.page, err = newPage(); err != nil {
 		return nil, fmt.Errorf("make web server: %w", err)
 	}
+
 	return s, nil
 }
 
@@ -127,6 +130,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if err := srv.Shutdown(grace); err != nil {
 		s.log.Warn("http requests cut off at shutdown", "err", errors.Join(err, srv.Close()))
 	}
+
 	<-served
 	return nil
 }

@@ -43,6 +43,7 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request, text string
 	if !allow(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
+
 	u, err := s.open(text)
 	if err != nil {
 		s.show(w, r, http.StatusNotFound, content{
@@ -51,6 +52,7 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request, text string
 		})
 		return
 	}
+
 	name := s.topicName(u.Topic)
 	ask := content{
 		Title:  "Unsubscribe from " + name + "?",
@@ -77,6 +79,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscrib
 		s.show(w, r, http.StatusRequestEntityTooLarge, ask)
 		return
 	}
+
 	if err != nil {
 		s.show(w, r, http.StatusBadRequest, ask)
 		return
@@ -95,6 +98,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscrib
 		})
 		return
 	}
+
 	s.show(w, r, http.StatusOK, content{
 		Title: "You are unsubscribed",
 		Text:  "We will send nothing more of " + s.topicName(u.Topic) + " to " + masked(u.Address) + ". You can close this page.",
@@ -110,16 +114,19 @@ func readSource(w http.ResponseWriter, r *http.Request) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read body: %w", err)
 	}
+
 	values, err := parseForm(body, r.Header.Get("Content-Type"))
 	if err != nil {
 		return "", fmt.Errorf("parse form: %w", err)
 	}
+
 	switch {
 	case strings.EqualFold(values.Get("List-Unsubscribe"), "One-Click"):
 		return sourceOneClick, nil
 	case values.Get("confirm") != "":
 		return sourcePage, nil
 	}
+
 	return "", errors.New("body says neither List-Unsubscribe=One-Click nor confirm")
 }
 

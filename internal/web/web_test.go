@@ -87,6 +87,7 @@ func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
+
 	s := &site{keys: keys, list: list, log: &testkit.Log{}, told: &testkit.Log{}}
 	cfg.Keys = keys
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -94,10 +95,12 @@ func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 	if cfg.Feedback == nil {
 		cfg.Feedback = feedback.New(feedback.Config{Suppression: list, Counter: counter{s.told}, Log: cfg.Log})
 	}
+
 	srv, err := web.New(cfg)
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
+
 	s.http = httptest.NewServer(srv.Handler())
 	t.Cleanup(s.http.Close)
 	return s
@@ -110,9 +113,11 @@ func (s *site) do(t *testing.T, method, path, contentType, body string) (*http.R
 	if err != nil {
 		t.Fatalf("make request: %v", err)
 	}
+
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
@@ -124,6 +129,7 @@ func (s *site) do(t *testing.T, method, path, contentType, body string) (*http.R
 	if err != nil {
 		t.Fatalf("read answer: %v", err)
 	}
+
 	return res, string(text)
 }
 
@@ -133,12 +139,14 @@ func (s *site) suppressed(t *testing.T) []suppression.Entry {
 	if err != nil {
 		t.Fatalf("Check: %v", err)
 	}
+
 	var entries []suppression.Entry
 	for _, r := range results {
 		if r.Suppressed {
 			entries = append(entries, suppression.Entry{Address: r.Address, Reason: r.Entry.Reason, Scope: r.Entry.Scope, Source: r.Entry.Source, Run: r.Entry.Run})
 		}
 	}
+
 	return entries
 }
 
@@ -298,6 +306,7 @@ func TestStoreAway(t *testing.T) {
 	if res.StatusCode != 503 || res.Header.Get("Retry-After") != "30" || !strings.Contains(text, "<button") {
 		t.Errorf("POST: got %d, Retry-After %q, %q, want 503, 30 and the button", res.StatusCode, res.Header.Get("Retry-After"), text)
 	}
+
 	if got := s.told.String(); got != "" {
 		t.Errorf("counted for %q, which was not recorded", got)
 	}
@@ -420,11 +429,13 @@ func TestPolicyFitsThePage(t *testing.T) {
 	if style == nil {
 		t.Fatalf("no style in %q", text)
 	}
+
 	sum := sha256.Sum256([]byte(style[1]))
 	want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, want) {
 		t.Errorf("policy %q lacks %q", policy, want)
 	}
+
 	for _, want := range []string{`<html lang="en">`, `name="viewport"`, `<form method="post">`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
@@ -441,6 +452,7 @@ func TestNewRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatalf("NewKeys: %v", err)
 	}
+
 	fine := applier(func() error { return nil })
 	for name, cfg := range map[string]web.Config{
 		"no keys":     {Feedback: fine, Ready: ready},

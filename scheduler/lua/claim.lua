@@ -1,4 +1,4 @@
--- claim: takes the first due occurrence that nobody is at.
+-- claim: takes the first due occurrence that no scheduler is firing.
 --
 -- KEYS  1 due (sorted set: id by next occurrence)
 -- ARGV  1 holder  2 lease in ms  3 name of a schedule key without the id

@@ -6,7 +6,7 @@
 --       6 name of a files key without the version  7 how long old files are kept, in ms
 --       8 how many schedules there may be
 -- Returns {1, JSON of the schedule that it replaces, or ''}; {0, ''} when pieces are missing;
---         {-1, ''} when the next occurrence has passed meanwhile; {-2, ''} when there are too many.
+--         {-1, ''} when the next occurrence has passed by now; {-2, ''} when there are too many.
 --
 -- Atomic, so that a schedule is seen whole or not at all, and never without its
 -- place among the due. Sent again with the same version it answers the same

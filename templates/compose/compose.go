@@ -38,18 +38,22 @@ func New(s campaign.Snapshot, keys *token.Keys) (*Composer, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	spec, err := message.FromSnapshot(s)
 	if err != nil {
 		return nil, err
 	}
+
 	skeleton, err := message.Compile(spec)
 	if err != nil {
 		return nil, err
 	}
+
 	from, err := mail.ParseAddress(s.From)
 	if err != nil {
 		return nil, fmt.Errorf("from %q: %w", s.From, err)
 	}
+
 	at := strings.LastIndexByte(from.Address, '@')
 	return &Composer{
 		snapshot: s, template: template, skeleton: skeleton, keys: keys,
@@ -93,10 +97,12 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 	if err := c.identify(&r); err != nil {
 		return err
 	}
+
 	c.address(d, &r)
 	if err := c.template.Begin(&d.letter, templates.Data{Values: r.Row.Values, Unsubscribe: d.part.Unsubscribe}); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
+
 	d.Subject = d.letter.Subject
 	d.part.To = d.To
 	d.part.Subject = d.Subject
@@ -109,6 +115,7 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 	if err != nil {
 		return fmt.Errorf("build the message: %w", err)
 	}
+
 	return nil
 }
 
@@ -126,12 +133,14 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 		w = append(append(w, token.Prefix...), w[:local]...)
 		w = append(append(w, '@'), c.snapshot.ReturnTo...)
 	}
+
 	d.words = w
 	all := string(w) // all of it at once: one allocation
 	d.part.MessageID, d.part.Unsubscribe, d.From = all[:id], all[id:link], all[link:]
 	if d.From == "" {
 		d.From = c.from
 	}
+
 	d.To = to
 	if r.To != "" {
 		d.To = r.To
@@ -144,6 +153,7 @@ func (c *Composer) identify(r *Recipient) error {
 	if c.snapshot.Origin == "" {
 		return nil
 	}
+
 	columns := len(c.snapshot.Columns)
 	origin, err := r.Row.Origin(columns)
 	if err != nil {

@@ -20,6 +20,7 @@ func newsletter(t testing.TB) (*Composer, []Recipient) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var letter strings.Builder
 	letter.WriteString(`# Hello {{.first_name}} {{.last_name}}
 
@@ -38,6 +39,7 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 %s
 `, i+1, i+1, strings.Repeat("more of the same, ", 18))
 	}
+
 	c, err := New(campaign.Snapshot{
 		Campaign: "news", Topic: "news", From: "News <news@acme.example>", ReplyTo: "hello@acme.example",
 		Subject: "{{.first_name}}, {{.points}} points and three things from {{.shop}}", Preheader: "What is new for {{.company}} in {{.city}}",
@@ -47,6 +49,7 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var all []Recipient
 	for i, name := range []string{"Ada", "Jürgen", "Zoë", "Grace"} {
 		a, err := address.Parse(fmt.Sprintf("reader%d@example.org", i))
@@ -58,6 +61,7 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 			Row: audience.Row{Address: a, Values: []string{name, "O'Brien", "Müller & Söhne", "High Street 17", "Kraków", "Poland", "Family", "2011", "42", "1207", "shop 7", "0A1B2C3D"}},
 		})
 	}
+
 	return c, all
 }
 

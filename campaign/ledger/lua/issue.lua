@@ -1,7 +1,7 @@
 -- issue: pending, deferred, issued -> issued, for those whose time has come
 -- and as far as the part's backlog allows. Each cell is checked again here, so
--- that two feeders do no harm. Who is past the run's expiry fails instead, and
--- who was issued seven times without a word is stuck.
+-- that two feeders do no harm. A recipient past the run's expiry fails instead, and
+-- one that was issued seven times without a sign of life is stuck.
 --
 -- ARGV  2 backlog of the part  3 seconds to wait for a sign of life
 --       4 force: 1 = issued cells are ready at once (a worker was found dead)
@@ -55,6 +55,6 @@ if run_state == 'running' then
 end
 done()
 -- Last, since it is a write that a full Redis allows, and would let all others
--- of the script through. Nothing above makes a note: nobody becomes pending.
+-- of the script through. Nothing above makes a note: no recipient becomes pending.
 if #noted > 0 then redis.call('DEL', KEYS[7]) end
 return {issued, noted, now_ms}

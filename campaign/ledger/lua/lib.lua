@@ -69,7 +69,7 @@ local function count(from, to, n)
 end
 
 -- doubtful tells whether an earlier try of recipient i, under on_uncertain:
--- resend, may have been accepted: who ends without another try is uncertain.
+-- resend, may have been accepted: then it is uncertain when it ends without another try.
 local function doubtful(i)
   return record[6] == 'resend' and redis.call('HEXISTS', KEYS[5], part .. ':' .. i) == 1
 end
@@ -99,8 +99,8 @@ local function move(i, c, to, when)
 end
 
 -- move_new moves n recipients, first and following, to a state that is not
--- final. It does nothing, and reports false, unless nobody has touched them since
--- the run was made and they were read ahead.
+-- final. It does nothing, and reports false, when one of them was changed since
+-- the run was made, or was not read ahead.
 local function move_new(first, n, to, when)
   local skip = (first - from) * 5
   if string.sub(ahead, skip + 1, skip + n * 5) ~= string.rep('\0', n * 5) then return false end
@@ -144,7 +144,7 @@ local function enter(number, its_key)
   part, key, cells, ahead, from, moved, order, changes = number, its_key, {}, '', 0, {}, {}, {}
 end
 
--- The replies of those who were accepted, until done stores them: the pattern of
+-- The replies of accepted recipients, until done stores them: the pattern of
 -- one, what differs, the pattern of the next, ...
 local receipts, kept = {}, 0
 
@@ -170,7 +170,7 @@ local function pattern_numbers()
   return numbers
 end
 
--- store_receipts appends what is known of those who were accepted: hundredths of
+-- store_receipts appends what is known of accepted recipients: hundredths of
 -- a second since the run was created (4 bytes), the number of the pattern (1 or 2
 -- bytes, 7 bits in each, 0 = there were too many), what differs.
 local function store_receipts()
@@ -179,8 +179,8 @@ local function store_receipts()
   local at = string.char(math.floor(t / 16777216), math.floor(t / 65536) % 256, math.floor(t / 256) % 256, t % 256)
   for k = 1, kept, 2 do list[(k + 1) / 2] = at .. numbers[receipts[k]] .. receipts[k + 1] end
   if redis.call('RPUSH', KEYS[8], unpack(list)) > kept / 2 then return end
-  -- The first of the run, or a late one: it lives as long as the addresses. A
-  -- user of Redis who may not ask for that loses no outcome.
+  -- The first of the run, or a late one: it lives as long as the addresses. When
+  -- the user of Redis may not ask for that, no outcome is lost.
   local left = redis.pcall('PTTL', KEYS[10])
   if type(left) ~= 'number' then return end
   if left == -2 then
@@ -196,7 +196,7 @@ end
 local function done(answer)
   write()
   if kept > 0 then store_receipts() end
-  -- The feeder is told of pages that have something earlier than it remembers.
+  -- Notes for the feeder the pages that have something earlier than it remembers.
   for page, when in pairs(early) do
     local old = redis.call('HGET', KEYS[7], page)
     if not old or tonumber(old) > when then redis.call('HSET', KEYS[7], page, when) end
@@ -266,8 +266,8 @@ local function defer(i, c, jitter, grey, reply)
   move(i, c, DEFERRED, now + delay)
 end
 
--- finish_attempt applies an outcome that was proven: a b f d, by its letter. Of
--- one who is accepted, reply is the pattern, and what differs comes after it.
+-- finish_attempt applies an outcome that was proven: a b f d, by its letter. Of an
+-- accepted recipient reply is the pattern, and what differs comes after it.
 local function finish_attempt(i, c, outcome, jitter, grey, reply, differs)
   if outcome == ACCEPTED then
     accept(i, c, reply, differs)

@@ -1,7 +1,7 @@
 -- name: which run a name stands for (the one run of a campaign without cron, of
 -- a --key, of a retry), changed only from what the caller knows. Of two that
--- change it at the same moment one is told of the other. Allowed when Redis is
--- out of memory: a name must always be given back.
+-- change it at the same moment the later one gets the other's run. Allowed when
+-- Redis is out of memory: it must always be possible to give a name back.
 --
 -- KEYS  1 name
 -- ARGV  1 run that it stands for, '' for none  2 run that it shall stand for, '' for none

@@ -1,5 +1,5 @@
 -- note: fields of a run's record, when the run exists. A plain HSET would make
--- a record of a run that has just expired, and that nobody would remove.
+-- a record of a run that has just expired, which would never be removed.
 -- Allowed when Redis is out of memory: guards go on watching.
 --
 -- KEYS  1 record

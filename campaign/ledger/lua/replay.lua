@@ -1,17 +1,17 @@
--- replay: what a worker remembers of its own claims, told to a Redis that went
+-- replay: writes what a worker remembers of its own claims to a Redis that went
 -- back in time. Per recipient the last entry that was sent or is open.
 -- Accepted and bounced always apply; an open entry takes the claim back under
 -- its token; uncertain applies; deferred and failed only to a cell that is
 -- pending, issued or claimed by the same worker.
 --
 -- ARGV  2 index  3 token  4 worker id  5 attempts  6 entry: byte of the state letter, 115 = open
---       7 reply; of one who was accepted: its pattern  8 jitter  9 what differs
+--       7 reply; of an accepted recipient: its pattern  8 jitter  9 what differs
 -- Returns 1 when it changed something, else 0.
 local i, token, entry = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[6])
 local field = part .. ':' .. i
 local c = read(i)
 if not c or c.state == ACCEPTED or c.state == BOUNCED then return 0 end
--- A late reply lifts who is uncertain, by the token that is kept.
+-- A late reply settles an uncertain recipient, by the token that is kept.
 if c.state == UNCERTAIN and entry == SENDING then return 0 end
 local held = redis.call('HGET', KEYS[4], field)
 local owner = held and string.match(held, '^([^. ]+)')

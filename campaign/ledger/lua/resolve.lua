@@ -1,8 +1,8 @@
--- resolve: uncertain -> accepted | bounced, by what somebody else knows: the
--- operator, or an event of the provider.
+-- resolve: uncertain -> accepted | bounced, by what the operator or an event of
+-- the provider says.
 --
--- ARGV  2 index  3 outcome (byte of the state letter)  4 reply; of one who was
---       accepted: its pattern  5 what differs
+-- ARGV  2 index  3 outcome (byte of the state letter)  4 reply; of an
+--       accepted recipient: its pattern  5 what differs
 -- Returns 1 when it was applied, 0 when the recipient is not uncertain.
 local i, outcome = tonumber(ARGV[2]), tonumber(ARGV[3])
 local c = read(i)

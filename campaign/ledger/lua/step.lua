@@ -35,7 +35,7 @@
 -- always recorded, new work is not begun.
 
 -- Where the arguments of each recipient begin, and the fields in claims of those
--- who have an outcome.
+-- with an outcome.
 local groups, fields, field_at = {}, {}, {}
 local at = 1
 while ARGV[at] do

@@ -2,9 +2,9 @@
 -- run. Those that are being sent are left to their outcome.
 --
 -- ARGV  2 first index  3 last index
---       4 abandon: 1 = whoever has no cell, or one that means nothing, becomes
---         uncertain instead. The counts still have them in some state that is
---         not final; when nobody else is left in it, they are taken from there.
+--       4 abandon: 1 = a recipient without a cell, or with one that means nothing,
+--         becomes uncertain instead. The counts still have it in some state that is
+--         not final; when no other recipient is in that state, it is taken from there.
 -- Returns how many were moved; -1 when the run is not cancelled.
 if run_state ~= 'cancelled' then return -1 end
 local n, first, last = 0, tonumber(ARGV[2]), tonumber(ARGV[3])
