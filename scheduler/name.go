@@ -113,7 +113,6 @@ func (m *Maker) dropDead(ctx context.Context, spec campaign.RunSpec, id string) 
 	if errors.Is(err, ledger.ErrReady) {
 		return nil // its own launch was faster, and this one is refused next time
 	}
-
 	if err != nil {
 		return err
 	}

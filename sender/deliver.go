@@ -275,7 +275,6 @@ func (d *delivery) pick() {
 		n.pace.giveBack(now, slot)
 		again = slot.Add(-n.pace.ahead())
 	}
-
 	if err != nil || !again.IsZero() {
 		d.recipients.end(rcpt, putBackUntil(again))
 		return

@@ -79,7 +79,6 @@ func (r *Reader) begin() error {
 	if errors.Is(err, io.EOF) || err == nil && json.Unmarshal(text, &h) != nil || err == nil && h.Format != format {
 		return &FileError{r.name, 0, notOurs}
 	}
-
 	if err != nil {
 		return err
 	}
@@ -117,7 +116,6 @@ func (r *Reader) next() (Record, error) {
 	if errors.Is(err, io.EOF) {
 		return Record{}, r.errorf("the file ends here, before its last line: it was cut off")
 	}
-
 	if err != nil {
 		return Record{}, err
 	}

@@ -280,7 +280,6 @@ func (r *restorer) fate(ctx context.Context, s *scheduler.Schedule) (state strin
 	if err == nil {
 		return ScheduleKept, time.Time{}, nil
 	}
-
 	if !errors.Is(err, scheduler.ErrNoSchedule) {
 		return "", time.Time{}, err
 	}

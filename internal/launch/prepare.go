@@ -63,7 +63,6 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	if err == nil {
 		err = l.check(ctx, p, o)
 	}
-
 	if err != nil {
 		p.close()
 		return nil, err

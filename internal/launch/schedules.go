@@ -150,7 +150,6 @@ func (s *Schedules) Show(ctx context.Context, id string) (Shown, error) {
 	if errors.Is(err, scheduler.ErrNoSchedule) {
 		return Shown{}, notScheduled(id)
 	}
-
 	if err != nil {
 		return Shown{}, err
 	}

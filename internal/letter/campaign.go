@@ -69,7 +69,6 @@ func (c Campaign) open(ctx context.Context) (*letters, error) {
 	if err == nil {
 		err = l.compile(c)
 	}
-
 	if err != nil {
 		l.close()
 		return nil, err

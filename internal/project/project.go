@@ -88,7 +88,6 @@ func (f file) write(dir string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return failure.Refused(path + " was just written by another process, and was left as it is")
 	}
-
 	if err != nil {
 		return fmt.Errorf("write the new project: %w", err)
 	}

@@ -139,7 +139,6 @@ func (r *Runs) chunk(ctx context.Context, run *ledger.Run, part, first int) (*au
 		text := fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, r.KeepAddresses)
 		return nil, failure.New(failure.ErrInvalid, text, ErrExpired)
 	}
-
 	if err != nil {
 		return nil, err
 	}
