@@ -41,9 +41,9 @@ type Queue interface {
 
 // FeederConfig is what a Feeder needs in addition to the ledger and the queue.
 type FeederConfig struct {
-	// Closed returns until when all of a run's accounts are closed; the zero
-	// time when one is open.
-	Closed func(ctx context.Context, accounts []string) (time.Time, error)
+	// ShutUntil returns until when none of a run's accounts takes the recipients of a
+	// part; the zero time when one does.
+	ShutUntil func(accounts []string, part int) time.Time
 	// KeepRuns and KeepAddresses are the retention of runs that are over.
 	KeepRuns, KeepAddresses time.Duration
 	Log                     *slog.Logger
@@ -259,10 +259,6 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		return 0, err
 	}
 	s.force(deaths)
-	closed, err := f.cfg.Closed(ctx, rec.Accounts)
-	if err != nil {
-		return 0, err
-	}
 	now, err := f.ledger.Now(ctx)
 	if err != nil {
 		return 0, err
@@ -284,7 +280,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		counts := tally.Parts[p.number]
 		p.measure(counts, now)
 		backlog := p.backlog()
-		if closed.After(now) {
+		if !f.cfg.ShutUntil(rec.Accounts, p.number).IsZero() {
 			backlog = 0
 		}
 		tasks, then, err := f.issue(ctx, s, p, backlog, int(counts[campaign.Issued]), now)

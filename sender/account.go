@@ -14,47 +14,67 @@ import (
 	"broadside/throttle"
 )
 
-// An AccountConfig is one way out.
+// An AccountConfig is one way out. Its limits hold over all processes; 0 is no
+// limit, except for Connections.
 type AccountConfig struct {
 	Name        string
+	Relay       string // id of its preset, for the rules about replies; may be empty
 	SMTP        smtppool.Config
-	Rate        float64 // messages a second over all processes; 0 is no limit
-	Connections int     // over all processes
+	Rate        float64 // messages a second
+	OpenRate    float64 // connections opened in a second
+	Connections int
+	// Lanes are limits of mailbox providers and of domains, by name.
+	Lanes map[string]LaneLimit
+	// Quotas returns the quotas that count at a moment; nil: there are none.
+	Quotas func(now time.Time) []throttle.Quota
+}
+
+// A LaneLimit is what one mailbox provider or domain takes from an account.
+type LaneLimit struct {
+	Rate                  float64
+	Connections           int
+	MessagesPerConnection int
 }
 
 // An account is lanes and a route: what waits for it, and how it leaves.
 type account struct {
-	cfg   AccountConfig
-	log   *slog.Logger
-	pacer *throttle.Pacer
-	shown *throttle.Accounts // what operators and other processes see of it
-	route *route
-	wake  chan struct{} // one token for each goroutine that may find work
+	cfg    AccountConfig
+	log    *slog.Logger
+	pacer  *throttle.Pacer
+	shown  *throttle.Accounts // what operators and other processes see of it
+	shared *throttle.Lanes    // how fast its lanes may be fed, for all workers
+	route  *route
+	wake   chan struct{} // one token for each goroutine that may find work
 
-	mu    sync.Mutex // guards what follows
-	lanes lanes
-	paces map[*run]*pace
+	mu      sync.Mutex // guards what follows
+	lanes   lanes
+	paces   map[paceKey]*pace
+	retired []*pace // of runs that are over
+
+	rules     *reply.Rules
+	escalator reply.Escalator
 }
 
 func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {
 	return &account{
-		cfg: way, log: cfg.Log.With("account", way.Name), pacer: cfg.Pacer, shown: cfg.Accounts,
-		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), paces: map[*run]*pace{},
+		cfg: way, log: cfg.Log.With("account", way.Name), pacer: cfg.Pacer, shown: cfg.Accounts, shared: cfg.Lanes,
+		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), paces: map[paceKey]*pace{}, rules: cfg.Rules,
+		lanes: lanes{account: way.Name, limits: way.Lanes, storms: cfg.Storm, connections: way.Connections},
 	}
 }
 
 // offer takes a recipient when its lane is open and has room; otherwise it returns
 // when it may be worth trying again.
-func (a *account) offer(now time.Time, rcpt *recipient) (bool, time.Duration) {
+func (a *account) offer(now time.Time, rcpt *recipient) answer {
 	routeClosed := a.route.closedUntil()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ok, wait := a.lanes.offer(now, rcpt, routeClosed)
-	if ok {
+	got := a.lanes.offer(now, rcpt, routeClosed)
+	if got.taken {
 		rcpt.account = a
 		a.signal()
 	}
-	return ok, wait
+	return got
 }
 
 func (a *account) signal() {
@@ -76,7 +96,7 @@ func (a *account) putBack(rcpt *recipient, notBefore time.Time) {
 // take waits for the next recipient. Lanes take turns.
 func (a *account) take(ctx context.Context) (*recipient, error) {
 	for {
-		rcpt, again := a.next(time.Now(), false)
+		rcpt, again := a.next(time.Now(), nil)
 		if rcpt != nil {
 			return rcpt, nil
 		}
@@ -105,7 +125,7 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 }
 
 // next is [lanes.next]. There is work for another connection when more wait.
-func (a *account) next(now time.Time, ahead bool) (*recipient, time.Time) {
+func (a *account) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	rcpt, again := a.lanes.next(now, ahead)
@@ -115,42 +135,38 @@ func (a *account) next(now time.Time, ahead bool) (*recipient, time.Time) {
 	return rcpt, again
 }
 
-// pace returns the slots of a run on this account.
-func (a *account) pace(r *run) *pace {
+// enter notes that a connection begins to work for a recipient.
+func (a *account) enter(rcpt *recipient) *lane {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p := a.paces[r]
-	if p == nil {
-		p = &pace{
-			pacer:  a.pacer,
-			limits: []throttle.Limit{{Campaign: r.handle.ID, Rate: r.rate}, {Account: a.cfg.Name, Rate: a.cfg.Rate}},
-			lead:   5 * time.Millisecond,
-		}
-		a.paces[r] = p
-	}
-
-	return p
+	l := rcpt.lane
+	l.enter(time.Now())
+	return l
 }
 
-// slot takes the next slot for a run; without one it returns when to ask
-// again. It reserves for the recipients that wait here and for as many as the
-// connections can send in that time: a slot that is not used is lost.
-func (a *account) slot(ctx context.Context, p *pace, r *run) (slot, again time.Time, err error) {
-	if p.unlimited() {
-		return time.Time{}, time.Time{}, nil
-	}
+// leave notes that the work of a connection for a lane is over, and the probes that
+// it was. A slow lane may have waited for it.
+func (a *account) leave(l *lane, p probe, took time.Duration) {
 	a.mu.Lock()
-	waiting := a.lanes.waiting(r)
-	a.mu.Unlock()
-	return p.next(ctx, a.cfg.Connections, waiting+1)
+	defer a.mu.Unlock()
+	l.leave(took)
+	a.lanes.probed(p, l)
+	if l.size > 0 {
+		a.signal()
+	}
 }
 
 // forget drops what is kept for a run, and returns the recipients that wait for it.
 func (a *account) forget(r *run) []*recipient {
 	a.mu.Lock()
-	delete(a.paces, r)
-	a.mu.Unlock()
-	return a.drain(func(rcpt *recipient) bool { return rcpt.run == r })
+	defer a.mu.Unlock()
+	for key, p := range a.paces {
+		if key.run == r {
+			delete(a.paces, key)
+			a.retired = append(a.retired, p)
+		}
+	}
+	return a.lanes.drain(func(rcpt *recipient) bool { return rcpt.run == r })
 }
 
 // drain takes waiting recipients out of their lanes.
@@ -162,13 +178,20 @@ func (a *account) drain(which func(*recipient) bool) []*recipient {
 
 func all(*recipient) bool { return true }
 
-// setBack is [lanes.setBack].
-func (a *account) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) (ledger.Outcome, *closing) {
+// shutUntil is [lanes.shutUntil].
+func (a *account) shutUntil(now time.Time, p campaign.Provider) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o, c := a.lanes.setBack(now, rcpt, d, r)
-	o.Reply = a.ledgerReply(r)
-	return o, c
+	return a.lanes.shutUntil(now, p)
+}
+
+// setBack is [lanes.setBack].
+func (a *account) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) setback {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.lanes.setBack(now, rcpt, d, r)
+	s.outcome.Reply = a.ledgerReply(r)
+	return s
 }
 
 // refusedConnection is [lanes.refusedConnection].
@@ -183,26 +206,16 @@ func (a *account) refusedConnection(now time.Time, d reply.Decision, reason stri
 	return rest, alone, c
 }
 
-// show says in the log that a lane or the account has closed, and shows it to
-// operators and to the other processes.
+// show says in the log that the account has closed, and shows it to operators and
+// to the other processes.
 func (a *account) show(ctx context.Context, c *closing) {
 	code := c.code()
-	reason := code.Reason("%s", c.reason)
-	what, log := "account", a.log
-	var fresh bool
-	var err error
-	if c.provider == "" {
-		fresh, err = a.shown.Close(ctx, a.cfg.Name, c.until, string(code), reason)
-	} else {
-		what, log = "lane", log.With("lane", a.laneName(c.provider))
-		fresh, err = a.shown.CloseLane(ctx, a.cfg.Name, string(c.provider), c.until, string(code), reason)
-	}
-
+	first, err := a.shown.Close(ctx, a.cfg.Name, c.until, string(code), code.Reason("%s", c.reason))
 	if err != nil && ctx.Err() == nil {
-		log.Warn(what+" is closed, which could not be written to Redis", "err", err)
+		a.log.Warn("account is closed, which could not be written to Redis", "err", err)
 	}
-	if fresh || !c.again {
-		log.Warn(what+" is closed", "code", string(code), "rule", c.decision.Rule,
+	if first || !c.again {
+		a.log.Warn("account is closed", "code", string(code), "rule", c.decision.Rule,
 			"for", c.pause.Round(time.Second).String(), "reason", c.reason)
 	}
 }
@@ -213,49 +226,33 @@ func (a *account) works(ctx context.Context, now time.Time) {
 	a.mu.Lock()
 	opened := a.lanes.breaker.open(now)
 	a.mu.Unlock()
-	if opened {
-		a.signal()
-		a.showOpen(ctx, "account", a.log, a.shown.Open(ctx, a.cfg.Name))
+	if !opened {
+		return
+	}
+
+	a.signal()
+	a.log.Info("account is open again")
+	err := a.shown.Open(ctx, a.cfg.Name)
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("account is open again, which could not be written to Redis", "err", err)
 	}
 }
 
-// answered notes a message that was answered. An acceptance opens its lane.
+// answered notes a message that was answered. An acceptance opens a lane that it
+// was the probe of.
 func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, accepted bool) {
-	provider := providerOf(rcpt)
 	a.mu.Lock()
-	opened := a.lanes.answered(now, provider, accepted)
+	recovered := a.lanes.answered(now, rcpt.lane, accepted)
 	a.mu.Unlock()
 	if accepted {
 		rcpt.run.setBacks.clear(rcpt.key())
 	}
-
-	if opened {
-		a.signal()
-		log := a.log.With("lane", a.laneName(provider))
-		a.showOpen(ctx, "lane", log, a.shown.OpenLane(ctx, a.cfg.Name, string(provider)))
+	if recovered {
+		a.reopen(ctx, now, rcpt.lane)
 	}
 }
 
-// showOpen says that a lane or the account is open again; err is of showing it to
-// the others.
-func (a *account) showOpen(ctx context.Context, what string, log *slog.Logger, err error) {
-	log.Info(what + " is open again")
-	if err != nil && ctx.Err() == nil {
-		log.Warn(what+" is open again, which could not be written to Redis", "err", err)
-	}
-}
-
-// probed ends the probes of the account and of a lane that a message was.
-func (a *account) probed(p probe, provider campaign.Provider) {
-	if p == (probe{}) {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.lanes.probed(p, provider)
-}
-
-func (a *account) laneName(p campaign.Provider) string { return a.cfg.Name + "/" + string(p) }
+func (a *account) laneName(name string) string { return a.cfg.Name + "/" + name }
 
 // ledgerReply is a reply as the ledger keeps it.
 func (a *account) ledgerReply(r reply.Reply) ledger.Reply {

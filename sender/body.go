@@ -182,7 +182,7 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 // limit.
 func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 	for {
-		slot, again, err := d.a.slot(d.life.begin, j.pace, j.rcpt.run)
+		slot, again, err := d.a.slot(d.life.begin, j.pace)
 		if err != nil || !again.Before(limit) {
 			return false
 		}
@@ -201,9 +201,9 @@ func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 // final only with the answer to that envelope, and waits to be recorded.
 func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 	rcpt := j.rcpt
-	decision := reply.Classify(out.Reply)
-	o, aboutRecipient, closed := d.meaning(rcpt, decision, out.Reply)
-	e := settle(j.claim, o)
+	decision := d.a.judge(time.Now(), rcpt, out.Reply)
+	s, aboutRecipient := d.meaning(rcpt, decision, out.Reply)
+	e := settle(j.claim, s.outcome)
 	e.confirm = decision.Confirm
 	followed := out.Ahead || out.Apart && aboutRecipient && !d.life.ending()
 	final := !followed || decision.AtOnce || !d.conn.Alive()
@@ -225,7 +225,7 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 
 	d.trace(j, out.Reply, decision, attempt)
 	d.a.answered(d.life.finish, time.Now(), rcpt, e.outcome.State == campaign.Accepted)
-	d.closed(closed)
+	d.heed(s)
 	failpoint.Hit(failpoint.BeforeSettle)
 	if !final {
 		return end{}
@@ -235,21 +235,20 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 }
 
 // meaning decides what the reply to a body means for the recipient, or whether it
-// is about something else; a closing comes with it when it closes a lane or the
-// account.
-func (d *delivery) meaning(rcpt *recipient, decision reply.Decision, r reply.Reply) (o ledger.Outcome, aboutRecipient bool, closed *closing) {
-	o, aboutRecipient = outcome(decision, d.a.ledgerReply(r))
+// is about the lane or the account.
+func (d *delivery) meaning(rcpt *recipient, decision reply.Decision, r reply.Reply) (s setback, aboutRecipient bool) {
+	s.outcome, aboutRecipient = outcome(decision, d.a.ledgerReply(r))
 	switch {
 	case aboutRecipient:
 	case r.Event == reply.IdleClosed:
 		// The server did not follow the overlap, and the next try goes without.
-		o.State = campaign.Pending
+		s.outcome.State = campaign.Pending
 	case d.life.ending():
 		// This process stops, which is not about the lane.
-		o.State = campaign.Pending
-		o.Delay = time.Second
+		s.outcome.State = campaign.Pending
+		s.outcome.Delay = time.Second
 	default:
-		o, closed = d.a.setBack(time.Now(), rcpt, decision, r)
+		s = d.a.setBack(time.Now(), rcpt, decision, r)
 	}
-	return o, aboutRecipient, closed
+	return s, aboutRecipient
 }

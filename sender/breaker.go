@@ -6,21 +6,17 @@ import (
 	"broadside/sender/reply"
 )
 
-// A breaker is the circuit breaker of a lane or of an account. What the server
-// says about the lane or account, and not about a recipient, closes it for a
-// while. Afterwards one message at a time goes out as a probe, until one is
-// accepted.
+// A breaker is the circuit breaker of an account. What the server says about the
+// account, and not about a recipient, closes it for a while. Afterwards one message
+// at a time goes out as a probe, until one is accepted.
 //
-// One recipient must not close anything: the server may answer to that address
-// alone. So a reply to a transaction counts when a second recipient
-// gets one too, with no acceptance in between. A breaker takes the time as an
-// argument and knows no clock.
+// A reply to a transaction counts when a second recipient gets one too, with no
+// acceptance in between. A breaker takes the time as an argument and has no clock.
 type breaker struct {
 	closedUntil time.Time
 	failures    int // closings since the last success
 
-	suspect   recipientKey // got the last reply, which no other has confirmed
-	suspected bool
+	suspicion suspicion
 
 	probing uint64 // the probe under way; 0: none
 	probes  uint64 // so far
@@ -62,17 +58,6 @@ func (b *breaker) probed(number uint64) {
 	}
 }
 
-// confirm notes a reply to the recipient's transaction that is about the lane or
-// account. It reports whether another recipient has had one before.
-func (b *breaker) confirm(key recipientKey) bool {
-	if b.suspected && b.suspect != key {
-		return true
-	}
-	b.suspect = key
-	b.suspected = true
-	return false
-}
-
 // close closes the breaker and returns for how long.
 func (b *breaker) close(now time.Time, d reply.Decision, first time.Duration) time.Duration {
 	b.failures++
@@ -95,9 +80,21 @@ func (b *breaker) open(now time.Time) bool {
 }
 
 // accepted clears the suspicion: the server takes messages from others.
-func (b *breaker) accepted() { b.suspected = false }
+func (b *breaker) accepted() { b.suspicion.clear() }
 
-// closeFor is how long something stays closed after its nth failure in a row:
+// follow takes over a closing by another worker: it has failed there, and need
+// not fail here too. It reports whether the breaker was open.
+func (b *breaker) follow(now, until time.Time) bool {
+	if !until.After(now) || b.closed(now) {
+		return false
+	}
+	b.closedUntil = until
+	b.failures = max(b.failures, 1)
+	b.probing = 0
+	return true
+}
+
+// closeFor is how long an account stays closed after its nth failure in a row:
 // as the rule says, and where it has no pause of its own, first doubled up to
 // maxClosed.
 func closeFor(d reply.Decision, first time.Duration, failures int) time.Duration {

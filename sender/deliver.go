@@ -29,6 +29,8 @@ const (
 	// settleRest is the pause between tries to reach Redis for an outcome, and
 	// after one of another kind that failed.
 	settleRest = time.Second
+	// probeRest is how long a lane waits for the probe of another worker.
+	probeRest = 2 * time.Second
 	// lastTime is how long the last give-backs and the good-byes to servers may
 	// take at the end of a shutdown.
 	lastTime = 2 * time.Second
@@ -84,7 +86,7 @@ func (d *delivery) begin(rcpt *recipient) {
 
 func (d *delivery) reset(j *job, rcpt *recipient) {
 	now := time.Now()
-	*j = job{rcpt: rcpt, pace: d.a.pace(rcpt.run), draft: j.draft, begun: now, taken: now}
+	*j = job{rcpt: rcpt, pace: d.a.pace(now, rcpt), draft: j.draft, begun: now, taken: now}
 }
 
 // other returns the job that is not under way.
@@ -131,6 +133,7 @@ func (d *delivery) transact(j *job) end {
 	}
 
 	now := time.Now()
+	d.carry(j)
 	d.a.works(d.life.begin, now)
 	lead := now.Sub(j.taken)
 	if dialled := j.served.Sub(j.taken); dialled > dialTime {
@@ -145,6 +148,14 @@ func (d *delivery) transact(j *job) end {
 	return e
 }
 
+// carry counts the message for the limit of its lane on one connection.
+func (d *delivery) carry(j *job) {
+	l := j.rcpt.lane
+	if l.limit.MessagesPerConnection > 0 && d.conn.Carry(l.name) >= l.limit.MessagesPerConnection {
+		d.conn.Retire()
+	}
+}
+
 // prepare brings a job to where it has a slot, a connection and a message, or to
 // its end.
 func (d *delivery) prepare(j *job) end {
@@ -153,7 +164,19 @@ func (d *delivery) prepare(j *job) end {
 		return giveBack(0)
 	}
 
-	slot, again, err := d.a.slot(ctx, j.pace, rcpt.run)
+	if rcpt.probe.lane > 0 && !d.a.leaseProbe(ctx, rcpt.lane, time.Now()) {
+		return putBackUntil(time.Now().Add(probeRest)) // another worker has it
+	}
+
+	leased, err := d.a.leaseLane(ctx, rcpt.lane)
+	if err == nil && !leased {
+		return putBackUntil(time.Now().Add(leaseRest))
+	}
+
+	slot, again := time.Time{}, time.Time{}
+	if err == nil {
+		slot, again, err = d.a.slot(ctx, j.pace)
+	}
 	if err != nil {
 		d.pause = time.Second // Redis is away: not a busy loop
 		return giveBack(time.Second)
@@ -235,8 +258,9 @@ func (d *delivery) connect() end {
 		return giveBack(time.Second)
 	}
 
-	rest, alone, closed := d.a.refusedConnection(time.Now(), reply.Classify(refused.Reply), err.Error())
+	rest, alone, closed := d.a.refusedConnection(time.Now(), d.a.rules.Classify(refused.Reply), err.Error())
 	if alone {
+		d.a.route.tooMany(ctx)
 		d.pause = rest
 		return putBackUntil(time.Time{})
 	}
@@ -249,8 +273,17 @@ func (d *delivery) connect() end {
 // nothing has closed.
 func (d *delivery) closed(c *closing) {
 	if c != nil {
-		d.recipients.giveBackAll(d.a.drain(c.covers), c.pause)
+		d.recipients.giveBackAll(d.a.drain(all), c.pause)
 		d.a.show(d.life.begin, c)
+	}
+}
+
+// heed acts on what a reply says about the lane or the account.
+func (d *delivery) heed(s setback) {
+	d.closed(s.closing)
+	if s.slow != nil {
+		waiting, pause := d.a.slowDown(d.life.finish, time.Now(), s.slow)
+		d.recipients.giveBackAll(waiting, pause)
 	}
 }
 
@@ -262,14 +295,14 @@ func (d *delivery) pick() {
 		return
 	}
 
-	rcpt, _ := d.a.next(time.Now(), true)
+	rcpt, _ := d.a.next(time.Now(), d.job.rcpt.lane)
 	if rcpt == nil {
 		return
 	}
 
 	n := d.other()
 	d.reset(n, rcpt)
-	slot, again, err := d.a.slot(d.life.begin, n.pace, rcpt.run)
+	slot, again, err := d.a.slot(d.life.begin, n.pace)
 	now := time.Now()
 	if err == nil && again.IsZero() && slot.Sub(now) > n.pace.ahead()+lateSlot {
 		n.pace.giveBack(now, slot)
@@ -323,7 +356,7 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 	j.giveSlotBack()
 	d.record()
 	rcpt := j.rcpt
-	decision := reply.Classify(r)
+	decision := d.a.judge(time.Now(), rcpt, r)
 	fresh := d.conn.First()
 	if decision.AtOnce || r.Stage == reply.Mail && !fresh {
 		d.discard() // it may be this connection that has had enough
@@ -351,13 +384,13 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 		return putBackUntil(time.Time{})
 	}
 
-	o, closed := d.a.setBack(time.Now(), rcpt, decision, r)
-	d.closed(closed)
-	if o.State == campaign.Pending {
-		return giveBack(o.Delay)
+	s := d.a.setBack(time.Now(), rcpt, decision, r)
+	d.heed(s)
+	if s.outcome.State == campaign.Pending {
+		return giveBack(s.outcome.Delay)
 	}
 
-	return refuse(o)
+	return refuse(s.outcome)
 }
 
 // put gives the connection back to the pool.

@@ -25,6 +25,8 @@ type end struct {
 	decided  bool // the outcome is counted, and in the journal
 	suppress bool // the address is to be suppressed first
 	pause    bool // the run is to be paused first: it was one failure too many of its kind
+
+	storm time.Time // since when too many addresses of the lane are dead; zero: they are not
 }
 
 type endKind int

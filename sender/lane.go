@@ -3,34 +3,52 @@ package sender
 import (
 	"time"
 
-	"broadside/campaign"
+	"broadside/throttle"
 )
 
 const (
-	// minRoom is a lane's room before its pace is known. It is more than the
-	// least backlog of a part: a lane whose room is below the backlog gives
-	// back for ever.
-	minRoom = 400
-	maxRoom = 8192
 	// staleAfter is how long a recipient may wait in a lane. It is then given
 	// back, so that another worker can take it, and so that the feeder knows
 	// of it before it issues again (20 s).
 	staleAfter = 15 * time.Second
+	// slowTransaction is how long a transaction may take before its lane may use no
+	// more than its share of the connections: what is quicker frees them soon.
+	slowTransaction = time.Second
+	// signalEvery is how often a lane tells the others that its server slows it down.
+	signalEvery = 2 * time.Second
+	// laneRoom is for how long a lane with a rate has recipients waiting.
+	laneRoom = 10 * time.Second
+	// maxReturn is the longest that a recipient without room in their lane stays away.
+	maxReturn = 2 * time.Minute
 )
 
-// A lane is the recipients of one mailbox provider that wait for one account.
+// A lane is the recipients that wait for an account at one mailbox provider, or in
+// the long tail at one domain: what is paced, slowed down and closed by itself.
 // Runs take turns in it.
 type lane struct {
-	provider campaign.Provider
-	runs     []*waiting
-	turn     int
-	size     int
+	name  string // of the provider, or of the domain
+	limit LaneLimit
+	group *group
 
-	breaker breaker
+	runs []*waiting
+	turn int
+	size int
+	back time.Time // when the latest recipient without room comes back
 
-	settled   int64 // since measured
-	measured  time.Time
-	perSecond float64
+	using int           // connections that carry its messages now
+	each  time.Duration // smoothed time that a transaction takes
+
+	leases int // connections that this process may use for it; counted only under a limit
+
+	throttled throttle.Lane // as all workers see it
+	changed   time.Time     // when this worker changed that
+	suspicion suspicion
+	signalled time.Time
+	storm     throttle.Storm
+	speed     meter
+
+	probing uint64 // the probe under way; 0: none
+	probes  uint64 // so far
 }
 
 // waiting is the recipients of one run in a lane, first in, first out.
@@ -41,13 +59,8 @@ type waiting struct {
 }
 
 func (l *lane) push(rcpt *recipient, front bool) {
-	var q *waiting
-	for _, w := range l.runs {
-		if w.run == rcpt.run {
-			q = w
-		}
-	}
-
+	rcpt.lane = l
+	q := l.queue(rcpt.run)
 	if q == nil {
 		q = &waiting{run: rcpt.run}
 		l.runs = append(l.runs, q)
@@ -60,19 +73,80 @@ func (l *lane) push(rcpt *recipient, front bool) {
 	}
 
 	l.size++
+	l.group.size++
+}
+
+// queue returns the recipients of a run; nil when none waits.
+func (l *lane) queue(r *run) *waiting {
+	for _, q := range l.runs {
+		if q.run == r {
+			return q
+		}
+	}
+	return nil
+}
+
+// blocked returns when to look again, if no message may go out now; zero: when it
+// is opened.
+func (l *lane) blocked(now time.Time) (again time.Time, blocked bool) {
+	switch l.throttled.State(now) {
+	case throttle.Closed:
+		return time.Time{}, true
+	case throttle.Paused:
+		if l.throttled.Until.After(now) {
+			return l.throttled.Until, true
+		}
+		if l.probing > 0 {
+			return now.Add(time.Second), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// shutFor returns for how long a lane that is paused or closed stays so, at most
+// maxReturn; 0 when it is neither.
+func (l *lane) shutFor(now time.Time) time.Duration {
+	again, blocked := l.blocked(now)
+	switch {
+	case !blocked || l.probing > 0:
+		return 0
+	case again.IsZero():
+		return maxReturn
+	}
+	return min(maxReturn, max(time.Second, again.Sub(now)))
+}
+
+// begin notes that a message goes out, and returns the number of the probe that
+// it is; 0 when it is none.
+func (l *lane) begin(now time.Time) uint64 {
+	if l.throttled.State(now) != throttle.Paused {
+		return 0
+	}
+	l.probes++
+	l.probing = l.probes
+	return l.probing
+}
+
+// probed ends a probe, however it went.
+func (l *lane) probed(number uint64) {
+	if l.probing == number {
+		l.probing = 0
+	}
 }
 
 // pop takes the next recipient; when there is none now, the moment at which it is
-// worth looking again (zero: not before a push).
-func (l *lane) pop(now time.Time) (*recipient, time.Time) {
+// worth looking again (zero: not before a push). When the envelope is to go ahead,
+// with the body of another recipient, it takes none that would be a probe.
+func (l *lane) pop(now time.Time, ahead bool) (*recipient, time.Time) {
 	if l.size == 0 {
 		return nil, time.Time{}
 	}
-	if again, blocked := l.breaker.blocked(now); blocked {
+
+	again, blocked := l.blocked(now)
+	if blocked || ahead && l.throttled.State(now) == throttle.Paused {
 		return nil, again
 	}
 
-	var again time.Time
 	for k := range l.runs {
 		i := (l.turn + k) % len(l.runs)
 		q := l.runs[i]
@@ -80,10 +154,12 @@ func (l *lane) pop(now time.Time) (*recipient, time.Time) {
 			again = earliest(again, q.notBefore)
 			continue
 		}
+
 		rcpt := q.recipients[0]
 		q.recipients[0] = nil
 		q.recipients = q.recipients[1:]
 		l.size--
+		l.group.size--
 		l.turn = i + 1
 		if len(q.recipients) == 0 {
 			l.runs = append(l.runs[:i], l.runs[i+1:]...)
@@ -117,35 +193,58 @@ func (l *lane) drain(gone func(*recipient) bool) (out []*recipient) {
 	clear(l.runs[len(keptRuns):])
 	l.runs = keptRuns
 	l.size -= len(out)
+	l.group.size -= len(out)
 	return out
 }
 
-// room is two seconds of what the lane settles here.
-func (l *lane) room() int {
-	return min(maxRoom, max(minRoom, int(2*l.perSecond)))
+// rate returns the ceiling of the lane now, in messages a second; 0: none.
+func (l *lane) rate(now time.Time) float64 {
+	rate := l.throttled.Rate(now)
+	if rate <= 0 || l.limit.Rate > 0 && l.limit.Rate < rate {
+		return l.limit.Rate
+	}
+	return rate
 }
 
-// count notes a settled message for the lane's pace.
-func (l *lane) count(now time.Time) {
-	l.settled++
-	if l.measured.IsZero() {
-		l.measured = now
-		return
+// full reports whether a lane that has a rate of its own has as many recipients as
+// it can use soon, and then when another one may come: the one after the latest
+// that was sent away.
+func (l *lane) full(now time.Time) (time.Duration, bool) {
+	rate := l.rate(now)
+	if rate <= 0 || l.size < 2 || float64(l.size) < rate*laneRoom.Seconds() {
+		l.back = time.Time{}
+		return 0, false
 	}
 
-	dt := now.Sub(l.measured).Seconds()
-	if dt < 0.2 {
-		return
+	soonest := now.Add(laneRoom / 2)
+	step := time.Duration(float64(time.Second) / rate)
+	l.back = later(soonest, l.back.Add(step))
+	if wait := l.back.Sub(now); wait < maxReturn {
+		return wait, true
 	}
+	l.back = now.Add(maxReturn)
+	return maxReturn, true
+}
 
-	rate := float64(l.settled) / dt
-	weight := 2 * dt
-	if rate < l.perSecond {
-		weight = dt / 20 // as late as the feeder's backlog follows: room must exceed it
-	}
+// slow reports whether a transaction of the lane keeps its connection for long.
+func (l *lane) slow() bool { return l.each > slowTransaction }
 
-	l.perSecond += (rate - l.perSecond) * min(1, weight)
-	l.settled, l.measured = 0, now
+// enter notes a connection that carries the lane's messages.
+func (l *lane) enter(now time.Time) {
+	l.using++
+	l.group.enter(now)
+}
+
+// leave notes the end of a transaction that took this long.
+func (l *lane) leave(took time.Duration) {
+	l.using--
+	l.group.using--
+	l.each += (took - l.each) / 4
+}
+
+// idle reports whether there is nothing to remember of the lane.
+func (l *lane) idle(now time.Time) bool {
+	return l.size == 0 && l.using == 0 && l.probing == 0 && l.throttled.State(now) == throttle.Open
 }
 
 // earliest returns the earlier of two moments, of which zero is none.

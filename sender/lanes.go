@@ -1,133 +1,241 @@
 package sender
 
 import (
+	"slices"
 	"time"
 
 	"broadside/campaign"
-	"broadside/campaign/address"
-	"broadside/campaign/codes"
-	"broadside/campaign/ledger"
-	"broadside/sender/reply"
+	"broadside/throttle"
 )
 
-const (
-	// firstClosed and maxClosed bound how long an account or lane stays closed
-	// when the rule that closed it has no pause of its own.
-	firstClosed = 2 * time.Second
-	maxClosed   = 5 * time.Minute
-	// refusedClosed is the first pause after a refused login or certificate:
-	// repeated bad logins lock accounts.
-	refusedClosed = 30 * time.Second
-	// backOfQueue is how long a recipient waits whose reply is about the lane or
-	// the account when no other recipient got one: the second time twice as long.
-	backOfQueue = 10 * time.Second
-	// maxUncharged is how often a recipient goes to the back of the queue. The
-	// next such reply is charged as a deferral.
-	maxUncharged = 2
-	// othersSend is how recent an acceptance has to be for a connection that is
-	// refused to be one too many, and not one of an account that is closed.
-	othersSend = 30 * time.Second
-)
-
-// lanes are what waits for an account: a lane for each mailbox provider, which
+// lanes are what waits for an account: the lanes of each mailbox provider, which
 // take turns, and the circuit breaker of the whole account. They take the time and
 // what the server has answered, and return which recipient may go next, and when.
 // They have no clock, and do nothing else.
 type lanes struct {
-	all     []*lane
+	account     string
+	limits      map[string]LaneLimit // by the name of the lane
+	storms      throttle.StormLimit
+	connections int // that this process may have
+
+	groups  []*group
+	byName  map[string]*lane
 	turn    int
 	breaker breaker
-	latest  time.Time // when the server accepted the latest message
+	spent   *throttle.Spent // a quota of the account; nil: none
+	latest  time.Time       // when the server accepted the latest message
+
+	shared map[string]throttle.Lane // by name, of those that are not simply open
 }
 
-// of returns the lane of a provider.
-func (ls *lanes) of(p campaign.Provider) *lane {
-	for _, l := range ls.all {
-		if l.provider == p {
-			return l
+// group returns the lanes of a provider.
+func (ls *lanes) group(p campaign.Provider) *group {
+	for _, g := range ls.groups {
+		if g.provider == p {
+			return g
 		}
 	}
-	l := &lane{provider: p}
-	ls.all = append(ls.all, l)
+	g := &group{provider: p}
+	ls.groups = append(ls.groups, g)
+	return g
+}
+
+// nameOf returns the name of the lane of a recipient: the domain where it has
+// limits of its own or is of the long tail, else the provider.
+func (ls *lanes) nameOf(rcpt *recipient) string {
+	provider := providerOf(rcpt)
+	domain := rcpt.row.Address.Domain
+	if _, limited := ls.limits[domain]; limited || provider == campaign.Other && domain != "" {
+		return domain
+	}
+	return string(provider)
+}
+
+// of returns the lane of a recipient.
+func (ls *lanes) of(rcpt *recipient) *lane {
+	name := ls.nameOf(rcpt)
+	if l := ls.byName[name]; l != nil {
+		return l
+	}
+
+	g := ls.group(providerOf(rcpt))
+	l := &lane{name: name, group: g, limit: ls.limits[name], throttled: ls.shared[name], storm: throttle.Storm{Limit: ls.storms}}
+	g.lanes = append(g.lanes, l)
+	if ls.byName == nil {
+		ls.byName = map[string]*lane{}
+	}
+	ls.byName[name] = l
 	return l
+}
+
+// tidy forgets the lanes of domains that have no work and no trouble, except those
+// with limits of their own.
+func (ls *lanes) tidy(now time.Time) {
+	for _, g := range ls.groups {
+		if g.provider != campaign.Other {
+			continue
+		}
+		g.lanes = slices.DeleteFunc(g.lanes, func(l *lane) bool {
+			_, limited := ls.limits[l.name]
+			gone := !limited && l.idle(now) && now.Sub(l.speed.measured) > suspicionTime
+			if gone {
+				delete(ls.byName, l.name)
+			}
+			return gone
+		})
+		g.turn = 0
+	}
+}
+
+// An answer says what became of a recipient that was offered.
+type answer struct {
+	taken bool
+	shut  bool // the account, or its lane, takes nothing for a while: another account may
+	wait  time.Duration
 }
 
 // offer takes a recipient when the lane is open and has room; otherwise it returns
 // when it may be worth trying again. The account's route is closed until a moment
 // of its own.
-func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) (bool, time.Duration) {
-	l := ls.of(providerOf(rcpt))
-	closed := later(routeClosed, later(ls.breaker.closedUntil, l.breaker.closedUntil))
-	if closed.After(now) {
-		return false, max(time.Second, closed.Sub(now))
+func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) answer {
+	l := ls.of(rcpt)
+	if closed := later(routeClosed, ls.closedUntil(now)); closed.After(now) {
+		return answer{shut: true, wait: min(maxReturn, max(time.Second, closed.Sub(now)))}
 	}
-	if l.size >= l.room() {
-		return false, time.Second
+	if wait := l.shutFor(now); wait > 0 {
+		return answer{shut: true, wait: wait}
 	}
+	if l.group.size >= l.group.room() {
+		return answer{wait: time.Second}
+	}
+	if wait, full := l.full(now); full {
+		return answer{wait: wait}
+	}
+
 	rcpt.since = now
 	l.push(rcpt, false)
-	return true, 0
+	return answer{taken: true}
+}
+
+// closedUntil returns until when nothing leaves by the account: it is closed, or
+// has spent a quota.
+func (ls *lanes) closedUntil(now time.Time) time.Time {
+	until := ls.breaker.closedUntil
+	if ls.spent != nil {
+		until = later(until, ls.spent.Until)
+	}
+	if until.After(now) {
+		return until
+	}
+	return time.Time{}
+}
+
+// shutUntil returns until when nothing leaves for the recipients of a provider;
+// zero when something may.
+func (ls *lanes) shutUntil(now time.Time, p campaign.Provider) time.Time {
+	if until := ls.closedUntil(now); !until.IsZero() {
+		return until
+	}
+	l := ls.byName[string(p)]
+	if l == nil || p == campaign.Other || len(l.group.lanes) > 1 {
+		return time.Time{}
+	}
+	if wait := l.shutFor(now); wait > 0 {
+		return now.Add(wait)
+	}
+	return time.Time{}
 }
 
 // putBack returns a recipient to the front of its lane. The lane does not look at
 // the run before notBefore.
 func (ls *lanes) putBack(rcpt *recipient, notBefore time.Time) {
-	l := ls.of(providerOf(rcpt))
+	l := ls.of(rcpt)
 	l.push(rcpt, true)
-	for _, q := range l.runs {
-		if q.run == rcpt.run {
-			q.notBefore = notBefore
-		}
-	}
+	l.queue(rcpt.run).notBefore = notBefore
 }
 
 // next takes the next recipient; without one it returns when to look again (zero:
 // not before another is offered). When the envelope is to go ahead, with the body
-// of another recipient, it takes none that would be a probe.
-func (ls *lanes) next(now time.Time, ahead bool) (*recipient, time.Time) {
+// of a recipient of lane ahead, it takes none that would be a probe.
+func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 	again, blocked := ls.breaker.blocked(now)
-	if blocked || ahead && ls.breaker.troubled() {
+	if blocked || ahead != nil && ls.breaker.troubled() {
 		return nil, again
 	}
+	if ls.spent != nil && ls.spent.Until.After(now) {
+		return nil, ls.spent.Until
+	}
 
-	for k := range ls.all {
-		i := (ls.turn + k) % len(ls.all)
-		l := ls.all[i]
-		if ahead && l.breaker.troubled() {
+	allowed := func(l *lane) bool {
+		if ahead != nil && l != ahead && l.limit.Connections > 0 {
+			return false // its connections are counted
+		}
+		return l == ahead || !l.slow() || l.using < ls.share(now, l)
+	}
+	for k := range ls.groups {
+		i := (ls.turn + k) % len(ls.groups)
+		g := ls.groups[i]
+		if g.size == 0 {
 			continue
 		}
-		rcpt, at := l.pop(now)
+		rcpt, at := g.next(now, ahead != nil, allowed)
 		if rcpt != nil {
 			ls.turn = i + 1
-			rcpt.probe = probe{account: ls.breaker.begin(), lane: l.breaker.begin()}
+			rcpt.probe = probe{account: ls.breaker.begin(), lane: rcpt.lane.begin(now)}
 			return rcpt, time.Time{}
 		}
 		again = earliest(again, at)
 	}
+
 	return nil, again
 }
 
-// probed ends the probes of the account and of a lane that a message was.
-func (ls *lanes) probed(p probe, provider campaign.Provider) {
+// share returns how many connections a slow lane may use: an even part of them, or
+// what the others do not need.
+func (ls *lanes) share(now time.Time, l *lane) int {
+	groups := 0
+	for _, g := range ls.groups {
+		if g.size > 0 || g.using > 0 {
+			groups++
+		}
+	}
+
+	even := max(1, ls.connections/max(1, groups))
+	left := ls.connections
+	for _, g := range ls.groups {
+		if g != l.group && (g.size > 0 || g.using > 0) {
+			left -= min(even, g.needs(now))
+		}
+	}
+
+	return max(1, max(even, left)/max(1, l.group.busy()))
+}
+
+// needs is how many connections the group uses at most lately, and one more.
+func (g *group) needs(now time.Time) int {
+	if now.Sub(g.peakAt) > peakTime {
+		return g.using + 1
+	}
+	return g.peak + 1
+}
+
+// probed ends the probes that a message was.
+func (ls *lanes) probed(p probe, l *lane) {
 	ls.breaker.probed(p.account)
-	ls.of(provider).breaker.probed(p.lane)
+	l.probed(p.lane)
 }
 
 // empty reports whether no recipient waits.
 func (ls *lanes) empty() bool {
-	for _, l := range ls.all {
-		if l.size > 0 {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(ls.groups, func(g *group) bool { return g.size > 0 })
 }
 
-// waiting returns how many recipients of a run wait.
-func (ls *lanes) waiting(r *run) (n int) {
-	for _, l := range ls.all {
-		for _, q := range l.runs {
-			if q.run == r {
+// waiting returns how many recipients of a run wait in the lanes that share their
+// slots: in one, or in all those without a rate of their own.
+func (ls *lanes) waiting(now time.Time, key paceKey) (n int) {
+	for _, g := range ls.groups {
+		for _, l := range g.lanes {
+			if q := l.queue(key.run); q != nil && key == paceOf(now, key.run, l) {
 				n += len(q.recipients)
 			}
 		}
@@ -137,125 +245,28 @@ func (ls *lanes) waiting(r *run) (n int) {
 
 // drain takes out the recipients for which gone reports true.
 func (ls *lanes) drain(gone func(*recipient) bool) (out []*recipient) {
-	for _, l := range ls.all {
-		out = append(out, l.drain(gone)...)
+	for _, g := range ls.groups {
+		for _, l := range g.lanes {
+			if l.size > 0 {
+				out = append(out, l.drain(gone)...)
+			}
+		}
 	}
 	return out
 }
 
-// answered notes a message that was answered, for the pace of its lane. An
-// acceptance opens the lane; it reports whether the lane was in trouble before.
-func (ls *lanes) answered(now time.Time, p campaign.Provider, accepted bool) (opened bool) {
-	l := ls.of(p)
-	l.count(now)
+// answered notes a message that was answered, for the pace of its lane. It reports
+// whether a lane that was paused may be opened: its probe was accepted.
+func (ls *lanes) answered(now time.Time, l *lane, accepted bool) (recovered bool) {
+	l.group.speed.count(now)
+	l.speed.count(now)
+	l.suspicion.count()
 	if !accepted {
 		return false
 	}
 	ls.latest = now
 	ls.breaker.accepted()
-	l.breaker.accepted()
-	return l.breaker.open(now)
-}
-
-// A closing is what has just closed: a lane of the account, or all of it.
-type closing struct {
-	provider campaign.Provider // of the lane; empty: the whole account
-	until    time.Time
-	pause    time.Duration
-	again    bool // it has failed before, with no success since
-	decision reply.Decision
-	reason   string
-}
-
-// code is what an operator looks up: the rule's, or that of every other closing.
-func (c *closing) code() codes.Code {
-	switch {
-	case c.decision.Code != "":
-		return c.decision.Code
-	case c.provider != "":
-		return codes.LaneClosed
-	}
-	return codes.AccountBusy
-}
-
-// covers reports whether the recipient cannot be sent to while it lasts.
-func (c *closing) covers(rcpt *recipient) bool {
-	return c.provider == "" || providerOf(rcpt) == c.provider
-}
-
-// aboutAccount reports whether a reply that is not about the recipient is about
-// the whole account, and not about one mailbox provider.
-func aboutAccount(d reply.Decision) bool {
-	return d.Verdict == reply.PauseAccount || d.Scope == "account"
-}
-
-// setBack decides about a recipient whose transaction got a reply that is about
-// the lane or the account: they are pending again after a while, at no charge. A
-// closing comes with it when the reply confirms another recipient's. Without
-// that it may be this address alone that the server answers so: after some rounds
-// the recipient is deferred.
-func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) (ledger.Outcome, *closing) {
-	o := ledger.Outcome{State: campaign.Pending}
-	provider := campaign.Provider("")
-	if !aboutAccount(d) {
-		provider = providerOf(rcpt)
-	}
-
-	b := ls.breakerOf(provider)
-	if b.closed(now) {
-		o.Delay = b.closedUntil.Sub(now)
-		return o, nil
-	}
-
-	if !b.confirm(rcpt.key()) {
-		n := rcpt.run.setBacks.count(rcpt.key())
-		if n > maxUncharged {
-			o.State = campaign.Deferred
-			return o, nil
-		}
-		o.Delay = time.Duration(n) * backOfQueue
-		return o, nil
-	}
-
-	c := ls.close(now, provider, d, r.String())
-	o.Delay = c.pause
-	return o, c
-}
-
-// refusedConnection decides what a connection that could not be had means: nothing
-// was sent, and no recipient is charged. Mostly the account closes. Where the
-// server takes the connections that are open and only no more of them, this one
-// alone has to rest.
-func (ls *lanes) refusedConnection(now time.Time, d reply.Decision, reason string) (rest time.Duration, alone bool, c *closing) {
-	switch {
-	case ls.breaker.closed(now): // another connection was faster
-		return ls.breaker.closedUntil.Sub(now), false, nil
-	case d.Action == "lower_conns" && now.Sub(ls.latest) < othersSend:
-		return closeFor(d, firstClosed, 1), true, nil
-	}
-	c = ls.close(now, "", d, reason)
-	return c.pause, false, c
-}
-
-// breakerOf returns that of a lane, or with no provider of the account.
-func (ls *lanes) breakerOf(provider campaign.Provider) *breaker {
-	if provider == "" {
-		return &ls.breaker
-	}
-	return &ls.of(provider).breaker
-}
-
-// close closes a lane, or with no provider the account.
-func (ls *lanes) close(now time.Time, provider campaign.Provider, d reply.Decision, reason string) *closing {
-	b := ls.breakerOf(provider)
-	first := firstClosed
-	if d.Verdict == reply.PauseAccount {
-		first = refusedClosed
-	}
-	c := &closing{provider: provider, again: b.troubled(), decision: d, reason: address.Redact(reason)}
-	c.pause = b.close(now, d, first)
-	c.until = b.closedUntil
-	return c
+	return l.throttled.State(now) == throttle.Paused && !l.throttled.Until.After(now)
 }
 
 // later returns the later of two moments, of which zero is none.

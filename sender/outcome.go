@@ -44,7 +44,7 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 	rcpt := j.rcpt
 	attrs := []any{
 		"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index,
-		"lane", d.a.laneName(providerOf(rcpt)), "verdict", string(decision.Verdict), "rule", decision.Rule,
+		"lane", d.a.laneName(rcpt.lane.name), "verdict", string(decision.Verdict), "rule", decision.Rule,
 		"stage", string(r.Stage), "code", r.Code, "reply", address.Redact(r.String()),
 	}
 	if attempt > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"broadside/throttle"
@@ -17,11 +18,23 @@ const (
 	maxSlots = 64
 )
 
+// limitsLast is how long limits are used before they are looked up again: a quota
+// may be another on the next day.
+const limitsLast = 10 * time.Second
+
+// limits are those of a pace.
+type limits struct {
+	all      []throttle.Limit
+	laneRate float64
+	made     time.Time
+}
+
 // A pace holds the slots that this process has reserved for one run on one
-// account.
+// account, or on one lane of it.
 type pace struct {
 	pacer  *throttle.Pacer
-	limits []throttle.Limit
+	key    paceKey
+	limits atomic.Pointer[limits]
 
 	mu     sync.Mutex
 	slots  []time.Time
@@ -33,37 +46,43 @@ type pace struct {
 }
 
 func (p *pace) unlimited() bool {
-	return !slices.ContainsFunc(p.limits, func(l throttle.Limit) bool { return l.Rate > 0 })
+	return !slices.ContainsFunc(p.limits.Load().all, throttle.Limit.Counts)
 }
 
 // next takes the next slot, reserving more when there is none. Without one it
 // returns when to ask again. conns is how many connections could use slots,
-// waiting how many messages.
-func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.Time, err error) {
+// waiting how many messages. A quota that is spent comes with the moment at which
+// it frees.
+func (p *pace) next(ctx context.Context, conns int, waiting func() int) (slot, again time.Time, spent *throttle.Spent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range 2 {
 		now := time.Now()
 		if slot, ok := p.take(now); ok {
-			return slot, time.Time{}, nil
+			return slot, time.Time{}, nil, nil
 		}
 		p.returnUnused(ctx)
 		if p.again.After(now) {
-			return time.Time{}, p.again, nil
+			return time.Time{}, p.again, nil, nil
 		}
 		n := conns
 		if p.each > 0 {
 			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 		}
-		p.slots, p.again, err = p.pacer.Reserve(ctx, p.limits, p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
+		grant, err := p.pacer.Reserve(ctx, p.limits.Load().all, p.lead+2*p.spread, max(1, min(maxSlots, n, waiting())))
 		if err != nil {
-			return time.Time{}, time.Time{}, err
+			return time.Time{}, time.Time{}, nil, err
 		}
+		p.slots = grant.Slots
+		p.again = grant.Again
 		if len(p.slots) > 0 {
 			p.again = time.Time{}
 		}
+		if grant.Spent != nil && len(p.slots) == 0 {
+			return time.Time{}, grant.Again, grant.Spent, nil
+		}
 	}
-	return time.Time{}, later(time.Now().Add(time.Millisecond), p.again), nil
+	return time.Time{}, later(time.Now().Add(time.Millisecond), p.again), nil, nil
 }
 
 // take takes the next slot that can still be reached. The caller holds mu.
@@ -89,7 +108,7 @@ func (p *pace) missed(slot time.Time) {
 // keep remembers a slot that was not used, if it is worth giving back. The caller
 // holds mu.
 func (p *pace) keep(slot time.Time) {
-	if slices.ContainsFunc(p.limits, throttle.Limit.Slow) {
+	if slices.ContainsFunc(p.limits.Load().all, throttle.Limit.Scarce) {
 		p.unused = append(p.unused, slot)
 	}
 }
@@ -100,9 +119,31 @@ func (p *pace) returnUnused(ctx context.Context) {
 	if len(p.unused) == 0 {
 		return
 	}
-	p.pacer.GiveBack(ctx, p.limits, p.unused)
+	p.pacer.GiveBack(ctx, p.limits.Load().all, p.unused)
 	p.unused = nil
 	p.again = time.Time{}
+}
+
+// returnLate gives back the slots whose time is over.
+func (p *pace) returnLate(ctx context.Context, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.slots) > 0 && now.Sub(p.slots[0]) > lateSlot {
+		p.keep(p.slots[0])
+		p.slots = p.slots[1:]
+	}
+	p.returnUnused(ctx)
+}
+
+// returnAll gives back all slots: nothing more will be sent.
+func (p *pace) returnAll(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, slot := range p.slots {
+		p.keep(slot)
+	}
+	p.slots = nil
+	p.returnUnused(ctx)
 }
 
 // ahead is how long before its slot a message should be begun. The caller

@@ -3,7 +3,6 @@ package sender
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -21,6 +20,7 @@ type recipient struct {
 	row     audience.Row
 	person  ledger.Person
 	account *account  // in one of whose lanes it waits, or did
+	lane    *lane     // that lane
 	since   time.Time // when it came to the lane
 	tries   int       // connections that broke before the claim
 	probe   probe
@@ -74,23 +74,24 @@ func (rs *recipients) take(rcpt *recipient) bool {
 	return true
 }
 
-// offer finds a lane for a recipient: of one of the run's accounts, drawn at
-// random, where the lane is open and has room. Without one the recipient is given
-// back until it is worth trying again.
+// offer finds a lane for a recipient: of the account that is theirs in this run, or
+// of the next one where that takes nothing for a while. Without one, or without
+// room, the recipient is given back until it is worth trying again.
 func (rs *recipients) offer(now time.Time, rcpt *recipient) end {
-	names := rcpt.run.accounts
 	wait := 30 * time.Second // of an account that this process does not know
-	start := rand.IntN(len(names))
-	for k := range names {
-		a := rs.accounts[names[(start+k)%len(names)]]
+	for name := range rcpt.run.accounts.order(rcpt.ref) {
+		a := rs.accounts[name]
 		if a == nil {
 			continue
 		}
-		ok, delay := a.offer(now, rcpt)
-		if ok {
+		got := a.offer(now, rcpt)
+		if got.taken {
 			return end{}
 		}
-		wait = min(wait, delay)
+		if !got.shut {
+			return giveBack(got.wait)
+		}
+		wait = min(wait, got.wait)
 	}
 
 	return giveBack(wait)
@@ -152,6 +153,7 @@ func (rs *recipients) decide(rcpt *recipient, e end) end {
 	e.decided = true
 	if e.kind == refused || e.kind == settled {
 		e.outcome = rs.confirmDead(rcpt, e)
+		e = rs.countHard(rcpt, e)
 		e.outcome, e.pause = rcpt.run.failing.add(rcpt.ref, e.outcome)
 		e.suppress = e.outcome.State == campaign.Bounced
 	}
@@ -174,6 +176,10 @@ func (rs *recipients) heed(rcpt *recipient, e end) end {
 	if e.pause {
 		rs.pauseForFailures(rcpt.run, e.outcome)
 	}
+	if !e.storm.IsZero() {
+		rs.closeForStorm(rcpt, e)
+	}
+	e.storm = time.Time{}
 	e.suppress = false
 	e.pause = false
 	return e

@@ -27,7 +27,7 @@ func (d *delivery) confirm() {
 	}
 	if d.conn != nil && d.conn.Astray() != "" {
 		lost := reply.Lost(reply.Dot, reply.BadReply, d.conn.Astray())
-		u.end.outcome, _ = outcome(reply.Classify(lost), d.a.ledgerReply(lost))
+		u.end.outcome, _ = outcome(d.a.rules.Classify(lost), d.a.ledgerReply(lost))
 	}
 	u.end = d.recipients.decide(u.rcpt, u.end)
 	u.end = d.recipients.heed(u.rcpt, u.end)

@@ -17,13 +17,17 @@ const (
 	// firstLease is how long a process that has none at all asks for one, every
 	// tenth of it, before it gives its recipients back: others share theirs.
 	firstLease = time.Second
+	// openWait is how long a process waits for its turn to open a connection.
+	openWait = 2 * time.Second
 )
 
 // A route is how the mail of an account leaves: over a pool of connections for
 // each host, of which there is one. It counts them over all processes.
 type route struct {
 	account string
-	limit   int // of connections, over all processes
+	configured int // connections, over all processes
+	opens   throttle.Limit
+	pacer   *throttle.Pacer
 	conns   *throttle.Conns
 	member  *ledger.Member
 	life    *lifetime
@@ -32,10 +36,15 @@ type route struct {
 	mu      sync.Mutex
 	open    int       // connections under a lease
 	starved time.Time // other processes have all connections; no lease before
+	limit   int       // of connections, over all processes: as configured, or what the server was found to take
+	most    int       // connections that the server took when it refused one more; 0: nothing new
 }
 
 func newRoute(cfg *Config, life *lifetime, way AccountConfig) *route {
-	r := &route{account: way.Name, limit: way.Connections, conns: cfg.Conns, member: cfg.Member, life: life}
+	r := &route{
+		account: way.Name, configured: way.Connections, limit: way.Connections, opens: throttle.Limit{Account: way.Name, Opens: true, Rate: way.OpenRate},
+		pacer: cfg.Pacer, conns: cfg.Conns, member: cfg.Member, life: life,
+	}
 	way.SMTP.MaxConns = way.Connections
 	r.pool = smtppool.New(way.SMTP, r, cfg.Log)
 	return r
@@ -43,13 +52,40 @@ func newRoute(cfg *Config, life *lifetime, way AccountConfig) *route {
 
 // Acquire leases a connection for the pool.
 func (r *route) Acquire(ctx context.Context) (bool, error) {
-	ok, err := r.conns.Acquire(ctx, r.account, r.member.ID(), r.limit, r.member.Listed())
+	may, err := r.mayOpen(ctx)
+	if err != nil || !may {
+		return false, err
+	}
+
+	ok, err := r.conns.Acquire(ctx, r.account, r.member.ID(), r.budget(), r.member.Listed())
 	if ok {
 		r.mu.Lock()
 		r.open++
 		r.mu.Unlock()
 	}
 	return ok, err
+}
+
+// mayOpen waits until another connection may be opened, as far as the rate of these
+// goes; false when that takes long.
+func (r *route) mayOpen(ctx context.Context) (bool, error) {
+	if r.opens.Rate <= 0 {
+		return true, nil
+	}
+
+	latest := time.Now().Add(openWait)
+	for {
+		grant, err := r.pacer.Reserve(ctx, []throttle.Limit{r.opens}, 0, 1)
+		if err != nil {
+			return false, err
+		}
+		if len(grant.Slots) > 0 {
+			return sleep(ctx, time.Until(grant.Slots[0])), nil
+		}
+		if grant.Again.After(latest) || !sleep(ctx, time.Until(grant.Again)) {
+			return false, ctx.Err()
+		}
+	}
 }
 
 // Release ends a lease of the pool.
@@ -66,7 +102,7 @@ func (r *route) Release(ctx context.Context) error {
 func (r *route) Excess(ctx context.Context) (wanted bool, excess int) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	wanted, excess, err := r.conns.Excess(ctx, r.account, r.member.ID(), r.limit)
+	wanted, excess, err := r.conns.Excess(ctx, r.account, r.member.ID(), r.budget())
 	return wanted && err == nil, excess
 }
 
@@ -87,6 +123,19 @@ func (r *route) connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.open
+}
+
+// workers returns how many workers are alive, this one included.
+func (r *route) workers() int { return max(1, r.member.Listed()) }
+
+// fairShare is how many connections this process may have at any time.
+func (r *route) fairShare() int { return max(1, r.budget()/r.workers()) }
+
+// budget is how many connections all processes may have.
+func (r *route) budget() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.limit
 }
 
 // starve notes that other processes have all connections, and reports whether this

@@ -38,7 +38,7 @@ const (
 type run struct {
 	handle   *ledger.Run
 	composer *compose.Composer
-	accounts []string
+	accounts weighted
 	rate     float64
 	topic    string
 	running  atomic.Bool
@@ -171,7 +171,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 		return nil, err
 	}
 
-	r := &run{handle: h, composer: composer, accounts: snapshot.Accounts, rate: snapshot.Rate, topic: snapshot.Topic}
+	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Rate, topic: snapshot.Topic}
 	r.running.Store(rec.State == campaign.Running)
 	r.used.Store(time.Now().Unix())
 	c.mu.Lock()

@@ -25,6 +25,9 @@ type Config struct {
 	Pacer       *throttle.Pacer
 	Conns       *throttle.Conns
 	Accounts    *throttle.Accounts
+	Lanes       *throttle.Lanes
+	Storm       throttle.StormLimit
+	Rules       *reply.Rules // nil: the built-in ones
 	Keys        *token.Keys
 	Ways        []AccountConfig // the accounts of this process
 	// Tasks serves tasks until its context ends, and has no handler under way
@@ -89,9 +92,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer stopTending()
 	background.Go(func() { w.recipients.giveBacks.run(tending) })
 	background.Go(func() { w.followRuns(tending) })
+	background.Go(func() { w.followAccounts(tending) })
 	for _, a := range w.accounts {
 		background.Go(func() { a.route.pool.Run(tending) })
 		background.Go(func() { w.giveBackStale(tending, a) })
+		background.Go(func() { w.tend(tending, a) })
 		for range a.cfg.Connections {
 			senders.Go(func() { w.serve(a) })
 		}
@@ -174,9 +179,11 @@ func (w *Worker) serve(a *account) {
 			d.begin(rcpt)
 		}
 		rcpt := d.job.rcpt
-		probe, provider := rcpt.probe, providerOf(rcpt) // the job may be another's afterwards
-		d.attempt()
-		a.probed(probe, provider)
+		probe := rcpt.probe
+		lane := a.enter(rcpt)
+		began := time.Now()
+		d.attempt() // the job may be another's afterwards
+		a.leave(lane, probe, time.Since(began))
 	}
 }
 

@@ -9,8 +9,16 @@ const (
 	NoScheduler Code = "BS-NO-SCHEDULER"
 	NoWeb       Code = "BS-NO-WEB"
 	Processes   Code = "BS-PROCESSES"
-	LaneClosed  Code = "BS-LANE-CLOSED"
+
+	LaneClosed Code = "BS-LANE-CLOSED" // by an operator
+	LaneSlowed Code = "BS-LANE-SLOWED"
+	LanePaused Code = "BS-LANE-PAUSED"
+	LaneStorm  Code = "BS-LANE-STORM"
+	Quota      Code = "BS-QUOTA"
+	Warmup     Code = "BS-WARMUP"
 )
+
+const replyStep = "The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means."
 
 const processStep = "`broadside process list` shows the processes that are alive."
 
@@ -54,11 +62,46 @@ var stateCodes = []Explanation{
 		[]string{processStep, doctorStep},
 	},
 	{
-		LaneClosed, "One provider wants no more for a while",
-		"A mailbox provider answered that it takes nothing from this account now: too much mail, or a block. Its lane is closed for some time; recipients at other providers go on, and recipients that wait are not charged an attempt.",
+		LaneClosed, "An operator has paused the lane",
+		"`lane pause` has closed what one account sends to one mailbox provider. Recipients at other providers go on, and recipients that wait are not charged an attempt; the run's expires_after goes on.",
+		[]string{"`broadside lane resume ACCOUNT/PROVIDER` opens it again."},
+	},
+	{
+		LaneSlowed, "One provider wants mail more slowly",
+		"A mailbox provider has asked for less: its lane goes at half the rate, and climbs again by 5 % of its ceiling in each minute without such an answer. Other lanes go on at full speed.",
 		[]string{
-			"The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means.",
-			"It opens by itself and is tried again with growing pauses. Lower limits.rate of the account when this happens often.",
+			replyStep,
+			"It climbs by itself; `broadside lane ls` shows how fast it is and when it climbs next. Set a ceiling for the lane (`lanes` of the account) when this happens in every run.",
 		},
+	},
+	{
+		LanePaused, "One provider wants no more for a while",
+		"A mailbox provider answered that it takes nothing from this account now: too much mail, or a block. Its lane is paused; recipients at other providers go on, and recipients that wait are not charged an attempt.",
+		[]string{
+			replyStep,
+			"One message tries it when the pause is over; while that is refused the pauses grow. `broadside lane reset ACCOUNT/PROVIDER` ends the pause at once: do that when you know that the cause is gone.",
+		},
+	},
+	{
+		LaneStorm, "A server calls too many addresses dead",
+		"Of the latest recipients of the lane more than storm.share (10 %) were refused as addresses that do not exist. Either the server is wrong, or the list is old or bought; both would do harm if it went on. The lane is closed until somebody decides.",
+		[]string{
+			"Look at some: `broadside run recipients RUN --state bounced`. Do these addresses exist?",
+			"They do: `broadside lane reset ACCOUNT/PROVIDER --discard` takes their suppressions away again and opens the lane; `broadside run retry RUN --state bounced --reason storm` sends to them.",
+			"They do not: `broadside lane reset ACCOUNT/PROVIDER --confirm` keeps the suppressions and opens the lane. Clean the list before you go on.",
+		},
+	},
+	{
+		Quota, "A limit per hour or day is used up",
+		"The account has sent as much as limits.per_hour or limits.per_day allows in any hour or day. Recipients wait for the time at which the next message may leave, or go by another account of the campaign. They are not charged an attempt.",
+		[]string{
+			"The run goes on by itself; `until` says when.",
+			"Raise the limit in the account's limits when the provider grants more.",
+		},
+	},
+	{
+		Warmup, "The allowance of this day of the warm-up is used up",
+		"The account is being warmed up: it may send only so much on each day, a little more on the next. Recipients wait for the next day, or go by another account of the campaign.",
+		[]string{"The run goes on by itself. `broadside account ls` shows the day, its allowance and what is used."},
 	},
 }

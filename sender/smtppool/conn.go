@@ -40,6 +40,9 @@ type Conn struct {
 	trial        bool   // tries overlap for the Pool
 	closed       bool
 
+	carried map[string]int // messages by what Carry was called with
+	retired bool
+
 	idleSince time.Time // set by the Pool
 	steps     *steps    // of the Pool, if there is one
 
@@ -74,6 +77,19 @@ func (c *Conn) Info() Info { return c.info }
 func (c *Conn) Usable() bool {
 	return !c.broken && !c.inData && !c.ahead && c.young()
 }
+
+// Carry counts a message for a mailbox provider or domain, and returns how many
+// that makes on this connection.
+func (c *Conn) Carry(name string) int {
+	if c.carried == nil {
+		c.carried = map[string]int{}
+	}
+	c.carried[name]++
+	return c.carried[name]
+}
+
+// Retire lets no message follow the one under way.
+func (c *Conn) Retire() { c.retired = true }
 
 // First reports whether no transaction was begun before the latest one.
 func (c *Conn) First() bool { return c.transactions <= 1 }

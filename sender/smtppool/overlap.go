@@ -163,7 +163,7 @@ func (c *Conn) Goes() bool { return !c.broken && c.doubt == "" && c.young() }
 
 // young reports whether the connection's limits allow another message.
 func (c *Conn) young() bool {
-	return c.transactions < min(c.cfg.MaxMessages, c.steps.limit()) && time.Since(c.born) < c.cfg.MaxAge
+	return !c.retired && c.transactions < min(c.cfg.MaxMessages, c.steps.limit()) && time.Since(c.born) < c.cfg.MaxAge
 }
 
 // steps is what a Pool has found out about how its server follows pipelining.
@@ -295,6 +295,26 @@ func (s *steps) ended(c *Conn) {
 		s.most, s.mostTill = n, time.Now().Add(demotion)
 	}
 	s.last, s.lastAt = n, time.Now()
+}
+
+// learn takes over how many messages a connection may carry, as long as it is
+// known; 0 is no limit.
+func (s *steps) learn(most int, till time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.most == 0 || !time.Now().Before(s.mostTill) {
+		s.most, s.mostTill = most, till
+	}
+}
+
+// learnt returns what ended has found out; 0 without it.
+func (s *steps) learnt() (most int, till time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !time.Now().Before(s.mostTill) {
+		return 0, time.Time{}
+	}
+	return s.most, s.mostTill
 }
 
 // limit returns how many messages a connection may carry.

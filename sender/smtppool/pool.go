@@ -156,6 +156,14 @@ func (p *Pool) Ahead(c *Conn) bool {
 // done: no other process waits for it.
 func (p *Pool) Goes(c *Conn) bool { return c.Goes() && p.excess.Load() == 0 }
 
+// Learn takes over, until till, how many messages a connection may carry, as other
+// processes have found out.
+func (p *Pool) Learn(messages int, till time.Time) { p.steps.learn(messages, till) }
+
+// Learnt returns how many messages a connection of the server was found to carry,
+// and until when this counts; 0 when it is not known.
+func (p *Pool) Learnt() (messages int, till time.Time) { return p.steps.learnt() }
+
 // Put returns a connection after use. One that is no longer Usable is closed,
 // politely if it can be; that takes up to Timeouts.Quit. So are as many as this
 // process has beyond its share, while another has less.

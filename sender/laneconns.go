@@ -1,0 +1,93 @@
+package sender
+
+import (
+	"context"
+
+	"broadside/throttle"
+)
+
+// A lane with a limit of connections of its own has a count of them over all
+// processes, as an account has. A process keeps its part as long as the lane has
+// work here and no other process needs it.
+
+// laneAccount is the name under which the connections of a lane are counted.
+func laneAccount(account, lane string) string { return account + "/" + lane }
+
+// Counted returns the names under which connections of the account are counted.
+func (c AccountConfig) Counted() []string {
+	names := []string{c.Name}
+	for lane, limit := range c.Lanes {
+		if limit.Connections > 0 {
+			names = append(names, laneAccount(c.Name, lane))
+		}
+	}
+	return names
+}
+
+// leaseLane asks whether one more connection may work for the lane, which the
+// caller has entered.
+func (a *account) leaseLane(ctx context.Context, l *lane) (bool, error) {
+	if l.limit.Connections == 0 || a.leased(l, 0) {
+		return true, nil
+	}
+	ok, err := a.route.conns.Acquire(ctx, laneAccount(a.cfg.Name, l.name), a.route.member.ID(), l.limit.Connections, a.route.member.Listed())
+	if ok {
+		a.leased(l, 1)
+	}
+	return ok, err
+}
+
+// leased adds leases to a lane, and reports whether there is one for each
+// connection that works for it.
+func (a *account) leased(l *lane, more int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l.leases += more
+	return l.leases >= l.using
+}
+
+// releaseLanes gives back the leases that a lane does not use, when it has no work
+// or other processes wait for them.
+func (a *account) releaseLanes(ctx context.Context, conns *throttle.Conns) {
+	for _, l := range a.leasing() {
+		name := laneAccount(a.cfg.Name, l.name)
+		wanted, excess, err := conns.Excess(ctx, name, a.route.member.ID(), l.limit.Connections)
+		if err != nil {
+			continue
+		}
+		for range a.takeLeases(l, wanted, excess) {
+			err := conns.Release(ctx, name, a.route.member.ID())
+			if err != nil && ctx.Err() == nil {
+				a.log.Debug("lease of a lane's connection could not be given back", "lane", a.laneName(l.name), "err", err)
+			}
+		}
+	}
+}
+
+// leasing returns the lanes with leases.
+func (a *account) leasing() (all []*lane) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.lanes.byName {
+		if l.leases > 0 {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// takeLeases takes the leases off a lane that are to be given back: all that are
+// not in use when it has no work, and those beyond this process's share.
+func (a *account) takeLeases(l *lane, wanted bool, excess int) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	free := max(0, l.leases-l.using)
+	if l.size > 0 || l.using > 0 {
+		if !wanted {
+			return 0
+		}
+		free = min(free, max(excess, 0))
+	}
+	l.leases -= free
+	return free
+}

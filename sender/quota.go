@@ -1,0 +1,121 @@
+package sender
+
+import (
+	"context"
+	"time"
+
+	"broadside/throttle"
+)
+
+// A paceKey names the slots of a run on an account that are reserved together: for
+// all lanes without a rate of their own, or for one that has one.
+type paceKey struct {
+	run  *run
+	lane string
+}
+
+func paceOf(now time.Time, r *run, l *lane) paceKey {
+	if l.rate(now) > 0 {
+		return paceKey{r, l.name}
+	}
+	return paceKey{run: r}
+}
+
+// pace returns the slots that a recipient's message may use.
+func (a *account) pace(now time.Time, rcpt *recipient) *pace {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := paceOf(now, rcpt.run, rcpt.lane)
+	p := a.paces[key]
+	if p == nil {
+		p = &pace{pacer: a.pacer, key: key, lead: 5 * time.Millisecond}
+		a.paces[key] = p
+	}
+
+	rate := rcpt.lane.rate(now)
+	if known := p.limits.Load(); known == nil || known.laneRate != rate || now.Sub(known.made) > limitsLast {
+		p.limits.Store(&limits{all: a.limitsOf(now, rcpt, rate), laneRate: rate, made: now})
+	}
+	return p
+}
+
+// limitsOf lists the limits of a recipient's message.
+func (a *account) limitsOf(now time.Time, rcpt *recipient, laneRate float64) []throttle.Limit {
+	whole := throttle.Limit{Account: a.cfg.Name, Rate: a.cfg.Rate}
+	if a.cfg.Quotas != nil {
+		whole.Quotas = a.cfg.Quotas(now)
+	}
+
+	list := []throttle.Limit{{Campaign: rcpt.run.handle.ID, Rate: rcpt.run.rate}, whole}
+	if laneRate > 0 {
+		narrow := throttle.Limit{Account: a.cfg.Name, Rate: laneRate}
+		if rcpt.lane.name == string(rcpt.lane.group.provider) {
+			narrow.Provider = rcpt.lane.name
+		} else {
+			narrow.Domain = rcpt.lane.name
+		}
+		list = append(list, narrow)
+	}
+	return list
+}
+
+// slot takes the next slot for a message; without one it returns when to ask
+// again. It reserves for the recipients that wait here and for as many as the
+// connections can send in that time: a slot that is not used is lost.
+func (a *account) slot(ctx context.Context, p *pace) (slot, again time.Time, err error) {
+	if p.unlimited() {
+		return time.Time{}, time.Time{}, nil
+	}
+
+	waiting := func() int {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.lanes.waiting(time.Now(), p.key) + 1
+	}
+	slot, again, spent, err := p.next(ctx, a.cfg.Connections, waiting)
+	if spent != nil {
+		a.spend(spent)
+	}
+	return slot, again, err
+}
+
+// spend notes that a quota is spent: nothing leaves by the account before it frees.
+func (a *account) spend(s *throttle.Spent) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fresh := a.lanes.spent == nil || a.lanes.spent.Quota != s.Quota || s.Until.Sub(a.lanes.spent.Until) > time.Minute
+	a.lanes.spent = s
+	if fresh {
+		a.log.Info("quota of the account is spent: its recipients wait", "quota", s.Quota, "until", s.Until.UTC().Format(time.RFC3339))
+	}
+}
+
+// returnSlots gives back what was reserved and not used in time, so that it does
+// not count against a quota.
+func (a *account) returnSlots(ctx context.Context, now time.Time) {
+	a.mu.Lock()
+	var paces []*pace
+	for _, p := range a.paces {
+		paces = append(paces, p)
+	}
+	retired := a.retired
+	a.retired = nil
+	a.mu.Unlock()
+
+	for _, p := range paces {
+		p.returnLate(ctx, now)
+	}
+	for _, p := range retired {
+		p.returnAll(ctx)
+	}
+}
+
+// retireAll gives up all slots: the worker ends.
+func (a *account) retireAll() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, p := range a.paces {
+		delete(a.paces, key)
+		a.retired = append(a.retired, p)
+	}
+}
