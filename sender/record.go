@@ -25,8 +25,8 @@ func (d *delivery) confirm() {
 	if u.rcpt == nil || u.end.decided {
 		return
 	}
-	if d.conn != nil && d.conn.Astray() != "" {
-		lost := reply.Lost(reply.Dot, reply.BadReply, d.conn.Astray())
+	if d.conn != nil && d.conn.Desync() != "" {
+		lost := reply.Lost(reply.Dot, reply.BadReply, d.conn.Desync())
 		u.end.outcome, _ = outcome(reply.Classify(lost), d.a.ledgerReply(lost))
 	}
 	u.end = d.recipients.decide(u.rcpt, u.end)
