@@ -19,7 +19,7 @@ type recipient struct {
 	run     *run
 	ref     ledger.Ref
 	row     audience.Row
-	person  ledger.Person
+	person  ledger.SuppressionKey
 	account *account  // in one of whose lanes it waits, or did
 	since   time.Time // when it came to the lane
 	tries   int       // connections that broke before the claim
