@@ -74,11 +74,11 @@ func (s Sample) Tried() int64 {
 
 func (d *Definition) readGuard(m *strictyaml.Map) {
 	g := &d.Guard
-	m.Percent("max_bounce_rate", &g.MaxBounceRate)
-	m.Percent("max_deferral_rate", &g.MaxDeferralRate)
-	m.Percent("max_complaint_rate", &g.MaxComplaintRate)
-	m.Int("canary", &g.Canary, 0, maxCanary, "a number of recipients")
-	m.Duration("canary_wait", &g.CanaryWait, time.Second, maxCanaryWait)
+	strictyaml.Percent(m, "max_bounce_rate", &g.MaxBounceRate)
+	strictyaml.Percent(m, "max_deferral_rate", &g.MaxDeferralRate)
+	strictyaml.Percent(m, "max_complaint_rate", &g.MaxComplaintRate)
+	strictyaml.Int(m, "canary", &g.Canary, 0, maxCanary, "a number of recipients")
+	strictyaml.Duration(m, "canary_wait", &g.CanaryWait, time.Second, maxCanaryWait)
 	if (m.Has("canary_wait") || g.Canary > 0) && g.CanaryWait >= d.Delivery.ExpiresAfter {
 		m.Problem("canary_wait", "found %s, expected less than delivery.expires_after (%s): all others would be too late",
 			units.FormatDuration(g.CanaryWait), units.FormatDuration(d.Delivery.ExpiresAfter))

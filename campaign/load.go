@@ -81,7 +81,7 @@ func (d *Definition) read(m *strictyaml.Map) {
 	m.Require("subject", "the subject line, which may contain {{ }}")
 	m.Text("subject", &d.Subject, readSubject)
 	m.Text("preheader", &d.Preheader, strictyaml.OneLine)
-	m.Zone("timezone", &d.Timezone)
+	strictyaml.Zone(m, "timezone", &d.Timezone)
 	m.Map("audience", d.readAudience)
 	d.readExclude(m)
 	m.Map("content", d.readContent)
@@ -105,7 +105,7 @@ func (d *Definition) readAudience(m *strictyaml.Map) {
 	})
 	m.Check("sheet", &a.Sheet, "the name of a worksheet", isSheet)
 	m.Check("encoding", &a.Encoding, "the name of an encoding such as windows-1252", encodingPattern.MatchString)
-	m.Range("expect", &a.Expect.Min, &a.Expect.Max)
+	strictyaml.Range(m, "expect", &a.Expect.Min, &a.Expect.Max)
 }
 
 // readExclude reads the exclusions: a text for each source, or the keys of a file
@@ -138,7 +138,7 @@ func (d *Definition) readContent(m *strictyaml.Map) {
 	m.Check("layout", &c.Layout, "the name of a layout such as plain", idPattern.MatchString)
 	m.Check("language", &c.Language, "the language of the letter, such as en, de or pt-BR", isLanguage)
 	m.Check("logo", &c.Logo, "the https address of an image", isImageURL)
-	m.Bool("strict", &c.Strict)
+	strictyaml.Bool(m, "strict", &c.Strict)
 	m.Off("mjml", "make HTML of it and use html: FILE")
 	switch {
 	case m.Has("mjml"):
@@ -155,7 +155,7 @@ func (d *Definition) readSchedule(m *strictyaml.Map) {
 	s := &d.Schedule
 	m.Line("at", &s.At)
 	m.Line("cron", &s.Cron)
-	m.Duration("max_lateness", &s.MaxLateness, time.Second, maxWait)
+	strictyaml.Duration(m, "max_lateness", &s.MaxLateness, time.Second, maxWait)
 	m.Off("window", "choose a time at which the whole run may send")
 	m.Off("timezone", "all recipients get the campaign at one moment; the zone of at and cron is the campaign's timezone")
 	m.Off("timezone_field", "leave the key out")
@@ -175,13 +175,13 @@ func (d *Definition) readDelivery(m *strictyaml.Map) {
 		}
 		seen[v.Accounts[i]] = i
 	}
-	m.Rate("rate", &v.Rate)
-	m.Durations("retry", &v.Retry, time.Second, 7*24*time.Hour)
+	strictyaml.Rate(m, "rate", &v.Rate)
+	strictyaml.Durations(m, "retry", &v.Retry, time.Second, 7*24*time.Hour)
 	if len(v.Retry) > maxAttempts {
 		m.Problem("retry", "found %d pauses, expected at most %d", len(v.Retry), maxAttempts)
 	}
-	m.Int("max_attempts", &v.MaxAttempts, 1, maxAttempts, "a number of attempts")
-	m.Duration("expires_after", &v.ExpiresAfter, time.Second, maxWait)
+	strictyaml.Int(m, "max_attempts", &v.MaxAttempts, 1, maxAttempts, "a number of attempts")
+	strictyaml.Duration(m, "expires_after", &v.ExpiresAfter, time.Second, maxWait)
 	m.Choice("on_uncertain", &v.OnUncertain, Hold, Resend)
 	m.Choice("durability", &v.Durability, Fast, Replicated)
 }

@@ -21,10 +21,10 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 		return hasScheme(text)
 	})
 	m.Map("redis", func(m *strictyaml.Map) {
-		m.Int("max_connections", &c.Redis.MaxConnections, 1, 10_000, "a number of connections")
-		m.Bool("tls_insecure", &c.Redis.TLSInsecure)
+		strictyaml.Int(m, "max_connections", &c.Redis.MaxConnections, 1, 10_000, "a number of connections")
+		strictyaml.Bool(m, "tls_insecure", &c.Redis.TLSInsecure)
 	})
-	m.Bool("allow_volatile_redis", &c.AllowVolatileRedis)
+	strictyaml.Bool(m, "allow_volatile_redis", &c.AllowVolatileRedis)
 	m.Value("public_url", publicURLForm, func(text string) (problem string) {
 		c.PublicURL, problem = publicURL(text)
 		return problem
@@ -33,7 +33,7 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 		c.Secrets = append(c.Secrets, Secret(text))
 		return secretProblem(text)
 	})
-	m.Zone("timezone", &c.Timezone)
+	strictyaml.Zone(m, "timezone", &c.Timezone)
 	m.Check("listen", &c.Listen, "an address such as :8080 or 127.0.0.1:8080", isListen)
 	m.Off("metrics_listen", "leave the key out")
 	m.Text("postal_address", &c.PostalAddress, strictyaml.OneLine)
@@ -72,8 +72,8 @@ func readTopics(m *strictyaml.Map, c *Config) {
 
 func readRetention(m *strictyaml.Map, r *Retention) {
 	const least, most = time.Minute, 3650 * 24 * time.Hour
-	m.Duration("runs", &r.Runs, least, most)
-	m.Duration("addresses", &r.Addresses, least, most)
+	strictyaml.Duration(m, "runs", &r.Runs, least, most)
+	strictyaml.Duration(m, "addresses", &r.Addresses, least, most)
 	if r.Addresses > r.Runs && r.Runs > 0 {
 		m.Problem("addresses", "found %s, expected no more than retention.runs, which is %s",
 			units.FormatDuration(r.Addresses), units.FormatDuration(r.Runs))
@@ -87,7 +87,7 @@ func readWorker(m *strictyaml.Map, w *Worker) {
 		return text == "auto" || err == nil && n >= 1 && n <= 10_000
 	})
 	w.Concurrency, _ = strconv.Atoi(tasks) // auto is 0
-	m.Duration("drain", &w.Drain, time.Second, 10*time.Minute)
+	strictyaml.Duration(m, "drain", &w.Drain, time.Second, 10*time.Minute)
 }
 
 // Defaults of an account.
@@ -105,9 +105,9 @@ func readAccount(m *strictyaml.Map, name, base string) Account {
 	}
 	m.Off("preset", "write host, port, tls and limits (SES: email-smtp.<region>.amazonaws.com, 587, starttls)")
 	m.Check("host", &a.Host, "a host name or IP address alone; the port goes in port", isHost)
-	m.Int("port", &a.Port, 1, 65535, "a port number")
+	strictyaml.Int(m, "port", &a.Port, 1, 65535, "a port number")
 	m.Choice("tls", &a.TLS, TLSStartTLS, TLSImplicit, TLSNone)
-	m.Bool("allow_plaintext", &a.AllowPlaintext)
+	strictyaml.Bool(m, "allow_plaintext", &a.AllowPlaintext)
 	m.Line("ca_file", &a.CAFile)
 	m.Choice("auth", &a.Auth, "auto", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2", "none")
 	m.Text("username", &a.Username, strictyaml.OneLine)
@@ -118,10 +118,10 @@ func readAccount(m *strictyaml.Map, name, base string) Account {
 	m.Check("helo", &a.Helo, "the host name of this machine, such as mail.acme.example", campaign.IsDomain)
 	m.Choice("pipelining", &a.Pipelining, "auto", "envelope", "off")
 	m.Map("limits", func(m *strictyaml.Map) {
-		m.Rate("rate", &a.Limits.Rate)
+		strictyaml.Rate(m, "rate", &a.Limits.Rate)
 		m.Off("per_day", "leave the key out and keep to the daily limit by hand", "0")
-		m.Int("connections", &a.Limits.Connections, 1, 1000, "a number of connections")
-		m.Int("messages_per_connection", &a.Limits.MessagesPerConnection, 1, 1_000_000, "a number of messages")
+		strictyaml.Int(m, "connections", &a.Limits.Connections, 1, 1000, "a number of connections")
+		strictyaml.Int(m, "messages_per_connection", &a.Limits.MessagesPerConnection, 1, 1_000_000, "a number of messages")
 	})
 	if a.Port == 0 {
 		a.Port = DefaultPort

@@ -23,12 +23,12 @@ func TestAPanicIsTroubleWithOneOccurrence(t *testing.T) {
 		put(t, s, "good", Timing{At: at})
 		r := &runs{made: map[string]int{}}
 		var mended atomic.Bool
-		firing(t, s, func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
+		firing(t, s, func(ctx context.Context, f Firing, renewClaim func(context.Context) error) (Made, error) {
 			if f.ID == "bad" && !mended.Load() {
 				var none []int
 				_ = none[len(f.ID)]
 			}
-			return r.make(ctx, f, still)
+			return r.make(ctx, f, renewClaim)
 		})
 		until(t, s, "good", func(e *Entry) bool { return e.Fired == 1 })
 		e := until(t, s, "bad", func(e *Entry) bool { return e.Trouble != "" })

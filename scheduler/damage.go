@@ -19,28 +19,28 @@ var errDamaged = errors.New("the ledger is damaged")
 // cells and counts are read one after the other, while other processes write.
 const certain = 3 * time.Second
 
-// strays are the cells of a page that mean nothing.
-type strays struct {
+// unreadableCells are the cells of a page that mean nothing.
+type unreadableCells struct {
 	count int
 	first int  // index of the first
 	state byte // of the first
 }
 
-func (s *strays) add(index int, state campaign.State) {
-	if s.count == 0 {
-		s.first = index
-		s.state = byte(state)
+func (u *unreadableCells) add(index int, state campaign.State) {
+	if u.count == 0 {
+		u.first = index
+		u.state = byte(state)
 	}
-	s.count++
+	u.count++
 }
 
 // err returns what is wrong with a page of a part; nil when it is whole.
-func (s strays) err(part int) error {
-	if s.count == 0 {
+func (u unreadableCells) err(part int) error {
+	if u.count == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: at %s the states of %d mean nothing (the first is recipient %d, state %q): it is not known whether they were sent to",
-		errDamaged, campaign.Providers[part], s.count, s.first, s.state)
+		errDamaged, campaign.Providers[part], u.count, u.first, u.state)
 }
 
 // page reads a page of cells. errDamaged when cells are missing or their key
@@ -81,16 +81,16 @@ func (f *Feeder) hold(ctx context.Context, id string, why error) error {
 	return err
 }
 
-// A census compares what the counts of a run say with its cells, as far as the
+// A countsCheck compares what the counts of a run say with its cells, as far as the
 // feeder has read them.
-type census struct {
+type countsCheck struct {
 	counted int64     // recipients who are not final, by the counts
 	since   time.Time // the counts have not changed
 }
 
 // contradiction returns errDamaged when for some time the counts have said that
 // recipients are left while no cell has, or that none is left while the run goes on.
-func (c *census) contradiction(s *sweep, counts campaign.Counts, now time.Time) error {
+func (c *countsCheck) contradiction(s *sweep, counts campaign.Counts, now time.Time) error {
 	counted := counts.Open()
 	if c.since.IsZero() || counted != c.counted {
 		c.counted = counted
@@ -116,25 +116,25 @@ func (c *census) contradiction(s *sweep, counts campaign.Counts, now time.Time) 
 
 // countCells counts the cells of a run that are not final, and those that are missing
 // or mean nothing.
-func (f *Feeder) countCells(ctx context.Context, run *ledger.Run) (open, stray int, err error) {
+func (f *Feeder) countCells(ctx context.Context, run *ledger.Run) (open, unreadable int, err error) {
 	for _, p := range run.Sizes {
 		for page := 0; page*ledger.PageCells < p.Size; page++ {
 			cells, err := f.ledger.Page(ctx, run, p.Part, page)
 			if err != nil && !ledger.Gone(err) {
 				return 0, 0, err
 			}
-			stray += cellsOfPage(run, p.Part, page) - len(cells)
+			unreadable += cellsOfPage(run, p.Part, page) - len(cells)
 			for _, c := range cells {
 				switch {
 				case !c.State.Known():
-					stray++
+					unreadable++
 				case !c.State.Final():
 					open++
 				}
 			}
 		}
 	}
-	return open, stray, nil
+	return open, unreadable, nil
 }
 
 // sweepCancelled cancels the recipients that are left of a cancelled run, and
@@ -146,7 +146,7 @@ func (f *Feeder) sweepCancelled(ctx context.Context, run *ledger.Run) error {
 	if err != nil {
 		return err
 	}
-	open, stray, err := f.countCells(ctx, run)
+	open, unreadable, err := f.countCells(ctx, run)
 	c := tally.Counts
 	switch {
 	case err != nil:
@@ -155,8 +155,8 @@ func (f *Feeder) sweepCancelled(ctx context.Context, run *ledger.Run) error {
 		return nil
 	case open > 0:
 		return f.ledger.Sweep(ctx, run)
-	case stray > 0:
-		f.cfg.Log.Warn("recipients of a cancelled run without a readable state are uncertain", "run", run.ID, "recipients", stray)
+	case unreadable > 0:
+		f.cfg.Log.Warn("recipients of a cancelled run without a readable state are uncertain", "run", run.ID, "recipients", unreadable)
 		return f.ledger.Abandon(ctx, run)
 	}
 	now, err := f.ledger.Now(ctx)

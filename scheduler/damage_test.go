@@ -133,7 +133,7 @@ func TestUnreadPagesContradictNothing(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	s := &sweep{run: &ledger.Run{Created: now.Add(time.Minute)}, parts: []*partSweep{newPartSweep(1)}}
 	counts := campaign.Counts{campaign.Pending: 4}
-	var c census
+	var c countsCheck
 	for _, at := range []time.Time{now, now.Add(2 * certain)} {
 		if err := c.contradiction(s, counts, at); err != nil {
 			t.Errorf("%s: %v", at.Sub(now), err)

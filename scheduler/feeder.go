@@ -270,7 +270,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	if paused, err := f.guard(ctx, s, rec, tally, now); err != nil || paused {
 		return lookEvery, err
 	}
-	if err := s.census.contradiction(s, tally.Counts, now); err != nil {
+	if err := s.counts.contradiction(s, tally.Counts, now); err != nil {
 		return 0, err
 	}
 	busy, more := false, false
@@ -325,7 +325,7 @@ func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, iss
 			return nil, now, err
 		}
 		ready = p.read(page, cells, since, room, forced, since >= s.expires)
-		if err := p.stray.err(p.number); err != nil {
+		if err := p.unreadable.err(p.number); err != nil {
 			return nil, now, err
 		}
 	}

@@ -83,7 +83,7 @@ type Firer struct {
 	schedules *Schedules
 	cfg       FirerConfig
 	// makeRun is MakeRun, except in tests.
-	makeRun func(ctx context.Context, o Firing, still func(context.Context) error) (Made, error)
+	makeRun func(ctx context.Context, o Firing, renewClaim func(context.Context) error) (Made, error)
 	pause   time.Duration // after trouble
 	wake    chan struct{} // an occurrence was dealt with: the next may be due
 	crash   *crash.Reporter
@@ -242,7 +242,7 @@ func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 			case <-ctx.Done():
 				return
 			}
-			if err := f.schedules.still(ctx, o); errors.Is(err, ErrGone) || errors.Is(err, ErrTaken) {
+			if err := f.schedules.renewClaim(ctx, o); errors.Is(err, ErrGone) || errors.Is(err, ErrTaken) {
 				stop(err)
 				return
 			}
@@ -261,7 +261,7 @@ func (f *Firer) make(ctx context.Context, o Firing) (Made, error) {
 // safely is makeRun; a panic in it is trouble with this occurrence alone.
 func (f *Firer) safely(ctx context.Context, o Firing) (made Made, err error) {
 	defer f.crash.Recover(func(c *crash.Fault) { err = c }, "campaign", o.ID, "occurrence", o.Occurrence)
-	return f.makeRun(ctx, o, func(ctx context.Context) error { return f.schedules.still(ctx, o) })
+	return f.makeRun(ctx, o, func(ctx context.Context) error { return f.schedules.renewClaim(ctx, o) })
 }
 
 func (f *Firer) done(ctx context.Context, o Firing, made Made, log *slog.Logger) error {
@@ -335,9 +335,9 @@ func (s *Schedules) next(ctx context.Context, holder string) (*Firing, error) {
 	return o, nil
 }
 
-// still renews the claim, and returns an error when the occurrence must not be
+// renewClaim renews the claim, and returns an error when the occurrence must not be
 // fired any more.
-func (s *Schedules) still(ctx context.Context, o Firing) error {
+func (s *Schedules) renewClaim(ctx context.Context, o Firing) error {
 	res, err := s.hold.Run(ctx, s.rdb, []string{s.of(o.ID)}, o.holder, s.lease.Milliseconds()).Int64Slice()
 	if err != nil {
 		return fmt.Errorf("keep an occurrence of %s: %w", o.ID, err)

@@ -125,9 +125,9 @@ type runs struct {
 	made map[string]int // run -> how many times Make made it ready
 }
 
-func (r *runs) make(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
+func (r *runs) make(ctx context.Context, f Firing, renewClaim func(context.Context) error) (Made, error) {
 	id := fmt.Sprint(f.ID, "-", f.Occurrence.Unix())
-	if err := still(ctx); err != nil {
+	if err := renewClaim(ctx); err != nil {
 		return Made{}, err
 	}
 	r.mu.Lock()
@@ -190,8 +190,8 @@ func TestWhoDiesAtAnOccurrenceIsMadeUpFor(t *testing.T) {
 			t.Errorf("fired %d, made %v", e.Fired, r.made)
 		}
 		// It was not dead, only slow: what it does now changes nothing.
-		if err := s.still(t.Context(), *dead); !errors.Is(err, ErrTaken) {
-			t.Errorf("still: got %v, want ErrTaken", err)
+		if err := s.renewClaim(t.Context(), *dead); !errors.Is(err, ErrTaken) {
+			t.Errorf("renewClaim: got %v, want ErrTaken", err)
 		}
 		if kept, err := s.record(t.Context(), *dead, Occurrence{At: at, Outcome: Failed}, time.Time{}); kept || err != nil {
 			t.Errorf("record: got %v, %v; want false", kept, err)
@@ -234,7 +234,7 @@ func TestWhatIsTooLateIsRecordedAndNotSent(t *testing.T) {
 		at := soon(t, s)
 		put(t, s, "late", Timing{At: at, MaxLateness: time.Second})
 		put(t, s, "slow", Timing{At: at, MaxLateness: time.Second})
-		firing(t, s, func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
+		firing(t, s, func(ctx context.Context, f Firing, renewClaim func(context.Context) error) (Made, error) {
 			if f.ID == "late" {
 				if f.Late() {
 					return Made{}, ErrLate
@@ -244,7 +244,7 @@ func TestWhatIsTooLateIsRecordedAndNotSent(t *testing.T) {
 			tick := time.NewTicker(20 * time.Millisecond)
 			defer tick.Stop()
 			for ; ; <-tick.C { // the audience is long
-				if err := still(ctx); err != nil {
+				if err := renewClaim(ctx); err != nil {
 					return Made{}, err
 				}
 			}
@@ -316,7 +316,7 @@ func TestUnscheduledWhileItIsFired(t *testing.T) {
 		at := soon(t, s)
 		put(t, s, "gone", Timing{At: at})
 		begun, cause := make(chan struct{}), make(chan error, 1)
-		firing(t, s, func(ctx context.Context, _ Firing, still func(context.Context) error) (Made, error) {
+		firing(t, s, func(ctx context.Context, _ Firing, renewClaim func(context.Context) error) (Made, error) {
 			close(begun)
 			<-ctx.Done()
 			cause <- context.Cause(ctx)
@@ -341,10 +341,10 @@ func TestReplacedWhileItIsFired(t *testing.T) {
 		at := soon(t, s)
 		put(t, s, "news", Timing{At: at})
 		begun, on := make(chan struct{}), make(chan struct{})
-		firing(t, s, func(ctx context.Context, f Firing, still func(context.Context) error) (Made, error) {
+		firing(t, s, func(ctx context.Context, f Firing, renewClaim func(context.Context) error) (Made, error) {
 			close(begun)
 			<-on
-			return Made{Run: "first"}, still(ctx)
+			return Made{Run: "first"}, renewClaim(ctx)
 		})
 		<-begun
 		later := at.Add(24 * time.Hour)

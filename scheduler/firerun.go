@@ -14,8 +14,8 @@ import (
 
 // MakeRun makes the run of an occurrence ready, or finds that it is ready: the
 // scheduler that had it before may have died at any point. An error is trouble that
-// may pass. still is called right before the run becomes ready.
-func (f *Firer) MakeRun(ctx context.Context, o Firing, still func(context.Context) error) (Made, error) {
+// may pass. renewClaim is called right before the run becomes ready.
+func (f *Firer) MakeRun(ctx context.Context, o Firing, renewClaim func(context.Context) error) (Made, error) {
 	id := campaign.RunID(o.ID, o.Occurrence)
 	made, found, err := f.cfg.Maker.found(ctx, id)
 	if err != nil || found {
@@ -45,7 +45,7 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, still func(context.Contex
 				return err
 			}
 		}
-		return still(ctx)
+		return renewClaim(ctx)
 	}
 	if _, err := f.cfg.Maker.Make(ctx, spec, in.Input); err != nil {
 		return f.failed(ctx, o, id, err)

@@ -40,7 +40,7 @@ func ofCanary(_ codes.Code, bad, tried int64) bool { return bad >= min(2, tried)
 
 // breach returns which limit is exceeded, and how; an empty code for none.
 // base is what had happened when the guards began to count.
-func breach(g campaign.Guard, all, base campaign.Sample, says enough) (codes.Code, string) {
+func breach(g campaign.Guard, all, base campaign.Sample, isEnough enough) (codes.Code, string) {
 	since := all.Since(base)
 	for _, r := range []struct {
 		code       codes.Code
@@ -53,7 +53,7 @@ func breach(g campaign.Guard, all, base campaign.Sample, says enough) (codes.Cod
 		// Complaints come late, so they are compared with all who got the message.
 		{codes.GuardComplaint, g.MaxComplaintRate, since.Complained, all.Accepted, "complained"},
 	} {
-		if r.limit == 0 || r.bad == 0 || !says(r.code, r.bad, r.tried) {
+		if r.limit == 0 || r.bad == 0 || !isEnough(r.code, r.bad, r.tried) {
 			continue
 		}
 		if rate := float64(r.bad) / float64(max(r.tried, 1)); rate > r.limit {

@@ -18,13 +18,13 @@ func TestBreachNeedsEnoughToSaySomething(t *testing.T) {
 	t.Parallel()
 	limits := campaign.Guard{MaxBounceRate: 0.05, MaxDeferralRate: 0.3, MaxComplaintRate: 0.001}
 	for _, tt := range []struct {
-		name string
-		g    campaign.Guard
-		all  campaign.Sample
-		base campaign.Sample
-		says enough
-		code codes.Code
-		why  string
+		name     string
+		g        campaign.Guard
+		all      campaign.Sample
+		base     campaign.Sample
+		isEnough enough
+		code     codes.Code
+		why      string
 	}{
 		{"nothing yet", limits, campaign.Sample{}, campaign.Sample{}, inFlight, "", ""},
 		{"first bounce of a run", limits, campaign.Sample{Bounced: 1}, campaign.Sample{}, inFlight, "", ""},
@@ -50,7 +50,7 @@ func TestBreachNeedsEnoughToSaySomething(t *testing.T) {
 		{"canary without limits of its own", campaign.Guard{}.ForCanary(), campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{}, ofCanary, codes.GuardBounce, "10% of 100 bounced (limit 5%)"},
 		{"canary with a limit of its own", campaign.Guard{MaxBounceRate: 0.2}.ForCanary(), campaign.Sample{Accepted: 90, Bounced: 10}, campaign.Sample{}, ofCanary, "", ""},
 	} {
-		code, why := breach(tt.g, tt.all, tt.base, tt.says)
+		code, why := breach(tt.g, tt.all, tt.base, tt.isEnough)
 		if code != tt.code || why != tt.why {
 			t.Errorf("%s: got %q %q, want %q %q", tt.name, code, why, tt.code, tt.why)
 		}

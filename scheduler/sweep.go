@@ -30,18 +30,18 @@ type sweep struct {
 	deaths  int64     // of workers, that were known; -1: none before the first look
 	canary  bool      // only the first recipients are released
 	looked  time.Time // at the canary's cells
-	census  census
+	counts  countsCheck
 }
 
 type partSweep struct {
-	number int
-	due    []time.Duration // per page
-	dirty  []bool          // per page: to be read with force, after a death
-	seen   []time.Duration // per page: when it was read last, since the run was created
-	open   []int           // per page: how many were not final then
-	stray  strays          // of the page that was read last
-	turn   int
-	more   bool // pages that must be looked at now were left by the last round
+	number     int
+	due        []time.Duration // per page
+	dirty      []bool          // per page: to be read with force, after a death
+	seen       []time.Duration // per page: when it was read last, since the run was created
+	open       []int           // per page: how many were not final then
+	unreadable unreadableCells // of the page that was read last
+	turn       int
+	more       bool // pages that must be looked at now were left by the last round
 
 	first, size int // first of size recipients are released: not all while a canary lasts
 
@@ -177,7 +177,7 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 	due := never
 	p.seen[page] = since
 	p.open[page] = 0
-	p.stray = strays{}
+	p.unreadable = unreadableCells{}
 	for i, c := range cells {
 		if c.State.Final() {
 			continue
@@ -202,7 +202,7 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 		case campaign.Sending:
 			continue // a claim ends in a note or a final state
 		default:
-			p.stray.add(page*ledger.PageCells+i, c.State)
+			p.unreadable.add(page*ledger.PageCells+i, c.State)
 			continue
 		}
 		if at <= since && (reissue && !expired || expired && len(ready) < maxExpired || !expired && room > 0) {

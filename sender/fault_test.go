@@ -167,7 +167,7 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 			}
 			d.begin(rcpt)
 			d.conn, d.job.claim = conn, cfg.Member.Ask(rcpt.ref)
-			if c, err := cfg.Line.Claim(ctx, rcpt.ref, d.job.claim.Token, ledger.Person{Topic: "news"}); err != nil || !c.Held {
+			if c, err := cfg.Line.Claim(ctx, rcpt.ref, d.job.claim.Token, ledger.SuppressionKey{Topic: "news"}); err != nil || !c.Held {
 				t.Errorf("claim %+v, %v", c, err)
 			}
 			d.rescue(d.job, &crash.Fault{Place: "here", Text: "x"})

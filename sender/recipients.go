@@ -18,7 +18,7 @@ type recipient struct {
 	run     *run
 	ref     ledger.Ref
 	row     audience.Row
-	person  ledger.Person
+	person  ledger.SuppressionKey
 	account *account  // in one of whose lanes it waits, or did
 	lane    *lane     // that lane
 	since   time.Time // when it came to the lane

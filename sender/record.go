@@ -25,8 +25,8 @@ func (d *delivery) confirm() {
 	if u.rcpt == nil || u.end.decided {
 		return
 	}
-	if d.conn != nil && d.conn.Astray() != "" {
-		lost := reply.Lost(reply.Dot, reply.BadReply, d.conn.Astray())
+	if d.conn != nil && d.conn.Desync() != "" {
+		lost := reply.Lost(reply.Dot, reply.BadReply, d.conn.Desync())
 		u.end.outcome, _ = outcome(d.a.rules.Classify(lost), d.a.ledgerReply(lost))
 	}
 	u.end = d.recipients.decide(u.rcpt, u.end)
@@ -50,11 +50,11 @@ func (d *delivery) claim(j *job) {
 	s := &d.step
 	s.Claim.Ref = j.rcpt.ref
 	s.Claim.Token = j.claim.Token
-	s.Claim.Person = j.rcpt.person
+	s.Claim.SuppressionKey = j.rcpt.person
 	s.Look.Ref = ledger.Ref{}
 	if d.next != nil {
 		s.Look.Ref = d.next.rcpt.ref
-		s.Look.Person = d.next.rcpt.run.lookPerson(d.next.rcpt)
+		s.Look.SuppressionKey = d.next.rcpt.run.lookPerson(d.next.rcpt)
 	}
 
 	d.awaitRecording()

@@ -101,13 +101,13 @@ func (s *setBacks) clear(key recipientKey) {
 const maxFullLooks = 1000
 
 // lookPerson returns the person about whom a look asks for suppressions; the zero
-// Person where it asks for the state of the cell alone.
-func (r *run) lookPerson(rcpt *recipient) ledger.Person {
+// SuppressionKey where it asks for the state of the cell alone.
+func (r *run) lookPerson(rcpt *recipient) ledger.SuppressionKey {
 	if r.fullLooks.Load() > 0 {
 		r.fullLooks.Add(-1)
 		return rcpt.person
 	}
-	return ledger.Person{}
+	return ledger.SuppressionKey{}
 }
 
 // runs is a worker's cache of compiled runs and decoded chunks.

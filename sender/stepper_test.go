@@ -161,7 +161,7 @@ func (b *fixture) twin() *ledger.Line {
 // settleAs lets a twin be done with a recipient.
 func (b *fixture) settleAs(twin *ledger.Line, index int) {
 	ref := ledger.Ref{Run: b.run, Index: index}
-	if c, err := twin.Claim(context.Background(), ref, "twin.1", ledger.Person{Topic: "news"}); err != nil || !c.Held {
+	if c, err := twin.Claim(context.Background(), ref, "twin.1", ledger.SuppressionKey{Topic: "news"}); err != nil || !c.Held {
 		b.t.Errorf("twin's claim: %+v, %v", c, err)
 	}
 	if _, err := twin.Settle(context.Background(), ref, "twin.1", ledger.Outcome{State: campaign.Accepted}); err != nil {

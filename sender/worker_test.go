@@ -227,7 +227,7 @@ func TestATwinsClaimKeepsTheBodyBack(t *testing.T) {
 	asked := make(chan struct{})
 	b.alter = func(cfg *Config) {
 		cfg.Ways[0].SMTP.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if c, err := twin.Claim(ctx, ref, "twin.1", ledger.Person{Topic: "news"}); err != nil || !c.Held {
+			if c, err := twin.Claim(ctx, ref, "twin.1", ledger.SuppressionKey{Topic: "news"}); err != nil || !c.Held {
 				t.Errorf("twin's claim: %+v, %v", c, err)
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)

@@ -123,13 +123,13 @@ func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
 func (b *batcher) askSuppressions(ctx context.Context, pipe redis.Pipeliner, c *call) {
 	for _, q := range c.parts {
 		for _, p := range q.claims {
-			p.claimed = b.supp.Queue(ctx, pipe, p.Claim.Person.Topic, p.Claim.Person.Hash)
+			p.claimed = b.supp.Queue(ctx, pipe, p.Claim.SuppressionKey.Topic, p.Claim.SuppressionKey.Hash)
 		}
 		for _, p := range q.looks {
-			if p.Look.Person == (Person{}) {
+			if p.Look.SuppressionKey == (SuppressionKey{}) {
 				continue
 			}
-			p.looked = b.supp.Queue(ctx, pipe, p.Look.Person.Topic, p.Look.Person.Hash)
+			p.looked = b.supp.Queue(ctx, pipe, p.Look.SuppressionKey.Topic, p.Look.SuppressionKey.Hash)
 		}
 	}
 }

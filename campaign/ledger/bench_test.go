@@ -44,17 +44,17 @@ func BenchmarkLine(b *testing.B) {
 	for c := range 50 {
 		conns.Go(func() {
 			var s Step
-			p := Person{Topic: "news", Hash: [16]byte{byte(c)}}
+			key := SuppressionKey{Topic: "news", Hash: [16]byte{byte(c)}}
 			look := func() bool {
 				i := int(next.Add(1)) - 1
-				s.Look.Ref, s.Look.Person = Ref{Run: run, Part: 3, Index: i}, p
+				s.Look.Ref, s.Look.SuppressionKey = Ref{Run: run, Part: 3, Index: i}, key
 				if i >= b.N {
 					s.Look.Ref.Run = nil
 				}
 				return i < b.N
 			}
 			for more := look(); more; {
-				s.Claim.Ref, s.Claim.Token, s.Claim.Person = s.Look.Ref, strconv.Itoa(c)+":"+strconv.Itoa(s.Look.Ref.Index), p
+				s.Claim.Ref, s.Claim.Token, s.Claim.SuppressionKey = s.Look.Ref, strconv.Itoa(c)+":"+strconv.Itoa(s.Look.Ref.Index), key
 				more = look()
 				n.Step(ctx, &s)
 				if s.Claim.Err != nil || !s.Claim.Held || s.Look.Err != nil || s.Settle.Token != "" && !s.Settle.Applied {

@@ -77,7 +77,7 @@ func TestWorkersLookAfterTheRunsBesideABrokenOne(t *testing.T) {
 				m := member(t, l, &id)
 				for _, r := range []*Run{bad, run} {
 					e := m.Ask(Ref{r, 0, 0})
-					if _, err := n.Claim(ctx, Ref{r, 0, 0}, e.Token, Person{}); err != nil {
+					if _, err := n.Claim(ctx, Ref{r, 0, 0}, e.Token, SuppressionKey{}); err != nil {
 						t.Fatal(err)
 					}
 					m.journal.Open(e, 1)

@@ -44,14 +44,14 @@ func TestASuppressionBeforeTheClaimIsSeenInACluster(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(runLine) }()
 	defer func() { stop(); <-ended }()
-	if c, err := n.Claim(ctx, Ref{run, 0, 0}, "w.1", Person{Topic: "t"}); err != nil || !c.Held || c.Suppressed {
+	if c, err := n.Claim(ctx, Ref{run, 0, 0}, "w.1", SuppressionKey{Topic: "t"}); err != nil || !c.Held || c.Suppressed {
 		t.Fatalf("nobody is suppressed yet: %+v, %v", c, err)
 	}
 	if err := home.Do(ctx, "CLIENT", "PAUSE", 1000, "ALL").Err(); err != nil {
 		t.Fatal(err)
 	}
 	var claim Step
-	claim.Claim.Ref, claim.Claim.Token, claim.Claim.Person = Ref{run, 0, 1}, "w.2", Person{Topic: "t"}
+	claim.Claim.Ref, claim.Claim.Token, claim.Claim.SuppressionKey = Ref{run, 0, 1}, "w.2", SuppressionKey{Topic: "t"}
 	waits := n.Start(ctx, &claim)
 	for range testkit.Tries(10 * time.Second) { // the question is on its way to the node that is paused
 		if len(n.batch.in) == 0 {

@@ -28,21 +28,21 @@ func TestRedisOlderThanTheJournalsHoldsTheRun(t *testing.T) {
 			want    campaign.RunState
 		}{
 			{"a second", func(*Member) {}, false, campaign.Running},
-			{"two minutes", func(m *Member) { m.told.at = m.told.at.Add(2 * time.Minute) }, false, campaign.Held},
+			{"two minutes", func(m *Member) { m.acknowledged.at = m.acknowledged.at.Add(2 * time.Minute) }, false, campaign.Held},
 			{"more claims than the ring holds", func(m *Member) { m.journal.next += journalSize + 1 }, false, campaign.Held},
-			{"to before it joined", func(m *Member) { m.told.at = m.joined.at.Add(2 * time.Minute) }, true, campaign.Held},
+			{"to before it joined", func(m *Member) { m.acknowledged.at = m.joined.at.Add(2 * time.Minute) }, true, campaign.Held},
 			{"to just before it joined", func(*Member) {}, true, campaign.Running},
 			{"to when another worked", func(m *Member) {
-				l.rdb.HSet(ctx, l.workersKey(), "gone", heartbeat{1, "one", m.told.at.Add(-time.Second), 7}.String())
+				l.rdb.HSet(ctx, l.workersKey(), "gone", heartbeat{1, "one", m.acknowledged.at.Add(-time.Second), 7}.String())
 			}, false, campaign.Held},
 			{"after another joined", func(m *Member) {
-				l.rdb.HSet(ctx, l.workersKey(), "fresh", heartbeat{1, "one", m.told.at, 0}.String())
+				l.rdb.HSet(ctx, l.workersKey(), "fresh", heartbeat{1, "one", m.acknowledged.at, 0}.String())
 			}, false, campaign.Running},
 			{"not: it was we who were away", func(m *Member) {
-				l.rdb.HSet(ctx, l.workersKey(), "fresh", heartbeat{9, "one", m.told.at.Add(time.Hour), 0}.String())
+				l.rdb.HSet(ctx, l.workersKey(), "fresh", heartbeat{9, "one", m.acknowledged.at.Add(time.Hour), 0}.String())
 			}, true, campaign.Running},
 			{"taken off, not forgotten", func(m *Member) {
-				m.told.at = m.joined.at.Add(2 * time.Minute)
+				m.acknowledged.at = m.joined.at.Add(2 * time.Minute)
 				l.rdb.Incr(ctx, l.deathsKey())
 			}, true, campaign.Running},
 		} {
@@ -78,7 +78,7 @@ func TestHeartbeatLeavesAClaimWhoseAnswerIsOnItsWay(t *testing.T) {
 		run, n, id := newRun(t, l, "r", 1), line(t, l), "one"
 		m := member(t, l, &id)
 		e := m.Ask(Ref{run, 0, 0})
-		c, err := n.Claim(ctx, Ref{run, 0, 0}, e.Token, Person{})
+		c, err := n.Claim(ctx, Ref{run, 0, 0}, e.Token, SuppressionKey{})
 		if !c.Held || err != nil {
 			t.Fatalf("claim: %+v, %v", c, err)
 		}
@@ -113,7 +113,7 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 			for i := range tokens {
 				e := frozen.Ask(Ref{run, 0, i})
 				tokens[i] = e.Token
-				if c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, Person{}); !c.Held || err != nil {
+				if c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, SuppressionKey{}); !c.Held || err != nil {
 					t.Fatalf("claim: %+v, %v", c, err)
 				}
 			}
@@ -165,7 +165,7 @@ func TestAllDownForTwoMinutesWithClaimsOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 2 {
-			if c, err := n.Claim(ctx, Ref{run, 0, i}, dead.Ask(Ref{run, 0, i}).Token, Person{}); !c.Held || err != nil {
+			if c, err := n.Claim(ctx, Ref{run, 0, i}, dead.Ask(Ref{run, 0, i}).Token, SuppressionKey{}); !c.Held || err != nil {
 				t.Fatalf("claim: %+v, %v", c, err)
 			}
 		}
@@ -220,7 +220,7 @@ func TestCancelWithAClaimOpen(t *testing.T) {
 		for i := range outcomes {
 			e := m.Ask(Ref{run, 0, i})
 			tokens = append(tokens, e.Token)
-			if c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, Person{}); !c.Held || err != nil {
+			if c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, SuppressionKey{}); !c.Held || err != nil {
 				t.Fatalf("claim: %+v, %v", c, err)
 			}
 		}
@@ -264,7 +264,7 @@ func TestReplicatedClaimsWaitForAReplica(t *testing.T) {
 	if err := l.CheckReplicas(ctx); !errors.Is(err, ErrNotReplicated) {
 		t.Errorf("check without a replica: %v", err)
 	}
-	if c, err := n.Claim(ctx, Ref{run, 0, 0}, "w.1", Person{}); !errors.Is(err, ErrNotReplicated) {
+	if c, err := n.Claim(ctx, Ref{run, 0, 0}, "w.1", SuppressionKey{}); !errors.Is(err, ErrNotReplicated) {
 		t.Fatalf("claim without a replica: %+v, %v", c, err)
 	}
 	// It was carried out all the same, and is released by its token.
@@ -286,7 +286,7 @@ func TestReplicatedClaimsWaitForAReplica(t *testing.T) {
 		return err == nil && strings.Contains(info, "master_link_status:up") && l.CheckReplicas(ctx) == nil
 	})
 	waitFor(t, func(ctx context.Context) bool { // a busy replica may miss a claim's 100 ms
-		c, err := n.Claim(ctx, Ref{run, 0, 1}, "w.2", Person{})
+		c, err := n.Claim(ctx, Ref{run, 0, 1}, "w.2", SuppressionKey{})
 		if errors.Is(err, ErrNotReplicated) {
 			if _, err := n.Settle(ctx, Ref{run, 0, 1}, "w.2", Outcome{State: campaign.Pending}); err != nil {
 				t.Fatal(err)
@@ -350,7 +350,7 @@ func TestASuppressionDoesNotEndADoubt(t *testing.T) {
 			return n.Refuse(ctx, ref, Outcome{State: campaign.Suppressed})
 		},
 		"found by the claim": func(ctx context.Context, n *Line, ref Ref) (bool, error) {
-			if c, err := n.Claim(ctx, ref, "w.2", Person{}); err != nil || !c.Held {
+			if c, err := n.Claim(ctx, ref, "w.2", SuppressionKey{}); err != nil || !c.Held {
 				return false, err
 			}
 			return n.Settle(ctx, ref, "w.2", Outcome{State: campaign.Suppressed})
@@ -364,7 +364,7 @@ func TestASuppressionDoesNotEndADoubt(t *testing.T) {
 					t.Fatal(err)
 				}
 				ref := Ref{run, 0, 0}
-				if c, err := n.Claim(ctx, ref, "w.1", Person{}); err != nil || !c.Held {
+				if c, err := n.Claim(ctx, ref, "w.1", SuppressionKey{}); err != nil || !c.Held {
 					t.Fatalf("%+v, %v", c, err)
 				}
 				if ok, err := n.Settle(ctx, ref, "w.1", Outcome{State: campaign.Uncertain}); err != nil || !ok {

@@ -12,10 +12,10 @@ import (
 
 // A Cell is the state of one recipient.
 type Cell struct {
-	State    campaign.State
-	Attempts int
-	Silent   int           // times it was issued without a sign of life
-	When     time.Duration // since the run was created: do not look at it before
+	State      campaign.State
+	Attempts   int
+	Unanswered int           // times it was issued in a row without a word from a worker
+	When       time.Duration // since the run was created: do not look at it before
 }
 
 // parseCells decodes cells as Redis holds them.
@@ -24,7 +24,7 @@ func parseCells(b string) []Cell {
 	for i := range cells {
 		c := b[i*cellSize : i*cellSize+cellSize]
 		cells[i] = Cell{
-			State: campaign.State(c[0]), Attempts: int(c[1] >> 4), Silent: int(c[1] >> 1 & 7),
+			State: campaign.State(c[0]), Attempts: int(c[1] >> 4), Unanswered: int(c[1] >> 1 & 7),
 			When: time.Duration(int(c[2])<<16|int(c[3])<<8|int(c[4])) * time.Second,
 		}
 	}

@@ -15,7 +15,7 @@ func TestAnOpenClaimOutlivesTheRing(t *testing.T) {
 	run, n, m := newRun(t, l, "r", 3), line(t, l), member(t, l, &id)
 	claim := func(i int) Entry {
 		e := m.Ask(Ref{run, 0, i})
-		c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, Person{})
+		c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, SuppressionKey{})
 		if err != nil || !c.Held {
 			t.Fatalf("claim of %d: %+v, %v", i, c, err)
 		}

@@ -401,7 +401,7 @@ func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 		for i := range 3 {
 			e := dead.Ask(Ref{run, 0, i})
 			tokens = append(tokens, e.Token)
-			if c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, Person{}); !c.Held || err != nil {
+			if c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, SuppressionKey{}); !c.Held || err != nil {
 				t.Fatalf("claim: %+v, %v", c, err)
 			}
 		}
@@ -452,7 +452,7 @@ func TestReviewMakesUpMissedSettles(t *testing.T) {
 		entries := make([]Entry, 4)
 		for i := range entries {
 			entries[i] = m.Ask(Ref{run, 0, i})
-			if _, err := n.Claim(ctx, Ref{run, 0, i}, entries[i].Token, Person{}); err != nil {
+			if _, err := n.Claim(ctx, Ref{run, 0, i}, entries[i].Token, SuppressionKey{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -490,7 +490,7 @@ func TestReplayMendsARedisThatWentBack(t *testing.T) {
 		for i := range 4 {
 			ref := Ref{run, 0, i}
 			e := m.Ask(ref)
-			c, err := n.Claim(ctx, ref, e.Token, Person{})
+			c, err := n.Claim(ctx, ref, e.Token, SuppressionKey{})
 			if err != nil {
 				t.Fatal(err)
 			}

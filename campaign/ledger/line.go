@@ -22,8 +22,9 @@ type Suppressions interface {
 	Queue(ctx context.Context, pipe redis.Pipeliner, topic string, hash [16]byte) func() (bool, error)
 }
 
-// A Person is what the suppression look-up needs to know of a recipient.
-type Person struct {
+// A SuppressionKey is by what the suppression of a recipient is looked up: the topic of
+// the campaign, and the beginning of the hash of the address (suppression.Key).
+type SuppressionKey struct {
 	Topic string
 	Hash  [16]byte
 }
@@ -89,16 +90,16 @@ type Step struct {
 		Err     error
 	}
 	Claim struct {
-		Ref    Ref
-		Token  string // empty: no question
-		Person Person
+		Ref            Ref
+		Token          string // empty: no question
+		SuppressionKey SuppressionKey
 
 		Claim
 		Err error
 	}
 	Look struct {
-		Ref    Ref    // without a Run: no question
-		Person Person // zero: not asked whether they are suppressed
+		Ref            Ref            // without a Run: no question
+		SuppressionKey SuppressionKey // zero: not asked whether they are suppressed
 
 		Look
 		Err error
@@ -169,9 +170,9 @@ type Look struct {
 }
 
 // Look is a Step that only looks. ErrNoRun when the run is gone.
-func (n *Line) Look(ctx context.Context, ref Ref, p Person) (Look, error) {
+func (n *Line) Look(ctx context.Context, ref Ref, k SuppressionKey) (Look, error) {
 	var s Step
-	s.Look.Ref, s.Look.Person = ref, p
+	s.Look.Ref, s.Look.SuppressionKey = ref, k
 	n.Step(ctx, &s)
 	return s.Look.Look, s.Look.Err
 }
@@ -197,9 +198,9 @@ type Claim struct {
 }
 
 // Claim is a Step that only claims.
-func (n *Line) Claim(ctx context.Context, ref Ref, token string, p Person) (Claim, error) {
+func (n *Line) Claim(ctx context.Context, ref Ref, token string, k SuppressionKey) (Claim, error) {
 	var s Step
-	s.Claim.Ref, s.Claim.Token, s.Claim.Person = ref, token, p
+	s.Claim.Ref, s.Claim.Token, s.Claim.SuppressionKey = ref, token, k
 	n.Step(ctx, &s)
 	return s.Claim.Claim, s.Claim.Err
 }

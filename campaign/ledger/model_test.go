@@ -27,11 +27,11 @@ type model struct {
 }
 
 type modelCell struct {
-	State    campaign.State
-	Attempts int
-	Silent   int
-	Later    bool
-	grey     bool
+	State      campaign.State
+	Attempts   int
+	Unanswered int
+	Later      bool
+	grey       bool
 }
 
 const modelAttempts = 3
@@ -140,7 +140,7 @@ func (m *model) claim(i int, token string) bool {
 	if m.state != campaign.Running || c.State != campaign.Pending && c.State != campaign.Issued {
 		return false
 	}
-	c.Attempts, c.Silent = c.Attempts+1, 0
+	c.Attempts, c.Unanswered = c.Attempts+1, 0
 	m.claims[i] = token
 	m.move(i, campaign.Sending, false)
 	return true
@@ -174,7 +174,7 @@ func (m *model) refuse(i int, o Outcome) bool {
 	if c.State != campaign.Pending && c.State != campaign.Issued {
 		return false
 	}
-	c.Silent = 0
+	c.Unanswered = 0
 	if o.State != campaign.Suppressed {
 		c.Attempts++
 	}
@@ -200,17 +200,17 @@ func (m *model) issue(indexes []int, backlog int, force, late bool) (issued []in
 				continue
 			}
 			room--
-			c.Silent = 0
+			c.Unanswered = 0
 		case campaign.Issued:
 			if c.Later && !force {
 				continue
 			}
 			if !force {
-				if c.Silent >= 7 {
+				if c.Unanswered >= 7 {
 					m.giveUp(i)
 					continue
 				}
-				c.Silent++
+				c.Unanswered++
 			}
 		default:
 			continue
@@ -294,7 +294,7 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 				},
 				"claim": func(rt *rapid.T) {
 					i, token := index.Draw(rt, "i"), rapid.SampledFrom(tokens).Draw(rt, "token")
-					c, err := n.Claim(ctx, Ref{run, 0, i}, token, Person{})
+					c, err := n.Claim(ctx, Ref{run, 0, i}, token, SuppressionKey{})
 					ok(err)
 					same("claim held", m.claim(i, token), c.Held)
 				},
@@ -318,7 +318,7 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 					delay := rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(rt, "delay")
 					ok(n.GiveBack(ctx, run, 0, []int{i}, delay))
 					if m.cells[i].State == campaign.Issued {
-						m.cells[i].Silent = 0
+						m.cells[i].Unanswered = 0
 						m.move(i, campaign.Pending, delay > 0)
 					}
 				},
@@ -382,8 +382,8 @@ func compare(ctx context.Context, l *Ledger, run *Run, m *model, same func(strin
 	var want, got []string
 	for i, c := range cells {
 		w := m.cells[i]
-		want = append(want, fmt.Sprint(w.State, w.Attempts, w.Silent, w.Later))
-		got = append(got, fmt.Sprint(c.State, c.Attempts, c.Silent, c.When > 5*time.Minute))
+		want = append(want, fmt.Sprint(w.State, w.Attempts, w.Unanswered, w.Later))
+		got = append(got, fmt.Sprint(c.State, c.Attempts, c.Unanswered, c.When > 5*time.Minute))
 	}
 	same("cells", want, got)
 	tally, err := l.Counts(ctx, run.ID)

@@ -190,7 +190,7 @@ func (s *stage) step(w *actor, c *conn, send func() (campaign.State, bool)) {
 	reach := !w.cut && c.life == s.runID
 	switch {
 	case c.at == "asked" && reach && c.err == nil && !c.answer.Held: // the question arrives, the answer is on its way
-		c.answer, c.err = s.n.Claim(s.ctx, c.ref, c.entry.Token, Person{})
+		c.answer, c.err = s.n.Claim(s.ctx, c.ref, c.entry.Token, SuppressionKey{})
 		c.at = "answered"
 	case w.frozen:
 	case c.at == "asked" || c.at == "answered" && !reach: // the connection broke

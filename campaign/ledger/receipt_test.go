@@ -129,7 +129,7 @@ func memoryUsage(t testing.TB, rdb redis.UniversalClient, key string) int64 {
 func claimed(t *testing.T, n *Line, run *Run, part int) Ref {
 	t.Helper()
 	ref := Ref{run, part, 0}
-	if c, err := n.Claim(t.Context(), ref, "w.1", Person{}); err != nil || !c.Held {
+	if c, err := n.Claim(t.Context(), ref, "w.1", SuppressionKey{}); err != nil || !c.Held {
 		t.Fatalf("claim: %+v, %v", c, err)
 	}
 	return ref
@@ -256,7 +256,7 @@ func TestAReplayedReceiptHasTimeAndAccount(t *testing.T) {
 		ref := Ref{run, 0, 0}
 		before := l.rdb.GetRange(ctx, l.cellsKey(run, 0), 0, -1).Val()
 		e := m.Ask(ref)
-		if _, err := n.Claim(ctx, ref, e.Token, Person{}); err != nil {
+		if _, err := n.Claim(ctx, ref, e.Token, SuppressionKey{}); err != nil {
 			t.Fatal(err)
 		}
 		o := Outcome{State: campaign.Accepted, Reply: acceptedReply}

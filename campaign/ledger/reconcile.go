@@ -57,7 +57,7 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	// Our heartbeat may be among the lost writes, so it is written again.
-	if err := m.tell(ctx, m.ID(), runID); err != nil {
+	if err := m.writeHeartbeat(ctx, m.ID(), runID); err != nil {
 		return err
 	}
 	if err := m.cfg.OnReset(ctx, m.ID()); err != nil {
@@ -102,7 +102,7 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	}
 	for _, id := range ids {
 		rec, err := m.l.Record(ctx, id)
-		if errors.Is(err, ErrNoRun) || campaign.IsBroken(err) || err == nil && rec.Created.After(m.told.at) {
+		if errors.Is(err, ErrNoRun) || campaign.IsBroken(err) || err == nil && rec.Created.After(m.acknowledged.at) {
 			continue // no worker sends for a run whose record cannot be read
 		}
 		if err != nil {
@@ -130,7 +130,7 @@ func (m *Member) forgotten(list map[string]string, deaths int64, runID string) s
 			newest = later(newest, h.at)
 		}
 	}
-	if newest.Sub(m.told.at) > beatEvery {
+	if newest.Sub(m.acknowledged.at) > beatEvery {
 		return "" // it was we who were away
 	}
 	own, listed := before[m.ID()]
@@ -140,7 +140,7 @@ func (m *Member) forgotten(list map[string]string, deaths int64, runID string) s
 		}
 		own = m.joined // it had not joined then
 	}
-	if lost := m.told.at.Sub(own.at); lost > maxForgotten {
+	if lost := m.acknowledged.at.Sub(own.at); lost > maxForgotten {
 		return fmt.Sprintf("it went back in time by %v", lost.Round(time.Second))
 	}
 	if !m.journal.reaches(own.journal + 1) {
@@ -148,7 +148,7 @@ func (m *Member) forgotten(list map[string]string, deaths int64, runID string) s
 	}
 	for worker, h := range before {
 		// A worker that joined since we last looked is alive, and replays its own journal.
-		if !m.known[worker] && worker != m.ID() && h.at.Before(m.told.at) {
+		if !m.known[worker] && worker != m.ID() && h.at.Before(m.acknowledged.at) {
 			return "worker " + worker + " was running then and has ended since"
 		}
 	}

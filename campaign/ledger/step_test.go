@@ -303,7 +303,7 @@ func TestAStepThatIsLeftAlone(t *testing.T) {
 
 		s := claiming(Ref{run, 0, 0}, "w.1")
 		s.Settle.Ref, s.Settle.Token, s.Settle.Outcome.State = Ref{run, 0, 2}, "w.9", campaign.Accepted
-		s.Look.Ref, s.Look.Person = Ref{run, 0, 1}, Person{Topic: "news"}
+		s.Look.Ref, s.Look.SuppressionKey = Ref{run, 0, 1}, SuppressionKey{Topic: "news"}
 		n.Step(ctx, s)
 		for _, err := range []error{s.Settle.Err, s.Claim.Err, s.Look.Err} {
 			if !errors.Is(err, context.Canceled) {
@@ -415,7 +415,7 @@ func TestAReplicatedClaimHoldsUpNobody(t *testing.T) {
 	n := line(t, l)
 	slow, fast := newRun(t, l, "slow", 10), newRun(t, l, "fast", 1)
 	slow.Replicated = true
-	if _, err := n.Look(t.Context(), Ref{Run: fast}, Person{}); err != nil { // loads the script
+	if _, err := n.Look(t.Context(), Ref{Run: fast}, SuppressionKey{}); err != nil { // loads the script
 		t.Fatal(err)
 	}
 	for i := range 10 { // a busy machine may take longer than a replica has

@@ -68,16 +68,16 @@ type Member struct {
 	now func() time.Time // the monotonic clock of this process
 
 	// Used by Run alone.
-	joined    heartbeat       // the first one under this id
-	told      heartbeat       // the last one that Redis took
-	deaths    int64           // of workers, when that was
-	known     map[string]bool // workers on the list when it was last read
-	severed   string          // run_id whose appearance ended all connections
-	quiet     time.Time       // nothing is claimed before
-	beaten    time.Time
-	observed  time.Time
-	seen      map[string]sighting
-	replaying replaying
+	joined       heartbeat       // the first one under this id
+	acknowledged heartbeat       // the last one that Redis took
+	deaths       int64           // of workers, when that was
+	known        map[string]bool // workers on the list when it was last read
+	severed      string          // run_id whose appearance ended all connections
+	quiet        time.Time       // nothing is claimed before
+	beaten       time.Time
+	observed     time.Time
+	seen         map[string]sighting
+	replaying    replaying
 }
 
 type sighting struct {
@@ -261,8 +261,8 @@ func parseHeartbeat(value string) heartbeat {
 	return heartbeat{counter: atoi64(f[0]), runID: f[1], at: fromMillis(f[2]), journal: uint64(atoi64(f[3]))}
 }
 
-// tell writes a heartbeat to the list of workers.
-func (m *Member) tell(ctx context.Context, id, runID string) error {
+// writeHeartbeat writes a heartbeat to the list of workers.
+func (m *Member) writeHeartbeat(ctx context.Context, id, runID string) error {
 	journal := m.journal.Len()
 	now, err := m.l.Now(ctx)
 	if err != nil {
@@ -272,7 +272,7 @@ func (m *Member) tell(ctx context.Context, id, runID string) error {
 	if err := m.l.run(ctx, m.l.script.beat, []string{m.l.workersKey()}, id, h.String()).Err(); err != nil {
 		return fmt.Errorf("write the heartbeat: %w", err)
 	}
-	m.told = h
+	m.acknowledged = h
 	return nil
 }
 
@@ -291,7 +291,7 @@ func (m *Member) beat(ctx context.Context, runID string) error {
 	if !listed {
 		id = newWorkerID()
 	}
-	if err := m.tell(ctx, id, runID); err != nil {
+	if err := m.writeHeartbeat(ctx, id, runID); err != nil {
 		return err
 	}
 	m.beaten = m.now()
@@ -299,7 +299,7 @@ func (m *Member) beat(ctx context.Context, runID string) error {
 		return err
 	}
 	if m.counter == 1 || !listed {
-		m.joined = m.told
+		m.joined = m.acknowledged
 	}
 	if listed {
 		return nil

@@ -18,7 +18,7 @@
 //	doc.Read(func(m *strictyaml.Map) {
 //		m.Line("subject", &subject)
 //		m.Map("delivery", func(m *strictyaml.Map) {
-//			m.Rate("rate", &rate)
+//			strictyaml.Rate(m, "rate", &rate)
 //		})
 //	})
 //	return doc.Err()

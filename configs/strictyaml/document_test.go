@@ -58,12 +58,12 @@ tracking: {opens: off}
 	doc.Read(func(m *strictyaml.Map) {
 		m.Line("line", &line)
 		m.Choice("choice", &choice, "a", "b")
-		m.Bool("bool", &flag)
-		m.Int("int", &number, 0, 9, "a number")
-		m.Duration("duration", &duration, 0, 48*time.Hour)
-		m.Durations("durations", &durations, 0, time.Hour)
-		m.Rate("rate", &rate)
-		m.Range("range", &low, &high)
+		strictyaml.Bool(m, "bool", &flag)
+		strictyaml.Int(m, "int", &number, 0, 9, "a number")
+		strictyaml.Duration(m, "duration", &duration, 0, 48*time.Hour)
+		strictyaml.Durations(m, "durations", &durations, 0, time.Hour)
+		strictyaml.Rate(m, "rate", &rate)
+		strictyaml.Range(m, "range", &low, &high)
 		m.Strings("strings", &list, "text", nil)
 		m.StringMap("free", &free, "anything", func(string, string) bool { return true })
 		m.Map("below", func(m *strictyaml.Map) {
@@ -71,7 +71,7 @@ tracking: {opens: off}
 		})
 		m.Maps("named", "a name", func(name string, m *strictyaml.Map) bool {
 			n := -1
-			m.Int("n", &n, 0, 9, "a number")
+			strictyaml.Int(m, "n", &n, 0, 9, "a number")
 			named[name] = n
 			return true
 		})

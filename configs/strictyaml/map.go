@@ -3,11 +3,7 @@ package strictyaml
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
-
-	"broadside/configs/units"
 )
 
 // A Map reads the keys of one mapping. Its methods set *dst when the key is
@@ -124,94 +120,6 @@ func (m *Map) Value(name, expected string, read func(text string) (problem strin
 			m.report(n, name, "%s", problem)
 		}
 	}
-}
-
-// Bool reads true or false.
-func (m *Map) Bool(name string, dst *bool) {
-	m.scalar(name, "true or false", func(text string) bool {
-		if text != "true" && text != "false" {
-			return false
-		}
-		*dst = text == "true"
-		return true
-	})
-}
-
-// Int reads a whole number from low to high; what names it, as in "a number of
-// connections".
-func (m *Map) Int(name string, dst *int, low, high int, what string) {
-	m.scalar(name, fmt.Sprintf("%s from %d to %d", what, low, high), func(text string) bool {
-		v, err := strconv.Atoi(text)
-		if err != nil || v < low || v > high {
-			return false
-		}
-		*dst = v
-		return true
-	})
-}
-
-// Duration reads a duration from low to high, as [units.ParseDuration] does.
-func (m *Map) Duration(name string, dst *time.Duration, low, high time.Duration) {
-	m.scalar(name, durationBetween(low, high), func(text string) bool {
-		v, err := units.ParseDuration(text)
-		if err != nil || v < low || v > high {
-			return false
-		}
-		*dst = v
-		return true
-	})
-}
-
-// Durations reads a list of durations, each from low to high.
-func (m *Map) Durations(name string, dst *[]time.Duration, low, high time.Duration) {
-	var out []time.Duration
-	m.list(name, "a list of durations such as [5m, 1h]", func(n *Node) (string, bool) {
-		v, err := units.ParseDuration(n.Text)
-		out = append(out, v)
-		return durationBetween(low, high), n.Kind == Scalar && err == nil && v >= low && v <= high
-	})
-	if out != nil {
-		*dst = out
-	}
-}
-
-// Zone reads the name of a time zone.
-func (m *Map) Zone(name string, dst *string) {
-	m.Check(name, dst, "an IANA time zone such as Europe/Berlin or UTC", isZone)
-}
-
-// Rate reads a rate in messages per second, as [units.ParseRate] does.
-func (m *Map) Rate(name string, dst *float64) {
-	m.scalar(name, "a rate such as 50/s, 30/min or 1000/h", func(text string) bool {
-		v, err := units.ParseRate(text)
-		if err == nil {
-			*dst = v
-		}
-		return err == nil
-	})
-}
-
-// Percent reads a share that is more than nothing, as [units.ParsePercent] does.
-func (m *Map) Percent(name string, dst *float64) {
-	m.scalar(name, "a share over 0 and up to 100%, such as 5% or 0.1%", func(text string) bool {
-		v, err := units.ParsePercent(text)
-		if err != nil || v == 0 {
-			return false
-		}
-		*dst = v
-		return true
-	})
-}
-
-// Range reads a range of sizes, as [units.ParseRange] does.
-func (m *Map) Range(name string, low, high *int64) {
-	m.scalar(name, "a range such as 9000-11000", func(text string) bool {
-		a, b, err := units.ParseRange(text)
-		if err == nil {
-			*low, *high = a, b
-		}
-		return err == nil
-	})
 }
 
 // Strings reads a list of texts, each without control characters and with ok
@@ -432,20 +340,6 @@ func (m *Map) done() {
 			m.doc.unknown = append(m.doc.unknown, unknownKey{m, f.Name, f.At})
 		}
 	}
-}
-
-// isZone reports whether name is a time zone that means the same on every
-// machine.
-func isZone(name string) bool {
-	if name == "" || name == "Local" {
-		return false
-	}
-	_, err := time.LoadLocation(name)
-	return err == nil
-}
-
-func durationBetween(low, high time.Duration) string {
-	return fmt.Sprintf("a duration from %s to %s, such as 90s, 5m or 30d", units.FormatDuration(low), units.FormatDuration(high))
 }
 
 func oneOf(options []string) string {

@@ -138,7 +138,7 @@ func (s *project) end(run string, outcome func(address string) campaign.State) {
 			return
 		}
 		token := "w-" + ref.String()
-		if _, err := s.line.Claim(s.t.Context(), ref, token, ledger.Person{}); err != nil {
+		if _, err := s.line.Claim(s.t.Context(), ref, token, ledger.SuppressionKey{}); err != nil {
 			s.t.Fatal(err)
 		}
 		o := ledger.Outcome{State: outcome(address)}

@@ -38,9 +38,9 @@ func firingOf(s launch.Scheduled) scheduler.Firing {
 }
 
 // makeRun makes the run of an occurrence, as a scheduler does.
-func (s *project) makeRun(ctx context.Context, f scheduler.Firing, still func(context.Context) error) (scheduler.Made, error) {
+func (s *project) makeRun(ctx context.Context, f scheduler.Firing, renewClaim func(context.Context) error) (scheduler.Made, error) {
 	cfg := scheduler.FirerConfig{Maker: s.Launcher.Maker, Campaigns: s.Schedules, Log: slog.New(slog.DiscardHandler)}
-	return scheduler.NewFirer(s.Schedules.Stored, cfg).MakeRun(ctx, f, still)
+	return scheduler.NewFirer(s.Schedules.Stored, cfg).MakeRun(ctx, f, renewClaim)
 }
 
 // goOn says that an occurrence is still to be fired.
@@ -122,12 +122,12 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 	late := func(context.Context) error { return scheduler.ErrLate }
 	gone := func(context.Context) error { return scheduler.ErrGone }
 	for _, tc := range []struct {
-		name    string
-		prepare func(t *testing.T, s *project)
-		still   func(context.Context) error
-		want    scheduler.Made // Failure is a part of it
-		err     error
-		state   campaign.RunState // empty: no run
+		name       string
+		prepare    func(t *testing.T, s *project)
+		renewClaim func(context.Context) error
+		want       scheduler.Made // Failure is a part of it
+		err        error
+		state      campaign.RunState // empty: no run
 	}{
 		{
 			"the list is gone", func(t *testing.T, s *project) {
@@ -171,7 +171,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 				t.Fatal(err)
 			}
 			tc.prepare(t, s)
-			made, err := s.makeRun(t.Context(), firingOf(done), tc.still)
+			made, err := s.makeRun(t.Context(), firingOf(done), tc.renewClaim)
 			if !errors.Is(err, tc.err) || made.Run != tc.want.Run || !strings.Contains(made.Failure, tc.want.Failure) {
 				t.Errorf("got %+v, %v; want %+v, %v", made, err, tc.want, tc.err)
 			}

@@ -148,8 +148,8 @@ var (
 		codes.AccountLogin, codes.AccountSetup, codes.AccountTLS,
 		codes.AccountSuspended, codes.AccountSender,
 	}
-	// notThere are the codes of a server that does not answer.
-	notThere = []codes.Code{codes.AccountAway, codes.AccountShut}
+	// unreachable are the codes of a server that does not answer.
+	unreachable = []codes.Code{codes.AccountAway, codes.AccountShut}
 )
 
 // blocked returns an error of the kind failure.ErrUnreachable when every account is
@@ -166,7 +166,7 @@ func (h *standIn) blocked(ctx context.Context, s Status) error {
 	for _, name := range h.accounts {
 		state := states[name]
 		code := codes.Code(state.Code)
-		if !slices.Contains(needsPerson, code) && (!slices.Contains(notThere, code) || answered > 0) {
+		if !slices.Contains(needsPerson, code) && (!slices.Contains(unreachable, code) || answered > 0) {
 			return nil
 		}
 		reasons = append(reasons, errors.New(state.Reason))

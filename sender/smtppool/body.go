@@ -25,7 +25,7 @@ type Outcome struct {
 	// were handed to the kernel. 0: not one has left.
 	Written int
 	// Ahead reports that the next message's envelope is on its way too: Answer
-	// must follow. The Reply is final only then: see Astray.
+	// must follow. The Reply is final only then: see Desync.
 	Ahead bool
 	// Apart reports that Answer would send the next message's envelope. The Reply
 	// is final with its answer; without one it stands as it is.
@@ -99,10 +99,10 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	failpoint.Hit(failpoint.AfterReply)
 	switch {
 	case c.ahead && c.outOfStep(*final): // it has not taken the message either
-		c.broken, c.doubt = true, final.String()
+		c.broken, c.pipeliningFault = true, final.String()
 		return Outcome{Reply: reply.Lost(reply.Mail, reply.IdleClosed, final.String()), Written: min(n, size)}
 	case c.ahead && c.broken && c.trial:
-		c.doubt = final.String() // this server has never been seen to follow
+		c.pipeliningFault = final.String() // this server has never been seen to follow
 	}
 	return Outcome{Reply: *final, Complete: true, Written: min(n, size), Ahead: c.ahead}
 }

@@ -26,19 +26,19 @@ type Conn struct {
 	buf  []byte // commands and bodies on their way out
 	text []byte // text of the last reply
 
-	from, to     string // of the last envelope
-	before       string // recipient of the one before
-	transactions int    // begun
-	needReset    bool   // a transaction was refused half way: RSET before the next MAIL
-	inData       bool   // 354 received, no body yet
-	broken       bool   // only Abort is left
-	ahead        bool   // an envelope went with the last body: Answer must follow
-	apart        bool   // Answer sends the envelope next
-	next         Next   // that the last body was followed by, or is to be
-	doubt        string // why the server seems not to follow; empty: it does
-	astray       string // why replies cannot be assigned to commands any more; empty: they can
-	trial        bool   // tries overlap for the Pool
-	closed       bool
+	from, to        string // of the last envelope
+	before          string // recipient of the one before
+	transactions    int    // begun
+	needReset       bool   // a transaction was refused half way: RSET before the next MAIL
+	inData          bool   // 354 received, no body yet
+	broken          bool   // only Abort is left
+	ahead           bool   // an envelope went with the last body: Answer must follow
+	apart           bool   // Answer sends the envelope next
+	next            Next   // that the last body was followed by, or is to be
+	pipeliningFault string // why the server seems not to follow; empty: it does
+	desync          string // why replies cannot be assigned to commands any more; empty: they can
+	trial           bool   // tries overlap for the Pool
+	closed          bool
 
 	carried map[string]int // messages by what Carry was called with
 	retired bool

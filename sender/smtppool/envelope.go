@@ -214,7 +214,7 @@ func (c *Conn) weigh(mail, rcpt, data *reply.Reply) *reply.Reply {
 	case data == nil:
 		c.loneDot()
 	}
-	if c.astray != "" {
+	if c.desync != "" {
 		return c.tooFast(refused)
 	}
 	return refused
@@ -249,7 +249,7 @@ func (c *Conn) reset() *reply.Reply {
 		c.broken = true
 		return event(reply.Mail, reply.IdleClosed, "RSET was refused: "+r.String())
 	}
-	return c.stray(reply.Mail, "RSET was refused: "+r.String())
+	return c.desynchronized(reply.Mail, "RSET was refused: "+r.String())
 }
 
 // ask sends one command and expects a reply.
@@ -285,7 +285,7 @@ func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
 		return nil
 	}
 	if code < 400 && answersAnother(code) {
-		return c.stray(stage, fmt.Sprintf("expected %d, got %d %s", want, code, text))
+		return c.desynchronized(stage, fmt.Sprintf("expected %d, got %d %s", want, code, text))
 	}
 	if code == 421 || code < 400 {
 		c.broken = true

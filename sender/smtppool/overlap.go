@@ -84,7 +84,7 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	if !here && time.Since(began) > stall {
 		c.steps.holds.Store(true)
 	}
-	out := c.broken && (c.doubt != "" || r != nil && r.Event == reply.IdleClosed && c.trial)
+	out := c.broken && (c.pipeliningFault != "" || r != nil && r.Event == reply.IdleClosed && c.trial)
 	if r != nil && (c.outOfStep(*r) || r.Code == 503) { // bad sequence of commands
 		out = true
 	}
@@ -122,7 +122,7 @@ func (c *Conn) Alive() bool { return !c.broken }
 // failed, not the recipient. A connection with less of it may try at once.
 func (c *Conn) tooFast(r *reply.Reply) *reply.Reply {
 	c.broken = true
-	c.doubt = r.String()
+	c.pipeliningFault = r.String()
 	return event(reply.Mail, reply.IdleClosed, "the server did not follow: "+r.String())
 }
 
@@ -151,15 +151,15 @@ func (c *Conn) outOfStep(r reply.Reply) bool {
 }
 
 // Overlaps reports whether BodyAhead may send the next envelope on this
-// connection: overlap is allowed and offered, no doubt has come up, and the
+// connection: overlap is allowed and offered, no pipelining fault has come up, and the
 // connection's limits allow another message.
 func (c *Conn) Overlaps() bool {
-	return c.info.Pipelining && c.cfg.Pipelining == PipeliningAuto && !c.broken && c.doubt == "" && c.young()
+	return c.info.Pipelining && c.cfg.Pipelining == PipeliningAuto && !c.broken && c.pipeliningFault == "" && c.young()
 }
 
 // Goes reports whether the connection may carry another message when the one
 // under way is done.
-func (c *Conn) Goes() bool { return !c.broken && c.doubt == "" && c.young() }
+func (c *Conn) Goes() bool { return !c.broken && c.pipeliningFault == "" && c.young() }
 
 // young reports whether the connection's limits allow another message.
 func (c *Conn) young() bool {
@@ -197,9 +197,9 @@ func (s *steps) cap(configured string) string {
 	return configured
 }
 
-// demote takes a step back after a doubt on a connection with that mode, and
+// demote takes a step back after a pipelining fault on a connection with that mode, and
 // says so when this is news.
-func (s *steps) demote(mode, doubt string) {
+func (s *steps) demote(mode, fault string) {
 	now := PipeliningOff
 	if mode == PipeliningAuto {
 		now = PipeliningEnvelope
@@ -214,7 +214,7 @@ func (s *steps) demote(mode, doubt string) {
 	s.overlaps = false
 	s.silentTo = ""
 	s.log.Warn("less pipelining from now on", "pipelining", now, "for", demotion.String(),
-		"reason", codes.AccountPipelining.Reason("the server does not follow: %s", address.Redact(doubt)))
+		"reason", codes.AccountPipelining.Reason("the server does not follow: %s", address.Redact(fault)))
 }
 
 // may reports whether c may overlap: it is the one that tries, or another has
@@ -248,7 +248,7 @@ func (s *steps) suspects() bool {
 
 // alone notes how an envelope fared that went by itself and was begun then. One
 // that was not answered when it went ahead, and is at once now, had been thrown
-// away: that is a doubt. If it takes long again, the server is but slow.
+// away: that is a pipelining fault. If it takes long again, the server is but slow.
 func (s *steps) alone(to string, r *reply.Reply, began time.Time) {
 	s.mu.Lock()
 	slow := time.Since(began) >= aheadTime || r != nil && r.Event == reply.ReadTimeout

@@ -100,7 +100,7 @@ func late(c *Conn, lag time.Duration) { c.raw.(*lateConn).lag = lag }
 
 // A server that does not answer what went ahead, and is as slow when the same
 // envelope comes by itself, does follow: overlap goes on, and nothing is said.
-func TestASlowServerIsNoDoubt(t *testing.T) {
+func TestASlowServerIsNoPipeliningFault(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, replies string // to the envelope, both times
@@ -267,7 +267,7 @@ func TestHalfALineIsNoAnswer(t *testing.T) {
 }
 
 // Only a permanent refusal of commands is one of the pipelining.
-func TestTheWordsOfADoubt(t *testing.T) {
+func TestTheWordsOfAPipeliningFault(t *testing.T) {
 	t.Parallel()
 	c := &Conn{from: "f@x.org", to: "b@x.org", before: "a@x.org"}
 	for text, want := range map[string]bool{
@@ -286,7 +286,7 @@ func TestTheWordsOfADoubt(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := c.outOfStep(r); got != want {
-			t.Errorf("%s: a doubt %t, want %t", text, got, want)
+			t.Errorf("%s: a pipelining fault %t, want %t", text, got, want)
 		}
 	}
 	if r := reply.Lost(reply.Mail, reply.EOF, "554 SMTP synchronization error"); c.outOfStep(r) {
@@ -297,7 +297,7 @@ func TestTheWordsOfADoubt(t *testing.T) {
 // A server that does not follow without overlap either is sent one command at a
 // time, whatever is found out later on a connection that was open before. After
 // a day all is tried again, on one connection first.
-func TestADoubtWithoutOverlapEndsPipelining(t *testing.T) {
+func TestAPipeliningFaultWithoutOverlapEndsPipelining(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const no = "S: 554 SMTP synchronization error\nX"
@@ -367,7 +367,7 @@ func TestATrialOutlivesOtherConnections(t *testing.T) {
 }
 
 // A connection whose trial came to nothing is one like others afterwards: its
-// end is no doubt once overlap is known to work.
+// end is no pipelining fault once overlap is known to work.
 func TestATrialThatRestedIsOver(t *testing.T) {
 	t.Parallel()
 	rested := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + "S: 250 1\n" +

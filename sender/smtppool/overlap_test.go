@@ -185,7 +185,7 @@ func TestOverlap(t *testing.T) {
 			want:   []string{"dot 250 1 complete=true", "rcpt 550 5.1.1 no"},
 		},
 		{
-			name: "a recipient whose name is that of a doubt", to: "a pipeline c", usable: true,
+			name: "a recipient whose name is that of a pipelining fault", to: "a pipeline c", usable: true,
 			script: envelopeTo("a") + envelopeOK + hiBody + envelopeTo("pipeline") + "S: 250 1\nS: 250 ok\nS: 550 no mailbox for pipeline here\nS: 503 no recipients\n" +
 				"C: RSET\n" + envelopeTo("c") + "S: 250 ok\n" + envelopeOK + hiBody + "S: 250 3\n",
 			want: []string{"dot 250 1 complete=true", "rcpt 550 no mailbox for pipeline here", "dot 250 3 complete=true"},
@@ -196,7 +196,7 @@ func TestOverlap(t *testing.T) {
 			want:   []string{"dot 550 no mailbox for Pipeline here complete=true", "dot 250 2 complete=true"},
 		},
 		{
-			name: "a doubt in words after the body", to: "a b",
+			name: "a pipelining fault in words after the body", to: "a b",
 			script: begin + "S: 550 5.5.0 Improper pipelining\n",
 			want:   []string{"mail idle_closed: 550 5.5.0 Improper pipelining complete=false"},
 		},
@@ -209,8 +209,8 @@ func TestOverlap(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if c.Usable() != tt.usable || c.doubt != "" && tt.usable {
-				t.Errorf("usable %t, doubt %q; want usable %t", c.Usable(), c.doubt, tt.usable)
+			if c.Usable() != tt.usable || c.pipeliningFault != "" && tt.usable {
+				t.Errorf("usable %t, pipelining fault %q; want usable %t", c.Usable(), c.pipeliningFault, tt.usable)
 			}
 		})
 	}
@@ -430,7 +430,7 @@ func TestOverlaps(t *testing.T) {
 		{name: "no message left", offers: "PIPELINING", cfg: Config{MaxMessages: 1}},
 		{name: "old", offers: "PIPELINING", prepare: func(c *Conn) { c.born = time.Now().Add(-5 * time.Minute) }},
 		{name: "not yet old", offers: "PIPELINING", prepare: func(c *Conn) { c.born = time.Now().Add(-4 * time.Minute) }, want: true},
-		{name: "in doubt", offers: "PIPELINING", prepare: func(c *Conn) { c.doubt = "so" }},
+		{name: "after a pipelining fault", offers: "PIPELINING", prepare: func(c *Conn) { c.pipeliningFault = "so" }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -512,8 +512,8 @@ func TestAnswerIsInterrupted(t *testing.T) {
 		if r := c.Answer(ctx); r == nil || r.Event != reply.Cancelled || r.Stage != reply.Rcpt {
 			t.Errorf("got %v, want %s", r, reply.Cancelled)
 		}
-		if took := time.Since(start); took != 7*time.Second || c.doubt != "" || c.Alive() && c.Usable() {
-			t.Errorf("took %s, doubt %q, usable %t; want 7s and no doubt", took, c.doubt, c.Usable())
+		if took := time.Since(start); took != 7*time.Second || c.pipeliningFault != "" || c.Alive() && c.Usable() {
+			t.Errorf("took %s, pipelining fault %q, usable %t; want 7s and none", took, c.pipeliningFault, c.Usable())
 		}
 	})
 }
@@ -556,7 +556,7 @@ const bye = "C: QUIT\nS: 221 bye\n"
 // A server that does not follow overlap costs nobody anything: whose envelope
 // was in doubt is tried again at once. It is spoken to without overlap for a
 // day, and the log says so once.
-func TestADoubtEndsOverlapForADay(t *testing.T) {
+func TestAPipeliningFaultEndsOverlapForADay(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, replies string // to the envelope
@@ -597,7 +597,7 @@ func TestADoubtEndsOverlapForADay(t *testing.T) {
 				p.Put(c)
 				c = get(t, p)
 				if got := chain(t.Context(), c, p.Ahead, "b", "c"); len(got) != 2 || got[1] != "dot 250 3 complete=true" {
-					t.Errorf("after the doubt: %q", got)
+					t.Errorf("after the pipelining fault: %q", got)
 				}
 				p.Put(c)
 				if n := strings.Count(log.String(), "less pipelining"); n != 1 || !strings.Contains(log.String(), "pipelining=envelope for=24h0m0s") {
@@ -606,7 +606,7 @@ func TestADoubtEndsOverlapForADay(t *testing.T) {
 				time.Sleep(demotion)
 				c = get(t, p)
 				if got := chain(t.Context(), c, p.Ahead, "d", "e"); len(got) != 2 || got[1] != "dot 250 5 complete=true" {
-					t.Errorf("a day after the doubt: %q", got)
+					t.Errorf("a day after the pipelining fault: %q", got)
 				}
 				p.Put(c)
 			})
@@ -614,14 +614,14 @@ func TestADoubtEndsOverlapForADay(t *testing.T) {
 	}
 }
 
-// Connections that were opened before the doubt stop overlapping with it, and
-// their own doubts are no news.
-func TestADoubtIsNewsOnce(t *testing.T) {
+// Connections that were opened before the pipelining fault stop overlapping with it, and
+// their own faults are no news.
+func TestAPipeliningFaultIsNewsOnce(t *testing.T) {
 	t.Parallel()
-	doubt := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + envelopeTo("b") + "S: 250 1\nS: 503 bad sequence\nS: 503 no\nS: 503 no\n"
+	fault := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + envelopeTo("b") + "S: 250 1\nS: 503 bad sequence\nS: 503 no\nS: 503 no\n"
 	fine := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + envelopeTo("b") + "S: 250 1\n" + envelopeOK
 	third := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + "S: 250 1\n" + envelopeTo("b") + envelopeOK + hiBody + "S: 250 2\n" + bye
-	p, log := scriptPool(t, Config{}, fine, doubt, doubt, third)
+	p, log := scriptPool(t, Config{}, fine, fault, fault, third)
 	first, second, late, alone := get(t, p), get(t, p), get(t, p), get(t, p)
 	open := func(c *Conn) {
 		if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil || !p.Ahead(c) {
@@ -644,7 +644,7 @@ func TestADoubtIsNewsOnce(t *testing.T) {
 		p.Put(c)
 	}
 	if p.Ahead(first) || p.Ahead(alone) {
-		t.Error("a connection overlaps after the doubt")
+		t.Error("a connection overlaps after the pipelining fault")
 	}
 	if got := chain(t.Context(), alone, p.Ahead, "a", "b"); len(got) != 2 || got[1] != "dot 250 2 complete=true" {
 		t.Errorf("without overlap: %q", got)
@@ -657,7 +657,7 @@ func TestADoubtIsNewsOnce(t *testing.T) {
 }
 
 // Overlap is tried on one connection until it is known to work: a server that
-// loses its step has one doubtful message at most.
+// loses its step has one uncertain message at most.
 func TestOneConnectionTriesOverlap(t *testing.T) {
 	t.Parallel()
 	p, _ := newPool(t, Config{}, unlimited())

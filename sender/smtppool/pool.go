@@ -209,8 +209,8 @@ func (p *Pool) end(ctx context.Context, c *Conn) {
 	p.closing.Add(1)
 	defer p.closing.Add(-1)
 	p.steps.rest(c)
-	if c.doubt != "" && c.pipelines() {
-		p.steps.demote(c.cfg.Pipelining, c.doubt)
+	if c.pipeliningFault != "" && c.pipelines() {
+		p.steps.demote(c.cfg.Pipelining, c.pipeliningFault)
 	}
 	c.Quit(ctx)
 	p.log.Debug("connection closed", "transactions", c.transactions, "age", time.Since(c.born).Round(time.Millisecond).String())

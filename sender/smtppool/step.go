@@ -19,10 +19,10 @@ import (
 // here already.
 const recordTime = 10 * time.Millisecond
 
-// Astray returns why the server's replies cannot be assigned to our commands any
+// Desync returns why the server's replies cannot be assigned to our commands any
 // more, or "" as long as they can. What the last message was answered is then
 // unknown, unless an envelope behind it was answered with 354 before.
-func (c *Conn) Astray() string { return c.astray }
+func (c *Conn) Desync() string { return c.desync }
 
 // quiet reports whether the server has said nothing that was not read yet, and
 // has not closed the connection.
@@ -61,13 +61,13 @@ func (c *Conn) unasked(stage reply.Stage) *reply.Reply {
 		r := reply.New(stage, code, string(text))
 		return &r
 	}
-	return c.stray(stage, fmt.Sprintf("a reply to no command: %d %s", code, text))
+	return c.desynchronized(stage, fmt.Sprintf("a reply to no command: %d %s", code, text))
 }
 
-// stray ends a connection whose replies cannot be assigned to our commands any
+// desynchronized ends a connection whose replies cannot be assigned to our commands any
 // more. If it has carried a message before, only this connection is at fault, and
 // another one may be tried at once.
-func (c *Conn) stray(stage reply.Stage, why string) *reply.Reply {
+func (c *Conn) desynchronized(stage reply.Stage, why string) *reply.Reply {
 	return c.found(c.lost(stage, badReply(why), false))
 }
 
@@ -114,8 +114,8 @@ func (c *Conn) confirm(out Outcome) Outcome {
 	default:
 		c.lost(reply.Dot, badReply(fmt.Sprintf("the message was answered twice: %s, then %d %s", out.Reply, code, text)), false)
 	}
-	if c.astray != "" {
-		out.Reply = *event(reply.Dot, reply.BadReply, c.astray)
+	if c.desync != "" {
+		out.Reply = *event(reply.Dot, reply.BadReply, c.desync)
 	}
 	return out
 }
@@ -135,7 +135,7 @@ func (c *Conn) refusedMail(mail *reply.Reply) *reply.Reply {
 	if _, err := c.write([]byte("QUIT\r\n")); err == nil {
 		code, _, err := c.read()
 		if err == nil && code < 400 && code != 221 {
-			return c.stray(reply.Mail, fmt.Sprintf("%s, and %d to QUIT", mail, code))
+			return c.desynchronized(reply.Mail, fmt.Sprintf("%s, and %d to QUIT", mail, code))
 		}
 	}
 	c.broken = true
@@ -153,7 +153,7 @@ func (c *Conn) refusedData(data *reply.Reply) *reply.Reply {
 	if r := c.send(reply.Data, []byte("RSET\r\n")); r != nil {
 		return data
 	}
-	if r := c.reset(); r != nil && c.astray != "" {
+	if r := c.reset(); r != nil && c.desync != "" {
 		return r
 	}
 	return data

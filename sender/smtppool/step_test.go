@@ -102,8 +102,8 @@ func TestNothingIsReadAsAnAnswerThatCameUnasked(t *testing.T) {
 				} else if r := c.Envelope(t.Context(), "f@x.org", "b", 0); r != nil {
 					got = *r
 				}
-				if d := reply.Classify(got); got.Event != reply.IdleClosed || !d.AtOnce || c.Astray() == "" || c.Alive() {
-					t.Errorf("got %s (%s), astray %q; want the connection ended and nobody charged", got, d.Verdict, c.Astray())
+				if d := reply.Classify(got); got.Event != reply.IdleClosed || !d.AtOnce || c.Desync() == "" || c.Alive() {
+					t.Errorf("got %s (%s), desync %q; want the connection ended and nobody charged", got, d.Verdict, c.Desync())
 				}
 			})
 		}
@@ -210,8 +210,8 @@ func TestTheStepIsFoundLost(t *testing.T) {
 			} else {
 				got = chain(t.Context(), c, always, "a", "b")
 			}
-			if lost := c.Astray() != ""; lost != tt.lost {
-				t.Errorf("%q; astray %q, want lost %t", got, c.Astray(), tt.lost)
+			if lost := c.Desync() != ""; lost != tt.lost {
+				t.Errorf("%q; desync %q, want lost %t", got, c.Desync(), tt.lost)
 			}
 			if tt.lost && (len(got) != 2 || !strings.Contains(got[1], reply.IdleClosed)) {
 				t.Errorf("%q, want the next one charged with nothing", got)

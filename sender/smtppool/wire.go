@@ -218,8 +218,8 @@ func (c *Conn) lost(stage reply.Stage, err error, writing bool) *reply.Reply {
 		r = reply.Lost(stage, reply.Cancelled, "interrupted")
 	}
 	if r.Event == reply.BadReply {
-		c.doubt = cmp.Or(c.doubt, r.String())
-		c.astray = cmp.Or(c.astray, r.Text)
+		c.pipeliningFault = cmp.Or(c.pipeliningFault, r.String())
+		c.desync = cmp.Or(c.desync, r.Text)
 	}
 	return &r
 }

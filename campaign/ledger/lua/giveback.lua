@@ -8,7 +8,7 @@ for k = 3, #ARGV do
   local i = tonumber(ARGV[k])
   local c = read(i)
   if c and c.state == ISSUED then
-    c.silent = 0
+    c.unanswered = 0
     move(i, c, PENDING, now + tonumber(ARGV[2]))
     n = n + 1
   end

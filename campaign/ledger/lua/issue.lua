@@ -24,18 +24,18 @@ local function offer(i)
   if c.state == ISSUED then
     if c.when > now and not force then return end
     if not force then
-      if c.silent >= 7 then
+      if c.unanswered >= 7 then
         return give_up(i, c, 'stuck', '0\t\t\t')
       end
-      c.silent = c.silent + 1
+      c.unanswered = c.unanswered + 1
     end
     -- It is in the backlog already.
   else
     if c.when > now or room <= 0 then return end
     room = room - 1
-    c.silent = 0
+    c.unanswered = 0
   end
-  move(i, c, ISSUED, now + hold * 2 ^ c.silent)
+  move(i, c, ISSUED, now + hold * 2 ^ c.unanswered)
   issued[#issued + 1] = i
 end
 

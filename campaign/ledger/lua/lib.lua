@@ -7,7 +7,7 @@
 -- ARGV  1 part number
 -- The others belong to the script.
 --
--- A cell is five bytes: state letter; attempts (4 bits), silent issues (3),
+-- A cell is five bytes: state letter; attempts (4 bits), unanswered issues (3),
 -- greylisting used (1); when (3 bytes, seconds since the run was created).
 -- Cell, counters and finish check change in one script on one hash slot, so
 -- that they can never disagree.
@@ -48,7 +48,7 @@ local function read(i)
     if #c < 5 then return nil end
     s, b, w1, w2, w3 = string.byte(c, 1, 5)
   end
-  cells[i] = {state = s, attempts = math.floor(b / 16), silent = math.floor(b / 2) % 8, grey = b % 2, when = w1 * 65536 + w2 * 256 + w3}
+  cells[i] = {state = s, attempts = math.floor(b / 16), unanswered = math.floor(b / 2) % 8, grey = b % 2, when = w1 * 65536 + w2 * 256 + w3}
   return cells[i]
 end
 
@@ -58,7 +58,7 @@ end
 local opened, early, accepted = 0, {}, false
 
 local function bytes(c)
-  return string.char(c.state, c.attempts * 16 + c.silent * 2 + c.grey,
+  return string.char(c.state, c.attempts * 16 + c.unanswered * 2 + c.grey,
     math.floor(c.when / 65536), math.floor(c.when / 256) % 256, c.when % 256)
 end
 
@@ -74,7 +74,7 @@ local function doubtful(i)
   return record[6] == 'resend' and redis.call('HEXISTS', KEYS[5], part .. ':' .. i) == 1
 end
 
--- move changes the cell c of recipient i to a state, with the attempts, silent
+-- move changes the cell c of recipient i to a state, with the attempts, unanswered
 -- issues and greylisting flag that stand in c. Nothing but it and move_new
 -- changes cells.
 local function move(i, c, to, when)
@@ -104,7 +104,7 @@ end
 local function move_new(first, n, to, when)
   local skip = (first - from) * 5
   if string.sub(ahead, skip + 1, skip + n * 5) ~= string.rep('\0', n * 5) then return false end
-  local cell = bytes({state = to, attempts = 0, silent = 0, grey = 0, when = math.min(when, 16777215)})
+  local cell = bytes({state = to, attempts = 0, unanswered = 0, grey = 0, when = math.min(when, 16777215)})
   redis.call('SETRANGE', key, int(first * 5), string.rep(cell, n))
   ahead, from = string.sub(ahead, skip + n * 5 + 1), first + n -- what is still true
   count(PENDING, to, n)

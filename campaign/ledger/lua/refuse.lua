@@ -8,7 +8,7 @@
 local i, outcome = tonumber(ARGV[2]), tonumber(ARGV[3])
 local c = read(i)
 if not c or (c.state ~= PENDING and c.state ~= ISSUED) then return 0 end
-c.silent = 0
+c.unanswered = 0
 if outcome == SUPPRESSED then
   move(i, c, SUPPRESSED, 0)
 else

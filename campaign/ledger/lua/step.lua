@@ -102,7 +102,7 @@ local function claim(a)
   if c.state == SENDING and holds(redis.call('HGET', KEYS[4], field), token) then return 1, c.attempts end
   if run_state ~= 'running' then return -1, run_state end
   if c.state ~= PENDING and c.state ~= ISSUED then return 0, c.state end
-  c.attempts, c.silent = math.min(15, c.attempts + 1), 0
+  c.attempts, c.unanswered = math.min(15, c.attempts + 1), 0
   taken[#taken + 1] = field
   taken[#taken + 1] = token .. ' ' .. int(c.attempts) .. ' ' .. stamp
   move(i, c, SENDING, 0)

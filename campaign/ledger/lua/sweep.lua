@@ -32,7 +32,7 @@ local function abandon(i)
   for _, state in ipairs(OPEN) do
     if left[state] > 0 then
       left[state] = left[state] - 1
-      cells[i] = {state = state, attempts = 0, silent = 0, grey = 0, when = 0}
+      cells[i] = {state = state, attempts = 0, unanswered = 0, grey = 0, when = 0}
       move(i, cells[i], UNCERTAIN, 0)
       n = n + 1
       return
