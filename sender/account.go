@@ -45,6 +45,7 @@ type account struct {
 	shared *throttle.Lanes    // how fast its lanes may be fed, for all workers
 	route  *route
 	wake   chan struct{} // one token for each goroutine that may find work
+	began  time.Time
 
 	mu      sync.Mutex // guards what follows
 	lanes   lanes
@@ -58,7 +59,7 @@ type account struct {
 func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {
 	return &account{
 		cfg: way, log: cfg.Log.With("account", way.Name), pacer: cfg.Pacer, shown: cfg.Accounts, shared: cfg.Lanes,
-		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), paces: map[paceKey]*pace{}, rules: cfg.Rules,
+		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), began: time.Now(), paces: map[paceKey]*pace{}, rules: cfg.Rules,
 		lanes: lanes{account: way.Name, limits: way.Lanes, storms: cfg.Storm, connections: way.Connections},
 	}
 }

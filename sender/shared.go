@@ -114,7 +114,9 @@ func (a *account) closeForStorm(ctx context.Context, now time.Time, l *lane, fro
 func (a *account) follow(now, read time.Time, closed throttle.State, shared map[string]throttle.Lane) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.lanes.breaker.follow(now, closed.Until) {
+	// What was closed before this worker began is tried once more: perhaps it was
+	// started again because the cause is gone.
+	if closed.Since.After(a.began) && a.lanes.breaker.follow(now, closed.Until) {
 		a.log.Info("account was closed by another worker", "code", closed.Code, "until", closed.Until.UTC().Format(time.RFC3339))
 	}
 

@@ -23,8 +23,8 @@ type way struct {
 
 func weightedOf(s *campaign.Snapshot) weighted {
 	var ways weighted
-	for i, name := range s.Accounts {
-		ways = append(ways, way{name, s.Weight(i)})
+	for _, name := range s.Accounts {
+		ways = append(ways, way{name, float64(s.Weights.Of(name))})
 	}
 	return ways
 }

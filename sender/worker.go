@@ -13,6 +13,7 @@ import (
 	"broadside/campaign/token"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
+	"broadside/sender/reply"
 	"broadside/throttle"
 )
 

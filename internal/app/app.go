@@ -43,6 +43,7 @@ type App struct {
 	Lists       *audience.Lists
 	Suppression *suppression.Store
 	Accounts    *throttle.Accounts
+	Lanes       *throttle.Lanes
 	Processes   *presence.Register
 	Runs        *runs.Runs
 	Launcher    *launch.Launcher
@@ -84,6 +85,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Lists:       audience.NewLists(rdb, cfg.Namespace),
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
+		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
@@ -188,15 +190,16 @@ func (a *App) work(ctx context.Context, role string) error {
 		return err
 	}
 
-	names := make([]string, len(ways))
-	for i, w := range ways {
-		names[i] = w.Name
+	var names, counted []string
+	for _, w := range ways {
+		names = append(names, w.Name)
+		counted = append(counted, w.Counted()...)
 	}
 
 	member, err := a.Ledger.Join(ctx, ledger.MemberConfig{
 		Server:  a.store.Server,
-		OnDead:  func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, names...) },
-		OnReset: func(ctx context.Context, id string) error { return a.conns.Restore(ctx, id, names...) },
+		OnDead:  func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, counted...) },
+		OnReset: func(ctx context.Context, id string) error { return a.conns.Restore(ctx, id, counted...) },
 		Sever:   a.store.Sever, Log: a.log,
 	})
 	if err != nil {
@@ -208,7 +211,7 @@ func (a *App) work(ctx context.Context, role string) error {
 	line := a.Ledger.Line(claims, a.Suppression)
 	worker := sender.New(sender.Config{
 		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
-		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Keys: a.keys, Ways: ways,
+		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Lanes: a.Lanes, Keys: a.keys, Ways: ways,
 		Tasks: func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
 			return a.serve(ctx, gate, handle)
 		},
@@ -223,7 +226,7 @@ func (a *App) work(ctx context.Context, role string) error {
 	resigned := make(chan error, 1)
 	go func() { resigned <- member.Run(membership) }()
 	feeding, stopFeeding := context.WithCancel(ctx)
-	g.Go(func() error { return a.feeder().Run(feeding) })
+	g.Go(func() error { return a.feeder(worker).Run(feeding) })
 	a.log.Info("worker started", "worker", member.ID(), "accounts", names)
 	err = worker.Run(ctx)
 	stopFeeding()
@@ -267,33 +270,9 @@ func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.
 	}, handle)
 }
 
-func (a *App) feeder() *scheduler.Feeder {
+func (a *App) feeder(worker *sender.Worker) *scheduler.Feeder {
 	return scheduler.NewFeeder(a.Ledger, a.queue, scheduler.FeederConfig{
-		Closed: a.closed, KeepRuns: a.Config.Retention.Runs, KeepAddresses: a.Config.Retention.Addresses, Log: a.log,
+		ShutUntil: worker.ShutUntil, KeepRuns: a.Config.Retention.Runs, KeepAddresses: a.Config.Retention.Addresses, Log: a.log,
 	})
 }
 
-// closed tells until when all of the accounts are closed.
-func (a *App) closed(ctx context.Context, accounts []string) (time.Time, error) {
-	states, err := a.Accounts.States(ctx, accounts...)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return allClosedUntil(states, accounts), nil
-}
-
-// allClosedUntil returns when the first of the accounts opens; the zero time when
-// one is open. A state that cannot be read has no end and closes nothing.
-func allClosedUntil(states map[string]throttle.State, accounts []string) time.Time {
-	var until time.Time
-	for _, name := range accounts {
-		s, closed := states[name]
-		if !closed || s.Until.IsZero() {
-			return time.Time{}
-		}
-		if until.IsZero() || s.Until.Before(until) {
-			until = s.Until
-		}
-	}
-	return until
-}
