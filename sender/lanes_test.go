@@ -1,28 +1,47 @@
 package sender
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
+	"broadside/campaign"
+	"broadside/campaign/address"
+	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/sender/reply"
+	"broadside/throttle"
 )
 
 // noon is when these tests take place.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// at returns a recipient of a run at a domain.
+func at(r *run, index int, domain string) *recipient {
+	return &recipient{
+		run: r, ref: ledger.Ref{Part: campaign.PartOf(domain), Index: index},
+		row: audience.Row{Address: address.Address{Local: "p", Domain: domain}},
+	}
+}
+
+// paused returns the state of a lane that is paused from noon.
+func paused() throttle.Lane {
+	return throttle.Lane{}.Slow(noon, throttle.Signal{Rate: 10, Block: true, Code: "BS-LANE-PAUSED"})
+}
+
 // TestAClosedAccountIsProbedByOneConnection: what was taken before the account
 // closed ends no probe when it is over, nor does a probe that was put back.
 func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 	t.Parallel()
-	a, now, r := &lanes{}, noon, &run{}
-	for range 4 {
-		a.putBack(&recipient{run: r}, time.Time{})
+	ls, r := &lanes{}, &run{}
+	for i := range 4 {
+		ls.putBack(at(r, i, "example.org"), time.Time{})
 	}
 
+	l := ls.of(at(r, 0, "example.org"))
 	take := func(want bool) probe {
 		t.Helper()
-		rcpt, _ := a.next(now, false)
+		rcpt, _ := ls.next(noon, nil)
 		if (rcpt != nil) != want {
 			t.Fatalf("took a recipient: %v, want %v", rcpt != nil, want)
 		}
@@ -31,63 +50,92 @@ func TestAClosedAccountIsProbedByOneConnection(t *testing.T) {
 		}
 		return rcpt.probe
 	}
-	provider := providerOf(&recipient{})
 	before := take(true)
-	a.breaker.failures = 1 // as close does
+	ls.breaker.failures = 1 // as close does
 	first := take(true)
 	if before.account != 0 || first.account == 0 {
 		t.Fatalf("probes %d and %d, want the second to be one", before, first)
 	}
 
-	if ahead, _ := a.next(now, true); ahead != nil {
+	if ahead, _ := ls.next(noon, l); ahead != nil {
 		t.Error("a recipient in addition to the probe, for a connection that has one")
 	}
 
-	a.probed(before, provider)
+	ls.probed(before, l)
 	take(false) // the probe is under way
-	a.probed(first, provider)
+	ls.probed(first, l)
 	second := take(true)
-	a.probed(first, provider)
+	ls.probed(first, l)
 	take(false) // the second probe is under way
-	a.probed(second, provider)
-	a.breaker.failures = 0 // as works does
+	ls.probed(second, l)
+	ls.breaker.failures = 0 // as works does
 	if take(true) != (probe{}) {
 		t.Error("a probe of an account that works")
 	}
 }
 
-// A lane that was closed is probed by one message at a time, and the others go on
+// A lane that was paused is probed by one message at a time, and the others go on
 // as ever.
 func TestALaneIsProbedByItself(t *testing.T) {
 	t.Parallel()
-	a, now, r := &lanes{}, noon, &run{}
-	for part := range 2 {
+	ls, r := &lanes{}, &run{}
+	for _, domain := range []string{"gmail.com", "example.org"} {
 		for i := range 3 {
-			a.putBack(&recipient{run: r, ref: ledger.Ref{Part: part, Index: i}}, time.Time{})
+			ls.putBack(at(r, i, domain), time.Time{})
 		}
 	}
 
-	a.of(providerOf(&recipient{})).breaker.failures = 1
-	parts := [2]int{}
-	for {
-		rcpt, _ := a.next(now, false)
-		if rcpt == nil {
-			break
+	gmail := ls.byName["gmail"]
+	gmail.throttled = paused()
+	taken := func(now time.Time) (parts [2]int) {
+		for {
+			rcpt, _ := ls.next(now, nil)
+			if rcpt == nil {
+				return parts
+			}
+			parts[rcpt.ref.Part]++
 		}
-		parts[rcpt.ref.Part]++
 	}
-
-	if parts != [2]int{1, 3} {
-		t.Errorf("took %v of the two lanes, want one probe of the first and all of the second", parts)
+	if got := taken(noon); got != [2]int{3, 0} {
+		t.Errorf("took %v during the pause, want all of the other lane", got)
 	}
-
-	if rcpt, _ := a.next(now, true); rcpt != nil {
+	after := gmail.throttled.Until
+	if got := taken(after); got != [2]int{0, 1} {
+		t.Errorf("took %v after the pause, want one probe", got)
+	}
+	if rcpt, _ := ls.next(after, gmail); rcpt != nil {
 		t.Errorf("took %v of a lane that is being probed", rcpt.ref)
 	}
 }
 
-// A reply about a lane or an account counts when a second recipient gets it, with
-// no acceptance in between; the recipient waits, and is charged the third time.
+// A domain of the long tail has a lane of its own: when it pauses, its neighbours
+// go on.
+func TestADomainOfTheLongTailPausesAlone(t *testing.T) {
+	t.Parallel()
+	ls, r := &lanes{}, &run{}
+	for i := range 30 {
+		ls.putBack(at(r, i, fmt.Sprintf("d%d.example", i%3)), time.Time{})
+	}
+	ls.byName["d1.example"].throttled = paused()
+
+	taken := map[string]int{}
+	for {
+		rcpt, _ := ls.next(noon, nil)
+		if rcpt == nil {
+			break
+		}
+		taken[rcpt.lane.name]++
+	}
+	if taken["d0.example"] != 10 || taken["d1.example"] != 0 || taken["d2.example"] != 10 {
+		t.Errorf("took %v", taken)
+	}
+	if until := ls.shutUntil(noon, campaign.Other); !until.IsZero() {
+		t.Errorf("the whole long tail is shut until %s", until)
+	}
+}
+
+// A reply about a lane or an account counts when a second recipient gets it; the
+// recipient waits, and is charged the third time.
 func TestOneRecipientClosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -103,52 +151,75 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a, r := &lanes{}, &run{}
+			ls, r := &lanes{}, &run{}
 			d := reply.Classify(tt.reply)
-			ada := &recipient{run: r, ref: ledger.Ref{Index: 1}}
-			bob := &recipient{run: r, ref: ledger.Ref{Index: 2}}
+			ada, bob, carl := at(r, 1, "gmail.com"), at(r, 2, "gmail.com"), at(r, 4, "gmail.com")
 			for n, want := range []string{"-10s", "-20s", "d0s", "-10s"} {
-				o, c := a.setBack(noon, ada, d, tt.reply)
-				if got := o.State.String()[:1] + o.Delay.String(); got != map[byte]string{'-': "p" + want[1:], 'd': want}[want[0]] || c != nil {
-					t.Errorf("time %d: got %s, closing %v; want %s and none", n+1, got, c, want)
+				s := ls.setBack(noon, ada, d, tt.reply)
+				got := s.outcome.State.String()[:1] + s.outcome.Delay.String()
+				if got != map[byte]string{'-': "p" + want[1:], 'd': want}[want[0]] || s.closing != nil || s.slow != nil {
+					t.Errorf("time %d: got %s, %+v; want %s alone", n+1, got, s, want)
 				}
 			}
-			a.answered(noon, providerOf(ada), true)
-			if _, c := a.setBack(noon, bob, d, tt.reply); c != nil {
-				t.Error("closed although a message was accepted since")
+
+			s := ls.setBack(noon, bob, d, tt.reply)
+			if (s.closing != nil) != tt.account || (s.slow != nil) == tt.account {
+				t.Fatalf("a second recipient: %+v", s)
 			}
-			o, c := a.setBack(noon, ada, d, tt.reply)
-			if c == nil || (c.provider == "") != tt.account || o.Delay != c.pause {
-				t.Fatalf("a second recipient: closing %+v, outcome %+v", c, o)
+			if !tt.account {
+				return
 			}
 			// Whatever was under way meanwhile waits as long, and closes nothing more.
-			carl := &recipient{run: r, ref: ledger.Ref{Index: 4}}
-			o, c2 := a.setBack(noon, carl, d, tt.reply)
-			if c2 != nil || o.Delay <= 0 || o.Delay > c.pause {
-				t.Errorf("a third one: closing %+v, delay %s", c2, o.Delay)
+			later := ls.setBack(noon, carl, d, tt.reply)
+			if later.closing != nil || later.outcome.Delay <= 0 || later.outcome.Delay > s.closing.pause {
+				t.Errorf("a third one: %+v", later)
 			}
 		})
 	}
 }
 
-// Connections that a server drops at the same moment are one closing, not nine:
-// each would double the pause.
-func TestConnectionsThatFailTogetherCloseALaneOnce(t *testing.T) {
+// Two recipients who are refused far apart, with others accepted between them, are
+// two of their own kind, and nothing that is about the lane.
+func TestASuspicionEnds(t *testing.T) {
 	t.Parallel()
-	a, r := &lanes{}, &run{}
-	lost := reply.Lost(reply.Mail, reply.EOF, "EOF")
-	d := reply.Classify(lost)
-	closings := 0
-	for i := range 9 {
-		_, c := a.setBack(noon, &recipient{run: r, ref: ledger.Ref{Index: i}}, d, lost)
-		if c != nil {
-			closings++
+	busy := reply.New(reply.Rcpt, 421, "4.3.2 try later")
+	d := reply.Classify(busy)
+	for _, tt := range []struct {
+		name     string
+		accepted int
+		after    time.Duration
+		slow     bool
+	}{
+		{"at once", 0, 0, true},
+		{"a few later", suspicionOutcomes, 0, true},
+		{"many later", suspicionOutcomes + 1, 0, false},
+		{"long after", 0, suspicionTime + 1, false},
+	} {
+		ls, r := &lanes{}, &run{}
+		ls.setBack(noon, at(r, 1, "gmail.com"), d, busy)
+		for range tt.accepted {
+			ls.answered(noon, ls.byName["gmail"], true)
+		}
+		if s := ls.setBack(noon.Add(tt.after), at(r, 2, "gmail.com"), d, busy); (s.slow != nil) != tt.slow {
+			t.Errorf("%s: %+v", tt.name, s)
 		}
 	}
+}
 
-	l := a.of(providerOf(&recipient{}))
-	if rest := l.breaker.closedUntil.Sub(noon); closings != 1 || rest > d.Backoff {
-		t.Errorf("%d closings, the lane is closed for %s; want one of %s", closings, rest, d.Backoff)
+// Connections that a server drops at the same moment are one signal, not nine.
+func TestConnectionsThatFailTogetherSlowALaneOnce(t *testing.T) {
+	t.Parallel()
+	ls, r := &lanes{}, &run{}
+	lost := reply.Lost(reply.Mail, reply.EOF, "EOF")
+	d := reply.Classify(lost)
+	signals := 0
+	for i := range 9 {
+		if s := ls.setBack(noon, at(r, i, "gmail.com"), d, lost); s.slow != nil {
+			signals++
+		}
+	}
+	if signals != 1 {
+		t.Errorf("%d signals, want one", signals)
 	}
 }
 
@@ -187,8 +258,8 @@ func TestTheRulesOwnPauseHolds(t *testing.T) {
 		{reply.New(reply.Auth, 535, "5.7.8 bad credentials"), refusedClosed},
 		{reply.Lost(reply.Connect, "conn_refused", "connection refused"), 2 * time.Second},
 	} {
-		a := &lanes{}
-		c := a.close(noon, "", reply.Classify(tt.reply), tt.reply.String())
+		ls := &lanes{}
+		c := ls.close(noon, reply.Classify(tt.reply), tt.reply.String())
 		if c.pause != tt.want {
 			t.Errorf("%s (rule %s): closed for %s, want %s", tt.reply, c.decision.Rule, c.pause, tt.want)
 		}
@@ -199,57 +270,122 @@ func TestTheRulesOwnPauseHolds(t *testing.T) {
 // others go on, until none has had a message accepted for a while.
 func TestFewerConnectionsAreNoClosing(t *testing.T) {
 	t.Parallel()
-	a := &lanes{}
-	a.answered(noon, providerOf(&recipient{}), true)
+	ls := &lanes{}
+	ls.answered(noon, ls.of(at(nil, 0, "gmail.com")), true)
 	d := reply.Classify(reply.New(reply.Connect, 421, "4.7.0 too many connections from 192.0.2.1"))
-	rest, alone, c := a.refusedConnection(noon.Add(othersSend-1), d, "refused")
-	if rest != time.Minute || !alone || c != nil || a.breaker.troubled() {
+	rest, alone, c := ls.refusedConnection(noon.Add(othersSend-1), d, "refused")
+	if rest != time.Minute || !alone || c != nil || ls.breaker.troubled() {
 		t.Errorf("rest %s, alone %v, closing %+v", rest, alone, c)
 	}
 
-	rest, alone, c = a.refusedConnection(noon.Add(othersSend), d, "refused")
-	if rest != time.Minute || alone || c == nil || !a.breaker.closed(noon.Add(othersSend)) {
+	rest, alone, c = ls.refusedConnection(noon.Add(othersSend), d, "refused")
+	if rest != time.Minute || alone || c == nil || !ls.breaker.closed(noon.Add(othersSend)) {
 		t.Errorf("when nothing is accepted any more: rest %s, alone %v, closing %+v", rest, alone, c)
 	}
 
-	rest, alone, c = a.refusedConnection(noon.Add(othersSend+time.Second), d, "refused")
+	rest, alone, c = ls.refusedConnection(noon.Add(othersSend+time.Second), d, "refused")
 	if rest != time.Minute-time.Second || alone || c != nil {
 		t.Errorf("while it is closed: rest %s, alone %v, closing %+v", rest, alone, c)
 	}
 }
 
 // A recipient is not taken while its lane, the account or the route is closed, nor
-// when the lane is full, and it says when to try again.
+// when there is no room, and it says when to try again.
 func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 	t.Parallel()
+	const domain = "gmail.com"
 	for _, tt := range []struct {
-		name        string
-		lane, route time.Duration // closed for
-		full, want  bool
-		wait        time.Duration
+		name    string
+		prepare func(*lanes, *lane)
+		route   time.Duration // closed for
+		want    answer
 	}{
-		{name: "open", want: true},
-		{name: "it was closed", lane: -time.Second, route: -time.Second, want: true},
-		{name: "the lane is closed", lane: time.Minute, route: time.Second, wait: time.Minute},
-		{name: "the route is closed", lane: time.Second, route: time.Minute, wait: time.Minute},
-		{name: "it opens soon", lane: time.Millisecond, wait: time.Second},
-		{name: "no room", full: true, wait: time.Second},
+		{name: "open", want: answer{taken: true}},
+		{name: "it was closed", route: -time.Second, want: answer{taken: true}},
+		{name: "the lane is paused", prepare: func(_ *lanes, l *lane) { l.throttled = paused() }, route: time.Second, want: answer{shut: true, wait: time.Second}},
+		{name: "the pause is longer", prepare: func(_ *lanes, l *lane) { l.throttled = paused() }, want: answer{shut: true, wait: maxReturn}},
+		{name: "the account is closed", prepare: func(ls *lanes, _ *lane) { ls.breaker.closedUntil = noon.Add(time.Minute) }, want: answer{shut: true, wait: time.Minute}},
+		{name: "a quota is spent", prepare: func(ls *lanes, _ *lane) { ls.spent = &throttle.Spent{Until: noon.Add(time.Minute)} }, want: answer{shut: true, wait: time.Minute}},
+		{name: "it opens soon", route: time.Millisecond, want: answer{shut: true, wait: time.Second}},
+		{name: "no room", prepare: fill(minRoom), want: answer{wait: time.Second}},
+		{name: "a slow lane has enough", prepare: func(ls *lanes, l *lane) { l.limit.Rate = 1; fill(10)(ls, l) }, want: answer{wait: laneRoom / 2}},
 	} {
-		ls, r := &lanes{}, &run{}
-		l := ls.of(providerOf(&recipient{}))
-		l.breaker.closedUntil = noon.Add(tt.lane)
-		if tt.full {
-			for range minRoom {
-				l.push(&recipient{run: r}, false)
-			}
+		ls := &lanes{}
+		l := ls.of(at(nil, 0, domain))
+		if tt.prepare != nil {
+			tt.prepare(ls, l)
 		}
 		before := l.size
-		ok, wait := ls.offer(noon, &recipient{run: r}, noon.Add(tt.route))
-		if ok != tt.want || wait != tt.wait {
-			t.Errorf("%s: taken %t, wait %s; want %t, %s", tt.name, ok, wait, tt.want, tt.wait)
+		if got := ls.offer(noon, at(&run{}, 0, domain), noon.Add(tt.route)); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 		}
-		if got := l.size > before; got != tt.want {
+		if got := l.size > before; got != tt.want.taken {
 			t.Errorf("%s: it waits: %t", tt.name, got)
+		}
+	}
+}
+
+// fill lets n recipients wait.
+func fill(n int) func(*lanes, *lane) {
+	return func(ls *lanes, l *lane) {
+		r := &run{}
+		for i := range n {
+			l.push(at(r, i, "gmail.com"), false)
+		}
+	}
+}
+
+// Those for whom a slow lane has no room come back one after the other, as fast as
+// it can take them.
+func TestRecipientsWithoutRoomComeBackInTurn(t *testing.T) {
+	t.Parallel()
+	ls, r := &lanes{}, &run{}
+	l := ls.of(at(r, 0, "gmail.com"))
+	l.limit.Rate = 2
+	fill(20)(ls, l)
+	for i, want := range []time.Duration{laneRoom / 2, laneRoom/2 + time.Second/2, laneRoom/2 + time.Second} {
+		if got := ls.offer(noon, at(r, 100+i, "gmail.com"), time.Time{}); got.taken || got.wait != want {
+			t.Errorf("%d: %+v, want %s", i, got, want)
+		}
+	}
+}
+
+// A lane whose transactions take long uses its share of the connections, and more
+// only as far as the others do not need them. A quick one uses what is free.
+func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		each   time.Duration
+		others int // connections that another lane uses
+		want   int // that the lane gets of ten
+	}{
+		{"quick", slowTransaction / 2, 0, 10},
+		{"slow beside one that needs many", 2 * slowTransaction, 5, 5},
+		{"slow beside one that needs few", 2 * slowTransaction, 2, 7},
+	} {
+		ls, r := &lanes{connections: 10}, &run{}
+		for i := range 20 {
+			ls.putBack(at(r, i, "gmail.com"), time.Time{})
+		}
+		ls.putBack(at(r, 0, "yahoo.com"), noon.Add(time.Hour)) // waits for a slot
+		gmail, yahoo := ls.byName["gmail"], ls.byName["yahoo"]
+		gmail.each = tt.each
+		for range tt.others {
+			yahoo.enter(noon)
+		}
+
+		got := 0
+		for gmail.using < 10 {
+			rcpt, _ := ls.next(noon, nil)
+			if rcpt == nil {
+				break
+			}
+			rcpt.lane.enter(noon)
+			got++
+		}
+		if got != tt.want {
+			t.Errorf("%s: %d connections, want %d", tt.name, got, tt.want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/throttle"
 )
 
 // An account that had trouble is open again as soon as its server takes an
@@ -15,15 +16,14 @@ func TestAnAnswerOpensTheAccountAgain(t *testing.T) {
 	for _, refusal := range []string{"", "550 5.7.1 not for you"} {
 		b := newFixture(t, "ada@example.org", "next@example.org")
 		b.stepByStep(&scriptedServer{rcpt: func(string) string { return refusal }}, b.supp, func(h *stepper) {
-			l := h.a.lanes.all[0]
+			l := h.lane()
 			h.a.lanes.breaker.failures = 1 // as closings do
-			l.breaker.failures = 1
 			h.deliver(t.Context())
 			if h.a.lanes.breaker.failures != 0 {
 				t.Errorf("%q: %d failures of the account, want none", refusal, h.a.lanes.breaker.failures)
 			}
-			if opened := l.breaker.failures == 0; opened != (refusal == "") || l.measured.IsZero() {
-				t.Errorf("%q: %d failures of the lane, pace measured since %s", refusal, l.breaker.failures, l.measured)
+			if l.speed.measured.IsZero() {
+				t.Errorf("%q: the pace of the lane is not measured", refusal)
 			}
 		})
 	}
@@ -84,8 +84,8 @@ func TestAtOnceIsNotForEver(t *testing.T) {
 		for ; n < 2*maxTries && len(h.waiting()) > 0; n++ {
 			h.deliver(t.Context())
 		}
-		if n != maxTries+1 || h.a.lanes.all[0].breaker.closed(time.Now()) {
-			t.Errorf("tried %d times, then the lane is closed until %s; want %d, and the lane open", n, h.a.lanes.all[0].breaker.closedUntil, maxTries+1)
+		if state := h.lane().throttled.State(time.Now()); n != maxTries+1 || state != throttle.Open {
+			t.Errorf("tried %d times, then the lane is %s; want %d, and the lane open", n, state, maxTries+1)
 		}
 		h.expectHeld()
 	})
@@ -118,8 +118,8 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 		for range 3 { // ada, next, next again
 			h.deliver(t.Context())
 		}
-		if shut := h.a.lanes.all[0].breaker.closedUntil; !shut.IsZero() {
-			t.Errorf("the lane is closed until %s", shut)
+		if state := h.lane().throttled.State(time.Now()); state != throttle.Open {
+			t.Errorf("the lane is %s", state)
 		}
 	})
 	mu.Lock()

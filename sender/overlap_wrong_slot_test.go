@@ -90,7 +90,7 @@ func TestAnEnvelopeDoesNotGoLongBeforeItsSlot(t *testing.T) {
 		if waiting := h.waiting(); len(waiting) != 1 || h.d.job != nil {
 			t.Fatal(h)
 		}
-		if got := h.a.lanes.all[0].runs[0].notBefore; !got.Equal(slot.Add(-time.Minute)) {
+		if got := h.lane().runs[0].notBefore; !got.Equal(slot.Add(-time.Minute)) {
 			t.Errorf("the next is looked at %s before its slot, want 1m", slot.Sub(got))
 		}
 		h.expectHeld()
@@ -183,6 +183,7 @@ func TestTheGate(t *testing.T) {
 				d := &delivery{tools: tools{a: a, life: life}}
 				now := time.Now()
 				rcpt := &recipient{run: r}
+				rcpt.lane = a.lanes.of(rcpt)
 				d.begin(rcpt)
 				j := d.job
 				d.next = d.other()

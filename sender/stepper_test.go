@@ -10,6 +10,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
+	"broadside/throttle"
 )
 
 // A stepper does what the goroutine of one connection does, one step at a time.
@@ -70,11 +71,14 @@ func (b *fixture) stepByStep(j *scriptedServer, supp ledger.Suppressions, drive 
 	})
 }
 
+// lane returns the lane of the recipients, who are of one domain.
+func (h *stepper) lane() *lane { return h.a.lanes.byName["example.org"] }
+
 // deliver takes the next recipient to its end, as serve does.
 func (h *stepper) deliver(ctx context.Context) {
 	h.t.Helper()
 	if h.d.job == nil {
-		rcpt, _ := h.a.next(time.Now(), false)
+		rcpt, _ := h.a.next(time.Now(), nil)
 		if rcpt == nil {
 			h.t.Fatal("no recipient waits")
 		}
@@ -88,7 +92,7 @@ func (h *stepper) deliver(ctx context.Context) {
 func (h *stepper) waiting() (out []string) {
 	h.a.mu.Lock()
 	defer h.a.mu.Unlock()
-	for _, l := range h.a.lanes.all {
+	for _, l := range h.a.lanes.byName {
 		for _, q := range l.runs {
 			for _, rcpt := range q.recipients {
 				out = append(out, rcpt.row.Address.String())
@@ -134,16 +138,20 @@ func (h *stepper) expectOpen(want int) {
 func (h *stepper) slots(after, early time.Duration) (next time.Time) {
 	next = time.Now().Add(after)
 	h.dialled = func() {
-		p := h.a.pace(h.r)
-		p.limits[0].Rate, p.lead, p.spread, p.slots = 1, 0, early/2, []time.Time{next}
+		p := h.pace()
+		p.limits.Store(&limits{all: []throttle.Limit{{Campaign: h.r.handle.ID, Rate: 1}}, made: time.Now().Add(time.Hour)})
+		p.lead, p.spread, p.slots = 0, early/2, []time.Time{next}
 	}
 	return next
 }
 
+// pace returns the slots of the run.
+func (h *stepper) pace() *pace { return h.a.paces[paceKey{run: h.r}] }
+
 // expectSlots compares the slots that are left.
 func (h *stepper) expectSlots(want ...time.Time) {
 	h.t.Helper()
-	if diff := cmp.Diff(want, h.a.pace(h.r).slots); diff != "" {
+	if diff := cmp.Diff(want, h.pace().slots); diff != "" {
 		h.t.Errorf("slots (-want +got):\n%s", diff)
 	}
 }
