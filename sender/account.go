@@ -29,6 +29,13 @@ type AccountConfig struct {
 	Quotas func(now time.Time) []throttle.Quota
 }
 
+// A StormLimit says when too many addresses of a lane are dead: more than Share of
+// the last Of, and AtLeast so many. The zero value is never.
+type StormLimit struct {
+	Share       float64
+	Of, AtLeast int
+}
+
 // A LaneLimit is what one mailbox provider or domain takes from an account.
 type LaneLimit struct {
 	Rate                  float64
@@ -60,7 +67,7 @@ func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {
 	return &account{
 		cfg: way, log: cfg.Log.With("account", way.Name), pacer: cfg.Pacer, shown: cfg.Accounts, shared: cfg.Lanes,
 		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), began: time.Now(), paces: map[paceKey]*pace{}, rules: cfg.Rules,
-		lanes: lanes{account: way.Name, limits: way.Lanes, storms: cfg.Storm, connections: way.Connections},
+		lanes: lanes{account: way.Name, limits: way.Lanes, storm: cfg.Storm, connections: way.Connections},
 	}
 }
 

@@ -160,6 +160,7 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 		cfg.Tasks = func(ctx context.Context, _ func(context.Context, campaign.Task)) error {
 			defer close(rescued)
 			rcpt := &recipient{run: &run{handle: b.run}, ref: ledger.Ref{Run: b.run}}
+			rcpt.lane = d.a.lanes.of(rcpt)
 			conn, err := d.a.route.pool.Get(ctx)
 			if err != nil {
 				t.Error(err)

@@ -90,9 +90,9 @@ func (l *lane) queue(r *run) *waiting {
 // is opened.
 func (l *lane) blocked(now time.Time) (again time.Time, blocked bool) {
 	switch l.throttled.State(now) {
-	case throttle.Closed:
+	case throttle.LaneClosed:
 		return time.Time{}, true
-	case throttle.Paused:
+	case throttle.LanePaused:
 		if l.throttled.Until.After(now) {
 			return l.throttled.Until, true
 		}
@@ -119,7 +119,7 @@ func (l *lane) shutFor(now time.Time) time.Duration {
 // begin notes that a message goes out, and returns the number of the probe that
 // it is; 0 when it is none.
 func (l *lane) begin(now time.Time) uint64 {
-	if l.throttled.State(now) != throttle.Paused {
+	if l.throttled.State(now) != throttle.LanePaused {
 		return 0
 	}
 	l.probes++
@@ -143,7 +143,7 @@ func (l *lane) pop(now time.Time, ahead bool) (*recipient, time.Time) {
 	}
 
 	again, blocked := l.blocked(now)
-	if blocked || ahead && l.throttled.State(now) == throttle.Paused {
+	if blocked || ahead && l.throttled.State(now) == throttle.LanePaused {
 		return nil, again
 	}
 
@@ -244,7 +244,7 @@ func (l *lane) leave(took time.Duration) {
 
 // idle reports whether there is nothing to remember of the lane.
 func (l *lane) idle(now time.Time) bool {
-	return l.size == 0 && l.using == 0 && l.probing == 0 && l.throttled.State(now) == throttle.Open
+	return l.size == 0 && l.using == 0 && l.probing == 0 && l.throttled.State(now) == throttle.LaneOpen
 }
 
 // earliest returns the earlier of two moments, of which zero is none.

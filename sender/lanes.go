@@ -15,7 +15,7 @@ import (
 type lanes struct {
 	account     string
 	limits      map[string]LaneLimit // by the name of the lane
-	storms      throttle.StormLimit
+	storm       StormLimit
 	connections int // that this process may have
 
 	groups  []*group
@@ -59,7 +59,7 @@ func (ls *lanes) of(rcpt *recipient) *lane {
 	}
 
 	g := ls.group(providerOf(rcpt))
-	l := &lane{name: name, group: g, limit: ls.limits[name], throttled: ls.shared[name], storm: throttle.Storm{Limit: ls.storms}}
+	l := &lane{name: name, group: g, limit: ls.limits[name], throttled: ls.shared[name], storm: throttle.Storm{Share: ls.storm.Share, Of: ls.storm.Of, AtLeast: ls.storm.AtLeast}}
 	g.lanes = append(g.lanes, l)
 	if ls.byName == nil {
 		ls.byName = map[string]*lane{}
@@ -266,7 +266,7 @@ func (ls *lanes) answered(now time.Time, l *lane, accepted bool) (recovered bool
 	}
 	ls.latest = now
 	ls.breaker.accepted()
-	return l.throttled.State(now) == throttle.Paused && !l.throttled.Until.After(now)
+	return l.throttled.State(now) == throttle.LanePaused && !l.throttled.Until.After(now)
 }
 
 // later returns the later of two moments, of which zero is none.

@@ -71,7 +71,7 @@ func recipientsOf(r *run, n int) (out []*recipient) {
 
 func TestRunsTakeTurnsInALane(t *testing.T) {
 	t.Parallel()
-	l := &lane{}
+	l := &lane{group: &group{}}
 	a, b := &run{}, &run{}
 	for _, rcpt := range recipientsOf(a, 3) {
 		l.push(rcpt, false)
@@ -84,7 +84,7 @@ func TestRunsTakeTurnsInALane(t *testing.T) {
 	now := time.Now()
 	var got []*run
 	for {
-		rcpt, again := l.pop(now)
+		rcpt, again := l.pop(now, false)
 		if rcpt == nil {
 			if !again.IsZero() {
 				t.Errorf("an empty lane wants to be looked at again at %v", again)
@@ -108,27 +108,27 @@ func TestRunsTakeTurnsInALane(t *testing.T) {
 
 func TestARunThatWaitsForItsSlotHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	l := &lane{}
+	l := &lane{group: &group{}}
 	slow, fast := &run{}, &run{}
 	l.push(recipientsOf(slow, 1)[0], false)
 	l.push(recipientsOf(fast, 1)[0], false)
 	now := time.Now()
 	l.runs[0].notBefore = now.Add(time.Second)
-	if rcpt, _ := l.pop(now); rcpt == nil || rcpt.run != fast {
+	if rcpt, _ := l.pop(now, false); rcpt == nil || rcpt.run != fast {
 		t.Fatal("the fast run waits behind the slow one")
 	}
 
-	if rcpt, again := l.pop(now); rcpt != nil || !again.Equal(now.Add(time.Second)) {
+	if rcpt, again := l.pop(now, false); rcpt != nil || !again.Equal(now.Add(time.Second)) {
 		t.Errorf("got %v, again %v", rcpt, again)
 	}
-	if rcpt, _ := l.pop(now.Add(time.Second)); rcpt == nil || rcpt.run != slow {
+	if rcpt, _ := l.pop(now.Add(time.Second), false); rcpt == nil || rcpt.run != slow {
 		t.Error("the slow run was forgotten")
 	}
 }
 
 func TestDrainTakesOnlyWhatItShould(t *testing.T) {
 	t.Parallel()
-	l := &lane{}
+	l := &lane{group: &group{}}
 	a, b := &run{}, &run{}
 	for _, rcpt := range append(recipientsOf(a, 3), recipientsOf(b, 2)...) {
 		l.push(rcpt, false)
@@ -145,20 +145,20 @@ func TestDrainTakesOnlyWhatItShould(t *testing.T) {
 	}
 }
 
-func TestRoomFollowsThePaceOfTheLane(t *testing.T) {
+func TestRoomFollowsThePaceOfTheGroup(t *testing.T) {
 	t.Parallel()
-	l := &lane{}
-	if l.room() != minRoom {
-		t.Errorf("room %d before anything is known", l.room())
+	g := &group{}
+	if g.room() != minRoom {
+		t.Errorf("room %d before anything is known", g.room())
 	}
 
 	now := time.Now()
 	for range 4000 {
 		now = now.Add(time.Millisecond)
-		l.count(now)
+		g.speed.count(now)
 	}
 
-	if got := l.room(); got < 1800 || got > 2200 {
+	if got := g.room(); got < 1800 || got > 2200 {
 		t.Errorf("room %d at 1,000 a second, want about 2,000", got)
 	}
 }

@@ -84,7 +84,7 @@ func TestAtOnceIsNotForEver(t *testing.T) {
 		for ; n < 2*maxTries && len(h.waiting()) > 0; n++ {
 			h.deliver(t.Context())
 		}
-		if state := h.lane().throttled.State(time.Now()); n != maxTries+1 || state != throttle.Open {
+		if state := h.lane().throttled.State(time.Now()); n != maxTries+1 || state != throttle.LaneOpen {
 			t.Errorf("tried %d times, then the lane is %s; want %d, and the lane open", n, state, maxTries+1)
 		}
 		h.expectHeld()
@@ -118,7 +118,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 		for range 3 { // ada, next, next again
 			h.deliver(t.Context())
 		}
-		if state := h.lane().throttled.State(time.Now()); state != throttle.Open {
+		if state := h.lane().throttled.State(time.Now()); state != throttle.LaneOpen {
 			t.Errorf("the lane is %s", state)
 		}
 	})

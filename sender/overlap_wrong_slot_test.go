@@ -138,7 +138,7 @@ func TestNoRecipientIsClaimedLongBeforeTheSlot(t *testing.T) {
 		if claims != 1 {
 			t.Errorf("%d claims of the second, want 1", claims)
 		}
-		if each := h.a.pace(h.r).each; each <= 0 || each > time.Hour {
+		if each := h.pace().each; each <= 0 || each > time.Hour {
 			t.Errorf("a message takes %s", each)
 		}
 	})

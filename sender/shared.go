@@ -42,13 +42,13 @@ func (a *account) logChange(l *lane, now time.Time, before, after throttle.Lane)
 
 	log := a.log.With("lane", a.laneName(l.name))
 	switch is {
-	case throttle.Open:
+	case throttle.LaneOpen:
 		log.Info("lane is open again")
-	case throttle.Slowed:
+	case throttle.LaneSlowed:
 		log.Warn("lane is slowed down", "rate_per_s", after.Rate(now), "code", after.Code, "reason", after.Reason)
-	case throttle.Paused:
+	case throttle.LanePaused:
 		log.Warn("lane is paused", "until", after.Until.UTC().Format(time.RFC3339), "code", after.Code, "reason", after.Reason)
-	case throttle.Closed:
+	case throttle.LaneClosed:
 		log.Error("lane is closed until an operator resets it", "code", after.Code, "reason", after.Reason)
 	}
 }
@@ -105,7 +105,9 @@ func (a *account) counted(now time.Time, l *lane, hard bool) (storm bool, from t
 func (a *account) closeForStorm(ctx context.Context, now time.Time, l *lane, from time.Time, reply string) {
 	reason := codes.LaneStorm.Reason("the server calls too many addresses dead, lately with %q", reply)
 	a.change(ctx, l, now, func(t throttle.Lane) throttle.Lane {
-		return t.Close(now, from, string(codes.LaneStorm), reason)
+		t = t.Close(now, string(codes.LaneStorm), reason)
+		t.From = from
+		return t
 	})
 }
 
@@ -127,10 +129,13 @@ func (a *account) follow(now, read time.Time, closed throttle.State, shared map[
 		if l.changed.After(read) {
 			continue
 		}
-		was, _ := l.blocked(now)
+		_, was := l.blocked(now)
 		l.throttled = shared[name]
 		_, blocked := l.blocked(now)
-		opened = opened || !was.IsZero() && !blocked
+		if was && !blocked {
+			l.storm.Reset() // somebody has decided
+			opened = true
+		}
 	}
 	if opened {
 		a.signal()

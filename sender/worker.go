@@ -27,7 +27,7 @@ type Config struct {
 	Conns       *throttle.Conns
 	Accounts    *throttle.Accounts
 	Lanes       *throttle.Lanes
-	Storm       throttle.StormLimit
+	Storm       StormLimit
 	Rules       *reply.Rules // nil: the built-in ones
 	Keys        *token.Keys
 	Ways        []AccountConfig // the accounts of this process

@@ -135,6 +135,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 		Pacer:    throttle.New(b.rdb, "bs", redis.NewScript, nil),
 		Conns:    throttle.NewConns(b.rdb, "bs", redis.NewScript),
 		Accounts: throttle.NewAccounts(b.rdb, "bs", "here", redis.NewScript),
+		Lanes:    throttle.NewLanes(b.rdb, "bs", redis.NewScript),
 		Ways: []AccountConfig{{Name: "sink", Connections: 1, SMTP: smtppool.Config{
 			Account: "sink", Host: host, Port: number, TLS: "none",
 		}}},
