@@ -48,11 +48,11 @@ func TestAPanicOfFeedingEndsNoFeeder(t *testing.T) {
 		q := newRecorder()
 		var asked atomic.Int64
 		f := NewFeeder(l, q, FeederConfig{
-			Closed: func(context.Context, []string) (time.Time, error) {
+			ShutUntil: func([]string, int) time.Time {
 				if asked.Add(1) == 1 {
 					panic("out of order")
 				}
-				return time.Time{}, nil
+				return time.Time{}
 			},
 			KeepRuns: time.Hour, KeepAddresses: time.Hour, Log: slog.New(slog.DiscardHandler),
 		})

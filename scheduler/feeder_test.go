@@ -2,11 +2,9 @@ package scheduler
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,8 +133,8 @@ func feedWith(t *testing.T, l *ledger.Ledger, q Queue, closed func() time.Time) 
 
 func newTestFeeder(l *ledger.Ledger, q Queue, closed func() time.Time) *Feeder {
 	return NewFeeder(l, q, FeederConfig{
-		Closed:   func(context.Context, []string) (time.Time, error) { return closed(), nil },
-		KeepRuns: time.Hour, KeepAddresses: time.Minute, Log: slog.New(slog.DiscardHandler),
+		ShutUntil: func([]string, int) time.Time { return closed() },
+		KeepRuns:  time.Hour, KeepAddresses: time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -248,27 +246,16 @@ func TestADeathDuringAnOutageIsNoticed(t *testing.T) {
 	l := ledger.New(rdb, "bs", embeddedLua)
 	makeRun(t, l, 3)
 	q := newRecorder()
-	var away atomic.Bool
-	asked := make(chan struct{}, 1)
-	f := newTestFeeder(l, q, nil)
-	f.cfg.Closed = func(context.Context, []string) (time.Time, error) {
-		if !away.Load() {
-			return time.Time{}, nil
-		}
-		select {
-		case asked <- struct{}{}:
-		default:
-		}
-		return time.Time{}, io.EOF
-	}
-	feed(t, f)
+	failed := make(chan struct{}, 1)
+	rdb.AddHook(failures(failed))
+	feed(t, newTestFeeder(l, q, func() time.Time { return time.Time{} }))
 	q.wait(t, "at first", func(m map[campaign.Task]int) bool { return len(m) == 3 })
-	away.Store(true)
-	<-asked
-	if err := rdb.Incr(t.Context(), "bs:{workers}:deaths").Err(); err != nil {
+	m.SetError("LOADING")
+	<-failed
+	if _, err := m.Incr("bs:{workers}:deaths", 1); err != nil {
 		t.Fatal(err)
 	}
-	away.Store(false)
+	m.SetError("")
 	q.wait(t, "after the death", func(m map[campaign.Task]int) bool { return m[campaign.Task{Run: "r"}] == 2 })
 }
 
@@ -310,4 +297,31 @@ func TestAnExpansionIsJudgedByTheClockOfRedis(t *testing.T) {
 			}
 		})
 	}
+}
+
+// failures tells of each command that has failed.
+type failures chan struct{}
+
+func (f failures) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f failures) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		return f.tell(next(ctx, cmd))
+	}
+}
+
+func (f failures) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		return f.tell(next(ctx, cmds))
+	}
+}
+
+func (f failures) tell(err error) error {
+	if err != nil {
+		select {
+		case f <- struct{}{}:
+		default:
+		}
+	}
+	return err
 }

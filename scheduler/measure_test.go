@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -52,7 +51,7 @@ func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := NewFeeder(l, newRecorder(), FeederConfig{
-			Closed: func(context.Context, []string) (time.Time, error) { return isOpen(), nil }, Log: slog.New(slog.DiscardHandler),
+			ShutUntil: func([]string, int) time.Time { return isOpen() }, Log: slog.New(slog.DiscardHandler),
 		})
 		s := newSweep(rec)
 		for i := range s.parts[0].dirty {

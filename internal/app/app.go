@@ -93,7 +93,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{
-		Ledger: a.Ledger, Accounts: a.Accounts, Processes: a.Processes, Firing: a.firing, Work: a.workForLaunch,
+		Ledger: a.Ledger, Accounts: a.Accounts, Lanes: a.Lanes, Processes: a.Processes, Firing: a.firing, Work: a.workForLaunch,
 		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
 	})
 	a.Launcher = &launch.Launcher{
@@ -108,7 +108,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Import: a.ImportList,
 	}
 	a.Doctor = &doctor.Doctor{
-		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Schedules: stored,
+		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Lanes: a.Lanes, Schedules: stored,
 		Processes: a.Processes, Log: o.Log,
 	}
 	if len(cfg.Secrets) > 0 {

@@ -38,6 +38,7 @@ type Doctor struct {
 	Runs      *runs.Runs
 	Lists     *audience.Lists
 	Accounts  *throttle.Accounts
+	Lanes     *throttle.Lanes
 	Schedules *scheduler.Schedules
 	Processes *presence.Register
 	Log       *slog.Logger

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,9 +13,11 @@ import (
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/account"
+	"broadside/internal/report"
 	"broadside/internal/runs"
 	"broadside/internal/store"
 	"broadside/scheduler"
+	"broadside/throttle"
 )
 
 // dueSoon is how long before its time a campaign needs processes to be alive.
@@ -87,23 +91,68 @@ func (d *Doctor) underWay(ctx context.Context) (runs int, replicated []string, e
 
 // closings names accounts and lanes that workers have closed.
 func (d *Doctor) closings(ctx context.Context) []Finding {
-	all, err := d.Accounts.Closings(ctx, account.Names(d.Config)...)
+	names := account.Names(d.Config)
+	closed, err := d.Accounts.States(ctx, names...)
+	if err != nil {
+		return Unanswered(err)
+	}
+
+	lanes, err := d.Lanes.Read(ctx, names...)
 	if err != nil {
 		return Unanswered(err)
 	}
 
 	var out []Finding
-	for _, c := range all {
-		if c.Code == string(codes.BrokenState) {
-			continue // it is listed with all that cannot be read
+	now := time.Now()
+	for _, name := range names {
+		if c, found := closed[name]; found && c.Code != string(codes.BrokenState) { // it is listed with all that cannot be read
+			out = append(out, closing(name, "closed by a worker", runs.AccountWait(name, c), "it opens by itself; see `broadside account check "+name+"`"))
 		}
-		w := runs.ClosingWait(c)
-		text := fmt.Sprintf("%s %s is closed by a worker until %s: %s", w.For, w.What, c.Until.UTC().Format("2006-01-02T15:04:05Z"), strings.TrimRight(c.Reason, ". "))
-		out = append(out, bad("account "+c.Account, w.Code, store.Warning, text,
-			"what is to be sent by it waits", "it opens by itself; see `broadside account check "+c.Account+"`"))
+		for _, lane := range slices.Sorted(maps.Keys(lanes[name])) {
+			l := lanes[name][lane]
+			if state := l.State(now); state != throttle.LaneOpen {
+				out = append(out, closing(name, string(state), runs.LaneWait(now, name, lane, l), "see `broadside lane ls`"))
+			}
+		}
 	}
 
 	return out
+}
+
+// closing is the finding about an account or a lane that takes less, or nothing.
+func closing(name, state string, w report.Wait, step string) Finding {
+	until := ""
+	if !w.Until.IsZero() {
+		until = " until " + w.Until.UTC().Format(time.RFC3339)
+	}
+	text := fmt.Sprintf("%s %s is %s%s: %s", w.For, w.What, state, until, strings.TrimRight(w.Reason, ". "))
+	return bad("account "+name, w.Code, store.Warning, text, "what is to be sent by it waits", step)
+}
+
+// unreadableLimits returns the entries about accounts and lanes that cannot be read.
+func (d *Doctor) unreadableLimits(ctx context.Context) (damaged []error, err error) {
+	names := account.Names(d.Config)
+	closed, err := d.Accounts.States(ctx, names...)
+	if err != nil {
+		return nil, err
+	}
+
+	lanes, err := d.Lanes.Read(ctx, names...)
+	if err != nil {
+		return nil, err
+	}
+
+	for _, name := range names {
+		if c := closed[name]; c.Code == string(codes.BrokenState) {
+			damaged = append(damaged, errors.New(c.Reason))
+		}
+		for _, lane := range slices.Sorted(maps.Keys(lanes[name])) {
+			if l := lanes[name][lane]; l.Code == string(codes.BrokenState) {
+				damaged = append(damaged, errors.New(l.Reason))
+			}
+		}
+	}
+	return damaged, nil
 }
 
 // campaigns names scheduled campaigns that are valid and yet do harm.
@@ -235,16 +284,6 @@ func (d *Doctor) damaged(ctx context.Context) ([]error, error) {
 		}
 	}
 
-	closings, err := d.Accounts.Closings(ctx, account.Names(d.Config)...)
-	if err != nil {
-		return nil, err
-	}
-
-	for _, c := range closings {
-		if c.Code == string(codes.BrokenState) {
-			damaged = append(damaged, errors.New(c.Reason))
-		}
-	}
-
-	return damaged, nil
+	unreadable, err := d.unreadableLimits(ctx)
+	return append(damaged, unreadable...), err
 }

@@ -11,6 +11,9 @@ import (
 const (
 	ForAccount   = "account"   // all of it, or those of its recipients who have the account
 	ForLane      = "lane"      // its recipients at one provider
+	ForQuota     = "quota"     // an hour's or a day's limit of an account
+	ForWarmup    = "warmup"    // the next day of an account's warm-up
+	ForSlot      = "slot"      // the next moment that a low rate allows
 	ForWorker    = "worker"    // no worker is there to send
 	ForScheduler = "scheduler" // no scheduler is there to make it ready
 	ForLaunch    = "launch"    // likewise, of a run that was launched

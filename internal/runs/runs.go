@@ -35,11 +35,14 @@ type Runs struct {
 type Config struct {
 	Ledger    *ledger.Ledger
 	Accounts  *throttle.Accounts
+	Lanes     *throttle.Lanes
 	Processes *presence.Register
 
 	// Firing returns the occurrence of a campaign of which a scheduler is making a
 	// run; the zero time when there is none.
 	Firing func(ctx context.Context, campaign string) (time.Time, error)
+	// Used returns what is used of the quotas of an account; nil: no account has any.
+	Used func(ctx context.Context, account string) ([]throttle.Usage, error)
 	// Work does the work of a worker until ctx ends. Only Finish needs it.
 	Work func(ctx context.Context) error
 

@@ -38,7 +38,7 @@ func newFixture(t *testing.T, url string) *fixture {
 	t.Cleanup(func() { f.rdb.Close() })
 	l := ledger.New(f.rdb, "bs", redis.NewScript)
 	f.Runs = New(Config{
-		Ledger: l, Accounts: throttle.NewAccounts(f.rdb, "bs", "here", redis.NewScript), Processes: presence.New(f.rdb, "bs", l.Workers),
+		Ledger: l, Accounts: throttle.NewAccounts(f.rdb, "bs", "here", redis.NewScript), Lanes: throttle.NewLanes(f.rdb, "bs", redis.NewScript), Processes: presence.New(f.rdb, "bs", l.Workers),
 		Firing: func(context.Context, string) (time.Time, error) { return f.firing, nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	return f

@@ -10,7 +10,6 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/internal/presence"
 	"broadside/internal/report"
-	"broadside/throttle"
 )
 
 // waits returns what keeps a run from going on now. It returns nothing for a run
@@ -25,7 +24,8 @@ func (r *Runs) waits(ctx context.Context, s Status) ([]report.Wait, error) {
 	return nil, nil
 }
 
-// waitsOfRunning looks for workers, and for closed accounts and lanes.
+// waitsOfRunning looks for workers, for accounts and lanes that take less or
+// nothing, and for quotas that are spent.
 func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, error) {
 	var waits []report.Wait
 	workers, err := r.Ledger.Workers(ctx)
@@ -40,44 +40,17 @@ func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, err
 		})
 	}
 
-	closings, err := r.Accounts.Closings(ctx, s.Accounts...)
+	limits, err := r.limitWaits(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 
-	for _, c := range closings {
-		if s.isHeldUpBy(c) {
-			waits = append(waits, ClosingWait(c))
-		}
+	waits = append(waits, limits...)
+	now, err := r.Ledger.Now(ctx)
+	if err != nil {
+		return nil, err
 	}
-
-	return waits, nil
-}
-
-// isHeldUpBy reports whether a recipient of the run waits for what is closed. An
-// entry that cannot be read closes nothing.
-func (s Status) isHeldUpBy(c throttle.Closing) bool {
-	switch {
-	case c.Code == string(codes.BrokenState):
-		return false
-	case c.Provider == "":
-		return true
-	}
-	part := slices.Index(campaign.Providers, campaign.Provider(c.Provider))
-	return part < 0 || s.Parts[part].Open() > 0 // otherwise it is a domain, not a provider
-}
-
-// ClosingWait puts a closed account or lane into the words of reports.
-func ClosingWait(c throttle.Closing) report.Wait {
-	w := report.Wait{For: report.ForAccount, What: c.Account, Code: codes.Code(c.Code), Reason: c.Reason, Until: c.Until}
-	if c.Provider != "" {
-		w.For = report.ForLane
-		w.What = c.Account + "/" + c.Provider
-	}
-	if codes.Of(w.Reason) == "" && w.Code != "" {
-		w.Reason = w.Code.Reason("%s", w.Reason)
-	}
-	return w
+	return s.withExpiry(waits, now), nil
 }
 
 // waitsOfExpanding finds out whether a process is still reading the audience.

@@ -10,6 +10,7 @@ import (
 	"broadside/internal/presence"
 	"broadside/internal/report"
 	"broadside/internal/testkit"
+	"broadside/throttle"
 )
 
 // waitsOf returns what a run waits for, as "for what code".
@@ -40,7 +41,10 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 	const noWorker = "worker  BS-NO-WORKER"
 	check("no worker is alive", noWorker)
 	for _, provider := range []string{"gmail", "yahoo"} {
-		if _, err := f.Accounts.CloseLane(ctx, "default", provider, time.Time{}, string(codes.LaneClosed), "421 too fast"); err != nil {
+		_, _, err := f.Lanes.Change(ctx, "default", provider, func(l throttle.Lane) throttle.Lane {
+			return l.Close(time.Now(), string(codes.LaneClosed), "421 too fast")
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
