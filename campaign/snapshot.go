@@ -27,6 +27,5 @@ type Snapshot struct {
 	// Then each row has its place in that run in its Meta.
 	Origin   string   `json:"origin,omitempty"`
 	Accounts []string `json:"accounts"` // never empty
-	Weights  Weights  `json:"weights,omitempty"`
 	Rate     float64  `json:"rate"`     // campaign rate per second; 0 is no limit
 }

@@ -50,8 +50,6 @@ type Decision struct {
 	Code codes.Code
 
 	AtOnce bool   // the rule asks for no pause, only for a new connection
-	Escalate Escalate
-	Escalated bool
 	Manual bool   // no pause will help: somebody has to look at the account
 	Note   string // why the rule is as it is, for people; may be empty
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"broadside/campaign"
 )
 
 // A Stage is a place in the SMTP dialogue.
@@ -76,8 +74,6 @@ type Reply struct {
 	Text     string // lines joined by a blank, codes removed, printable, at most MaxText bytes
 	Rest     string // what follows Text in a longer reply; read by Classify only
 	Event    string // one of the events; empty for a reply read off the wire
-	Provider campaign.Provider
-	Relay string
 	Direct   bool   // the server is the recipient's MX, not a relay of ours
 }
 
