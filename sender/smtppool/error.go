@@ -69,6 +69,7 @@ func hint(cfg Config, r reply.Reply, err error) string {
 	if s := certHint(cfg, err); s != "" {
 		return s
 	}
+
 	switch r.Event {
 	case "":
 		return replyHint(cfg, r)
@@ -89,6 +90,7 @@ func hint(cfg Config, r reply.Reply, err error) string {
 			return "no SMTP greeting: if this port speaks TLS from the first byte (usually 465), set tls: implicit; otherwise check host and port"
 		}
 	}
+
 	return ""
 }
 
@@ -112,6 +114,7 @@ func certHint(cfg Config, err error) string {
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return fmt.Sprintf("the certificate of %s does not verify: it has to be replaced on the server", cfg.Host)
 	}
+
 	return ""
 }
 
@@ -125,6 +128,7 @@ func handshakeHint(cfg Config, err error) string {
 	case strings.Contains(err.Error(), "protocol version"):
 		return "the server speaks no TLS version from 1.2 on: it has to be updated"
 	}
+
 	return "TLS could not be agreed with the server: check port and tls"
 }
 
@@ -139,6 +143,7 @@ func setupHint(cfg Config, err error) string {
 	case errors.Is(err, errExchange):
 		return "the login came to no end: set auth to another mechanism that the server offers, and tell its operator"
 	}
+
 	return err.Error()
 }
 
@@ -154,5 +159,6 @@ func replyHint(cfg Config, r reply.Reply) string {
 	case r.Code >= 400 && r.Code < 500:
 		return "the server takes no connection just now"
 	}
+
 	return ""
 }
