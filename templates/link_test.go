@@ -43,6 +43,7 @@ func TestLinksAreTheSameInBothParts(t *testing.T) {
 				tmpl.html.flat = nil
 				tmpl.text.flat = nil
 			}
+
 			var l Letter
 			if err := tmpl.Render(&l, Data{Values: []string{c.value, "x&y"}, Unsubscribe: "https://u.example/u"}); err != nil {
 				t.Fatal(err)

@@ -168,7 +168,8 @@ func (r *Reader) Next(row *Row) error {
 		r.rows++
 		return nil
 	case *Reject:
-		if r.rejects++; r.rejects == 1 {
+		r.rejects++
+		if r.rejects == 1 {
 			r.firstReject = e
 		}
 		return err

@@ -54,7 +54,8 @@ func expand(tb testing.TB, r *audience.Reader, keep func(chunk []byte)) int {
 		if !seen.Add(rows[n].Address.Hash()) {
 			continue
 		}
-		if n++; n == len(rows) {
+		n++
+		if n == len(rows) {
 			chunk = audience.EncodeChunk(chunk[:0], rows)
 			keep(chunk)
 			total += n

@@ -134,8 +134,11 @@ func (w *utf8Watch) look(b []byte, last bool) {
 		r, size := utf8.DecodeRune(b)
 		if r == utf8.RuneError && size == 1 {
 			w.lone++
-		} else if w.multi++; w.multi == 1 {
-			w.first = w.line + 1
+		} else {
+			w.multi++
+			if w.multi == 1 {
+				w.first = w.line + 1
+			}
 		}
 
 		b = b[size:]

@@ -131,7 +131,8 @@ func (m *importer) read(r *Reader, isNew func(hash [32]byte) bool, keep func(*Ro
 			return err
 		}
 
-		if m.sum.Rows++; !isNew(row.Address.Hash()) {
+		m.sum.Rows++
+		if !isNew(row.Address.Hash()) {
 			m.sum.Duplicate++
 			continue
 		}
@@ -178,7 +179,8 @@ func (f *fileRows) keep(row *Row) error {
 	to.Line = row.Line
 	to.Address = row.Address
 	to.Values = append(to.Values[:0], row.Values...)
-	if f.n++; f.n == len(f.rows) {
+	f.n++
+	if f.n == len(f.rows) {
 		f.endChunk()
 	}
 	return nil

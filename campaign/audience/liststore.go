@@ -98,7 +98,9 @@ func (w *listWriter) add(ctx context.Context, row *Row, from []int) error {
 	if size > maxRow { // only old and new values together can be
 		return &FileError{File: listPrefix + w.name, What: fmt.Sprintf("values of more than 64 KiB together for %q", row.Address), Fix: "leave out columns, or import with replace"}
 	}
-	if w.n++; w.n < len(w.rows) {
+
+	w.n++
+	if w.n < len(w.rows) {
 		return nil
 	}
 

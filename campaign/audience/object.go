@@ -157,7 +157,8 @@ func (p *jsonText) skipNested() bool {
 			depth--
 		}
 
-		if p.i++; depth == 0 {
+		p.i++
+		if depth == 0 {
 			return json.Valid([]byte(p.s[start:p.i]))
 		}
 	}

@@ -162,7 +162,9 @@ func (c *sheetCheck) startCell(e xml.StartElement) error {
 	if next > maxSheetColumn {
 		return fmt.Errorf("row %d has more than %d columns", c.row, maxSheetColumn)
 	}
-	if c.cells += int64(next - c.col); c.cells > maxSheetCells {
+
+	c.cells += int64(next - c.col)
+	if c.cells > maxSheetCells {
 		return fmt.Errorf("more than %d cells up to row %d, blanks included", maxSheetCells, c.row)
 	}
 

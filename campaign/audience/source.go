@@ -58,7 +58,8 @@ func (s *stream) Close() error {
 func openStream(ctx context.Context, src Source, opts Options) (*stream, error) {
 	s := &stream{name: opts.File}
 	if s.name == "" {
-		if s.name = src.Path; src.Path == "-" {
+		s.name = src.Path
+		if src.Path == "-" {
 			s.name = "standard input"
 		}
 	}

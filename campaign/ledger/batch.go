@@ -160,14 +160,16 @@ func (c *call) read() {
 // read gives the steps their answers, and returns those that are left.
 func (q *questions) read(answer []any, err error) []any {
 	for _, p := range q.outcomes {
-		if p.Settle.Err = err; err == nil {
+		p.Settle.Err = err
+		if err == nil {
 			p.Settle.Applied = answer[0] == int64(1)
 			answer = answer[1:]
 		}
 	}
 
 	for _, p := range q.claims {
-		if p.Claim.Err = err; err == nil {
+		p.Claim.Err = err
+		if err == nil {
 			p.Claim.Claim, p.Claim.Err = parseClaim(answer)
 			answer = answer[2:]
 		}
@@ -177,7 +179,8 @@ func (q *questions) read(answer []any, err error) []any {
 	}
 
 	for _, p := range q.looks {
-		if p.Look.Err = err; err == nil {
+		p.Look.Err = err
+		if err == nil {
 			p.Look.State, p.Look.Err = parseLook(answer[0])
 			answer = answer[1:]
 		}

@@ -259,7 +259,8 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 			run := newRun(t, l, "r"+strconv.Itoa(runs), size)
 			m := newModel(size)
 			ctx := context.Background()
-			if m.resend = rapid.Bool().Draw(rt, "resend"); m.resend {
+			m.resend = rapid.Bool().Draw(rt, "resend")
+			if m.resend {
 				if err := l.rdb.HSet(ctx, l.keys(run, 0)[0], "on_uncertain", "resend").Err(); err != nil {
 					rt.Fatal(err)
 				}

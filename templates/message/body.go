@@ -157,7 +157,8 @@ func (e *Encoder) block(f *Fixed) {
 func (e *Encoder) verbatim() bool { return e.form == asItIs && !e.tidy }
 
 func (e *Encoder) count(n int) error {
-	if e.size += n; e.size > MaxBody {
+	e.size += n
+	if e.size > MaxBody {
 		return ErrTooLarge
 	}
 	return nil
@@ -190,7 +191,8 @@ func (e *Encoder) endLines(n int) {
 		e.endLine(e.line[start:end])
 		at = end + 1
 		if e.line[end] == '\r' {
-			if e.cr = at == len(e.line); !e.cr && e.line[at] == '\n' {
+			e.cr = at == len(e.line)
+			if !e.cr && e.line[at] == '\n' {
 				at++
 			}
 		}

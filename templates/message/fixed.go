@@ -49,7 +49,8 @@ func NewFixed(text string, tidy bool) *Fixed {
 	}
 
 	end := strings.LastIndexByte(rest, '\n') + 1
-	if f.open = long(rest[end:]); f.open {
+	f.open = long(rest[end:])
+	if f.open {
 		end = len(rest)
 		if tidy { // blanks may be the end of the line
 			end = len(strings.TrimRight(rest, " \t"))

@@ -139,7 +139,8 @@ func Unpack(pattern string, packed []byte, of uint64) (text string, n uint64, ok
 		c := pattern[at]
 		switch all := figuresOf(c); {
 		case all != "":
-			if at++; at == len(pattern) || pattern[at] < ' ' {
+			at++
+			if at == len(pattern) || pattern[at] < ' ' {
 				return "", 0, false
 			}
 			readFigures(&b, &num, all, int(pattern[at]-' '))
