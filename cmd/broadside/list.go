@@ -77,7 +77,8 @@ func (c *cli) importList(ctx context.Context, a *app.App, name, source string, o
 	defer r.Close() //nolint:errcheck // only read
 	shown := 0
 	o.OnReject = func(r *audience.Reject) {
-		if shown++; shown <= maxRejectsShown {
+		shown++
+		if shown <= maxRejectsShown {
 			c.note("%s: %s", source, printable(r.Error()))
 		}
 	}

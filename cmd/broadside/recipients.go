@@ -88,7 +88,8 @@ func (c *cli) recipients(cmd *cobra.Command, a *app.App, id, state, format strin
 		code := ""
 		at := ""
 		if r.At != nil {
-			if row.At = stamp(*r.At); row.At != nil {
+			row.At = stamp(*r.At)
+			if row.At != nil {
 				at = *row.At
 			}
 		}
