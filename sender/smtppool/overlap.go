@@ -233,10 +233,12 @@ func (s *steps) may(c *Conn) bool {
 	if s.mode != "" && time.Now().Before(s.until) || s.suspects() {
 		return false
 	}
+
 	if !s.overlaps && s.trial == nil {
 		s.trial = c
 		c.trial = true
 	}
+
 	return s.overlaps || s.trial == c
 }
 
