@@ -48,6 +48,7 @@ func TestSMTPHasEverySettingOfTheAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if got.RootCAs == nil {
 		t.Error("the account's own authority is not trusted")
 	}
@@ -69,6 +70,7 @@ func TestImpatientWaitsAreBoundedAndOtherwiseTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	got, err := account.Impatient(acct)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +85,7 @@ func TestImpatientWaitsAreBoundedAndOtherwiseTheSame(t *testing.T) {
 			t.Errorf("%s waits %s, want up to 30 s, and not what a daemon waits", step, wait)
 		}
 	}
+
 	if w.Dot <= 0 || w.Dot > 2*time.Minute {
 		t.Errorf("the reply to a message is waited for %s, want up to 2 minutes", w.Dot)
 	}
@@ -122,11 +125,13 @@ func TestAuthoritiesAtFault(t *testing.T) {
 				t.Errorf("%s, %s: %v, want ErrInvalid", name, way, err)
 				continue
 			}
+
 			for _, want := range []string{"account ses: ", "ca_file", tt.file, tt.want} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%s, %s: no %q in: %v", name, way, want, err)
 				}
 			}
+
 			if strings.Contains(err.Error(), "right-horse") {
 				t.Errorf("%s, %s: the password is shown", name, way)
 			}
@@ -156,10 +161,12 @@ func TestFind(t *testing.T) {
 			}
 			continue
 		}
+
 		if !errors.Is(err, failure.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 			continue
 		}
+
 		for _, want := range tt.want {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: no %q in: %v", name, want, err)

@@ -66,6 +66,7 @@ func TestStates(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 	}
+
 	ses.Connections = 3
 	s.check(t, cfg, local, ses)
 
@@ -73,6 +74,7 @@ func TestStates(t *testing.T) {
 	if _, err := s.accounts.Close(ctx, "ses", now.Add(time.Hour), string(codes.AccountLogin), "the login was refused"); err != nil {
 		t.Fatal(err)
 	}
+
 	ses.Closed = &account.Closed{Code: string(codes.AccountLogin), Reason: "the login was refused", Since: now, Until: now.Add(time.Hour)}
 	s.check(t, cfg, local, ses)
 
@@ -87,6 +89,7 @@ func TestStates(t *testing.T) {
 	if err := s.accounts.Open(ctx, "ses"); err != nil {
 		t.Fatal(err)
 	}
+
 	ses.Closed = nil
 	s.check(t, cfg, local, ses)
 	s.check(t, &configs.Config{})
@@ -101,6 +104,7 @@ func TestStateThatCannotBeReadIsOpen(t *testing.T) {
 	if err := s.rdb.HSet(t.Context(), "bs:{acct:local}:state", "until", "soon").Err(); err != nil {
 		t.Fatal(err)
 	}
+
 	found, err := s.accounts.States(t.Context(), "local")
 	if err != nil || found["local"].Code != string(codes.BrokenState) {
 		t.Fatalf("the state is %+v, %v; want one that cannot be read", found, err)
