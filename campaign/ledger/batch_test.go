@@ -16,7 +16,7 @@ import (
 // looks. Neighbours are written together, several parts in one call.
 func TestABatchIsItsSteps(t *testing.T) {
 	l := backends["redis"](t)
-	n := l.Line(l.rdb, nobody{})
+	n := l.Line(l.rdb, noSuppressions{})
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
@@ -111,7 +111,7 @@ func everything(t *testing.T, l *Ledger, run *Run) map[string]any {
 	return out
 }
 
-// Who is new is issued as a block, between others that are issued by themselves.
+// New recipients are issued as a block, between others that are issued one by one.
 func TestIssueOfABlockAmongOthers(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		run := newRun(t, l, "r", 30)

@@ -163,11 +163,10 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 	})
 }
 
-// TestAllDownForTwoMinutesWithClaimsOpen has nobody there who could see the dead
-// worker's counter stand still. Whoever comes after them counts from its own
-// first look, whatever the clocks say of the time between: until 15 s later
-// nobody's claim is touched, then the open ones alone are uncertain, and the
-// rest is handed out again.
+// TestAllDownForTwoMinutesWithClaimsOpen: no worker is left that could see the dead
+// worker's counter stand still. The next worker counts from its own first look,
+// whatever the clocks say of the time between: for 15 s no claim is touched, then only
+// the open ones become uncertain, and the other recipients are issued again.
 func TestAllDownForTwoMinutesWithClaimsOpen(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
@@ -351,7 +350,7 @@ func waitFor(t *testing.T, ok func(context.Context) bool) {
 	}
 }
 
-// TestInAClusterEveryPrimaryNeedsAReplica: nobody knows yet where a run will lie.
+// TestInAClusterEveryPrimaryNeedsAReplica: a run may lie on any of them.
 func TestInAClusterEveryPrimaryNeedsAReplica(t *testing.T) {
 	t.Parallel()
 	world := testkit.NewCluster(t, 2, true)

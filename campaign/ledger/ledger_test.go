@@ -48,10 +48,10 @@ func newLedger(t testing.TB, rdb *redis.Client, lua func(string) *redis.Script) 
 	return New(rdb, "bs", lua)
 }
 
-// nobody is a suppression list without entries.
-type nobody struct{}
+// noSuppressions is a suppression list without entries.
+type noSuppressions struct{}
 
-func (nobody) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
+func (noSuppressions) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
 	return func() (bool, error) { return false, nil }
 }
 
@@ -69,7 +69,7 @@ func everywhere(t *testing.T, f func(t *testing.T, l *Ledger)) {
 // line starts a Line for the test.
 func line(t testing.TB, l *Ledger) *Line {
 	t.Helper()
-	n := l.Line(l.rdb, nobody{})
+	n := l.Line(l.rdb, noSuppressions{})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
@@ -375,8 +375,8 @@ func member(t testing.TB, l *Ledger, runID *string) *Member {
 	return m
 }
 
-// Who gave a sign in the last moment keeps its connections.
-func TestWhoIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
+// A worker that gave a sign of life at the last moment keeps its connections.
+func TestAWorkerThatIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
 		id := "one"

@@ -330,7 +330,7 @@ func (s *stage) check(resend bool) {
 	}
 }
 
-// checkReceipts: who is accepted has one receipt, and nobody else has any.
+// checkReceipts: an accepted recipient has one receipt, any other has none.
 func (s *stage) checkReceipts() {
 	kept, err := s.l.Receipts(s.ctx, s.run)
 	s.ok(err)

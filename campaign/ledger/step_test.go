@@ -134,7 +134,7 @@ func TestStepWithAllThree(t *testing.T) {
 // twins in two.
 func TestStepsOfOneBatchAboutOneRecipient(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		n := l.Line(l.rdb, nobody{})
+		n := l.Line(l.rdb, noSuppressions{})
 		for _, tt := range []struct {
 			name  string
 			steps func(Ref) []*Step // after w.1 has claimed it
@@ -218,7 +218,7 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 	ctx := t.Context()
 	run := newRun(t, l, "r", 9)
 	other := newRun(t, l, "o", 9)
-	n := l.Line(l.rdb, nobody{})
+	n := l.Line(l.rdb, noSuppressions{})
 	batch(t, n, claiming(Ref{run, 0, 0}, "w.1"), claiming(Ref{run, 0, 1}, "w.2"), claiming(Ref{other, 0, 0}, "w.3"))
 	limit := func(bytes string) {
 		t.Helper()
@@ -281,7 +281,7 @@ func TestAStepWhoseScriptIsForgotten(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		a := newRun(t, l, "a", 9)
 		b := newRun(t, l, "b", 9)
-		n := l.Line(l.rdb, nobody{})
+		n := l.Line(l.rdb, noSuppressions{})
 		batch(t, n, claiming(Ref{a, 0, 0}, "w.1"), claiming(Ref{b, 0, 0}, "w.2"))
 		if err := l.rdb.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -316,8 +316,8 @@ func (i interrupter) Queue(context.Context, redis.Pipeliner, string, [16]byte) f
 	}
 }
 
-// Whoever does not wait for the answer has an error, and the step to himself:
-// the answer comes all the same, and finds nobody.
+// A caller that does not wait for the answer gets an error, and has the step to itself:
+// the answer still comes, and changes nothing in it.
 func TestAStepThatIsLeftAlone(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		run := newRun(t, l, "r", 9)
@@ -368,7 +368,7 @@ func TestAStepThatIsLeftAlone(t *testing.T) {
 func TestNearAndFarRecipientsAreReadAlike(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		const size = 3000
-		n := l.Line(l.rdb, nobody{})
+		n := l.Line(l.rdb, noSuppressions{})
 		var got [][]string
 		for _, indexes := range [][]int{
 			{0, 1, 2, 3, 4, 5},
@@ -423,11 +423,11 @@ func TestNearAndFarRecipientsAreReadAlike(t *testing.T) {
 	})
 }
 
-// Who is not there, among neighbours or alone, is not there.
+// A recipient beyond the end is not found, among neighbours or alone.
 func TestAStepBeyondTheEnd(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		run := newRun(t, l, "r", 5)
-		n := l.Line(l.rdb, nobody{})
+		n := l.Line(l.rdb, noSuppressions{})
 		for _, index := range []int{5, 6, 4000} {
 			beyond := looking(Ref{run, 0, index})
 			beyond.Claim.Ref = Ref{run, 0, index}
