@@ -173,7 +173,7 @@ func (c *Conn) young() bool {
 }
 
 // steps is what a Pool has found out about how its server follows pipelining.
-// Overlap is tried on one connection first: should the server lose its step,
+// Overlap is tried on one connection first: should the server not follow,
 // one message is uncertain at most.
 type steps struct {
 	log   *slog.Logger
@@ -260,7 +260,7 @@ func (s *steps) suspects() bool {
 
 // alone notes how an envelope fared that went by itself and was begun then. One
 // that was not answered when it went ahead, and is at once now, had been thrown
-// away: that is a pipelining fault. If it takes long again, the server is but slow.
+// away: that is a pipelining fault. If it takes long again, the server is only slow.
 func (s *steps) alone(to string, r *reply.Reply, began time.Time) {
 	s.mu.Lock()
 	slow := time.Since(began) >= aheadTime || r != nil && r.Event == reply.ReadTimeout

@@ -574,9 +574,9 @@ func scriptPool(t *testing.T, cfg Config, scripts ...string) (*Pool, *bytes.Buff
 
 const bye = "C: QUIT\nS: 221 bye\n"
 
-// A server that does not follow overlap costs nobody anything: whose envelope
-// was in doubt is tried again at once. It is spoken to without overlap for a
-// day, and the log says so once.
+// A server that does not follow overlap costs no recipient an attempt: the one
+// whose envelope it did not follow is tried again at once. The server is spoken to
+// without overlap for a day, and the log says so once.
 func TestAPipeliningFaultEndsOverlapForADay(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -689,7 +689,7 @@ func TestAPipeliningFaultIsNewsOnce(t *testing.T) {
 }
 
 // Overlap is tried on one connection until it is known to work: a server that
-// loses its step has one uncertain message at most.
+// does not follow has one uncertain message at most.
 func TestOneConnectionTriesOverlap(t *testing.T) {
 	t.Parallel()
 	p, _ := newPool(t, Config{}, unlimited())
