@@ -23,8 +23,8 @@ func runRetryCommand(c *cli) *cobra.Command {
 It has that run's content, accounts and settings, whatever became of the files,
 and is linked to it: "run show" of either names the other. Suppressed people are
 left out and counted; whoever bounced is suppressed since, unless you took them
-off the list (suppression rm). Who got the message by another run that is linked
-to the same one is left out too.
+off the list (suppression rm). Recipients who got the message by another run that
+is linked to the same one are left out too.
 
 --reason takes those whose last reply says so: any part of its code, enhanced
 code and text as "run recipients" shows them, or one of the words attempts (no

@@ -34,8 +34,8 @@ func suppressCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS...",
 		Short: "Keep addresses from being mailed",
-		Long: `Keep addresses from being mailed, from now on and in runs that are under way. Who
-is on the list already keeps the reason and the time of it.`,
+		Long: `Keep addresses from being mailed, from now on and in runs that are under way. An
+address that is on the list already keeps its reason and time.`,
 		Example: `  broadside suppression add ada@example.org
   broadside suppression add ada@example.org --reason complaint --topic newsletter
   broadside suppression add ada@example.org --expires 90d`,
