@@ -45,6 +45,7 @@ func (g Guard) ForCanary() Guard {
 			*r.rate = r.fallback
 		}
 	}
+
 	return g
 }
 

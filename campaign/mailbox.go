@@ -26,13 +26,16 @@ func readMailbox(text string) (value, problem string) {
 	if strings.ContainsFunc(text, unicode.IsControl) || strings.HasSuffix(strings.TrimSpace(text), ";") { // a group
 		return "", mailboxForm
 	}
+
 	a, err := mail.ParseAddress(text)
 	if err != nil {
 		return "", explainMailbox(text)
 	}
+
 	if _, problem := strictyaml.HeaderName(a.Name); problem != "" {
 		return "", problem
 	}
+
 	local, domain, _ := strings.Cut(a.Address, "@")
 	if problem := senderProblem(a.Address, local); problem != "" {
 		return "", problem
@@ -49,10 +52,12 @@ func readMailbox(text string) (value, problem string) {
 	case ascii == strings.ToLower(domain):
 		return text, ""
 	}
+
 	at := strings.LastIndex(text, "@"+domain)
 	if at < 0 { // it is written with comments in it
 		return "", mailboxForm
 	}
+
 	return text[:at] + "@" + ascii + text[at+1+len(domain):], ""
 }
 
@@ -76,15 +81,19 @@ func explainMailbox(text string) string {
 	if open < 1 {
 		return mailboxForm
 	}
-	name, address := strings.TrimSpace(text[:open]), strings.TrimSpace(text[open:])
+
+	name := strings.TrimSpace(text[:open])
+	address := strings.TrimSpace(text[open:])
 	i := strings.IndexAny(name, `,;:@()[]\".`)
 	if i < 0 || strings.ContainsAny(name, "<>") {
 		return mailboxForm
 	}
+
 	bare := strings.NewReplacer(`\`, "", `"`, "").Replace(name)
 	quoted := `"` + bare + `" ` + address
 	if _, err := mail.ParseAddress(quoted); err != nil {
 		return mailboxForm
 	}
+
 	return fmt.Sprintf("where %q in the name needs quotes around the name; write %s, with both kinds of quotes", name[i], strictyaml.YAMLQuote(quoted))
 }

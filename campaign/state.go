@@ -58,6 +58,7 @@ func (s State) String() string {
 	case Uncertain:
 		return "uncertain"
 	}
+
 	return "unknown"
 }
 

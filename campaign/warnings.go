@@ -49,6 +49,7 @@ func (d *Definition) Warnings() strictyaml.Problems {
 	warn("from", doubtfulName(d.From))
 	warn("reply_to", doubtfulDomain(d.ReplyTo))
 	warn("subject", doubtfulSubject(d.Subject))
+
 	return out
 }
 
@@ -73,6 +74,7 @@ func doubtfulDomain(mailbox string) string {
 	case len(labels) == 1 || last == "localhost" || last == "local" || last == "localdomain" || last == "internal" || last == "lan":
 		return fmt.Sprintf("found the domain %s, which only your own network knows: servers refuse such mail; expected a domain that has DNS records, such as acme.example", domain)
 	}
+
 	return ""
 }
 

@@ -42,11 +42,13 @@ func TestWarnings(t *testing.T) {
 		if !strings.Contains(file, "subject:") {
 			file += "subject: s\n"
 		}
+
 		d, err := campaign.Parse("f.yaml", ".", []byte(file))
 		if err != nil {
 			t.Errorf("%s: %v", tt.lines, err)
 			continue
 		}
+
 		got := d.Warnings().Error()
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
 			t.Errorf("%.80s: got %q, want %q", tt.lines, got, tt.want)
@@ -131,6 +133,7 @@ func TestHeaderSourcesThatAreFine(t *testing.T) {
 			t.Errorf("%s: %.80s: %v", tt.key, tt.value, err)
 			continue
 		}
+
 		got := map[string]string{"subject": d.Subject, "preheader": d.Preheader, "from": d.From, "reply_to": d.ReplyTo}[tt.key]
 		if got != tt.want {
 			t.Errorf("%s: %.80s: got %q, want %q", tt.key, tt.value, got, tt.want)

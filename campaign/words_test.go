@@ -23,13 +23,16 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s: final is %v, want %v", s, s.Final(), final[s])
 		}
 	}
+
 	if _, ok := campaign.ParseState("unknown"); ok || campaign.State('?').String() != "unknown" {
 		t.Error("an unknown state has a word")
 	}
+
 	var closed int64
 	for s := range final {
 		closed += counts[s]
 	}
+
 	if got, want := counts.Open()+closed, counts.Total(); got != want {
 		t.Errorf("open and final states add up to %d, want %d", got, want)
 	}
@@ -62,6 +65,7 @@ func TestRunID(t *testing.T) {
 	if got, want := campaign.RunID("october-news", at), "october-news-20261001T070000Z"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+
 	for s, want := range map[campaign.RunState]bool{
 		campaign.Expanding: false, campaign.Running: false, campaign.Paused: false, campaign.Held: false,
 		campaign.RunCancelled: true, campaign.Finished: true, campaign.RunFailed: true,
@@ -83,6 +87,7 @@ func TestOfRunFindsTheCampaign(t *testing.T) {
 			}
 		}
 	}
+
 	if got := campaign.OfRun("odd"); got != "odd" {
 		t.Errorf("OfRun(odd) = %q", got)
 	}

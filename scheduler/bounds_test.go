@@ -35,6 +35,7 @@ func TestAPanicIsTroubleWithOneOccurrence(t *testing.T) {
 		if want := "internal fault in scheduler.TestAPanicIsTroubleWithOneOccurrence"; len(e.Trouble) < len(want) || e.Trouble[:len(want)] != want {
 			t.Errorf("trouble %q, want %s...", e.Trouble, want)
 		}
+
 		mended.Store(true)
 		until(t, s, "bad", func(e *Entry) bool { return e.Fired == 1 })
 	})
@@ -73,7 +74,8 @@ func TestAPanicOfFeedingEndsNoFeeder(t *testing.T) {
 type broken struct{ rows int }
 
 func (b *broken) Next(row *audience.Row) error {
-	if b.rows++; b.rows == 2 {
+	b.rows++
+	if b.rows == 2 {
 		panic("out of order")
 	}
 	return &audience.Reject{Line: b.rows, Reason: "x"}
@@ -104,6 +106,7 @@ func TestSchedulesAreBounded(t *testing.T) {
 		if !errors.Is(err, ErrTooMany) {
 			t.Errorf("a third: %v, want ErrTooMany", err)
 		}
+
 		if _, err := s.Get(t.Context(), "three"); !errors.Is(err, ErrNoSchedule) {
 			t.Errorf("it was stored: %v", err)
 		}

@@ -55,9 +55,11 @@ func (f *Feeder) page(ctx context.Context, run *ledger.Run, part, page int) ([]l
 	case err != nil:
 		return nil, err
 	}
+
 	if want := cellsOfPage(run, part, page); len(cells) < want {
 		return nil, fmt.Errorf("%w: %d of %d recipients at %s have no state", errDamaged, want-len(cells), want, campaign.Providers[part])
 	}
+
 	return cells, nil
 }
 
@@ -97,12 +99,14 @@ func (c *countsCheck) contradiction(s *sweep, counts campaign.Counts, now time.T
 		c.since = now
 		return nil
 	}
+
 	if now.Sub(c.since) < certain {
 		return nil
 	}
 	if c.counted == 0 {
 		return fmt.Errorf("%w: by the counts nobody is left, and the run is not finished", errDamaged)
 	}
+
 	since := c.since.Sub(s.run.Created)
 	for _, p := range s.parts {
 		for page := range p.due {
@@ -111,6 +115,7 @@ func (c *countsCheck) contradiction(s *sweep, counts campaign.Counts, now time.T
 			}
 		}
 	}
+
 	return fmt.Errorf("%w: by the counts %d recipients are left, by their own states none", errDamaged, c.counted)
 }
 
@@ -123,6 +128,7 @@ func (f *Feeder) countCells(ctx context.Context, run *ledger.Run) (open, unreada
 			if err != nil && !ledger.Gone(err) {
 				return 0, 0, err
 			}
+
 			unreadable += cellsOfPage(run, p.Part, page) - len(cells)
 			for _, c := range cells {
 				switch {
@@ -134,6 +140,7 @@ func (f *Feeder) countCells(ctx context.Context, run *ledger.Run) (open, unreada
 			}
 		}
 	}
+
 	return open, unreadable, nil
 }
 
@@ -146,6 +153,7 @@ func (f *Feeder) sweepCancelled(ctx context.Context, run *ledger.Run) error {
 	if err != nil {
 		return err
 	}
+
 	open, unreadable, err := f.countCells(ctx, run)
 	c := tally.Counts
 	switch {
@@ -159,9 +167,11 @@ func (f *Feeder) sweepCancelled(ctx context.Context, run *ledger.Run) error {
 		f.cfg.Log.Warn("recipients of a cancelled run without a readable state are uncertain", "run", run.ID, "recipients", unreadable)
 		return f.ledger.Abandon(ctx, run)
 	}
+
 	now, err := f.ledger.Now(ctx)
 	if err != nil {
 		return err
 	}
+
 	return f.ledger.NoteFinished(ctx, run.ID, now)
 }

@@ -50,6 +50,7 @@ func TestDamagedLedgerHoldsTheRun(t *testing.T) {
 				if err := d.do(ctx, rdb, "bs:{run:r}:"+run.Attempt+":cells:0"); err != nil {
 					t.Fatal(err)
 				}
+
 				feedWith(t, l, newRecorder(), func() time.Time { return time.Now().Add(time.Hour) }) // nobody is issued
 				rec := waitForRun(t, l, func(r *ledger.Record) bool { return r.State != campaign.Running })
 				if rec.State != campaign.Held || codes.Of(rec.Reason) != codes.HeldLedger || !strings.Contains(rec.Reason, d.reason) {
@@ -71,6 +72,7 @@ func TestCellsOfAnotherTypeHoldTheRun(t *testing.T) {
 		if err := rdb.SAdd(ctx, cells, "a set").Err(); err != nil {
 			t.Fatal(err)
 		}
+
 		feedWith(t, l, newRecorder(), isOpen)
 		rec := waitForRun(t, l, func(r *ledger.Record) bool { return r.State != campaign.Running })
 		if rec.State != campaign.Held || !strings.Contains(rec.Reason, cells) {
@@ -92,12 +94,14 @@ func TestCancelledRunWithADamagedLedgerEnds(t *testing.T) {
 				if _, err := l.Turn(ctx, "r", campaign.RunCancelled, "by a person", campaign.Running); err != nil {
 					t.Fatal(err)
 				}
+
 				feedWith(t, l, newRecorder(), isOpen)
 				waitForRun(t, l, func(r *ledger.Record) bool { return !r.Finished.IsZero() })
 				tally, err := l.Counts(ctx, "r")
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				if n := tally.Counts.Total(); n != 4 {
 					t.Errorf("%d recipients are counted, want 4: %v", n, tally.Counts)
 				}
@@ -122,6 +126,7 @@ func waitForRun(t *testing.T, l *ledger.Ledger, ok func(*ledger.Record) bool) *l
 			return rec
 		}
 	}
+
 	t.Fatalf("the run is still %s (%s)", rec.State, rec.Reason)
 	return nil
 }

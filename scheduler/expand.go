@@ -88,8 +88,10 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 	if e != nil {
 		x.out.store = e
 	}
+
 	g, gctx := errgroup.WithContext(ctx)
-	x.full, x.looked = make(chan filled, 4), make(chan filled, 4)
+	x.full = make(chan filled, 4)
+	x.looked = make(chan filled, 4)
 	g.Go(func() error { return x.lookAll(gctx) })
 	g.Go(func() error { return x.write(gctx) })
 	defer func() { _ = g.Wait() }() // after a panic too
@@ -99,7 +101,9 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 	if err := cmp.Or(g.Wait(), err); err != nil {
 		return Plan{}, err
 	}
-	x.plan.Suppressed, x.plan.Bytes = x.suppressed, x.out.bytes
+
+	x.plan.Suppressed = x.suppressed
+	x.plan.Bytes = x.out.bytes
 	if x.plan.Total == 0 {
 		return x.plan, ErrNoRecipients
 	}
@@ -109,6 +113,7 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 	if err := x.out.flush(ctx); err != nil {
 		return Plan{}, err
 	}
+
 	return x.plan, nil
 }
 
@@ -182,6 +187,7 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 				return err
 			}
 		}
+
 		if progress != nil && n%progressEvery == 0 {
 			progress(n)
 		}
@@ -202,12 +208,15 @@ func (x *expander) take(ctx context.Context, n int64, row audience.Row) error {
 		x.plan.Skipped.Limited++
 		return nil
 	}
-	if x.plan.Total++; x.plan.Total > maxRecipients {
+
+	x.plan.Total++
+	if x.plan.Total > maxRecipients {
 		return &AudienceSizeError{x.plan.Total, campaign.Range{Max: maxRecipients}}
 	}
 	if x.sel.Each != nil {
 		x.sel.Each(n, &row)
 	}
+
 	part := campaign.PartOf(row.Address.Domain)
 	x.plan.Parts[part]++
 	row.Values = append([]string(nil), row.Values...) // the reader uses its array again
@@ -215,8 +224,10 @@ func (x *expander) take(ctx context.Context, n int64, row audience.Row) error {
 	if len(x.parts[part]) < audience.ChunkSize {
 		return nil
 	}
+
 	rows := x.parts[part]
 	x.parts[part] = make([]audience.Row, 0, audience.ChunkSize)
+
 	return send(ctx, x.full, filled{part: part, rows: rows})
 }
 
@@ -228,9 +239,11 @@ func (x *expander) flush(ctx context.Context) error {
 			}
 		}
 	}
+
 	if len(x.rejects) > 0 {
 		return send(ctx, x.full, filled{rejects: x.rejects})
 	}
+
 	return nil
 }
 
@@ -257,6 +270,7 @@ func (x *expander) lookAll(ctx context.Context) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -269,16 +283,19 @@ func (x *expander) write(ctx context.Context) error {
 			}
 			continue
 		}
+
 		for _, s := range f.suppressed {
 			if s {
 				x.suppressed++
 			}
 		}
+
 		chunk := ledger.Chunk{Part: f.part, Data: audience.EncodeChunk(nil, f.rows), Suppressed: f.suppressed}
 		if err := x.out.add(ctx, chunk); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -304,18 +321,22 @@ func (x *expander) look(ctx context.Context, rows []audience.Row) ([]bool, error
 			of = append(of, i)
 		}
 	}
+
 	found, err := x.supp.Suppressed(ctx, x.sel.Topic, keys)
 	if err != nil {
 		return nil, err
 	}
+
 	suppressed := make([]bool, len(rows))
 	for i, is := range found {
 		suppressed[of[i]] = suppressed[of[i]] || is
 	}
+
 	if x.sel.OnlyTo != nil {
 		for i, row := range rows {
 			suppressed[i] = suppressed[i] || !x.sel.OnlyTo(row.Address.Canonical())
 		}
 	}
+
 	return suppressed, nil
 }

@@ -82,6 +82,7 @@ func (f *Feeder) Run(ctx context.Context) error {
 				f.cfg.Log.Warn("expired runs cannot be pruned now", "err", err)
 			}
 		}
+
 		ids, err := f.ledger.Active(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -95,6 +96,7 @@ func (f *Feeder) Run(ctx context.Context) error {
 				})
 			}
 		}
+
 		if err != nil {
 			pause(ctx, restAfter)
 		}
@@ -163,6 +165,7 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 		if err != nil || !held {
 			return err
 		}
+
 		rec, err := f.ledger.Record(ctx, id)
 		if errors.Is(err, ledger.ErrNoRun) {
 			return f.adopt(ctx, id)
@@ -174,12 +177,14 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 		if err != nil || over {
 			return err
 		}
+
 		wait := time.Second
 		if rec.State == campaign.Running {
 			if s == nil {
 				s = newSweep(rec)
 				s.deaths = *deaths
 			}
+
 			wait, err = f.round(ctx, s, rec)
 			if errors.Is(err, errDamaged) {
 				wait, err = lookEvery, f.hold(ctx, rec.ID, err)
@@ -196,9 +201,11 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 				wait = lookEvery // its first message should not wait for us
 			}
 		}
+
 		well.Note(nil)
 		pause(ctx, wait)
 	}
+
 	return nil
 }
 
@@ -233,6 +240,7 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 	case campaign.Finished, campaign.RunFailed:
 		return true, f.retire(ctx, rec)
 	}
+
 	return false, nil
 }
 
@@ -240,10 +248,12 @@ func (f *Feeder) retire(ctx context.Context, rec *ledger.Record) error {
 	if err := f.ledger.Retire(ctx, rec, f.cfg.KeepRuns, f.cfg.KeepAddresses); err != nil {
 		return err
 	}
+
 	tally, err := f.ledger.Counts(ctx, rec.ID)
 	if err != nil {
 		return err
 	}
+
 	f.cfg.Log.Info("run is over", "run", rec.ID, "state", string(rec.State), "reason", rec.Reason,
 		"accepted", tally.Counts[campaign.Accepted], "bounced", tally.Counts[campaign.Bounced],
 		"failed", tally.Counts[campaign.Failed], "suppressed", tally.Counts[campaign.Suppressed],
@@ -258,22 +268,27 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	if err != nil {
 		return 0, err
 	}
+
 	s.force(deaths)
 	now, err := f.ledger.Now(ctx)
 	if err != nil {
 		return 0, err
 	}
+
 	tally, err := f.ledger.Counts(ctx, rec.ID)
 	if err != nil {
 		return 0, err
 	}
+
 	if paused, err := f.guard(ctx, s, rec, tally, now); err != nil || paused {
 		return lookEvery, err
 	}
 	if err := s.counts.contradiction(s, tally.Counts, now); err != nil {
 		return 0, err
 	}
-	busy, more := false, false
+
+	busy := false
+	more := false
 	var issued [][]campaign.Task // by part
 	var at time.Time
 	for _, p := range s.parts {
@@ -287,23 +302,29 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 		if err != nil {
 			return 0, err
 		}
+
 		if len(tasks) > 0 {
-			issued, at = append(issued, tasks), then
+			issued = append(issued, tasks)
+			at = then
 		}
+
 		more = more || p.more
 		busy = busy || len(tasks) > 0 || counts[campaign.Issued] > 0 || counts[campaign.Sending] > 0
 	}
+
 	if tasks := mixed(issued); len(tasks) > 0 {
 		if err := f.queue.Enqueue(ctx, tasks, at); err != nil {
 			return 0, fmt.Errorf("hand out %d recipients: %w", len(tasks), err)
 		}
 	}
+
 	switch {
 	case more: // a long list has many pages, and those that are due may be on the last
 		return 2 * time.Millisecond, nil
 	case busy:
 		return 40 * time.Millisecond, nil
 	}
+
 	return 400 * time.Millisecond, nil
 }
 
@@ -312,11 +333,13 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 // early.
 func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, issued int, now time.Time) ([]campaign.Task, time.Time, error) {
 	since := now.Sub(s.run.Created)
-	room, forced := backlog-issued, p.forced()
+	room := backlog - issued
+	forced := p.forced()
 	// Below a quarter of the backlog another round trip is not worth it yet.
 	if room < backlog/4 && !forced {
 		room = 0
 	}
+
 	var ready []int
 	page := p.next(since, forced)
 	if page >= 0 {
@@ -329,30 +352,37 @@ func (f *Feeder) issue(ctx context.Context, s *sweep, p *partSweep, backlog, iss
 			return nil, now, err
 		}
 	}
+
 	out, err := f.ledger.Issue(ctx, s.run, p.number, backlog, p.hold(backlog), forced, ready)
 	if err != nil {
 		return nil, now, err
 	}
+
 	s.note(out.Early)
 	p.done(page)
 	p.more = p.forced() || page >= 0 && len(ready) == 0 && room > 0 && p.waits(since) || since >= s.expires && len(ready) == maxExpired
 	if len(out.Indexes) == 0 {
 		return nil, now, nil
 	}
+
 	tasks := make([]campaign.Task, len(out.Indexes))
 	for i, index := range out.Indexes {
 		tasks[i] = campaign.Task{Run: s.run.ID, Part: p.number, Index: index}
 	}
+
 	return tasks, out.At, nil
 }
 
 // mixed lets parts take turns in proportion to their sizes: the queue is first
 // in, first out, and a block of one part would make all others wait for it.
 func mixed(parts [][]campaign.Task) []campaign.Task {
-	total, longest := 0, 0
+	total := 0
+	longest := 0
 	for _, p := range parts {
-		total, longest = total+len(p), max(longest, len(p))
+		total = total + len(p)
+		longest = max(longest, len(p))
 	}
+
 	out := make([]campaign.Task, 0, total)
 	for i := range longest {
 		for _, p := range parts {
@@ -362,5 +392,6 @@ func mixed(parts [][]campaign.Task) []campaign.Task {
 			}
 		}
 	}
+
 	return out
 }

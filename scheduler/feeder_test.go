@@ -33,11 +33,13 @@ func (r *recorder) Enqueue(_ context.Context, tasks []campaign.Task, _ time.Time
 	for _, t := range tasks {
 		r.tasks[t]++
 	}
+
 	r.mu.Unlock()
 	select {
 	case r.news <- struct{}{}:
 	default:
 	}
+
 	return nil
 }
 
@@ -108,6 +110,7 @@ func makeGuarded(t *testing.T, l *ledger.Ledger, size int, guard campaign.Guard)
 	}); err != nil {
 		t.Fatal(err)
 	}
+
 	e := l.Expand("r")
 	if err := e.Content(ctx, campaign.Snapshot{}); err != nil {
 		t.Fatal(err)
@@ -118,10 +121,12 @@ func makeGuarded(t *testing.T, l *ledger.Ledger, size int, guard campaign.Guard)
 	if err := e.Ready(ctx, campaign.Skipped{}); err != nil {
 		t.Fatal(err)
 	}
+
 	rec, err := l.Record(ctx, "r")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return rec.Handle()
 }
 
@@ -151,6 +156,7 @@ func feed(t *testing.T, f *Feeder) (stop func()) {
 		}
 	})
 	t.Cleanup(stop)
+
 	return stop
 }
 
@@ -159,7 +165,8 @@ func isOpen() time.Time { return time.Time{} }
 func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
 		const size = 500
-		run, q := makeRun(t, l, size), newRecorder()
+		run := makeRun(t, l, size)
+		q := newRecorder()
 		feedWith(t, l, q, isOpen)
 		q.wait(t, "the first backlog", func(m map[campaign.Task]int) bool { return len(m) == minBacklog })
 		n := l.Line(nil, nil)
@@ -172,6 +179,7 @@ func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		// Less than a quarter of room is left empty.
 		q.wait(t, "the second backlog", func(m map[campaign.Task]int) bool { return len(m) >= 2*minBacklog-minBacklog/4 })
 		for i := minBacklog; i < size; i++ {
@@ -179,6 +187,7 @@ func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		// All are final: the run is over, retired, and fed no more.
 		over := false
 		for range testkit.Tries(20 * time.Second) {
@@ -190,9 +199,11 @@ func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 				break
 			}
 		}
+
 		if !over {
 			t.Fatal("the run is still active")
 		}
+
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		for task, n := range q.tasks {
@@ -222,10 +233,12 @@ func TestFeederIssuesNobodyWhileAllAccountsAreClosed(t *testing.T) {
 		for range 3 {
 			<-asked
 		}
+
 		q.mu.Lock()
 		if len(q.tasks) != 0 {
 			t.Errorf("%d tasks for closed accounts", len(q.tasks))
 		}
+
 		q.mu.Unlock()
 		mu.Lock()
 		until = time.Time{}
@@ -282,13 +295,16 @@ func TestAnExpansionIsJudgedByTheClockOfRedis(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			if _, err := l.Create(t.Context(), ledger.NewRun{ID: "r", Campaign: "news", Created: now.Add(-tt.age), MaxAttempts: 3, ExpiresAfter: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
+
 			rec, err := l.Record(t.Context(), "r")
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			if _, err := newTestFeeder(l, newRecorder(), nil).settleRun(t.Context(), rec); err != nil {
 				t.Fatal(err)
 			}

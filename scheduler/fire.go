@@ -140,16 +140,19 @@ func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}
 		default:
 			return nil
 		}
+
 		firing, err := f.schedules.next(ctx, rand.Text())
 		if campaign.IsBroken(err) {
 			<-busy
 			f.cfg.Log.Error("schedule cannot be fired", "err", err)
 			continue // it stays claimed for a while: the others get their turn first
 		}
+
 		if err != nil || firing == nil {
 			<-busy
 			return err
 		}
+
 		wg.Go(func() {
 			defer func() {
 				<-busy
@@ -187,13 +190,15 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	}
 
 	// It stays due. The next scheduler goes on from where this one stopped.
-	pause, trouble := f.pause, err.Error()
+	pause := f.pause
+	trouble := err.Error()
 	if errors.Is(err, ErrNoRoom) {
 		pause = max(pause, roomPause)
 	}
 
 	if ctx.Err() != nil {
-		pause, trouble = 0, ""
+		pause = 0
+		trouble = ""
 	} else {
 		notice.Note(err, "occurrence", o.Occurrence)
 	}
@@ -351,6 +356,7 @@ func (s *Schedules) renewClaim(ctx context.Context, o Firing) error {
 	case time.UnixMilli(res[1]).Sub(o.Occurrence) > o.Timing.MaxLateness:
 		return ErrLate
 	}
+
 	return nil
 }
 

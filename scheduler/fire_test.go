@@ -89,6 +89,7 @@ func firing(t *testing.T, s *Schedules, makeRun makeFunc) (stop func()) {
 		}
 	})
 	t.Cleanup(stop)
+
 	return stop
 }
 
@@ -142,7 +143,8 @@ func TestEachOccurrenceIsFiredOnceByTwoFirers(t *testing.T) {
 		put(t, s, "tick", Timing{Cron: "@every 1s"})
 		put(t, s, "tock", Timing{Cron: "@every 1s"})
 		r := &runs{made: map[string]int{}}
-		stop1, stop2 := firing(t, s, r.make), firing(t, s, r.make)
+		stop1 := firing(t, s, r.make)
+		stop2 := firing(t, s, r.make)
 		until(t, s, "tick", func(e *Entry) bool { return e.Fired >= 4 })
 		until(t, s, "tock", func(e *Entry) bool { return e.Fired >= 4 })
 		stop1()
@@ -157,6 +159,7 @@ func TestEachOccurrenceIsFiredOnceByTwoFirers(t *testing.T) {
 					t.Errorf("after %v came %v", o.At, all[i-1].At)
 				}
 			}
+
 			e, err := s.Get(t.Context(), id)
 			if err != nil || e.LastRun != all[0].Run || !e.Next.Equal(all[0].At.Add(time.Second)) || !e.Firing.IsZero() {
 				t.Errorf("%s: last run %s, next %v, at %v, error %v", id, e.LastRun, e.Next, e.Firing, err)
@@ -182,6 +185,7 @@ func TestWhoDiesAtAnOccurrenceIsMadeUpFor(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		r := &runs{made: map[string]int{}}
 		stop := firing(t, s, r.make)
 		e := until(t, s, "once", (*Entry).Done)
@@ -220,6 +224,7 @@ func TestWhoStopsAtAnOccurrenceGivesItBack(t *testing.T) {
 		if e := until(t, s, "once", func(e *Entry) bool { return e.Firing.IsZero() }); e.Trouble != "" {
 			t.Errorf("trouble is %q, want none", e.Trouble)
 		}
+
 		r := &runs{made: map[string]int{}}
 		firing(t, s, r.make)
 		if e := until(t, s, "once", (*Entry).Done); e.Fired != 1 {
@@ -241,6 +246,7 @@ func TestWhatIsTooLateIsRecordedAndNotSent(t *testing.T) {
 				}
 				return Made{}, errors.New("the way is blocked")
 			}
+
 			tick := time.NewTicker(20 * time.Millisecond)
 			defer tick.Stop()
 			for ; ; <-tick.C { // the audience is long
@@ -281,6 +287,7 @@ func TestTroubleIsTriedAgainAndFailureIsNot(t *testing.T) {
 			case count(calls, "trouble") < 3:
 				return Made{}, errors.New("connection refused")
 			}
+
 			return Made{Run: "t"}, nil
 		})
 		if e := until(t, s, "failure", (*Entry).Done); e.Failed != 1 || e.LastRun != "" {
@@ -292,6 +299,7 @@ func TestTroubleIsTriedAgainAndFailureIsNot(t *testing.T) {
 		if e := until(t, s, "trouble", (*Entry).Done); e.Fired != 1 || e.Trouble != "" || e.LastRun != "t" {
 			t.Errorf("got %+v", e)
 		}
+
 		mu.Lock()
 		defer mu.Unlock()
 		if count(calls, "failure") != 1 || count(calls, "trouble") != 3 {
@@ -315,7 +323,8 @@ func TestUnscheduledWhileItIsFired(t *testing.T) {
 		s.lease = 200 * time.Millisecond // is renewed
 		at := soon(t, s)
 		put(t, s, "gone", Timing{At: at})
-		begun, cause := make(chan struct{}), make(chan error, 1)
+		begun := make(chan struct{})
+		cause := make(chan error, 1)
 		firing(t, s, func(ctx context.Context, _ Firing, renewClaim func(context.Context) error) (Made, error) {
 			close(begun)
 			<-ctx.Done()
@@ -340,7 +349,8 @@ func TestReplacedWhileItIsFired(t *testing.T) {
 	keepers(t, func(t *testing.T, s *Schedules) {
 		at := soon(t, s)
 		put(t, s, "news", Timing{At: at})
-		begun, on := make(chan struct{}), make(chan struct{})
+		begun := make(chan struct{})
+		on := make(chan struct{})
 		firing(t, s, func(ctx context.Context, f Firing, renewClaim func(context.Context) error) (Made, error) {
 			close(begun)
 			<-on
@@ -366,6 +376,7 @@ func TestBrokenScheduleIsNamed(t *testing.T) {
 		for _, id := range []string{"a", "b", "c"} {
 			put(t, s, id, Timing{At: at})
 		}
+
 		if err := s.rdb.Del(ctx, s.of("a")).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -375,15 +386,18 @@ func TestBrokenScheduleIsNamed(t *testing.T) {
 		if err := s.rdb.HSet(ctx, s.of("b"), "schedule", "{").Err(); err != nil {
 			t.Fatal(err)
 		}
+
 		all, err := s.List(ctx)
 		if err != nil || len(all) != 3 {
 			t.Fatalf("got %d schedules, %v, want 3", len(all), err)
 		}
+
 		for i, broken := range []bool{true, true, false} {
 			if campaign.IsBroken(all[i].Broken) != broken {
 				t.Errorf("schedule %s: %v, want broken: %v", all[i].ID, all[i].Broken, broken)
 			}
 		}
+
 		stop := firing(t, s, func(_ context.Context, f Firing, _ func(context.Context) error) (Made, error) {
 			return Made{Run: campaign.RunID(f.ID, f.Occurrence)}, nil
 		})
@@ -394,6 +408,7 @@ func TestBrokenScheduleIsNamed(t *testing.T) {
 				t.Errorf("remove %s: %v", id, err)
 			}
 		}
+
 		if all, err := s.List(ctx); err != nil || len(all) != 1 {
 			t.Errorf("after removal: %d schedules, %v, want 1", len(all), err)
 		}

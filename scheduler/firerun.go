@@ -70,6 +70,7 @@ func (m *Maker) found(ctx context.Context, id string) (made Made, found bool, er
 	case rec.State != campaign.Expanding:
 		return Made{Run: id, Failure: "the run is " + string(rec.State)}, true, nil
 	}
+
 	return Made{}, false, nil
 }
 

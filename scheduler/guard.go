@@ -61,6 +61,7 @@ func breach(g campaign.Guard, all, base campaign.Sample, isEnough enough) (codes
 			return r.code, fmt.Sprintf("%s of %d %s (limit %s)", shown, r.tried, r.what, units.FormatPercent(r.limit))
 		}
 	}
+
 	return "", ""
 }
 
@@ -71,6 +72,7 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 	if code, why := breach(rec.Guard, all, rec.Watch.Base, inFlight); code != "" {
 		return true, f.stop(ctx, rec, code, why)
 	}
+
 	switch ends := rec.CanaryEnds(); {
 	case !rec.Canary():
 		s.release()
@@ -85,11 +87,14 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 	case now.Before(ends):
 		return false, nil
 	}
+
 	if _, why := breach(rec.Guard.ForCanary(), all, rec.Watch.Base, ofCanary); why != "" {
 		return true, f.stop(ctx, rec, codes.Canary, "of the first recipients, "+why)
 	}
+
 	f.cfg.Log.Info("canary is over: the rest is released", "run", rec.ID, "accepted", all.Accepted, "bounced", all.Bounced, "deferred", all.Deferred)
 	s.release()
+
 	return false, f.ledger.NoteCanaryOver(ctx, rec.ID, now)
 }
 
@@ -109,6 +114,7 @@ func (f *Feeder) canarySettled(ctx context.Context, s *sweep, c campaign.Counts,
 	if c[campaign.Issued]+c[campaign.Sending] > 0 || now.Before(s.looked.Add(time.Second)) {
 		return false, nil
 	}
+
 	s.looked = now
 	for _, p := range s.parts {
 		for page := range p.due {
@@ -123,6 +129,7 @@ func (f *Feeder) canarySettled(ctx context.Context, s *sweep, c campaign.Counts,
 			}
 		}
 	}
+
 	return true, nil
 }
 
@@ -133,17 +140,21 @@ func shares(canary int, sizes []ledger.PartSize) []int {
 	for _, p := range sizes {
 		total += int64(p.Size)
 	}
+
 	out := make([]int, len(sizes))
 	if total == 0 {
 		return out
 	}
+
 	n := min(int64(canary), total)
-	rest, left := make([]int64, len(sizes)), n
+	rest := make([]int64, len(sizes))
+	left := n
 	for i, p := range sizes {
 		exact := n * int64(p.Size)
 		out[i], rest[i] = int(exact/total), exact%total
 		left -= exact / total
 	}
+
 	for ; left > 0; left-- {
 		most := 0
 		for i := range rest {
@@ -154,5 +165,6 @@ func shares(canary int, sizes []ledger.PartSize) []int {
 		out[most]++
 		rest[most] = -1
 	}
+
 	return out
 }

@@ -89,13 +89,17 @@ func TestTheEarlyOnesAreSpreadAndNoMoreThanAsked(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ first, size int }{{1, 1}, {3, 10}, {500, 100_000}, {7, 7}, {0, 5}, {999, 1000}} {
 		p := &partSweep{first: tt.first, size: tt.size}
-		n, last, widest := 0, -1, 0
+		n := 0
+		last := -1
+		widest := 0
 		for i := range tt.size {
 			if p.early(i) {
 				widest = max(widest, i-last)
-				n, last = n+1, i
+				n++
+				last = i
 			}
 		}
+
 		if n != tt.first || tt.first > 0 && widest > tt.size/tt.first+1 {
 			t.Errorf("%d of %d: %d are early, at most %d apart", tt.first, tt.size, n, widest)
 		}
@@ -116,6 +120,7 @@ func TestACanaryHoldsOnlyWhoWasNeverTried(t *testing.T) {
 	if diff := cmp.Diff([]int{0, 1, 2, 3}, read(true)); diff != "" {
 		t.Errorf("past the run's expiry (-want +got):\n%s", diff)
 	}
+
 	p.due[0] = never
 	s.release()
 	if p.due[0] != 0 {
@@ -124,6 +129,7 @@ func TestACanaryHoldsOnlyWhoWasNeverTried(t *testing.T) {
 	if diff := cmp.Diff([]int{0, 1, 2, 3}, read(false)); diff != "" {
 		t.Errorf("after the canary (-want +got):\n%s", diff)
 	}
+
 	rec.Guard.Canary = 4
 	if newSweep(rec).canary {
 		t.Error("a canary of everybody holds somebody")
@@ -143,6 +149,7 @@ func await(t *testing.T, l *ledger.Ledger, what string, ok func(*ledger.Record) 
 			return rec
 		}
 	}
+
 	t.Fatalf("not %s: %s %q %+v", what, rec.State, rec.Reason, rec.Watch)
 	return nil
 }
@@ -155,6 +162,7 @@ func refuser(t *testing.T, l *ledger.Ledger, run *ledger.Run) func(state campaig
 	running := make(chan error, 1)
 	go func() { running <- n.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-running })
+
 	return func(state campaign.State, indexes ...int) {
 		t.Helper()
 		for _, i := range indexes {
@@ -172,6 +180,7 @@ func resume(t *testing.T, l *ledger.Ledger) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if err := l.NoteBase(t.Context(), "r", tally.Sample()); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +209,8 @@ func upTo(first, last int) (out []int) {
 func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
-		run, q := makeGuarded(t, l, 1000, campaign.Guard{MaxBounceRate: 0.05}), newRecorder()
+		run := makeGuarded(t, l, 1000, campaign.Guard{MaxBounceRate: 0.05})
+		q := newRecorder()
 		feedWith(t, l, q, isOpen)
 		q.wait(t, "the first backlog", func(m map[campaign.Task]int) bool { return len(m) == minBacklog })
 		refuse := refuser(t, l, run)
@@ -209,11 +219,13 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 		if rec, err := l.Record(t.Context(), "r"); err != nil || rec.State != campaign.Running {
 			t.Fatalf("%v: paused by nine: %+v", err, rec)
 		}
+
 		refuse(campaign.Bounced, 99)
 		rec := await(t, l, "paused", func(r *ledger.Record) bool { return r.State == campaign.Paused })
 		if want := "BS-GUARD-BOUNCE: 10% of 100 bounced (limit 5%)"; rec.Reason != want {
 			t.Errorf("reason %q, want %q", rec.Reason, want)
 		}
+
 		// The operator goes on: the old numbers do not count any more, new ones do.
 		resume(t, l)
 		q.wait(t, "more after the resume", func(m map[campaign.Task]int) bool { return len(m) > minBacklog })
@@ -223,6 +235,7 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 		if rec, err := l.Record(t.Context(), "r"); err != nil || rec.State != campaign.Running {
 			t.Errorf("%v: paused again: %+v", err, rec)
 		}
+
 		refuse(campaign.Bounced, upTo(109, 120)...)
 		await(t, l, "paused again", func(r *ledger.Record) bool { return r.State == campaign.Paused })
 	})
@@ -232,7 +245,8 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
 		const size, canary = 400, 20
-		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second}), newRecorder()
+		run := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second})
+		q := newRecorder()
 		f := newTestFeeder(l, q, isOpen)
 		stop := feed(t, f)
 		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
@@ -244,6 +258,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 		if got := len(q.indexes()); got != canary {
 			t.Errorf("%d were handed out before the canary was over", got)
 		}
+
 		// Whoever feeds it dies during the wait; the next one goes on with it.
 		stop()
 		again := newRecorder()
@@ -262,7 +277,8 @@ func TestACanaryThatGoesWrongPausesAndIsNotAskedAgain(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
 		const size, canary = 400, 20
-		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second}), newRecorder()
+		run := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second})
+		q := newRecorder()
 		feedWith(t, l, q, isOpen)
 		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
@@ -276,6 +292,7 @@ func TestACanaryThatGoesWrongPausesAndIsNotAskedAgain(t *testing.T) {
 		if got := len(q.indexes()); got != canary {
 			t.Errorf("%d were handed out, the canary has %d", got, canary)
 		}
+
 		resume(t, l)
 		q.wait(t, "the others, since a person said so", func(m map[campaign.Task]int) bool { return len(m) >= minBacklog })
 	})
@@ -285,7 +302,8 @@ func TestADeferredCanaryIsTriedAgainBeforeItIsJudged(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
 		const size, canary = 100, 4
-		run, q := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Hour / 2}), newRecorder()
+		run := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Hour / 2})
+		q := newRecorder()
 		feedWith(t, l, q, isOpen)
 		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
@@ -296,6 +314,7 @@ func TestADeferredCanaryIsTriedAgainBeforeItIsJudged(t *testing.T) {
 		if rec.State != campaign.Running || !rec.Canary() {
 			t.Errorf("%s %q: judged before the wait was over", rec.State, rec.Reason)
 		}
+
 		if ends := rec.CanaryEnds(); ends.Sub(rec.Watch.CanarySettled) != time.Hour/2 || strings.Contains(rec.Reason, "CANARY") {
 			t.Errorf("ends at %s, settled at %s", ends, rec.Watch.CanarySettled)
 		}

@@ -40,6 +40,7 @@ func (m *Maker) Lease(ctx context.Context, id, done string) (*Lease, error) {
 	renewing, stop := context.WithCancel(ctx)
 	l.stop = stop
 	go l.renew(renewing)
+
 	return l, nil
 }
 

@@ -161,7 +161,8 @@ func (m *Maker) create(ctx context.Context, spec campaign.RunSpec, id string) (b
 }
 
 func newRun(spec campaign.RunSpec, id string, created time.Time) ledger.NewRun {
-	s, d := spec.Snapshot, spec.Delivery
+	s := spec.Snapshot
+	d := spec.Delivery
 	return ledger.NewRun{
 		ID: id, Campaign: s.Campaign, Key: spec.Key, Parent: spec.Parent,
 		Topic: s.Topic, Subject: s.Subject, From: s.From, Audience: spec.Audience, Accounts: s.Accounts, Created: created,

@@ -25,16 +25,20 @@ func TestBacklogOutlivesADeath(t *testing.T) {
 	for range 5 {
 		second(3000)
 	}
+
 	held := p.backlog() / 3
 	for range 15 {
 		second(2000)
 	}
+
 	if room := p.backlog() - held; room < 1300 {
 		t.Errorf("room for %d of 2,000 a second, 15 s after a death", room)
 	}
+
 	for range 120 {
 		second(100)
 	}
+
 	if got := p.backlog(); got > 400 {
 		t.Errorf("backlog %d two minutes after the pace fell to 100 a second", got)
 	}
@@ -50,6 +54,7 @@ func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		f := NewFeeder(l, newRecorder(), FeederConfig{
 			ShutUntil: func([]string, int) time.Time { return isOpen() }, Log: slog.New(slog.DiscardHandler),
 		})
@@ -57,6 +62,7 @@ func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 		for i := range s.parts[0].dirty {
 			s.parts[0].dirty[i] = true
 		}
+
 		var waited time.Duration
 		for rounds := 0; s.forced(); rounds++ {
 			wait, err := f.round(t.Context(), s, rec)
@@ -65,6 +71,7 @@ func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 			}
 			waited += wait
 		}
+
 		if waited > time.Second {
 			t.Errorf("%s of waiting for %d pages", waited, pages)
 		}
@@ -88,6 +95,7 @@ func TestExpiredRecipientsHaveTurns(t *testing.T) {
 		}
 		got = append(got, ready...)
 	}
+
 	if len(got) != len(cells)-1 {
 		t.Errorf("%d were given up, want all but the one that is accepted", len(got))
 	}

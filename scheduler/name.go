@@ -32,6 +32,7 @@ func (m *Maker) name(ctx context.Context, spec campaign.RunSpec) (id string, exi
 	} else {
 		id = campaign.RunID(spec.Snapshot.Campaign, spec.Occurrence)
 	}
+
 	if err == nil && spec.Key != "" {
 		id, existed, err = m.nameKey(ctx, spec.Key, id)
 	}
@@ -138,6 +139,7 @@ func (m *Maker) take(ctx context.Context, name, id string, free func(named strin
 		}
 		named, err = m.Ledger.Rename(ctx, name, named, id)
 	}
+
 	return named, err
 }
 
@@ -173,10 +175,12 @@ func (m *Maker) countsAsRun(ctx context.Context, spec campaign.RunSpec, rec *led
 	if rec.State == campaign.RunFailed || spec.Parent == "" {
 		return rec.State != campaign.RunFailed, nil
 	}
+
 	tally, err := m.Ledger.Counts(ctx, rec.ID)
 	if err != nil {
 		return false, err
 	}
+
 	return tally.Counts[campaign.Suppressed] < rec.Total(), nil
 }
 

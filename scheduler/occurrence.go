@@ -37,7 +37,8 @@ const countMissed = 1_000_000
 // first one that is not; the zero time when there is none.
 func missed(t Timing, first, now time.Time, trouble string) (Occurrence, time.Time, error) {
 	o := Occurrence{At: first, Count: 1, Outcome: Missed, Recorded: now}
-	tooLate, last := now.Add(-t.MaxLateness), first
+	tooLate := now.Add(-t.MaxLateness)
+	last := first
 	next, err := t.Next(first)
 	for err == nil && !next.IsZero() && next.Before(tooLate) {
 		if o.Count == countMissed {
@@ -45,12 +46,15 @@ func missed(t Timing, first, now time.Time, trouble string) (Occurrence, time.Ti
 			trouble = "and more times after that"
 			break
 		}
-		last, o.Count = next, o.Count+1
+		last = next
+		o.Count++
 		next, err = t.Next(next)
 	}
+
 	if err != nil {
 		return Occurrence{}, time.Time{}, err
 	}
+
 	o.Reason = fmt.Sprintf("%v late, max_lateness is %v", now.Sub(last).Round(time.Second), t.MaxLateness)
 	if o.Count > 1 {
 		o.Until = last
@@ -58,5 +62,6 @@ func missed(t Timing, first, now time.Time, trouble string) (Occurrence, time.Ti
 	if trouble != "" {
 		o.Reason += "; " + trouble
 	}
+
 	return o, next, nil
 }

@@ -80,7 +80,8 @@ func (o *outbox) reject(ctx context.Context, block []byte) error {
 }
 
 func (o *outbox) hold(ctx context.Context, bytes int) error {
-	if o.held += int64(bytes); o.held < o.most {
+	o.held += int64(bytes)
+	if o.held < o.most {
 		return nil
 	}
 	return o.flush(ctx)
@@ -91,26 +92,36 @@ func (o *outbox) flush(ctx context.Context) error {
 	if o.held == 0 {
 		return nil
 	}
+
 	if o.room != nil {
 		if err := o.room(ctx, needs(o.parts, o.people, o.held)); err != nil {
 			return err
 		}
 	}
+
 	for from, n, size := 0, 0, 0; n < len(o.chunks); {
 		size += len(o.chunks[n].Data)
-		if n++; size < perWrite && n < len(o.chunks) {
+		n++
+		if size < perWrite && n < len(o.chunks) {
 			continue
 		}
 		if err := o.store.Add(ctx, o.chunks[from:n]...); err != nil {
 			return err
 		}
-		from, size = n, 0
+		from = n
+		size = 0
 	}
+
 	for _, block := range o.rejects {
 		if err := o.store.Rejects(ctx, block); err != nil {
 			return err
 		}
 	}
-	o.chunks, o.rejects, o.held, o.people = nil, nil, 0, 0
+
+	o.chunks = nil
+	o.rejects = nil
+	o.held = 0
+	o.people = 0
+
 	return nil
 }

@@ -49,14 +49,17 @@ func TestOutboxAsksBeforeItWrites(t *testing.T) {
 			t.Fatalf("add: %v", err)
 		}
 	}
+
 	if asked != nil || w.calls != nil {
 		t.Fatalf("asked %v, wrote %v, want nothing while there is less than is kept back", asked, w.calls)
 	}
+
 	for _, err := range []error{o.reject(t.Context(), make([]byte, 100)), o.add(t.Context(), chunkOf(0, 5, 50)), o.flush(t.Context()), o.flush(t.Context())} {
 		if err != nil {
 			t.Fatalf("write: %v", err)
 		}
 	}
+
 	want := []int64{
 		always + 1000 + 30*writtenEach + 30*(outcomeEach+taskEach), // what is held, and what all need
 		always + 50 + 5*writtenEach + 35*(outcomeEach+taskEach),
@@ -94,6 +97,7 @@ func TestOutboxWritesInParts(t *testing.T) {
 			t.Fatalf("add: %v", err)
 		}
 	}
+
 	if err := o.flush(t.Context()); err != nil {
 		t.Fatalf("flush: %v", err)
 	}
@@ -110,6 +114,7 @@ func TestAPlanOnlyCounts(t *testing.T) {
 			t.Fatalf("plan: %v", err)
 		}
 	}
+
 	if o.bytes != 405 || o.chunks != nil || o.rejects != nil || o.parts[3] != 10 {
 		t.Errorf("counted %d bytes and %v, kept %d chunks", o.bytes, o.parts, len(o.chunks))
 	}

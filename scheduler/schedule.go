@@ -41,16 +41,19 @@ func (t Timing) Next(after time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+
 	if t.Cron == "" {
 		if t.At.After(after) {
 			return t.At.In(zone), nil
 		}
 		return time.Time{}, nil
 	}
+
 	c, err := calendar.ParseCron(t.Cron, zone)
 	if err != nil {
 		return time.Time{}, err
 	}
+
 	return c.Next(after), nil
 }
 
@@ -66,6 +69,7 @@ func (t Timing) Upcoming(after time.Time, n int) ([]time.Time, error) {
 		all = append(all, next)
 		after = next
 	}
+
 	return all, nil
 }
 

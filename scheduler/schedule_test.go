@@ -65,6 +65,7 @@ func TestUpcoming(t *testing.T) {
 			}
 		})
 	}
+
 	if _, err := (Timing{Cron: "@daily", Zone: "Europe/Nowhere"}).Next(time.Now()); err == nil {
 		t.Error("an unknown zone: no error")
 	}
@@ -115,9 +116,11 @@ func TestMissed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
+
 			text := ""
 			if !next.IsZero() {
 				text = next.Format(time.RFC3339)

@@ -38,6 +38,7 @@ func (s *Schedules) Stage(ctx context.Context, version, key, name string, r io.R
 	if err != nil {
 		return File{}, fmt.Errorf("store %s: %w", name, err)
 	}
+
 	sum := sha256.New()
 	n, err := io.Copy(io.MultiWriter(enc, sum), io.LimitReader(r, MaxFile+1))
 	if err = errors.Join(err, enc.Close()); err != nil {
@@ -49,6 +50,7 @@ func (s *Schedules) Stage(ctx context.Context, version, key, name string, r io.R
 	if err := w.flush(); err != nil {
 		return File{}, fmt.Errorf("store %s: %w", name, err)
 	}
+
 	return File{Key: key, Name: name, Size: n, Sum: hex.EncodeToString(sum.Sum(nil)), Pieces: w.n}, nil
 }
 
@@ -82,14 +84,17 @@ func (w *pieceWriter) flush() error {
 	if len(w.buf) == 0 {
 		return nil
 	}
+
 	pipe := w.s.rdb.TxPipeline() // so that no piece is stored without an expiry
 	pipe.HSet(w.ctx, w.hash, piece(w.key, w.n), w.buf)
 	pipe.Expire(w.ctx, w.hash, stagedTTL)
 	if _, err := pipe.Exec(w.ctx); err != nil {
 		return err
 	}
+
 	w.n++
 	w.buf = w.buf[:0]
+
 	return nil
 }
 
@@ -109,6 +114,7 @@ func (s *Schedules) Open(ctx context.Context, sc *Schedule, key string) (io.Read
 		}
 		return dec.IOReadCloser(), nil
 	}
+
 	return nil, fmt.Errorf("schedule %s has no file for %s", sc.ID, key)
 }
 
@@ -137,6 +143,7 @@ func (r *pieceReader) Read(p []byte) (int, error) {
 		r.rest = b
 		r.n++
 	}
+
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil

@@ -18,6 +18,7 @@ func TestFilesOfASchedule(t *testing.T) {
 		if _, err := src.Read(random); err != nil {
 			t.Fatal(err)
 		}
+
 		contents := map[string][]byte{"audience.source": random, "content.markdown": []byte("# Hello\n"), "content.text": nil}
 		sc := Schedule{ID: "news", Version: NewVersion(), Timing: Timing{Cron: "@daily", Zone: "UTC"}}
 		for key, b := range contents {
@@ -30,12 +31,14 @@ func TestFilesOfASchedule(t *testing.T) {
 			}
 			sc.Files = append(sc.Files, f)
 		}
+
 		if old, err := s.Put(ctx, sc); err != nil || old != nil {
 			t.Fatalf("Put: %v, %v", old, err)
 		}
 		if ttl := s.rdb.TTL(ctx, s.files(sc.Version)).Val(); ttl != -1 {
 			t.Errorf("the files of a schedule end in %v", ttl)
 		}
+
 		for key, want := range contents {
 			r, err := s.Open(ctx, &sc, key)
 			if err != nil {
@@ -47,16 +50,19 @@ func TestFilesOfASchedule(t *testing.T) {
 			}
 			r.Close()
 		}
+
 		if _, err := s.Open(ctx, &sc, "exclude[0]"); err == nil {
 			t.Error("a file that is not there: no error")
 		}
 
 		next := sc
-		next.Version, next.Files = NewVersion(), nil
+		next.Version = NewVersion()
+		next.Files = nil
 		old, err := s.Put(ctx, next)
 		if err != nil || old == nil || old.Version != sc.Version {
 			t.Fatalf("Put: replaced %+v, error %v", old, err)
 		}
+
 		if ttl := s.rdb.TTL(ctx, s.files(sc.Version)).Val(); ttl <= 0 {
 			t.Errorf("the files of a replaced schedule end in %v", ttl)
 		}
@@ -79,16 +85,19 @@ func TestPutRefuses(t *testing.T) {
 		if _, err := s.Put(ctx, sc); !errors.Is(err, ErrPast) {
 			t.Errorf("a time that has passed: got %v, want ErrPast", err)
 		}
+
 		sc.Timing.At = time.Now().Add(time.Hour)
 		f, err := s.Stage(ctx, sc.Version, "audience.source", "a.csv", bytes.NewReader([]byte("email\n")))
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		sc.Files = []File{f}
 		s.Discard(ctx, sc.Version)
 		if _, err := s.Stage(ctx, sc.Version, "audience.source", "a.csv", io.LimitReader(zeros{}, MaxFile+1)); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("a file that is too large: got %v, want ErrTooLarge", err)
 		}
+
 		s.Discard(ctx, sc.Version)
 		if _, err := s.Put(ctx, sc); err == nil {
 			t.Error("files that are gone: no error")

@@ -84,26 +84,32 @@ func (s *Schedules) Put(ctx context.Context, sc Schedule) (*Schedule, error) {
 	if sc.Stored, err = s.Now(ctx); err != nil {
 		return nil, err
 	}
+
 	next, err := sc.Timing.Next(sc.Stored)
 	if err != nil {
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, err)
 	}
+
 	if next.IsZero() {
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, ErrPast)
 	}
+
 	text, err := json.Marshal(sc)
 	if err != nil {
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, err)
 	}
+
 	pieces := 0
 	for _, f := range sc.Files {
 		pieces += f.Pieces
 	}
+
 	res, err := s.put.Run(ctx, s.rdb, []string{s.key("due"), s.key("ids"), s.of(sc.ID), s.files(sc.Version)},
 		sc.ID, sc.Version, text, next.UnixMilli(), pieces, s.files(""), stagedTTL.Milliseconds(), s.most).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, err)
 	}
+
 	switch done, _ := res[0].(int64); done {
 	case 0:
 		return nil, fmt.Errorf("store schedule %s: some of its files are gone", sc.ID)
@@ -112,6 +118,7 @@ func (s *Schedules) Put(ctx context.Context, sc Schedule) (*Schedule, error) {
 	case -2:
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, ErrTooMany)
 	}
+
 	return decodeOld(sc.ID, res[1])
 }
 
@@ -160,6 +167,7 @@ func (s *Schedules) List(ctx context.Context) ([]*Entry, error) {
 	if err != nil {
 		return nil, campaign.ReadError(err, "the list of schedules", s.key("ids"))
 	}
+
 	slices.Sort(ids)
 	var all []*Entry
 	for _, id := range ids {
@@ -167,14 +175,18 @@ func (s *Schedules) List(ctx context.Context) ([]*Entry, error) {
 		if errors.Is(err, ErrNoSchedule) {
 			continue // removed meanwhile
 		}
+
 		if campaign.IsBroken(err) {
-			e, err = &Entry{Schedule: Schedule{ID: id}, Broken: err}, nil
+			e = &Entry{Schedule: Schedule{ID: id}, Broken: err}
+			err = nil
 		}
+
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, e)
 	}
+
 	return all, nil
 }
 
@@ -185,6 +197,7 @@ func (s *Schedules) History(ctx context.Context, id string) ([]Occurrence, error
 	if err != nil {
 		return nil, campaign.ReadError(err, "occurrences of schedule "+id, s.key("history:"+id))
 	}
+
 	slices.Reverse(texts)
 	all := make([]Occurrence, len(texts))
 	for i, text := range texts {
@@ -192,6 +205,7 @@ func (s *Schedules) History(ctx context.Context, id string) ([]Occurrence, error
 			return nil, fmt.Errorf("decode occurrence of %s: %w", id, err)
 		}
 	}
+
 	return all, nil
 }
 
@@ -199,6 +213,7 @@ func (s *Schedules) parseEntry(id string, m map[string]string) (*Entry, error) {
 	if len(m) == 0 {
 		return nil, fmt.Errorf("%w: %q", ErrNoSchedule, id)
 	}
+
 	e := &Entry{
 		Next: fromMillis(m["next"]), Firing: fromMillis(m["firing"]), Trouble: m["trouble"], LastRun: m["last_run"],
 		Fired: number(m[Fired]), Missed: number(m[Missed]), Failed: number(m[Failed]),
@@ -206,6 +221,7 @@ func (s *Schedules) parseEntry(id string, m map[string]string) (*Entry, error) {
 	if err := json.Unmarshal([]byte(m["schedule"]), &e.Schedule); err != nil {
 		return nil, &campaign.BrokenError{What: "schedule " + id, Key: s.of(id), Err: err}
 	}
+
 	return e, nil
 }
 

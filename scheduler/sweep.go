@@ -60,11 +60,14 @@ func newSweep(rec *ledger.Record) *sweep {
 		part.size = p.Size
 		s.parts = append(s.parts, part)
 	}
-	if s.canary = rec.Canary(); s.canary {
+
+	s.canary = rec.Canary()
+	if s.canary {
 		for i, n := range shares(rec.Guard.Canary, s.run.Sizes) {
 			s.parts[i].first = n
 		}
 	}
+
 	return s
 }
 
@@ -95,7 +98,8 @@ func (p *partSweep) early(i int) bool {
 	if p.first == p.size {
 		return true
 	}
-	first, size := int64(p.first), int64(p.size)
+	first := int64(p.first)
+	size := int64(p.size)
 	return int64(i+1)*first/size > int64(i)*first/size
 }
 
@@ -144,7 +148,8 @@ func (s *sweep) note(early []ledger.Early) {
 // with the first of them, so that neither retries nor the rest of a long list
 // starve.
 func (p *partSweep) next(since time.Duration, forced bool) int {
-	first, n := -1, len(p.due)
+	first := -1
+	n := len(p.due)
 	for i := range n {
 		if forced && p.dirty[i] {
 			return i
@@ -153,15 +158,18 @@ func (p *partSweep) next(since time.Duration, forced bool) int {
 			first = i
 		}
 	}
+
 	p.turn++
 	if forced || first < 0 || p.turn%2 == 0 {
 		return first
 	}
+
 	for k := range n {
 		if i := (p.turn/2 + k) % n; p.due[i] <= since {
 			return i
 		}
 	}
+
 	return first
 }
 
@@ -195,7 +203,8 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 				at = 0
 			}
 		case campaign.Issued:
-			at, reissue = c.When, true
+			at = c.When
+			reissue = true
 			if forced {
 				at = 0
 			}
@@ -205,6 +214,7 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 			p.unreadable.add(page*ledger.PageCells+i, c.State)
 			continue
 		}
+
 		if at <= since && (reissue && !expired || expired && len(ready) < maxExpired || !expired && room > 0) {
 			if !reissue && !expired {
 				room--
@@ -212,8 +222,10 @@ func (p *partSweep) read(page int, cells []ledger.Cell, since time.Duration, roo
 			ready = append(ready, page*ledger.PageCells+i)
 			at = since + minHold
 		}
+
 		due = min(due, at)
 	}
+
 	// What is remembered may be wrong after a while, because Redis went back in time
 	// or another feeder took the notes. Reading each page once a minute is cheap.
 	p.due[page] = min(due, since+lookAgain)
@@ -228,6 +240,7 @@ func (p *partSweep) measure(c campaign.Counts, now time.Time) {
 		if dt < 0.02 {
 			return
 		}
+
 		rate := max(0, float64(settled-p.settled)/dt)
 		// A falling pace is followed slowly: when a worker dies, the recipients issued to
 		// it count until it is found dead, and a backlog that shrank with the pace
@@ -238,7 +251,9 @@ func (p *partSweep) measure(c campaign.Counts, now time.Time) {
 		}
 		p.perSecond += (rate - p.perSecond) * weight
 	}
-	p.settled, p.at = settled, now
+
+	p.settled = settled
+	p.at = now
 }
 
 // backlog is one second of what the part settles, within bounds.

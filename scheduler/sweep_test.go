@@ -62,9 +62,11 @@ func TestNeitherRetriesNorTheRestOfTheListStarve(t *testing.T) {
 	for range 20 {
 		seen[p.next(time.Minute, false)]++
 	}
+
 	if seen[1] != 0 || seen[0] < 5 || seen[2] < 3 {
 		t.Errorf("pages looked at: %v", seen)
 	}
+
 	p.due = []time.Duration{never, never, never}
 	if got := p.next(time.Hour, false); got != -1 {
 		t.Errorf("page %d of a part that is done", got)
@@ -78,14 +80,17 @@ func TestADeathMakesEveryOpenPageDirtyOnce(t *testing.T) {
 	if len(p.due) != 2 {
 		t.Fatalf("%d pages", len(p.due))
 	}
+
 	s.force(7) // what was before this feeder is no news
 	if s.forced() {
 		t.Fatal("forced without a death")
 	}
+
 	s.force(8)
 	if !s.forced() || p.next(0, true) != 0 {
 		t.Errorf("dirty %v", p.dirty)
 	}
+
 	p.done(0)
 	p.done(1)
 	s.force(8)
@@ -110,21 +115,25 @@ func TestBacklogIsOneSecondOfWhatThePartSettles(t *testing.T) {
 	if p.backlog() != minBacklog {
 		t.Errorf("backlog %d before anything is known", p.backlog())
 	}
+
 	now := time.Unix(1000, 0)
 	for i := range 100 {
 		p.measure(campaign.Counts{campaign.Accepted: int64(i * 100), campaign.Pending: 1e6}, now)
 		now = now.Add(100 * time.Millisecond)
 	}
+
 	if got := p.backlog(); got < 950 || got > 1050 {
 		t.Errorf("backlog %d at 1,000 a second", got)
 	}
 	if got := p.hold(p.backlog()); got != minHold {
 		t.Errorf("hold %s", got)
 	}
+
 	p.perSecond = 1e6
 	if p.backlog() != ledger.MaxBacklog {
 		t.Errorf("backlog %d, want at most %d", p.backlog(), ledger.MaxBacklog)
 	}
+
 	p.perSecond = 2
 	if got := p.hold(p.backlog()); got != 300*time.Second {
 		t.Errorf("hold %s for 200 at 2 a second", got)

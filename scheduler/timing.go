@@ -27,10 +27,12 @@ func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time
 	if err != nil {
 		return bad("timezone", "%v", err)
 	}
+
 	t.Zone = "UTC" // for what has its own offset
 	if zone != nil {
 		t.Zone = zone.String()
 	}
+
 	key := "schedule.at"
 	text := def.Schedule.At
 	switch {
@@ -50,13 +52,16 @@ func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time
 	case text == "":
 		return bad("schedule", "missing: add schedule.at or schedule.cron, or give --at TIME")
 	}
+
 	if t.At, err = calendar.ParseAt(text, zone); err != nil {
 		return bad(key, "%v", err)
 	}
+
 	if !t.At.After(now) {
 		return bad(key, "found %s, which is past (it is %s), expected a time to come; `launch --now` sends at once",
 			t.At.Format(time.RFC3339), now.In(t.At.Location()).Format(time.RFC3339))
 	}
+
 	return t, nil
 }
 

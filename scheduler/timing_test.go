@@ -49,6 +49,7 @@ func TestTimingOf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			got, err := scheduler.TimingOf(&configs.Config{Timezone: tc.zone}, def, tc.at, now)
 			if err != nil {
 				var problems strictyaml.Problems
@@ -57,6 +58,7 @@ func TestTimingOf(t *testing.T) {
 				}
 				return
 			}
+
 			if got.String() != tc.want || got.Zone != tc.zoneWant {
 				t.Errorf("got %s in %s, want %s in %s", got, got.Zone, tc.want, tc.zoneWant)
 			}

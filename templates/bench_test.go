@@ -26,8 +26,11 @@ func newsletter20K() (campaign.Snapshot, templates.Data) {
 		}
 		md.WriteString("\n")
 	}
+
 	s.Markdown = md.String()
-	s.Subject, s.Preheader = `{{default "Hello" .field_0}}, our news`, "For {{.field_1}}"
+	s.Subject = `{{default "Hello" .field_0}}, our news`
+	s.Preheader = "For {{.field_1}}"
+
 	return s, d
 }
 
@@ -37,6 +40,7 @@ func BenchmarkRender(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+
 	var l templates.Letter
 	b.ReportAllocs()
 	for b.Loop() {
@@ -44,6 +48,7 @@ func BenchmarkRender(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+
 	b.ReportMetric(float64(len(l.HTML)), "HTML-bytes")
 	b.ReportMetric(float64(len(l.Text)), "text-bytes")
 }

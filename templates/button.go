@@ -36,6 +36,7 @@ func (f *letterForms) Transform(doc *ast.Document, reader gmtext.Reader, _ parse
 		button.AppendChild(button, link)
 		n = button
 	}
+
 	if p := signOff(doc, reader.Source()); p != nil {
 		f.keepLines(p, reader.Source())
 	}
@@ -64,6 +65,7 @@ func signOff(doc *ast.Document, source []byte) ast.Node {
 			return n
 		}
 	}
+
 	return nil
 }
 
@@ -89,6 +91,7 @@ func (f *letterForms) keepLines(p ast.Node, source []byte) {
 	if lines.Len() < 2 || lines.Len() > maxSignOffLines {
 		return
 	}
+
 	for i := range lines.Len() {
 		at := lines.At(i)
 		line := strings.TrimSpace(string(at.Value(source)))
@@ -97,6 +100,7 @@ func (f *letterForms) keepLines(p ast.Node, source []byte) {
 			return
 		}
 	}
+
 	for c := p.FirstChild(); c != nil; c = c.NextSibling() {
 		if t, ok := c.(*ast.Text); ok && t.SoftLineBreak() {
 			t.SetHardLineBreak(true)

@@ -81,6 +81,7 @@ func newCascade(doc *nethtml.Node, ts *tokens) *cascade {
 			s.inlined = append(s.inlined, &weighted{declaration: d, weight: weight{level: d.levelIn(levelAttribute), order: c.order}})
 		}
 	}
+
 	return c
 }
 
@@ -95,6 +96,7 @@ func (c *cascade) forceWinners() {
 			k.force = k.force || ok && k.compare(w) >= 0 && k.level < levelImportant
 		}
 	}
+
 	for _, s := range c.elements {
 		s.forceAgainstKept()
 	}
@@ -121,6 +123,7 @@ func (c *cascade) leastForced() map[string]weight {
 			}
 		}
 	}
+
 	return least
 }
 
@@ -130,6 +133,7 @@ func (s *styled) forceAgainstKept() {
 	if len(s.kept) == 0 {
 		return
 	}
+
 	kept := newOverlaps(s.kept)
 	important := newOverlaps(slices.DeleteFunc(slices.Clone(s.kept), func(k *weighted) bool { return !k.force && k.level < levelImportant }))
 	for _, d := range s.inlined {
@@ -158,6 +162,7 @@ func (s *styled) write() {
 	if !changed {
 		return
 	}
+
 	slices.SortStableFunc(s.inlined, func(a, b *weighted) int { return a.compare(b.weight) })
 	var list []declaration
 	for _, d := range withoutReplaced(s.inlined) {
@@ -168,6 +173,7 @@ func (s *styled) write() {
 		}
 		list = append(list, one)
 	}
+
 	setAttr(s.node, "style", joinDeclarations(list))
 }
 
@@ -190,6 +196,7 @@ func withoutReplaced(list []*weighted) []*weighted {
 		written[d.plain()] = true
 		kept = append(kept, d)
 	}
+
 	slices.Reverse(kept)
 	return kept
 }

@@ -57,6 +57,7 @@ func (c *checker) offset(n parse.Node) int {
 			}
 		}
 	}
+
 	return at
 }
 
@@ -65,6 +66,7 @@ func (c *checker) block(list *parse.ListNode, dot kind) {
 	if list == nil {
 		return
 	}
+
 	for _, n := range list.Nodes {
 		switch n := n.(type) {
 		case *parse.ActionNode:
@@ -91,14 +93,17 @@ func (c *checker) pipe(p *parse.PipeNode, dot kind) kind {
 	if len(p.Decl) > 0 {
 		return c.refuse(p.Decl[0], "variables are refused: use the field itself, or with")
 	}
+
 	var value *kind
 	for _, cmd := range p.Cmds {
 		k := c.command(cmd, dot, value)
 		value = &k
 	}
+
 	if value == nil {
 		return kindBad
 	}
+
 	return *value
 }
 
@@ -112,13 +117,16 @@ func (c *checker) command(cmd *parse.CommandNode, dot kind, piped *kind) kind {
 		}
 		return c.value(cmd.Args[0], dot)
 	}
+
 	var args []kind
 	for _, a := range cmd.Args[1:] {
 		args = append(args, c.value(a, dot))
 	}
+
 	if piped != nil {
 		args = append(args, *piped)
 	}
+
 	return c.call(name, args)
 }
 
@@ -135,9 +143,11 @@ func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 		}
 		return c.refuse(n, "unknown function %s: there are %s", n.Ident, strings.Join(known, ", "))
 	}
+
 	if len(args) < f.min || f.max > 0 && len(args) > f.max {
 		return c.refuse(n, "%s has %d arguments: expected %s", n.Ident, len(args), f.arity())
 	}
+
 	for _, k := range args {
 		switch {
 		case k == kindBad:
@@ -150,14 +160,17 @@ func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 			return c.refuse(n, `%s compares %s with %s: fields are text, write the other in quotes, as in {{if eq .year "2026"}}`, n.Ident, args[0], k)
 		}
 	}
+
 	if f.result != kindBad {
 		return f.result
 	}
+
 	for _, k := range args {
 		if k != args[0] {
 			return kindMixed
 		}
 	}
+
 	return args[0]
 }
 
@@ -203,6 +216,7 @@ func (c *checker) value(n parse.Node, dot kind) kind {
 	case *parse.IdentifierNode:
 		return c.call(n, nil)
 	}
+
 	return c.refuse(n, "%s cannot be used here: expected a field, a text in quotes or a function in parentheses", n)
 }
 
@@ -212,19 +226,23 @@ func (c *checker) field(n parse.Node, ident []string) kind {
 	if len(ident) > 1 {
 		return c.refuse(n, "%s: a field is one text and has no field .%s", n, ident[1])
 	}
+
 	c.used[name] = true
 	if c.columns == nil || name == unsubscribeField || slices.Contains(c.columns, name) {
 		return kindText
 	}
+
 	if c.tooMany() {
 		c.refuse(n, "unknown merge field")
 		return kindText
 	}
+
 	known := append(slices.Clone(c.columns), unsubscribeField)
 	if near := strictyaml.Suggest(name, known); near != "" {
 		c.refuse(n, "unknown merge field .%s, did you mean .%s", name, near)
 	} else {
 		c.refuse(n, "unknown merge field .%s: the audience has %s", name, strings.Join(known, ", "))
 	}
+
 	return kindText
 }

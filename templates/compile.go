@@ -69,10 +69,12 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 	if strings.TrimSpace(s.Subject) == "" {
 		problems = append(problems, Problem{File: "subject", Text: "there is no subject: write one in the campaign file"})
 	}
+
 	src.subject = read("subject", s.Subject)
 	if s.Preheader != "" {
 		src.preheader = read("preheader", s.Preheader)
 	}
+
 	src.body = read(s.BodyFile, s.Markdown+s.HTML)
 	if s.Markdown != "" {
 		problems = append(problems, tooDense(src.body)...)
@@ -80,10 +82,12 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 	if s.Text != "" {
 		src.text = read(s.TextFile, s.Text)
 	}
+
 	problems = append(problems, checkLayout(s)...)
 	if n := len(problems) - maxProblems; n > 0 {
 		problems = append(problems[:maxProblems], Problem{File: s.BodyFile, Text: fmt.Sprintf("and %d more problems", n)})
 	}
+
 	return src, problems
 }
 
@@ -92,6 +96,7 @@ func readSource(name, text string) (*source, Problems) {
 	if len(text) > MaxSource {
 		return &source{name: name}, Problems{{File: name, Text: fmt.Sprintf("%d bytes: at most %d are read; put images on a server and link to them", len(text), MaxSource)}}
 	}
+
 	s := &source{name: name, text: text, actions: scanActions(text)}
 	depth := 0
 	for _, a := range s.actions { // before the parser, which recurses
@@ -100,9 +105,11 @@ func readSource(name, text string) (*source, Problems) {
 			return s, Problems{s.problem(a.start, fmt.Sprintf("more than %d nested if and with", maxNesting))}
 		}
 	}
+
 	if p := s.parse(); p.Text != "" {
 		return s, Problems{p}
 	}
+
 	return s, nil
 }
 
@@ -126,6 +133,7 @@ func checkLayout(s campaign.Snapshot) Problems {
 	default:
 		return nil
 	}
+
 	return Problems{body}
 }
 
@@ -137,10 +145,12 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if columns == nil {
 		columns = []string{}
 	}
+
 	src, problems := load(s, columns)
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
+
 	page, err := assemble(s, src)
 	if _, ok := errors.AsType[Problems](err); err != nil && !ok {
 		err = Problems{{File: s.BodyFile, Text: err.Error()}} // of a tool that reads the author's page
@@ -148,20 +158,24 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	own := texttemplate.FuncMap{urlFunc: wholeURL, urlPathFunc: urlPath, urlQueryFunc: urlQuery, oneLineFunc: oneLine}
 	subject, err := parseFinal("subject", s.Subject, nil)
 	if err != nil {
 		return nil, err
 	}
+
 	text, err := parseFinal("text", page.text, own)
 	if err != nil {
 		return nil, err
 	}
+
 	raw := htmltemplate.FuncMap{rawFunc: func(s string) htmltemplate.HTML { return htmltemplate.HTML(s) }}
 	body, err := htmltemplate.New("html").Funcs(funcs).Funcs(raw).Option("missingkey=error").Parse(page.html)
 	if err != nil {
 		return nil, fmt.Errorf("parse the laid-out page of %s: %w", s.BodyFile, err)
 	}
+
 	t := &Template{
 		columns: slices.Clone(columns),
 		subject: part{template: subject, name: "subject"},
@@ -172,12 +186,15 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 	if t.work.of(usualValue) > maxWork {
 		return nil, Problems{{File: s.BodyFile, Text: fmt.Sprintf("more than %d MiB of text would be handled for each recipient: remove conditions and functions", maxWork>>20)}}
 	}
+
 	if err := t.try(s, src, page); err != nil {
 		return nil, err
 	}
+
 	t.subject.flat = flatten(subject.Tree, columns, t.subject.tidy)
 	t.html.flat = flatten(body.Tree, columns, t.html.tidy) // escaped now, by try
 	t.text.flat = flatten(text.Tree, columns, t.text.tidy)
+
 	return t, nil
 }
 
@@ -201,6 +218,7 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 	if topic == "" {
 		topic = s.Topic
 	}
+
 	ts := newTokens(s.Subject, s.Preheader, s.Markdown, s.HTML, topic, s.Postal, s.From, s.Logo)
 	same := func(s string) string { return s }
 	content := ts.tokenise(src.body, same)
@@ -210,10 +228,12 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 			return nil, err
 		}
 	}
+
 	preheader := ""
 	if src.preheader != nil {
 		preheader = ts.tokenise(src.preheader, html.EscapeString)
 	}
+
 	full := addPreheader(content, preheader)
 	if s.Layout != LayoutNone {
 		link := "{{." + unsubscribeField + "}}"
@@ -227,18 +247,22 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 			return nil, err
 		}
 	}
+
 	protected, problems := protect(full, ts)
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
+
 	inlined, doc, err := inlineCSS(protected, ts)
 	if err != nil {
 		return nil, err
 	}
+
 	p := &page{text: ownText(s, src, topic)}
 	if s.Text == "" {
 		p.text = plainText(doc, ts)
 	}
+
 	p.html, p.places = ts.restorePage(inlined)
 	return p, nil
 }
@@ -249,16 +273,19 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 	if src.text == nil {
 		return ""
 	}
+
 	text := strings.ReplaceAll(s.Text, "\r\n", "\n")
 	used := map[string]bool{}
 	check(src.text, nil, used)
 	if used[unsubscribeField] || s.Layout == LayoutNone {
 		return text
 	}
+
 	footer := "\n\n" + rule + "\nYou get this because you subscribed to " + literal(topic) + ".\nUnsubscribe <{{." + unsubscribeField + "}}>\n"
 	if s.Postal != "" {
 		footer += "\n" + literal(s.Postal) + "\n"
 	}
+
 	return strings.TrimRight(text, "\n") + footer
 }
 
@@ -288,6 +315,7 @@ func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 			return Problems{{File: name, Text: "no unsubscribe link in the text part for every reader: put {{.unsubscribe_url}} in it, outside of any if, where it is visible"}}
 		}
 	}
+
 	return nil
 }
 
@@ -298,6 +326,7 @@ func (p *page) explain(s campaign.Snapshot, err error) error {
 	if !errors.As(err, &e) {
 		return Problems{{File: s.BodyFile, Text: err.Error()}}
 	}
+
 	offset := 0
 	if e.Node != nil {
 		offset = int(e.Node.Position())
@@ -308,11 +337,13 @@ func (p *page) explain(s campaign.Snapshot, err error) error {
 			}
 		}
 	}
+
 	text := strings.ReplaceAll(e.Description, `in context {{"state"`, "here")
 	for _, at := range slices.Backward(p.places) {
 		if at.offset <= offset && at.token.src != nil {
 			return Problems{at.token.src.problem(at.token.offset, "this action stands where a value cannot be made safe: "+text)}
 		}
 	}
+
 	return Problems{{File: s.BodyFile, Text: "the HTML is broken: " + text}}
 }

@@ -39,8 +39,10 @@ func tooDense(s *source) Problems {
 				return Problems{s.problem(at, fmt.Sprintf("more than %d %s: remove some", c.most, c.what))}
 			}
 		}
+
 		at += len(line)
 	}
+
 	return nil
 }
 
@@ -48,14 +50,17 @@ func tooDense(s *source) Problems {
 // long: each rule is tried on each element, and copied to those that it matches.
 func tooMuchCSS(page string) error {
 	elements := strings.Count(page, "<") - strings.Count(page, "</") - strings.Count(page, "<!--")
-	size, pieces := 0, 0
+	size := 0
+	pieces := 0
 	for _, m := range styleElement.FindAllStringSubmatchIndex(page, -1) {
 		css := []byte(page[m[4]:m[5]])
 		size += len(css)
 		pieces += bytes.Count(css, []byte("{")) + bytes.Count(css, []byte(";")) + bytes.Count(css, []byte(","))
 	}
+
 	if pieces*elements > maxStyling || size*elements > maxInlined {
 		return fmt.Errorf("%d bytes of CSS with %d rules and declarations for %d elements are too much to inline: remove what is not used", size, pieces, elements)
 	}
+
 	return nil
 }

@@ -42,6 +42,7 @@ func (ts *tokens) splitControls(p cssPiece) []cssPiece {
 		if t == nil || !t.control {
 			continue
 		}
+
 		opens := opened(t.text)
 		switch p.kind {
 		case css.StringToken, css.BadStringToken, css.CommentToken, css.URLToken, css.BadURLToken:
@@ -49,16 +50,19 @@ func (ts *tokens) splitControls(p cssPiece) []cssPiece {
 			p.opens += opens
 			continue
 		}
+
 		if m[0] > at {
 			pieces = append(pieces, cssPiece{kind: p.kind, text: p.text[at:m[0]]})
 		}
 		pieces = append(pieces, cssPiece{kind: css.IdentToken, text: word, control: true, opens: opens})
 		at = m[1]
 	}
+
 	if at < len(p.text) {
 		p.text = p.text[at:]
 		pieces = append(pieces, p)
 	}
+
 	return pieces
 }
 
@@ -122,6 +126,7 @@ func (r *sheetReader) statements(inBlock bool) []statement {
 			list = append(list, r.statement())
 		}
 	}
+
 	return list
 }
 
@@ -137,6 +142,7 @@ func (r *sheetReader) statement() statement {
 		s.text = joinPieces(r.pieces[start:r.at])
 		return s
 	}
+
 	r.at++ // the brace
 	if groupRule.MatchString(s.prelude) && !hasControl(prelude) {
 		s.group = true
@@ -144,6 +150,7 @@ func (r *sheetReader) statement() statement {
 		s.text = joinPieces(r.pieces[start:r.at])
 		return s
 	}
+
 	body, plain := r.block()
 	s.conditional = s.conditional || hasControl(body)
 	s.text = joinPieces(r.pieces[start:r.at])
@@ -152,6 +159,7 @@ func (r *sheetReader) statement() statement {
 		s.selectors = splitSelectors(prelude)
 		s.items = parseDeclarations(body)
 	}
+
 	return s
 }
 
@@ -169,6 +177,7 @@ func (r *sheetReader) prelude() (ended bool) {
 		}
 		r.depth += p.opens
 	}
+
 	return true
 }
 
@@ -186,11 +195,13 @@ func (r *sheetReader) block() (body []cssPiece, plain bool) {
 		case css.RightBraceToken:
 			open--
 		}
+
 		if open == 0 {
 			r.at++
 			return r.pieces[start : r.at-1], plain
 		}
 	}
+
 	return r.pieces[start:], plain
 }
 
@@ -226,7 +237,9 @@ func splitSelectors(prelude []cssPiece) []string {
 				continue
 			}
 		}
+
 		one.WriteString(p.text)
 	}
+
 	return append(list, strings.TrimSpace(one.String()))
 }

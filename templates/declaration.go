@@ -28,12 +28,14 @@ func newDeclaration(text string) declaration {
 	if !ok {
 		return d
 	}
+
 	d.property = strings.TrimSpace(property)
 	d.value = strings.TrimSpace(value)
 	if mark := importantMark.FindStringIndex(d.value); mark != nil {
 		d.important = true
 		d.value = strings.TrimSpace(d.value[:mark[0]])
 	}
+
 	return d
 }
 
@@ -87,6 +89,7 @@ func (w *declarationReader) piece(p cssPiece) {
 		w.action(p)
 		return
 	}
+
 	switch p.kind {
 	case css.CommentToken:
 		if p.control { // it may hold an {{end}}
@@ -104,6 +107,7 @@ func (w *declarationReader) piece(p cssPiece) {
 		}
 		w.opaque = w.opaque || w.inside > 0
 	}
+
 	w.text.WriteString(p.text)
 }
 
@@ -129,6 +133,7 @@ func (w *declarationReader) flush() {
 	default:
 		w.list = append(w.list, newDeclaration(text))
 	}
+
 	w.text.Reset()
 	w.open = 0
 	w.inside = 0

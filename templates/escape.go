@@ -55,11 +55,13 @@ func filterURL(s string) string {
 	if !ok || strings.Contains(scheme, "/") {
 		return s
 	}
+
 	for _, safe := range []string{"http", "https", "mailto"} {
 		if strings.EqualFold(scheme, safe) {
 			return s
 		}
 	}
+
 	return "#ZgotmplZ"
 }
 
@@ -76,9 +78,11 @@ func percentEncode(s string, whole bool) string {
 		b = append(append(b, s[done:i]...), '%', hex[s[i]>>4], hex[s[i]&15])
 		done = i + 1
 	}
+
 	if done == 0 {
 		return s
 	}
+
 	return string(append(b, s[done:]...))
 }
 

@@ -42,7 +42,8 @@ type (
 // run writes what the program prints; its only error is ErrTooLarge.
 func (p program) run(e *message.Encoder, d *flatData) error {
 	for i := range p {
-		s, outer := &p[i], d.dot
+		s := &p[i]
+		outer := d.dot
 		var err error
 		switch {
 		case s.fixed != nil:
@@ -53,10 +54,12 @@ func (p program) run(e *message.Encoder, d *flatData) error {
 			err = s.choose(d).run(e, d)
 			d.dot = outer
 		}
+
 		if err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -69,10 +72,12 @@ func (s *step) choose(d *flatData) program {
 		}
 		return s.other
 	}
+
 	if v := s.with(d); v != "" {
 		d.dot = v
 		return s.then
 	}
+
 	return s.other
 }
 
@@ -101,6 +106,7 @@ func (f flattener) block(list *parse.ListNode) program {
 	if list == nil {
 		return p
 	}
+
 	var fixed strings.Builder // the text of neighbouring nodes
 	endFixed := func() {
 		if fixed.Len() > 0 {
@@ -113,11 +119,13 @@ func (f flattener) block(list *parse.ListNode) program {
 			fixed.Write(n.Text)
 			continue
 		}
+
 		before := *f.reads
 		s, ok := f.step(n)
 		if !ok {
 			return nil
 		}
+
 		if s.print != nil && *f.reads == before { // the same for all recipients
 			text := s.print(&flatData{})
 			if s.escape != nil {
@@ -126,9 +134,11 @@ func (f flattener) block(list *parse.ListNode) program {
 			fixed.WriteString(text)
 			continue
 		}
+
 		endFixed()
 		p = append(p, s)
 	}
+
 	endFixed()
 	return p
 }
@@ -140,12 +150,17 @@ func (f flattener) step(n parse.Node) (s step, ok bool) {
 		s.print, s.escape = f.action(n.Pipe)
 		return s, s.print != nil
 	case *parse.IfNode:
-		s.test, s.then, s.other = f.truth(n.Pipe), f.block(n.List), f.block(n.ElseList)
+		s.test = f.truth(n.Pipe)
+		s.then = f.block(n.List)
+		s.other = f.block(n.ElseList)
 	case *parse.WithNode:
 		inner := f
 		inner.inWith = true
-		s.with, s.then, s.other = f.pipe(n.Pipe), inner.block(n.List), f.block(n.ElseList)
+		s.with = f.pipe(n.Pipe)
+		s.then = inner.block(n.List)
+		s.other = f.block(n.ElseList)
 	}
+
 	return s, (s.test != nil || s.with != nil) && s.then != nil && s.other != nil
 }
 
@@ -157,6 +172,7 @@ func (f flattener) action(p *parse.PipeNode) (textFunc, appendFunc) {
 	if escape == nil {
 		return f.pipe(p), nil
 	}
+
 	// HTML in text is the one value that htmlescaper leaves alone.
 	if raw := p.Cmds[0]; last == 1 && called(raw) == rawFunc && called(p.Cmds[1]) == htmlEscaper && len(raw.Args) == 2 {
 		return f.value(raw.Args[1]), nil
@@ -164,11 +180,13 @@ func (f flattener) action(p *parse.PipeNode) (textFunc, appendFunc) {
 	if last == 0 { // without a pipe: html/template does not write that
 		return nil, nil
 	}
+
 	rest := *p
 	rest.Cmds = p.Cmds[:last]
 	if len(p.Cmds[last].Args) != 1 {
 		return nil, nil
 	}
+
 	return f.pipe(&rest), escape
 }
 
@@ -176,6 +194,7 @@ func (f flattener) pipe(p *parse.PipeNode) textFunc {
 	if len(p.Decl) > 0 {
 		return nil
 	}
+
 	var v textFunc
 	for i, cmd := range p.Cmds {
 		if v = f.command(cmd, v); v == nil {
@@ -185,6 +204,7 @@ func (f flattener) pipe(p *parse.PipeNode) textFunc {
 			return nil
 		}
 	}
+
 	return v
 }
 
@@ -205,6 +225,7 @@ func (f flattener) command(cmd *parse.CommandNode, piped textFunc) textFunc {
 		}
 		return f.value(cmd.Args[0])
 	}
+
 	var args []textFunc
 	for _, a := range cmd.Args[1:] {
 		v := f.value(a)
@@ -213,9 +234,11 @@ func (f flattener) command(cmd *parse.CommandNode, piped textFunc) textFunc {
 		}
 		args = append(args, v)
 	}
+
 	if piped != nil {
 		args = append(args, piped)
 	}
+
 	switch call := flatFuncs[name].(type) {
 	case func(string) string:
 		if len(args) == 1 {
@@ -224,10 +247,12 @@ func (f flattener) command(cmd *parse.CommandNode, piped textFunc) textFunc {
 		}
 	case func(string, string) string:
 		if len(args) == 2 {
-			a, b := args[0], args[1]
+			a := args[0]
+			b := args[1]
 			return func(d *flatData) string { return call(a(d), b(d)) }
 		}
 	}
+
 	return nil
 }
 
@@ -252,6 +277,7 @@ func (f flattener) value(n parse.Node) textFunc {
 	case *parse.PipeNode:
 		return f.pipe(n)
 	}
+
 	return nil
 }
 
@@ -259,6 +285,7 @@ func (f flattener) field(ident []string) textFunc {
 	if len(ident) != 1 {
 		return nil
 	}
+
 	// As in the map for the slow path, the last of two equal names counts.
 	for i, name := range slices.Backward(f.fields) {
 		if name == ident[0] {
@@ -266,6 +293,7 @@ func (f flattener) field(ident []string) textFunc {
 			return func(d *flatData) string { return d.values[i] }
 		}
 	}
+
 	return nil
 }
 
@@ -280,10 +308,12 @@ func (f flattener) truth(n parse.Node) truthFunc {
 			return f.compare(name, args)
 		}
 	}
+
 	v := f.value(n)
 	if v == nil {
 		return nil
 	}
+
 	return func(d *flatData) bool { return v(d) != "" }
 }
 
@@ -296,6 +326,7 @@ func (f flattener) logic(name string, args []parse.Node) truthFunc {
 		}
 		all = append(all, t)
 	}
+
 	switch {
 	case name == "not" && len(all) == 1:
 		return func(d *flatData) bool { return !all[0](d) }
@@ -308,6 +339,7 @@ func (f flattener) logic(name string, args []parse.Node) truthFunc {
 			return slices.ContainsFunc(all, func(t truthFunc) bool { return t(d) })
 		}
 	}
+
 	return nil
 }
 
@@ -320,6 +352,7 @@ func (f flattener) compare(name string, args []parse.Node) truthFunc {
 		}
 		all = append(all, v)
 	}
+
 	switch {
 	case name == "ne" && len(all) == 2:
 		return func(d *flatData) bool { return all[0](d) != all[1](d) }
@@ -329,5 +362,6 @@ func (f flattener) compare(name string, args []parse.Node) truthFunc {
 			return slices.ContainsFunc(all[1:], func(v textFunc) bool { return v(d) == first })
 		}
 	}
+
 	return nil
 }

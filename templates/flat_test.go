@@ -61,6 +61,7 @@ func TestFlatten(t *testing.T) {
 				t.Errorf("%s: %v", body, err)
 				continue
 			}
+
 			if got := tmpl.html.flat != nil; got != c.want {
 				t.Errorf("%s: a program: %v, want %v", body, got, c.want)
 			}
@@ -85,6 +86,7 @@ func TestFlattenNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	agree(t, tmpl, []string{"a", "b", "c", "d", "e"})
 	var l Letter
 	if err := tmpl.Render(&l, Data{Values: []string{"a", "b", "c", "d"}, Unsubscribe: "e"}); err != nil {
@@ -104,10 +106,12 @@ func TestFlattenTooLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var l Letter
 	if err := tmpl.Render(&l, Data{Values: []string{"", "x"}, Unsubscribe: "u"}); err != nil {
 		t.Fatal(err)
 	}
+
 	fits := maxOutput - len(l.HTML)
 	for n, want := range map[int]error{fits: nil, fits + 1: ErrTooLarge, maxOutput + 1: ErrTooLarge} {
 		values := []string{strings.Repeat("a", n), "x"}
@@ -137,12 +141,15 @@ func hostile() []string {
 func agree(t *testing.T, fast *Template, values []string) {
 	t.Helper()
 	slow := *fast
-	slow.subject.flat, slow.html.flat, slow.text.flat = nil, nil, nil
+	slow.subject.flat = nil
+	slow.html.flat = nil
+	slow.text.flat = nil
 	got, gotErr := rendered(t, fast, values)
 	want, wantErr := rendered(t, &slow, values)
 	if (gotErr == nil) != (wantErr == nil) || errors.Is(gotErr, ErrTooLarge) != errors.Is(wantErr, ErrTooLarge) {
 		t.Fatalf("%v, want %v", gotErr, wantErr)
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("the program differs from its template for %.200q (-want +got):\n%s", values, diff)
 	}
@@ -160,22 +167,26 @@ func rendered(t *testing.T, tmpl *Template, values []string) ([]string, error) {
 	if err := r.Letter(&l); err != nil {
 		return nil, err
 	}
+
 	sk, err := skeleton()
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	b, err := sk.Append(nil, &message.Part{
 		To: "a@b.example", Subject: "s", MessageID: "a@b", Unsubscribe: "https://a.example/u", Date: time.Unix(0, 0), HTML: r.HTML(), Text: r.Text(),
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	out := []string{l.Subject, string(l.Text), string(l.HTML)}
 	for i, part := range bodies(t, b) {
 		if want := strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(out[i+1]); part != want {
 			t.Fatalf("the letter is\n%q, its message says\n%q", want, part)
 		}
 	}
+
 	return out, nil
 }
 
@@ -190,16 +201,19 @@ func bodies(t *testing.T, b []byte) (out []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	parts := multipart.NewReader(m.Body, params["boundary"])
 	for range 2 {
 		p, err := parts.NextRawPart()
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		var r io.Reader = quotedprintable.NewReader(p)
 		if p.Header.Get("Content-Transfer-Encoding") == "base64" {
 			r = base64.NewDecoder(base64.StdEncoding, p)
@@ -208,8 +222,10 @@ func bodies(t *testing.T, b []byte) (out []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		out = append(out, string(text))
 	}
+
 	return out
 }
 
@@ -219,6 +235,7 @@ func FuzzFlatAgrees(f *testing.F) {
 	for i, body := range append(flatBodies, treeBodies...) {
 		f.Add(body, hostile()[i%len(hostile())], "x", "https://a.example/u", false)
 	}
+
 	for _, name := range []string{"october.md", "page.html"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
@@ -226,18 +243,22 @@ func FuzzFlatAgrees(f *testing.F) {
 		}
 		f.Add(string(b), "a<b", "gold", "u", name == "october.md")
 	}
+
 	f.Fuzz(func(t *testing.T, body, code, plan, link string, md bool) {
 		s := flatSnapshot(body)
 		s.Columns = []string{"code", "plan", "email", "first_name", "last_name", "company"}
 		if md {
-			s.Markdown, s.HTML = body, ""
+			s.Markdown = body
+			s.HTML = ""
 		} else if wholePage.MatchString(body) {
 			s.Layout = LayoutNone
 		}
+
 		tmpl, err := Compile(s)
 		if err != nil {
 			return // FuzzCompile looks at the error
 		}
+
 		agree(t, tmpl, []string{code, plan, "a@b.example", code, plan, "", link})
 	})
 }

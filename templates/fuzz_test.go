@@ -21,6 +21,7 @@ func FuzzCompile(f *testing.F) {
 		}
 		f.Add(string(b), "{{.code}}", "{{.plan}}", name == "page.html", name == "page.html")
 	}
+
 	for _, s := range []string{
 		"{{if .code}}\n- a\n{{end}}\n- b", "<table>{{if .code}}<tr><td>{{.code}}</td></tr>{{end}}</table>", "<a style='x:{{.code}}' href={{.code}}>", "<script>var x = \"{{.code}}\"</script>",
 		"<style>@x y{{.code}}{}p{a:b}</style><p>", "<!--[if mso]>{{.code}}<![endif]--><![if x]>", "{{/* {{ */}}{{`}}`}}{{'}'}}", "zq0x0z <!--zq0x1z-->", "<textarea>{{.code}}<", "&#123;&#123;.code}}", "{{- \"}}\" -}} x", "<p>{{.unsubscribe_url}}<title>{{.code}}",
@@ -28,6 +29,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(s, s, s, true, false)
 		f.Add(s, "", "", false, false)
 	}
+
 	f.Fuzz(func(t *testing.T, body, subject, preheader string, html, whole bool) {
 		s := campaign.Snapshot{
 			Topic: "t{{", Postal: "p", Subject: subject, Preheader: preheader, BodyFile: "b", TextFile: "t", Layout: "plain",
@@ -36,11 +38,13 @@ func FuzzCompile(f *testing.F) {
 		if whole {
 			s.Layout = LayoutNone
 		}
+
 		if html {
 			s.HTML = body
 		} else {
 			s.Markdown = body
 		}
+
 		tmpl, err := Compile(s)
 		if err != nil {
 			var problems Problems
@@ -49,6 +53,7 @@ func FuzzCompile(f *testing.F) {
 			}
 			return
 		}
+
 		const mark = `'"><zzmark onload=x>{{.email}}`
 		var l Letter
 		values := []string{"a@example.com", mark + "\r\n\x00", mark, mark, mark, mark}
@@ -72,6 +77,7 @@ func FuzzScan(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+
 	f.Fuzz(func(t *testing.T, s string) {
 		if len(s) > 1<<12 {
 			return
@@ -79,6 +85,7 @@ func FuzzScan(f *testing.F) {
 		if _, err := parseText(s); err != nil {
 			return
 		}
+
 		var joined strings.Builder
 		at := 0
 		for _, a := range scanActions(s) {
@@ -88,6 +95,7 @@ func FuzzScan(f *testing.F) {
 			joined.WriteString(s[a.start:a.end])
 			at = a.end
 		}
+
 		if strings.Contains(s[at:], "{{") {
 			t.Fatalf("an action was missed in %q", s[at:])
 		}
@@ -107,25 +115,30 @@ func FuzzInlineCSS(f *testing.F) {
 	} {
 		f.Add(s, `<p class="{{if .x}}v{{end}}" style="color:blue;{{if .x}}margin:1px{{end}}">x<b>y`)
 	}
+
 	f.Fuzz(func(t *testing.T, sheet, body string) {
 		src, problems := readSource("b", sheet)
 		if len(problems) > 0 || strings.Contains(strings.ToLower(sheet), "</style") {
 			return
 		}
+
 		rest, problems := readSource("b", body)
 		if len(problems) > 0 || strings.Contains(strings.ToLower(body), "style") && !strings.Contains(body, "style=") {
 			return
 		}
+
 		ts := newTokens(sheet, body)
 		css := ts.tokenise(src, func(s string) string { return s })
 		protected, problems := protect("<head><style>"+css+"</style></head><body>"+ts.tokenise(rest, func(s string) string { return s }), ts)
 		if len(problems) > 0 {
 			return
 		}
+
 		page, _, err := inlineCSS(protected, ts)
 		if err != nil {
 			return
 		}
+
 		if want, got := controlsOf(ts, css, src), controlsOf(ts, page, src); want != got {
 			t.Fatalf("the actions are %s, want %s, in\n%s", got, want, page)
 		}

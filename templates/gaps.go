@@ -20,12 +20,14 @@ func Gaps(s campaign.Snapshot) ([]Gap, error) {
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
+
 	f := &gapFinder{}
 	for _, one := range []*source{src.subject, src.preheader, src.body, src.text} {
 		if one != nil && one.tree != nil {
 			f.block(one.tree.Root, nil)
 		}
 	}
+
 	return f.found, nil
 }
 
@@ -37,6 +39,7 @@ func (f *gapFinder) block(list *parse.ListNode, filled []string) {
 	if list == nil {
 		return
 	}
+
 	for _, n := range list.Nodes {
 		switch n := n.(type) {
 		case *parse.ActionNode:
@@ -87,6 +90,7 @@ func gapsOf(n parse.Node) []Gap {
 		}
 		return gaps
 	}
+
 	return nil
 }
 
@@ -104,19 +108,23 @@ func gapsOfCall(cmd *parse.CommandNode, piped parse.Node, before []Gap) []Gap {
 	if name == "" {
 		return gapsOf(cmd.Args[0])
 	}
+
 	var args [][]Gap
 	for _, arg := range cmd.Args[1:] {
 		args = append(args, gapsOf(arg))
 	}
+
 	if piped != nil {
 		args = append(args, before)
 	}
+
 	switch name {
 	case "upper", "lower", "title", "trim", "print":
 		return slices.Concat(args...)
 	case "default", "or":
 		return together(args)
 	}
+
 	return nil
 }
 
@@ -144,6 +152,7 @@ func tested(n parse.Node) []string {
 			return testedBy(n.Cmds[0])
 		}
 	}
+
 	return nil
 }
 
@@ -158,5 +167,6 @@ func testedBy(cmd *parse.CommandNode) []string {
 		}
 		return all
 	}
+
 	return nil
 }

@@ -38,10 +38,12 @@ func TestGaps(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.text, err)
 		}
+
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.text, diff)
 		}
 	}
+
 	s := campaign.Snapshot{Subject: "For {{.a}}", Preheader: "{{.b}}", Markdown: "{{.c}}", BodyFile: "a.md", Text: "{{.d}}", TextFile: "a.txt", Layout: "plain"}
 	got, err := templates.Gaps(s)
 	if diff := cmp.Diff([]templates.Gap{{"a"}, {"b"}, {"c"}, {"d"}}, got); err != nil || diff != "" {

@@ -29,6 +29,7 @@ func hidden(n *nethtml.Node, style map[string]string) bool {
 	case atom.Title, atom.Noscript, atom.Object, atom.Svg:
 		return true
 	}
+
 	switch {
 	case unseen(n, style), attr(n, noTextAttr) == "none", style["visibility"] == "collapse", isZero(style["opacity"]):
 		return true
@@ -43,6 +44,7 @@ func hidden(n *nethtml.Node, style map[string]string) bool {
 		// this too, and readers of the text part need its link.
 		return n.DataAtom != atom.A && !hasLink(n)
 	}
+
 	return false
 }
 
@@ -59,6 +61,7 @@ func (ts *tokens) computedStyle(n *nethtml.Node) map[string]string {
 		style[name] = strings.ToLower(d.value)
 		important[name] = d.important
 	}
+
 	return style
 }
 
@@ -94,12 +97,14 @@ func sizeless(style map[string]string, around bool) bool {
 	if zeroFont.MatchString(style["font"]) && size == "" {
 		size = "0"
 	}
+
 	switch {
 	case size == "" || size == "inherit":
 		return around
 	case strings.HasSuffix(size, "%"), strings.HasSuffix(size, "em") && !strings.HasSuffix(size, "rem"):
 		return around || isZero(size)
 	}
+
 	return isZero(size)
 }
 

@@ -63,6 +63,7 @@ func TestHostileSources(t *testing.T) {
 			if took := time.Since(start); took > patience {
 				t.Errorf("it took %v", took)
 			}
+
 			var problems Problems
 			switch {
 			case c.want == "" && err != nil && !errors.As(err, &problems):
@@ -74,9 +75,11 @@ func TestHostileSources(t *testing.T) {
 			case len(problems) > maxProblems+1:
 				t.Errorf("%d problems", len(problems))
 			}
+
 			if tmpl == nil {
 				return
 			}
+
 			start = time.Now()
 			var l Letter
 			err = tmpl.Render(&l, Data{Values: []string{strings.Repeat("ä", 32<<10), "x"}, Unsubscribe: "https://a.example/u"})
@@ -123,6 +126,7 @@ func TestTooMuchWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var l Letter
 	if err := tmpl.Render(&l, Data{Values: []string{strings.Repeat("a", 64<<10), "x"}, Unsubscribe: "u"}); !errors.Is(err, ErrTooMuch) {
 		t.Errorf("a long value: %v, want ErrTooMuch", err)
@@ -144,6 +148,7 @@ func TestWorkIsABound(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
+
 		for _, code := range hostile() {
 			var l Letter
 			if err := tmpl.Render(&l, Data{Values: []string{code, code}, Unsubscribe: "https://a.example/u"}); err != nil {

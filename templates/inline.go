@@ -25,22 +25,26 @@ func inlineCSS(page string, ts *tokens) (string, *nethtml.Node, error) {
 	if err != nil {
 		return "", nil, err
 	}
+
 	if !styleElement.MatchString(page) {
 		return page, doc, nil // writing the tree would only rewrite the author's HTML
 	}
 	if err := tooMuchCSS(page); err != nil {
 		return "", nil, err
 	}
+
 	c := newCascade(doc, ts)
 	for _, element := range styleElements(doc) {
 		c.read(element)
 	}
+
 	c.forceWinners()
 	c.write()
 	var out bytes.Buffer
 	if err := nethtml.Render(&out, doc); err != nil {
 		return "", nil, fmt.Errorf("inline CSS: %w", err)
 	}
+
 	return out.String(), doc, nil
 }
 
@@ -70,6 +74,7 @@ func styleElements(doc *nethtml.Node) []*nethtml.Node {
 		}
 		list = append(list, n)
 	}
+
 	return list
 }
 

@@ -10,19 +10,23 @@ import (
 func inlined(t *testing.T, sheet, body string) (style, out string) {
 	t.Helper()
 	s := flatSnapshot("<!DOCTYPE html><html><head><style>" + sheet + "</style></head><body>" + body + `<i id="end"></i>` + "{{.unsubscribe_url}}</body></html>")
-	s.Layout, s.Preheader = LayoutNone, ""
+	s.Layout = LayoutNone
+	s.Preheader = ""
 	src, problems := load(s, s.Columns)
 	if err := problems.err(); err != nil {
 		t.Fatal(err)
 	}
+
 	page, err := assemble(s, src)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	_, head, _ := strings.Cut(page.html, "<head>")
 	head, out, _ = strings.Cut(head, "</head><body>")
 	out, _, _ = strings.Cut(out, `<i id="end"`)
 	style = strings.TrimSuffix(strings.TrimPrefix(head, "<style>\n"), "\n</style>")
+
 	return style, out
 }
 
@@ -109,6 +113,7 @@ func TestInlining(t *testing.T) {
 		if style != c.style {
 			t.Errorf("%s: the style element has\n%s\nwant\n%s", c.name, style, c.style)
 		}
+
 		if got != c.want {
 			t.Errorf("%s: the body is\n%s\nwant\n%s", c.name, got, c.want)
 		}
@@ -123,6 +128,7 @@ func TestStyleForSomeMediaIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for _, want := range []string{`<style media="print">` + "\np { display:none !important }\n</style>", `<p style="display:block"><b style="a:b">`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is missing in\n%s", want, page)
@@ -159,6 +165,7 @@ func TestHiddenFromReaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if got := plainText(doc, ts); got != want {
 			t.Errorf("%s:\n%q, want\n%q", in, got, want)
 		}

@@ -32,6 +32,7 @@ func TestPlainText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		got := plainText(doc, ts)
 		// Render takes blanks from line ends too; it would also
 		// close the gap in <pre>.
@@ -57,11 +58,13 @@ func TestAtRulesAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for _, want := range []string{`<p style="color:red">`, "@supports (a:b) { p { x: y } q { z: w } }", "@layer base;", "@media print", `@import url("a;b.css")`, `"}@"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is missing in\n%s", want, page)
 		}
 	}
+
 	if strings.Contains(page, "data-premailer") || strings.Contains(page, "@no") {
 		t.Errorf("traces of the inliner:\n%s", page)
 	}
@@ -72,6 +75,7 @@ func TestEveryLayoutIsAWholePage(t *testing.T) {
 	if len(Layouts()) < 2 {
 		t.Fatalf("layouts %v: expected plain and none", Layouts())
 	}
+
 	for _, name := range Layouts() {
 		if name == LayoutNone {
 			continue
@@ -80,6 +84,7 @@ func TestEveryLayoutIsAWholePage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if _, err := html.Parse(strings.NewReader(page)); err != nil {
 			t.Error(err)
 		}

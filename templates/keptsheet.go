@@ -64,6 +64,7 @@ func (c *cascade) rules(statements []statement, some bool) []keptRule {
 			}
 		}
 	}
+
 	return kept
 }
 
@@ -77,10 +78,13 @@ func (c *cascade) rule(s statement, some bool) (kept keptRule, ok bool) {
 			kept.changed = true
 			continue
 		}
+
 		if some {
 			m.keep = true
-			m.always, m.sometimes = nil, append(m.always, m.sometimes...)
+			m.sometimes = append(m.always, m.sometimes...)
+			m.always = nil
 		}
+
 		for _, n := range m.always {
 			c.of[n].inlined = append(c.of[n].inlined, known(c.weigh(s.items, m.specific))...)
 		}
@@ -88,10 +92,12 @@ func (c *cascade) rule(s statement, some bool) (kept keptRule, ok bool) {
 			kept.changed = true
 			continue
 		}
+
 		kept.selectors = append(kept.selectors, selector)
 		kept.items = s.items
 		kept.weights = append(kept.weights, c.keep(s.items, m))
 	}
+
 	return kept, len(kept.selectors) > 0
 }
 
@@ -147,12 +153,14 @@ func (r keptRule) String() string {
 	case r.group != "":
 		return r.group + " {\n" + joinRules(r.inner) + "}"
 	}
+
 	list := slices.Clone(r.items)
 	for i, d := range r.items {
 		if r.forced(i) {
 			list[i].text = d.forced()
 		}
 	}
+
 	return strings.Join(r.selectors, ", ") + " { " + joinDeclarations(list) + " }"
 }
 

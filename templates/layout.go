@@ -41,14 +41,17 @@ func fillLayout(name string, f frame) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read layout %s: %w", name, err)
 	}
+
 	t, err := texttemplate.New(name).Delims("[[", "]]").Parse(string(b))
 	if err != nil {
 		return "", fmt.Errorf("parse layout %s: %w", name, err)
 	}
+
 	var out strings.Builder
 	if err := t.Execute(&out, f); err != nil {
 		return "", fmt.Errorf("fill layout %s: %w", name, err)
 	}
+
 	return out.String(), nil
 }
 

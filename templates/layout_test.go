@@ -23,10 +23,13 @@ func TestNoInvisibleText(t *testing.T) {
 	if !invisibleText.MatchString(before) {
 		t.Fatal("the rule does not find what it found before")
 	}
+
 	s := snapshot()
 	s.Preheader = "Three things for {{.first_name}}"
 	page := s
-	page.Markdown, page.HTML, page.Layout = "", `<html><body><a href="{{.unsubscribe_url}}">Unsubscribe</a></body></html>`, "none"
+	page.Markdown = ""
+	page.HTML = `<html><body><a href="{{.unsubscribe_url}}">Unsubscribe</a></body></html>`
+	page.Layout = "none"
 	for _, one := range []campaign.Snapshot{s, page} {
 		html := string(render(t, one, values).HTML)
 		if !strings.Contains(html, ">Three things for Anna") {
@@ -57,6 +60,7 @@ func TestMasthead(t *testing.T) {
 		if !regexp.MustCompile(c.want).Match(l.HTML) {
 			t.Errorf("%s: %s is missing in\n%s", c.name, c.want, l.HTML)
 		}
+
 		if !strings.HasPrefix(string(l.Text), "Hello\n") {
 			t.Errorf("%s: the text part begins with the masthead:\n%s", c.name, l.Text)
 		}

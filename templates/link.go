@@ -15,10 +15,12 @@ func (w *textWriter) link(n *nethtml.Node) {
 		w.children(n)
 		return
 	}
+
 	written := w.encoded(url)
 	if spoken {
 		written = w.pipeTokens(url, func(string) string { return oneLineFunc })
 	}
+
 	if w.same(url, w.words(n)) {
 		if w.ts.match.MatchString(url) {
 			w.word(written) // the values in the text are not encoded
@@ -27,6 +29,7 @@ func (w *textWriter) link(n *nethtml.Node) {
 		}
 		return
 	}
+
 	before := w.out.Len()
 	w.children(n)
 	trailing := w.blank
@@ -98,6 +101,7 @@ func (w *textWriter) pipeTokens(text string, choose func(before string) string) 
 		}
 		b.WriteString(word)
 	}
+
 	b.WriteString(text[at:])
 	return b.String()
 }

@@ -37,9 +37,13 @@ func TestLinksAreTheSameInBothParts(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
+
 			if !programs {
-				tmpl.subject.flat, tmpl.html.flat, tmpl.text.flat = nil, nil, nil
+				tmpl.subject.flat = nil
+				tmpl.html.flat = nil
+				tmpl.text.flat = nil
 			}
+
 			var l Letter
 			if err := tmpl.Render(&l, Data{Values: []string{c.value, "x&y"}, Unsubscribe: "https://u.example/u"}); err != nil {
 				t.Fatal(err)
@@ -63,10 +67,12 @@ func TestLinksThatRunAreRefusedInBothParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var l Letter
 	if err := tmpl.Render(&l, Data{Values: []string{"javascript:alert(1)", "x"}, Unsubscribe: "https://u.example/u"}); err != nil {
 		t.Fatal(err)
 	}
+
 	_, body, _ := strings.Cut(string(l.HTML), "<body")
 	if strings.Contains(body+string(l.Text), "javascript") {
 		t.Errorf("a script is linked:\n%s\n%s", l.HTML, l.Text)
@@ -91,6 +97,7 @@ func TestTextOfLinks(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
+
 		var l Letter
 		if err := tmpl.Render(&l, Data{Values: []string{"1 2", "a@b.example"}, Unsubscribe: "https://u.example/u"}); err != nil {
 			t.Fatal(err)

@@ -29,6 +29,7 @@ func markdown(text string, ts *tokens) (string, error) {
 	if err := md.Convert([]byte(text), &b); err != nil {
 		return "", fmt.Errorf("render Markdown: %w", err)
 	}
+
 	return b.String(), nil
 }
 
@@ -65,6 +66,7 @@ func (c *controlBlocks) Open(_ ast.Node, reader gmtext.Reader, _ parser.Context)
 	if strings.TrimSpace(rest) != "" {
 		return nil, parser.NoChildren
 	}
+
 	reader.AdvanceToEOL()
 	return &controlNode{words: words}, parser.NoChildren
 }

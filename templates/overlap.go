@@ -28,6 +28,7 @@ func (s span) with(other span) span {
 	if other.most.compare(s.most) > 0 {
 		s.most = other.most
 	}
+
 	return s
 }
 
@@ -44,6 +45,7 @@ func newOverlaps(list []*weighted) *overlaps {
 			r.parts[shorthand] = r.parts[shorthand].with(one)
 		}
 	}
+
 	return r
 }
 
@@ -70,6 +72,7 @@ func shorthands(name string) []string {
 	case strings.HasPrefix(name, "border-"):
 		return []string{"border"} // border-color and border-top overlap too
 	}
+
 	path := []string{name}
 	for len(path) <= maxShorthands {
 		i := strings.LastIndexByte(name, '-')
@@ -79,6 +82,7 @@ func shorthands(name string) []string {
 		name = name[:i]
 		path = append(path, name)
 	}
+
 	return path
 }
 

@@ -41,6 +41,7 @@ func protect(page string, ts *tokens) (string, Problems) {
 		case nethtml.EndTagToken:
 			raw = false
 		}
+
 		out.WriteString(text)
 	}
 }
@@ -57,13 +58,16 @@ func (ts *tokens) comment(text string) string {
 	if t := ts.get(text); t != nil && text == "<!--"+ts.match.FindString(text)+"-->" {
 		return text
 	}
+
 	if m := outlookComment.FindStringSubmatch(text); m != nil && ts.match.MatchString(text) {
 		inner, _ := ts.restorePage(m[2])
 		return ts.hidden(rawHTML(m[1]) + inner + rawHTML(m[3]))
 	}
+
 	if inner := strings.TrimPrefix(text, "<!"); strings.HasPrefix(inner, "--[if ") || strings.HasPrefix(inner, "[if ") || strings.Contains(inner, "[endif]") {
 		return ts.hidden(rawHTML(text))
 	}
+
 	return ""
 }
 
@@ -84,12 +88,14 @@ func (ts *tokens) badTag(tag nethtml.Token) (Problem, bool) {
 	for _, a := range tag.Attr {
 		names = append(names, a.Key)
 	}
+
 	for _, name := range names {
 		if t := ts.get(name); t != nil && t.src != nil {
 			return t.src.problem(t.offset, `an action between the attributes of <`+ts.match.ReplaceAllString(tag.Data, "...")+
 				`>: write it inside a value, as in style="{{if .vip}}color:gold{{else}}color:black{{end}}"`), true
 		}
 	}
+
 	return Problem{}, false
 }
 
@@ -106,20 +112,25 @@ func (ts *tokens) restorePage(s string) (string, []place) {
 	var places []place
 	at := 0
 	for _, m := range ts.match.FindAllStringIndex(s, -1) {
-		start, end := m[0], m[1]
+		start := m[0]
+		end := m[1]
 		t := ts.get(s[start:end])
 		if t == nil || start < at {
 			continue
 		}
+
 		before := s[at:start]
 		if strings.HasSuffix(before, "<!--") && strings.HasPrefix(s[end:], "-->") {
-			before, end = strings.TrimSuffix(before, "<!--"), end+len("-->")
+			before = strings.TrimSuffix(before, "<!--")
+			end = end + len("-->")
 		}
+
 		b.WriteString(literal(before))
 		places = append(places, place{b.Len(), t})
 		b.WriteString(t.html)
 		at = end
 	}
+
 	b.WriteString(literal(s[at:]))
 	return b.String(), places
 }

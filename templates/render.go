@@ -84,15 +84,18 @@ func (b *body) AppendTo(e *message.Encoder) error {
 	if b.part.tidy {
 		e.Tidy()
 	}
+
 	var err error
 	if b.part.flat != nil {
 		err = b.part.flat.run(e, &b.of.flat)
 	} else {
 		err = b.part.template.Execute(e, b.of.values)
 	}
+
 	if err != nil {
 		return fmt.Errorf("render the %s: %w", b.part.name, err)
 	}
+
 	return nil
 }
 
@@ -132,22 +135,28 @@ func (t *Template) Begin(r *Rendering, d Data) error {
 	if d.Unsubscribe == "" {
 		return errors.New("render: there is no unsubscribe link")
 	}
-	values, longest := r.flat.values[:0], len(d.Unsubscribe)
+
+	values := r.flat.values[:0]
+	longest := len(d.Unsubscribe)
 	for _, v := range d.Values {
 		v = cleanValue(v)
 		longest = max(longest, len(v))
 		values = append(values, v)
 	}
+
 	if t.work.of(longest) > maxWork {
 		return fmt.Errorf("render: %w", ErrTooMuch)
 	}
+
 	return t.begin(r, append(values, d.Unsubscribe))
 }
 
 // begin is Begin with the values as they are, followed by the link.
 func (t *Template) begin(r *Rendering, values []string) (err error) {
 	r.flat = flatData{values: values}
-	r.subject, r.html, r.text = body{r, &t.subject}, body{r, &t.html}, body{r, &t.text}
+	r.subject = body{r, &t.subject}
+	r.html = body{r, &t.html}
+	r.text = body{r, &t.text}
 	if t.subject.flat == nil || t.html.flat == nil || t.text.flat == nil {
 		if r.values == nil {
 			r.values = make(map[string]string, len(values))
@@ -158,9 +167,11 @@ func (t *Template) begin(r *Rendering, values []string) (err error) {
 		}
 		r.values[unsubscribeField] = values[len(t.columns)]
 	}
+
 	if r.line, err = r.encoder.AppendText(r.line[:0], &r.subject); err != nil {
 		return err
 	}
+
 	r.Subject = cleanSubject(string(r.line))
 	return nil
 }
@@ -172,9 +183,11 @@ func cleanValue(s string) string {
 	for i := 0; i < len(s) && clean; i++ {
 		clean = s[i] >= ' ' && s[i] < 0x7f || s[i] == '\t' || s[i] == '\n'
 	}
+
 	if clean {
 		return s
 	}
+
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -204,6 +217,7 @@ func cleanSubject(s string) string {
 	if len(s) <= maxSubject || utf8.RuneCountInString(s) <= maxSubject {
 		return s
 	}
+
 	runes := []rune(s)
 	return strings.TrimSpace(string(runes[:maxSubject-1])) + "…"
 }

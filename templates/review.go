@@ -25,6 +25,7 @@ func Review(s campaign.Snapshot) error {
 		one := &source{name: text.name, text: text.text, actions: scanActions(text.text)}
 		problems = append(problems, encodedActions(one)...)
 	}
+
 	return problems.err()
 }
 
@@ -53,6 +54,7 @@ func encodedActions(s *source) Problems {
 		}
 		problems = append(problems, s.problem(m[0], fmt.Sprintf("%s is shown to readers as it is, because its braces are encoded: write %s, or {{\"{{\"}} for braces that readers should see", found, decodedAction(found))))
 	}
+
 	return problems
 }
 

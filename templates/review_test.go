@@ -39,6 +39,7 @@ func TestEncodedBracesAreFound(t *testing.T) {
 			}
 			continue
 		}
+
 		var problems templates.Problems
 		if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s:\n%v, want one problem with\n%s", text, err, want)
@@ -54,11 +55,15 @@ func TestReviewReadsEveryText(t *testing.T) {
 	t.Parallel()
 	s := snapshot()
 	const encoded = "&#123;&#123;.code}}"
-	s.Subject, s.Preheader, s.Markdown, s.Text = encoded, encoded, encoded, encoded
+	s.Subject = encoded
+	s.Preheader = encoded
+	s.Markdown = encoded
+	s.Text = encoded
 	var problems templates.Problems
 	if err := templates.Review(s); !errors.As(err, &problems) || len(problems) != 4 {
 		t.Fatalf("%v, want four problems", err)
 	}
+
 	for i, file := range []string{"subject", "preheader", "october.md", "october.txt"} {
 		if problems[i].File != file {
 			t.Errorf("problem %d is in %s, want %s", i, problems[i].File, file)

@@ -48,6 +48,7 @@ func indexPage(doc *nethtml.Node, ts *tokens) *pageIndex {
 			p.addName(&n.Attr[i], ts)
 		}
 	}
+
 	return p
 }
 
@@ -89,18 +90,23 @@ func (p *pageIndex) find(selector string) match {
 	if state || visited {
 		bare = completeSelector(bare)
 	}
+
 	parsed, err := cascadia.Parse(bare)
 	if err != nil || rootPattern.MatchString(bare) {
 		return match{keep: true, unknown: true} // ::before, or something newer than this program
 	}
+
 	always, sometimes := p.query(parsed)
 	m := match{always: always, sometimes: sometimes, specific: parsed.Specificity()}
 	m.keep = len(always) == 0 || len(sometimes) > 0 || p.anyName && strings.ContainsAny(selector, ".#[")
 	if state || visited {
 		m.specific[1] += len(statePattern.FindAllString(selector, -1))
-		m.always, m.sometimes = nil, append(always, sometimes...)
-		m.keep, m.noForce = true, visited
+		m.always = nil
+		m.sometimes = append(always, sometimes...)
+		m.keep = true
+		m.noForce = visited
 	}
+
 	return m
 }
 
@@ -120,17 +126,21 @@ func (p *pageIndex) query(sel cascadia.Sel) (always, sometimes []*nethtml.Node) 
 	if len(p.names) == 0 {
 		return written, nil
 	}
+
 	for _, n := range p.names {
 		n.attribute.Val = n.fixed
 	}
+
 	fixed := p.matching(sel)
 	for _, n := range p.names {
 		n.attribute.Val = n.written
 	}
+
 	seen := map[*nethtml.Node]bool{}
 	for _, n := range written {
 		seen[n] = true
 	}
+
 	for _, n := range fixed {
 		if seen[n] {
 			always = append(always, n)
@@ -138,6 +148,7 @@ func (p *pageIndex) query(sel cascadia.Sel) (always, sometimes []*nethtml.Node) 
 			sometimes = append(sometimes, n)
 		}
 	}
+
 	return always, sometimes
 }
 

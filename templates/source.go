@@ -39,10 +39,12 @@ func (s *source) parse() (p Problem) {
 	if !utf8.ValidString(s.text) {
 		return s.problem(invalidAt(s.text), "bytes that are not UTF-8: save the file as UTF-8")
 	}
+
 	var err error
 	if s.tree, err = parseText(s.text); err != nil {
 		return s.problem(s.errorOffset(err), explainSyntax(err))
 	}
+
 	return p
 }
 
@@ -67,11 +69,13 @@ func parseText(text string) (*parse.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for name := range set {
 		if name != "t" {
 			return nil, &definedError{name}
 		}
 	}
+
 	return tree, nil
 }
 
@@ -90,6 +94,7 @@ func explainSyntax(err error) string {
 	if _, ok := err.(*definedError); ok {
 		return err.Error()
 	}
+
 	text := syntaxPlace.ReplaceAllString(err.Error(), "")
 	switch {
 	case strings.Contains(text, "unexpected EOF"):
@@ -99,6 +104,7 @@ func explainSyntax(err error) string {
 	case strings.Contains(text, "unexpected {{end}}"):
 		return "this {{end}} closes nothing"
 	}
+
 	return "template syntax: " + text
 }
 
@@ -113,9 +119,11 @@ func (s *source) errorOffset(err error) int {
 		}
 		return 0
 	}
+
 	if strings.Contains(err.Error(), "unexpected EOF") {
 		return s.openAction()
 	}
+
 	// What is wrong stays wrong, however much more of the text is read.
 	first := sort.Search(len(s.actions), func(i int) bool {
 		_, prefix := parseText(s.text[:s.actions[i].end])
@@ -124,6 +132,7 @@ func (s *source) errorOffset(err error) int {
 	if first < len(s.actions) {
 		return s.actions[first].start
 	}
+
 	// The last "{{" is not closed, so the scanner stopped there.
 	end := 0
 	if n := len(s.actions); n > 0 {
@@ -132,6 +141,7 @@ func (s *source) errorOffset(err error) int {
 	if i := strings.Index(s.text[end:], "{{"); i >= 0 {
 		return end + i
 	}
+
 	return end
 }
 
@@ -148,9 +158,11 @@ func (s *source) openAction() int {
 			}
 		}
 	}
+
 	if len(open) == 0 {
 		return len(s.text)
 	}
+
 	return open[len(open)-1]
 }
 
@@ -176,11 +188,13 @@ func scanActions(text string) []action {
 		if i < 0 {
 			return out
 		}
+
 		start := at + i
 		end := actionEnd(text, start)
 		if end < 0 {
 			return out
 		}
+
 		a := action{start: start, end: end}
 		switch keyword(text[start:end]) {
 		case "if", "else", "end", "with":
@@ -188,6 +202,7 @@ func scanActions(text string) []action {
 		case "":
 			a.control = isComment(text[start:])
 		}
+
 		out = append(out, a)
 		at = end
 	}
@@ -214,6 +229,7 @@ func actionEnd(text string, start int) int {
 		}
 		return start + i + j + len("}}")
 	}
+
 	for i := start + len("{{"); i < len(text); i++ {
 		switch c := text[i]; c {
 		case '"', '\'', '`':
@@ -228,6 +244,7 @@ func actionEnd(text string, start int) int {
 			}
 		}
 	}
+
 	return -1
 }
 
@@ -259,6 +276,7 @@ func newTokens(texts ...string) *tokens {
 			taken[found] = true
 		}
 	}
+
 	for n := 0; ; n++ {
 		if prefix := "zq" + strconv.Itoa(n) + "x"; !taken[prefix] {
 			return &tokens{prefix: prefix, match: regexp.MustCompile(prefix + `(\d+)z`)}
@@ -296,6 +314,7 @@ func (ts *tokens) tokenise(s *source, static func(string) string) string {
 		b.WriteString(ts.add(token{html: text, text: text, control: a.control, src: s, offset: a.start}))
 		at = a.end
 	}
+
 	b.WriteString(static(s.text[at:]))
 	return b.String()
 }

@@ -10,6 +10,7 @@ func Subject(text string) string {
 	if !strings.Contains(text, "{{") {
 		return cleanSubject(text)
 	}
+
 	src, problems := readSource("subject", text)
 	used := map[string]bool{}
 	problems = append(problems, check(src, nil, used)...)
@@ -17,17 +18,21 @@ func Subject(text string) string {
 	if len(problems) > 0 {
 		return cleanSubject(text)
 	}
+
 	subject, err := parseFinal("subject", text, nil)
 	if err != nil || workOf(subject.Tree).of(usualValue) > maxWork {
 		return cleanSubject(text)
 	}
+
 	values := map[string]string{}
 	for field := range used {
 		values[field] = "[" + field + "]"
 	}
+
 	var b strings.Builder
 	if err := subject.Execute(&b, values); err != nil {
 		return cleanSubject(text)
 	}
+
 	return cleanSubject(b.String())
 }

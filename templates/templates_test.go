@@ -35,10 +35,12 @@ func render(t testing.TB, s campaign.Snapshot, values []string) templates.Letter
 	if err != nil {
 		t.Fatalf("compile: %v", err)
 	}
+
 	var l templates.Letter
 	if err := tmpl.Render(&l, templates.Data{Values: values, Unsubscribe: link}); err != nil {
 		t.Fatalf("render: %v", err)
 	}
+
 	return l
 }
 
@@ -58,12 +60,17 @@ func TestGolden(t *testing.T) {
 	scripts := []string{"x@example.com", "花子 🎉", "Müller-Straße", "شركة", "gold", "äöü"}
 
 	october := snapshot()
-	october.Markdown, october.Subject = read(t, "october.md"), `{{default "Hello" .first_name}}, our October news`
+	october.Markdown = read(t, "october.md")
+	october.Subject = `{{default "Hello" .first_name}}, our October news`
 	october.Preheader = "Three things for {{.first_name}} & <you>"
-	october.TopicName, october.Postal = "Acme <News>", "Acme Ltd,\n1 {{High}} Street, London"
+	october.TopicName = "Acme <News>"
+	october.Postal = "Acme Ltd,\n1 {{High}} Street, London"
 
 	page := snapshot()
-	page.Markdown, page.HTML, page.BodyFile, page.Layout = "", read(t, "page.html"), "page.html", "none"
+	page.Markdown = ""
+	page.HTML = read(t, "page.html")
+	page.BodyFile = "page.html"
+	page.Layout = "none"
 	page.Preheader = "For {{.first_name}}"
 
 	own := snapshot()
@@ -145,18 +152,26 @@ func TestProblems(t *testing.T) {
 		{"page in a layout", func(s *campaign.Snapshot) { s.Markdown, s.HTML = "", "<!doctype html><html><body>x" }, "october.md: this is a whole page"},
 		{"no link", func(s *campaign.Snapshot) { s.Markdown, s.HTML, s.Layout = "", "<p>x</p>", "none" }, "october.md: no unsubscribe link for every reader"},
 		{"link for some", func(s *campaign.Snapshot) {
-			s.Markdown, s.HTML, s.Layout = "", `<p>{{if .code}}<a href="{{.unsubscribe_url}}">x</a>{{end}}</p>`, "none"
+			s.Markdown = ""
+			s.HTML = `<p>{{if .code}}<a href="{{.unsubscribe_url}}">x</a>{{end}}</p>`
+			s.Layout = "none"
 		}, "october.md: no unsubscribe link for every reader"},
 		{"hidden link", func(s *campaign.Snapshot) {
-			s.Markdown, s.HTML, s.Layout = "", `<p style="display:none"><a href="{{.unsubscribe_url}}">x</a></p>`, "none"
+			s.Markdown = ""
+			s.HTML = `<p style="display:none"><a href="{{.unsubscribe_url}}">x</a></p>`
+			s.Layout = "none"
 		}, "october.md: no unsubscribe link for every reader"},
 		{"own text without a link", func(s *campaign.Snapshot) {
-			s.Markdown, s.HTML, s.Layout, s.Text = "", `<a href="{{.unsubscribe_url}}">x</a>`, "none", "x"
+			s.Markdown = ""
+			s.HTML = `<a href="{{.unsubscribe_url}}">x</a>`
+			s.Layout = "none"
+			s.Text = "x"
 		}, "october.txt: no unsubscribe link in the text part"},
 		{"between attributes", func(s *campaign.Snapshot) { s.Markdown = "Hi\n\n<p {{if .code}}class=\"a\"{{end}}>x</p>" }, "october.md:3:4: an action between the attributes of <p>"},
 		{"as a tag", func(s *campaign.Snapshot) { s.Markdown, s.HTML = "", "<{{.code}}>x" }, "october.md:1:2: an action between the attributes of <...>"},
 		{"unsafe place", func(s *campaign.Snapshot) {
-			s.Markdown, s.HTML = "", "<p>x</p>\n<a href=\"{{if .code}}https://a.example/?{{else}}/{{end}}{{.plan}}\">x</a>"
+			s.Markdown = ""
+			s.HTML = "<p>x</p>\n<a href=\"{{if .code}}https://a.example/?{{else}}/{{end}}{{.plan}}\">x</a>"
 		}, "october.md:2:"},
 	} {
 		s := snapshot()
@@ -167,6 +182,7 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%s: %v, want Problems", c.name, err)
 			continue
 		}
+
 		found := false
 		for _, p := range problems {
 			found = found || strings.HasPrefix(p.String(), c.want)
@@ -181,15 +197,19 @@ func TestFields(t *testing.T) {
 	t.Parallel()
 	s := snapshot()
 	s.Columns = nil
-	s.Subject, s.Preheader, s.Text = "{{.a}}", "{{upper .b}}", "{{with .c}}{{$.d}}{{.}}{{end}} {{.unsubscribe_url}}"
+	s.Subject = "{{.a}}"
+	s.Preheader = "{{upper .b}}"
+	s.Text = "{{with .c}}{{$.d}}{{.}}{{end}} {{.unsubscribe_url}}"
 	s.Markdown = "{{if eq (lower .e) \"x\"}}{{.f}}{{else if .g}}{{end}} {{.a | default \"z\"}}"
 	got, err := templates.Fields(s)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if diff := cmp.Diff([]string{"a", "b", "c", "d", "e", "f", "g"}, got); diff != "" {
 		t.Errorf("differs (-want +got):\n%s", diff)
 	}
+
 	s.Subject = "{{.a"
 	if _, err := templates.Fields(s); err == nil {
 		t.Error("a syntax error: no error")
@@ -253,6 +273,7 @@ func TestRenderRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var l templates.Letter
 	if err := tmpl.Render(&l, templates.Data{Values: values[:2], Unsubscribe: link}); err == nil {
 		t.Error("too few values: no error")
@@ -260,6 +281,7 @@ func TestRenderRefusals(t *testing.T) {
 	if err := tmpl.Render(&l, templates.Data{Values: values}); err == nil {
 		t.Error("no link: no error")
 	}
+
 	large := append([]string{"a@example.com", strings.Repeat("a", 1<<20)}, values[2:]...)
 	if err := tmpl.Render(&l, templates.Data{Values: large, Unsubscribe: link}); !errors.Is(err, templates.ErrTooLarge) {
 		t.Errorf("3 MiB: %v, want ErrTooLarge", err)
@@ -272,11 +294,13 @@ func TestRenderRefusals(t *testing.T) {
 func TestConcurrentRender(t *testing.T) {
 	t.Parallel()
 	s := snapshot()
-	s.Markdown, s.Subject = "Hello {{.first_name}}", "{{.first_name}}"
+	s.Markdown = "Hello {{.first_name}}"
+	s.Subject = "{{.first_name}}"
 	tmpl, err := templates.Compile(s)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	done := make(chan error)
 	for i := range 4 {
 		go func() {
@@ -290,9 +314,11 @@ func TestConcurrentRender(t *testing.T) {
 					return
 				}
 			}
+
 			done <- nil
 		}()
 	}
+
 	for range 4 {
 		if err := <-done; err != nil {
 			t.Error(err)

@@ -31,6 +31,7 @@ func (ts *tokens) restoreText(s string) string {
 			at = m[1]
 		}
 	}
+
 	b.WriteString(literal(s[at:]))
 	return b.String()
 }
@@ -62,25 +63,32 @@ func (w *textWriter) flush() {
 	if w.out.Len() == 0 {
 		w.fresh = max(1, w.breaks)
 	}
+
 	if n := w.breaks - w.fresh; n > 0 {
 		between := strings.TrimRight(common(w.last, strings.Join(w.prefix, "")), " ")
 		w.out.WriteString(strings.Repeat("\n"+between, n-1) + "\n")
 		w.fresh += n
 		w.begun = ""
 	}
+
 	if w.fresh > 0 {
 		all := strings.Join(w.prefix, "")
 		w.out.WriteString(strings.TrimPrefix(all, w.begun))
-		w.begun, w.last = all, all
+		w.begun = all
+		w.last = all
 	} else if w.blank {
 		w.out.WriteByte(' ')
 	}
+
 	if w.mark != "" {
 		w.out.WriteString(w.mark)
 		w.prefix[w.marked] = strings.Repeat(" ", len(w.mark))
 		w.begun = strings.Join(w.prefix, "")
 	}
-	w.mark, w.breaks, w.blank = "", 0, false
+
+	w.mark = ""
+	w.breaks = 0
+	w.blank = false
 }
 
 // common returns what both prefixes begin with: a blank line between two lines of a
@@ -97,7 +105,8 @@ func common(a, b string) string {
 func (w *textWriter) word(s string) {
 	w.flush()
 	w.out.WriteString(s)
-	w.fresh, w.begun = 0, ""
+	w.fresh = 0
+	w.begun = ""
 }
 
 // control writes an action that prints nothing. Line breaks and prefixes that are due
@@ -124,16 +133,19 @@ func (w *textWriter) text(s string) {
 		}
 		return
 	}
+
 	words := strings.Fields(s)
 	if len(words) == 0 {
 		w.blank = w.blank || s != ""
 		return
 	}
+
 	w.blank = w.blank || strings.TrimLeft(s, " \t\r\n\f") != s
 	for i, word := range words {
 		w.blank = w.blank || i > 0
 		w.word(word)
 	}
+
 	w.blank = strings.TrimRight(s, " \t\r\n\f") != s
 }
 
@@ -176,6 +188,7 @@ func (w *textWriter) element(n *nethtml.Node) {
 	if hidden(n, style) {
 		return
 	}
+
 	outside := w.zero
 	w.zero = sizeless(style, outside)
 	defer func() { w.zero = outside }()
@@ -183,12 +196,14 @@ func (w *textWriter) element(n *nethtml.Node) {
 	if (n.DataAtom == atom.Ul || n.DataAtom == atom.Ol) && len(w.lists) == 0 {
 		gap = 2
 	}
+
 	w.need(gap)
 	if attr(n, "role") == "contentinfo" {
 		w.need(2)
 		w.word(rule)
 		w.need(1)
 	}
+
 	switch n.DataAtom {
 	case atom.Br:
 		w.breaks++
@@ -217,6 +232,7 @@ func (w *textWriter) element(n *nethtml.Node) {
 	default:
 		w.children(n)
 	}
+
 	w.need(gap)
 }
 
@@ -240,6 +256,7 @@ func (w *textWriter) list(n *nethtml.Node) {
 			next = start
 		}
 	}
+
 	w.lists = append(w.lists, next)
 	w.children(n)
 	w.lists = w.lists[:len(w.lists)-1]
@@ -251,9 +268,11 @@ func (w *textWriter) item(n *nethtml.Node) {
 		mark = strconv.Itoa(w.lists[last]) + ". "
 		w.lists[last]++
 	}
+
 	// The first line has the mark, the others are indented by its width.
 	depth := len(w.prefix)
-	w.mark, w.marked = mark, depth
+	w.mark = mark
+	w.marked = depth
 	w.prefix = append(w.prefix, "")
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
 		if w.mark != "" && c.DataAtom == atom.P {
@@ -263,6 +282,7 @@ func (w *textWriter) item(n *nethtml.Node) {
 			w.node(c)
 		}
 	}
+
 	w.mark = ""
 	w.prefix = w.prefix[:depth]
 }
@@ -277,12 +297,14 @@ func (w *textWriter) cell(n *nethtml.Node) {
 			break
 		}
 	}
+
 	if !data {
 		w.need(1)
 		w.children(n)
 		w.need(1)
 		return
 	}
+
 	for s := n.PrevSibling; s != nil; s = s.PrevSibling {
 		if s.DataAtom == atom.Td || s.DataAtom == atom.Th {
 			w.blank = true
@@ -291,6 +313,7 @@ func (w *textWriter) cell(n *nethtml.Node) {
 			break
 		}
 	}
+
 	w.children(n)
 }
 

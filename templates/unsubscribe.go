@@ -33,11 +33,13 @@ func holdsLink(n *nethtml.Node, link string) bool {
 	if strings.Contains(attr(n, "href"), link) && (n.DataAtom == atom.Area || holdsContent(n)) {
 		return true
 	}
+
 	for child := n.FirstChild; child != nil; child = child.NextSibling {
 		if holdsLink(child, link) {
 			return true
 		}
 	}
+
 	return false
 }
 
@@ -52,6 +54,7 @@ func holdsContent(n *nethtml.Node) bool {
 			return true
 		}
 	}
+
 	return false
 }
 

@@ -32,7 +32,10 @@ func TestUnsubscribeLinksThatCount(t *testing.T) {
 		{"<!-- " + "{{.unsubscribe_url}}" + " --><p>x</p>", false},
 	} {
 		s := snapshot()
-		s.Markdown, s.HTML, s.Layout, s.Text = "", tt.page, "none", "Leave: {{.unsubscribe_url}}"
+		s.Markdown = ""
+		s.HTML = tt.page
+		s.Layout = "none"
+		s.Text = "Leave: {{.unsubscribe_url}}"
 		_, err := templates.Compile(s)
 		if got := err == nil; got != tt.counts {
 			t.Errorf("%s: got %v, want that it counts: %v", tt.page, err, tt.counts)
@@ -58,11 +61,13 @@ func TestNothingTurnsASubjectAround(t *testing.T) {
 			t.Errorf("%U: got %+q, want %+q", r, got, want)
 		}
 	}
+
 	const emoji = "👩\u200d🚀 a\u200cb" // joiners stay
 	values := make([]string, len(s.Columns))
 	for i := range values {
 		values[i] = emoji
 	}
+
 	if got, want := render(t, s, values).Subject, "Your code: "+emoji; got != want {
 		t.Errorf("got %+q, want %+q", got, want)
 	}

@@ -76,6 +76,7 @@ func (w *workCounter) block(list *parse.ListNode, dot bound) {
 	if list == nil {
 		return
 	}
+
 	for _, n := range list.Nodes {
 		switch n := n.(type) {
 		case *parse.TextNode:
@@ -111,6 +112,7 @@ func (w *workCounter) value(n parse.Node, dot bound) bound {
 	default:
 		size.own = 20 // a number, true or false
 	}
+
 	w.total = w.total.plus(size)
 	return size
 }
@@ -123,17 +125,21 @@ func (w *workCounter) command(cmd *parse.CommandNode, dot, piped bound) bound {
 	if name != "" {
 		args = args[1:]
 	}
+
 	size := piped
 	for _, a := range args {
 		size = size.plus(w.value(a, dot)).plus(bound{own: 1}) // print puts blanks between
 	}
+
 	if size.of(usualValue) > maxOutput && w.grown != nil {
 		w.grown(cmd)
 		w.grown = nil // the values that are made from it are longer still
 	}
+
 	w.total = w.total.plus(size)
 	if f, ok := functions[name]; ok && (f.result == kindTruth || f.result == kindNumber) {
 		return bound{own: 20}
 	}
+
 	return size
 }

@@ -38,6 +38,7 @@ func (a Address) AppendCanonical(dst []byte) []byte {
 		}
 		dst = append(dst, c)
 	}
+
 	dst = append(dst, '@')
 	return append(dst, a.Domain...)
 }
@@ -55,6 +56,7 @@ func (a Address) OtherSpellings() []string {
 	if !hasIDN(a.Domain) && a.Local == lower(a.Local) {
 		return nil
 	}
+
 	var all []string
 	canonical := a.Canonical()
 	domains := []string{a.Domain}
@@ -63,6 +65,7 @@ func (a Address) OtherSpellings() []string {
 			domains = append(domains, letters)
 		}
 	}
+
 	for _, domain := range domains {
 		for _, local := range []string{lower(a.Local), a.Local} {
 			if text := local + "@" + domain; text != canonical && !slices.Contains(all, text) {
@@ -70,6 +73,7 @@ func (a Address) OtherSpellings() []string {
 			}
 		}
 	}
+
 	return all
 }
 

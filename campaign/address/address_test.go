@@ -54,12 +54,14 @@ func TestParse(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Parse(%q): %v", tt.in, err)
 			}
+
 			if diff := cmp.Diff([]string{a.String(), a.Canonical()}, []string{tt.want, tt.canonical}); diff != "" {
 				t.Errorf("Parse(%q) (-got +want):\n%s", tt.in, diff)
 			}
 			if got := string(a.AppendCanonical([]byte("x"))); got != "x"+tt.canonical {
 				t.Errorf("AppendCanonical = %q, want x%s", got, tt.canonical)
 			}
+
 			want := sha256.Sum256([]byte(tt.canonical))
 			if a.Hash() != want || address.Hash(tt.canonical) != want {
 				t.Errorf("hashes differ from the SHA-256 of %q", tt.canonical)
@@ -173,6 +175,7 @@ func TestCanonicalIsStableForEveryRune(t *testing.T) {
 		check(t, a)
 		n++
 	}
+
 	if n < 1000 {
 		t.Errorf("looked at %d runes, want over a thousand", n)
 	}
@@ -184,13 +187,15 @@ var quotedPart = regexp.MustCompile(`^"(?:[^"\\]|\\["\\])+"`)
 // check holds what the rest of the program relies on.
 func check(t *testing.T, a address.Address) {
 	t.Helper()
-	s, canonical := a.String(), a.Canonical()
+	s := a.String()
+	canonical := a.Canonical()
 	for _, x := range []string{s, canonical} {
 		bare := quotedPart.ReplaceAllString(x, "q")
 		if strings.ContainsFunc(x, unicode.IsControl) || strings.ContainsAny(bare, " <>,\"") || !utf8.ValidString(x) || strings.Count(bare, "@") != 1 {
 			t.Errorf("%q is not safe to write", x)
 		}
 	}
+
 	if again, err := address.Parse(s); err != nil || again != a {
 		t.Errorf("%q reads again as %v, %v", s, again, err)
 	}
@@ -210,6 +215,7 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+
 	f.Fuzz(func(t *testing.T, s string) {
 		a, err := address.Parse(s)
 		if err != nil {

@@ -26,9 +26,11 @@ func Find(text string) []Address {
 			}, text))
 		}
 	}
+
 	if plain := plainAt(text); plain != text {
 		f.search(plain)
 	}
+
 	return f.found
 }
 
@@ -48,6 +50,7 @@ func (f *finder) search(text string) {
 		if len(domains) == 0 {
 			continue
 		}
+
 		for _, local := range locals(text[:at]) {
 			for _, domain := range domains {
 				written := local + "@" + domain
@@ -79,6 +82,7 @@ func domains(text string) []string {
 	if end >= 0 {
 		text = text[:end]
 	}
+
 	var all []string
 	for _, end := range []int{len(text), strings.IndexFunc(text, punctuation), strings.IndexFunc(text, beyondASCII)} {
 		part := strings.TrimRight(text[:max(end, 0)], ".-")
@@ -86,6 +90,7 @@ func domains(text string) []string {
 			all = append(all, part)
 		}
 	}
+
 	return all
 }
 
@@ -101,22 +106,26 @@ func locals(text string) []string {
 		_, size := utf8.DecodeRuneInString(text[start:])
 		text = text[start+size:]
 	}
+
 	all := []string{text}
 	sets := []func(rune) bool{setsOff, punctuation, foreign}
 	if _, ok := latin(text); ok {
 		sets = sets[:2] // one name, with letters of another script
 	}
+
 	for _, sets := range sets {
 		if i := strings.LastIndexFunc(text, sets); i >= 0 {
 			_, size := utf8.DecodeRuneInString(text[i:])
 			all = append(all, text[i+size:])
 		}
 	}
+
 	for _, part := range all {
 		if bare := strings.TrimLeft(part, ".'`*#!$%&^~?+{}|_-"); bare != part {
 			all = append(all, bare)
 		}
 	}
+
 	return all
 }
 

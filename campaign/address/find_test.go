@@ -83,6 +83,7 @@ func FuzzFind(f *testing.F) {
 	for i, s := range []string{"ann@example.com", "'ann@example.com", "用户@例え。jp", "a|b=c/d@example.com", "x@b\u00adücher.example", "İ@xn--bcher-kva.example", "a@न्\u200dन.example"} {
 		f.Add("Ann Lee "+strings.Repeat("x", i*40), s, "boss@example.org", byte(i))
 	}
+
 	f.Fuzz(func(t *testing.T, before, s, behind string, n byte) {
 		sep := separators[int(n)%len(separators)]
 		row := before + sep + s + sep + behind
@@ -93,10 +94,12 @@ func FuzzFind(f *testing.F) {
 				t.Errorf("Find(%q) has %s twice", row, a)
 			}
 		}
+
 		want, err := address.Parse(s)
 		if err != nil || strings.Trim(want.Local, "*%") == "" {
 			return
 		}
+
 		same := func(a address.Address) bool { return a.Canonical() == want.Canonical() }
 		if !slices.ContainsFunc(found, same) {
 			t.Errorf("Find(%q) = %v, without %s", row, found, want)

@@ -20,5 +20,6 @@ func ParseAll(texts []string) ([]Address, error) {
 		}
 		all = append(all, a)
 	}
+
 	return all, errors.Join(errs...)
 }

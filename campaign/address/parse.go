@@ -76,10 +76,13 @@ func parseASCII(s string) (Address, bool) {
 	if at < 1 || len(s) > maxAddress {
 		return Address{}, false
 	}
-	local, domain := s[:at], s[at+1:]
+
+	local := s[:at]
+	domain := s[at+1:]
 	if !ascii(local) || checkLocal(local) != "" || hasIDN(domain) || checkDomain(domain) != "" {
 		return Address{}, false
 	}
+
 	return Address{local, strings.ToLower(domain)}, true
 }
 
@@ -90,11 +93,13 @@ func parseAny(s string) (Address, error) {
 	if r := checkWhole(s); r != "" {
 		return Address{}, r
 	}
+
 	local, domain, _ := strings.Cut(s, "@")
 	local = norm.NFC.String(local)
 	if r := checkLocal(local); r != "" {
 		return Address{}, r
 	}
+
 	return join(local, domain)
 }
 
@@ -109,6 +114,7 @@ func join(local, domain string) (Address, error) {
 	if domain[0] == '[' {
 		return Address{}, Literal
 	}
+
 	if hasIDN(domain) {
 		d, err := idna.Lookup.ToASCII(domain)
 		if err != nil {
@@ -116,6 +122,7 @@ func join(local, domain string) (Address, error) {
 		}
 		domain = d
 	}
+
 	domain = strings.ToLower(domain)
 	if r := checkDomain(domain); r != "" {
 		return Address{}, r
@@ -123,6 +130,7 @@ func join(local, domain string) (Address, error) {
 	if len(lower(local))+1+len(domain) > maxAddress || len(local)+1+len(domain) > maxAddress {
 		return Address{}, TooLong
 	}
+
 	return Address{local, domain}, nil
 }
 
@@ -146,7 +154,9 @@ func checkWhole(s string) Reason {
 	case strings.ContainsAny(s, ",;"):
 		return Several
 	}
-	ats, blanks := strings.Count(s, "@"), strings.IndexFunc(s, blank) >= 0
+
+	ats := strings.Count(s, "@")
+	blanks := strings.IndexFunc(s, blank) >= 0
 	switch {
 	case ats == 0:
 		return NoAt
@@ -157,6 +167,7 @@ func checkWhole(s string) Reason {
 	case blanks:
 		return Blank
 	}
+
 	return ""
 }
 
@@ -170,6 +181,7 @@ func checkLocal(s string) Reason {
 	case s[0] == '.' || s[len(s)-1] == '.':
 		return LocalDot
 	}
+
 	prev := rune(0)
 	for _, r := range s {
 		switch {
@@ -183,6 +195,7 @@ func checkLocal(s string) Reason {
 		}
 		prev = r
 	}
+
 	return ""
 }
 
@@ -200,6 +213,7 @@ func checkDomain(s string) Reason {
 	case s[0] == '.' || s[len(s)-1] == '.':
 		return DomainDot
 	}
+
 	start, digits := 0, true // of the label that i is in
 	for i := 0; i <= len(s); i++ {
 		if i < len(s) && s[i] != '.' {
@@ -209,6 +223,7 @@ func checkDomain(s string) Reason {
 			digits = digits && '0' <= s[i] && s[i] <= '9'
 			continue
 		}
+
 		switch {
 		case i == start:
 			return TwoDots
@@ -221,8 +236,11 @@ func checkDomain(s string) Reason {
 		case i == len(s) && digits: // no top-level domain is a number: RFC 3696 section 2
 			return Literal
 		}
-		start, digits = i+1, true
+
+		start = i + 1
+		digits = true
 	}
+
 	return ""
 }
 
@@ -237,6 +255,7 @@ func hasIDN(s string) bool {
 			return true
 		}
 	}
+
 	return false
 }
 

@@ -20,6 +20,7 @@ func parseQuoted(s string) (Address, error) {
 	case strings.IndexFunc(s, unicode.IsControl) >= 0:
 		return Address{}, Control
 	}
+
 	content, rest, ok := unquote(s)
 	domain, found := strings.CutPrefix(rest, "@")
 	switch {
@@ -35,13 +36,16 @@ func parseQuoted(s string) (Address, error) {
 	if checkLocal(content) == "" {
 		return join(content, domain)
 	}
+
 	if r := checkContent(content); r != "" {
 		return Address{}, r
 	}
+
 	local := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(content) + `"`
 	if len(local) > maxLocal {
 		return Address{}, LocalTooLong
 	}
+
 	return join(local, domain)
 }
 
@@ -61,6 +65,7 @@ func unquote(s string) (content, rest string, ok bool) {
 		}
 		b.WriteByte(s[i])
 	}
+
 	return "", "", false
 }
 

@@ -13,14 +13,17 @@ func newCSVSearch(l *lines, first []byte, email string) (*csvSearch, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	s := &csvSearch{csvDecoder: d}
 	if isEntry(string(first)) {
 		l.putBack(first)
 		return s, l.withoutNames(email)
 	}
+
 	if err := d.readHeader(first); err != nil {
 		return nil, err
 	}
+
 	s.columns, err = newNamedColumns(l, d.values, email)
 	return s, err
 }
@@ -57,6 +60,7 @@ func (s *csvSearch) record(row *AddressRow, line []byte) error {
 	case err != nil:
 		return err
 	}
+
 	s.columns.fill(row, s.values)
 	return nil
 }

@@ -78,11 +78,13 @@ func OpenAddresses(ctx context.Context, src Source, opts Options) (*AddressReade
 	if err != nil {
 		return nil, err
 	}
+
 	r, err := startAddresses(ctx, s, opts)
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
+
 	return r, nil
 }
 
@@ -94,22 +96,27 @@ func startAddresses(ctx context.Context, s *stream, opts Options) (*AddressReade
 		}
 		return &AddressReader{x.lines, x.columns.names, x.next}, nil
 	}
+
 	l := newLines(ctx, s)
 	first, err := l.firstLine()
 	if err != nil {
 		return nil, err
 	}
+
 	isJSONL, err := l.isJSONL(first)
 	if err != nil {
 		return nil, err
 	}
+
 	if isJSONL {
 		return &AddressReader{l, nil, newJSONLSearch(l, first, opts.Email).next}, nil
 	}
+
 	search, err := newCSVSearch(l, first, opts.Email)
 	if err != nil {
 		return nil, err
 	}
+
 	return &AddressReader{l, search.columns.names, search.next}, nil
 }
 

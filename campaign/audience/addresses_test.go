@@ -146,6 +146,7 @@ func TestJSONLIsReadTwice(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+
 	want := result{Columns: []string{"email", "n"}, Rows: []string{"2 a@x.example|", "4 b@x.example|1"}}
 	for name, src := range map[string]audience.Source{"file": {Path: path}, "stream": stdin(text)} {
 		got, err := read(t.Context(), src, audience.Options{})
@@ -156,10 +157,12 @@ func TestJSONLIsReadTwice(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+
 	many := ""
 	for i := range 300 {
 		many += fmt.Sprintf("{\"email\":\"a@x.example\",\"k%d\":1}\n", i)
 	}
+
 	_, err := read(t.Context(), stdin(many), audience.Options{})
 	if err == nil || !strings.Contains(err.Error(), "standard input:256: more than 256 different keys") {
 		t.Errorf("%v, want an error about too many keys", err)
@@ -174,6 +177,7 @@ func FuzzOpenAddresses(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+
 	f.Fuzz(func(t *testing.T, s string) {
 		r, err := audience.OpenAddresses(t.Context(), stdin(s), audience.Options{})
 		if err != nil {
@@ -192,14 +196,17 @@ func FuzzOpenAddresses(f *testing.F) {
 			}
 			found = append(found, row.Addresses()...)
 		}
+
 		if err != io.EOF {
 			checkFileError(t, err)
 			return
 		}
+
 		_, rows, _, err := readAll(t, stdin(s), audience.Options{})
 		if err != nil {
 			return
 		}
+
 		for _, want := range rows {
 			if !slices.ContainsFunc(found, func(a address.Address) bool { return a.Canonical() == want.Address.Canonical() }) {
 				t.Fatalf("%s is not found in %q", want.Address, s)

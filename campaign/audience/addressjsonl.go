@@ -30,12 +30,14 @@ func (s *jsonlSearch) next(row *AddressRow) error {
 	if err != nil {
 		return err
 	}
+
 	*row = objectRow(string(line), s.n)
 	cells := row.addressCells(s.email)
 	if len(cells) > 0 {
 		s.met = true
 		row.Named = findIn(row.cells, cells)
 	}
+
 	return nil
 }
 
@@ -48,11 +50,13 @@ func (r *AddressRow) addressCells(name string) []int {
 	if name != "" {
 		return nil
 	}
+
 	keys := slices.Sorted(maps.Keys(r.columns))
 	var cells []int
 	for _, k := range addressColumns(keys) {
 		cells = append(cells, r.columns[keys[k]])
 	}
+
 	return cells
 }
 
@@ -64,18 +68,22 @@ func objectRow(text string, line int) AddressRow {
 	if json.Unmarshal([]byte(text), &value) != nil {
 		return row
 	}
+
 	members, isObject := value.(map[string]any)
 	if !isObject {
 		row.cells = []string{strings.Join(texts(nil, value), "\n")}
 		return row
 	}
+
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		row.columns[strings.ToLower(strings.TrimSpace(key))] = len(row.cells)
 		row.cells = append(row.cells, strings.Join(texts(nil, members[key]), "\n"))
 	}
+
 	if !strings.Contains(text, `\`) {
 		row.cells = append(row.cells, text) // for the values of a key that occurs twice
 	}
+
 	return row
 }
 
@@ -93,5 +101,6 @@ func texts(all []string, value any) []string {
 			all = texts(all, v[key])
 		}
 	}
+
 	return all
 }

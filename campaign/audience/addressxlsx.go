@@ -17,15 +17,18 @@ func newXLSXSearch(ctx context.Context, s *stream, opts Options) (*xlsxSearch, e
 	if err != nil {
 		return nil, err
 	}
+
 	x := &xlsxSearch{sheetRows: rows}
 	first, err := rows.first()
 	if err != nil {
 		return nil, err
 	}
+
 	if isEntry(strings.Join(first, "\n")) {
 		x.first = first
 		return x, rows.withoutNames(opts.Email)
 	}
+
 	x.columns, err = newNamedColumns(rows.lines, first, opts.Email)
 	return x, err
 }
@@ -37,10 +40,12 @@ func openDoNotMailSheet(ctx context.Context, s *stream, opts Options) (*sheetRow
 	if err != nil {
 		return nil, err
 	}
+
 	sheet, err := b.sheet(opts.Sheet)
 	if err != nil {
 		return nil, err
 	}
+
 	var filled []string
 	for _, other := range b.sheets {
 		if opts.Sheet != "" && other != sheet {
@@ -55,9 +60,11 @@ func openDoNotMailSheet(ctx context.Context, s *stream, opts Options) (*sheetRow
 			sheet = other
 		}
 	}
+
 	if len(filled) > 1 {
 		return nil, b.errorf("say which has the addresses: sheet: NAME", "%d worksheets have rows: %s", len(filled), quoteAll(filled))
 	}
+
 	return b.openSheet(ctx, sheet)
 }
 
@@ -70,10 +77,12 @@ func (x *xlsxSearch) next(row *AddressRow) error {
 			return err
 		}
 	}
+
 	*row = AddressRow{Line: x.n, Text: strings.Join(values, ", ")}
 	for len(values) < len(x.columns.names) {
 		values = append(values, "")
 	}
+
 	x.columns.fill(row, values)
 	return nil
 }

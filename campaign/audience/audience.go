@@ -55,10 +55,12 @@ func (e *FileError) Error() string {
 	if e.Line > 0 {
 		fmt.Fprintf(&b, ":%d", e.Line)
 	}
+
 	b.WriteString(": " + e.What)
 	if e.Fix != "" {
 		b.WriteString("; " + e.Fix)
 	}
+
 	return b.String()
 }
 
@@ -99,11 +101,13 @@ func Open(ctx context.Context, src Source, opts Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	r, err := openRows(ctx, s, src, opts)
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
+
 	return r, nil
 }
 
@@ -111,22 +115,27 @@ func openRows(ctx context.Context, s *stream, src Source, opts Options) (*Reader
 	if s.format == formatXLSX {
 		return openXLSX(ctx, s, opts)
 	}
+
 	l := newLines(ctx, s)
 	first, err := l.firstLine()
 	if err != nil {
 		return nil, err
 	}
+
 	isJSONL, err := l.isJSONL(first)
 	if err != nil {
 		return nil, err
 	}
+
 	if isJSONL {
 		return openJSONL(ctx, src, opts, l, first)
 	}
+
 	d, err := newCSV(l, first, opts)
 	if err != nil {
 		return nil, err
 	}
+
 	return newReader(l, d.plan, d.next), nil
 }
 
@@ -152,20 +161,24 @@ func (r *Reader) Next(row *Row) error {
 	if r.err != nil {
 		return r.err
 	}
+
 	err := r.next(row)
 	switch e := err.(type) {
 	case nil:
 		r.rows++
 		return nil
 	case *Reject:
-		if r.rejects++; r.rejects == 1 {
+		r.rejects++
+		if r.rejects == 1 {
 			r.firstReject = e
 		}
 		return err
 	}
+
 	if err == io.EOF && r.rows == 0 {
 		err = r.noRows()
 	}
+
 	r.err = err
 	return err
 }

@@ -46,6 +46,7 @@ func drain(r *audience.Reader) (result, error) {
 		if err == io.EOF {
 			return res, nil
 		}
+
 		var reject *audience.Reject
 		switch {
 		case errors.As(err, &reject):
@@ -273,6 +274,7 @@ func packGzip(t testing.TB, b []byte) string {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+
 	return out.String()
 }
 
@@ -294,7 +296,8 @@ func damage(s string) string {
 
 func TestOpenFiles(t *testing.T) {
 	t.Parallel()
-	csv, jsonl := "email,n\na@x.example,1\n", "{\"email\":\"a@x.example\",\"n\":1}\n"
+	csv := "email,n\na@x.example,1\n"
+	jsonl := "{\"email\":\"a@x.example\",\"n\":1}\n"
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"a.csv": csv, "a.jsonl": jsonl, "a.csv.gz": packGzip(t, []byte(csv)), "a.jsonl.gz": packGzip(t, []byte(jsonl)),
@@ -310,6 +313,7 @@ func TestOpenFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+
 		if len(got.Rows) != 1 || !strings.HasSuffix(got.Rows[0], " a@x.example|1") {
 			t.Errorf("%s: got %v", name, got)
 		}
@@ -324,6 +328,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	for path, want := range map[string]string{
 		"https://x.example/a.csv":          "an audience from the web is not supported yet; download it",
 		"people.xlsx":                      "no such file; check the name",
@@ -341,6 +346,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
 	}
+
 	if _, err := read(t.Context(), audience.Source{Path: filepath.Join(dir, "none.csv")}, audience.Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v is not fs.ErrNotExist", err)
 	}
@@ -382,9 +388,11 @@ func TestNextIsSticky(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if err := r.Next(&row); err != nil || row.Address.Local != "a" {
 		t.Fatalf("got %v, %v; want the row before the NUL", row, err)
 	}
+
 	first := r.Next(&row)
 	if second := r.Next(&row); first == nil || second != first {
 		t.Errorf("got %v, then %v", first, second)
@@ -403,6 +411,7 @@ func TestRejectValueIsCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var row audience.Row
 	var reject *audience.Reject
 	if err := r.Next(&row); !errors.As(err, &reject) {
@@ -424,6 +433,7 @@ func TestSeen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if had := seen.Has(a.Hash()); had == tt.want {
 			t.Errorf("Has(%s) = %v", tt.address, had)
 		}
@@ -431,6 +441,7 @@ func TestSeen(t *testing.T) {
 			t.Errorf("Add(%s) = %v, want %v", tt.address, got, tt.want)
 		}
 	}
+
 	if seen.Len() != 3 {
 		t.Errorf("Len = %d, want 3", seen.Len())
 	}

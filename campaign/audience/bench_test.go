@@ -27,6 +27,7 @@ func people(n int) []byte {
 			pick("gmail.com", "gmail.com", "gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "gmx.de", "web.de", fmt.Sprintf("company%d.example", rnd.IntN(5000))),
 			first, pick("Berlin", "Paris", "New York", "München", "London", "Praha", "Wien"))
 	}
+
 	return b.Bytes()
 }
 
@@ -34,13 +35,16 @@ func people(n int) []byte {
 func expand(tb testing.TB, r *audience.Reader, keep func(chunk []byte)) int {
 	tb.Helper()
 	var seen audience.Seen
-	rows, n, total := make([]audience.Row, audience.ChunkSize), 0, 0
+	rows := make([]audience.Row, audience.ChunkSize)
+	n := 0
+	total := 0
 	var chunk []byte
 	for {
 		err := r.Next(&rows[n])
 		if err == io.EOF {
 			break
 		}
+
 		if _, ok := err.(*audience.Reject); ok {
 			continue
 		}
@@ -50,17 +54,20 @@ func expand(tb testing.TB, r *audience.Reader, keep func(chunk []byte)) int {
 		if !seen.Add(rows[n].Address.Hash()) {
 			continue
 		}
-		if n++; n == len(rows) {
+		n++
+		if n == len(rows) {
 			chunk = audience.EncodeChunk(chunk[:0], rows)
 			keep(chunk)
 			total += n
 			n = 0
 		}
 	}
+
 	if n > 0 {
 		chunk = audience.EncodeChunk(chunk[:0], rows[:n])
 		keep(chunk)
 	}
+
 	return total + n
 }
 
@@ -80,6 +87,7 @@ func BenchmarkImport(b *testing.B) {
 		}
 		r.Close()
 	}
+
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(float64(size)/n, "B/row")
 }
@@ -90,6 +98,7 @@ func BenchmarkDecodeChunk(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+
 	expand(b, r, func(c []byte) { chunks = append(chunks, bytes.Clone(c)) })
 	b.ReportAllocs()
 	i := 0
@@ -99,6 +108,7 @@ func BenchmarkDecodeChunk(b *testing.B) {
 		}
 		i++
 	}
+
 	b.ReportMetric(float64(audience.ChunkSize*b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
@@ -109,6 +119,7 @@ func BenchmarkListImport(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+
 	rdb := redis.NewClient(opts)
 	defer rdb.Close()
 	lists := audience.NewLists(rdb, "bench")
@@ -121,6 +132,7 @@ func BenchmarkListImport(b *testing.B) {
 			b.Fatalf("%+v, %v", sum, err)
 		}
 	}
+
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
@@ -142,6 +154,7 @@ func BenchmarkSeen(b *testing.B) {
 			}
 			seen.Add(h)
 		}
+
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/address")

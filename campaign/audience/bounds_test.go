@@ -45,16 +45,19 @@ func TestBombs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			l := newLines(t.Context(), s)
 			l.free = c.free
 			first, err := l.firstLine()
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			d, err := newCSV(l, first, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			r := newReader(l, d.plan, d.next)
 			for row := (Row{}); err == nil; {
 				err = r.Next(&row)
@@ -66,6 +69,7 @@ func TestBombs(t *testing.T) {
 			case c.want != "" && (!errors.As(err, &file) || !strings.Contains(err.Error(), c.want) || file.Fix == ""):
 				t.Errorf("%s: %v, want %s", name, err, c.want)
 			}
+
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}

@@ -31,13 +31,16 @@ func (s *stream) decode(name string) error {
 	if err != nil {
 		return err
 	}
+
 	head, mark, err := s.peek(3)
 	if err != nil {
 		return err
 	}
+
 	if len(mark) == 0 {
 		return s.empty()
 	}
+
 	switch {
 	case bytes.HasPrefix(mark, bomUTF8) && enc != nil:
 		return s.errorf("leave encoding out", "it begins with the mark of UTF-8, encoding says %s", name)
@@ -49,11 +52,13 @@ func (s *stream) decode(name string) error {
 	case enc == nil:
 		return nil
 	}
+
 	s.charset = &charset{name: name}
 	if latin(name) {
 		s.charset.watch = &utf8Watch{r: head}
 		s.text = s.charset.watch
 	}
+
 	s.text = enc.NewDecoder().Reader(s.text)
 	return nil
 }
@@ -69,6 +74,7 @@ func (s *stream) encodingOf(name string) (enc encoding.Encoding, utf16 bool, err
 	case "utf-16be":
 		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM), true, nil
 	}
+
 	// The WHATWG names first: they read "latin1" as browsers do, with the
 	// quotes and the euro sign of windows-1252.
 	if enc, err = htmlindex.Get(name); err != nil {
@@ -77,6 +83,7 @@ func (s *stream) encodingOf(name string) (enc encoding.Encoding, utf16 bool, err
 	if err != nil || enc == nil || enc == encoding.Replacement {
 		return nil, false, s.errorf("use an IANA name such as windows-1252, iso-8859-15 or shift_jis", "unknown encoding %q", name)
 	}
+
 	return enc, false, nil
 }
 
@@ -111,6 +118,7 @@ func (w *utf8Watch) look(b []byte, last bool) {
 	if len(w.tail) > 0 {
 		b = append(w.tail, b...)
 	}
+
 	for len(b) > 0 {
 		if b[0] < utf8.RuneSelf {
 			if b[0] == '\n' {
@@ -119,17 +127,23 @@ func (w *utf8Watch) look(b []byte, last bool) {
 			b = b[1:]
 			continue
 		}
+
 		if !last && !utf8.FullRune(b) {
 			break
 		}
 		r, size := utf8.DecodeRune(b)
 		if r == utf8.RuneError && size == 1 {
 			w.lone++
-		} else if w.multi++; w.multi == 1 {
-			w.first = w.line + 1
+		} else {
+			w.multi++
+			if w.multi == 1 {
+				w.first = w.line + 1
+			}
 		}
+
 		b = b[size:]
 	}
+
 	w.tail = append([]byte(nil), b...)
 }
 
@@ -142,6 +156,7 @@ func (w *utf8Watch) verdict(name, declared string) error {
 	case w.lone == 0:
 		return &FileError{File: name, Line: w.first, What: "the file is UTF-8, encoding says " + declared, Fix: "leave encoding out"}
 	}
+
 	return &FileError{
 		File: name, Line: w.first,
 		What: fmt.Sprintf("mixed encodings: %d letters are UTF-8, %d are %s", w.multi, w.lone, declared),

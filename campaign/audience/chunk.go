@@ -71,7 +71,9 @@ func EncodeChunk(dst []byte, rows []Row) []byte {
 	if len(rows) > ChunkSize {
 		panic(fmt.Sprintf("audience: chunk of %d rows", len(rows)))
 	}
-	fields, version := 0, byte(versionPlain)
+
+	fields := 0
+	version := byte(versionPlain)
 	for i := range rows {
 		fields = max(fields, len(rows[i].Values))
 		if rows[i].Meta != nil && rows[i].Meta.Origin != nil {
@@ -89,6 +91,7 @@ func EncodeChunk(dst []byte, rows []Row) []byte {
 		b = binary.AppendVarint(b, int64(rows[i].Line-line))
 		line = rows[i].Line
 	}
+
 	b = appendText(b, rows, func(r *Row) string { return r.Address.Local })
 	b = appendText(b, rows, func(r *Row) string { return r.Address.Domain })
 	for f := range fields {
@@ -104,14 +107,17 @@ func EncodeChunk(dst []byte, rows []Row) []byte {
 		}
 		b = appendText(append(b, columnText), rows, value)
 	}
+
 	if version == versionMeta {
 		b = appendOrigins(b, rows)
 	}
+
 	*buf = b
 	e, err := encoder()
 	if err != nil {
 		panic(fmt.Sprintf("audience: zstd options: %v", err)) // constants: a test would have found it
 	}
+
 	return e.EncodeAll(b, dst)
 }
 
@@ -128,6 +134,7 @@ func appendOrigins(b []byte, rows []Row) []byte {
 		b = binary.AppendUvarint(b, uint64(m.Origin.Part)+1)
 		indexes = binary.AppendUvarint(indexes, uint64(m.Origin.Index))
 	}
+
 	return append(b, indexes...)
 }
 
@@ -143,7 +150,8 @@ func appendText(b []byte, rows []Row, value func(*Row) string) []byte {
 
 func holdsAddress(rows []Row, value func(*Row) string) bool {
 	for i := range rows {
-		a, v := &rows[i].Address, value(&rows[i])
+		a := &rows[i].Address
+		v := value(&rows[i])
 		n := len(a.Local)
 		if len(v) != n+1+len(a.Domain) || v[:n] != a.Local || v[n] != '@' || v[n+1:] != a.Domain {
 			return false
@@ -171,17 +179,20 @@ func DecodeChunk(data []byte) (*Chunk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode chunk: %w", err)
 	}
+
 	buf := scratch.Get().(*[]byte)
 	defer release(buf)
 	raw, err := d.DecodeAll(data, (*buf)[:0])
 	if err != nil {
 		return nil, fmt.Errorf("decode chunk: %w", err)
 	}
+
 	*buf = raw
 	c, err := parseChunk(string(raw)) // the strings of the rows are parts of this one
 	if err != nil {
 		return nil, fmt.Errorf("decode chunk: %w", err)
 	}
+
 	return c, nil
 }
 
@@ -191,25 +202,31 @@ func parseChunk(s string) (*Chunk, error) {
 	if version != versionPlain && version != versionMeta {
 		return nil, fmt.Errorf("%w: found version %d, expected %d or %d: it was written by another version of Broadside", errChunk, version, versionPlain, versionMeta)
 	}
-	rows, fields := p.number(ChunkSize), p.number(2*maxColumns)
+
+	rows := p.number(ChunkSize)
+	fields := p.number(2 * maxColumns)
 	if p.broken {
 		return nil, errChunk
 	}
+
 	c := &Chunk{rows: make([]Row, rows)}
 	line := int64(0)
 	for i := range c.rows {
 		line += p.difference()
 		c.rows[i].Line = int(line)
 	}
+
 	p.text(rows, func(i int, v string) { c.rows[i].Address.Local = v })
 	p.text(rows, func(i int, v string) { c.rows[i].Address.Domain = v })
 	if p.broken {
 		return nil, errChunk
 	}
+
 	written, err := checkAddresses(c.rows)
 	if err != nil {
 		return nil, err
 	}
+
 	cells := make([]string, rows*fields)
 	for f := range fields {
 		switch p.byte() {
@@ -223,15 +240,19 @@ func parseChunk(s string) (*Chunk, error) {
 			p.broken = true
 		}
 	}
+
 	for version == versionMeta && p.s != "" && !p.broken {
 		p.meta(c.rows)
 	}
+
 	if p.broken || p.s != "" {
 		return nil, errChunk
 	}
+
 	for i := range c.rows {
 		c.rows[i].Values = cells[i*fields : (i+1)*fields : (i+1)*fields]
 	}
+
 	return c, nil
 }
 
@@ -246,7 +267,9 @@ func checkAddresses(rows []Row) ([]string, error) {
 		b.WriteString(rows[i].Address.Domain)
 		ends[i] = b.Len()
 	}
-	all, start := b.String(), 0
+
+	all := b.String()
+	start := 0
 	written := make([]string, len(rows))
 	for i, end := range ends {
 		written[i] = all[start:end]
@@ -255,6 +278,7 @@ func checkAddresses(rows []Row) ([]string, error) {
 			return nil, fmt.Errorf("%w: not an address in row %d", errChunk, i)
 		}
 	}
+
 	return written, nil
 }
 
@@ -282,7 +306,8 @@ func (p *chunkText) meta(rows []Row) {
 		return
 	}
 
-	origins, metas := make([]Origin, len(rows)), make([]Meta, len(rows))
+	origins := make([]Origin, len(rows))
+	metas := make([]Meta, len(rows))
 	for i := range rows {
 		part := p.number(maxOriginPart + 1)
 		if part == 0 {
@@ -292,6 +317,7 @@ func (p *chunkText) meta(rows []Row) {
 		metas[i].Origin = &origins[i]
 		rows[i].Meta = &metas[i]
 	}
+
 	for i := range rows {
 		if rows[i].Meta != nil {
 			origins[i].Index = p.number(maxOriginIndex)
@@ -315,6 +341,7 @@ func (p *chunkText) number(most int) int {
 			return 0
 		}
 	}
+
 	p.broken = true
 	return 0
 }
@@ -336,10 +363,12 @@ func (p *chunkText) text(n int, set func(i int, v string)) {
 		lengths[i] = p.number(len(p.s))
 		total += lengths[i]
 	}
+
 	if p.broken || total > len(p.s) {
 		p.broken = true
 		return
 	}
+
 	for i := range n {
 		set(i, p.s[:lengths[i]])
 		p.s = p.s[lengths[i]:]

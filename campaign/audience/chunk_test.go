@@ -18,6 +18,7 @@ func rowsOf(t testing.TB, file string) []audience.Row {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var rows []audience.Row
 	for {
 		var row audience.Row
@@ -34,10 +35,12 @@ func decoded(t testing.TB, data []byte) []audience.Row {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var rows []audience.Row
 	for i := range c.Len() {
 		rows = append(rows, c.Row(i))
 	}
+
 	return rows
 }
 
@@ -85,10 +88,12 @@ func TestChunkOfGreatestRows(t *testing.T) {
 	for i := range rows {
 		rows[i] = audience.Row{Line: i, Address: address.Address{Local: "ann", Domain: "x.example"}, Values: []string{"ann@x.example", big}}
 	}
+
 	c, err := audience.DecodeChunk(audience.EncodeChunk(nil, rows))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if got := c.Row(999).Values[1]; got != big {
 		t.Errorf("got %d bytes, want %d", len(got), len(big))
 	}
@@ -119,6 +124,7 @@ func TestBrokenChunks(t *testing.T) {
 			}
 		}
 	}
+
 	for name, raw := range map[string]string{
 		"nothing":            "",
 		"version":            "\x03\x00\x00",
@@ -138,6 +144,7 @@ func TestBrokenChunks(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+
 	if got := decoded(t, []byte(packZstd(t, []byte("\x01\x01\x01\x02\x01a\x03b.c\x01")))); got[0].Values[0] != "a@b.c" || got[0].Line != 1 {
 		t.Errorf("hand-made chunk: got %v", got)
 	}

@@ -44,12 +44,14 @@ func startCSV(l *lines, first []byte) (*csvDecoder, []byte, error) {
 			return nil, nil, err
 		}
 	}
+
 	if bytes.IndexByte(first, '\r') >= 0 {
 		return nil, nil, l.at(l.n, "line ends of CR alone", "save the file with LF or CRLF line ends")
 	}
 	if d.comma == 0 {
 		d.comma = separator(first)
 	}
+
 	return d, first, nil
 }
 
@@ -75,12 +77,14 @@ func separator(header []byte) byte {
 			n[c]++
 		}
 	}
+
 	best := byte(',')
 	for _, c := range []byte{';', '\t'} {
 		if n[c] > n[best] {
 			best = c
 		}
 	}
+
 	return best
 }
 
@@ -90,6 +94,7 @@ func (d *csvDecoder) next(row *Row) error {
 		if err != nil {
 			return err
 		}
+
 		if len(line) == 0 {
 			continue
 		}
@@ -116,6 +121,7 @@ func (d *csvDecoder) split(line []byte) error {
 	if bytes.IndexByte(line, '"') >= 0 {
 		return d.splitQuoted(line)
 	}
+
 	s := string(line) // the one allocation of a row: its values are parts of it
 	for {
 		i := strings.IndexByte(s, d.comma)
@@ -125,12 +131,14 @@ func (d *csvDecoder) split(line []byte) error {
 		d.values = append(d.values, s[:i])
 		s = s[i+1:]
 	}
+
 	d.values = append(d.values, s)
 	return nil
 }
 
 func (d *csvDecoder) splitQuoted(line []byte) error {
-	d.out, d.ends = d.out[:0], d.ends[:0]
+	d.out = d.out[:0]
+	d.ends = d.ends[:0]
 	at := d.n
 	for more := true; more; {
 		var err error
@@ -139,6 +147,7 @@ func (d *csvDecoder) splitQuoted(line []byte) error {
 		} else {
 			line, err = d.bare(line, at)
 		}
+
 		if err != nil {
 			return err
 		}
@@ -147,11 +156,14 @@ func (d *csvDecoder) splitQuoted(line []byte) error {
 			line = line[1:] // the separator
 		}
 	}
-	s, from := string(d.out), 0
+
+	s := string(d.out)
+	from := 0
 	for _, to := range d.ends {
 		d.values = append(d.values, s[from:to])
 		from = to
 	}
+
 	return nil
 }
 
@@ -170,7 +182,8 @@ func (d *csvDecoder) bare(line []byte, at int) ([]byte, error) {
 
 // quoted reads a value whose opening quote has been read.
 func (d *csvDecoder) quoted(line []byte, at int) ([]byte, error) {
-	opened, start := d.n, len(d.out)
+	opened := d.n
+	start := len(d.out)
 	for {
 		i := bytes.IndexByte(line, '"')
 		if i < 0 {
@@ -186,6 +199,7 @@ func (d *csvDecoder) quoted(line []byte, at int) ([]byte, error) {
 			}
 			continue
 		}
+
 		d.out = append(d.out, line[:i]...)
 		line = line[i+1:]
 		switch {

@@ -31,6 +31,7 @@ func checkRow(t *testing.T, columns []string, row *audience.Row, before int) {
 	if a, err := address.Parse(row.Address.String()); err != nil || a != row.Address {
 		t.Fatalf("address %q: %v", row.Address, err)
 	}
+
 	for i, c := range columns {
 		if c == "email" && row.Values[i] != row.Address.String() {
 			t.Fatalf("field email is %q, address %q", row.Values[i], row.Address)
@@ -60,6 +61,7 @@ func readAll(t *testing.T, src audience.Source, opts audience.Options) (columns 
 			checkFileError(t, err)
 			return r.Columns(), rows, rejects, err
 		}
+
 		checkRow(t, r.Columns(), &row, before)
 		before = row.Line
 		rows = append(rows, row)
@@ -83,6 +85,7 @@ func FuzzCSV(f *testing.F) {
 	} {
 		f.Add(s, "")
 	}
+
 	f.Add("email,n\na@x.example,\xfc\x80\n", "windows-1252")
 	f.Add("e\x00m\x00a\x00i\x00l\x00\n\x00", "utf-16le")
 	f.Fuzz(func(t *testing.T, s, encoding string) {
@@ -90,26 +93,32 @@ func FuzzCSV(f *testing.F) {
 		if err != nil || len(rows) > audience.ChunkSize {
 			return
 		}
+
 		var out bytes.Buffer
 		w := csv.NewWriter(&out)
 		w.Write(columns)
 		for _, row := range rows {
 			w.Write(row.Values)
 		}
+
 		w.Flush()
 		again, rowsAgain, rejectsAgain, err := readAll(t, stdin(out.String()), audience.Options{Email: "email"})
 		if err != nil || rejectsAgain != 0 {
 			t.Fatalf("written again: %v, %d rejects\n%s", err, rejectsAgain, out.String())
 		}
+
 		if diff := cmp.Diff(again, columns); diff != "" {
 			t.Fatalf("columns written again (-got +want):\n%s", diff)
 		}
+
 		for i := range rows {
-			rows[i].Line, rowsAgain[i].Line = 0, 0
+			rows[i].Line = 0
+			rowsAgain[i].Line = 0
 			for j, v := range rows[i].Values { // CRLF becomes LF, as in any CSV
 				rows[i].Values[j] = strings.ReplaceAll(v, "\r\n", "\n")
 			}
 		}
+
 		if diff := cmp.Diff(rowsAgain, rows); diff != "" {
 			t.Fatalf("rows written again (-got +want):\n%s", diff)
 		}
@@ -128,12 +137,14 @@ func agreeWithEncodingCSV(t *testing.T, s string, rows []audience.Row) {
 	if err != nil || len(all) == 0 || strings.ContainsAny(s, "{[;\t") {
 		return
 	}
+
 	n := 0
 	for _, record := range all[1:] {
 		if strings.TrimSpace(strings.Join(record, "")) != "" {
 			n++
 		}
 	}
+
 	if n != len(rows) {
 		t.Fatalf("%d rows, encoding/csv has %d", len(rows), n)
 	}
@@ -147,17 +158,21 @@ func FuzzJSONL(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsAny(s, "\r\n\x00") || strings.TrimSpace(s) == "" {
 			return
 		}
+
 		_, rows, rejects, err := readAll(t, stdin("{\"email\":\"a@x.example\",\"n\":0}\n"+s), audience.Options{})
 		if err != nil {
 			return
 		}
+
 		if len(rows)+rejects != 2 {
 			t.Fatalf("%d rows and %d rejects of two lines", len(rows), rejects)
 		}
+
 		want, ok := flatObject(s)
 		if got := len(rows) == 2; got && !ok || !got && ok && validAddress(want["email"]) {
 			t.Fatalf("accepted: %v; encoding/json: %v %v", got, ok, want)
@@ -182,6 +197,7 @@ func flatObject(s string) (map[string]string, bool) {
 	if strings.Count(s, ":") > len(members) && twice(s) {
 		return nil, false
 	}
+
 	out := map[string]string{}
 	for k, raw := range members {
 		text := string(raw)
@@ -197,8 +213,10 @@ func flatObject(s string) (map[string]string, bool) {
 		case text == "null":
 			text = ""
 		}
+
 		out[k] = text
 	}
+
 	return out, true
 }
 
@@ -219,6 +237,7 @@ func twice(s string) bool {
 			return false
 		}
 	}
+
 	return false
 }
 
@@ -234,10 +253,12 @@ func FuzzDecodeChunk(f *testing.F) {
 		if pack {
 			data = []byte(packZstd(t, data))
 		}
+
 		c, err := audience.DecodeChunk(data)
 		if err != nil {
 			return
 		}
+
 		var rows []audience.Row
 		for i := range c.Len() {
 			rows = append(rows, c.Row(i))
@@ -245,6 +266,7 @@ func FuzzDecodeChunk(f *testing.F) {
 				t.Fatalf("row %d has no address: %q", i, c.Row(i).Address)
 			}
 		}
+
 		if diff := cmp.Diff(decoded(t, audience.EncodeChunk(nil, rows)), rows); diff != "" {
 			t.Fatalf("encoded again (-got +want):\n%s", diff)
 		}
@@ -260,9 +282,11 @@ func FuzzWorkbook(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+
 	for _, part := range z.File {
 		parts[part.Name] = string(partOf(f, part))
 	}
+
 	const texts, styles = "xl/sharedStrings.xml", "xl/styles.xml"
 	f.Add(`<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row><row r="2"><c r="A2" t="s"><v>2</v></c><c r="B2" s="0"><v>0.25</v></c></row></sheetData></worksheet>`,
 		`<sst><si><t>email</t></si><si><t>share</t></si><si><t>a@x.example</t></si></sst>`,
@@ -275,8 +299,11 @@ func FuzzWorkbook(f *testing.F) {
 		if len(sheet)+len(sharedTexts)+len(styleSheet) > 64<<10 {
 			return // too long to try many
 		}
+
 		parts := maps.Clone(parts)
-		parts[sheetPart], parts[texts], parts[styles] = sheet, sharedTexts, styleSheet
+		parts[sheetPart] = sheet
+		parts[texts] = sharedTexts
+		parts[styles] = styleSheet
 		data := zipOf(t, parts)
 		began := time.Now()
 		got, err := read(t.Context(), piped(data), audience.Options{})
@@ -285,14 +312,17 @@ func FuzzWorkbook(f *testing.F) {
 				t.Errorf("%v is no error of the file", err)
 			}
 		}
+
 		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%v for %d bytes", took, len(data))
 		}
+
 		for _, row := range got.Rows {
 			if strings.ContainsRune(row, 0) || !utf8.ValidString(row) {
 				t.Errorf("a row that is no text: %q", row)
 			}
 		}
+
 		if _, err := addressesOf(t, piped(data), audience.Options{}); err != nil {
 			if _, ok := errors.AsType[*audience.FileError](err); !ok {
 				t.Errorf("addresses: %v is no error of the file", err)

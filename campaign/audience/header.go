@@ -34,13 +34,16 @@ func planColumns(l *lines, headers []string, opts Options) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	if err := h.mapColumns(opts.Columns); err != nil {
 		return nil, err
 	}
+
 	email, err := h.emailColumn(opts)
 	if err != nil {
 		return nil, err
 	}
+
 	h.nameRest(email)
 	return h.plan(email)
 }
@@ -61,9 +64,11 @@ func newHeader(l *lines, headers []string) (*header, error) {
 		}
 		h.names[i] = norm.NFC.String(strings.TrimSpace(name))
 	}
+
 	if len(headers) > maxColumns {
 		return nil, h.errorf("keep those that are needed", "%d columns, at most %d are read", len(headers), maxColumns)
 	}
+
 	return h, nil
 }
 
@@ -104,9 +109,11 @@ func addressColumns(names []string) []int {
 			columns = append(columns, i)
 		}
 	}
+
 	if first != 1 {
 		return nil
 	}
+
 	return columns
 }
 
@@ -124,6 +131,7 @@ func furtherAddress(name string) bool {
 			return false
 		}
 	}
+
 	return further
 }
 
@@ -150,14 +158,17 @@ func (h *header) find(name string) (int, error) {
 			}
 			found = i
 		}
+
 		if found >= 0 {
 			return found, nil
 		}
 	}
+
 	e := h.errorf("", "no column %q; there are %s", name, quoteAll(h.names))
 	if s := strictyaml.Suggest(name, h.names); s != "" {
 		e.Fix = fmt.Sprintf("did you mean %q?", s)
 	}
+
 	return 0, e
 }
 
@@ -173,6 +184,7 @@ func (h *header) mapColumns(columns map[string]string) error {
 		}
 		h.fields[i] = append(h.fields[i], field)
 	}
+
 	return nil
 }
 
@@ -185,6 +197,7 @@ func (h *header) emailColumn(opts Options) (int, error) {
 	if name, ok := opts.Columns[emailField]; ok {
 		return h.find(name)
 	}
+
 	var fit []string
 	at := 0
 	for i, n := range h.names {
@@ -193,17 +206,20 @@ func (h *header) emailColumn(opts Options) (int, error) {
 			at = i
 		}
 	}
+
 	switch {
 	case len(fit) == 1:
 		return at, nil
 	case len(fit) > 1:
 		return 0, h.errorf("say which with email: HEADER", "%d columns could hold the address: %s", len(fit), quoteAll(fit))
 	}
+
 	for _, n := range h.names {
 		if _, err := address.Parse(n); err == nil {
 			return 0, h.errorf("put a line with the names of the columns first (email,first_name)", "the first line has an address where the names of the columns should be")
 		}
 	}
+
 	return 0, h.errorf("name it with email: HEADER", "no column looks like the address; there are %s", quoteAll(h.names))
 }
 
@@ -259,6 +275,7 @@ func (h *header) plan(email int) (*plan, error) {
 			p.from = append(p.from, from)
 		}
 	}
+
 	return p, nil
 }
 
@@ -267,20 +284,26 @@ func (h *header) plan(email int) (*plan, error) {
 // has neither letters nor digits.
 func snake(s string) string {
 	var b strings.Builder
-	gap, prev := false, rune(0)
+	gap := false
+	prev := rune(0)
 	for _, r := range s {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			gap, prev = true, 0
+			gap = true
+			prev = 0
 			continue
 		}
+
 		if b.Len() > 0 && (gap || unicode.IsUpper(r) && unicode.IsLower(prev)) {
 			b.WriteByte('_')
 		} else if b.Len() == 0 && unicode.IsDigit(r) {
 			b.WriteByte('_')
 		}
-		gap, prev = false, r
+
+		gap = false
+		prev = r
 		b.WriteRune(unicode.ToLower(r))
 	}
+
 	return b.String()
 }
 
@@ -300,10 +323,12 @@ func quoteAll(names []string) string {
 	for _, n := range names[:min(len(names), most)] {
 		quoted = append(quoted, strconv.Quote(shown(n)))
 	}
+
 	list := strings.Join(quoted, ", ")
 	if len(names) > most {
 		list += fmt.Sprintf(" and %d more", len(names)-most)
 	}
+
 	return list
 }
 
@@ -313,15 +338,19 @@ func (p *plan) fill(row *Row, line int, values []string, separator string) error
 	if len(values) > p.width {
 		return &Reject{Line: line, Reason: fmt.Sprintf("%d columns instead of %d", len(values), p.width), Value: shown(strings.Join(values, separator))}
 	}
+
 	for len(values) < p.width { // spreadsheets leave empty last cells out
 		values = append(values, "")
 	}
+
 	a, err := address.Parse(values[p.email])
 	if err != nil {
 		return &Reject{Line: line, Reason: err.Error(), Value: shown(values[p.email])}
 	}
+
 	written := spelling(a, values[p.email])
-	row.Line, row.Address = line, a
+	row.Line = line
+	row.Address = a
 	row.Values = row.Values[:0]
 	size := 0
 	for _, from := range p.from {
@@ -332,9 +361,11 @@ func (p *plan) fill(row *Row, line int, values []string, separator string) error
 		size += len(v)
 		row.Values = append(row.Values, v)
 	}
+
 	if size > maxRow {
 		return &Reject{Line: line, Reason: "values of more than 64 KiB", Value: a.String()}
 	}
+
 	return nil
 }
 

@@ -27,12 +27,14 @@ func startKeys(l *lines, first []byte) (*keys, error) {
 	if fault != "" {
 		return nil, l.at(l.n, "the first line is not a JSON object: "+fault, fix)
 	}
+
 	for _, p := range pairs {
 		if _, twice := k.column[p.key]; twice {
 			return nil, l.at(l.n, "the key "+quoteAll([]string{p.key})+" is there twice", "give each value a key of its own")
 		}
 		k.addName(p.key)
 	}
+
 	return k, nil
 }
 
@@ -51,12 +53,15 @@ func (k *keys) add(l *lines, line []byte) error {
 	if k.pairs, fault = parseObject(string(line), k.pairs[:0]); fault != "" {
 		return nil
 	}
+
 	for _, p := range k.pairs {
 		k.addName(p.key)
 	}
+
 	if len(k.names) > maxColumns {
 		return l.at(l.n, fmt.Sprintf("more than %d different keys so far", maxColumns), "keep those that are needed")
 	}
+
 	return nil
 }
 
@@ -95,19 +100,23 @@ func keep(l *lines, first []byte, k *keys) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep %s to read it twice (TMPDIR names another directory): %w", l.name, err)
 	}
+
 	err = errors.Join(os.Remove(f.Name()), keepIn(f, l, first, k))
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
+
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
+
 	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("read what was kept of %s: %w", l.name, err)
 	}
+
 	closeBoth := func() error {
 		z.Close()
 		return f.Close()
@@ -131,6 +140,7 @@ func keepIn(w io.Writer, l *lines, first []byte, k *keys) error {
 	if err := write(slices.Concat(bytes.Repeat([]byte("\n"), l.n-1), first)); err != nil {
 		return err
 	}
+
 	err = eachLine(l, func(line []byte) error {
 		if err := write(line); err != nil {
 			return err

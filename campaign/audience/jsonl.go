@@ -34,15 +34,18 @@ func openJSONL(ctx context.Context, src Source, opts Options, l *lines, first []
 	if err != nil {
 		return nil, err
 	}
+
 	again, err := readTwice(ctx, src, opts, l, first, keys)
 	if err != nil {
 		return nil, err
 	}
+
 	d := &jsonlDecoder{lines: newLines(ctx, again), keys: keys, values: make([]string, len(keys.names)), filled: make([]bool, len(keys.names))}
 	if err := d.start(opts); err != nil {
 		d.Close()
 		return nil, err
 	}
+
 	return newReader(d.lines, d.plan, d.next), nil
 }
 
@@ -62,6 +65,7 @@ func (d *jsonlDecoder) next(row *Row) error {
 	if err != nil {
 		return err
 	}
+
 	text := string(line)
 	var fault string
 	if d.pairs, fault = parseObject(text, d.pairs[:0]); fault != "" {
@@ -70,6 +74,7 @@ func (d *jsonlDecoder) next(row *Row) error {
 	if r := d.arrange(); r != nil {
 		return r
 	}
+
 	return d.plan.fill(row, d.n, d.values, ", ")
 }
 
@@ -86,13 +91,17 @@ func (d *jsonlDecoder) arrange() *Reject {
 				return &Reject{Line: d.n, Reason: "key that no row had when the file was read first", Value: shown(p.key)}
 			}
 		}
+
 		switch {
 		case d.filled[c]:
 			return &Reject{Line: d.n, Reason: "key twice", Value: shown(p.key)}
 		case p.nested:
 			return &Reject{Line: d.n, Reason: "object or array as a value", Value: shown(p.key)}
 		}
-		d.values[c], d.filled[c] = p.value, true
+
+		d.values[c] = p.value
+		d.filled[c] = true
 	}
+
 	return nil
 }

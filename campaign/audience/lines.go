@@ -71,6 +71,7 @@ func (l *lines) cut() ([]byte, error) {
 		l.n++
 		return line, nil
 	}
+
 	for {
 		if i := bytes.IndexByte(l.buf[l.scanned:l.w], '\n'); i >= 0 {
 			line := l.buf[l.r : l.scanned+i]
@@ -78,6 +79,7 @@ func (l *lines) cut() ([]byte, error) {
 			l.scanned = l.r
 			return l.check(line)
 		}
+
 		l.scanned = l.w
 		if l.eof {
 			if l.r == l.w {
@@ -87,6 +89,7 @@ func (l *lines) cut() ([]byte, error) {
 			l.r = l.w
 			return l.check(line)
 		}
+
 		if l.w-l.r > maxLine {
 			return nil, l.tooLong(l.n + 1)
 		}
@@ -120,32 +123,39 @@ func (l *lines) fill() error {
 	if err := context.Cause(l.ctx); err != nil {
 		return fmt.Errorf("read %s: %w", l.name, err)
 	}
+
 	if l.r > 0 {
 		copy(l.buf, l.buf[l.r:l.w])
 		l.w -= l.r
 		l.scanned -= l.r
 		l.r = 0
 	}
+
 	if l.w == len(l.buf) {
 		l.buf = append(l.buf, make([]byte, len(l.buf))...)
 	}
+
 	n, err := l.text.Read(l.buf[l.w:])
 	if !l.suspect {
 		l.suspect = !plain(l.buf[l.w : l.w+n])
 	}
+
 	l.w += n
 	l.total += int64(n)
 	if l.packed != "" && l.total > l.free && l.total/maxRatio > l.raw.n {
 		return l.at(l.n+1, fmt.Sprintf("%d bytes of %s data have become more than %d MiB of text: that is not a list of people", l.raw.n, l.packed, l.total>>20),
 			"look into the file; if it is what you want, unpack it first")
 	}
+
 	if err == io.EOF {
 		l.eof = true
 		return nil
 	}
+
 	if err != nil {
 		return l.fail(l.n+1, err)
 	}
+
 	return nil
 }
 
@@ -154,17 +164,20 @@ func plain(b []byte) bool {
 	if bytes.IndexByte(b, 0) >= 0 {
 		return false
 	}
+
 	for len(b) >= 8 {
 		if binary.NativeEndian.Uint64(b)&0x8080808080808080 != 0 {
 			return false
 		}
 		b = b[8:]
 	}
+
 	for _, c := range b {
 		if c >= utf8.RuneSelf {
 			return false
 		}
 	}
+
 	return true
 }
 
@@ -183,6 +196,7 @@ func (l *lines) check(line []byte) ([]byte, error) {
 	if i := bytes.IndexByte(line, 0); i >= 0 {
 		return nil, l.damaged(l.nul(line, i))
 	}
+
 	if l.charset != nil {
 		if i := bytes.Index(line, []byte("\ufffd")); i >= 0 {
 			return nil, l.damaged(l.at(l.n, fmt.Sprintf("byte %d of the line is not a character of %s", i+1, l.charset.name),
@@ -190,12 +204,14 @@ func (l *lines) check(line []byte) ([]byte, error) {
 		}
 		return line, nil
 	}
+
 	if !utf8.Valid(line) {
 		return nil, l.damaged(l.notUTF8(line))
 	}
 	if l.utf8Line == 0 {
 		l.utf8Line = l.n
 	}
+
 	return line, nil
 }
 
@@ -228,10 +244,12 @@ func (l *lines) notUTF8(line []byte) *FileError {
 		}
 		i += size
 	}
+
 	if l.utf8Line > 0 {
 		return l.at(l.n, fmt.Sprintf("mixed encodings: byte %d (%#02x) is not UTF-8, while line %d is", i+1, line[i], l.utf8Line),
 			"convert the whole file to one encoding, preferably UTF-8")
 	}
+
 	return l.at(l.n, fmt.Sprintf("byte %d of the line (%#02x) is not UTF-8", i+1, line[i]),
 		"save the file as UTF-8, or say in which encoding it is: encoding: windows-1252 is usual for files from Windows")
 }

@@ -106,6 +106,7 @@ func (l *Lists) Ls(ctx context.Context) ([]List, error) {
 	if err != nil {
 		return nil, campaign.ReadError(err, "the list of lists", l.index())
 	}
+
 	slices.Sort(names)
 	lists := []List{}
 	for _, name := range names {
@@ -119,6 +120,7 @@ func (l *Lists) Ls(ctx context.Context) ([]List, error) {
 			lists = append(lists, describe(name, versions))
 		}
 	}
+
 	return lists, nil
 }
 
@@ -140,16 +142,19 @@ func (l *Lists) Rm(ctx context.Context, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
+
 	n, err := l.rm.Run(ctx, l.rdb, []string{l.versions(name)}, l.data(name, "")).Int()
 	if err != nil {
 		return fmt.Errorf("remove list %s: %w", name, err)
 	}
+
 	if n == 0 {
 		return l.missing(ctx, name)
 	}
 	if err := l.rdb.SRem(ctx, l.index(), name).Err(); err != nil {
 		return fmt.Errorf("remove list %s from the index: %w", name, err)
 	}
+
 	return nil
 }
 
@@ -159,6 +164,7 @@ func (l *Lists) Restore(ctx context.Context, name string, n int) (Version, error
 	if err != nil {
 		return Version{}, err
 	}
+
 	i := slices.IndexFunc(versions, func(v Version) bool { return v.N == n })
 	if i < 0 {
 		var kept []string
@@ -167,8 +173,11 @@ func (l *Lists) Restore(ctx context.Context, name string, n int) (Version, error
 		}
 		return Version{}, &FileError{File: listPrefix + name, What: fmt.Sprintf("no version %d", n), Fix: "kept are " + strings.Join(kept, ", "), Err: ErrNoList}
 	}
+
 	v := versions[i]
-	v.Change, v.From = "restore", fmt.Sprintf("%s@%d", name, n)
+	v.Change = "restore"
+	v.From = fmt.Sprintf("%s@%d", name, n)
+
 	return l.store(ctx, name, strconv.Itoa(versions[0].N), v)
 }
 
@@ -179,17 +188,21 @@ func (l *Lists) Open(ctx context.Context, name string, opts Options) (*Reader, e
 	if err != nil {
 		return nil, err
 	}
-	v, source := versions[0], listPrefix+name
+
+	v := versions[0]
+	source := listPrefix + name
 	if opts.Email != "" && !strings.EqualFold(opts.Email, emailField) {
 		return nil, &FileError{File: source, What: fmt.Sprintf("email says %q, a list has its addresses in %s", opts.Email, emailField), Fix: "leave email out"}
 	}
 	if v.Count == 0 {
 		return nil, &FileError{File: source, What: "the list is empty", Fix: "fill it with: broadside list import " + name + " FILE"}
 	}
+
 	plan, err := planColumns(&lines{stream: &stream{name: source}}, v.Columns, Options{Email: emailField, Columns: opts.Columns})
 	if err != nil {
 		return nil, err
 	}
+
 	d := &listDecoder{ctx: ctx, l: l, name: name, v: v, plan: plan}
 	return FromRows(source, plan.fields, d.next), nil
 }
@@ -226,6 +239,7 @@ func (l *Lists) Export(ctx context.Context, name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+
 	c := csv.NewWriter(w)
 	if err := c.Write(versions[0].Columns); err != nil {
 		return fmt.Errorf("export list %s: %w", name, err)
@@ -236,6 +250,7 @@ func (l *Lists) Export(ctx context.Context, name string, w io.Writer) error {
 	if c.Flush(); c.Error() != nil {
 		return fmt.Errorf("export list %s: %w", name, c.Error())
 	}
+
 	return nil
 }
 
@@ -245,19 +260,24 @@ func (l *Lists) load(ctx context.Context, name string) ([]Version, error) {
 	if err != nil {
 		return nil, campaign.ReadError(err, "list "+name, l.versions(name))
 	}
+
 	var versions []Version
 	for field, text := range all {
 		n, err := strconv.Atoi(field)
 		if err != nil {
 			continue // last, or the id of a version's chunks
 		}
+
 		var r record
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
 			return nil, &campaign.BrokenError{What: fmt.Sprintf("version %d of list %s", n, name), Key: l.versions(name), Err: err}
 		}
-		r.N, r.chunks, r.data = n, r.Chunks, all[field+":data"]
+		r.N = n
+		r.chunks = r.Chunks
+		r.data = all[field+":data"]
 		versions = append(versions, r.Version)
 	}
+
 	slices.SortFunc(versions, func(a, b Version) int { return b.N - a.N })
 	return versions, nil
 }
@@ -267,13 +287,16 @@ func (l *Lists) existing(ctx context.Context, name string) ([]Version, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
+
 	versions, err := l.load(ctx, name)
 	if err != nil {
 		return nil, err
 	}
+
 	if len(versions) == 0 {
 		return nil, l.missing(ctx, name)
 	}
+
 	return versions, nil
 }
 

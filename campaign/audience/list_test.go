@@ -100,6 +100,7 @@ func TestImportModes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			wantDry := tt.want
 			wantDry.Version = 0
 			if diff := cmp.Diff(dry, wantDry); diff != "" {
@@ -114,6 +115,7 @@ func TestImportModes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			if diff := cmp.Diff(got, tt.want); diff != "" {
 				t.Errorf("%s (-got +want):\n%s", tt.mode, diff)
 			}
@@ -124,6 +126,7 @@ func TestImportModes(t *testing.T) {
 				t.Errorf("%s, rejects (-got +want):\n%s", tt.mode, diff)
 			}
 		}
+
 		if _, err := lists.Import(t.Context(), "people", open(t, old), audience.ImportOptions{Mode: "mix"}); err == nil {
 			t.Error("an unknown mode was accepted")
 		}
@@ -149,21 +152,26 @@ func TestListIsAnAudience(t *testing.T) {
 		if sum := mustImport(t, lists, "people", audience.Replace, file); sum.Total != 20_500 {
 			t.Fatalf("got %+v", sum)
 		}
+
 		r, err := lists.Open(t.Context(), "people", audience.Options{Columns: map[string]string{"name": "First_Name"}})
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		got, err := drain(r)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if diff := cmp.Diff(got.Columns, []string{"email", "name", "city"}); diff != "" {
 			t.Errorf("columns (-got +want):\n%s", diff)
 		}
+
 		var want []string
 		for i, row := range rowsOf(t, file) {
 			want = append(want, fmt.Sprintf("%d %s", i+1, strings.Join(row.Values, "|")))
 		}
+
 		if !slices.Equal(got.Rows, want) {
 			t.Errorf("%d rows read are not the %d imported", len(got.Rows), len(want))
 		}
@@ -173,6 +181,7 @@ func TestListIsAnAudience(t *testing.T) {
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("chunk keys %v, %v; want one", keys, err)
 		}
+
 		if ttl := rdb.TTL(t.Context(), keys[0]).Val(); ttl != -1 {
 			t.Errorf("chunks expire in %v", ttl)
 		}
@@ -186,6 +195,7 @@ func TestVersions(t *testing.T) {
 		for i := 1; i <= 4; i++ {
 			mustImport(t, lists, "people", audience.Replace, fmt.Sprintf("email\nv%d@x.example\n", i))
 		}
+
 		numbers := func() []int {
 			l, err := lists.Show(ctx, "people")
 			if err != nil {
@@ -200,13 +210,16 @@ func TestVersions(t *testing.T) {
 		if diff := cmp.Diff(numbers(), []int{4, 3, 2}); diff != "" {
 			t.Fatalf("kept versions (-got +want):\n%s", diff)
 		}
+
 		v, err := lists.Restore(ctx, "people", 2)
 		if err != nil || v.N != 5 || v.Count != 1 || v.From != "people@2" {
 			t.Fatalf("restore: %+v, %v", v, err)
 		}
+
 		if got := export(t, lists, "people"); got != "email\nv2@x.example\n" {
 			t.Errorf("restored list:\n%s", got)
 		}
+
 		// Version 2 falls off the end; its chunks are those of 5, and stay.
 		mustImport(t, lists, "people", audience.Add, "email\nnew@x.example\n")
 		mustImport(t, lists, "people", audience.Add, "email\nnewer@x.example\n")
@@ -216,10 +229,12 @@ func TestVersions(t *testing.T) {
 		if got := export(t, lists, "people"); got != "email\nv2@x.example\n" {
 			t.Errorf("list restored twice:\n%s", got)
 		}
+
 		var file *audience.FileError
 		if _, err := lists.Restore(ctx, "people", 1); !errors.As(err, &file) || !strings.Contains(file.Fix, "kept are 8, 7, 6") {
 			t.Errorf("restore a version that is gone: %v", err)
 		}
+
 		// No chunks are left behind by what fell off.
 		keys, err := rdb.Keys(ctx, "test:list:{people}:data:*").Result()
 		if err != nil || len(keys) != 3 {
@@ -235,6 +250,7 @@ func TestLsShowRm(t *testing.T) {
 		if got, err := lists.Ls(ctx); err != nil || len(got) != 0 {
 			t.Fatalf("no lists: %v, %v", got, err)
 		}
+
 		start := time.Now().Add(-time.Second)
 		mustImport(t, lists, "staff", audience.Merge, "email,name\na@x.example,Ann\n")
 		mustImport(t, lists, "all", audience.Merge, "email\na@x.example\nb@x.example\n")
@@ -242,13 +258,16 @@ func TestLsShowRm(t *testing.T) {
 		if err != nil || len(got) != 2 || got[0].Name != "all" || got[0].Count != 2 || got[1].Name != "staff" {
 			t.Fatalf("got %+v, %v", got, err)
 		}
+
 		staff, err := lists.Show(ctx, "staff")
 		if err != nil || staff.Count != 1 || !slices.Equal(staff.Columns, []string{"email", "name"}) || staff.Updated.Before(start) || staff.Versions[0].From != "in.csv" || staff.Versions[0].Change != "merge" {
 			t.Errorf("got %+v, %v", staff, err)
 		}
+
 		if err := lists.Rm(ctx, "staff"); err != nil {
 			t.Fatal(err)
 		}
+
 		for name, err := range map[string]error{
 			"show": second(lists.Show(ctx, "staff")), "rm": lists.Rm(ctx, "staff"), "export": lists.Export(ctx, "staff", &bytes.Buffer{}),
 			"open": second(lists.Open(ctx, "staff", audience.Options{})), "restore": second(lists.Restore(ctx, "staff", 1)), "remove": second(lists.Remove(ctx, "staff")),
@@ -257,6 +276,7 @@ func TestLsShowRm(t *testing.T) {
 				t.Errorf("%s of a list that is gone: %v", name, err)
 			}
 		}
+
 		if err := second(lists.Show(ctx, "al")); err == nil || !strings.Contains(err.Error(), "did you mean list:all?") {
 			t.Errorf("misspelt: %v", err)
 		}
@@ -279,6 +299,7 @@ func TestListNames(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
+
 	for source, want := range map[string]string{"list:a": "a", "list:": "", "a.csv": "-"} {
 		got, ok := audience.ListName(source)
 		if !ok {
@@ -302,9 +323,11 @@ func TestAddRemove(t *testing.T) {
 			}
 			people = append(people, a)
 		}
+
 		if sum, err := lists.Add(ctx, "staff", people[:2]...); err != nil || sum.Added != 2 || sum.Version != 1 {
 			t.Fatalf("add: %+v, %v", sum, err)
 		}
+
 		mustImport(t, lists, "staff", audience.Merge, "email,city\nbob@x.example,Paris\n")
 		if sum, err := lists.Add(ctx, "staff", people...); err != nil || sum.Added != 1 || sum.Known != 2 {
 			t.Fatalf("add again: %+v, %v", sum, err)
@@ -324,6 +347,7 @@ func TestAddRemove(t *testing.T) {
 		if got := export(t, lists, "staff"); got != "email,city\n" {
 			t.Errorf("empty list:\n%s", got)
 		}
+
 		var file *audience.FileError
 		if _, err := lists.Open(ctx, "staff", audience.Options{}); !errors.As(err, &file) || !strings.Contains(file.What, "the list is empty") {
 			t.Errorf("open an empty list: %v", err)
@@ -347,6 +371,7 @@ func TestFailedImportChangesNothing(t *testing.T) {
 				t.Fatalf("%s: got %v, want a NUL in line 40002", mode, err)
 			}
 		}
+
 		if got := export(t, lists, "people"); got != "email\na@x.example\n" {
 			t.Errorf("list:\n%s", got)
 		}
@@ -376,6 +401,7 @@ func TestConcurrentMerges(t *testing.T) {
 		if !errors.Is(err, audience.ErrChanged) {
 			t.Errorf("got %v, want ErrChanged", err)
 		}
+
 		if got := export(t, lists, "people"); got != "email\na@x.example\nc@x.example\n" {
 			t.Errorf("list:\n%s", got)
 		}
@@ -412,6 +438,7 @@ func TestDamagedList(t *testing.T) {
 				t.Errorf("%s: exported without an error", name)
 			}
 		}
+
 		rdb.HDel(ctx, key, "1")
 		if err := lists.Export(ctx, "people", &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "is gone") {
 			t.Errorf("missing chunk: %v", err)
@@ -427,8 +454,10 @@ func TestBrokenListIsNamed(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			mustImport(t, lists, name, audience.Replace, string(people(3)))
 		}
+
 		versions := func(name string) string { return rdb.Keys(ctx, "test:list:{"+name+"}:versions*").Val()[0] }
-		wrongType, undecodable := versions("a"), versions("b")
+		wrongType := versions("a")
+		undecodable := versions("b")
 		for _, err := range []error{
 			rdb.Del(ctx, wrongType).Err(), rdb.Set(ctx, wrongType, "text", 0).Err(),
 			rdb.HSet(ctx, undecodable, "1", "{").Err(),
@@ -437,10 +466,12 @@ func TestBrokenListIsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		all, err := lists.Ls(ctx)
 		if err != nil || len(all) != 3 {
 			t.Fatalf("got %+v, %v, want three lists", all, err)
 		}
+
 		for i, key := range []string{wrongType, undecodable} {
 			if !strings.Contains(all[i].Broken, "BS-BROKEN-STATE") || !strings.Contains(all[i].Broken, key) {
 				t.Errorf("list %s: broken is %q, want the key %s", all[i].Name, all[i].Broken, key)
@@ -449,6 +480,7 @@ func TestBrokenListIsNamed(t *testing.T) {
 				t.Errorf("rm %s: %v", all[i].Name, err)
 			}
 		}
+
 		if all[2].Broken != "" || all[2].Count != 3 {
 			t.Errorf("got %+v, want a whole list", all[2])
 		}

@@ -58,10 +58,12 @@ func (l *Lists) Import(ctx context.Context, name string, r *Reader, opts ImportO
 	if !slices.Contains([]Mode{Merge, Replace, Add}, opts.Mode) {
 		return Imported{}, fmt.Errorf("import list %s: unknown mode %q; it is merge, replace or add", name, opts.Mode)
 	}
+
 	versions, err := l.load(ctx, name)
 	if err != nil {
 		return Imported{}, err
 	}
+
 	m := &importer{l: l, name: name, opts: opts, out: l.newWriter(name, opts.DryRun)}
 	m.out.room = opts.Room
 	v := Version{Change: string(opts.Mode), From: r.name}
@@ -76,19 +78,25 @@ func (l *Lists) Import(ctx context.Context, name string, r *Reader, opts ImportO
 		base = strconv.Itoa(versions[0].N)
 		v.Columns, err = m.merge(ctx, r, versions[0])
 	}
+
 	if err == nil && base != "" && base != "0" && m.sum.Added+m.sum.Updated == 0 {
 		m.out.discard(ctx)
 		m.sum.Total = versions[0].Count
 		return m.sum, nil
 	}
+
 	if err == nil {
 		v, err = m.out.commit(ctx, base, v)
 	}
+
 	if err != nil {
 		m.out.discard(ctx)
 		return Imported{}, err
 	}
-	m.sum.Version, m.sum.Total = v.N, v.Count
+
+	m.sum.Version = v.N
+	m.sum.Total = v.Count
+
 	return m.sum, nil
 }
 
@@ -109,6 +117,7 @@ func (m *importer) read(r *Reader, isNew func(hash [32]byte) bool, keep func(*Ro
 		if err == io.EOF {
 			return nil
 		}
+
 		var reject *Reject
 		switch {
 		case errors.As(err, &reject):
@@ -121,10 +130,13 @@ func (m *importer) read(r *Reader, isNew func(hash [32]byte) bool, keep func(*Ro
 		case err != nil:
 			return err
 		}
-		if m.sum.Rows++; !isNew(row.Address.Hash()) {
+
+		m.sum.Rows++
+		if !isNew(row.Address.Hash()) {
 			m.sum.Duplicate++
 			continue
 		}
+
 		if err := keep(&row); err != nil {
 			return err
 		}
@@ -164,8 +176,11 @@ func (f *fileRows) isNew(hash [32]byte) bool {
 
 func (f *fileRows) keep(row *Row) error {
 	to := &f.rows[f.n]
-	to.Line, to.Address, to.Values = row.Line, row.Address, append(to.Values[:0], row.Values...)
-	if f.n++; f.n == len(f.rows) {
+	to.Line = row.Line
+	to.Address = row.Address
+	to.Values = append(to.Values[:0], row.Values...)
+	f.n++
+	if f.n == len(f.rows) {
 		f.endChunk()
 	}
 	return nil
@@ -185,6 +200,7 @@ func (m *importer) merge(ctx context.Context, r *Reader, base Version) ([]string
 	if err := m.read(r, f.isNew, f.keep); err != nil {
 		return nil, err
 	}
+
 	f.endChunk()
 	f.known = make([]bool, len(f.index))
 	columns := slices.Clone(base.Columns)
@@ -193,12 +209,14 @@ func (m *importer) merge(ctx context.Context, r *Reader, base Version) ([]string
 			columns = append(columns, c)
 		}
 	}
+
 	if len(columns) > maxColumns {
 		return nil, &FileError{File: r.name, What: fmt.Sprintf("the list would have %d columns, at most %d are kept", len(columns), maxColumns), Fix: "leave out columns, or import with replace"}
 	}
 	if err := m.oldRows(ctx, f, base, columns, r.Columns()); err != nil {
 		return nil, err
 	}
+
 	return columns, m.newRows(ctx, f, columns, r.Columns())
 }
 
@@ -211,15 +229,18 @@ func (m *importer) oldRows(ctx context.Context, f *fileRows, base Version, colum
 			kept = append(kept, i)
 		}
 	}
+
 	return m.l.each(ctx, m.name, base, func(row *Row) error {
 		hash := row.Address.Hash()
 		i, ok := f.index[[16]byte(hash[:16])]
 		if ok {
 			f.known[i] = true
 		}
+
 		if !ok || m.opts.Mode == Add {
 			return m.out.add(ctx, row, from)
 		}
+
 		if len(kept) > 0 {
 			values := make([]string, len(kept))
 			for j, k := range kept {
@@ -227,6 +248,7 @@ func (m *importer) oldRows(ctx context.Context, f *fileRows, base Version, colum
 			}
 			f.old[i] = values
 		}
+
 		return nil
 	})
 }
@@ -241,6 +263,7 @@ func (m *importer) newRows(ctx context.Context, f *fileRows, columns, have []str
 			lacks++
 		}
 	}
+
 	none := make([]string, lacks)
 	i := int32(0)
 	var row Row
@@ -249,11 +272,13 @@ func (m *importer) newRows(ctx context.Context, f *fileRows, columns, have []str
 		if err != nil {
 			return fmt.Errorf("import list %s: %w", m.name, err)
 		}
+
 		for j := range c.Len() {
 			values, ok := f.old[i]
 			if !ok {
 				values = none
 			}
+
 			switch {
 			case !f.known[i]:
 				m.sum.Added++
@@ -262,16 +287,20 @@ func (m *importer) newRows(ctx context.Context, f *fileRows, columns, have []str
 			default:
 				m.sum.Updated++
 			}
+
 			if !f.known[i] || m.opts.Mode == Merge {
 				r := c.Row(j)
-				row.Address, row.Values = r.Address, append(append(row.Values[:0], r.Values...), values...)
+				row.Address = r.Address
+				row.Values = append(append(row.Values[:0], r.Values...), values...)
 				if err := m.out.add(ctx, &row, from); err != nil {
 					return err
 				}
 			}
+
 			i++
 		}
 	}
+
 	return nil
 }
 
@@ -286,7 +315,9 @@ func (l *Lists) Add(ctx context.Context, name string, addresses ...address.Addre
 			}
 			a := addresses[n]
 			n++
-			row.Line, row.Address, row.Values = n, a, append(row.Values[:0], a.String())
+			row.Line = n
+			row.Address = a
+			row.Values = append(row.Values[:0], a.String())
 			return nil
 		})
 		return l.Import(ctx, name, r, ImportOptions{Mode: Add})
@@ -315,11 +346,14 @@ func (l *Lists) remove(ctx context.Context, name string, addresses []address.Add
 	if err != nil {
 		return 0, err
 	}
+
 	var off Seen
 	for _, a := range addresses {
 		off.Add(a.Hash())
 	}
-	base, out := versions[0], l.newWriter(name, false)
+
+	base := versions[0]
+	out := l.newWriter(name, false)
 	from := positions(base.Columns, base.Columns)
 	err = l.each(ctx, name, base, func(row *Row) error {
 		if off.Has(row.Address.Hash()) {
@@ -337,5 +371,6 @@ func (l *Lists) remove(ctx context.Context, name string, addresses []address.Add
 	if err != nil {
 		return 0, err
 	}
+
 	return removed, nil
 }

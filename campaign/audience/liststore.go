@@ -36,11 +36,13 @@ func (l *Lists) store(ctx context.Context, name, base string, v Version) (Versio
 	if err != nil {
 		return Version{}, fmt.Errorf("store list %s: %w", name, err)
 	}
+
 	// The name first: an index entry without a list is passed over, a list
 	// without an entry would be lost.
 	if err := l.rdb.SAdd(ctx, l.index(), name).Err(); err != nil {
 		return Version{}, fmt.Errorf("store list %s: %w", name, err)
 	}
+
 	keys := []string{l.versions(name), l.data(name, v.data)}
 	n, err := l.commit.Run(ctx, l.rdb, keys, base, v.chunks, keepVersions, v.data, text).Int()
 	switch {
@@ -51,6 +53,7 @@ func (l *Lists) store(ctx context.Context, name, base string, v Version) (Versio
 	case n < 0:
 		return Version{}, fmt.Errorf("store list %s: some of its chunks are gone", name)
 	}
+
 	v.N = n
 	return v, nil
 }
@@ -79,7 +82,8 @@ func (l *Lists) newWriter(name string, dry bool) *listWriter {
 func (w *listWriter) add(ctx context.Context, row *Row, from []int) error {
 	w.total++
 	to := &w.rows[w.n]
-	to.Line, to.Address = int(w.total), row.Address
+	to.Line = int(w.total)
+	to.Address = row.Address
 	to.Values = to.Values[:0]
 	size := 0
 	for _, f := range from {
@@ -90,12 +94,16 @@ func (w *listWriter) add(ctx context.Context, row *Row, from []int) error {
 		size += len(v)
 		to.Values = append(to.Values, v)
 	}
+
 	if size > maxRow { // only old and new values together can be
 		return &FileError{File: listPrefix + w.name, What: fmt.Sprintf("values of more than 64 KiB together for %q", row.Address), Fix: "leave out columns, or import with replace"}
 	}
-	if w.n++; w.n < len(w.rows) {
+
+	w.n++
+	if w.n < len(w.rows) {
 		return nil
 	}
+
 	return w.endChunk(ctx)
 }
 
@@ -107,9 +115,11 @@ func (w *listWriter) endChunk(ctx context.Context) error {
 		w.chunks++
 		w.n = 0
 	}
+
 	if len(w.wait) < 2*batch {
 		return nil
 	}
+
 	return w.flush(ctx)
 }
 
@@ -118,11 +128,13 @@ func (w *listWriter) flush(ctx context.Context) error {
 		w.wait = w.wait[:0]
 		return nil
 	}
+
 	if w.room != nil {
 		if err := w.room(ctx, w.bytes); err != nil {
 			return err
 		}
 	}
+
 	pipe := w.l.rdb.TxPipeline() // so that chunks always expire
 	key := w.l.data(w.name, w.id)
 	pipe.HSet(ctx, key, w.wait...)
@@ -130,7 +142,10 @@ func (w *listWriter) flush(ctx context.Context) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("store list %s: %w", w.name, err)
 	}
-	w.wait, w.bytes = w.wait[:0], 0
+
+	w.wait = w.wait[:0]
+	w.bytes = 0
+
 	return nil
 }
 
@@ -142,10 +157,14 @@ func (w *listWriter) commit(ctx context.Context, base string, v Version) (Versio
 	if err := w.flush(ctx); err != nil {
 		return Version{}, err
 	}
-	v.Count, v.chunks, v.data = w.total, w.chunks, w.id
+
+	v.Count = w.total
+	v.chunks = w.chunks
+	v.data = w.id
 	if w.dry {
 		return v, nil
 	}
+
 	return w.l.store(ctx, w.name, base, v)
 }
 
@@ -180,14 +199,17 @@ func (d *listDecoder) next(row *Row) error {
 			return err
 		}
 	}
+
 	r := d.chunk.Row(d.row)
 	d.row++
 	d.total++
-	row.Line, row.Address = r.Line, r.Address
+	row.Line = r.Line
+	row.Address = r.Address
 	if d.plan == nil {
 		row.Values = append(row.Values[:0], r.Values...)
 		return nil
 	}
+
 	row.Values = row.Values[:0]
 	for _, f := range d.plan.from {
 		if f == isAddress {
@@ -195,6 +217,7 @@ func (d *listDecoder) next(row *Row) error {
 		}
 		row.Values = append(row.Values, r.Values[f])
 	}
+
 	return nil
 }
 
@@ -210,17 +233,22 @@ func (d *listDecoder) nextChunk() error {
 			return err
 		}
 	}
+
 	c, err := DecodeChunk([]byte(d.loaded[0]))
 	if err != nil {
 		return fmt.Errorf("read list %s: %w", d.name, err)
 	}
+
 	for i := range c.Len() {
 		if len(c.Row(i).Values) != len(d.v.Columns) {
 			return fmt.Errorf("read list %s: %w: wrong number of columns", d.name, errChunk)
 		}
 	}
+
 	d.loaded = d.loaded[1:]
-	d.chunk, d.row = c, 0
+	d.chunk = c
+	d.row = 0
+
 	return nil
 }
 
@@ -230,11 +258,13 @@ func (d *listDecoder) load() error {
 	for ; d.at < d.v.chunks && len(fields) < batch; d.at++ {
 		fields = append(fields, strconv.Itoa(d.at))
 	}
+
 	key := d.l.data(d.name, d.v.data)
 	values, err := d.l.rdb.HMGet(d.ctx, key, fields...).Result()
 	if err != nil {
 		return campaign.ReadError(err, "list "+d.name, key)
 	}
+
 	d.loaded = d.loaded[:0]
 	for _, v := range values {
 		s, ok := v.(string)
@@ -243,6 +273,7 @@ func (d *listDecoder) load() error {
 		}
 		d.loaded = append(d.loaded, s)
 	}
+
 	return nil
 }
 

@@ -42,5 +42,6 @@ func (r *Row) Origin(columns int) (Origin, error) {
 	if !found || partErr != nil || indexErr != nil {
 		return Origin{}, fmt.Errorf("found %q, expected part:index", text)
 	}
+
 	return Origin{int(p), int(i)}, nil
 }

@@ -36,6 +36,7 @@ func TestChunksOfVersion1AreRead(t *testing.T) {
 	if diff := cmp.Diff(want, decoded(t, chunkFile(t, "version1.chunk"))); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
+
 	for i, row := range want {
 		if o, err := row.Origin(2); err == nil {
 			t.Errorf("row %d: origin %v, want an error", i, o)
@@ -62,6 +63,7 @@ func TestChunkKeepsTheMeta(t *testing.T) {
 	if diff := cmp.Diff(rows, decoded(t, audience.EncodeChunk(nil, rows))); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
+
 	for i, want := range []audience.Origin{{Part: 255, Index: 1<<32 - 1}, {}, {}} {
 		if got, err := rows[i].Origin(1); got != want || (err != nil) != (i == 1) {
 			t.Errorf("row %d: origin %v, %v; want %v", i, got, err, want)

@@ -21,9 +21,11 @@ func parseObject(s string, pairs []pair) (_ []pair, fault string) {
 	if !p.accept('{') {
 		return pairs, notObject
 	}
+
 	if p.accept('}') {
 		return pairs, p.end()
 	}
+
 	for {
 		var m pair
 		var ok bool
@@ -82,6 +84,7 @@ func (p *jsonText) value() (text string, nested, ok bool) {
 	if p.i == len(p.s) {
 		return "", false, false
 	}
+
 	switch c := p.s[p.i]; c {
 	case '"':
 		text, ok = p.str()
@@ -89,17 +92,21 @@ func (p *jsonText) value() (text string, nested, ok bool) {
 	case '{', '[':
 		return "", true, p.skipNested()
 	}
+
 	start := p.i
 	for p.i < len(p.s) && strings.IndexByte(" \t\r\n,}]", p.s[p.i]) < 0 {
 		p.i++
 	}
+
 	text = p.s[start:p.i]
 	if !json.Valid([]byte(text)) {
 		return "", false, false
 	}
+
 	if text == "null" {
 		text = ""
 	}
+
 	return text, false, true
 }
 
@@ -108,7 +115,9 @@ func (p *jsonText) str() (string, bool) {
 	if !p.accept('"') {
 		return "", false
 	}
-	start, escaped := p.i, false
+
+	start := p.i
+	escaped := false
 	for ; p.i < len(p.s); p.i++ {
 		switch c := p.s[p.i]; {
 		case c == '"':
@@ -127,12 +136,14 @@ func (p *jsonText) str() (string, bool) {
 			return "", false
 		}
 	}
+
 	return "", false
 }
 
 // skipNested goes to the end of an object or array, which must be valid.
 func (p *jsonText) skipNested() bool {
-	start, depth := p.i, 0
+	start := p.i
+	depth := 0
 	for p.i < len(p.s) {
 		switch p.s[p.i] {
 		case '"':
@@ -145,9 +156,12 @@ func (p *jsonText) skipNested() bool {
 		case '}', ']':
 			depth--
 		}
-		if p.i++; depth == 0 {
+
+		p.i++
+		if depth == 0 {
 			return json.Valid([]byte(p.s[start:p.i]))
 		}
 	}
+
 	return false
 }

@@ -38,6 +38,7 @@ func (b *workbook) checkSheet(ctx context.Context, s sheetPart) (*sheetCheck, er
 	if err := b.checkSize(s); err != nil {
 		return nil, err
 	}
+
 	c := &sheetCheck{ctx: ctx}
 	if b.parts[partKey(sharedStringsPart)] != nil {
 		err := b.scan(sharedStringsPart, maxUnpacked, nil, func(tok xml.Token) error {
@@ -50,9 +51,11 @@ func (b *workbook) checkSheet(ctx context.Context, s sheetPart) (*sheetCheck, er
 			return nil, b.endedOr(ctx, err)
 		}
 	}
+
 	if err := b.scan(s.part, maxUnpacked, nil, c.token); err != nil {
 		return nil, b.endedOr(ctx, err)
 	}
+
 	return c, nil
 }
 
@@ -71,12 +74,16 @@ func (c *sheetCheck) token(tok xml.Token) error {
 		}
 		c.inData = true
 	}
+
 	if e, ok := tok.(xml.EndElement); ok && e.Name.Local == "sheetData" {
-		c.inData, c.done = false, true
+		c.inData = false
+		c.done = true
 	}
+
 	if !c.inData {
 		return nil
 	}
+
 	return c.dataToken(tok)
 }
 
@@ -103,6 +110,7 @@ func (c *sheetCheck) dataToken(tok xml.Token) error {
 			return c.endValue()
 		}
 	}
+
 	return nil
 }
 
@@ -119,6 +127,7 @@ func (c *sheetCheck) startRow(e xml.StartElement) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
+
 	next := c.row + 1
 	if text := attr(e, "r"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -127,12 +136,16 @@ func (c *sheetCheck) startRow(e xml.StartElement) error {
 		}
 		next = n
 	}
+
 	if next > maxSheetRows {
 		return fmt.Errorf("row %d, there are at most %d", next, maxSheetRows)
 	}
-	c.row, c.col = next, 0
+
+	c.row = next
+	c.col = 0
 	hidden := attr(e, "hidden")
 	c.rowHidden = hidden == "1" || hidden == "true"
+
 	return nil
 }
 
@@ -145,14 +158,19 @@ func (c *sheetCheck) startCell(e xml.StartElement) error {
 		}
 		next = col
 	}
+
 	if next > maxSheetColumn {
 		return fmt.Errorf("row %d has more than %d columns", c.row, maxSheetColumn)
 	}
-	if c.cells += int64(next - c.col); c.cells > maxSheetCells {
+
+	c.cells += int64(next - c.col)
+	if c.cells > maxSheetCells {
 		return fmt.Errorf("more than %d cells up to row %d, blanks included", maxSheetCells, c.row)
 	}
+
 	c.col = next
 	c.shared = attr(e, "t") == "s"
+
 	return nil
 }
 
@@ -161,14 +179,17 @@ func (c *sheetCheck) endValue() error {
 	if c.value.Len() == 0 {
 		return nil
 	}
+
 	c.countValue()
 	if !c.shared {
 		return nil
 	}
+
 	n, err := strconv.Atoi(strings.TrimSpace(c.value.String()))
 	if err != nil || n < 0 || n >= c.texts {
 		return errors.New("row " + strconv.Itoa(c.row) + " has a text that is not in the workbook")
 	}
+
 	return nil
 }
 

@@ -58,10 +58,12 @@ func (s *stream) Close() error {
 func openStream(ctx context.Context, src Source, opts Options) (*stream, error) {
 	s := &stream{name: opts.File}
 	if s.name == "" {
-		if s.name = src.Path; src.Path == "-" {
+		s.name = src.Path
+		if src.Path == "-" {
 			s.name = "standard input"
 		}
 	}
+
 	err := s.open(ctx, src)
 	if err == nil {
 		err = s.decompress(src.Path)
@@ -69,10 +71,12 @@ func openStream(ctx context.Context, src Source, opts Options) (*stream, error) 
 	if err == nil && s.format != formatXLSX { // a workbook says itself how it is encoded
 		err = s.decode(opts.Encoding)
 	}
+
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
+
 	return s, nil
 }
 
@@ -84,6 +88,7 @@ func (s *stream) open(ctx context.Context, src Source) error {
 		s.raw = &tap{r: src.Reader}
 		return nil
 	}
+
 	lower := strings.ToLower(src.Path)
 	switch {
 	case lower == "":
@@ -91,13 +96,16 @@ func (s *stream) open(ctx context.Context, src Source) error {
 	case strings.HasPrefix(lower, "https://"), strings.HasPrefix(lower, "http://"):
 		return s.errorf("download it and name the file", "an audience from the web is not supported yet")
 	}
+
 	f, err := input.Open(ctx, src.Path)
 	if err != nil {
 		return s.unopened(err)
 	}
+
 	s.closers = append(s.closers, f.Close)
 	s.again = !f.IsPipe()
 	s.raw = &tap{r: f}
+
 	return nil
 }
 
@@ -106,14 +114,18 @@ func (s *stream) unopened(err error) error {
 	wrong, isWrong := errors.AsType[*input.WrongKind](err)
 	switch {
 	case isWrong:
-		e.What, e.Fix = wrong.Error(), "name another"
+		e.What = wrong.Error()
+		e.Fix = "name another"
 	case errors.Is(err, fs.ErrNotExist):
-		e.What, e.Fix = "no such file", "check the name"
+		e.What = "no such file"
+		e.Fix = "check the name"
 	case errors.Is(err, fs.ErrPermission):
-		e.What, e.Fix = "no permission to read it", "check the file's owner and mode"
+		e.What = "no permission to read it"
+		e.Fix = "check the file's owner and mode"
 	default:
 		e.What = fmt.Sprintf("open: %v", err)
 	}
+
 	return e
 }
 
@@ -131,6 +143,7 @@ func (s *stream) decompress(name string) error {
 	if err != nil {
 		return err
 	}
+
 	lower := strings.ToLower(filepath.ToSlash(name))
 	ext := path.Ext(lower)
 	switch {
@@ -155,6 +168,7 @@ func (s *stream) decompress(name string) error {
 	case ext == ".gz" || ext == ".zst":
 		return s.errorf("compress it again, or take "+ext+" off its name", "the name says %s, but the content is not compressed that way", ext)
 	}
+
 	return s.recognise(path.Ext(strings.TrimSuffix(strings.TrimSuffix(lower, ".gz"), ".zst")))
 }
 
@@ -164,6 +178,7 @@ func (s *stream) recognise(ext string) error {
 	if err != nil {
 		return err
 	}
+
 	switch {
 	case bytes.HasPrefix(magic, magicZip):
 		s.format = formatXLSX
@@ -176,6 +191,7 @@ func (s *stream) recognise(ext string) error {
 	case ext == ".jsonl":
 		s.format = formatJSONL
 	}
+
 	return nil
 }
 
@@ -212,6 +228,7 @@ func (s *stream) fail(line int, err error) error {
 	case s.packed != "":
 		return &FileError{File: s.name, Line: line, What: fmt.Sprintf("broken %s data: %v", s.packed, err), Fix: "fetch or compress it again", Err: err}
 	}
+
 	return fmt.Errorf("read %s: %w", s.name, err)
 }
 

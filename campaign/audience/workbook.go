@@ -56,6 +56,7 @@ func openWorkbook(s *stream, data []byte) (*workbook, error) {
 	if err != nil {
 		return nil, b.damaged("the zip archive", err)
 	}
+
 	for _, f := range z.File {
 		key := partKey(f.Name)
 		if _, twice := b.parts[key]; twice {
@@ -63,9 +64,11 @@ func openWorkbook(s *stream, data []byte) (*workbook, error) {
 		}
 		b.parts[key] = f
 	}
+
 	if b.parts["xl/workbook.xml"] == nil {
 		return nil, b.errorf("save a spreadsheet as .xlsx or CSV, unpack an archive", "a zip archive that is not an .xlsx workbook")
 	}
+
 	return b, b.readSheets()
 }
 
@@ -95,12 +98,14 @@ func (b *workbook) readSheets() error {
 	if err := b.decodePart("xl/_rels/workbook.xml.rels", &links); err != nil {
 		return err
 	}
+
 	targets := map[string]string{}
 	for _, l := range links.Links {
 		if strings.HasSuffix(l.Type, "/worksheet") {
 			targets[l.ID] = l.Target
 		}
 	}
+
 	for _, s := range book.Sheets {
 		for _, a := range s.Attrs {
 			target, ok := targets[a.Value]
@@ -110,6 +115,7 @@ func (b *workbook) readSheets() error {
 			b.sheets = append(b.sheets, sheetPart{s.Name, partOf(target), s.State != "" && s.State != "visible"})
 		}
 	}
+
 	return nil
 }
 
@@ -142,12 +148,14 @@ func (b *workbook) sheet(name string) (sheetPart, error) {
 		}
 		names = append(names, s.name)
 	}
+
 	switch {
 	case len(names) == 0:
 		return sheetPart{}, b.errorf("save the rows as CSV", "a workbook without a worksheet")
 	case name == "":
 		return sheetPart{}, b.errorf("name one with sheet: NAME", "all worksheets are hidden: %s", quoteAll(names))
 	}
+
 	return sheetPart{}, b.errorf("", "no worksheet %q; there are %s", name, quoteAll(names))
 }
 
@@ -160,9 +168,11 @@ func (b *workbook) checkSize(s sheetPart) error {
 			total += f.UncompressedSize64
 		}
 	}
+
 	if total > maxUnpacked || total > freeUnpacked && total/maxRatio > uint64(b.size) {
 		return b.errorf("save the worksheet as CSV", "%d bytes of a workbook would become %d MiB, at most %d MiB are read, and %d times its size", b.size, total>>20, maxUnpacked>>20, maxRatio)
 	}
+
 	return nil
 }
 
@@ -173,9 +183,11 @@ func (b *workbook) scan(part string, limit int64, copyTo io.Writer, each func(xm
 	if f == nil {
 		return b.damaged(part, errors.New("it is missing"))
 	}
+
 	if f.UncompressedSize64 > uint64(limit) {
 		return b.errorf("save the worksheet as CSV", "%s has %d MiB, at most %d MiB are read", part, f.UncompressedSize64>>20, limit>>20)
 	}
+
 	r, err := f.Open()
 	if err != nil {
 		return b.damaged(part, err)
@@ -191,6 +203,7 @@ func (b *workbook) scan(part string, limit int64, copyTo io.Writer, each func(xm
 	if _, err := io.Copy(io.Discard, text); err != nil {
 		return b.damaged(part, err)
 	}
+
 	return nil
 }
 
@@ -214,6 +227,7 @@ func scanXML(r io.Reader, each func(xml.Token) error) error {
 		case xml.Directive:
 			return errors.New("it has a document type, as no workbook does")
 		}
+
 		if depth > maxXMLDepth {
 			return fmt.Errorf("more than %d nested elements", maxXMLDepth)
 		}
@@ -248,9 +262,11 @@ func (s *shortTokens) Read(p []byte) (int, error) {
 		s.run = 0
 		rest = rest[i+1:]
 	}
+
 	if s.run > maxXMLToken {
 		return 0, errors.New("a text or tag of more than 1 MiB")
 	}
+
 	return n, err
 }
 
@@ -279,12 +295,15 @@ func (b *workbook) only(s sheetPart) ([]byte, error) {
 				return nil, err
 			}
 		}
+
 		if err := z.Copy(f); err != nil {
 			return nil, b.damaged(f.Name, err)
 		}
 	}
+
 	if err := z.Close(); err != nil {
 		return nil, b.damaged("the zip archive", err)
 	}
+
 	return out.Bytes(), nil
 }

@@ -40,6 +40,7 @@ func (b *workbook) openSheet(ctx context.Context, sheet sheetPart) (*sheetRows, 
 	if err != nil {
 		return nil, err
 	}
+
 	r := &sheetRows{lines: &lines{stream: b.stream, ctx: ctx}, file: b, name: sheet.name}
 	err = b.guarded(func() error {
 		book, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{
@@ -48,16 +49,19 @@ func (b *workbook) openSheet(ctx context.Context, sheet sheetPart) (*sheetRows, 
 		if err != nil {
 			return err
 		}
+
 		b.closers = append(b.closers, book.Close)
 		if r.rows, err = book.Rows(sheet.name); err != nil {
 			return err
 		}
+
 		b.closers = append(b.closers, r.rows.Close)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return r, nil
 }
 
@@ -87,6 +91,7 @@ func (r *sheetRows) next() (values []string, err error) {
 				return err
 			}
 		}
+
 		values = nil
 		return r.rows.Error()
 	})
@@ -99,6 +104,7 @@ func (r *sheetRows) next() (values []string, err error) {
 	if values == nil {
 		return nil, io.EOF
 	}
+
 	return r.trimmed(values)
 }
 
@@ -137,32 +143,39 @@ func openXLSX(ctx context.Context, s *stream, opts Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	sheet, err := b.sheet(opts.Sheet)
 	if err != nil {
 		return nil, err
 	}
+
 	check, err := b.checkSheet(ctx, sheet)
 	if err != nil {
 		return nil, err
 	}
+
 	if check.hidden > 0 {
 		e := b.errorf("show all rows, or copy those that are meant to a worksheet of their own",
 			"%d rows of the worksheet %q are hidden, by a filter or by hand: it is not clear whether they are meant", check.hidden, sheet.name)
 		e.Line = check.firstHidden
 		return nil, e
 	}
+
 	rows, err := b.openSheet(ctx, sheet)
 	if err != nil {
 		return nil, err
 	}
+
 	names, err := rows.first()
 	if err != nil {
 		return nil, err
 	}
+
 	p, err := planColumns(rows.lines, names, opts)
 	if err != nil {
 		return nil, err
 	}
+
 	d := &xlsxDecoder{rows, p}
 	return newReader(rows.lines, p, d.next), nil
 }

@@ -34,10 +34,12 @@ func workbookOf(t testing.TB, rows cells, change func(f *excelize.File)) []byte 
 	if change != nil {
 		change(f)
 	}
+
 	var out bytes.Buffer
 	if err := f.Write(&out); err != nil {
 		t.Fatal(err)
 	}
+
 	return out.Bytes()
 }
 
@@ -163,6 +165,7 @@ func TestReadWorkbookFromEverywhere(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+
 	want := result{Columns: []string{"email"}, Rows: []string{"2 a@x.example"}}
 	for name, data := range map[string][]byte{"people.xlsx": book, "PEOPLE.XLSX": book, "people": book, "people.csv": book, "people.xlsx.gz": packed.Bytes()} {
 		file := filepath.Join(t.TempDir(), name)
@@ -183,6 +186,7 @@ func rezip(t testing.TB, book []byte, change map[string]func(string) []byte) []b
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	changed := 0
@@ -192,6 +196,7 @@ func rezip(t testing.TB, book []byte, change map[string]func(string) []byte) []b
 			changed++
 			data = do(string(data))
 		}
+
 		if data == nil {
 			continue
 		}
@@ -203,9 +208,11 @@ func rezip(t testing.TB, book []byte, change map[string]func(string) []byte) []b
 			t.Fatal(err)
 		}
 	}
+
 	if err := w.Close(); err != nil || changed != len(change) {
 		t.Fatalf("%v; %d parts changed, want %d", err, changed, len(change))
 	}
+
 	return out.Bytes()
 }
 
@@ -220,6 +227,7 @@ func partOf(t testing.TB, f *zip.File) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return data
 }
 
@@ -248,11 +256,13 @@ func TestWorkbookRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for _, f := range zipped.File {
 		if at, err := f.DataOffset(); err == nil && f.Name == sheetPart {
 			flipped[at+int64(f.CompressedSize64)/2] ^= 0x10
 		}
 	}
+
 	tests := []struct {
 		name string
 		book []byte
@@ -322,9 +332,11 @@ func zipOf(t testing.TB, parts map[string]string) []byte {
 			t.Fatal(err)
 		}
 	}
+
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+
 	return out.Bytes()
 }
 
@@ -336,6 +348,7 @@ func TestWorkbookOfBlanksIsRefused(t *testing.T) {
 	for i := 1; i <= 7000; i++ {
 		fmt.Fprintf(&rows, `<row r="%d">%s</row>`, i, inline(fmt.Sprintf("XFD%d", i), "x"))
 	}
+
 	_, err := read(t.Context(), piped(rezip(t, good, sheetWith(rows.String()))), audience.Options{})
 	if err == nil || !strings.Contains(err.Error(), "more than 104857600 cells up to row 6401, blanks included") {
 		t.Errorf("got %v", err)
@@ -355,12 +368,14 @@ func TestReadWorkbookOfManyTexts(t *testing.T) {
 		fmt.Fprintf(&rows, `<row><c t="s"><v>%d</v></c><c t="s"><v>%d</v></c></row>`, 2*i, 2*i+1)
 		want = append(want, fmt.Sprintf("%d p%d@x.example|%s", i+2, i, letter))
 	}
+
 	change := sheetWith(rows.String())
 	change["xl/sharedStrings.xml"] = func(string) []byte { return []byte("<sst>" + texts.String() + "</sst>") }
 	got, err := read(t.Context(), piped(rezip(t, workbookOf(t, cells{{"email"}}, nil), change)), audience.Options{})
 	if err != nil || len(got.Rejects) > 0 {
 		t.Fatalf("%v, rejects %v", err, got.Rejects)
 	}
+
 	if !slices.Equal(got.Rows, want) {
 		t.Errorf("%d rows, want %d, all the same", len(got.Rows), len(want))
 	}
@@ -420,6 +435,7 @@ func TestOpenAddressesOfAWorkbook(t *testing.T) {
 			}
 		})
 	}
+
 	two := workbookOf(t, staff, func(f *excelize.File) {
 		addSheet(t, f, "More", cells{{"z@x.example"}})
 	})

@@ -32,6 +32,7 @@ func TestCodesAreExplained(t *testing.T) {
 				t.Errorf("%s: %q is not one line", e.Code, text)
 			}
 		}
+
 		if got, ok := codes.Explain(string(e.Code)); !ok || got.Title != e.Title {
 			t.Errorf("Explain(%s) = %v, %v", e.Code, got, ok)
 		}
@@ -44,6 +45,7 @@ func TestReasonsBeginWithTheirCode(t *testing.T) {
 	if want := "BS-GUARD-BOUNCE: 7% of them: bounced"; reason != want {
 		t.Errorf("got %q, want %q", reason, want)
 	}
+
 	for text, want := range map[string]codes.Code{
 		reason: codes.GuardBounce, "BS-GUARD-BOUNCE": "", "BS-NO-SUCH: x": "", "by the operator": "", "": "", "a: BS-CANARY: x": "",
 	} {
@@ -51,6 +53,7 @@ func TestReasonsBeginWithTheirCode(t *testing.T) {
 			t.Errorf("CodeOf(%q) = %q, want %q", text, got, want)
 		}
 	}
+
 	if !codes.Canary.ByGuard() || codes.Operator.ByGuard() || codes.Code("").ByGuard() {
 		t.Error("guards are told from persons wrongly")
 	}
@@ -69,16 +72,19 @@ func TestCodesDocument(t *testing.T) {
 			fmt.Fprintf(&b, "- %s\n", step)
 		}
 	}
+
 	const file = "../../docs/codes.md"
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if diff := cmp.Diff(string(want), b.String()); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}

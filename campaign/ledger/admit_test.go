@@ -20,6 +20,7 @@ func TestOnlyServersThatWereToldGetClaims(t *testing.T) {
 	if err != nil {
 		t.Fatalf("ParseURL: %v", err)
 	}
+
 	rdb := redis.NewClient(o)
 	defer rdb.Close()
 	runID := "one+two"
@@ -40,12 +41,14 @@ func TestOnlyServersThatWereToldGetClaims(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Join: %v", err)
 	}
+
 	expect := func(admitted ...string) {
 		t.Helper()
 		want := map[string]bool{}
 		for _, id := range admitted {
 			want[id] = true
 		}
+
 		for _, id := range []string{"one", "two", "three", "one+two", ""} {
 			if err := m.Admit(id); (err == nil) != want[id] || err != nil && !errors.Is(err, ErrNotReplayed) {
 				t.Errorf("Admit(%q): got %v, want admitted %v", id, err, want[id])
@@ -65,5 +68,6 @@ func TestOnlyServersThatWereToldGetClaims(t *testing.T) {
 			t.Errorf("connections were severed %d times for %s, want once", severed-before, next)
 		}
 	}
+
 	expect("three")
 }

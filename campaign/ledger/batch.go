@@ -98,6 +98,7 @@ func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
 	for _, q := range c.parts {
 		n += 4 + 7*len(q.outcomes) + 2*len(q.claims) + len(q.looks)
 	}
+
 	args := make([]any, 0, n)
 	keys := c.parts[0].target.keys
 	for k, q := range c.parts {
@@ -115,6 +116,7 @@ func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
 			args = append(args, p.Look.Ref.Index)
 		}
 	}
+
 	c.cmd = b.script(c).EvalSha(ctx, pipe, keys, args...)
 }
 
@@ -140,13 +142,16 @@ func (c *call) read() {
 	if err == nil {
 		err = c.err
 	}
+
 	want := 0
 	for _, q := range c.parts {
 		want += len(q.outcomes) + 2*len(q.claims) + len(q.looks)
 	}
+
 	if err == nil && len(answer) != want {
 		err = fmt.Errorf("unexpected answer %v", answer)
 	}
+
 	for _, q := range c.parts {
 		answer = q.read(answer, err)
 	}
@@ -155,12 +160,16 @@ func (c *call) read() {
 // read gives the steps their answers, and returns those that are left.
 func (q *questions) read(answer []any, err error) []any {
 	for _, p := range q.outcomes {
-		if p.Settle.Err = err; err == nil {
-			p.Settle.Applied, answer = answer[0] == int64(1), answer[1:]
+		p.Settle.Err = err
+		if err == nil {
+			p.Settle.Applied = answer[0] == int64(1)
+			answer = answer[1:]
 		}
 	}
+
 	for _, p := range q.claims {
-		if p.Claim.Err = err; err == nil {
+		p.Claim.Err = err
+		if err == nil {
 			p.Claim.Claim, p.Claim.Err = parseClaim(answer)
 			answer = answer[2:]
 		}
@@ -168,8 +177,10 @@ func (q *questions) read(answer []any, err error) []any {
 			p.Claim.Suppressed, p.Claim.Err = p.claimed()
 		}
 	}
+
 	for _, p := range q.looks {
-		if p.Look.Err = err; err == nil {
+		p.Look.Err = err
+		if err == nil {
 			p.Look.State, p.Look.Err = parseLook(answer[0])
 			answer = answer[1:]
 		}
@@ -177,6 +188,7 @@ func (q *questions) read(answer []any, err error) []any {
 			p.Look.Suppressed, p.Look.Err = p.looked()
 		}
 	}
+
 	return answer
 }
 
@@ -210,6 +222,7 @@ func (b *batcher) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+
 	fill:
 		for len(fast)+len(slow) < maxBatch {
 			select {
@@ -219,6 +232,7 @@ func (b *batcher) run(ctx context.Context) {
 				break fill
 			}
 		}
+
 		if len(slow) > 0 { // they wait for a replica, some 100 ms at worst, and hold up no other steps
 			replicas.Go(func() { b.exec(ctx, slow) })
 		}
@@ -261,13 +275,15 @@ func (b *batcher) exec(ctx context.Context, steps []*Pending) {
 			// claim. With outcomes alone it runs.
 			for _, q := range c.parts {
 				(&questions{claims: q.claims, looks: q.looks}).read(nil, err)
-				q.claims, q.looks = nil, nil
+				q.claims = nil
+				q.looks = nil
 			}
 			again = append(again, c)
 		default:
 			c.read()
 		}
 	}
+
 	b.send(ctx, again)
 	for _, c := range again {
 		c.read()
@@ -287,17 +303,20 @@ func (b *batcher) send(ctx context.Context, calls []*call) {
 			b.ask(ctx, pipe, c)
 		}
 	}
+
 	if _, ok := b.rdb.(*redis.ClusterClient); ok && pipe.Len() > 0 {
 		// The nodes of a Cluster get their shares of a pipeline at the same time:
 		// the order holds on each of them only.
 		_, _ = pipe.Exec(ctx) // each command has its own error
 		pipe = b.rdb.Pipeline()
 	}
+
 	for _, c := range calls {
 		if !c.replicated() {
 			b.askSuppressions(ctx, pipe, c)
 		}
 	}
+
 	if pipe.Len() > 0 {
 		_, _ = pipe.Exec(ctx) // each command has its own error
 	}
@@ -312,6 +331,7 @@ func (b *batcher) sendReplicated(ctx context.Context, c *call) {
 		c.cmd = redis.NewCmdResult(nil, err)
 		return
 	}
+
 	pipe := node.Pipeline()
 	b.ask(ctx, pipe, c)
 	replicas := wait(ctx, pipe, replicaTime)
@@ -389,15 +409,18 @@ func group(steps []*Pending) []*call {
 		if q := at[t]; q != nil {
 			return q
 		}
+
 		c := calls[t.run]
 		if c == nil {
 			c = &call{run: t.run}
 			calls[t.run] = c
 			out = append(out, c)
 		}
+
 		q := &questions{target: t}
 		at[t] = q
 		c.parts = append(c.parts, q)
+
 		return q
 	}
 	for _, p := range steps {
@@ -405,14 +428,17 @@ func group(steps []*Pending) []*call {
 			q := of(p.settle)
 			q.outcomes = append(q.outcomes, p)
 		}
+
 		if p.claim != nil {
 			q := of(p.claim)
 			q.claims = append(q.claims, p)
 		}
+
 		if p.look != nil {
 			q := of(p.look)
 			q.looks = append(q.looks, p)
 		}
 	}
+
 	return out
 }

@@ -16,7 +16,7 @@ import (
 // looks. Neighbours are written together, several parts in one call.
 func TestABatchIsItsSteps(t *testing.T) {
 	l := backends["redis"](t)
-	n := l.Line(l.rdb, nobody{})
+	n := l.Line(l.rdb, noSuppressions{})
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
@@ -51,12 +51,14 @@ func TestABatchIsItsSteps(t *testing.T) {
 					add(kind, func(r *Run) *Step { return looking(Ref{r, part, index}) })
 				}
 			}
+
 			batch(t, n, whole...)
 			for _, steps := range single {
 				for _, s := range steps {
 					batch(t, n, s)
 				}
 			}
+
 			answers := map[bool][]string{}
 			for kind, steps := range single {
 				for _, s := range steps {
@@ -68,6 +70,7 @@ func TestABatchIsItsSteps(t *testing.T) {
 					}
 				}
 			}
+
 			if diff := cmp.Diff(answers[false], answers[true]); diff != "" {
 				rt.Fatalf("answers (-one by one +batch):\n%s", diff)
 			}
@@ -92,6 +95,7 @@ func everything(t *testing.T, l *Ledger, run *Run) map[string]any {
 		}
 		out[fmt.Sprintf("cells %d", p.Part)] = cells
 	}
+
 	for _, name := range []string{"counts", "claims", "late", "replies", "early", "record"} {
 		all, err := l.rdb.HGetAll(t.Context(), l.runKey(run.ID, name)).Result()
 		if err != nil {
@@ -103,10 +107,11 @@ func everything(t *testing.T, l *Ledger, run *Run) map[string]any {
 			}
 		}
 	}
+
 	return out
 }
 
-// Who is new is issued as a block, between others that are issued by themselves.
+// New recipients are issued as a block, between others that are issued one by one.
 func TestIssueOfABlockAmongOthers(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		run := newRun(t, l, "r", 30)
@@ -114,10 +119,12 @@ func TestIssueOfABlockAmongOthers(t *testing.T) {
 		for _, i := range []int{9, 21} {
 			n.Step(t.Context(), claiming(Ref{run, 0, i}, fmt.Sprintf("w.%d", i)))
 		}
+
 		out, err := l.Issue(t.Context(), run, 0, 12, time.Minute, false, []int{8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 25, 26, 27})
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if diff := cmp.Diff([]int{8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, out.Indexes); diff != "" {
 			t.Errorf("issued (-want +got):\n%s", diff)
 		}
@@ -131,10 +138,12 @@ func TestIssueOfABlockAmongOthers(t *testing.T) {
 		if got, want := states(t, l, run, 0), "........isiiiiiiiiiiisi.i....."; got != want {
 			t.Errorf("cells %s, want %s", got, want)
 		}
+
 		tally, err := l.Counts(t.Context(), "r")
 		if want := (campaign.Counts{campaign.Pending: 14, campaign.Issued: 14, campaign.Sending: 2}); err != nil || !cmp.Equal(tally.Counts, want) {
 			t.Errorf("counts %v, %v; want %v", tally.Counts, err, want)
 		}
+
 		cells, err := l.Page(t.Context(), run, 0, 0)
 		if err != nil || cells[8].When != cells[12].When || cells[12].When < time.Minute {
 			t.Errorf("waits for a sign of life until %v and %v, %v", cells[8].When, cells[12].When, err)

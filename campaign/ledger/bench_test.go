@@ -47,26 +47,32 @@ func BenchmarkLine(b *testing.B) {
 			key := SuppressionKey{Topic: "news", Hash: [16]byte{byte(c)}}
 			look := func() bool {
 				i := int(next.Add(1)) - 1
-				s.Look.Ref, s.Look.SuppressionKey = Ref{Run: run, Part: 3, Index: i}, key
+				s.Look.Ref = Ref{Run: run, Part: 3, Index: i}
+				s.Look.SuppressionKey = key
 				if i >= b.N {
 					s.Look.Ref.Run = nil
 				}
 				return i < b.N
 			}
 			for more := look(); more; {
-				s.Claim.Ref, s.Claim.Token, s.Claim.SuppressionKey = s.Look.Ref, strconv.Itoa(c)+":"+strconv.Itoa(s.Look.Ref.Index), key
+				s.Claim.Ref = s.Look.Ref
+				s.Claim.Token = strconv.Itoa(c) + ":" + strconv.Itoa(s.Look.Ref.Index)
+				s.Claim.SuppressionKey = key
 				more = look()
 				n.Step(ctx, &s)
 				if s.Claim.Err != nil || !s.Claim.Held || s.Look.Err != nil || s.Settle.Token != "" && !s.Settle.Applied {
 					b.Error(s)
 				}
-				s.Settle.Ref, s.Settle.Token = s.Claim.Ref, s.Claim.Token
+				s.Settle.Ref = s.Claim.Ref
+				s.Settle.Token = s.Claim.Token
 				s.Settle.Outcome = Outcome{State: campaign.Accepted, Reply: Reply{Code: 250, Account: "relay", Text: "queued as 4Bxyz"}}
 			}
+
 			s.Claim.Token = ""
 			n.Step(ctx, &s)
 		})
 	}
+
 	conns.Wait()
 	b.StopTimer()
 	b.ReportMetric((redisCPU(b, l.rdb)-before)/float64(b.N)*1e6, "redis-us/op")
@@ -78,6 +84,7 @@ func redisCPU(tb testing.TB, rdb redis.UniversalClient) float64 {
 	if err != nil {
 		tb.Fatal(err)
 	}
+
 	var sum float64
 	for line := range strings.Lines(info) {
 		for _, key := range []string{"used_cpu_sys:%g", "used_cpu_user:%g"} {
@@ -87,5 +94,6 @@ func redisCPU(tb testing.TB, rdb redis.UniversalClient) float64 {
 			}
 		}
 	}
+
 	return sum
 }

@@ -47,16 +47,19 @@ func TestBrokenRecordsAreNamed(t *testing.T) {
 				t.Errorf("%s: got %v, want that it is broken", b.name, err)
 				continue
 			}
+
 			for _, part := range []string{"BS-BROKEN-STATE: run " + id, b.says, key} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%s: %q does not contain %q", b.name, err, part)
 				}
 			}
 		}
+
 		ids, err := l.List(ctx, "")
 		if err != nil || len(ids) != len(breakages) {
 			t.Errorf("list: %d runs, %v, want %d", len(ids), err, len(breakages))
 		}
+
 		if err := l.Prune(ctx, time.Now().Add(time.Hour)); err != nil {
 			t.Errorf("prune: %v", err)
 		}
@@ -73,7 +76,10 @@ func TestWorkersLookAfterTheRunsBesideABrokenOne(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, l *Ledger) {
 				ctx := t.Context()
-				bad, run, n, id := newRun(t, l, "a", 4), newRun(t, l, "b", 4), line(t, l), "one"
+				bad := newRun(t, l, "a", 4)
+				run := newRun(t, l, "b", 4)
+				n := line(t, l)
+				id := "one"
 				m := member(t, l, &id)
 				for _, r := range []*Run{bad, run} {
 					e := m.Ask(Ref{r, 0, 0})
@@ -83,6 +89,7 @@ func TestWorkersLookAfterTheRunsBesideABrokenOne(t *testing.T) {
 					m.journal.Open(e, 1)
 					m.journal.Close(e, Outcome{State: campaign.Accepted}) // the settle was missed
 				}
+
 				key := l.runKey("a", what)
 				if what == "cells" {
 					key = l.cellsKey(bad, 0)
@@ -93,14 +100,17 @@ func TestWorkersLookAfterTheRunsBesideABrokenOne(t *testing.T) {
 				if err := l.rdb.SAdd(ctx, key, "a set").Err(); err != nil {
 					t.Fatal(err)
 				}
+
 				m.beaten = time.Time{}
 				if err := m.tick(ctx); err != nil {
 					t.Fatalf("heartbeat: %v", err)
 				}
+
 				cells, err := l.Page(ctx, run, 0, 0)
 				if err != nil || cells[0].State != campaign.Accepted {
 					t.Errorf("the claim of the other run: %v, %v, want that it is accepted", cells, err)
 				}
+
 				id = "two"
 				if err := m.replay(ctx, id); err != nil {
 					t.Errorf("replay to a new Redis: %v", err)

@@ -35,10 +35,12 @@ func TestASuppressionBeforeTheClaimIsSeenInACluster(t *testing.T) {
 		}
 		return n
 	}
-	home, key := node(l.runKey("r", "record")), ""
+	home := node(l.runKey("r", "record"))
+	key := ""
 	for i := 0; key == "" || node(key).Options().Addr == home.Options().Addr; i++ {
 		key = fmt.Sprintf("suppressed:%d", i)
 	}
+
 	n := l.Line(rdb, aKey(key))
 	runLine, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -50,23 +52,29 @@ func TestASuppressionBeforeTheClaimIsSeenInACluster(t *testing.T) {
 	if err := home.Do(ctx, "CLIENT", "PAUSE", 1000, "ALL").Err(); err != nil {
 		t.Fatal(err)
 	}
+
 	var claim Step
-	claim.Claim.Ref, claim.Claim.Token, claim.Claim.SuppressionKey = Ref{run, 0, 1}, "w.2", SuppressionKey{Topic: "t"}
+	claim.Claim.Ref = Ref{run, 0, 1}
+	claim.Claim.Token = "w.2"
+	claim.Claim.SuppressionKey = SuppressionKey{Topic: "t"}
 	waits := n.Start(ctx, &claim)
 	for range testkit.Tries(10 * time.Second) { // the question is on its way to the node that is paused
 		if len(n.batch.in) == 0 {
 			break
 		}
 	}
+
 	<-time.After(200 * time.Millisecond) // in which the other node could have answered
 	if err := rdb.Set(ctx, key, "x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
+
 	select {
 	case <-waits.done:
 		t.Fatal("the pause was over too early: this shows nothing")
 	default:
 	}
+
 	if waits.Wait(ctx, &claim); claim.Claim.Err != nil || !claim.Claim.Held || !claim.Claim.Suppressed {
 		t.Errorf("suppressed before the claim was made: %+v, %v", claim.Claim.Claim, claim.Claim.Err)
 	}

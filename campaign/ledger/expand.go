@@ -71,6 +71,7 @@ func (e *Expansion) Content(ctx context.Context, s campaign.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("encode content of run %s: %w", e.run.ID, err)
 	}
+
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return fmt.Errorf("encode content of run %s: %w", e.run.ID, err)
@@ -79,6 +80,7 @@ func (e *Expansion) Content(ctx context.Context, s campaign.Snapshot) error {
 	if err := e.l.rdb.Set(ctx, e.key("content"), enc.EncodeAll(b, nil), expansionTTL).Err(); err != nil {
 		return fmt.Errorf("store content of run %s: %w", e.run.ID, err)
 	}
+
 	return nil
 }
 
@@ -98,6 +100,7 @@ func (e *Expansion) Add(ctx context.Context, chunks ...Chunk) error {
 			p = &partState{}
 			e.parts[c.Part] = p
 		}
+
 		cells := make([]byte, cellSize*len(c.Suppressed))
 		for i, s := range c.Suppressed {
 			if s {
@@ -105,16 +108,19 @@ func (e *Expansion) Add(ctx context.Context, chunks ...Chunk) error {
 				p.suppressed++
 			}
 		}
+
 		pipe.HSet(ctx, e.key("chunks"), fmt.Sprintf("%d:%d", c.Part, p.size), c.Data)
 		pipe.SetRange(ctx, e.key("cells:"+itoa(c.Part)), int64(p.size*cellSize), string(cells))
 		pipe.Expire(ctx, e.key("cells:"+itoa(c.Part)), expansionTTL)
 		p.size += len(c.Suppressed)
 		e.chunks++
 	}
+
 	pipe.Expire(ctx, e.key("chunks"), expansionTTL)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("store recipients of run %s: %w", e.run.ID, err)
 	}
+
 	return nil
 }
 
@@ -147,6 +153,7 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 	for n := range e.parts {
 		numbers = append(numbers, n)
 	}
+
 	sort.Ints(numbers)
 	keys := []string{
 		e.l.runKey(e.run.ID, "record"), e.l.runKey(e.run.ID, "counts"),
@@ -158,14 +165,17 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 		keys = append(keys, e.key("cells:"+itoa(n)))
 		args = append(args, n, e.parts[n].size, e.parts[n].suppressed)
 	}
+
 	// It may have been taken for a run without a record, and dropped.
 	if err := e.l.rdb.SAdd(ctx, e.l.activeKey(), e.run.ID).Err(); err != nil {
 		return fmt.Errorf("make run %s ready: %w", e.run.ID, err)
 	}
+
 	res, err := e.l.run(ctx, e.l.script.ready, keys, args...).Slice()
 	if err != nil {
 		return e.lost(ctx, fmt.Errorf("make run %s ready: %w", e.run.ID, err))
 	}
+
 	switch ok, _ := res[0].(int64); {
 	case ok != 1:
 		return fmt.Errorf("make run %s ready: %w: %v", e.run.ID, errNotReady, res[1])
@@ -173,6 +183,7 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 		_, err := e.Discard(ctx) // what is left of it expires by itself
 		return errors.Join(fmt.Errorf("make run %s ready: %w", e.run.ID, ErrReady), err)
 	}
+
 	return nil
 }
 
@@ -208,7 +219,8 @@ func (e *Expansion) Discard(ctx context.Context) (gone bool, err error) {
 
 // Snapshot reads the content of a run.
 func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, error) {
-	key, what := l.runKey(r.ID, r.Attempt+":content"), "content of run "+r.ID
+	key := l.runKey(r.ID, r.Attempt+":content")
+	what := "content of run " + r.ID
 	b, err := l.rdb.Get(ctx, key).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("%w: content of %s", ErrNoRun, r.ID)
@@ -216,6 +228,7 @@ func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, erro
 	if err != nil {
 		return nil, campaign.ReadError(err, what, key)
 	}
+
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
 	if err != nil {
 		return nil, fmt.Errorf("decode content of run %s: %w", r.ID, err)
@@ -224,10 +237,12 @@ func (l *Ledger) Snapshot(ctx context.Context, r *Run) (*campaign.Snapshot, erro
 	if b, err = dec.DecodeAll(b, nil); err != nil {
 		return nil, &campaign.BrokenError{What: what, Key: key, Err: err}
 	}
+
 	s := &campaign.Snapshot{}
 	if err := json.Unmarshal(b, s); err != nil {
 		return nil, &campaign.BrokenError{What: what, Key: key, Err: err}
 	}
+
 	return s, nil
 }
 

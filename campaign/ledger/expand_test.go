@@ -28,6 +28,7 @@ func expansion(t *testing.T, l *Ledger, id string) *Expansion {
 			t.Fatalf("expand: %v", err)
 		}
 	}
+
 	return e
 }
 
@@ -38,9 +39,11 @@ func keysOf(t *testing.T, l *Ledger, e *Expansion) []string {
 	if err != nil {
 		t.Fatalf("list keys: %v", err)
 	}
+
 	for i, k := range keys {
 		keys[i] = strings.TrimPrefix(k, e.key(""))
 	}
+
 	slices.Sort(keys)
 	return keys
 }
@@ -51,7 +54,9 @@ func TestDiscardLeavesOnlyTheExpansionThatWon(t *testing.T) {
 		if err != nil || !made {
 			t.Fatalf("create: %v, %v", made, err)
 		}
-		first, second := expansion(t, l, "news-1"), expansion(t, l, "news-1")
+
+		first := expansion(t, l, "news-1")
+		second := expansion(t, l, "news-1")
 		all := []string{"cells:0", "cells:3", "chunks", "content", "rejects"}
 		if diff := cmp.Diff(all, keysOf(t, l, first)); diff != "" {
 			t.Fatalf("keys of an expansion (-want +got):\n%s", diff)
@@ -59,11 +64,13 @@ func TestDiscardLeavesOnlyTheExpansionThatWon(t *testing.T) {
 		if err := second.Ready(t.Context(), campaign.Skipped{}); err != nil {
 			t.Fatalf("ready: %v", err)
 		}
+
 		for _, e := range []*Expansion{first, second, first} {
 			if gone, err := e.Discard(t.Context()); err != nil || gone != (e != second) {
 				t.Fatalf("discard: got %v, %v", gone, err)
 			}
 		}
+
 		if got := keysOf(t, l, first); len(got) > 0 {
 			t.Errorf("left of the one that lost: %v", got)
 		}
@@ -94,11 +101,13 @@ func (x *loss) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			cmd.SetErr(io.EOF)
 			return io.EOF
 		}
+
 		err := next(ctx, cmd)
 		if err == nil && of(x.answers, cmd) {
 			cmd.SetErr(io.EOF)
 			return io.EOF
 		}
+
 		return err
 	}
 }
@@ -119,7 +128,8 @@ func TestReadyFindsOutWhatBecameOfALostAnswer(t *testing.T) {
 			{"question-and-more", loss{questions: []*redis.Script{l.script.ready, l.script.discard}}, io.EOF, campaign.Expanding, false},
 			{"answer-and-more", loss{answers: []*redis.Script{l.script.ready}, questions: []*redis.Script{l.script.discard}}, io.EOF, campaign.Running, false},
 		} {
-			run, ctx := "news-"+tt.name, t.Context()
+			run := "news-" + tt.name
+			ctx := t.Context()
 			if made, err := l.Create(ctx, NewRun{ID: run, Campaign: "news", Created: time.Now(), MaxAttempts: 3, ExpiresAfter: time.Hour}); err != nil || !made {
 				t.Fatalf("create: %v, %v", made, err)
 			}
@@ -128,6 +138,7 @@ func TestReadyFindsOutWhatBecameOfALostAnswer(t *testing.T) {
 					t.Fatalf("load: %v", err)
 				}
 			}
+
 			e := expansion(t, l, run)
 			client := redis.NewClient(l.rdb.(*redis.Client).Options())
 			defer client.Close()
@@ -139,6 +150,7 @@ func TestReadyFindsOutWhatBecameOfALostAnswer(t *testing.T) {
 			if !errors.Is(err, tt.err) || unsure == tt.sure {
 				t.Errorf("%s lost: got %v, want %v, sure %v", tt.name, err, tt.err, tt.sure)
 			}
+
 			if rec, err := l.Record(ctx, run); err != nil || rec.State != tt.state {
 				t.Errorf("%s lost: run is %+v, %v; want it %s", tt.name, rec, err, tt.state)
 			}

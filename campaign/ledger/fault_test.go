@@ -46,7 +46,8 @@ func TestRedisOlderThanTheJournalsHoldsTheRun(t *testing.T) {
 				l.rdb.Incr(ctx, l.deathsKey())
 			}, true, campaign.Running},
 		} {
-			id, runID := "h-"+strings.ReplaceAll(tt.name, " ", "-"), "one"
+			id := "h-" + strings.ReplaceAll(tt.name, " ", "-")
+			runID := "one"
 			run := newRun(t, l, id, 1)
 			m := member(t, l, &runID)
 			tt.forget(m)
@@ -61,6 +62,7 @@ func TestRedisOlderThanTheJournalsHoldsTheRun(t *testing.T) {
 			if err != nil || rec.State != tt.want {
 				t.Errorf("%s: run is %s (%v), want %s", tt.name, rec.State, err, tt.want)
 			}
+
 			if tt.want == campaign.Held && codes.Of(rec.Reason) != codes.HeldRedis {
 				t.Errorf("%s: reason %q has no code", tt.name, rec.Reason)
 			}
@@ -75,19 +77,23 @@ func TestRedisOlderThanTheJournalsHoldsTheRun(t *testing.T) {
 func TestHeartbeatLeavesAClaimWhoseAnswerIsOnItsWay(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
-		run, n, id := newRun(t, l, "r", 1), line(t, l), "one"
+		run := newRun(t, l, "r", 1)
+		n := line(t, l)
+		id := "one"
 		m := member(t, l, &id)
 		e := m.Ask(Ref{run, 0, 0})
 		c, err := n.Claim(ctx, Ref{run, 0, 0}, e.Token, SuppressionKey{})
 		if !c.Held || err != nil {
 			t.Fatalf("claim: %+v, %v", c, err)
 		}
+
 		if err := m.review(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if cells, _ := l.Page(ctx, run, 0, 0); cells[0].State != campaign.Sending {
 			t.Errorf("state %v after the heartbeat, want sending", cells[0].State)
 		}
+
 		// The answer never came: the claim is undone, now or by the next heartbeat.
 		m.Journal().Close(e, Outcome{State: campaign.Pending})
 		if err := m.review(ctx); err != nil {
@@ -106,9 +112,12 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 		ctx := t.Context()
 		for _, resend := range []bool{false, true} {
 			id := map[bool]string{false: "hold", true: "resend"}[resend]
-			run, n, life := newRun(t, l, id, 2), line(t, l), "one"
+			run := newRun(t, l, id, 2)
+			n := line(t, l)
+			life := "one"
 			l.rdb.HSet(ctx, l.runKey(id, "record"), "on_uncertain", id)
-			frozen, other := member(t, l, &life), member(t, l, &life)
+			frozen := member(t, l, &life)
+			other := member(t, l, &life)
 			tokens := [2]string{}
 			for i := range tokens {
 				e := frozen.Ask(Ref{run, 0, i})
@@ -117,6 +126,7 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 					t.Fatalf("claim: %+v, %v", c, err)
 				}
 			}
+
 			if err := other.takeOff(ctx, frozen.ID(), l.rdb.HGet(ctx, l.workersKey(), frozen.ID()).Val()); err != nil {
 				t.Fatal(err)
 			}
@@ -128,6 +138,7 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 			if err != nil || cells[0].State != want || resend && (cells[0].When < 14*time.Minute || cells[0].When > 16*time.Minute) {
 				t.Fatalf("%s: %+v (%v) after the death, want %v", id, cells[0], err, want)
 			}
+
 			for range 2 { // asked twice: the client resends
 				if ok, err := n.Settle(ctx, Ref{run, 0, 0}, tokens[0], Outcome{State: campaign.Accepted}); err != nil || ok != (cells[0].State != campaign.Accepted) {
 					t.Errorf("%s: late 250: %v, %v", id, ok, err)
@@ -137,6 +148,7 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 					t.Errorf("%s: %v after the late 250", id, cells[0].State)
 				}
 			}
+
 			// Whoever ends without another try is uncertain, not cancelled.
 			if _, err := l.Turn(ctx, id, campaign.RunCancelled, "", campaign.Running); err != nil {
 				t.Fatal(err)
@@ -151,24 +163,27 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 	})
 }
 
-// TestAllDownForTwoMinutesWithClaimsOpen has nobody there who could see the dead
-// worker's counter stand still. Whoever comes after them counts from its own
-// first look, whatever the clocks say of the time between: until 15 s later
-// nobody's claim is touched, then the open ones alone are uncertain, and the
-// rest is handed out again.
+// TestAllDownForTwoMinutesWithClaimsOpen: no worker is left that could see the dead
+// worker's counter stand still. The next worker counts from its own first look,
+// whatever the clocks say of the time between: for 15 s no claim is touched, then only
+// the open ones become uncertain, and the other recipients are issued again.
 func TestAllDownForTwoMinutesWithClaimsOpen(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
-		run, n, life := newRun(t, l, "r", 4), line(t, l), "one"
+		run := newRun(t, l, "r", 4)
+		n := line(t, l)
+		life := "one"
 		dead := member(t, l, &life)
 		if _, err := l.Issue(ctx, run, 0, 4, time.Minute, false, []int{0, 1, 2}); err != nil {
 			t.Fatal(err)
 		}
+
 		for i := range 2 {
 			if c, err := n.Claim(ctx, Ref{run, 0, i}, dead.Ask(Ref{run, 0, i}).Token, SuppressionKey{}); !c.Held || err != nil {
 				t.Fatalf("claim: %+v, %v", c, err)
 			}
 		}
+
 		states := func() (out string) {
 			cells, err := l.Page(ctx, run, 0, 0)
 			if err != nil {
@@ -196,12 +211,14 @@ func TestAllDownForTwoMinutesWithClaimsOpen(t *testing.T) {
 			at := next.now().Add(tickEvery)
 			next.now = func() time.Time { return at }
 		}
+
 		if got := states(); got != "uui-" {
 			t.Errorf("cells %s after the death, want the two that were claimed uncertain", got)
 		}
 		if deaths, err := l.Deaths(ctx); err != nil || deaths != 1 {
 			t.Errorf("%d deaths, %v: the feeder hands out again after one", deaths, err)
 		}
+
 		out, err := l.Issue(ctx, run, 0, 4, time.Minute, true, []int{0, 1, 2, 3})
 		if err != nil || !slices.Equal(out.Indexes, []int{2, 3}) {
 			t.Errorf("handed out %v, %v; want 2 and 3", out.Indexes, err)
@@ -213,7 +230,9 @@ func TestAllDownForTwoMinutesWithClaimsOpen(t *testing.T) {
 func TestCancelWithAClaimOpen(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
-		run, n, id := newRun(t, l, "r", 3), line(t, l), "one"
+		run := newRun(t, l, "r", 3)
+		n := line(t, l)
+		id := "one"
 		m := member(t, l, &id)
 		outcomes := []campaign.State{campaign.Pending, campaign.Deferred, campaign.Accepted}
 		var tokens []string
@@ -224,26 +243,31 @@ func TestCancelWithAClaimOpen(t *testing.T) {
 				t.Fatalf("claim: %+v, %v", c, err)
 			}
 		}
+
 		if _, err := l.Turn(ctx, run.ID, campaign.RunCancelled, "", campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Sweep(ctx, run); err != nil {
 			t.Fatal(err)
 		}
+
 		for i, o := range outcomes {
 			if ok, err := n.Settle(ctx, Ref{run, 0, i}, tokens[i], Outcome{State: o}); !ok || err != nil {
 				t.Fatalf("settle %v: %v, %v", o, ok, err)
 			}
 		}
+
 		cells, err := l.Page(ctx, run, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for i, want := range []campaign.State{campaign.Cancelled, campaign.Cancelled, campaign.Accepted} {
 			if cells[i].State != want {
 				t.Errorf("%v of a cancelled run became %v, want %v", outcomes[i], cells[i].State, want)
 			}
 		}
+
 		if rec, _ := l.Record(ctx, run.ID); rec.Finished.IsZero() || rec.State != campaign.RunCancelled {
 			t.Errorf("the run is %s, finished %v", rec.State, rec.Finished)
 		}
@@ -258,8 +282,10 @@ func TestReplicatedClaimsWaitForAReplica(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	l := newLedger(t, redis.NewClient(opt), redis.NewScript)
-	run, n := newRun(t, l, "r", 2), line(t, l)
+	run := newRun(t, l, "r", 2)
+	n := line(t, l)
 	run.Replicated = true
 	if err := l.CheckReplicas(ctx); !errors.Is(err, ErrNotReplicated) {
 		t.Errorf("check without a replica: %v", err)
@@ -271,14 +297,17 @@ func TestReplicatedClaimsWaitForAReplica(t *testing.T) {
 	if ok, err := n.Settle(ctx, Ref{run, 0, 0}, "w.1", Outcome{State: campaign.Pending}); !ok || err != nil {
 		t.Errorf("release: %v, %v", ok, err)
 	}
+
 	host, port, err := net.SplitHostPort(opt.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	replica, err := redis.ParseURL(testkit.Redis(t, "--replicaof", host+" "+port))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	rc := redis.NewClient(replica)
 	defer rc.Close()
 	waitFor(t, func(ctx context.Context) bool {
@@ -293,9 +322,11 @@ func TestReplicatedClaimsWaitForAReplica(t *testing.T) {
 			}
 			return false
 		}
+
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		return c.Held
 	})
 	if b := rc.GetRange(ctx, l.cellsKey(run, 0), 5, 5).Val(); b != string(rune(campaign.Sending)) {
@@ -319,7 +350,7 @@ func waitFor(t *testing.T, ok func(context.Context) bool) {
 	}
 }
 
-// TestInAClusterEveryPrimaryNeedsAReplica: nobody knows yet where a run will lie.
+// TestInAClusterEveryPrimaryNeedsAReplica: a run may lie on any of them.
 func TestInAClusterEveryPrimaryNeedsAReplica(t *testing.T) {
 	t.Parallel()
 	world := testkit.NewCluster(t, 2, true)
@@ -358,11 +389,14 @@ func TestASuppressionDoesNotEndADoubt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			everywhere(t, func(t *testing.T, l *Ledger) {
-				ctx, run, n := t.Context(), newRun(t, l, "r", 1), line(t, l)
+				ctx := t.Context()
+				run := newRun(t, l, "r", 1)
+				n := line(t, l)
 				past := time.Now().Add(-20 * time.Minute).UnixMilli()
 				if err := l.rdb.HSet(ctx, l.runKey("r", "record"), "on_uncertain", "resend").Err(); err != nil {
 					t.Fatal(err)
 				}
+
 				ref := Ref{run, 0, 0}
 				if c, err := n.Claim(ctx, ref, "w.1", SuppressionKey{}); err != nil || !c.Held {
 					t.Fatalf("%+v, %v", c, err)

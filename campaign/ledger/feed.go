@@ -39,9 +39,11 @@ func (l *Ledger) Page(ctx context.Context, r *Run, part, page int) ([]Cell, erro
 	if err != nil {
 		return nil, campaign.ReadError(err, "cells of run "+r.ID, key)
 	}
+
 	if b == "" {
 		return nil, fmt.Errorf("%w: cells of %s", ErrNoRun, r.ID)
 	}
+
 	return parseCells(b), nil
 }
 
@@ -68,15 +70,18 @@ func (l *Ledger) Issue(ctx context.Context, r *Run, part, backlog int, hold time
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue recipients of run %s: %w", r.ID, err)
 	}
+
 	if len(res) != 3 {
 		return Issued{}, fmt.Errorf("issue recipients of run %s: unexpected answer", r.ID)
 	}
+
 	var out Issued
 	list, _ := res[0].([]any)
 	for _, v := range list {
 		i, _ := v.(int64)
 		out.Indexes = append(out.Indexes, int(i))
 	}
+
 	notes, _ := res[1].([]any)
 	for k := 0; k+1 < len(notes); k += 2 {
 		field, _ := notes[k].(string)
@@ -84,8 +89,10 @@ func (l *Ledger) Issue(ctx context.Context, r *Run, part, backlog int, hold time
 		p, page, _ := strings.Cut(field, ":")
 		out.Early = append(out.Early, Early{int(atoi64(p)), int(atoi64(page)), time.Duration(atoi64(when)) * time.Second})
 	}
+
 	ms, _ := res[2].(int64)
 	out.At = time.UnixMilli(ms)
+
 	return out, nil
 }
 
@@ -107,6 +114,7 @@ func ranges(indexes []int) string {
 			b = strconv.AppendInt(b, int64(last), 10)
 		}
 	}
+
 	return string(b)
 }
 
@@ -135,6 +143,7 @@ func (l *Ledger) sweep(ctx context.Context, r *Run, abandon bool) error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -191,6 +200,7 @@ func (l *Ledger) Replies(ctx context.Context, r *Run) (map[[2]int]LastReply, err
 	if err != nil {
 		return nil, campaign.ReadError(err, "replies of run "+r.ID, l.runKey(r.ID, "replies"))
 	}
+
 	return out, nil
 }
 
@@ -201,12 +211,14 @@ func (l *Ledger) Claims(ctx context.Context, r *Run) (map[[2]int]string, error) 
 	if err != nil {
 		return nil, campaign.ReadError(err, "claims of run "+r.ID, key)
 	}
+
 	out := map[[2]int]string{}
 	for field, v := range m {
 		part, index, _ := strings.Cut(field, ":")
 		token, _, _ := strings.Cut(v, " ")
 		out[[2]int{int(atoi64(part)), int(atoi64(index))}] = token
 	}
+
 	return out, nil
 }
 

@@ -59,10 +59,12 @@ func (l *Ledger) Reopen(ctx context.Context, run *Run, part int, indexes []int) 
 	for _, i := range indexes {
 		args = append(args, i)
 	}
+
 	n, err := l.run(ctx, l.script.reopen, l.keys(run, part), args...).Int()
 	if err != nil {
 		return 0, fmt.Errorf("reopen %d recipients of run %s: %w", len(indexes), run.ID, err)
 	}
+
 	return n, nil
 }
 
@@ -110,5 +112,6 @@ func encode(v any) string {
 func (r *Record) readGuard(m map[string]string) {
 	_ = json.Unmarshal([]byte(m["guard"]), &r.Guard) // absent: no guard
 	_ = json.Unmarshal([]byte(m["base"]), &r.Watch.Base)
-	r.Watch.CanarySettled, r.Watch.CanaryOver = fromMillis(m["canary_settled"]), fromMillis(m["canary_over"])
+	r.Watch.CanarySettled = fromMillis(m["canary_settled"])
+	r.Watch.CanaryOver = fromMillis(m["canary_over"])
 }

@@ -17,6 +17,7 @@ func TestGuardsAndTheirMemoryStandInTheRecord(t *testing.T) {
 		if _, err := l.Create(ctx, NewRun{ID: "r", Campaign: "news", Created: time.Now(), Guard: guard}); err != nil {
 			t.Fatal(err)
 		}
+
 		read := func() *Record {
 			t.Helper()
 			rec, err := l.Record(ctx, "r")
@@ -31,6 +32,7 @@ func TestGuardsAndTheirMemoryStandInTheRecord(t *testing.T) {
 		if w := read().Watch; w != (Watch{}) || !read().CanaryEnds().IsZero() {
 			t.Errorf("a new run remembers %+v", w)
 		}
+
 		base := campaign.Sample{Accepted: 7, Bounced: 1, Complained: 2}
 		at := time.UnixMilli(1_790_000_000_123).UTC()
 		if err := errors.Join(l.NoteBase(ctx, "r", base), l.NoteCanarySettled(ctx, "r", at), l.NoteCanaryOver(ctx, "r", at.Add(time.Hour))); err != nil {
@@ -51,11 +53,14 @@ func TestACanaryIsOverOnceAndNeverOfEverybody(t *testing.T) {
 	if !rec.Canary() {
 		t.Error("nine of ten do not go first")
 	}
+
 	rec.Watch.CanaryOver = time.Unix(1, 0)
 	if rec.Canary() {
 		t.Error("it is not over")
 	}
-	rec.Watch.CanaryOver, rec.Guard.Canary = time.Time{}, 10
+
+	rec.Watch.CanaryOver = time.Time{}
+	rec.Guard.Canary = 10
 	if rec.Canary() {
 		t.Error("all of them wait for themselves")
 	}

@@ -77,6 +77,7 @@ func (j *Journal) Ask(worker string, ref Ref) Entry {
 		j.keep(*p)
 		*p = e
 	}
+
 	return Entry{e.token(), j.next}
 }
 
@@ -89,11 +90,13 @@ func (j *Journal) keep(e entry) {
 	if j.slow == nil {
 		j.slow = map[uint64]*entry{}
 	}
+
 	for n, old := range j.slow {
 		if old.closed != 0 && j.next-old.closed > journalSize {
 			delete(j.slow, n)
 		}
 	}
+
 	kept := e // a copy: for most entries the function returns before this
 	j.slow[e.n] = &kept
 }
@@ -136,8 +139,10 @@ func (j *Journal) short(r Reply) *Outcome {
 	if len(j.accepted) >= maxShort || j.accepted == nil {
 		j.accepted = map[Reply]*Outcome{}
 	}
+
 	o := &Outcome{State: campaign.Accepted, Reply: r}
 	j.accepted[r] = o
+
 	return o
 }
 
@@ -145,7 +150,8 @@ func (j *Journal) set(e Entry, how campaign.State, attempt int, more *Outcome) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if p := j.at(e.n); p != nil {
-		p.how, p.more = how, more
+		p.how = how
+		p.more = more
 		if how != open {
 			p.closed = j.next
 		}
@@ -175,16 +181,19 @@ func (j *Journal) find(token string) (entry, bool) {
 	if !ok {
 		return entry{}, false
 	}
+
 	n, err := strconv.ParseUint(counter, 36, 64)
 	if err != nil {
 		return entry{}, false
 	}
+
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := j.at(n)
 	if p == nil || p.token() != token {
 		return entry{}, false
 	}
+
 	return *p, true
 }
 
@@ -199,11 +208,13 @@ func (j *Journal) sent() []entry {
 		run         string
 		part, index int32
 	}
-	last, doubt := make(map[recipient]entry, len(j.ring)), map[recipient]entry{}
+	last := make(map[recipient]entry, len(j.ring))
+	doubt := map[recipient]entry{}
 	all := slices.Clone(j.ring)
 	for _, e := range j.slow {
 		all = append(all, *e)
 	}
+
 	for _, e := range all {
 		if e.how == asking || e.how == notSent || e.how == campaign.Suppressed {
 			continue
@@ -216,6 +227,7 @@ func (j *Journal) sent() []entry {
 			doubt[k] = e
 		}
 	}
+
 	out := make([]entry, 0, len(last)+len(doubt))
 	for k, e := range last {
 		out = append(out, e)
@@ -223,6 +235,7 @@ func (j *Journal) sent() []entry {
 			out = append(out, d)
 		}
 	}
+
 	slices.SortFunc(out, func(a, b entry) int { return cmp.Compare(a.n, b.n) })
 	return out
 }

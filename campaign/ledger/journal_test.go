@@ -11,8 +11,11 @@ import (
 func TestAnOpenClaimOutlivesTheRing(t *testing.T) {
 	t.Parallel()
 	l := backends["redis"](t)
-	ctx, id := t.Context(), "one"
-	run, n, m := newRun(t, l, "r", 3), line(t, l), member(t, l, &id)
+	ctx := t.Context()
+	id := "one"
+	run := newRun(t, l, "r", 3)
+	n := line(t, l)
+	m := member(t, l, &id)
 	claim := func(i int) Entry {
 		e := m.Ask(Ref{run, 0, i})
 		c, err := n.Claim(ctx, Ref{run, 0, i}, e.Token, SuppressionKey{})
@@ -36,7 +39,8 @@ func TestAnOpenClaimOutlivesTheRing(t *testing.T) {
 			t.Fatalf("cells %s, want %s", got, want)
 		}
 	}
-	slow, missed := claim(0), claim(1)
+	slow := claim(0)
+	missed := claim(1)
 	round()
 	review("ss.")
 	m.Journal().Close(slow, Outcome{State: campaign.Deferred})
@@ -46,6 +50,7 @@ func TestAnOpenClaimOutlivesTheRing(t *testing.T) {
 	if got := m.journal.sent(); len(got) != 2 || got[0].token() != slow.Token || got[1].token() != missed.Token {
 		t.Errorf("a restored Redis would be told of %d claims, want the two that were sent", len(got))
 	}
+
 	m.Journal().Close(missed, Outcome{State: campaign.Accepted}) // its settle was missed
 	review("da.")
 	round()

@@ -48,10 +48,10 @@ func newLedger(t testing.TB, rdb *redis.Client, lua func(string) *redis.Script) 
 	return New(rdb, "bs", lua)
 }
 
-// nobody is a suppression list without entries.
-type nobody struct{}
+// noSuppressions is a suppression list without entries.
+type noSuppressions struct{}
 
-func (nobody) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
+func (noSuppressions) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
 	return func() (bool, error) { return false, nil }
 }
 
@@ -69,7 +69,7 @@ func everywhere(t *testing.T, f func(t *testing.T, l *Ledger)) {
 // line starts a Line for the test.
 func line(t testing.TB, l *Ledger) *Line {
 	t.Helper()
-	n := l.Line(l.rdb, nobody{})
+	n := l.Line(l.rdb, noSuppressions{})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
@@ -89,22 +89,27 @@ func newRun(t testing.TB, l *Ledger, id string, sizes ...int) *Run {
 	if err != nil || !made {
 		t.Fatalf("create: %v, %v", made, err)
 	}
+
 	e := l.Expand(id)
 	if err := e.Content(ctx, campaign.Snapshot{Campaign: "news"}); err != nil {
 		t.Fatal(err)
 	}
+
 	for part, size := range sizes {
 		if err := e.Add(ctx, Chunk{Part: part, Data: []byte("x"), Suppressed: make([]bool, size)}); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	if err := e.Ready(ctx, campaign.Skipped{Invalid: 3}); err != nil {
 		t.Fatal(err)
 	}
+
 	rec, err := l.Record(ctx, id)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return rec.Handle()
 }
 
@@ -114,58 +119,71 @@ func TestReadyChecksWhatWasWritten(t *testing.T) {
 		if _, err := l.Create(ctx, NewRun{ID: "r", Campaign: "news", Created: time.Now(), Retry: campaign.DefaultRetry, MaxAttempts: 3, ExpiresAfter: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
-		first, second := l.Expand("r"), l.Expand("r")
+
+		first := l.Expand("r")
+		second := l.Expand("r")
 		for _, e := range []*Expansion{first, second} {
 			if err := e.Add(ctx, Chunk{Part: 2, Data: []byte("x"), Suppressed: []bool{false, true}}); err != nil {
 				t.Fatal(err)
 			}
 		}
+
 		if err := first.Ready(ctx, campaign.Skipped{}); err == nil || !strings.Contains(err.Error(), "content is missing") {
 			t.Fatalf("ready without content: %v", err)
 		}
 		if rec, _ := l.Record(ctx, "r"); rec.State != campaign.Expanding {
 			t.Fatalf("state %s after a failed ready", rec.State)
 		}
+
 		for _, e := range []*Expansion{first, second} {
 			if err := e.Content(ctx, campaign.Snapshot{Subject: e.run.Attempt}); err != nil {
 				t.Fatal(err)
 			}
 		}
+
 		for _, k := range []string{"content", "chunks", "cells:2"} {
 			if ttl, _ := l.rdb.TTL(ctx, second.key(k)).Result(); ttl <= 0 {
 				t.Errorf("%s of an expansion that may die never expires", k)
 			}
 		}
+
 		for range 2 { // asking twice changes nothing
 			if err := first.Ready(ctx, campaign.Skipped{Duplicate: 7}); err != nil {
 				t.Fatal(err)
 			}
 		}
+
 		if err := second.Ready(ctx, campaign.Skipped{Duplicate: 8}); !errors.Is(err, ErrReady) {
 			t.Fatalf("second ready: %v, want ErrReady", err)
 		}
 		if left := keysOf(t, l, second); len(left) > 0 {
 			t.Errorf("left of the second: %v", left)
 		}
+
 		rec, err := l.Record(ctx, "r")
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if rec.Attempt != first.run.Attempt || rec.State != campaign.Running || rec.Skipped.Duplicate != 7 {
 			t.Errorf("record %+v, want the first expansion running", rec)
 		}
+
 		s, err := l.Snapshot(ctx, rec.Handle())
 		if err != nil || s.Subject != first.run.Attempt {
 			t.Errorf("content of %q, %v; want the first's", s.Subject, err)
 		}
+
 		tally, err := l.Counts(ctx, "r")
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		want := campaign.Counts{campaign.Pending: 1, campaign.Suppressed: 1}
 		if diff := cmp.Diff(want, tally.Counts); diff != "" {
 			t.Errorf("counts (-want +got):\n%s", diff)
 		}
+
 		for _, k := range []string{"content", "chunks", "cells:2"} {
 			ttl, err := l.rdb.TTL(ctx, first.key(k)).Result()
 			if err != nil || ttl != -1 {
@@ -184,11 +202,13 @@ func TestRunsAreMadeOnce(t *testing.T) {
 				t.Errorf("create %d = %v, %v; want %v", i, got, err, want)
 			}
 		}
+
 		for _, run := range []string{"news-1", "news-2"} {
 			if got, err := l.Once(ctx, "campaign:news", run); got != "news-1" || err != nil {
 				t.Errorf("once %s = %q, %v; want news-1", run, got, err)
 			}
 		}
+
 		if id, err := l.Find(ctx, "new"); id != "news-1" || err != nil {
 			t.Errorf("find new = %q, %v", id, err)
 		}
@@ -229,15 +249,18 @@ func TestDeferralsFollowTheRunsRetryList(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			c := cells[0]
 			if c.State != step.state || c.Attempts != step.attempts || c.When < step.least || c.When > step.most {
 				t.Errorf("step %d: %v after %d attempts, due %v; want %v, %d, %v to %v", i, c.State, c.Attempts, c.When, step.state, step.attempts, step.least, step.most)
 			}
 		}
+
 		replies, err := l.Replies(ctx, run)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if r := replies[[2]int{0, 0}]; r.Reason != "attempts" || r.Code != 450 || r.Text != "later" {
 			t.Errorf("last reply %+v", r)
 		}
@@ -255,24 +278,30 @@ func TestIssueFailsTheExpiredAndTheStuck(t *testing.T) {
 				t.Fatalf("issue %d: %v, %v", i, is.Indexes, err)
 			}
 		}
+
 		if err := l.rdb.HSet(ctx, l.runKey("r", "record"), "expires", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
+
 		n := line(t, l)
 		if err := n.GiveBack(ctx, run, 0, []int{1}, time.Hour); err != nil {
 			t.Fatal(err)
 		}
+
 		is, err := l.Issue(ctx, run, 0, 10, 0, false, all)
 		if err != nil || len(is.Indexes) != 0 {
 			t.Fatalf("issue after expiry: %v, %v", is.Indexes, err)
 		}
+
 		tally, err := l.Counts(ctx, "r")
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if tally.Counts[campaign.Failed] != 2 {
 			t.Errorf("counts %v, want both failed", tally.Counts)
 		}
+
 		rec, _ := l.Record(ctx, "r")
 		if rec.State != campaign.Finished || rec.Finished.IsZero() {
 			t.Errorf("run is %s", rec.State)
@@ -289,10 +318,12 @@ func TestStuckAfterSevenSilences(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		is, err := l.Issue(ctx, run, 0, 1, 0, false, []int{0})
 		if err != nil || len(is.Indexes) != 0 {
 			t.Fatalf("ninth issue: %v, %v", is.Indexes, err)
 		}
+
 		replies, err := l.Replies(ctx, run)
 		if err != nil || replies[[2]int{0, 0}].Reason != "stuck" {
 			t.Errorf("replies %v, %v; want stuck", replies, err)
@@ -311,10 +342,12 @@ func TestIssueHandsOverWhatWasNotedEarly(t *testing.T) {
 		if err := n.GiveBack(ctx, run, 1, []int{1}, time.Minute); err != nil {
 			t.Fatal(err)
 		}
+
 		is, err := l.Issue(ctx, run, 0, 2, time.Hour, false, []int{0, 1, 2})
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if diff := cmp.Diff([]int{0, 1}, is.Indexes); diff != "" {
 			t.Errorf("issued within a backlog of 2 (-want +got):\n%s", diff)
 		}
@@ -338,14 +371,17 @@ func member(t testing.TB, l *Ledger, runID *string) *Member {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return m
 }
 
-// Who gave a sign in the last moment keeps its connections.
-func TestWhoIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
+// A worker that gave a sign of life at the last moment keeps its connections.
+func TestAWorkerThatIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		ctx, id := t.Context(), "one"
-		other, alive := member(t, l, &id), member(t, l, &id)
+		ctx := t.Context()
+		id := "one"
+		other := member(t, l, &id)
+		alive := member(t, l, &id)
 		var told []string
 		other.cfg.OnDead = func(_ context.Context, worker string) error {
 			told = append(told, worker)
@@ -358,6 +394,7 @@ func TestWhoIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
 		if err := other.takeOff(ctx, alive.ID(), seen); err != nil || len(told) > 0 {
 			t.Errorf("told that %v are dead, %v; want nobody", told, err)
 		}
+
 		seen = l.rdb.HGet(ctx, l.workersKey(), alive.ID()).Val()
 		if err := other.takeOff(ctx, alive.ID(), seen); err != nil || len(told) != 1 || told[0] != alive.ID() {
 			t.Errorf("told that %v are dead, %v; want %s", told, err, alive.ID())
@@ -368,7 +405,8 @@ func TestWhoIsAliveAfterAllIsNotTakenForDead(t *testing.T) {
 // A worker knows how many are on the list, from its first look at it on.
 func TestListedCountsTheWorkersOnTheList(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		ctx, id := t.Context(), "one"
+		ctx := t.Context()
+		id := "one"
 		first := member(t, l, &id)
 		second := member(t, l, &id)
 		if a, b := first.Listed(), second.Listed(); a != 1 || b != 2 {
@@ -395,8 +433,11 @@ func TestListedCountsTheWorkersOnTheList(t *testing.T) {
 func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
-		run, n, id := newRun(t, l, "r", 3), line(t, l), "one"
-		dead, alive := member(t, l, &id), member(t, l, &id)
+		run := newRun(t, l, "r", 3)
+		n := line(t, l)
+		id := "one"
+		dead := member(t, l, &id)
+		alive := member(t, l, &id)
 		var tokens []string
 		for i := range 3 {
 			e := dead.Ask(Ref{run, 0, i})
@@ -405,6 +446,7 @@ func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 				t.Fatalf("claim: %+v, %v", c, err)
 			}
 		}
+
 		if err := alive.observe(ctx, id); err != nil {
 			t.Fatal(err)
 		}
@@ -414,6 +456,7 @@ func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 		if tally, _ := l.Counts(ctx, "r"); tally.Counts[campaign.Sending] != 3 {
 			t.Fatalf("counts %v while the worker may live", tally.Counts)
 		}
+
 		// The same counter for 15 s of the observer's clock.
 		s := alive.seen[dead.ID()]
 		s.since = s.since.Add(-deadAfter)
@@ -434,6 +477,7 @@ func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 		if ok, _ := n.Settle(ctx, Ref{run, 0, 1}, tokens[1], Outcome{State: campaign.Deferred}); ok {
 			t.Error("a late deferral changed an uncertain recipient")
 		}
+
 		old := dead.ID()
 		if err := dead.beat(ctx, id); err != nil {
 			t.Fatal(err)
@@ -447,7 +491,9 @@ func TestTheDeadAreTakenOffAndLateRepliesLift(t *testing.T) {
 func TestReviewMakesUpMissedSettles(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
-		run, n, id := newRun(t, l, "r", 4), line(t, l), "one"
+		run := newRun(t, l, "r", 4)
+		n := line(t, l)
+		id := "one"
 		m := member(t, l, &id)
 		entries := make([]Entry, 4)
 		for i := range entries {
@@ -456,6 +502,7 @@ func TestReviewMakesUpMissedSettles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		m.journal.Open(entries[0], 1)
 		m.journal.Close(entries[0], Outcome{State: campaign.Accepted}) // the settle was missed
 		m.journal.Close(entries[1], Outcome{State: campaign.Pending})  // the claim was undone
@@ -464,14 +511,17 @@ func TestReviewMakesUpMissedSettles(t *testing.T) {
 		if err := m.review(ctx); err != nil {
 			t.Fatal(err)
 		}
+
 		cells, err := l.Page(ctx, run, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		var got []campaign.State
 		for _, c := range cells {
 			got = append(got, c.State)
 		}
+
 		want := []campaign.State{campaign.Accepted, campaign.Pending, campaign.Sending, campaign.Uncertain}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("states (-want +got):\n%s", diff)
@@ -482,7 +532,9 @@ func TestReviewMakesUpMissedSettles(t *testing.T) {
 func TestReplayMendsARedisThatWentBack(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
-		run, n, id := newRun(t, l, "r", 4), line(t, l), "one"
+		run := newRun(t, l, "r", 4)
+		n := line(t, l)
+		id := "one"
 		m := member(t, l, &id)
 		before := l.rdb.GetRange(ctx, l.cellsKey(run, 0), 0, -1).Val()
 		counts := l.rdb.HGetAll(ctx, l.runKey("r", "counts")).Val()
@@ -494,6 +546,7 @@ func TestReplayMendsARedisThatWentBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			m.journal.Open(e, c.Attempt)
 			if i < 3 {
 				m.journal.Close(e, outcomes[i])
@@ -502,6 +555,7 @@ func TestReplayMendsARedisThatWentBack(t *testing.T) {
 				}
 			}
 		}
+
 		// Redis forgets all of it.
 		pipe := l.rdb.Pipeline()
 		pipe.Set(ctx, l.cellsKey(run, 0), before, 0)
@@ -509,9 +563,11 @@ func TestReplayMendsARedisThatWentBack(t *testing.T) {
 		for k, v := range counts {
 			pipe.HSet(ctx, l.runKey("r", "counts"), k, v)
 		}
+
 		if _, err := pipe.Exec(ctx); err != nil {
 			t.Fatal(err)
 		}
+
 		id = "two"
 		if err := m.Admit(id); err == nil {
 			t.Fatal("a connection to an untold Redis was admitted")
@@ -522,15 +578,18 @@ func TestReplayMendsARedisThatWentBack(t *testing.T) {
 		if err := m.Admit(id); err != nil {
 			t.Fatalf("after the replay: %v", err)
 		}
+
 		tally, err := l.Counts(ctx, "r")
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for s, want := range map[campaign.State]int64{campaign.Accepted: 1, campaign.Bounced: 1, campaign.Deferred: 1, campaign.Sending: 1, campaign.Pending: 0} {
 			if tally.Counts[s] != want {
 				t.Errorf("%d %s, want %d", tally.Counts[s], s, want)
 			}
 		}
+
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.clear {
@@ -555,6 +614,7 @@ func TestDropLeavesNothingAndSparesWhatIsReady(t *testing.T) {
 		if ids, _ := l.List(ctx, "news"); len(ids) != 0 {
 			t.Errorf("listed after drop: %v", ids)
 		}
+
 		newRun(t, l, "r", 1)
 		if err := l.Drop(ctx, "r", "news"); err == nil {
 			t.Error("a run that is ready was dropped")
@@ -580,11 +640,13 @@ func TestPruneForgetsRunsWhoseRecordHasExpired(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		// The first and the last lose their record; the last is too young to be looked at.
 		l.rdb.Del(ctx, l.runKey("news-20261001T070000Z", "record"), l.runKey("news-20261003T070000Z", "record"))
 		if err := l.Prune(ctx, time.Now().Add(-time.Minute)); err != nil {
 			t.Fatal(err)
 		}
+
 		for _, name := range []string{"", "news"} {
 			ids, err := l.List(ctx, name)
 			if err != nil {

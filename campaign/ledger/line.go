@@ -61,6 +61,7 @@ func (n *Line) target(ref Ref) *target {
 		t = &target{run: ref.Run, part: ref.Part, keys: n.l.keys(ref.Run, ref.Part)}
 		n.targets[k] = t
 	}
+
 	return t
 }
 
@@ -124,23 +125,30 @@ func (n *Line) Step(ctx context.Context, s *Step) { n.Start(ctx, s).Wait(ctx, s)
 // Start is Step without waiting: Wait must follow.
 func (n *Line) Start(ctx context.Context, s *Step) *Pending {
 	p := &Pending{Step: *s, done: make(chan struct{})}
-	p.Settle.Err, p.Claim.Err, p.Look.Err = nil, nil, nil // s may have been used before
+	// s may have been used before.
+	p.Settle.Err = nil
+	p.Claim.Err = nil
+	p.Look.Err = nil
+
 	if s.Settle.Token != "" {
 		p.settle = n.target(s.Settle.Ref)
 		if o := &s.Settle.Outcome; o.State == campaign.Accepted {
 			p.receipt = p.settle.patterns.receipt(s.Settle.Ref, o.Reply)
 		}
 	}
+
 	if s.Claim.Token != "" {
 		p.claim = n.target(s.Claim.Ref)
 	}
 	if s.Look.Ref.Run != nil {
 		p.look = n.target(s.Look.Ref)
 	}
+
 	select {
 	case n.batch.in <- p:
 	case <-ctx.Done(): // Wait returns the error
 	}
+
 	return p
 }
 
@@ -151,8 +159,11 @@ func (p *Pending) Wait(ctx context.Context, s *Step) {
 		*s = p.Step
 	case <-ctx.Done(): // it may still be answered: the rest of p is not ours
 		err := fmt.Errorf("no answer: %w", context.Cause(ctx))
-		s.Settle.Err, s.Claim.Err, s.Look.Err = err, err, err
+		s.Settle.Err = err
+		s.Claim.Err = err
+		s.Look.Err = err
 	}
+
 	wrap := func(err *error, what string, ref Ref) {
 		if *err != nil {
 			*err = fmt.Errorf("%s %s: %w", what, ref, *err)
@@ -172,7 +183,8 @@ type Look struct {
 // Look is a Step that only looks. ErrNoRun when the run is gone.
 func (n *Line) Look(ctx context.Context, ref Ref, k SuppressionKey) (Look, error) {
 	var s Step
-	s.Look.Ref, s.Look.SuppressionKey = ref, k
+	s.Look.Ref = ref
+	s.Look.SuppressionKey = k
 	n.Step(ctx, &s)
 	return s.Look.Look, s.Look.Err
 }
@@ -200,7 +212,9 @@ type Claim struct {
 // Claim is a Step that only claims.
 func (n *Line) Claim(ctx context.Context, ref Ref, token string, k SuppressionKey) (Claim, error) {
 	var s Step
-	s.Claim.Ref, s.Claim.Token, s.Claim.SuppressionKey = ref, token, k
+	s.Claim.Ref = ref
+	s.Claim.Token = token
+	s.Claim.SuppressionKey = k
 	n.Step(ctx, &s)
 	return s.Claim.Claim, s.Claim.Err
 }
@@ -219,6 +233,7 @@ func parseClaim(answer []any) (Claim, error) {
 	case string:
 		return Claim{RunState: campaign.RunState(v)}, nil
 	}
+
 	return Claim{}, fmt.Errorf("unexpected answer %v", answer)
 }
 
@@ -275,7 +290,9 @@ func jitter() int { return 80 + rand.IntN(41) }
 // Settle is a Step that only records an outcome.
 func (n *Line) Settle(ctx context.Context, ref Ref, token string, o Outcome) (bool, error) {
 	var s Step
-	s.Settle.Ref, s.Settle.Token, s.Settle.Outcome = ref, token, o
+	s.Settle.Ref = ref
+	s.Settle.Token = token
+	s.Settle.Outcome = o
 	n.Step(ctx, &s)
 	return s.Settle.Applied, s.Settle.Err
 }
@@ -328,15 +345,20 @@ func (l *Ledger) Resolve(ctx context.Context, ref Ref, to campaign.State, r Repl
 	if to != campaign.Accepted && to != campaign.Bounced {
 		return false, fmt.Errorf("resolve %s: %v is not what an uncertain recipient can become", ref, to)
 	}
-	reply, differs := r.field(), []byte(nil)
+
+	reply := r.field()
+	var differs []byte
 	if to == campaign.Accepted {
 		kept := ref.receipt(r)
-		reply, differs = kept.pattern, kept.differs
+		reply = kept.pattern
+		differs = kept.differs
 	}
+
 	n, err := l.run(ctx, l.script.resolve, l.keys(ref.Run, ref.Part), ref.Part, ref.Index, int(to), reply, differs).Int()
 	if err != nil {
 		return false, fmt.Errorf("resolve %s: %w", ref, err)
 	}
+
 	return n == 1, nil
 }
 

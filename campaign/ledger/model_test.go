@@ -47,7 +47,9 @@ func (m *model) move(i int, to campaign.State, later bool) {
 	if (to == campaign.Cancelled || to == campaign.Suppressed) && m.doubtful(i) {
 		to = campaign.Uncertain
 	}
-	m.cells[i].State, m.cells[i].Later = to, later && !to.Final()
+
+	m.cells[i].State = to
+	m.cells[i].Later = later && !to.Final()
 	open := m.open()
 	if open == 0 && m.state == campaign.Running || open == 0 && m.state == campaign.Paused {
 		m.state = campaign.Finished
@@ -92,6 +94,7 @@ func (m *model) reopen(list []int) (n int) {
 	if m.state == campaign.Finished || m.state == campaign.RunCancelled {
 		return 0
 	}
+
 	for _, i := range list {
 		if m.cells[i].State != campaign.Failed {
 			continue
@@ -100,6 +103,7 @@ func (m *model) reopen(list []int) (n int) {
 		m.move(i, campaign.Pending, false)
 		n++
 	}
+
 	return n
 }
 
@@ -117,13 +121,16 @@ func (m *model) apply(i int, o Outcome) {
 	if o.State == campaign.Accepted && o.Reply != (Reply{}) {
 		m.receipts[i] = o.Reply
 	}
+
 	if o.State != campaign.Deferred {
 		m.move(i, o.State, false)
 		return
 	}
+
 	switch {
 	case o.Greylisted && !c.grey:
-		c.grey, c.Attempts = true, max(0, c.Attempts-1)
+		c.grey = true
+		c.Attempts = max(0, c.Attempts-1)
 		m.move(i, campaign.Deferred, true)
 	case c.Attempts >= modelAttempts:
 		m.giveUp(i)
@@ -140,9 +147,12 @@ func (m *model) claim(i int, token string) bool {
 	if m.state != campaign.Running || c.State != campaign.Pending && c.State != campaign.Issued {
 		return false
 	}
-	c.Attempts, c.Unanswered = c.Attempts+1, 0
+
+	c.Attempts++
+	c.Unanswered = 0
 	m.claims[i] = token
 	m.move(i, campaign.Sending, false)
+
 	return true
 }
 
@@ -161,11 +171,13 @@ func (m *model) settle(i int, token string, o Outcome) bool {
 		}
 		return true
 	}
+
 	liftable := c.State == campaign.Uncertain || !c.State.Final() && c.State != campaign.Sending
 	if liftable && m.late[i] == token && (o.State == campaign.Accepted || o.State == campaign.Bounced) {
 		m.lift(i, o)
 		return true
 	}
+
 	return false
 }
 
@@ -174,10 +186,12 @@ func (m *model) refuse(i int, o Outcome) bool {
 	if c.State != campaign.Pending && c.State != campaign.Issued {
 		return false
 	}
+
 	c.Unanswered = 0
 	if o.State != campaign.Suppressed {
 		c.Attempts++
 	}
+
 	m.apply(i, o)
 	return true
 }
@@ -186,12 +200,14 @@ func (m *model) issue(indexes []int, backlog int, force, late bool) (issued []in
 	if m.state != campaign.Running {
 		return nil
 	}
+
 	room := backlog
 	for _, c := range m.cells {
 		if c.State == campaign.Issued {
 			room--
 		}
 	}
+
 	for _, i := range indexes {
 		c := &m.cells[i]
 		switch c.State {
@@ -215,9 +231,11 @@ func (m *model) issue(indexes []int, backlog int, force, late bool) (issued []in
 		default:
 			continue
 		}
+
 		m.move(i, campaign.Issued, late)
 		issued = append(issued, i)
 	}
+
 	return issued
 }
 
@@ -241,11 +259,13 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 			run := newRun(t, l, "r"+strconv.Itoa(runs), size)
 			m := newModel(size)
 			ctx := context.Background()
-			if m.resend = rapid.Bool().Draw(rt, "resend"); m.resend {
+			m.resend = rapid.Bool().Draw(rt, "resend")
+			if m.resend {
 				if err := l.rdb.HSet(ctx, l.keys(run, 0)[0], "on_uncertain", "resend").Err(); err != nil {
 					rt.Fatal(err)
 				}
 			}
+
 			tokens := []string{"w1.1", "w1.2", "w2.1"}
 			index := rapid.IntRange(0, size-1)
 			reply := rapid.SampledFrom([]Reply{
@@ -279,33 +299,40 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 				"issue": func(rt *rapid.T) {
 					from := index.Draw(rt, "from")
 					backlog := rapid.IntRange(0, size).Draw(rt, "backlog")
-					force, late := rapid.Bool().Draw(rt, "force"), rapid.Bool().Draw(rt, "late")
+					force := rapid.Bool().Draw(rt, "force")
+					late := rapid.Bool().Draw(rt, "late")
 					var list []int
 					for i := from; i < size; i++ {
 						list = append(list, i)
 					}
+
 					hold := time.Duration(0)
 					if late {
 						hold = time.Hour
 					}
+
 					is, err := l.Issue(ctx, run, 0, backlog, hold, force, list)
 					ok(err)
 					same("issued", m.issue(list, backlog, force, late), is.Indexes)
 				},
 				"claim": func(rt *rapid.T) {
-					i, token := index.Draw(rt, "i"), rapid.SampledFrom(tokens).Draw(rt, "token")
+					i := index.Draw(rt, "i")
+					token := rapid.SampledFrom(tokens).Draw(rt, "token")
 					c, err := n.Claim(ctx, Ref{run, 0, i}, token, SuppressionKey{})
 					ok(err)
 					same("claim held", m.claim(i, token), c.Held)
 				},
 				"settle": func(rt *rapid.T) {
-					i, token, o := index.Draw(rt, "i"), rapid.SampledFrom(tokens).Draw(rt, "token"), outcome.Draw(rt, "outcome")
+					i := index.Draw(rt, "i")
+					token := rapid.SampledFrom(tokens).Draw(rt, "token")
+					o := outcome.Draw(rt, "outcome")
 					got, err := n.Settle(ctx, Ref{run, 0, i}, token, o)
 					ok(err)
 					same("settle applied", m.settle(i, token, o), got)
 				},
 				"refuse": func(rt *rapid.T) {
-					i, o := index.Draw(rt, "i"), outcome.Draw(rt, "outcome")
+					i := index.Draw(rt, "i")
+					o := outcome.Draw(rt, "outcome")
 					if o.State == campaign.Pending || o.State == campaign.Uncertain || o.State == campaign.Accepted {
 						return
 					}
@@ -354,11 +381,13 @@ func TestLedgerAgreesWithTheModel(t *testing.T) {
 					if rapid.IntRange(0, 9).Draw(rt, "seldom") > 0 {
 						return
 					}
+
 					_, err := l.Turn(ctx, run.ID, campaign.RunCancelled, "", campaign.Running, campaign.Paused)
 					ok(err)
 					if m.state == campaign.Running || m.state == campaign.Paused {
 						m.state = campaign.RunCancelled
 					}
+
 					ok(l.Sweep(ctx, run))
 					if m.state == campaign.RunCancelled {
 						for i, c := range m.cells {
@@ -385,6 +414,7 @@ func compare(ctx context.Context, l *Ledger, run *Run, m *model, same func(strin
 		want = append(want, fmt.Sprint(w.State, w.Attempts, w.Unanswered, w.Later))
 		got = append(got, fmt.Sprint(c.State, c.Attempts, c.Unanswered, c.When > 5*time.Minute))
 	}
+
 	same("cells", want, got)
 	tally, err := l.Counts(ctx, run.ID)
 	ok(err)
@@ -400,6 +430,7 @@ func compare(ctx context.Context, l *Ledger, run *Run, m *model, same func(strin
 	for at, token := range claims {
 		held[at[1]] = token
 	}
+
 	same("claims", m.claims, held)
 	kept, err := l.Receipts(ctx, run)
 	ok(err)
@@ -409,6 +440,7 @@ func compare(ctx context.Context, l *Ledger, run *Run, m *model, same func(strin
 			receipts[i] = last.Reply
 		}
 	}
+
 	same("receipts", m.receipts, receipts)
 	stored, err := l.rdb.LLen(ctx, l.receiptsKey(run)).Result()
 	ok(err)

@@ -113,12 +113,14 @@ func (s *stage) rollback() {
 	for _, kept := range s.saved.receipts {
 		pipe.RPush(s.ctx, s.l.receiptsKey(s.run), kept)
 	}
+
 	for k, m := range s.saved.hashes {
 		pipe.Del(s.ctx, k)
 		if len(m) > 0 {
 			pipe.HSet(s.ctx, k, m)
 		}
 	}
+
 	pipe.HSet(s.ctx, s.l.keys(s.run, 0)[0], "created", created) // time goes on
 	_, err := pipe.Exec(s.ctx)
 	s.ok(err)
@@ -127,11 +129,13 @@ func (s *stage) rollback() {
 			s.excuse(g.touched)
 		}
 	}
+
 	for _, w := range s.workers {
 		if w.frozen || w.cut {
 			s.excuse(w.touched)
 		}
 	}
+
 	s.restart()
 }
 
@@ -157,6 +161,7 @@ func (s *stage) join() *actor {
 	m.now = func() time.Time { return s.start.Add(s.now) }
 	m.observed, m.beaten = m.now(), m.now()
 	clear(m.seen)
+
 	return &actor{m: m}
 }
 
@@ -201,18 +206,23 @@ func (s *stage) step(w *actor, c *conn, send func() (campaign.State, bool)) {
 			s.release(w, c)
 		default:
 			w.m.Journal().Open(c.entry, c.answer.Attempt)
-			c.attempt, c.claimed, c.at = c.answer.Attempt, s.now, "open"
+			c.attempt = c.answer.Attempt
+			c.claimed = s.now
+			c.at = "open"
 		}
 	case c.at == "open":
 		if !w.m.IsClear() || s.now-c.claimed >= 10*time.Second {
 			s.release(w, c)
 			return
 		}
+
 		state, taken := send()
 		if taken {
 			s.bodies[c.ref.Index]++
 		}
-		c.outcome, c.at = Outcome{State: state}, "taken"
+
+		c.outcome = Outcome{State: state}
+		c.at = "taken"
 		if state == campaign.Accepted {
 			c.outcome.Reply = Reply{Code: 250, Enhanced: "2.0.0", Account: "relay", Text: "Ok: queued as " + c.entry.Token}
 		}
@@ -231,7 +241,8 @@ func (s *stage) step(w *actor, c *conn, send func() (campaign.State, bool)) {
 
 // release undoes a claim: not one byte of the body left.
 func (s *stage) release(w *actor, c *conn) {
-	c.outcome, c.at = Outcome{State: campaign.Pending}, "settle"
+	c.outcome = Outcome{State: campaign.Pending}
+	c.at = "settle"
 	w.m.Journal().Close(c.entry, c.outcome)
 }
 
@@ -239,11 +250,13 @@ func (s *stage) ask(w *actor, c *conn, i int) {
 	if c.at != "" || w.frozen || w.cut || !w.m.IsClear() || w.m.Admit(s.runID) != nil {
 		return
 	}
+
 	for k := range w.conns { // a twin within the process is dropped
 		if w.conns[k].at != "" && w.conns[k].ref.Index == i {
 			return
 		}
 	}
+
 	ref := Ref{s.run, 0, i}
 	*c = conn{at: "asked", ref: ref, life: s.runID, entry: w.m.Ask(ref)}
 	w.touched[i] = true
@@ -299,6 +312,7 @@ func (s *stage) check(resend bool) {
 			s.rt.Fatalf("%d bodies for recipient %d, now %v", s.bodies[i], i, c.State)
 		}
 	}
+
 	s.checkReceipts()
 	tally, err := s.l.Counts(s.ctx, s.run.ID)
 	s.ok(err)
@@ -307,6 +321,7 @@ func (s *stage) check(resend bool) {
 			delete(tally.Counts, state)
 		}
 	}
+
 	if diff := cmp.Diff(counts, tally.Counts); diff != "" {
 		s.rt.Fatalf("counts (-cells +counters):\n%s", diff)
 	}
@@ -315,7 +330,7 @@ func (s *stage) check(resend bool) {
 	}
 }
 
-// checkReceipts: who is accepted has one receipt, and nobody else has any.
+// checkReceipts: an accepted recipient has one receipt, any other has none.
 func (s *stage) checkReceipts() {
 	kept, err := s.l.Receipts(s.ctx, s.run)
 	s.ok(err)
@@ -331,6 +346,7 @@ func (s *stage) checkReceipts() {
 			n++
 		}
 	}
+
 	if stored := s.l.rdb.LLen(s.ctx, s.l.receiptsKey(s.run)).Val(); int(stored) != n {
 		s.rt.Fatalf("%d receipts for %d recipients", stored, n)
 	}
@@ -339,8 +355,10 @@ func (s *stage) checkReceipts() {
 // finish lets everybody go on until the run is over.
 func (s *stage) finish() {
 	for _, w := range s.workers {
-		w.frozen, w.cut = false, false
+		w.frozen = false
+		w.cut = false
 	}
+
 	s.seconds(5) // also what is over is told what the journals know
 	for range 60 {
 		s.turn(campaign.Running, campaign.Paused, campaign.Held)
@@ -359,6 +377,7 @@ func (s *stage) finish() {
 			w := s.workers[i%stageWorkers]
 			s.ask(w, &w.conns[i%stageConns], i)
 		}
+
 		for range 6 {
 			for _, w := range s.workers {
 				for k := range w.conns {
@@ -367,6 +386,7 @@ func (s *stage) finish() {
 			}
 		}
 	}
+
 	claims, _ := s.l.Claims(s.ctx, s.run)
 	s.rt.Fatalf("the run does not end: %v\nclaims %v\nworkers %v", s.cells(), claims, s.l.rdb.HGetAll(s.ctx, s.l.workersKey()).Val())
 }
@@ -404,9 +424,11 @@ func TestPromisesHoldThroughCrashes(t *testing.T) {
 			if resend {
 				s.ok(l.rdb.HSet(s.ctx, l.keys(s.run, 0)[0], "on_uncertain", "resend", "max_attempts", 12).Err())
 			}
+
 			for range stageWorkers {
 				s.workers = append(s.workers, s.join())
 			}
+
 			s.save()
 			s.seconds(5)
 			worker := rapid.IntRange(0, stageWorkers-1)
@@ -426,8 +448,10 @@ func TestPromisesHoldThroughCrashes(t *testing.T) {
 				if len(busy) == 0 {
 					return
 				}
+
 				b := rapid.SampledFrom(busy).Draw(rt, "connection")
-				w, c := s.workers[b[0]], &s.workers[b[0]].conns[b[1]]
+				w := s.workers[b[0]]
+				c := &s.workers[b[0]].conns[b[1]]
 				for range rapid.IntRange(1, 5).Draw(rt, "steps") {
 					s.step(w, c, func() (campaign.State, bool) {
 						r := reply.Draw(rt, "reply")
@@ -493,7 +517,8 @@ func TestPromisesHoldThroughCrashes(t *testing.T) {
 				},
 				"mend": func(rt *rapid.T) {
 					w := s.workers[worker.Draw(rt, "worker")]
-					w.frozen, w.cut = false, false
+					w.frozen = false
+					w.cut = false
 				},
 				"pause": func(rt *rapid.T) {
 					if seldom(rt, 4) {

@@ -28,7 +28,8 @@ type receipt struct {
 func (r *Run) place(part, index int) (n, of int, ok bool) {
 	for _, p := range r.Sizes {
 		if p.Part == part && index >= 0 && index < p.Size {
-			n, ok = of+index, true
+			n = of + index
+			ok = true
 		}
 		of += p.Size
 	}
@@ -79,6 +80,7 @@ func (p *patterns) add(pattern string) bool {
 	if p.seen == nil {
 		p.seen = map[string]struct{}{}
 	}
+
 	p.seen[pattern] = struct{}{}
 	return true
 }
@@ -112,14 +114,17 @@ func (l *Ledger) Receipts(ctx context.Context, r *Run) (*Receipts, error) {
 			break
 		}
 	}
+
 	// After the receipts: every number that they have is there by now.
 	numbers, err := l.rdb.HGetAll(ctx, l.patternsKey(r)).Result()
 	if err != nil {
 		return nil, campaign.ReadError(err, "patterns of replies of run "+r.ID, l.patternsKey(r))
 	}
+
 	for pattern, n := range numbers {
 		out.patterns[int(atoi64(n))] = pattern
 	}
+
 	return out, nil
 }
 
@@ -130,10 +135,12 @@ func (r *Receipts) add(stored string) {
 	if !ok || len(stored) > 255 {
 		return
 	}
+
 	n, ok := replytext.Number([]byte(differs), uint64(r.people))
 	if !ok {
 		return
 	}
+
 	r.at[n] = uint64(len(r.data)) + 1
 	r.data = append(r.data, byte(len(stored)))
 	r.data = append(r.data, stored...)
@@ -160,6 +167,7 @@ func (r *Receipts) Of(part, index int) (LastReply, bool) {
 	if !ok || r.at[n] == 0 {
 		return LastReply{}, false
 	}
+
 	from := r.at[n]
 	stored := string(r.data[from : from+uint64(r.data[from-1])])
 	at, number, differs, _ := splitReceipt(stored)
@@ -168,9 +176,13 @@ func (r *Receipts) Of(part, index int) (LastReply, bool) {
 	if len(f) < 4 {
 		return out, true // there were too many patterns
 	}
-	out.Code, out.Enhanced, out.Account = int(atoi64(f[0])), f[1], f[2]
+
+	out.Code = int(atoi64(f[0]))
+	out.Enhanced = f[1]
+	out.Account = f[2]
 	if text, _, ok := replytext.Unpack(f[3], []byte(differs), uint64(r.people)); ok {
 		out.Text = text
 	}
+
 	return out, true
 }

@@ -69,13 +69,15 @@ func acceptAll(t testing.TB, l *Ledger, run *Run, people, batch int, reply func(
 	ctx := t.Context()
 	var seen patterns
 	for first := 0; first < people; first += batch {
-		claims, outcomes := []any{0, 0, batch, 0}, []any{0, batch, 0, 0}
+		claims := []any{0, 0, batch, 0}
+		outcomes := []any{0, batch, 0, 0}
 		for i := first; i < first+batch; i++ {
 			token := "w." + strconv.Itoa(i)
 			claims = append(claims, i, token)
 			o := Outcome{State: campaign.Accepted, Reply: reply(i)}
 			outcomes = o.append(outcomes, i, token, seen.receipt(Ref{run, 0, i}, o.Reply))
 		}
+
 		for _, args := range [][]any{claims, outcomes} {
 			if err := l.run(ctx, l.script.record, l.keys(run, 0), args...).Err(); err != nil {
 				t.Fatal(err)
@@ -103,6 +105,7 @@ func TestAReceiptTakes40Bytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for i := range people {
 			want := p.reply(i)
 			if p.want != nil {
@@ -146,7 +149,8 @@ var acceptedReply = Reply{Code: 250, Enhanced: "2.0.0", Account: "relay", Text: 
 
 func TestAReceiptHasTheTimeOfRedis(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		run, n := newRun(t, l, "r", 2, 3), line(t, l)
+		run := newRun(t, l, "r", 2, 3)
+		n := line(t, l)
 		ref := claimed(t, n, run, 1)
 		before, _ := l.Now(t.Context())
 		settled(t, n, ref, Outcome{State: campaign.Accepted, Reply: acceptedReply})
@@ -155,6 +159,7 @@ func TestAReceiptHasTheTimeOfRedis(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		last, ok := kept.Of(1, 0)
 		if diff := cmp.Diff(acceptedReply, last.Reply); !ok || diff != "" {
 			t.Errorf("(-said +kept):\n%s", diff)
@@ -162,6 +167,7 @@ func TestAReceiptHasTheTimeOfRedis(t *testing.T) {
 		if last.At.Before(before.Add(-20*time.Millisecond)) || last.At.After(after) {
 			t.Errorf("at %v, expected between %v and %v", last.At, before, after)
 		}
+
 		for _, at := range [][2]int{{0, 0}, {1, 1}, {1, 3}, {2, 0}} {
 			if last, ok := kept.Of(at[0], at[1]); ok {
 				t.Errorf("recipient %v, who was not sent to, has %+v", at, last)
@@ -184,6 +190,7 @@ func TestAReplyOfManyPatternsKeepsItsID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for i := range people {
 			want := text(i)
 			if i >= maxPatterns {
@@ -193,6 +200,7 @@ func TestAReplyOfManyPatternsKeepsItsID(t *testing.T) {
 				t.Fatalf("recipient %d: %+v, expected %q", i, last, want)
 			}
 		}
+
 		if n := l.rdb.HLen(t.Context(), l.patternsKey(run)).Val(); n > maxPatterns+5 {
 			t.Errorf("%d patterns", n)
 		}
@@ -242,6 +250,7 @@ func TestReceiptsEndWithTheAddresses(t *testing.T) {
 		if err := l.rdb.Del(ctx, l.runKey("gone", ref.Run.Attempt+":chunks")).Err(); err != nil { // they have expired
 			t.Fatal(err)
 		}
+
 		settled(t, n, ref, accepted)
 		ends("addresses gone, then accepted", ref.Run, -1)
 	})
@@ -251,7 +260,9 @@ func TestReceiptsEndWithTheAddresses(t *testing.T) {
 func TestAReplayedReceiptHasTimeAndAccount(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		ctx := t.Context()
-		run, n, id := newRun(t, l, "r", 1), line(t, l), "one"
+		run := newRun(t, l, "r", 1)
+		n := line(t, l)
+		id := "one"
 		m := member(t, l, &id)
 		ref := Ref{run, 0, 0}
 		before := l.rdb.GetRange(ctx, l.cellsKey(run, 0), 0, -1).Val()
@@ -259,12 +270,14 @@ func TestAReplayedReceiptHasTimeAndAccount(t *testing.T) {
 		if _, err := n.Claim(ctx, ref, e.Token, SuppressionKey{}); err != nil {
 			t.Fatal(err)
 		}
+
 		o := Outcome{State: campaign.Accepted, Reply: acceptedReply}
 		m.journal.Open(e, 1)
 		m.journal.Close(e, o)
 		if _, err := n.Settle(ctx, ref, e.Token, o); err != nil {
 			t.Fatal(err)
 		}
+
 		// Redis goes back to before the claim.
 		pipe := l.rdb.TxPipeline()
 		pipe.Set(ctx, l.cellsKey(run, 0), before, 0)
@@ -272,15 +285,18 @@ func TestAReplayedReceiptHasTimeAndAccount(t *testing.T) {
 		if _, err := pipe.Exec(ctx); err != nil {
 			t.Fatal(err)
 		}
+
 		for range 2 { // asking twice changes nothing
 			if _, err := l.replayAll(ctx, m.ID(), m.journal.sent()); err != nil {
 				t.Fatal(err)
 			}
 		}
+
 		kept, err := l.Receipts(ctx, run)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		last, ok := kept.Of(0, 0)
 		if diff := cmp.Diff(Reply{Code: 250, Account: "relay"}, last.Reply); !ok || diff != "" || last.At.IsZero() {
 			t.Errorf("at %v (-want +got):\n%s", last.At, diff)

@@ -39,6 +39,7 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 			m.cfg.Sever()
 		}
 	}
+
 	r := &m.replaying
 	if r.runID != runID {
 		if err := m.holdForgotten(ctx, runID); err != nil {
@@ -46,14 +47,17 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 		}
 		*r = replaying{runID: runID, entries: m.journal.sent()}
 	}
+
 	for len(r.entries) > 0 {
 		n := min(replayBatch, len(r.entries))
 		mended, err := m.l.replayAll(ctx, m.ID(), r.entries[:n])
 		if err != nil {
 			return err
 		}
-		r.entries, r.mended = r.entries[n:], r.mended+mended
+		r.entries = r.entries[n:]
+		r.mended = r.mended + mended
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	// Our heartbeat may be among the lost writes, so it is written again.
@@ -63,6 +67,7 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 	if err := m.cfg.OnReset(ctx, m.ID()); err != nil {
 		return err
 	}
+
 	m.mu.Lock()
 	m.replayed = runID
 	m.mu.Unlock()
@@ -70,6 +75,7 @@ func (m *Member) replay(ctx context.Context, runID string) error {
 	clear(m.seen)
 	m.cfg.Log.Info("redis was restarted, journal replayed", "worker", m.ID(), "redis_run_id", runID, "mended", r.mended)
 	*r = replaying{}
+
 	return nil
 }
 
@@ -87,19 +93,23 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 	if err != nil {
 		return fmt.Errorf("read the list of workers: %w", err)
 	}
+
 	deaths, err := m.l.Deaths(ctx)
 	if err != nil {
 		return err
 	}
+
 	why := m.forgotten(list, deaths, runID)
 	if why == "" {
 		return nil
 	}
+
 	reason := codes.HeldRedis.Reason("Redis has lost more than the workers can restore (%s): it is not known who was sent to", why)
 	ids, err := m.l.Active(ctx)
 	if err != nil {
 		return err
 	}
+
 	for _, id := range ids {
 		rec, err := m.l.Record(ctx, id)
 		if errors.Is(err, ErrNoRun) || campaign.IsBroken(err) || err == nil && rec.Created.After(m.acknowledged.at) {
@@ -112,10 +122,12 @@ func (m *Member) holdForgotten(ctx context.Context, runID string) error {
 		if err != nil && !errors.Is(err, ErrNoRun) {
 			return err
 		}
+
 		if before == campaign.Running || before == campaign.Paused {
 			m.cfg.Log.Error("run is held", "run", id, "reason", reason)
 		}
 	}
+
 	return nil
 }
 
@@ -130,9 +142,11 @@ func (m *Member) forgotten(list map[string]string, deaths int64, runID string) s
 			newest = later(newest, h.at)
 		}
 	}
+
 	if newest.Sub(m.acknowledged.at) > beatEvery {
 		return "" // it was we who were away
 	}
+
 	own, listed := before[m.ID()]
 	if !listed {
 		if deaths > m.deaths {
@@ -140,18 +154,21 @@ func (m *Member) forgotten(list map[string]string, deaths int64, runID string) s
 		}
 		own = m.joined // it had not joined then
 	}
+
 	if lost := m.acknowledged.at.Sub(own.at); lost > maxForgotten {
 		return fmt.Sprintf("it went back in time by %v", lost.Round(time.Second))
 	}
 	if !m.journal.reaches(own.journal + 1) {
 		return fmt.Sprintf("more than %d claims", journalSize)
 	}
+
 	for worker, h := range before {
 		// A worker that joined since we last looked is alive, and replays its own journal.
 		if !m.known[worker] && worker != m.ID() && h.at.Before(m.acknowledged.at) {
 			return "worker " + worker + " was running then and has ended since"
 		}
 	}
+
 	return ""
 }
 
@@ -161,6 +178,7 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 	if err := loadAll(ctx, l.rdb, l.script.replay); err != nil {
 		return 0, fmt.Errorf("replay the journal: %w", err)
 	}
+
 	pipe := l.rdb.Pipeline()
 	cmds := make([]*redis.Cmd, len(entries))
 	for i, e := range entries {
@@ -168,9 +186,11 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 		cmds[i] = l.script.replay.EvalSha(ctx, pipe, l.keys(e.run, int(e.part)),
 			e.part, e.index, e.token(), worker, e.attempt, int(e.how), reply, jitter(), differs)
 	}
+
 	if _, err := pipe.Exec(ctx); err != nil && !campaign.IsWrongType(err) {
 		return 0, fmt.Errorf("replay the journal: %w", err)
 	}
+
 	for _, c := range cmds {
 		n, err := c.Int()
 		if campaign.IsWrongType(err) {
@@ -181,6 +201,7 @@ func (l *Ledger) replayAll(ctx context.Context, worker string, entries []entry) 
 		}
 		changed += n
 	}
+
 	return changed, nil
 }
 
@@ -208,11 +229,13 @@ func (m *Member) review(ctx context.Context) error {
 	if err != nil || len(claims) == 0 {
 		return err
 	}
+
 	// The list is read after the claims: a worker with a claim was on it by then.
 	list, err := m.l.rdb.HGetAll(ctx, m.l.workersKey()).Result()
 	if err != nil {
 		return fmt.Errorf("read the list of workers: %w", err)
 	}
+
 	me := m.ID()
 	for _, c := range claims {
 		worker, _, _ := strings.Cut(c.token, ".")
@@ -225,6 +248,7 @@ func (m *Member) review(ctx context.Context) error {
 		} else if _, ok := list[worker]; ok && worker != me {
 			continue
 		}
+
 		applied, err := m.l.settle(ctx, c.ref, c.token, o)
 		if campaign.IsWrongType(err) {
 			continue // the feeder holds the run
@@ -236,6 +260,7 @@ func (m *Member) review(ctx context.Context) error {
 			m.cfg.Log.Info("claim without an owner is uncertain", "run", c.ref.Run.ID, "part", c.ref.Part, "index", c.ref.Index, "worker", worker)
 		}
 	}
+
 	return nil
 }
 
@@ -246,6 +271,7 @@ func (l *Ledger) allClaims(ctx context.Context) ([]heldClaim, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var claims []heldClaim
 	for _, id := range ids {
 		rec, err := l.Record(ctx, id)
@@ -259,6 +285,7 @@ func (l *Ledger) allClaims(ctx context.Context) ([]heldClaim, error) {
 		if run == nil {
 			continue
 		}
+
 		tokens, err := l.Claims(ctx, run)
 		if campaign.IsBroken(err) {
 			continue
@@ -270,5 +297,6 @@ func (l *Ledger) allClaims(ctx context.Context) ([]heldClaim, error) {
 			claims = append(claims, heldClaim{Ref{run, at[0], at[1]}, token})
 		}
 	}
+
 	return claims, nil
 }

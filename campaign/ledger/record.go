@@ -87,9 +87,11 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 	for i, d := range n.Retry {
 		retry[i] = strconv.FormatInt(max(1, seconds(d)), 10)
 	}
+
 	if err := l.index(ctx, n.ID, n.Campaign, n.Created); err != nil {
 		return false, err
 	}
+
 	made, err := l.run(ctx, l.script.create, []string{l.runKey(n.ID, "record")},
 		"campaign", n.Campaign, "key", n.Key, "parent", n.Parent, "topic", n.Topic, "subject", n.Subject,
 		"from", n.From, "audience", n.Audience, "accounts", strings.Join(n.Accounts, ","),
@@ -99,6 +101,7 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("create run %s: %w", n.ID, err)
 	}
+
 	// Once more: a process that found no record yet may have taken it off the index.
 	return made == 1, l.index(ctx, n.ID, n.Campaign, n.Created)
 }
@@ -131,13 +134,16 @@ func (l *Ledger) Record(ctx context.Context, id string) (*Record, error) {
 	if err != nil {
 		return nil, campaign.ReadError(err, "run "+id, key)
 	}
+
 	if len(m) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
 	}
+
 	r := parseRecord(id, m)
 	if err := checkRecord(r, m); err != nil {
 		return nil, &campaign.BrokenError{What: "run " + id, Key: key, Err: err}
 	}
+
 	return r, nil
 }
 
@@ -157,6 +163,7 @@ func checkParts(parts string) error {
 	if parts == "" {
 		return nil
 	}
+
 	for p := range strings.SplitSeq(parts, ",") {
 		number, size, _ := strings.Cut(p, "=")
 		part, err := strconv.Atoi(number)
@@ -168,6 +175,7 @@ func checkParts(parts string) error {
 			return fmt.Errorf("parts: found number %d, expected one of the %d mailbox providers that this version knows", part, len(campaign.Providers))
 		}
 	}
+
 	return nil
 }
 
@@ -191,14 +199,17 @@ func parseRecord(id string, m map[string]string) *Record {
 			r.Retry = append(r.Retry, time.Duration(atoi64(d))*time.Second)
 		}
 	}
+
 	if m["accounts"] != "" {
 		r.Accounts = strings.Split(m["accounts"], ",")
 	}
+
 	for p := range strings.SplitSeq(m["parts"], ",") {
 		if part, size, ok := strings.Cut(p, "="); ok {
 			r.Sizes = append(r.Sizes, PartSize{int(atoi64(part)), int(atoi64(size))})
 		}
 	}
+
 	return r
 }
 
@@ -224,23 +235,29 @@ type Tally struct {
 
 func parseTally(m map[string]string) *Tally {
 	t := &Tally{Counts: campaign.Counts{}, Parts: map[int]campaign.Counts{}, After: map[campaign.EventKind]int64{}}
-	t.FirstAccepted, t.LastAccepted = fromMillis(m["first"]), fromMillis(m["last"])
+	t.FirstAccepted = fromMillis(m["first"])
+	t.LastAccepted = fromMillis(m["last"])
 	for field, v := range m {
 		if kind, ok := strings.CutPrefix(field, "after:"); ok {
 			t.After[campaign.EventKind(kind)] = atoi64(v)
 			continue
 		}
+
 		p, s, ok := strings.Cut(field, ":")
 		if !ok {
 			continue
 		}
-		part, state, n := int(atoi64(p)), campaign.State(atoi64(s)), atoi64(v)
+
+		part := int(atoi64(p))
+		state := campaign.State(atoi64(s))
+		n := atoi64(v)
 		if t.Parts[part] == nil {
 			t.Parts[part] = campaign.Counts{}
 		}
 		t.Parts[part][state] += n
 		t.Counts[state] += n
 	}
+
 	return t
 }
 
@@ -292,6 +309,7 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
 	if err != nil {
 		return campaign.ReadError(err, "the list of runs", l.runsKey())
 	}
+
 	for _, id := range ids {
 		_, err := l.Record(ctx, id)
 		switch {
@@ -303,6 +321,7 @@ func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -313,6 +332,7 @@ func (l *Ledger) Find(ctx context.Context, prefix string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+
 	var found []string
 	for _, id := range ids {
 		if id == prefix {
@@ -322,12 +342,14 @@ func (l *Ledger) Find(ctx context.Context, prefix string) (string, error) {
 			found = append(found, id)
 		}
 	}
+
 	switch {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
 		return "", fmt.Errorf("%w: %q is the beginning of %d runs (%s, ...); write more of it", ErrNoRun, prefix, len(found), found[0])
 	}
+
 	return "", fmt.Errorf("%w: %q", ErrNoRun, prefix)
 }
 
@@ -338,6 +360,7 @@ func (l *Ledger) Turn(ctx context.Context, id string, to campaign.RunState, reas
 	for _, s := range from {
 		args = append(args, string(s))
 	}
+
 	key := l.runKey(id, "record")
 	before, err := l.run(ctx, l.script.turn, []string{key, l.runKey(id, "counts")}, args...).Text()
 	if campaign.IsWrongType(err) {
@@ -349,6 +372,7 @@ func (l *Ledger) Turn(ctx context.Context, id string, to campaign.RunState, reas
 	if before == "" {
 		return "", fmt.Errorf("%w: %s", ErrNoRun, id)
 	}
+
 	return campaign.RunState(before), nil
 }
 
@@ -359,6 +383,7 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 	for _, k := range []string{"record", "counts", "claims", "late", "replies", "early"} {
 		pipe.Expire(ctx, l.runKey(r.ID, k), keep)
 	}
+
 	if h := r.Handle(); h != nil {
 		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":content"), keep)
 		for _, k := range []string{":chunks", ":rejects", ":receipts", ":patterns"} {
@@ -368,10 +393,12 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 			pipe.Expire(ctx, l.cellsKey(h, p.Part), keep)
 		}
 	}
+
 	pipe.SRem(ctx, l.activeKey(), r.ID)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("retire run %s: %w", r.ID, err)
 	}
+
 	return nil
 }
 
@@ -385,6 +412,7 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("forget run %s: %w", id, err)
 	}
+
 	rec, err := l.Record(ctx, id)
 	if errors.Is(err, ErrNoRun) {
 		return nil
@@ -392,6 +420,7 @@ func (l *Ledger) Forget(ctx context.Context, id, name string) error {
 	if err != nil {
 		return err
 	}
+
 	return l.index(ctx, id, rec.Campaign, rec.Created)
 }
 

@@ -21,6 +21,7 @@ func batch(t *testing.T, n *Line, steps ...*Step) {
 		all = append(all, n.Start(t.Context(), s))
 		<-n.batch.in
 	}
+
 	n.batch.exec(t.Context(), all)
 	for i, p := range all {
 		p.Wait(t.Context(), steps[i])
@@ -29,13 +30,16 @@ func batch(t *testing.T, n *Line, steps ...*Step) {
 
 func settling(ref Ref, token string, to campaign.State) *Step {
 	s := &Step{}
-	s.Settle.Ref, s.Settle.Token, s.Settle.Outcome = ref, token, Outcome{State: to, Reply: Reply{Code: 200, Text: "so"}}
+	s.Settle.Ref = ref
+	s.Settle.Token = token
+	s.Settle.Outcome = Outcome{State: to, Reply: Reply{Code: 200, Text: "so"}}
 	return s
 }
 
 func claiming(ref Ref, token string) *Step {
 	s := &Step{}
-	s.Claim.Ref, s.Claim.Token = ref, token
+	s.Claim.Ref = ref
+	s.Claim.Token = token
 	return s
 }
 
@@ -60,6 +64,7 @@ func (s *Step) answer() string {
 	if err := errors.Join(s.Settle.Err, s.Claim.Err, s.Look.Err); err != nil {
 		out = append(out, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
+
 	return strings.Join(out, ", ")
 }
 
@@ -70,17 +75,21 @@ func states(t *testing.T, l *Ledger, run *Run, part int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var out []rune
 	for _, c := range cells {
 		out = append(out, rune(c.State))
 	}
+
 	return strings.ReplaceAll(string(out), "\x00", ".")
 }
 
 // What a step says and asks may concern one part, several, or several runs.
 func TestStepWithAllThree(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		a, b, n := newRun(t, l, "a", 9, 9), newRun(t, l, "b", 9), line(t, l)
+		a := newRun(t, l, "a", 9, 9)
+		b := newRun(t, l, "b", 9)
+		n := line(t, l)
 		for i, tt := range []struct {
 			name                string
 			settle, claim, look Ref
@@ -99,16 +108,20 @@ func TestStepWithAllThree(t *testing.T) {
 				t.Fatalf("%s: claim %+v", tt.name, first.Claim)
 			}
 			s := settling(tt.settle, first.Claim.Token, campaign.Accepted)
-			s.Claim.Ref, s.Claim.Token, s.Look.Ref = tt.claim, fmt.Sprintf("w.%d", 2*i+1), tt.look
+			s.Claim.Ref = tt.claim
+			s.Claim.Token = fmt.Sprintf("w.%d", 2*i+1)
+			s.Look.Ref = tt.look
 			n.Step(t.Context(), s)
 			if got := s.answer(); got != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 			}
 		}
+
 		got := []string{states(t, l, a, 0), states(t, l, a, 1), states(t, l, b, 0)}
 		if diff := cmp.Diff([]string{"as.a.aaas", "ssas.....", "s........"}, got); diff != "" {
 			t.Errorf("cells (-want +got):\n%s", diff)
 		}
+
 		tally, err := l.Counts(t.Context(), "a")
 		if want := (campaign.Counts{campaign.Pending: 7, campaign.Sending: 5, campaign.Accepted: 6}); err != nil || cmp.Diff(want, tally.Counts) != "" {
 			t.Errorf("counts %v, %v; want %v", tally.Counts, err, want)
@@ -121,7 +134,7 @@ func TestStepWithAllThree(t *testing.T) {
 // twins in two.
 func TestStepsOfOneBatchAboutOneRecipient(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		n := l.Line(l.rdb, nobody{})
+		n := l.Line(l.rdb, noSuppressions{})
 		for _, tt := range []struct {
 			name  string
 			steps func(Ref) []*Step // after w.1 has claimed it
@@ -203,7 +216,9 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 	t.Parallel()
 	l := backends["redis"](t)
 	ctx := t.Context()
-	run, other, n := newRun(t, l, "r", 9), newRun(t, l, "o", 9), l.Line(l.rdb, nobody{})
+	run := newRun(t, l, "r", 9)
+	other := newRun(t, l, "o", 9)
+	n := l.Line(l.rdb, noSuppressions{})
 	batch(t, n, claiming(Ref{run, 0, 0}, "w.1"), claiming(Ref{run, 0, 1}, "w.2"), claiming(Ref{other, 0, 0}, "w.3"))
 	limit := func(bytes string) {
 		t.Helper()
@@ -213,8 +228,12 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 	}
 	limit("1")
 	both := settling(Ref{run, 0, 0}, "w.1", campaign.Accepted)
-	both.Claim.Ref, both.Claim.Token, both.Look.Ref = Ref{run, 0, 2}, "w.4", Ref{run, 0, 3}
-	told, foreign, asked := settling(Ref{run, 0, 1}, "w.2", campaign.Bounced), settling(Ref{other, 0, 0}, "w.3", campaign.Accepted), claiming(Ref{other, 0, 1}, "w.5")
+	both.Claim.Ref = Ref{run, 0, 2}
+	both.Claim.Token = "w.4"
+	both.Look.Ref = Ref{run, 0, 3}
+	told := settling(Ref{run, 0, 1}, "w.2", campaign.Bounced)
+	foreign := settling(Ref{other, 0, 0}, "w.3", campaign.Accepted)
+	asked := claiming(Ref{other, 0, 1}, "w.5")
 	foreign.Look.Ref = Ref{other, 0, 2}
 	batch(t, n, both, told, foreign)
 	batch(t, n, asked)
@@ -223,17 +242,20 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 			t.Errorf("an outcome was not recorded: %+v", s.Settle)
 		}
 	}
+
 	for _, s := range []*Step{both, asked} {
 		if !redis.HasErrorPrefix(errors.Unwrap(s.Claim.Err), "OOM") || s.Claim.Held {
 			t.Errorf("claim %+v, want OOM", s.Claim)
 		}
 	}
+
 	if both.Look.Err == nil || foreign.Look.Err != nil {
 		t.Errorf("looks: beside a claim %v, without one %v; want an error for the first alone", both.Look.Err, foreign.Look.Err)
 	}
 	if got := states(t, l, run, 0) + states(t, l, other, 0); got != "ab......."+"a........" {
 		t.Errorf("cells %s", got)
 	}
+
 	for _, r := range []*Run{run, other} {
 		kept, err := l.Receipts(ctx, r)
 		if err != nil {
@@ -243,6 +265,7 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 			t.Errorf("run %s: receipt %+v", r.ID, last)
 		}
 	}
+
 	limit("0")
 	batch(t, n, both, asked)
 	if !both.Claim.Held || !asked.Claim.Held || both.Settle.Applied {
@@ -256,13 +279,18 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 // Redis may forget its scripts at any time: nobody notices.
 func TestAStepWhoseScriptIsForgotten(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		a, b, n := newRun(t, l, "a", 9), newRun(t, l, "b", 9), l.Line(l.rdb, nobody{})
+		a := newRun(t, l, "a", 9)
+		b := newRun(t, l, "b", 9)
+		n := l.Line(l.rdb, noSuppressions{})
 		batch(t, n, claiming(Ref{a, 0, 0}, "w.1"), claiming(Ref{b, 0, 0}, "w.2"))
 		if err := l.rdb.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
+
 		s := settling(Ref{a, 0, 0}, "w.1", campaign.Accepted)
-		s.Claim.Ref, s.Claim.Token, s.Look.Ref = Ref{a, 0, 1}, "w.3", Ref{a, 0, 2}
+		s.Claim.Ref = Ref{a, 0, 1}
+		s.Claim.Token = "w.3"
+		s.Look.Ref = Ref{a, 0, 2}
 		told := settling(Ref{b, 0, 0}, "w.2", campaign.Deferred) // goes by the other script
 		told.Look.Ref = Ref{b, 0, 0}
 		batch(t, n, s, told)
@@ -288,8 +316,8 @@ func (i interrupter) Queue(context.Context, redis.Pipeliner, string, [16]byte) f
 	}
 }
 
-// Whoever does not wait for the answer has an error, and the step to himself:
-// the answer comes all the same, and finds nobody.
+// A caller that does not wait for the answer gets an error, and has the step to itself:
+// the answer still comes, and changes nothing in it.
 func TestAStepThatIsLeftAlone(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		run := newRun(t, l, "r", 9)
@@ -302,17 +330,22 @@ func TestAStepThatIsLeftAlone(t *testing.T) {
 		defer func() { stop(); <-done }()
 
 		s := claiming(Ref{run, 0, 0}, "w.1")
-		s.Settle.Ref, s.Settle.Token, s.Settle.Outcome.State = Ref{run, 0, 2}, "w.9", campaign.Accepted
-		s.Look.Ref, s.Look.SuppressionKey = Ref{run, 0, 1}, SuppressionKey{Topic: "news"}
+		s.Settle.Ref = Ref{run, 0, 2}
+		s.Settle.Token = "w.9"
+		s.Settle.Outcome.State = campaign.Accepted
+		s.Look.Ref = Ref{run, 0, 1}
+		s.Look.SuppressionKey = SuppressionKey{Topic: "news"}
 		n.Step(ctx, s)
 		for _, err := range []error{s.Settle.Err, s.Claim.Err, s.Look.Err} {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want that it was cancelled", err)
 			}
 		}
+
 		if s.Claim.Held {
 			t.Error("the claim counts")
 		}
+
 		close(left)
 		*s = *claiming(Ref{run, 0, 3}, "w.2") // the batch before may still be written
 		n.Step(t.Context(), s)
@@ -322,6 +355,7 @@ func TestAStepThatIsLeftAlone(t *testing.T) {
 		if got := states(t, l, run, 0); got != "s..s....." {
 			t.Errorf("cells %s, want the claim to have come through", got)
 		}
+
 		ended := settling(Ref{run, 0, 0}, "w.1", campaign.Pending)
 		n.Step(ctx, ended) // nobody listens: it need not even leave
 		if !errors.Is(ended.Settle.Err, context.Canceled) {
@@ -334,7 +368,7 @@ func TestAStepThatIsLeftAlone(t *testing.T) {
 func TestNearAndFarRecipientsAreReadAlike(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		const size = 3000
-		n := l.Line(l.rdb, nobody{})
+		n := l.Line(l.rdb, noSuppressions{})
 		var got [][]string
 		for _, indexes := range [][]int{
 			{0, 1, 2, 3, 4, 5},
@@ -360,18 +394,22 @@ func TestNearAndFarRecipientsAreReadAlike(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			touched := 0
 			for _, c := range cells {
 				if c.State != campaign.Pending || c.Attempts != 0 {
 					touched++
 				}
 			}
+
 			for k := range indexes {
 				c := cells[indexes[k]]
 				answers = append(answers, fmt.Sprintf("cell %q %d", string(rune(c.State)), c.Attempts))
 			}
+
 			got = append(got, append(answers, fmt.Sprintf("%d of %d cells", touched, len(cells))))
 		}
+
 		want := []string{
 			"settle true", "settle true", "settle true",
 			`claim true 1 "\x00"`, `claim true 1 "\x00"`, `claim false 0 "s"`, `look "a"`, `look "s"`, `look "\x00"`,
@@ -385,13 +423,15 @@ func TestNearAndFarRecipientsAreReadAlike(t *testing.T) {
 	})
 }
 
-// Who is not there, among neighbours or alone, is not there.
+// A recipient beyond the end is not found, among neighbours or alone.
 func TestAStepBeyondTheEnd(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
-		run, n := newRun(t, l, "r", 5), l.Line(l.rdb, nobody{})
+		run := newRun(t, l, "r", 5)
+		n := l.Line(l.rdb, noSuppressions{})
 		for _, index := range []int{5, 6, 4000} {
 			beyond := looking(Ref{run, 0, index})
-			beyond.Claim.Ref, beyond.Claim.Token = Ref{run, 0, index}, "w.1"
+			beyond.Claim.Ref = Ref{run, 0, index}
+			beyond.Claim.Token = "w.1"
 			last := looking(Ref{run, 0, 4})
 			batch(t, n, last, beyond)
 			if !Gone(beyond.Look.Err) || !Gone(beyond.Claim.Err) || beyond.Claim.Held {
@@ -401,6 +441,7 @@ func TestAStepBeyondTheEnd(t *testing.T) {
 				t.Errorf("beside %d: %s", index, got)
 			}
 		}
+
 		if got := states(t, l, run, 0); got != "....." {
 			t.Errorf("cells %s", got)
 		}
@@ -413,16 +454,20 @@ func TestAReplicatedClaimHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	l := backends["redis"](t)
 	n := line(t, l)
-	slow, fast := newRun(t, l, "slow", 10), newRun(t, l, "fast", 1)
+	slow := newRun(t, l, "slow", 10)
+	fast := newRun(t, l, "fast", 1)
 	slow.Replicated = true
 	if _, err := n.Look(t.Context(), Ref{Run: fast}, SuppressionKey{}); err != nil { // loads the script
 		t.Fatal(err)
 	}
+
 	for i := range 10 { // a busy machine may take longer than a replica has
 		var claim, look Step
-		claim.Claim.Ref, claim.Claim.Token = Ref{Run: slow, Index: i}, "w."+string(rune('a'+i))
+		claim.Claim.Ref = Ref{Run: slow, Index: i}
+		claim.Claim.Token = "w." + string(rune('a'+i))
 		look.Look.Ref = Ref{Run: fast}
-		waits, first := n.Start(t.Context(), &claim), n.Start(t.Context(), &look)
+		waits := n.Start(t.Context(), &claim)
+		first := n.Start(t.Context(), &look)
 		first.Wait(t.Context(), &look)
 		if look.Look.Err != nil {
 			t.Fatal(look.Look.Err)
@@ -433,6 +478,7 @@ func TestAReplicatedClaimHoldsUpNobody(t *testing.T) {
 			held = true
 		default:
 		}
+
 		waits.Wait(t.Context(), &claim)
 		if !errors.Is(claim.Claim.Err, ErrNotReplicated) {
 			t.Fatalf("claim without a replica: %v", claim.Claim.Err)
@@ -441,5 +487,6 @@ func TestAReplicatedClaimHoldsUpNobody(t *testing.T) {
 			return
 		}
 	}
+
 	t.Error("a look is answered only after a claim that waits for a replica")
 }

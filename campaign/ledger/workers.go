@@ -95,7 +95,9 @@ func (l *Ledger) Join(ctx context.Context, cfg MemberConfig) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("join the workers: %w", err)
 	}
-	m.id, m.replayed = newWorkerID(), runID
+
+	m.id = newWorkerID()
+	m.replayed = runID
 	if uptime < joinWait {
 		m.quiet = m.now().Add(joinWait)
 	}
@@ -105,6 +107,7 @@ func (l *Ledger) Join(ctx context.Context, cfg MemberConfig) (*Member, error) {
 	if err := m.observe(ctx, runID); err != nil {
 		return nil, fmt.Errorf("join the workers: %w", err)
 	}
+
 	return m, nil
 }
 
@@ -147,11 +150,13 @@ func (m *Member) Admit(runID string) error {
 	if runID != "" && slices.Contains(strings.Split(m.replayed, "+"), runID) {
 		return nil
 	}
+
 	m.setClear(false)
 	select {
 	case m.kick <- struct{}{}:
 	default:
 	}
+
 	return ErrNotReplayed
 }
 
@@ -168,7 +173,8 @@ func (m *Member) setClear(clear bool) {
 func (m *Member) Clear(ctx context.Context) error {
 	for {
 		m.mu.Lock()
-		clear, changed := m.clear, m.changed
+		clear := m.clear
+		changed := m.changed
 		m.mu.Unlock()
 		if clear {
 			return nil
@@ -193,6 +199,7 @@ func (m *Member) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+
 		err := m.tick(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -220,6 +227,7 @@ func (m *Member) tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	m.mu.Lock()
 	fresh := runID != m.replayed
 	m.mu.Unlock()
@@ -228,6 +236,7 @@ func (m *Member) tick(ctx context.Context) error {
 			return err
 		}
 	}
+
 	asking, cancelRest := context.WithTimeout(ctx, beatEvery)
 	defer cancelRest()
 	if fresh || m.now().Sub(m.beaten) >= beatEvery {
@@ -238,6 +247,7 @@ func (m *Member) tick(ctx context.Context) error {
 			return err
 		}
 	}
+
 	return m.observe(asking, runID)
 }
 
@@ -268,10 +278,12 @@ func (m *Member) writeHeartbeat(ctx context.Context, id, runID string) error {
 	if err != nil {
 		return err
 	}
+
 	h := heartbeat{m.counter, runID, now.Truncate(time.Millisecond), journal} // as it is read back
 	if err := m.l.run(ctx, m.l.script.beat, []string{m.l.workersKey()}, id, h.String()).Err(); err != nil {
 		return fmt.Errorf("write the heartbeat: %w", err)
 	}
+
 	m.acknowledged = h
 	return nil
 }
@@ -279,13 +291,15 @@ func (m *Member) writeHeartbeat(ctx context.Context, id, runID string) error {
 // beat raises the counter. A worker that was taken off takes a new id, which
 // is on the list before anything is claimed under it.
 func (m *Member) beat(ctx context.Context, runID string) error {
-	old, listed := m.ID(), true
+	old := m.ID()
+	listed := true
 	var err error
 	if m.counter > 0 {
 		if listed, err = m.l.rdb.HExists(ctx, m.l.workersKey(), old).Result(); err != nil {
 			return fmt.Errorf("read the list of workers: %w", err)
 		}
 	}
+
 	m.counter++
 	id := old
 	if !listed {
@@ -294,6 +308,7 @@ func (m *Member) beat(ctx context.Context, runID string) error {
 	if err := m.writeHeartbeat(ctx, id, runID); err != nil {
 		return err
 	}
+
 	m.beaten = m.now()
 	if m.deaths, err = m.l.Deaths(ctx); err != nil {
 		return err
@@ -304,10 +319,12 @@ func (m *Member) beat(ctx context.Context, runID string) error {
 	if listed {
 		return nil
 	}
+
 	m.mu.Lock()
 	m.id = id
 	m.mu.Unlock()
 	m.cfg.Log.Info("worker was taken off the list, goes on under a new id", "worker", old, "new", id)
+
 	// What was counted for the old id since then must move to the new one.
 	return errors.Join(m.cfg.OnDead(ctx, old), m.cfg.OnReset(ctx, id))
 }
@@ -319,10 +336,12 @@ func (m *Member) observe(ctx context.Context, runID string) error {
 	if err != nil {
 		return fmt.Errorf("read the list of workers: %w", err)
 	}
+
 	now := m.now()
 	if now.Sub(m.observed) > beatEvery {
 		clear(m.seen) // this worker was away, perhaps all the others too
 	}
+
 	m.observed = now
 	all := true
 	m.known = make(map[string]bool, len(list))
@@ -339,24 +358,29 @@ func (m *Member) observe(ctx context.Context, runID string) error {
 			m.seen[worker] = sighting{value, now}
 			continue
 		}
+
 		if now.Sub(s.since) >= deadAfter {
 			if err := m.takeOff(ctx, worker, value); err != nil {
 				return err
 			}
 		}
 	}
+
 	for worker := range m.seen {
 		if _, ok := list[worker]; !ok {
 			delete(m.seen, worker)
 		}
 	}
+
 	if !all {
 		m.quiet = later(m.quiet, now.Add(tickEvery))
 	}
+
 	m.mu.Lock()
 	m.listed = len(list)
 	m.setClear(all && !now.Before(m.quiet) && m.replayed == runID)
 	m.mu.Unlock()
+
 	return nil
 }
 
@@ -379,13 +403,16 @@ func (m *Member) takeOff(ctx context.Context, worker, value string) error {
 	if err := m.cfg.OnDead(ctx, worker); err != nil {
 		return err
 	}
+
 	n, err := m.l.run(ctx, m.l.script.takeOff, []string{m.l.workersKey(), m.l.deathsKey()}, worker, value).Int()
 	if err != nil {
 		return fmt.Errorf("take worker %s off the list: %w", worker, err)
 	}
+
 	if n == 0 {
 		return nil
 	}
+
 	m.cfg.Log.Info("worker is dead, taken off the list", "worker", worker)
 	return m.review(ctx)
 }
@@ -406,16 +433,19 @@ func (l *Ledger) Workers(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, campaign.ReadError(err, "the list of workers", l.workersKey())
 	}
+
 	now, err := l.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
+
 	var alive []string
 	for worker, value := range list {
 		if now.Sub(parseHeartbeat(value).at) < 12*time.Second {
 			alive = append(alive, worker)
 		}
 	}
+
 	return alive, nil
 }
 

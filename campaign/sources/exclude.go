@@ -99,6 +99,7 @@ func (x *Exclusions) add(ctx context.Context, s Sources, def *campaign.Definitio
 
 	found.Addresses = x.addresses.Len() - before
 	x.Found = append(x.Found, found)
+
 	return err
 }
 

@@ -30,6 +30,7 @@ func (r reached) Reached(_ context.Context, name string, seen *audience.Seen) (r
 	case "lost":
 		return 0, 0, errRedis
 	}
+
 	for _, text := range r[name] {
 		a, err := address.Parse(text)
 		if err != nil {
@@ -37,9 +38,11 @@ func (r reached) Reached(_ context.Context, name string, seen *audience.Seen) (r
 		}
 		seen.Add(a.Hash())
 	}
+
 	if name == "news" {
 		return 2, 1, nil
 	}
+
 	return 0, 0, nil
 }
 
@@ -87,6 +90,7 @@ func TestExclusions(t *testing.T) {
 			t.Errorf("%s is not excluded", name)
 		}
 	}
+
 	if excludes(t, x, "mallory@example.org") {
 		t.Error("an address in a column that was not named is excluded")
 	}
@@ -116,6 +120,7 @@ func TestExclusionsWithoutRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if diff := cmp.Diff([]sources.Exclusion{{Source: "staff.csv", Addresses: 1}}, x.Found); diff != "" {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}
@@ -134,6 +139,7 @@ func TestExclusionsOfTheCommandLineAreOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if !excludes(t, x, "ann@example.org") || !excludes(t, x, "dan@example.org") {
 		t.Errorf("excluded: %+v, want the stored and the named file", x.Found)
 	}
@@ -178,6 +184,7 @@ func TestExclusionsHaveEveryProblem(t *testing.T) {
 				t.Errorf("%s: no %q in:\n%v", name, text, err)
 			}
 		}
+
 		if errors.Is(err, errRedis) != (tt.kind != nil) || errors.Is(err, ledger.ErrNoRun) {
 			t.Errorf("%s: of the wrong kind: %v", name, err)
 		}

@@ -21,6 +21,7 @@ func hostileNames(t *testing.T, dir string) map[string]string {
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+
 	links := map[string]string{"zero.csv": "/dev/zero", "loop.csv": "loop.csv", "up.csv": ".."}
 	for name, to := range links {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
@@ -108,6 +109,7 @@ func TestPipes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if got := addresses(t, r); got != "ada@example.org" {
 		t.Errorf("audience: got %s", got)
 	}

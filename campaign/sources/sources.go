@@ -69,6 +69,7 @@ func (s Sources) Audience(ctx context.Context, def *campaign.Definition, instead
 		}
 		return audience.Open(ctx, audience.Source{Path: "-", Reader: s.Stdin}, opts)
 	}
+
 	if instead != "" {
 		return audience.Open(ctx, audience.Source{Path: source}, opts)
 	}

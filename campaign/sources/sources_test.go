@@ -185,6 +185,7 @@ func TestStoredFilesAreReadInsteadOfTheirNames(t *testing.T) {
 	for _, name := range []string{"letter.md", "people.csv", "not.csv"} {
 		write(t, dir, name, "email\ndisk@example.org\n")
 	}
+
 	s, closed := storedFiles(map[string]string{
 		"content.markdown": "stored", "audience.source": "email\nstored@example.org\n", "exclude[1]": "email\nout@example.org\n",
 	})
@@ -203,6 +204,7 @@ func TestStoredFilesAreReadInsteadOfTheirNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if got := addresses(t, r); got != "stored@example.org" || *closed != 1 {
 		t.Errorf("the audience is %q, closed %d times; want the stored one, closed at its end", got, *closed)
 	}
@@ -211,6 +213,7 @@ func TestStoredFilesAreReadInsteadOfTheirNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if *closed != 2 || !excludes(t, x, "out@example.org") || excludes(t, x, "disk@example.org") {
 		t.Errorf("excluded %+v, %d files closed; want the stored addresses", x.Found, *closed)
 	}
@@ -270,6 +273,7 @@ func TestAudience(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+
 		if got := addresses(t, r); got != tt.want {
 			t.Errorf("%s: got %s, want %s", name, got, tt.want)
 		}
@@ -333,6 +337,7 @@ func TestCampaignFromASchedule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	text, err := io.ReadAll(f)
 	if err := errors.Join(err, f.Close()); err != nil || string(text) != "# Hello\n" {
 		t.Errorf("content: %q, %v", text, err)
@@ -342,6 +347,7 @@ func TestCampaignFromASchedule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if got := addresses(t, r); got != "ada@example.org zoe@example.org" {
 		t.Errorf("audience: %s", got)
 	}
@@ -350,6 +356,7 @@ func TestCampaignFromASchedule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if !excludes(t, x, "zoe@example.org") || excludes(t, x, "ada@example.org") {
 		t.Errorf("excluded: %+v, want zoe", x.Found)
 	}

@@ -13,15 +13,18 @@ func (s *Store) Among(ctx context.Context, topic string, addresses []address.Add
 	for i, a := range addresses {
 		keys[i] = KeyOf(a.Canonical())
 	}
+
 	suppressed, err := s.Suppressed(ctx, topic, keys)
 	if err != nil {
 		return nil, err
 	}
+
 	var found []string
 	for i, a := range addresses {
 		if suppressed[i] {
 			found = append(found, a.String())
 		}
 	}
+
 	return found, nil
 }

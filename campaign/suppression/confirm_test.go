@@ -17,6 +17,7 @@ func TestConfirmCountsSignsADayApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	rdb := redis.NewClient(opt)
 	t.Cleanup(func() { rdb.Close() })
 	s := New(rdb, "bs", redis.NewScript)
@@ -44,10 +45,12 @@ func TestConfirmCountsSignsADayApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if got != step.want {
 			t.Errorf("%s at %s: confirmed %v, want %v", step.address, now.Format(time.RFC3339), got, step.want)
 		}
 	}
+
 	if ttl := rdb.PTTL(t.Context(), "bs:supp:confirm:"+digits[shardOf(KeyOf("ada@example.org")):][:1]).Val(); ttl <= 0 {
 		t.Errorf("what is counted lives for %s, want an end", ttl)
 	}

@@ -43,6 +43,7 @@ func TestImport(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Import: %v", err)
 		}
+
 		want := suppression.Imported{
 			Rows: 11, Added: 5, Known: 2, Expired: 1, Ignored: []string{"note"},
 			Rejects: []suppression.Reject{
@@ -63,11 +64,13 @@ func TestImport(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Check: %v", err)
 		}
+
 		var entries []suppression.Entry
 		for _, r := range results {
 			r.Entry.Hash = [32]byte{}
 			entries = append(entries, r.Entry)
 		}
+
 		entries[1].At, entries[2].At = time.Time{}, time.Time{} // the time of the import
 		if diff := cmp.Diff([]suppression.Entry{
 			{Address: "one@example.com", Reason: "spam", Scope: "all", Source: "import", At: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)},
@@ -127,10 +130,12 @@ func TestImportTakesAddressesWhereverTheyAre(t *testing.T) {
 			for _, text := range []string{"Ann", "ANN", "ann", "bob"} { // hashes of the case
 				file = strings.ReplaceAll(file, sum(text+"@case%d.example"), sum(text+domain))
 			}
+
 			got, err := s.Import(t.Context(), open(t, strings.NewReader(strings.ReplaceAll(file, "@x.", domain))))
 			if err != nil || len(got.Rejects) != tt.rejects || len(got.Notes) != tt.notes {
 				t.Fatalf("Import: %+v, %v; want %d rejects, %d notes", got, err, tt.rejects, tt.notes)
 			}
+
 			for want, texts := range map[bool][]string{true: tt.suppressed, false: tt.not} {
 				for _, text := range texts {
 					text = strings.ReplaceAll(text, "@x.", domain)
@@ -161,6 +166,7 @@ func TestImportRefusesBrokenFiles(t *testing.T) {
 			}
 		})
 	}
+
 	t.Run("read error", func(t *testing.T) {
 		t.Parallel()
 		broken := errors.New("disk gone")
@@ -182,6 +188,7 @@ func TestExportRoundTrip(t *testing.T) {
 		for i := range 3000 {
 			entries = append(entries, suppression.Entry{Address: fmt.Sprintf("r%d@example.com", i), Reason: "bounce", Source: "smtp", At: at})
 		}
+
 		add(t, s, len(entries), entries...)
 		first := export(t, s, len(entries))
 
@@ -190,9 +197,11 @@ func TestExportRoundTrip(t *testing.T) {
 		if err != nil || got.Added != len(entries) || len(got.Rejects) != 0 {
 			t.Fatalf("Import: got %d added, %d rejects, %v", got.Added, len(got.Rejects), err)
 		}
+
 		if diff := cmp.Diff(sorted(first), sorted(export(t, other, len(entries)))); diff != "" {
 			t.Errorf("exported again (-want +got):\n%s", diff)
 		}
+
 		for _, line := range []string{
 			"address,sha256,reason,scope,source,run,at,expires",
 			"," + hashed + ",imported,topic:news,import,,2026-10-01T07:00:00.123Z,",
@@ -206,6 +215,7 @@ func TestExportRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Stats: %v", err)
 		}
+
 		if diff := cmp.Diff(suppression.Stats{
 			Total: 3002, Hashed: 1,
 			Reasons: map[string]int{"bounce": 3000, "imported": 1, `550 5.1.1 "no, such" user`: 1},
@@ -225,9 +235,11 @@ func TestExportWhileOthersWrite(t *testing.T) {
 	for i := range 5000 {
 		before = append(before, suppression.Entry{Address: fmt.Sprintf("before%d@example.com", i), At: at})
 	}
+
 	add(t, s, len(before), before...)
 
-	stop, done := make(chan struct{}), make(chan error, 1)
+	stop := make(chan struct{})
+	done := make(chan error, 1)
 	go func() { // makes the hash tables grow and rehash
 		for i := 0; ; i++ {
 			select {
@@ -236,6 +248,7 @@ func TestExportWhileOthersWrite(t *testing.T) {
 				return
 			default:
 			}
+
 			var more []suppression.Entry
 			for j := range 500 {
 				more = append(more, suppression.Entry{Address: fmt.Sprintf("more%d-%d@example.com", i, j)})
@@ -259,10 +272,12 @@ func TestExportWhileOthersWrite(t *testing.T) {
 				count++
 			}
 		}
+
 		if count != len(before) {
 			t.Errorf("the export has %d of the %d entries that were there before it, each once", count, len(before))
 		}
 	}
+
 	close(stop)
 	if err := <-done; err != nil {
 		t.Errorf("Add: %v", err)
@@ -294,6 +309,7 @@ func BenchmarkImport(b *testing.B) {
 	for i := range rows {
 		fmt.Fprintf(&file, "reader.number%d@example.com,bounce\n", i)
 	}
+
 	for b.Loop() {
 		if err := rdb.FlushAll(b.Context()).Err(); err != nil {
 			b.Fatalf("FLUSHALL: %v", err)
@@ -303,6 +319,7 @@ func BenchmarkImport(b *testing.B) {
 			b.Fatalf("Import: got %+v, %v", got, err)
 		}
 	}
+
 	b.ReportMetric(float64(b.N)*rows/b.Elapsed().Seconds(), "rows/s")
 }
 
@@ -312,10 +329,12 @@ func BenchmarkSuppressed(b *testing.B) {
 	for i := range keys {
 		keys[i] = suppression.KeyOf(fmt.Sprintf("r%d@example.com", i))
 	}
+
 	for b.Loop() {
 		if _, err := s.Suppressed(b.Context(), "news", keys); err != nil {
 			b.Fatalf("Suppressed: %v", err)
 		}
 	}
+
 	b.ReportMetric(float64(b.N)*float64(len(keys))/b.Elapsed().Seconds(), "looks/s")
 }

@@ -65,6 +65,7 @@ func (e Entry) complete(now time.Time) (Entry, error) {
 	} else if e.Hash == [32]byte{} {
 		return e, errors.New("neither an address nor a hash of one")
 	}
+
 	if e.Scope == "" {
 		e.Scope = All
 	}
@@ -74,7 +75,10 @@ func (e Entry) complete(now time.Time) (Entry, error) {
 	if e.At.IsZero() {
 		e.At = now
 	}
-	e.Reason, e.Source, e.Run = oneLine(e.Reason), oneLine(e.Source), oneLine(e.Run)
+
+	e.Reason = oneLine(e.Reason)
+	e.Source = oneLine(e.Source)
+	e.Run = oneLine(e.Run)
 	return e, nil
 }
 
@@ -125,6 +129,7 @@ func oneLine(s string) string {
 		_, size := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-size]
 	}
+
 	return strings.TrimSpace(s)
 }
 
@@ -177,10 +182,12 @@ func decode(f, value string) (Entry, error) {
 	if len(f) < len(Key{}) || len(v) < fields {
 		return Entry{}, fmt.Errorf("suppression entry %x: field of %d bytes, value of %d parts, expected %d and %d or more", f, len(f), len(v), len(Key{}), fields)
 	}
+
 	e := Entry{Reason: v[2], Source: v[3], Run: v[4], Address: v[5], Scope: All}
 	if topic := f[len(Key{}):]; topic != "" {
 		e.Scope = Topic(topic)
 	}
+
 	for i, t := range []*time.Time{&e.Expires, &e.At} {
 		ms, err := strconv.ParseInt(v[i], 10, 64)
 		if err != nil {
@@ -190,15 +197,18 @@ func decode(f, value string) (Entry, error) {
 			*t = time.UnixMilli(ms).UTC()
 		}
 	}
+
 	tail, hashed := strings.CutPrefix(e.Address, ":")
 	if !hashed {
 		e.Hash = address.Hash(e.Address)
 		return e, nil
 	}
+
 	e.Address = ""
 	copy(e.Hash[:], f)
 	if n, err := hex.Decode(e.Hash[len(Key{}):], []byte(tail[:min(len(tail), 32)])); err != nil || n != 16 {
 		return Entry{}, fmt.Errorf("suppression entry %x: the rest of its hash is %q, expected 32 hexadecimal digits", f, tail)
 	}
+
 	return e, nil
 }

@@ -19,6 +19,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
 	if err := out.Write(columns); err != nil {
 		return 0, fmt.Errorf("export suppressions: %w", err)
 	}
+
 	n := 0
 	err := s.Each(ctx, func(e Entry) error {
 		n++
@@ -33,6 +34,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
 	if err != nil {
 		return n, fmt.Errorf("export suppressions: %w", err)
 	}
+
 	return n, nil
 }
 
@@ -60,6 +62,7 @@ func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 		if !live(value, now) {
 			return nil
 		}
+
 		e, err := decode(field, value)
 		if err != nil {
 			unreadable.Entries++
@@ -68,11 +71,13 @@ func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 			}
 			return nil
 		}
+
 		return f(e)
 	})
 	if err == nil && unreadable.Entries > 0 {
 		err = &unreadable
 	}
+
 	return err
 }
 
@@ -88,6 +93,7 @@ func (s *Store) scan(ctx context.Context, f func(field, value string) error) err
 			if err != nil {
 				return campaign.ReadError(err, "a part of the suppression list", key)
 			}
+
 			for i := 0; i+1 < len(pairs); i += 2 {
 				if _, twice := seen[pairs[i]]; twice {
 					continue
@@ -97,11 +103,13 @@ func (s *Store) scan(ctx context.Context, f func(field, value string) error) err
 					return err
 				}
 			}
+
 			if cursor = next; cursor == 0 {
 				break
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -129,22 +137,27 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 			}
 			return nil
 		}
+
 		st.Total++
 		e, err := decode(f, value)
 		if err != nil {
 			st.Unreadable++
 			return nil
 		}
+
 		if e.Address == "" {
 			st.Hashed++
 		}
+
 		st.Reasons[e.Reason]++
 		st.Scopes[e.Scope]++
 		st.Sources[e.Source]++
+
 		return nil
 	})
 	if err != nil {
 		return Stats{}, fmt.Errorf("count suppressions: %w", err)
 	}
+
 	return st, nil
 }

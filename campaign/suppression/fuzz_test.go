@@ -22,6 +22,7 @@ func FuzzImport(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+
 	f.Fuzz(func(t *testing.T, s string) {
 		rows, err := audience.OpenAddresses(t.Context(), audience.Source{Path: "-", Reader: strings.NewReader(s)}, audience.Options{})
 		if err != nil {
@@ -35,6 +36,7 @@ func FuzzImport(f *testing.F) {
 				checkStored(t, e, now)
 			}
 		}
+
 		for _, r := range im.result.Rejects {
 			if r.Line < 1 || r.Reason == "" || r.Value == "" {
 				t.Fatalf("reject without a place, a reason or a value: %+v", r)
@@ -49,11 +51,14 @@ func checkStored(t *testing.T, e Entry, now time.Time) {
 	if !live(value, now) {
 		t.Fatalf("%+v was stored as expired: %q", e, value)
 	}
+
 	got, err := decode(field(e.key(), e.topic()), value)
 	if err != nil {
 		t.Fatalf("decode %q: %v", value, err)
 	}
-	e.At, e.Expires = milli(e.At), milli(e.Expires)
+
+	e.At = milli(e.At)
+	e.Expires = milli(e.Expires)
 	if diff := cmp.Diff(e, got); diff != "" {
 		t.Fatalf("stored as %q (-want +got):\n%s", value, diff)
 	}

@@ -58,6 +58,7 @@ func (s *Store) Import(ctx context.Context, rows *audience.AddressReader) (Impor
 		if err != nil && !errors.Is(err, io.EOF) {
 			return im.result, err
 		}
+
 		if done = err != nil; !done {
 			entries = append(entries, im.read(&row)...)
 		}
@@ -72,6 +73,7 @@ func (s *Store) Import(ctx context.Context, rows *audience.AddressReader) (Impor
 		im.result.Known += len(entries) - n
 		entries = entries[:0]
 	}
+
 	return im.result, nil
 }
 
@@ -101,6 +103,7 @@ func (im *importer) read(row *audience.AddressRow) []Entry {
 		im.result.Expired++
 		return nil
 	}
+
 	addresses, hashes := im.people(row)
 	var entries []Entry
 	for _, a := range addresses {
@@ -109,14 +112,17 @@ func (im *importer) read(row *audience.AddressRow) []Entry {
 		e.Hash = address.Hash(e.Address)
 		entries = append(entries, e)
 	}
+
 	for _, hash := range hashes {
 		e := base
 		e.Hash = hash
 		entries = append(entries, e)
 	}
+
 	if len(entries) == 0 {
 		im.result.Rejects = append(im.result.Rejects, Reject{row.Line, "no address in the row, and no SHA-256 of one", row.Excerpt()})
 	}
+
 	return entries
 }
 
@@ -128,16 +134,19 @@ func (im *importer) base(row *audience.AddressRow) (e Entry, holds bool) {
 	if e.Reason == "" {
 		e.Reason = ReasonImported
 	}
+
 	if e.Source == "" {
 		e.Source = "import"
 	}
 	if e.Scope == "" {
 		e.Scope = All
 	}
+
 	if err := checkScope(e.Scope); err != nil {
 		im.note(row, "%v: suppressed for everything", err)
 		e.Scope = All
 	}
+
 	var err error
 	if e.At, err = parseTime(row.Cell("at")); err != nil {
 		im.note(row, "at: %v: taken as now", err)
@@ -148,6 +157,7 @@ func (im *importer) base(row *audience.AddressRow) (e Entry, holds bool) {
 	if e.Expires, err = parseTime(row.Cell("expires")); err != nil {
 		im.note(row, "expires: %v: suppressed for ever", err)
 	}
+
 	return e, e.Expires.IsZero() || e.Expires.After(im.now)
 }
 
@@ -172,14 +182,17 @@ func (im *importer) people(row *audience.AddressRow) (addresses []address.Addres
 	case text != "" && len(found) > 0:
 		im.note(row, "sha256 is not %d hexadecimal digits: the address alone is suppressed", 2*len(hash))
 	}
+
 	addresses = row.Addresses()
 	if len(addresses) > 0 && row.Fits() {
 		return addresses, nil
 	}
+
 	for _, found := range hexHash.FindAllString(row.Text, -1) {
 		hash, _ := parseHash(found)
 		hashes = append(hashes, hash)
 	}
+
 	return addresses, hashes
 }
 
@@ -212,6 +225,7 @@ func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		t, err = time.Parse(time.DateOnly, text)
@@ -219,5 +233,6 @@ func parseTime(text string) (time.Time, error) {
 	if err != nil || t.Year() < 1971 {
 		return time.Time{}, fmt.Errorf("%q is not a time like 2026-10-01T09:00:00Z", text)
 	}
+
 	return t, nil
 }

@@ -53,11 +53,13 @@ func (s *Store) note(ctx context.Context, how string, b Barrier, entries []Entry
 	if err != nil {
 		return Noted{}, fmt.Errorf("ask redis for the time: %w", err)
 	}
+
 	noted := Noted{Lasting: true, At: at}
 	complete, err := completeAll(entries, at)
 	if err != nil {
 		return noted, err
 	}
+
 	for part := range slices.Chunk(complete, batch) {
 		w := newWrite(how, at, part)
 		if w.topics != nil {
@@ -65,10 +67,12 @@ func (s *Store) note(ctx context.Context, how string, b Barrier, entries []Entry
 				return noted, fmt.Errorf("note topics: %w", err)
 			}
 		}
+
 		byServer, err := s.byServer(ctx, w)
 		if err != nil {
 			return noted, err
 		}
+
 		for server, shards := range byServer {
 			n, lasting, err := s.behind(ctx, server, b, w, shards)
 			noted.Added += n
@@ -78,6 +82,7 @@ func (s *Store) note(ctx context.Context, how string, b Barrier, entries []Entry
 			}
 		}
 	}
+
 	return noted, nil
 }
 
@@ -102,6 +107,7 @@ func (s *Store) byServer(ctx context.Context, w *write) (map[server][]int, error
 			shards[node] = append(shards[node], shard)
 		}
 	}
+
 	return shards, nil
 }
 
@@ -118,6 +124,7 @@ func (s *Store) behind(ctx context.Context, to server, b Barrier, w *write, shar
 	if b.Replica {
 		_ = pipe.Process(ctx, replica)
 	}
+
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	if added, err = sum(counts); err != nil {
 		if _, moved := redis.IsMovedError(err); !moved {
@@ -129,6 +136,7 @@ func (s *Store) behind(ctx context.Context, to server, b Barrier, w *write, shar
 		added, err = sum(counts)
 		return added, false, err
 	}
+
 	// What cannot be asked (no right to, no such command) was not reached.
 	lasting = (!b.Disk || len(disk.Val()) > 0 && disk.Val()[0] > 0) && (!b.Replica || replica.Val() > 0)
 	return added, lasting, nil

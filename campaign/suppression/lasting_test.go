@@ -68,17 +68,20 @@ func TestReplay(t *testing.T) {
 			if n.Added != 1 || !n.Lasting || time.Since(n.At).Abs() > time.Minute {
 				t.Errorf("%s: AddLasting: got %+v", tt.name, n)
 			}
+
 			if e.At.IsZero() {
 				e.At = n.At
 			}
 			tt.between(t, s)
 			if strings.HasSuffix(tt.name, "added again") {
-				topic, e.Scope = "news", suppression.Topic("news")
+				topic = "news"
+				e.Scope = suppression.Topic("news")
 			}
 			got, err := s.Replay(t.Context(), suppression.Barrier{}, e)
 			if err != nil || got.Added != tt.missing {
 				t.Errorf("%s: Replay: got %+v, %v, want %d missing", tt.name, got, err, tt.missing)
 			}
+
 			if got := suppressed(t, s, who, topic); got != tt.want {
 				t.Errorf("%s: suppressed: got %v, want %v", tt.name, got, tt.want)
 			}
@@ -103,16 +106,19 @@ func TestRemovalLeavesAMark(t *testing.T) {
 		if n, err := s.Rm(t.Context(), "left@example.com"); err != nil || n != 0 {
 			t.Errorf("Rm again: got %d, %v, want 0", n, err)
 		}
+
 		st, err := s.Stats(t.Context())
 		if err != nil || st.Total != 0 || st.Expired != 0 {
 			t.Errorf("Stats: got %+v, %v, want none, expired neither", st, err)
 		}
+
 		export(t, s, 0)
 		k := suppression.KeyOf("left@example.com")
 		value, err := rdb.HGet(t.Context(), fmt.Sprintf("bs:supp:%x", k[0]%16), string(k[:])).Result()
 		if err != nil || strings.Contains(value, "left") {
 			t.Errorf("the mark is %q, %v", value, err)
 		}
+
 		add(t, s, 1, suppression.Entry{Address: "left@example.com", At: at}) // the past too: it is somebody's word now
 		if !suppressed(t, s, "left@example.com", "") {
 			t.Error("not suppressed after a new Add")
@@ -128,6 +134,7 @@ func TestCountNewAddsNothing(t *testing.T) {
 		if err != nil || n != 1 {
 			t.Errorf("CountNew: got %d, %v, want 1", n, err)
 		}
+
 		if suppressed(t, s, "new@example.com", "news") {
 			t.Error("CountNew has added")
 		}
@@ -158,6 +165,7 @@ func TestBarrierOfReplicas(t *testing.T) {
 	if !suppressed(t, following, "one@example.com", "") {
 		t.Error("said to be lasting before the replica had it")
 	}
+
 	replica.Stop()
 	defer replica.Cont()
 	if n := note(t, s, b, suppression.Entry{Address: "two@example.com"}); n.Lasting || n.Added != 1 {
@@ -193,11 +201,13 @@ func TestBarrierOfTheDisk(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+
 			s := suppression.New(client(t, "redis://"+m.Addr()), "bs", withoutFlags)
 			n := note(t, s, suppression.Barrier{Disk: true}, suppression.Entry{Address: "one@example.com"})
 			if n.Lasting != tt.want || n.Added != 1 {
 				t.Errorf("got %+v, want it added, and lasting %v", n, tt.want)
 			}
+
 			if tt.answer != nil && asked != "1 0 500" {
 				t.Errorf("WAITAOF was asked %q", asked)
 			}
@@ -213,6 +223,7 @@ func TestAddLastingWhenRedisRefuses(t *testing.T) {
 	if err := rdb.SetRange(t.Context(), "filler", 4<<20, "x").Err(); err != nil {
 		t.Fatalf("SETRANGE: %v", err)
 	}
+
 	note(t, s, suppression.Barrier{}, suppression.Entry{Address: "full@example.com", Scope: suppression.Topic("news")})
 	if !suppressed(t, s, "full@example.com", "news") {
 		t.Error("refused by a full Redis")

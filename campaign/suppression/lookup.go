@@ -39,6 +39,7 @@ func (s *Store) suppressed(ctx context.Context, topic string, keys []Key) ([]boo
 			keyOf[shard] = append(keyOf[shard], i)
 		}
 	}
+
 	pipe := s.rdb.Pipeline()
 	var replies [shards]*redis.SliceCmd
 	for shard, f := range asked {
@@ -46,6 +47,7 @@ func (s *Store) suppressed(ctx context.Context, topic string, keys []Key) ([]boo
 			replies[shard] = pipe.HMGet(ctx, s.shardKey(shard), f...)
 		}
 	}
+
 	_, err := pipe.Exec(ctx)
 	out := make([]bool, len(keys))
 	now := s.now()
@@ -62,6 +64,7 @@ func (s *Store) suppressed(ctx context.Context, topic string, keys []Key) ([]boo
 			}
 		}
 	}
+
 	return out, err
 }
 
@@ -84,9 +87,11 @@ func (s *Store) Queue(ctx context.Context, pipe redis.Pipeliner, topic string, k
 		if err != nil {
 			return false, fmt.Errorf("look up suppression: %w", err)
 		}
+
 		if len(values) == 0 { // the pipeline was not executed
 			return false, errors.New("look up suppression: the pipeline was not executed")
 		}
+
 		now := s.now()
 		return slices.ContainsFunc(values, func(v any) bool {
 			value, ok := v.(string)
@@ -111,6 +116,7 @@ func (s *Store) Check(ctx context.Context, addresses ...string) ([]Result, error
 	if err != nil {
 		return nil, fmt.Errorf("check suppressions: %w", err)
 	}
+
 	canonical := make([]string, len(addresses))
 	for i, text := range addresses {
 		a, err := address.Parse(text)
@@ -119,6 +125,7 @@ func (s *Store) Check(ctx context.Context, addresses ...string) ([]Result, error
 		}
 		canonical[i] = a.Canonical()
 	}
+
 	results := []Result{} // JSON of none is [], not null
 	for part := range slices.Chunk(canonical, batch) {
 		found, err := s.check(ctx, scopes, part)
@@ -127,6 +134,7 @@ func (s *Store) Check(ctx context.Context, addresses ...string) ([]Result, error
 		}
 		results = append(results, found...)
 	}
+
 	return results, nil
 }
 
@@ -137,18 +145,22 @@ func (s *Store) check(ctx context.Context, scopes, canonical []string) ([]Result
 		k := KeyOf(a)
 		replies[i] = pipe.HMGet(ctx, s.shardKey(shardOf(k)), fields(k, scopes)...)
 	}
+
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
+
 	var results []Result
 	now := s.now()
 	for i, a := range canonical {
-		k, found := KeyOf(a), false
+		k := KeyOf(a)
+		found := false
 		for j, v := range replies[i].Val() {
 			value, ok := v.(string)
 			if !ok || !live(value, now) {
 				continue
 			}
+
 			e, err := decode(field(k, scopes[j]), value)
 			if err != nil { // it keeps mail back all the same
 				e = Entry{Scope: All, Reason: "unreadable entry"}
@@ -156,13 +168,17 @@ func (s *Store) check(ctx context.Context, scopes, canonical []string) ([]Result
 					e.Scope = Topic(scopes[j])
 				}
 			}
-			e.Address, found = a, true
+
+			e.Address = a
+			found = true
 			results = append(results, Result{Address: a, Suppressed: true, Entry: e})
 		}
+
 		if !found {
 			results = append(results, Result{Address: a})
 		}
 	}
+
 	return results, nil
 }
 

@@ -73,6 +73,7 @@ func (s *Store) addAll(ctx context.Context, how string, entries []Entry) (int, e
 	if err != nil {
 		return 0, err
 	}
+
 	added := 0
 	for part := range slices.Chunk(complete, batch) {
 		n, err := s.addBatch(ctx, how, now, part)
@@ -81,6 +82,7 @@ func (s *Store) addAll(ctx context.Context, how string, entries []Entry) (int, e
 			return added, err
 		}
 	}
+
 	return added, nil
 }
 
@@ -104,14 +106,17 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("remove suppression: %w", err)
 	}
+
 	topics, err := s.scopes(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("remove suppressions: %w", err)
 	}
+
 	now, err := s.rdb.Time(ctx).Result()
 	if err != nil {
 		return 0, fmt.Errorf("remove suppressions: ask redis for the time: %w", err)
 	}
+
 	removed := 0
 	for part := range slices.Chunk(keys, batch) {
 		n, err := s.rmBatch(ctx, now, part, topics)
@@ -120,6 +125,7 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 			return removed, fmt.Errorf("remove suppressions: %w", err)
 		}
 	}
+
 	return removed, nil
 }
 
@@ -134,6 +140,7 @@ func (s *Store) rmBatch(ctx context.Context, now time.Time, keys []Key, topics [
 			*a = append(*a, f)
 		}
 	}
+
 	pipe := s.rdb.Pipeline()
 	var counts []*redis.Cmd
 	for shard, a := range args {
@@ -141,6 +148,7 @@ func (s *Store) rmBatch(ctx context.Context, now time.Time, keys []Key, topics [
 			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.shardKey(shard)}, a...))
 		}
 	}
+
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	return sum(counts)
 }

@@ -44,6 +44,7 @@ func TestScopes(t *testing.T) {
 		for _, a := range addresses {
 			keys = append(keys, suppression.KeyOf(a))
 		}
+
 		for topic, want := range map[string][]bool{
 			"":      {true, false, false, false},
 			"news":  {true, true, false, false},
@@ -54,6 +55,7 @@ func TestScopes(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Suppressed: %v", err)
 			}
+
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("topic %q: suppressed (-want +got):\n%s", topic, diff)
 			}
@@ -83,7 +85,8 @@ func TestSuppressedKeepsTheOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *suppression.Store, _ redis.UniversalClient) {
 		const n = 2500 // more than two batches
 		var entries []suppression.Entry
-		keys, want := make([]suppression.Key, n), make([]bool, n)
+		keys := make([]suppression.Key, n)
+		want := make([]bool, n)
 		for i := range n {
 			a := fmt.Sprintf("reader%d@example.com", i)
 			keys[i] = suppression.KeyOf(a)
@@ -91,11 +94,13 @@ func TestSuppressedKeepsTheOrder(t *testing.T) {
 				entries = append(entries, suppression.Entry{Address: a, Scope: suppression.Topic("news")})
 			}
 		}
+
 		add(t, s, len(entries), entries...)
 		got, err := s.Suppressed(t.Context(), "news", keys)
 		if err != nil {
 			t.Fatalf("Suppressed: %v", err)
 		}
+
 		if !slices.Equal(got, want) {
 			t.Error("the answers are not those of the keys, in their order")
 		}
@@ -116,10 +121,12 @@ func TestCheck(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Check: %v", err)
 		}
+
 		text, err := json.Marshal(got)
 		if err != nil {
 			t.Fatalf("Marshal: %v", err)
 		}
+
 		want := `[` +
 			`{"address":"two@example.com","suppressed":true,"reason":"bounce","scope":"all","source":"smtp","run":"r-2","at":"2026-10-01T07:00:00.123Z"},` +
 			`{"address":"two@example.com","suppressed":true,"reason":"unsubscribe","scope":"topic:a","source":"one-click","at":"2026-10-01T07:00:00.123Z"},` +
@@ -138,7 +145,8 @@ func TestCheck(t *testing.T) {
 func TestTheFirstEntryStays(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *suppression.Store, _ redis.UniversalClient) {
-		soon, later := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
+		soon := time.Now().Add(time.Hour)
+		later := time.Now().Add(2 * time.Hour)
 		past := time.Now().Add(-time.Hour)
 		for _, tt := range []struct {
 			name          string
@@ -161,10 +169,12 @@ func TestTheFirstEntryStays(t *testing.T) {
 			if err != nil || n != tt.added {
 				t.Errorf("%s: Add: got %d, %v, want %d", tt.name, n, err, tt.added)
 			}
+
 			got, err := s.Check(t.Context(), a)
 			if err != nil {
 				t.Fatalf("%s: Check: %v", tt.name, err)
 			}
+
 			if len(got) != 1 || got[0].Entry.Reason != tt.want {
 				t.Errorf("%s: got %+v, want the %s", tt.name, got, tt.want)
 			}
@@ -181,14 +191,17 @@ func TestExpiredCountsAsAbsent(t *testing.T) {
 		if err != nil || got[0] {
 			t.Errorf("Suppressed: got %v, %v, want false", got, err)
 		}
+
 		results, err := s.Check(t.Context(), "past@example.com")
 		if err != nil || len(results) != 1 || results[0].Suppressed {
 			t.Errorf("Check: got %+v, %v, want not suppressed", results, err)
 		}
+
 		var out strings.Builder
 		if n, err := s.Export(t.Context(), &out); err != nil || n != 0 {
 			t.Errorf("Export: got %d, %v, want nothing", n, err)
 		}
+
 		st, err := s.Stats(t.Context())
 		if err != nil || st.Total != 0 || st.Expired != 1 {
 			t.Errorf("Stats: got %+v, %v, want one expired", st, err)
@@ -208,10 +221,12 @@ func TestRmTakesEveryScope(t *testing.T) {
 		if err != nil || n != 3 {
 			t.Errorf("Rm: got %d, %v, want 3", n, err)
 		}
+
 		st, err := s.Stats(t.Context())
 		if err != nil || st.Total != 1 {
 			t.Errorf("Stats: got %+v, %v, want one left", st, err)
 		}
+
 		if _, err := s.Rm(t.Context(), "back@"); err == nil {
 			t.Error("Rm of no address: got no error")
 		}
@@ -237,6 +252,7 @@ func TestAddRefusesTheWholeCall(t *testing.T) {
 				t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 			}
 		}
+
 		st, err := s.Stats(t.Context())
 		if err != nil || st.Total != 0 {
 			t.Errorf("Stats: got %+v, %v, want nothing added", st, err)
@@ -255,6 +271,7 @@ func TestTextIsKeptOnOneLine(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Check: %v", err)
 		}
+
 		e := got[0].Entry
 		if e.Address != "#0011@example.com" || e.Reason != "550 no  such user \uFFFD" || e.Source != strings.Repeat("ü", 150) {
 			t.Errorf("got %+v", e)
@@ -270,6 +287,7 @@ func TestConcurrentAddsCountOnce(t *testing.T) {
 		for i := range each {
 			entries = append(entries, suppression.Entry{Address: fmt.Sprintf("r%d@example.com", i)})
 		}
+
 		var wg sync.WaitGroup
 		counts := make([]int, writers)
 		for w := range writers {
@@ -281,11 +299,13 @@ func TestConcurrentAddsCountOnce(t *testing.T) {
 				counts[w] = n
 			})
 		}
+
 		wg.Wait()
 		sum := 0
 		for _, n := range counts {
 			sum += n
 		}
+
 		if sum != each {
 			t.Errorf("%d writers added %d, want each entry counted once: %d", writers, sum, each)
 		}
@@ -303,11 +323,13 @@ func TestAddWhenRedisIsFull(t *testing.T) {
 	if err := rdb.Set(t.Context(), "more", "x", 0).Err(); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Fatalf("SET: got %v, want the server to be out of memory", err)
 	}
+
 	add(t, s, 1, suppression.Entry{Address: "left@example.com", Scope: suppression.Topic("news")})
 	got, err := s.Suppressed(t.Context(), "news", []suppression.Key{suppression.KeyOf("left@example.com")})
 	if err != nil || !got[0] {
 		t.Errorf("Suppressed: got %v, %v, want true", got, err)
 	}
+
 	if n, err := s.Rm(t.Context(), "left@example.com"); err != nil || n != 1 {
 		t.Errorf("Rm: got %d, %v, want 1", n, err)
 	}
@@ -321,27 +343,33 @@ func TestUnreadableEntrySuppresses(t *testing.T) {
 		if err := rdb.HSet(t.Context(), "bs:supp:"+fmt.Sprintf("%x", k[0]%16), string(k[:]), "garbage").Err(); err != nil {
 			t.Fatalf("HSET: %v", err)
 		}
+
 		got, err := s.Suppressed(t.Context(), "news", []suppression.Key{k})
 		if err != nil || !got[0] {
 			t.Errorf("Suppressed: got %v, %v, want true", got, err)
 		}
+
 		add(t, s, 1, suppression.Entry{Address: "good@example.com", Reason: "asked"})
 		found, err := s.Check(t.Context(), "odd@example.com", "good@example.com")
 		if err != nil || len(found) != 2 || !found[0].Suppressed || found[0].Entry.Reason != "unreadable entry" || found[1].Entry.Reason != "asked" {
 			t.Errorf("Check: got %+v, %v, want that both are suppressed", found, err)
 		}
+
 		st, err := s.Stats(t.Context())
 		if err != nil || st.Total != 2 || st.Unreadable != 1 {
 			t.Errorf("Stats: got %+v, %v, want 2, of which 1 is unreadable", st, err)
 		}
+
 		var out strings.Builder
 		n, err := s.Export(t.Context(), &out)
 		if n != 1 || !strings.Contains(out.String(), "good@example.com") {
 			t.Errorf("Export: got %d entries, %q, want the one that can be read", n, out.String())
 		}
+
 		if _, ok := errors.AsType[*suppression.UnreadableError](err); !ok || !strings.Contains(err.Error(), "1 suppressions cannot be read") {
 			t.Errorf("Export: got %v, want an error that counts what was left out", err)
 		}
+
 		add(t, s, 1, suppression.Entry{Address: "odd@example.com", Reason: "repaired"})
 	})
 }
@@ -354,6 +382,7 @@ func TestUnreachableIsAnErrorNotAnAnswer(t *testing.T) {
 	if got, err := s.Suppressed(t.Context(), "news", []suppression.Key{k}); err == nil {
 		t.Errorf("Suppressed: got %v without an error", got)
 	}
+
 	pipe := rdb.Pipeline()
 	read := s.Queue(t.Context(), pipe, "news", k)
 	if _, err := pipe.Exec(t.Context()); err == nil {

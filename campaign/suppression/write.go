@@ -36,6 +36,7 @@ func newWrite(how string, now time.Time, entries []Entry) *write {
 		}
 		*a = append(*a, field(e.key(), e.topic()), strconv.FormatInt(e.expiresMilli(), 10), e.At.UnixMilli(), e.encode())
 	}
+
 	return w
 }
 

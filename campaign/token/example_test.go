@@ -12,6 +12,7 @@ func ExampleKeys_Seal() {
 		fmt.Println(err)
 		return
 	}
+
 	link := keys.Seal(token.Unsubscribe{Topic: "newsletter", Run: "october-news-20261001T070000Z", Address: "reader@example.com"})
 	u, err := keys.Open(link)
 	fmt.Println(u.Topic, u.Address, err)

@@ -61,6 +61,7 @@ func NewKeys(secrets []string) (*Keys, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("no secret is configured")
 	}
+
 	k := &Keys{}
 	for i, s := range secrets {
 		if len(s) < MinSecret {
@@ -75,6 +76,7 @@ func NewKeys(secrets []string) (*Keys, error) {
 		}
 		k.keys = append(k.keys, derived)
 	}
+
 	return k, nil
 }
 
@@ -95,14 +97,17 @@ func newKey(secret string) (*key, error) {
 			return nil, fmt.Errorf("derive %s: %w", d.purpose, err)
 		}
 	}
+
 	block, err := aes.NewCipher(seal)
 	if err != nil {
 		return nil, fmt.Errorf("use AES key: %w", err)
 	}
+
 	k := &key{nonce: newMACs(nonce), sign: newMACs(sign)}
 	if k.seal, err = cipher.NewGCM(block); err != nil {
 		return nil, fmt.Errorf("use AES-GCM: %w", err)
 	}
+
 	binary.BigEndian.PutUint16(k.head[:], version<<12|binary.BigEndian.Uint16(id)&0xfff)
 	return k, nil
 }
@@ -117,8 +122,10 @@ func (k *Keys) candidates(head []byte) []*key {
 			found = append(found, c)
 		}
 	}
+
 	if found == nil {
 		return k.keys[:1]
 	}
+
 	return found
 }

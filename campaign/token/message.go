@@ -49,7 +49,8 @@ func (k *Keys) Message(run string, part, index int) string {
 
 // AppendMessage appends Message to dst.
 func (k *Keys) AppendMessage(dst []byte, run string, part, index int) []byte {
-	c, start := k.keys[0], len(dst)
+	c := k.keys[0]
+	start := len(dst)
 	dst = slices.Grow(dst, tokenSize+signed+sha256.Size)
 	raw := append(dst[start+tokenSize:start+tokenSize], c.head[:]...) // behind the token
 	ref := refOf(run)
@@ -58,6 +59,7 @@ func (k *Keys) AppendMessage(dst []byte, run string, part, index int) []byte {
 	raw = c.sign.append(raw, raw)
 	dst = dst[:start+tokenSize]
 	lower.Encode(dst[start:], raw[:rawSize])
+
 	return dst
 }
 
@@ -72,9 +74,11 @@ func (k *Keys) ParseMessage(s string) (Message, error) {
 			valid = true
 		}
 	}
+
 	if !ok || !valid {
 		return Message{}, ErrToken
 	}
+
 	return Message{
 		Ref:   lower.EncodeToString(raw[headSize : headSize+refSize]),
 		Part:  int(raw[headSize+refSize]),
@@ -88,6 +92,7 @@ func decodeLower(dst []byte, s string) bool {
 	if len(s) != tokenSize {
 		return false
 	}
+
 	var text [tokenSize]byte
 	for i := range len(s) {
 		b := s[i]
@@ -99,6 +104,7 @@ func decodeLower(dst []byte, s string) bool {
 		}
 		text[i] = b
 	}
+
 	n, err := lower.Decode(dst, text[:])
 	return err == nil && n == len(dst)
 }

@@ -50,10 +50,12 @@ func TestSealOpens(t *testing.T) {
 			if !alphabet.MatchString(s) {
 				t.Errorf("token %q is not safe in a URL", s)
 			}
+
 			got, err := k.Open(s)
 			if err != nil {
 				t.Fatalf("Open: %v", err)
 			}
+
 			if diff := cmp.Diff(tt.u, got); diff != "" {
 				t.Errorf("opened (-want +got):\n%s", diff)
 			}
@@ -93,14 +95,17 @@ func TestOldTokensStillOpen(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Open: %v (now it would be %s)", err, k.Seal(unsubscribes[0].u))
 	}
+
 	if diff := cmp.Diff(unsubscribes[0].u, got); diff != "" {
 		t.Errorf("opened (-want +got):\n%s", diff)
 	}
+
 	const message = "cgk3owrkumydjsonamaacelqz3oksajibthqmyb2"
 	m, err := k.ParseMessage(message)
 	if err != nil {
 		t.Fatalf("ParseMessage: %v (now it would be %s)", err, k.Message("october-news-20261001T070000Z", 3, 70000))
 	}
+
 	if diff := cmp.Diff(token.Message{Ref: token.Ref("october-news-20261001T070000Z"), Part: 3, Index: 70000}, m); diff != "" {
 		t.Errorf("parsed (-want +got):\n%s", diff)
 	}
@@ -120,6 +125,7 @@ func TestTokensStayTheSame(t *testing.T) {
 					t.Errorf("%s: appended %q, want %q", tt.name, got, want)
 				}
 			}
+
 			for index := range 100 {
 				want := k.Message("run", 3, index)
 				if got := string(k.AppendMessage(make([]byte, 0, 1000), "run", 3, index)); got != want {
@@ -129,16 +135,19 @@ func TestTokensStayTheSame(t *testing.T) {
 					t.Errorf("message %d: parsed as %v, %v", index, m, err)
 				}
 			}
+
 			const sealed = "EZVKvUJJYAoDboyE4_NuFtkouDUB4THARJFVNSFIY0_xzb9vH-CF8HWJARBe3LBP87pZBjGsj2WWSx-zfqnXZoH0dBjXCf0DUV7iYW_dialqYiboFJFvvUC9fw"
 			if got := k.Seal(unsubscribes[0].u); got != sealed {
 				t.Errorf("sealed %s, want %s", got, sealed)
 			}
+
 			const message = "cgk3owrkumydjsonamaacelqz3oksajibthqmyb2"
 			if got := k.Message("october-news-20261001T070000Z", 3, 70000); got != message {
 				t.Errorf("signed %s, want %s", got, message)
 			}
 		})
 	}
+
 	all.Wait()
 }
 
@@ -158,6 +167,7 @@ func TestEveryChangeIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatalf("decode: %v", err)
 			}
+
 			for i := range raw {
 				raw[i] ^= 0x10
 				if _, err := k.Open(base64.RawURLEncoding.EncodeToString(raw)); !errors.Is(err, token.ErrToken) {
@@ -167,6 +177,7 @@ func TestEveryChangeIsRefused(t *testing.T) {
 			}
 		})
 	}
+
 	t.Run("message", func(t *testing.T) {
 		t.Parallel()
 		s := k.Message("run", 2, 77)
@@ -192,10 +203,12 @@ func changes(s string, f func(string)) {
 		f(s[:i])
 		f(s[:i] + s[i+1:])
 	}
+
 	for _, tail := range []string{"A", "=", "==", "\n", "\r", " ", "/"} {
 		f(s + tail)
 		f(tail + s)
 	}
+
 	f(s + s)
 }
 
@@ -203,7 +216,8 @@ func TestSecretsRotate(t *testing.T) {
 	t.Parallel()
 	u := unsubscribes[0].u
 	old := keys(t, secretA)
-	sealed, signed := old.Seal(u), old.Message("run", 0, 1)
+	sealed := old.Seal(u)
+	signed := old.Message("run", 0, 1)
 
 	for name, k := range map[string]*token.Keys{
 		"new first": keys(t, secretB, secretA),
@@ -217,6 +231,7 @@ func TestSecretsRotate(t *testing.T) {
 			t.Errorf("%s: ParseMessage of the old token: %v", name, err)
 		}
 	}
+
 	if keys(t, secretB, secretA).Seal(u) == sealed {
 		t.Error("the first secret does not seal")
 	}
@@ -244,6 +259,7 @@ func TestMessageFitsInALocalPart(t *testing.T) {
 		if len(token.Prefix+s) > 64 || !regexp.MustCompile(`^[0-9a-z]{40}$`).MatchString(s) {
 			t.Errorf("token %q: not 40 of [0-9a-z]", s)
 		}
+
 		want := token.Message{Ref: token.Ref(tt.run), Part: tt.part, Index: tt.index}
 		for _, form := range []string{s, strings.ToUpper(s), strings.ToUpper(s[:7]) + s[7:]} {
 			got, err := k.ParseMessage(form)
@@ -301,6 +317,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(s[:len(s)-1])
 		f.Add(s + "\n")
 	}
+
 	f.Add("")
 	f.Add("====")
 	f.Add(strings.Repeat("A", 4096))
@@ -312,6 +329,7 @@ func FuzzOpen(f *testing.F) {
 			}
 			return
 		}
+
 		if again := k.Seal(u); again != s {
 			t.Fatalf("%q opens, but its content seals to %q", s, again)
 		}
@@ -326,6 +344,7 @@ func FuzzParseMessage(f *testing.F) {
 		f.Add(s[1:])
 		f.Add(token.Prefix + s)
 	}
+
 	f.Add("")
 	f.Add(strings.Repeat("a", 39) + "\n")
 	f.Fuzz(func(t *testing.T, s string) {
@@ -336,6 +355,7 @@ func FuzzParseMessage(f *testing.F) {
 			}
 			return
 		}
+
 		if again := k.Message("run", m.Part, m.Index); m.Ref == token.Ref("run") && again != strings.ToLower(s) {
 			t.Fatalf("%q parses, but its content signs to %q", s, again)
 		}

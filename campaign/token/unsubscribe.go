@@ -44,7 +44,8 @@ func (k *Keys) Seal(u Unsubscribe) string { return string(k.AppendSeal(nil, u)) 
 
 // AppendSeal appends Seal to dst.
 func (k *Keys) AppendSeal(dst []byte, u Unsubscribe) []byte {
-	c, start := k.keys[0], len(dst)
+	c := k.keys[0]
+	start := len(dst)
 	size := headSize + nonceSize + u.size() + tagSize
 	end := start + encoding.EncodedLen(size)
 	dst = slices.Grow(dst, end-start+size+sha256.Size)
@@ -55,6 +56,7 @@ func (k *Keys) AppendSeal(dst []byte, u Unsubscribe) []byte {
 	raw = c.seal.Seal(raw, raw[headSize:], content, c.head[:]) // in the place of content
 	dst = dst[:end]
 	encoding.Encode(dst[start:], raw)
+
 	return dst
 }
 
@@ -64,7 +66,10 @@ func (k *Keys) Open(s string) (Unsubscribe, error) {
 	if err != nil || len(raw) < headSize+nonceSize+tagSize {
 		raw = make([]byte, headSize+nonceSize+tagSize+64) // opened in vain: no answer is quicker than another
 	}
-	head, nonce, sealed := raw[:headSize], raw[headSize:headSize+nonceSize], raw[headSize+nonceSize:]
+
+	head := raw[:headSize]
+	nonce := raw[headSize : headSize+nonceSize]
+	sealed := raw[headSize+nonceSize:]
 	for _, c := range k.candidates(head) {
 		content, err := c.seal.Open(nil, nonce, sealed, head)
 		if err != nil {
@@ -74,6 +79,7 @@ func (k *Keys) Open(s string) (Unsubscribe, error) {
 			return u, nil
 		}
 	}
+
 	return Unsubscribe{}, ErrToken
 }
 
@@ -117,11 +123,13 @@ func (u Unsubscribe) append(b []byte) []byte {
 	if u.Test {
 		flags |= flagTest
 	}
+
 	b = append(b, flags)
 	for _, s := range []string{u.Topic, u.Run, u.Address} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
+
 	return b
 }
 
@@ -131,6 +139,7 @@ func parse(b []byte) (Unsubscribe, bool) {
 	if len(b) == 0 || b[0]&^flagTest != 0 {
 		return Unsubscribe{}, false
 	}
+
 	u := Unsubscribe{Test: b[0]&flagTest != 0}
 	b = b[1:]
 	for _, to := range []*string{&u.Topic, &u.Run, &u.Address} {
@@ -138,7 +147,9 @@ func parse(b []byte) (Unsubscribe, bool) {
 		if size <= 0 || n > uint64(len(b)-size) {
 			return Unsubscribe{}, false
 		}
-		*to, b = string(b[size:size+int(n)]), b[size+int(n):]
+		*to = string(b[size : size+int(n)])
+		b = b[size+int(n):]
 	}
+
 	return u, len(b) == 0
 }

@@ -76,10 +76,12 @@ func TestImportsPointOneWay(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
+
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if len(lines) < 10 {
 		t.Fatalf("go list found %d packages", len(lines))
 	}
+
 	for _, line := range lines {
 		imports := strings.Fields(line)
 		from := strings.TrimPrefix(imports[0], "broadside/")
@@ -87,6 +89,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		if !ok {
 			t.Errorf("package %s has no place in the table", from)
 		}
+
 		for _, path := range imports[1:] {
 			to, ours := strings.CutPrefix(path, "broadside/")
 			if !ours {
@@ -118,6 +121,7 @@ func TestLibrariesHaveOnePlace(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
+
 	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
 		imports := strings.Fields(line)
 		from := strings.TrimPrefix(imports[0], "broadside/")

@@ -56,6 +56,7 @@ func (c *cli) backUp(ctx context.Context, a *app.App, out string, toStdout bool)
 		c.note("%s", countsText(counts))
 		return nil
 	}
+
 	var counts backup.Counts
 	err := whole(out, func(w io.Writer) (err error) {
 		counts, err = a.Backup.Write(ctx, w)
@@ -64,12 +65,14 @@ func (c *cli) backUp(ctx context.Context, a *app.App, out string, toStdout bool)
 	if err != nil {
 		return err
 	}
+
 	if c.asJSON {
 		return c.json(struct {
 			File string `json:"file"`
 			backup.Counts
 		}{out, counts})
 	}
+
 	_, err = fmt.Fprintf(c.stdout, "%s: %s\n", out, countsText(counts))
 	return err
 }
@@ -110,6 +113,7 @@ so that what was interrupted can be done again. FILE - is the standard input.`,
 				defer spooled.Close() //nolint:errcheck // it has no name any more
 				file = spooled
 			}
+
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				done, err := a.Backup.Restore(ctx, file, name, dryRun)
 				if err != nil {
@@ -129,13 +133,16 @@ func spool(r io.Reader) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep it to read it twice (TMPDIR names another directory): %w", err)
 	}
+
 	_, err = io.Copy(f, r)
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
+
 	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
 		return nil, errors.Join(fmt.Errorf("keep it to read it twice (TMPDIR names another directory): %w", err), f.Close())
 	}
+
 	return f, nil
 }
 
@@ -143,6 +150,7 @@ func (c *cli) restored(r backup.Restored, dryRun bool) error {
 	if c.asJSON {
 		return c.json(restoredDocument(r, dryRun))
 	}
+
 	rows := [][]string{
 		{"suppressions", itoa(r.Suppressions.Added), itoa(r.Suppressions.Kept), ""},
 		{"topics", itoa(r.Topics.Added), itoa(r.Topics.Kept), ""},
@@ -150,11 +158,13 @@ func (c *cli) restored(r backup.Restored, dryRun bool) error {
 	for _, l := range r.Lists {
 		rows = append(rows, []string{"list " + l.Name, itoa(l.Added), itoa(l.Kept), fmt.Sprintf("%d people", l.Total)})
 	}
+
 	for _, s := range r.Schedules {
 		row := []string{"schedule " + s.ID, "0", "0", ""}
 		switch s.State {
 		case backup.ScheduleAdded:
-			row[1], row[3] = "1", "next "+s.Next.Format(time.RFC3339)
+			row[1] = "1"
+			row[3] = "next " + s.Next.Format(time.RFC3339)
 		case backup.ScheduleKept:
 			row[2] = "1"
 		case backup.SchedulePast:
@@ -162,12 +172,14 @@ func (c *cli) restored(r backup.Restored, dryRun bool) error {
 		}
 		rows = append(rows, row)
 	}
+
 	if err := c.table([]string{"WHAT", "ADDED", "KEPT", ""}, rows); err != nil {
 		return err
 	}
 	if dryRun {
 		c.note("dry run: nothing was changed")
 	}
+
 	return nil
 }
 
@@ -184,6 +196,7 @@ func restoredDocument(r backup.Restored, dryRun bool) any {
 	for _, s := range r.Schedules {
 		schedules = append(schedules, schedule{s.ID, s.State, stamp(s.Next)})
 	}
+
 	return struct {
 		DryRun       bool                  `json:"dry_run"`
 		Created      *string               `json:"created"`

@@ -59,6 +59,7 @@ Stages (default: all):
 	f.BoolVar(&o.Alone, "alone", false, "do not let smtp-source send too")
 	f.StringVar(&o.ProfileDir, "profile", "", "`DIR` for CPU and allocation profiles of the workers")
 	cmd.AddCommand(benchAgentCommand(c))
+
 	return cmd
 }
 
@@ -66,6 +67,7 @@ func (c *cli) bench(cmd *cobra.Command, o bench.Options, stages []string) error 
 	if err := c.benchAround(&o); err != nil {
 		return err
 	}
+
 	o.Stages = stages
 	res, err := bench.Run(cmd.Context(), o)
 	var option *bench.OptionError
@@ -78,6 +80,7 @@ func (c *cli) bench(cmd *cobra.Command, o bench.Options, stages []string) error 
 	if c.asJSON {
 		return c.json(res)
 	}
+
 	fmt.Fprintln(c.stdout, res.Title())
 	return c.table([]string{"STAGE", "WHAT", "VALUE", "UNIT"}, res.Rows())
 }
@@ -88,11 +91,15 @@ func (c *cli) benchAround(o *bench.Options) error {
 	if err != nil {
 		return fmt.Errorf("find this program to start it again: %w", err)
 	}
+
 	if o.Log, err = c.logger(false); err != nil {
 		return err
 	}
-	o.Agent, o.Stderr = []string{self, "bench", "agent"}, c.stderr
+
+	o.Agent = []string{self, "bench", "agent"}
+	o.Stderr = c.stderr
 	o.Say = func(text string) { c.note("bench: %s", text) }
+
 	return nil
 }
 
@@ -111,19 +118,23 @@ func benchAgentCommand(c *cli) *cobra.Command {
 
 // parseSize reads a number of bytes: 20480, 20KB or 1MB (1 KB is 1024 bytes).
 func parseSize(text string) (int, error) {
-	digits, unit := strings.ToUpper(strings.TrimSpace(text)), 1
+	digits := strings.ToUpper(strings.TrimSpace(text))
+	unit := 1
 	for _, u := range []struct {
 		suffix string
 		bytes  int
 	}{{"KB", 1 << 10}, {"MB", 1 << 20}, {"K", 1 << 10}, {"M", 1 << 20}, {"B", 1}} {
 		if rest, ok := strings.CutSuffix(digits, u.suffix); ok {
-			digits, unit = rest, u.bytes
+			digits = rest
+			unit = u.bytes
 			break
 		}
 	}
+
 	n, err := strconv.Atoi(strings.TrimSpace(digits))
 	if err != nil || n < 1 || n > 1<<20 {
 		return 0, fmt.Errorf("found %q, expected a size such as 20KB, at most 1MB", text)
 	}
+
 	return min(n*unit, 1<<30), nil
 }

@@ -41,11 +41,13 @@ func (c *cli) browse(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
+
 	cmd := exec.Command(name, append(args, target)...) // outlives this process
 	cmd.Env = c.env
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
+
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	patience := time.NewTimer(browserPatience)
@@ -58,6 +60,7 @@ func (c *cli) browse(ctx context.Context, target string) error {
 	case <-patience.C:
 	case <-ctx.Done():
 	}
+
 	return nil
 }
 
@@ -69,8 +72,10 @@ func opener(system string, getenv func(string) string) (name string, args []stri
 	case "windows":
 		return "rundll32", []string{"url.dll,FileProtocolHandler"}, nil
 	}
+
 	if getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "" && getenv("BROWSER") == "" {
 		return "", nil, errors.New("there is no display (DISPLAY, WAYLAND_DISPLAY and BROWSER are not set)")
 	}
+
 	return "xdg-open", nil, nil
 }

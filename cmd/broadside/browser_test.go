@@ -24,6 +24,7 @@ func TestOpener(t *testing.T) {
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s: opener is %q, %v; want %q", name, got, err, c.want)
 		}
+
 		if slices.Contains(args, "") {
 			t.Errorf("%s: an empty argument in %q", name, args)
 		}

@@ -53,6 +53,7 @@ of the audience that cannot be mailed. Nothing is sent.`,
 	cmd.Flags().StringVar(&format, "format", "text", "`FORMAT`: text, or github for annotations of GitHub Actions")
 	cmd.Flags().BoolVar(&all, "all", false, "show every row that is refused, not only the first ones")
 	laterFlag(cmd, "online")
+
 	return cmd
 }
 
@@ -77,6 +78,7 @@ func (c *cli) validated(v letter.Validation, err error, format string) error {
 			fmt.Fprintln(c.stdout, p.annotation("warning"))
 		}
 	}
+
 	if c.asJSON {
 		list := problems(err)
 		if list == nil {
@@ -89,6 +91,7 @@ func (c *cli) validated(v letter.Validation, err error, format string) error {
 			Campaign letter.Validation `json:"campaign"`
 		}{err == nil, list, append([]problem{}, problems(v.Warnings)...), v}), err)
 	}
+
 	if format != "github" {
 		for _, w := range v.Warnings {
 			c.note("warning: %s", printable(w.Error()))
@@ -97,13 +100,16 @@ func (c *cli) validated(v letter.Validation, err error, format string) error {
 			c.note("warning: %s", printable(b.String()))
 		}
 	}
+
 	if err != nil || format == "github" {
 		return err
 	}
+
 	fmt.Fprintf(c.stdout, "%s is valid\n", v.Campaign)
 	if v.Read {
 		c.showRead(v)
 	}
+
 	return nil
 }
 
@@ -147,6 +153,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 			fmt.Fprintf(w, " - %d %s", s.n, s.what)
 		}
 	}
+
 	fmt.Fprintf(w, "\naudience    %s\n", printable(p.Source))
 	showRejects(w, p.Rejects, p.Skipped.Invalid, "broadside campaign validate --all shows all of them, run rejects after the launch")
 	showExclusions(w, p.Excluded)
@@ -156,6 +163,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	if p.NewTopic {
 		fmt.Fprintf(w, "            never used before: if it is a slip of the keyboard, people who left the right one would be mailed\n")
 	}
+
 	fmt.Fprintf(w, "account     %s\n", strings.Join(p.Accounts, ", "))
 	if p.Rate > 0 {
 		d := time.Duration(float64(p.Total-p.Suppressed) / p.Rate * float64(time.Second)).Round(time.Second)
@@ -163,6 +171,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	} else {
 		fmt.Fprintf(w, "pace        as fast as the server takes it\n")
 	}
+
 	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
 	if p.Redis.Limit > 0 {
 		fmt.Fprintf(w, ", %s are free", units.FormatBytes(p.Redis.Free()))
@@ -170,13 +179,16 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 			fmt.Fprint(w, ": launch would be refused")
 		}
 	}
+
 	fmt.Fprintln(w)
 	for _, b := range p.Blanks {
 		fmt.Fprintln(w, i.word("warning     "+printable(b.String())))
 	}
+
 	if p.Guard.Canary > 0 {
 		fmt.Fprintf(w, "canary      %d first; the others %s after their answers, when they went well\n", p.Guard.Canary, units.FormatDuration(p.Guard.CanaryWait))
 	}
+
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(w, i.word("warning     "+printable(warning.Error())))
 	}

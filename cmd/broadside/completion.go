@@ -27,8 +27,12 @@ type values func(typed string) (offered []string, directive cobra.ShellCompDirec
 
 // completions has every place whose values are known.
 func (c *cli) completions() []completion {
-	runs, lists, campaigns, schedules := c.stored(runNames), c.stored(listNames), c.campaignNames(), c.stored(scheduleNames)
+	runs := c.stored(runNames)
+	lists := c.stored(listNames)
+	campaigns := c.campaignNames()
+	schedules := c.stored(scheduleNames)
 	source := c.sourceNames()
+
 	return []completion{
 		{command: "run show", values: runs},
 		{command: "run watch", values: runs},
@@ -88,6 +92,7 @@ func (c *cli) complete(root *cobra.Command) {
 			panic("completion of " + one.command + " --" + one.flag + ": there is no such command or flag")
 		}
 	}
+
 	withoutFiles(root)
 	if err := root.MarkPersistentFlagFilename("config", "yaml", "yml"); err != nil {
 		panic(err)
@@ -105,6 +110,7 @@ func (one completion) register(cmd *cobra.Command) error {
 	if one.flag != "" {
 		return cmd.RegisterFlagCompletionFunc(one.flag, offer)
 	}
+
 	cmd.ValidArgsFunction = offer
 	return nil
 }

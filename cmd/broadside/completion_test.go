@@ -24,6 +24,7 @@ func TestPlacesAreCompleted(t *testing.T) {
 				t.Errorf("%s: nothing is offered for %s", cmd.CommandPath(), place)
 			}
 		}
+
 		for _, sub := range cmd.Commands() {
 			walk(sub)
 		}

@@ -40,14 +40,17 @@ func (c *cli) lookNow(ctx context.Context, find func(ctx context.Context, a *app
 	if err != nil || cfg.RedisURL == "" {
 		return nil
 	}
+
 	a, err := app.Open(ctx, cfg, app.Options{Log: slog.New(slog.DiscardHandler), Unfit: true})
 	if err != nil {
 		return nil
 	}
+
 	values, err := find(ctx, a)
 	if err != nil {
 		return nil
 	}
+
 	return values
 }
 
@@ -65,6 +68,7 @@ func runNames(ctx context.Context, a *app.App) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var out []string
 	seen := map[string]bool{}
 	for _, id := range ids {
@@ -73,6 +77,7 @@ func runNames(ctx context.Context, a *app.App) ([]string, error) {
 			out = append(out, cobra.CompletionWithDesc(of, "its latest run, "+id))
 		}
 	}
+
 	return append(out, ids...), nil
 }
 
@@ -94,12 +99,14 @@ func listVersions(ctx context.Context, a *app.App) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var out []string
 	for _, l := range lists {
 		for _, v := range l.Versions {
 			out = append(out, cobra.CompletionWithDesc(fmt.Sprintf("%s@%d", l.Name, v.N), fmt.Sprintf("%d recipients", v.Count)))
 		}
 	}
+
 	return out, nil
 }
 
@@ -138,6 +145,7 @@ func (c *cli) sourceNames() values {
 				out = append(out, kind.prefix+name)
 			}
 		}
+
 		return out, cobra.ShellCompDirectiveDefault
 	}
 }
@@ -161,6 +169,7 @@ func yamlFiles(typed string) ([]string, cobra.ShellCompDirective) {
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+
 	var files, dirs []string
 	for _, e := range entries {
 		name := dir + e.Name()
@@ -172,8 +181,10 @@ func yamlFiles(typed string) ([]string, cobra.ShellCompDirective) {
 			files = append(files, name)
 		}
 	}
+
 	if len(files) == 0 && len(dirs) > 0 {
 		return dirs, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
+
 	return append(files, dirs...), cobra.ShellCompDirectiveNoFileComp
 }

@@ -22,6 +22,7 @@ server says no, for now or for good.`,
 	}
 	cmd.Flags().IntVar(&o.Recipients, "recipients", 1000, "`N` rows")
 	cmd.Flags().StringVar(&o.Out, "out", "", "keep every accepted message in `DIR`, one .eml each")
+
 	return cmd
 }
 
@@ -30,6 +31,7 @@ func (c *cli) demo(ctx context.Context, o demo.Options) error {
 	if err != nil {
 		return err
 	}
+
 	o.Log = log
 	progress := c.progress()
 	o.Started = func(run string) {
@@ -46,12 +48,14 @@ func (c *cli) demo(ctx context.Context, o demo.Options) error {
 	if err != nil {
 		return err
 	}
+
 	if err := c.printRun(r); err != nil {
 		return err
 	}
 	if o.Out != "" {
 		c.note("the messages are in %s", o.Out)
 	}
+
 	c.note("next: broadside init, then broadside campaign launch campaign.yaml")
 	return nil
 }

@@ -28,14 +28,17 @@ be reached; else 3 settings are missing; else 6 something else failed.`,
 			if err != nil {
 				return err
 			}
+
 			log, err := c.logger(false)
 			if err != nil {
 				return err
 			}
+
 			found, err := app.Examine(cmd.Context(), cfg, log)
 			if found == nil {
 				return err
 			}
+
 			return errors.Join(c.printFindings(found), err)
 		},
 	}
@@ -60,6 +63,7 @@ func (c *cli) printFindings(found []doctor.Finding) error {
 		}
 		return c.json(out)
 	}
+
 	for _, f := range found {
 		level := c.ink().word(fmt.Sprintf("%-8s", f.Level))
 		if f.Level == store.Good {
@@ -68,5 +72,6 @@ func (c *cli) printFindings(found []doctor.Finding) error {
 		}
 		fmt.Fprintf(c.stdout, "%s %s: %s: %s\n%-8s fix: %s (%s)\n", level, f.Subject, printable(f.Text), f.Why, "", f.Fix, f.Code)
 	}
+
 	return nil
 }

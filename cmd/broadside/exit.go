@@ -51,21 +51,27 @@ func (c *cli) exit(ctx context.Context, err error) int {
 	if err == nil {
 		return exitDone
 	}
+
 	code := exitCode(err)
 	if (code == exitFailed || code == exitInvalid) && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
-		err, code = errInterrupted, exitInterrupted
+		err = errInterrupted
+		code = exitInterrupted
 	}
+
 	if c.asJSON {
 		c.printErrorDocument(err, code)
 		return code
 	}
+
 	name := c.errInk().paint(red, "broadside:")
 	for _, line := range lines(err) {
 		fmt.Fprintf(c.stderr, "%s %s\n", name, line)
 	}
+
 	if help := helpFor(err); help != "" {
 		fmt.Fprintf(c.stderr, "see %s\n", help)
 	}
+
 	return code
 }
 
@@ -102,6 +108,7 @@ func lines(err error) []string {
 			out = append(out, line)
 		}
 	}
+
 	return out
 }
 
@@ -130,5 +137,6 @@ func exitCode(err error) int {
 		errors.Is(err, ledger.ErrNoRun), errors.Is(err, audience.ErrNoList), errors.Is(err, failure.ErrInvalid), errors.Is(err, store.ErrOptions):
 		return exitInvalid
 	}
+
 	return exitFailed
 }

@@ -53,13 +53,16 @@ func (c *cli) explainCode(word string) error {
 		}
 		return fmt.Errorf("%w: found %q, expected a code such as BS-GUARD-BOUNCE: %s", failure.ErrInvalid, printable(word), meant)
 	}
+
 	if c.asJSON {
 		return c.json(e)
 	}
+
 	fmt.Fprintf(c.stdout, "%s: %s\n\n%s\n\nfirst steps\n", e.Code, e.Title, wrap(e.Means, 80))
 	for _, step := range e.Steps {
 		fmt.Fprintf(c.stdout, "  - %s\n", strings.ReplaceAll(wrap(step, 76), "\n", "\n    "))
 	}
+
 	return nil
 }
 
@@ -90,5 +93,6 @@ func wrap(text string, width int) string {
 		b.WriteString(word)
 		column += len(word)
 	}
+
 	return b.String()
 }

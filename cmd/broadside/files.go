@@ -40,9 +40,11 @@ func (c *cli) export(file []string, write func(io.Writer) error) error {
 		}
 		return write(c.stdout)
 	}
+
 	if err := whole(file[0], write); err != nil {
 		return err
 	}
+
 	c.note("wrote %s", file[0])
 	return nil
 }
@@ -54,6 +56,7 @@ func whole(file string, write func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", file, err)
 	}
+
 	if err = write(f); err == nil {
 		err = f.Sync()
 	}
@@ -63,5 +66,6 @@ func whole(file string, write func(io.Writer) error) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", file, err), os.Remove(f.Name()))
 	}
+
 	return nil
 }

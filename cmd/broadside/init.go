@@ -23,13 +23,16 @@ there is overwritten.`,
 			if len(args) == 1 {
 				dir = args[0]
 			}
+
 			files, err := project.New(dir)
 			if err != nil {
 				return err
 			}
+
 			if err := c.written(dir, files); err != nil {
 				return err
 			}
+
 			c.note("%s", nextSteps(dir))
 			return nil
 		},
@@ -44,11 +47,13 @@ func (c *cli) written(dir string, files []string) error {
 			Files []string `json:"files"`
 		}{dir, files})
 	}
+
 	for _, f := range files {
 		if _, err := fmt.Fprintln(c.stdout, f); err != nil {
 			return fmt.Errorf("write the list of files: %w", err)
 		}
 	}
+
 	return nil
 }
 
@@ -57,6 +62,7 @@ func nextSteps(dir string) string {
 	if dir != "." {
 		cd = "\n  cd " + dir
 	}
+
 	return `
 Next:` + cd + `
   broadside sink                               a mail server that delivers nothing (leave it running)

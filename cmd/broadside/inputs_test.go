@@ -58,6 +58,7 @@ func oddFiles(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() }) //nolint:errcheck // of the test
+
 	return map[string]string{
 		"a directory":               dir,
 		"a socket":                  socket,
@@ -80,17 +81,21 @@ func (c inputCase) command(ctx context.Context, t *testing.T, redis, name string
 			}
 			text = strings.Replace(text, c.from, strings.ReplaceAll(c.to, "INPUT", name), 1)
 		}
+
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	args := make([]string, len(c.args))
 	for i, arg := range c.args {
 		args[i] = strings.ReplaceAll(arg, "INPUT", name)
 	}
+
 	cmd := exec.CommandContext(ctx, "broadside", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "REDIS_URL="+redis)
+
 	return cmd
 }
 
@@ -101,11 +106,13 @@ func end(t *testing.T, cmd *exec.Cmd, wait func() error) (int, string) {
 	if !ok {
 		t.Fatal("stderr is not kept")
 	}
+
 	err := wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%v: %s", err, said)
 	}
+
 	return cmd.ProcessState.ExitCode(), said.String()
 }
 
@@ -120,6 +127,7 @@ func TestInputsThatAreNoFiles(t *testing.T) {
 			if !c.pipe {
 				odd["a pipe"] = fifo(t)
 			}
+
 			for found, name := range odd {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
@@ -163,6 +171,7 @@ func TestWaitsForPipesEndWithASignal(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
+
 				w := openedByReader(ctx, t, name)
 				defer w.Close() //nolint:errcheck // of the test
 				expectInterrupted(t, cmd, sig)
@@ -228,10 +237,12 @@ func TestWaitsForTheStandardInputEndWithASignal(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+
 			if _, err := in.Write([]byte(rows)); err != nil { // returns when it is read
 				_, said := end(t, cmd, cmd.Wait)
 				t.Fatalf("%v; it says:\n%s", err, said)
 			}
+
 			expectInterrupted(t, cmd, syscall.SIGTERM)
 		})
 	}
@@ -258,6 +269,7 @@ func TestPipesAreRead(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+
 			w := openedByReader(ctx, t, name)
 			_, err := w.WriteString(text)
 			if err := errors.Join(err, w.Close()); err != nil {

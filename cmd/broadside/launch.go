@@ -58,6 +58,7 @@ be typed; --yes answers for scripts. A campaign without cron is launched once.`,
 	flags.StringVar(&f.expect, "expect", "", "refuse an audience of another size, such as `9000-11000`")
 	flags.IntVar(&f.canary, "canary", 0, "send to `N` first, wait, and go on when they went well (in place of guard.canary; 0: none)")
 	laterFlag(cmd, "force")
+
 	return cmd
 }
 
@@ -92,29 +93,35 @@ func (f launchFlags) parse(cmd *cobra.Command) (o launch.Options, timeout time.D
 	case changed("timeout") || changed("max-failed"):
 		return o, 0, usagef(cmd, "--timeout and --max-failed need --wait")
 	}
+
 	if cmd.Flags().Changed("canary") {
 		o.Canary = &f.canary
 	}
+
 	if f.rate != "" {
 		if o.Rate, err = units.ParseRate(f.rate); err != nil {
 			return o, 0, usagef(cmd, "--rate: %v", err)
 		}
 	}
+
 	if f.expect != "" {
 		if o.Expect.Min, o.Expect.Max, err = units.ParseRange(f.expect); err != nil {
 			return o, 0, usagef(cmd, "--expect: %v", err)
 		}
 	}
+
 	if f.timeout != "" {
 		if timeout, err = units.ParseDuration(f.timeout); err != nil || timeout <= 0 {
 			return o, 0, usagef(cmd, "--timeout: found %q, expected a duration such as 90s or 10m", f.timeout)
 		}
 	}
+
 	if f.maxFailed != "" {
 		if _, err := allowed(f.maxFailed, 0); err != nil {
 			return o, 0, usagef(cmd, "--max-failed: %v", err)
 		}
 	}
+
 	return o, timeout, nil
 }
 
@@ -137,6 +144,7 @@ func (c *cli) launch(cmd *cobra.Command, name string, f launchFlags) error {
 	if err != nil {
 		return err
 	}
+
 	cfg, cfgErr := c.load(ctx)
 	var def *campaign.Definition
 	if isFile := cfgErr != nil || cfg.RedisURL == "" || launch.IsFile(name); isFile {
@@ -145,6 +153,7 @@ func (c *cli) launch(cmd *cobra.Command, name string, f launchFlags) error {
 	if err := errors.Join(cfgErr, err); err != nil {
 		return err
 	}
+
 	wait := f.wait || cfg.RedisURL == ""
 	a, err := c.openWith(ctx, cfg, wait && !f.dryRun)
 	if err != nil {
@@ -156,6 +165,7 @@ func (c *cli) launch(cmd *cobra.Command, name string, f launchFlags) error {
 			return err
 		}
 	}
+
 	o.Stdin = c.in
 	o.Progress = c.rowsRead()
 	if f.dryRun {
@@ -164,19 +174,23 @@ func (c *cli) launch(cmd *cobra.Command, name string, f launchFlags) error {
 	if a.Embedded() {
 		c.note("no redis_url: the embedded store is used, it forgets this run at exit; set REDIS_URL to keep it")
 	}
+
 	o.Confirm = c.confirm(f.yes)
 	launched, err := a.Launcher.Launch(ctx, def, o)
 	if err != nil {
 		return notMade(ctx, err)
 	}
+
 	if launched.Existed {
 		c.note("this key was used before: run %s", launched.Run)
 	} else {
 		c.note("run %s is ready: %d recipients", launched.Run, launched.Plan.Total)
 	}
+
 	if !wait {
 		return c.launched(ctx, a, launched.Run)
 	}
+
 	return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
 }
 
@@ -186,12 +200,14 @@ func notMade(ctx context.Context, err error) error {
 	if ok {
 		err = fmt.Errorf("%w\n  broadside run show %s    says it when Redis answers again", err, unsure.Run)
 	}
+
 	switch {
 	case ctx.Err() == nil:
 		return err
 	case ok || errors.Is(err, ledger.ErrReady):
 		return fmt.Errorf("%w: %v", errInterrupted, err)
 	}
+
 	return fmt.Errorf("%w before the whole audience was in: nothing was sent", errInterrupted)
 }
 
@@ -242,6 +258,7 @@ func (c *cli) ask(p launch.Plan, yes bool) error {
 	if yes && c.quiet {
 		return nil
 	}
+
 	showPlan(c.stderr, p, c.errInk())
 	if yes {
 		return nil
@@ -249,15 +266,18 @@ func (c *cli) ask(p launch.Plan, yes bool) error {
 	if p.Source == "-" || !c.asks() {
 		return fmt.Errorf("%w: this would mail %d people, and there is no terminal to ask at: add --yes; nothing was sent", failure.ErrRefused, p.Total-p.Suppressed)
 	}
+
 	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
 	fmt.Fprintf(c.stderr, "type the number of people to send (%s), anything else stops: ", want)
 	got, err := c.answer()
 	if err != nil {
 		return err
 	}
+
 	if got != want {
 		return fmt.Errorf("%w: found %q, expected %s; nothing was sent", failure.ErrRefused, printable(got), want)
 	}
+
 	return nil
 }
 
@@ -267,14 +287,17 @@ func (c *cli) launched(ctx context.Context, a *app.App, id string) error {
 	if err != nil {
 		return err
 	}
+
 	if !r.State.Over() {
 		c.noteWorkers(ctx, a)
 	}
 	if c.asJSON {
 		return c.json(r)
 	}
+
 	fmt.Fprintln(c.stdout, id)
 	c.note("follow it with: broadside run watch %s", id)
+
 	return nil
 }
 
@@ -303,12 +326,14 @@ func (c *cli) attend(ctx context.Context, a *app.App, id string, timeout time.Du
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}
+
 	if err := c.printRun(r); err != nil {
 		return err
 	}
 	if err != nil {
 		return c.goesOn(ctx, after, a, r, err)
 	}
+
 	return c.judge(s.State, r, maxFailed)
 }
 
@@ -317,6 +342,7 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 	if ctx.Err() != nil {
 		err = errInterrupted
 	}
+
 	switch {
 	case r.State.Over():
 	case a.Embedded():
@@ -330,6 +356,7 @@ func (c *cli) goesOn(ctx, after context.Context, a *app.App, r report.Run, err e
 		}
 		err = fmt.Errorf("%w\n  run %s %s\n  broadside run pause %s     stops it for a while\n  broadside run cancel %s    ends it", err, r.Run, state, r.Run, r.Run)
 	}
+
 	return err
 }
 
@@ -341,15 +368,19 @@ func (c *cli) judge(state campaign.RunState, r report.Run, maxFailed string) err
 	case campaign.RunFailed:
 		return fmt.Errorf("run %s did not become ready: %s", r.Run, r.Reason)
 	}
+
 	if maxFailed == "" {
 		return nil
 	}
+
 	limit, err := allowed(maxFailed, r.Total)
 	if err != nil {
 		return err
 	}
+
 	if failed := r.Counts[campaign.Failed] + r.Counts[campaign.Bounced] + r.Counts[campaign.Uncertain]; failed > limit {
 		return fmt.Errorf("%w: %d of %d failed, bounced or are uncertain, --max-failed is %s", failure.ErrTooMany, failed, r.Total, maxFailed)
 	}
+
 	return nil
 }

@@ -58,6 +58,7 @@ last three versions are kept (list restore).
 	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column with the addresses (default: the one that fits)")
 	cmd.Flags().StringVar(&opts.Sheet, "sheet", "", "`NAME` of the worksheet of an .xlsx file (default: the first)")
 	cmd.Flags().StringVar(&opts.Encoding, "encoding", "", "`CHARSET` of the file, such as windows-1252 (default: UTF-8)")
+
 	return cmd
 }
 
@@ -69,13 +70,15 @@ func (c *cli) importList(ctx context.Context, a *app.App, name, source string, o
 	} else {
 		r, err = audience.Open(ctx, audience.Source{Path: source, Reader: c.in}, opts)
 	}
+
 	if err != nil {
 		return err
 	}
 	defer r.Close() //nolint:errcheck // only read
 	shown := 0
 	o.OnReject = func(r *audience.Reject) {
-		if shown++; shown <= maxRejectsShown {
+		shown++
+		if shown <= maxRejectsShown {
 			c.note("%s: %s", source, printable(r.Error()))
 		}
 	}
@@ -83,12 +86,14 @@ func (c *cli) importList(ctx context.Context, a *app.App, name, source string, o
 	if err != nil {
 		return err
 	}
+
 	if shown > maxRejectsShown {
 		c.note("... and %d more", shown-maxRejectsShown)
 	}
 	if c.asJSON {
 		return c.json(sum)
 	}
+
 	fmt.Fprintf(c.stdout, "%s: %d rows: %d added, %d updated, %d known, %d invalid, %d duplicate\n",
 		name, sum.Rows, sum.Added, sum.Updated, sum.Known, sum.Invalid, sum.Duplicate)
 	switch {
@@ -99,6 +104,7 @@ func (c *cli) importList(ctx context.Context, a *app.App, name, source string, o
 	default:
 		fmt.Fprintf(c.stdout, "version %d: %d recipients\n", sum.Version, sum.Total)
 	}
+
 	return nil
 }
 
@@ -115,9 +121,11 @@ func listsCommand(c *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+
 				if c.asJSON {
 					return c.json(lists)
 				}
+
 				var rows [][]string
 				for _, l := range lists {
 					if l.Broken != "" {
@@ -126,6 +134,7 @@ func listsCommand(c *cli) *cobra.Command {
 					}
 					rows = append(rows, []string{l.Name, strconv.FormatInt(l.Count, 10), strings.Join(l.Columns, ","), l.Updated.UTC().Format(time.RFC3339)})
 				}
+
 				return c.table([]string{"NAME", "RECIPIENTS", "COLUMNS", "UPDATED"}, rows)
 			})
 		},
@@ -144,15 +153,18 @@ func showListCommand(c *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+
 				if c.asJSON {
 					return c.json(l)
 				}
+
 				var rows [][]string
 				for _, v := range l.Versions {
 					rows = append(rows, []string{
 						fmt.Sprintf("%s@%d", l.Name, v.N), strconv.FormatInt(v.Count, 10), v.Created.UTC().Format(time.RFC3339), v.Change, v.From, strings.Join(v.Columns, ","),
 					})
 				}
+
 				return c.table([]string{"VERSION", "RECIPIENTS", "CREATED", "CHANGE", "FROM", "COLUMNS"}, rows)
 			})
 		},
@@ -188,17 +200,20 @@ func removeListCommand(c *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+
 				if err := c.agree(fmt.Sprintf("this removes list %s with %d recipients and all its versions", l.Name, l.Count), l.Name, yes); err != nil {
 					return err
 				}
 				if err := a.Lists.Rm(ctx, l.Name); err != nil {
 					return err
 				}
+
 				if c.asJSON {
 					return c.json(struct {
 						Removed string `json:"removed"`
 					}{l.Name})
 				}
+
 				_, err = fmt.Fprintf(c.stdout, "removed list %s\n", l.Name)
 				return err
 			})
@@ -217,14 +232,17 @@ func (c *cli) agree(what, word string, yes bool) error {
 	if !c.asks() {
 		return fmt.Errorf("%w: %s, and there is no terminal to ask at: add --yes; nothing was done", failure.ErrRefused, what)
 	}
+
 	fmt.Fprintf(c.stderr, "%s; type %s to go on, anything else stops: ", what, word)
 	got, err := c.answer()
 	if err != nil {
 		return err
 	}
+
 	if got != word {
 		return fmt.Errorf("%w: found %q, expected %s; nothing was done", failure.ErrRefused, printable(got), word)
 	}
+
 	return nil
 }
 
@@ -261,10 +279,12 @@ func changeListCommand(c *cli, verb, short string, change listChange) *cobra.Com
 				if err != nil {
 					return err
 				}
+
 				l, err := a.Lists.Show(ctx, args[0])
 				if err != nil {
 					return err
 				}
+
 				if c.asJSON {
 					return c.json(struct {
 						List    string `json:"list"`
@@ -272,6 +292,7 @@ func changeListCommand(c *cli, verb, short string, change listChange) *cobra.Com
 						Total   int64  `json:"total"`
 					}{l.Name, n, l.Count})
 				}
+
 				_, err = fmt.Fprintf(c.stdout, "%s: %d of %d addresses made a difference: %d recipients\n", l.Name, n, len(args)-1, l.Count)
 				return err
 			})
@@ -291,6 +312,7 @@ func restoreListCommand(c *cli) *cobra.Command {
 			if !ok || err != nil || n < 1 {
 				return usagef(cmd, "found %q, expected NAME@N, such as subscribers@3 (see list show)", args[0])
 			}
+
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				v, err := a.Lists.Restore(ctx, name, n)
 				if err != nil {

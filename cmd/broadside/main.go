@@ -34,6 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string)
 	root.SetErr(c.stderr)
 	err := root.ExecuteContext(ctx)
 	c.asJSON = c.asJSON || asksForJSON(args)
+
 	return c.exit(ctx, err)
 }
 

@@ -30,16 +30,19 @@ func writeManual(root *cobra.Command, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory of the manual: %w", err)
 	}
+
 	built := thisBuild()
 	header := &doc.GenManHeader{Section: "1", Source: "Broadside " + built.Version, Manual: "Broadside manual"}
 	if at, err := time.Parse(time.RFC3339, built.time); err == nil {
 		header.Date = &at
 	}
+
 	asMarkdown(root)
 	root.DisableAutoGenTag = true
 	if err := doc.GenManTree(root, header, dir); err != nil {
 		return fmt.Errorf("write the manual: %w", err)
 	}
+
 	return nil
 }
 

@@ -42,6 +42,7 @@ func (c *cli) table(header []string, rows [][]string) error {
 			}
 		}
 	}
+
 	ink := c.ink()
 	var b strings.Builder
 	for _, row := range slices.Concat([][]string{header}, rows) {
@@ -57,11 +58,14 @@ func (c *cli) table(header []string, rows [][]string) error {
 				line.WriteString(cell + pad + "  ")
 			}
 		}
+
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
+
 	if _, err := io.WriteString(c.stdout, b.String()); err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}
+
 	return nil
 }
 
@@ -86,6 +90,7 @@ func visible(text string) string {
 	if !strings.ContainsFunc(text, address.Hidden) {
 		return text
 	}
+
 	var b strings.Builder
 	for _, r := range text {
 		if address.Hidden(r) {
@@ -94,6 +99,7 @@ func visible(text string) string {
 		}
 		b.WriteRune(r)
 	}
+
 	return b.String()
 }
 
@@ -130,20 +136,30 @@ func (c *cli) rows(format string, header ...string) (*rowWriter, error) {
 			close: func() error { w.Flush(); return w.Error() },
 		}, err
 	}
-	first, open, between, end := true, "[\n", ",\n", "\n]\n"
+
+	first := true
+	open := "[\n"
+	between := ",\n"
+	end := "\n]\n"
 	if format == "jsonl" {
-		open, between, end = "", "\n", "\n"
+		open = ""
+		between = "\n"
+		end = "\n"
 	}
+
 	return &rowWriter{
 		row: func(_ []string, object any) error {
 			b, err := marshal(object)
 			if err != nil {
 				return err
 			}
+
 			lead := between
 			if first {
-				lead, first = open, false
+				lead = open
+				first = false
 			}
+
 			_, err = io.WriteString(c.stdout, lead+string(b))
 			return err
 		},

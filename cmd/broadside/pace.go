@@ -39,11 +39,14 @@ func (p *pace) perSecond() (float64, bool) {
 	if len(p.looks) == 0 {
 		return 0, false
 	}
-	first, last := p.looks[0], p.looks[len(p.looks)-1]
+
+	first := p.looks[0]
+	last := p.looks[len(p.looks)-1]
 	d := last.at.Sub(first.at)
 	if d < paceAfter {
 		return 0, false
 	}
+
 	return float64(last.done-first.done) / d.Seconds(), true
 }
 

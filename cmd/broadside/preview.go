@@ -57,6 +57,7 @@ again from the files.`,
 	flags.BoolVar(&want.open, "open", false, "show it in a browser")
 	flags.BoolVar(&want.serve, "serve", false, "show it on a page of this machine, until Ctrl-C")
 	flags.IntVar(&want.port, "port", 0, "with --serve: `PORT` of the page (default: one that is free)")
+
 	return cmd
 }
 
@@ -71,6 +72,7 @@ func (w previewRequest) check(cmd *cobra.Command, asJSON bool) error {
 	case w.port < 0 || w.port > 65535:
 		return usagef(cmd, "--port: found %d, expected 1 to 65535, or 0 for one that is free", w.port)
 	}
+
 	return nil
 }
 
@@ -89,34 +91,41 @@ func (c *cli) preview(ctx context.Context, want previewRequest) error {
 	if err != nil {
 		return err
 	}
+
 	dir := want.out
 	if dir == "" && want.open {
 		if dir, err = os.MkdirTemp("", "broadside-preview-"); err != nil {
 			return fmt.Errorf("make a directory for the preview: %w", err)
 		}
 	}
+
 	var files []string
 	if dir != "" {
 		if files, err = p.Write(dir); err != nil {
 			return err
 		}
 	}
+
 	switch {
 	case c.asJSON:
 		return c.json(previewDocument(p))
 	case want.open:
 		return c.openFile(ctx, filepath.Join(dir, letter.PreviewHTML))
 	}
+
 	for _, h := range p.Headers {
 		fmt.Fprintf(c.stdout, "%s: %s\n", h.Name, printable(h.Value))
 	}
+
 	if dir == "" {
 		fmt.Fprintf(c.stdout, "\n%s\n", p.Text)
 		return nil
 	}
+
 	for _, f := range files {
 		c.note("wrote %s", f)
 	}
+
 	return nil
 }
 
@@ -125,6 +134,7 @@ func previewDocument(p *letter.Preview) any {
 	for _, h := range p.Headers {
 		headers[h.Name] = h.Value
 	}
+
 	return struct {
 		Subject string            `json:"subject"`
 		From    string            `json:"from"`
@@ -165,6 +175,7 @@ func (c *cli) draft(ctx context.Context, name string) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var schedule *scheduler.Schedule
 	if isStored {
 		d.Def, schedule, err = a.Schedules.Campaign(ctx, name)
@@ -173,9 +184,11 @@ func (c *cli) draft(ctx context.Context, name string) (*draft, error) {
 			return nil, err
 		}
 	}
+
 	d.Sources = a.Launcher.Sources(schedule)
 	d.Sources.Stdin = c.in
 	d.app = a
 	d.close = func() { c.close(a) }
+
 	return d, nil
 }

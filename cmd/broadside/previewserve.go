@@ -28,18 +28,22 @@ func (c *cli) servePreview(ctx context.Context, want previewRequest) error {
 	if stdin.read {
 		return fmt.Errorf("%w: the audience is the standard input, which can be read only once: name a file, or leave --serve out", failure.ErrInvalid)
 	}
+
 	l, err := preview.Listen(ctx, want.port)
 	if err != nil {
 		return err
 	}
+
 	if want.open {
 		err = c.openTarget(ctx, preview.URL(l))
 	} else {
 		_, err = fmt.Fprintln(c.stdout, preview.URL(l))
 	}
+
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
+
 	c.note("reload the page to render it again; Ctrl-C ends this")
 	return preview.Serve(ctx, l, render)
 }

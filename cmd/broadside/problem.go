@@ -45,6 +45,7 @@ func problems(err error) []problem {
 		}
 		return []problem{{e.File, e.Line, 0, "", text}}
 	}
+
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && !isKind(err) {
 		var out []problem
 		for _, e := range joined.Unwrap() {
@@ -52,9 +53,11 @@ func problems(err error) []problem {
 		}
 		return out
 	}
+
 	if all := problems(errors.Unwrap(err)); placed(all) {
 		return all
 	}
+
 	return []problem{{Message: err.Error()}}
 }
 
@@ -88,10 +91,12 @@ func (p problem) annotation(command string) string {
 	if p.Column > 0 {
 		where = append(where, fmt.Sprintf("col=%d", p.Column))
 	}
+
 	text := p.Message
 	if p.Key != "" {
 		text = p.Key + ": " + text
 	}
+
 	return strings.TrimSuffix("::"+command+" "+strings.Join(where, ","), " ") + "::" + data.Replace(text)
 }
 
@@ -108,7 +113,9 @@ type errorDocument struct {
 
 func documentOf(err error, code int) errorDocument {
 	var d errorDocument
-	d.Error.Code, d.Error.Message, d.Error.Help = code, strings.Join(lines(err), "\n"), helpFor(err)
+	d.Error.Code = code
+	d.Error.Message = strings.Join(lines(err), "\n")
+	d.Error.Help = helpFor(err)
 	if all := problems(err); placed(all) {
 		d.Error.Problems = all
 	}

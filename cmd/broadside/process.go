@@ -20,13 +20,16 @@ func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.
 	if err != nil {
 		return err
 	}
+
 	if cfg.RedisURL == "" && !alone {
 		return fmt.Errorf("%w: %s", failure.ErrUnreachable, needRedis(cfg))
 	}
+
 	log, err := c.logger(true)
 	if err != nil {
 		return err
 	}
+
 	a, err := app.Open(ctx, cfg, app.Options{Log: log, Sends: sends})
 	if err != nil {
 		return err
@@ -37,11 +40,13 @@ func (c *cli) process(ctx context.Context, sends, alone bool, serve func(a *app.
 	} else {
 		a.Doctor.LogAtStart(ctx)
 	}
+
 	err = serve(a)
 	if ctx.Err() != nil && err != nil {
 		log.Warn("not everything was put down in order", "err", err)
 		return nil
 	}
+
 	return err
 }
 

@@ -45,17 +45,21 @@ func (c *cli) printProcesses(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+
 	rows := make([]processRow, len(all))
 	for i, p := range all {
 		rows[i] = processRow{p.Role, p.ID, p.Host, stamp(p.Since), p.Version}
 	}
+
 	if c.asJSON {
 		return c.json(rows)
 	}
+
 	if len(rows) == 0 {
 		c.note("no process is alive: start `broadside worker`, `broadside scheduler` and `broadside web`, or `broadside all`")
 		return nil
 	}
+
 	cells := make([][]string, len(rows))
 	for i, r := range rows {
 		since := ""
@@ -64,5 +68,6 @@ func (c *cli) printProcesses(ctx context.Context, a *app.App) error {
 		}
 		cells[i] = []string{r.Role, r.ID, r.Host, since, r.Version}
 	}
+
 	return c.table([]string{"ROLE", "ID", "HOST", "SINCE", "VERSION"}, cells)
 }

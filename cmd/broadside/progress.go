@@ -39,28 +39,35 @@ func (p *progress) see(s runs.Status) {
 	if p.c.quiet {
 		return
 	}
+
 	p.pace.see(now, s.Total()-s.Counts.Open())
 	for _, line := range p.waits.changes(s.Waiting, now) {
 		fmt.Fprintln(p.c.stderr, printable(line))
 	}
+
 	every := lineEvery
 	if p.c.term.tty {
 		every = drawEvery
 	}
+
 	if now.Sub(p.last) < every && (p.state == s.State || p.state == "") {
 		p.state = s.State
 		return
 	}
-	p.last, p.state = now, s.State
+
+	p.last = now
+	p.state = s.State
 	line := p.line(s)
 	if !p.c.term.tty {
 		fmt.Fprintln(p.c.stderr, line)
 		return
 	}
+
 	width := barWidth
 	if cells := p.c.term.width(); cells > 0 {
 		width = min(width, cells-utf8.RuneCountInString(line)-len("[] ")-1)
 	}
+
 	p.c.term.draw(bar(s, width) + p.c.errInk().word(line))
 }
 
@@ -77,6 +84,7 @@ func (p *progress) line(s runs.Status) string {
 			fmt.Fprintf(&b, ", %d %s", n, state)
 		}
 	}
+
 	if rate, ok := p.pace.perSecond(); ok && s.State == campaign.Running {
 		fmt.Fprintf(&b, ", %s", paceText(rate))
 	}
@@ -89,6 +97,7 @@ func (p *progress) line(s runs.Status) string {
 	if s.Reason != "" {
 		fmt.Fprintf(&b, " (%s)", printable(s.Reason))
 	}
+
 	return b.String()
 }
 
@@ -118,6 +127,7 @@ func (c *cli) rowsRead() func(int64) {
 	if c.quiet {
 		return nil
 	}
+
 	last := time.Now()
 	return func(rows int64) {
 		every := lineEvery
@@ -127,6 +137,7 @@ func (c *cli) rowsRead() func(int64) {
 		if time.Since(last) < every {
 			return
 		}
+
 		last = time.Now()
 		text := fmt.Sprintf("%d rows read", rows)
 		if c.term.tty {

@@ -34,6 +34,7 @@ func shown(c *cli, statuses ...runs.Status) string {
 		p.see(s)
 		time.Sleep(time.Second)
 	}
+
 	p.end()
 	return out.String()
 }
@@ -67,6 +68,7 @@ func TestProgressBar(t *testing.T) {
 		if last != want {
 			t.Errorf("got %q, want %q", last, want)
 		}
+
 		if strings.Contains(got, "\n") {
 			t.Errorf("a line ends in %q", got)
 		}
@@ -96,8 +98,11 @@ func TestTimeLeft(t *testing.T) {
 		}
 		return p
 	}
-	paused, waiting, expanding := statusOf(600, 0), statusOf(600, 0), statusOf(600, 0)
-	paused.State, expanding.State = campaign.Paused, campaign.Expanding
+	paused := statusOf(600, 0)
+	waiting := statusOf(600, 0)
+	expanding := statusOf(600, 0)
+	paused.State = campaign.Paused
+	expanding.State = campaign.Expanding
 	waiting.Waiting = []report.Wait{{For: report.ForAccount}}
 	for name, c := range map[string]struct {
 		status runs.Status
@@ -114,9 +119,11 @@ func TestTimeLeft(t *testing.T) {
 			t.Errorf("%s: %s are left, want %s", name, got, c.want)
 		}
 	}
+
 	if got := len(steadyPace().looks); got != 21 {
 		t.Errorf("%d looks are kept, want those of %s", got, paceOver)
 	}
+
 	p := steadyPace()
 	p.see(start.Add(2*time.Minute), 600) // nothing for a minute
 	if got := p.left(100); got != 0 {

@@ -49,10 +49,12 @@ func runRecipientsCommand(c *cli) *cobra.Command {
 			if known := recipientStates(); state != "" && !slices.Contains(known, state) {
 				return usagef(cmd, "--state: found %q, expected one of: %s", state, strings.Join(known, ", "))
 			}
+
 			how, err := c.rowFormat(cmd, format)
 			if err != nil {
 				return err
 			}
+
 			return c.withRun(cmd.Context(), args[0], func(a *app.App, id string) error {
 				return c.recipients(cmd, a, id, state, how)
 			})
@@ -60,6 +62,7 @@ func runRecipientsCommand(c *cli) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only those in `STATE`: "+strings.Join(recipientStates(), ", "))
 	cmd.Flags().StringVar(&format, "format", "csv", "`FORMAT`: csv or jsonl")
+
 	return cmd
 }
 
@@ -79,22 +82,28 @@ func (c *cli) recipients(cmd *cobra.Command, a *app.App, id, state, format strin
 	if err != nil {
 		return err
 	}
+
 	err = a.Runs.Recipients(cmd.Context(), id, state, func(r runs.Recipient) error {
 		row := recipientRow{r.Address, r.State, r.Attempts, r.Code, r.Enhanced, r.Reply, nil, r.Account}
-		code, at := "", ""
+		code := ""
+		at := ""
 		if r.At != nil {
-			if row.At = stamp(*r.At); row.At != nil {
+			row.At = stamp(*r.At)
+			if row.At != nil {
 				at = *row.At
 			}
 		}
+
 		if r.Code != 0 {
 			code = strconv.Itoa(r.Code)
 		}
+
 		return w.row([]string{csvCell(r.Address), r.State, strconv.Itoa(r.Attempts), code, r.Enhanced, csvCell(r.Reply), at, csvCell(r.Account)}, row)
 	})
 	if err != nil {
 		return err
 	}
+
 	return w.close()
 }
 
@@ -110,23 +119,28 @@ func runRejectsCommand(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
+
 			return c.withRun(cmd.Context(), args[0], func(a *app.App, id string) error {
 				rejects, err := a.Runs.Rejects(cmd.Context(), id)
 				if err != nil {
 					return err
 				}
+
 				w, err := c.rows(how, "line", "reason", "value")
 				if err != nil {
 					return err
 				}
+
 				for _, r := range rejects {
 					if err := w.row([]string{strconv.Itoa(r.Line), r.Reason, csvCell(visible(r.Value))}, r); err != nil {
 						return err
 					}
 				}
+
 				if len(rejects) >= scheduler.KeptRejects {
 					c.note("these are the first %d; run show says how many there were", len(rejects))
 				}
+
 				return w.close()
 			})
 		},

@@ -51,6 +51,7 @@ in "Hello [first_name]", so that the page has no recipient's data.
 	cmd.Flags().StringVar(&want.format, "format", "", "`FORMAT`: text, html, csv or md")
 	cmd.Flags().StringVarP(&want.out, "out", "o", "", "write to `FILE`")
 	cmd.Flags().BoolVar(&want.open, "open", false, "show the page in a browser")
+
 	return cmd
 }
 
@@ -66,6 +67,7 @@ func (w *reportRequest) check(cmd *cobra.Command, asJSON bool) error {
 	default:
 		w.format = formatOf(w.out)
 	}
+
 	switch {
 	case !slices.Contains(reportFormats, w.format):
 		return usagef(cmd, "--format: found %q, expected %s", w.format, strings.Join(reportFormats, ", "))
@@ -76,6 +78,7 @@ func (w *reportRequest) check(cmd *cobra.Command, asJSON bool) error {
 	case w.open && w.out == "-":
 		return usagef(cmd, "--open: found --out -, expected a file")
 	}
+
 	return nil
 }
 
@@ -106,6 +109,7 @@ func (c *cli) reports(ctx context.Context, names []string) ([]report.Run, error)
 			}
 			runs = append(runs, r)
 		}
+
 		return nil
 	})
 	return runs, err
@@ -117,10 +121,12 @@ func (c *cli) report(ctx context.Context, want reportRequest, runs []report.Run)
 	if toStdout {
 		return c.writeReport(c.stdout, want.format, runs, c.ink().word)
 	}
+
 	var b bytes.Buffer
 	if err := c.writeReport(&b, want.format, runs, nil); err != nil {
 		return err
 	}
+
 	file := want.out
 	if file == "" {
 		dir, err := os.MkdirTemp("", "broadside-report-")
@@ -129,12 +135,14 @@ func (c *cli) report(ctx context.Context, want reportRequest, runs []report.Run)
 		}
 		file = filepath.Join(dir, runs[0].Run+".html")
 	}
+
 	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	if want.open {
 		return c.openFile(ctx, file)
 	}
+
 	c.note("%s written", file)
 	return nil
 }
@@ -154,6 +162,7 @@ func (c *cli) writeReport(w io.Writer, format string, runs []report.Run, paint r
 	case format == "md":
 		return report.Markdown(w, runs...)
 	}
+
 	for i, r := range runs {
 		if i > 0 {
 			fmt.Fprintln(w)
@@ -162,5 +171,6 @@ func (c *cli) writeReport(w io.Writer, format string, runs []report.Run, paint r
 			return err
 		}
 	}
+
 	return nil
 }

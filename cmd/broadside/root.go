@@ -48,15 +48,18 @@ func rootCommand(c *cli) *cobra.Command {
 	for _, g := range groups {
 		commands = append(commands, g.commands...)
 	}
+
 	root := noun("broadside", "Bulk newsletters, nobody mailed twice", commands...)
 	for _, g := range groups {
 		g.addTo(root)
 	}
+
 	root.Long = longHelp
 	root.Example = `  broadside demo                               a whole campaign, here and now
   broadside init                               a project to start from
   broadside campaign launch campaign.yaml      send it`
-	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SilenceErrors = true
+	root.SilenceUsage = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%v", err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.configFile, "config", "", "configuration `FILE` (default broadside.yaml, if it is there)")
@@ -75,6 +78,7 @@ func rootCommand(c *cli) *cobra.Command {
 			cmd.Example = "  broadside completion bash > /etc/bash_completion.d/broadside"
 		}
 	}
+
 	c.complete(root)
 	return root
 }
@@ -121,10 +125,12 @@ func noun(name, short string, commands ...*cobra.Command) *cobra.Command {
 		first, _, _ := strings.Cut(verb.Example, "\n")
 		examples = append(examples, first)
 	}
+
 	cmd.Example = strings.Join(examples, "\n")
 	for _, name := range later[name] {
 		cmd.AddCommand(notYetCommand(name))
 	}
+
 	return cmd
 }
 
@@ -138,13 +144,16 @@ func verbs(cmd *cobra.Command) {
 				known = append(known, sub.Name())
 			}
 		}
+
 		if len(args) == 0 {
 			return usagef(cmd, "%sexpected one of: %s", nounOf(cmd), strings.Join(known, ", "))
 		}
+
 		text := fmt.Sprintf("%sfound %q, expected one of: %s", nounOf(cmd), args[0], strings.Join(known, ", "))
 		if meant := strictyaml.Suggest(args[0], known); meant != "" {
 			text += fmt.Sprintf("; did you mean %s?", meant)
 		}
+
 		return usagef(cmd, "%s", text)
 	}
 }
@@ -232,21 +241,25 @@ func needRedis(cfg *configs.Config) string {
 // logger returns the log: JSON lines on stdout for a process, text on stderr
 // for a command.
 func (c *cli) logger(process bool) (*slog.Logger, error) {
-	text, level := c.logLevel, slog.LevelWarn
+	text := c.logLevel
+	level := slog.LevelWarn
 	if process {
 		level = slog.LevelInfo
 	}
 	if text == "" {
 		text = c.getenv("LOG_LEVEL")
 	}
+
 	if text != "" {
 		if err := level.UnmarshalText([]byte(text)); err != nil {
 			return nil, &usageError{"", fmt.Sprintf("--log-level or LOG_LEVEL: found %q, expected debug, info, warn or error", text)}
 		}
 	}
+
 	if process {
 		return slog.New(slog.NewJSONHandler(c.stdout, &slog.HandlerOptions{Level: level})), nil
 	}
+
 	return slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: level})), nil
 }
 

@@ -67,18 +67,22 @@ func runListCommand(c *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+
 				if c.asJSON {
 					return c.json(runs)
 				}
+
 				if len(runs) == 0 {
 					c.note("no runs yet")
 					return nil
 				}
+
 				header := []string{"RUN", "STATE", "TOTAL", "ACCEPTED", "DEFERRED", "BOUNCED", "FAILED", "UNCERTAIN", "CREATED"}
 				linked := slices.ContainsFunc(runs, func(r report.Run) bool { return r.Parent != "" })
 				if linked {
 					header = append(header, "FOLLOWS")
 				}
+
 				var rows [][]string
 				for _, r := range runs {
 					n := func(s campaign.State) string { return strconv.FormatInt(r.Counts.Report(s), 10) }
@@ -94,6 +98,7 @@ func runListCommand(c *cli) *cobra.Command {
 						c.note("%s", printable(r.Reason))
 					}
 				}
+
 				return c.table(header, rows)
 			})
 		},
@@ -137,10 +142,12 @@ func runWatchCommand(c *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+
 				r, err := a.Runs.Report(ctx, id)
 				if err != nil {
 					return err
 				}
+
 				return c.printRun(r)
 			})
 		},
@@ -178,6 +185,7 @@ func runPauseCommand(c *cli) *cobra.Command {
 			case len(args) == 0:
 				return usagef(cmd, "found no run, expected one, or --all")
 			}
+
 			return c.withRun(ctx, args[0], func(a *app.App, id string) error {
 				if err := a.Runs.Pause(ctx, id); err != nil {
 					return err

@@ -23,8 +23,8 @@ func runRetryCommand(c *cli) *cobra.Command {
 It has that run's content, accounts and settings, whatever became of the files,
 and is linked to it: "run show" of either names the other. Suppressed people are
 left out and counted; whoever bounced is suppressed since, unless you took them
-off the list (suppression rm). Who got the message by another run that is linked
-to the same one is left out too.
+off the list (suppression rm). Recipients who got the message by another run that
+is linked to the same one are left out too.
 
 --reason takes those whose last reply says so: any part of its code, enhanced
 code and text as "run recipients" shows them, or one of the words attempts (no
@@ -42,9 +42,11 @@ attempt was left), expired and stuck.`,
 			default:
 				return usagef(cmd, "--state: found %q, expected failed or bounced", state)
 			}
+
 			if cmd.Flags().Changed("reason") && o.Reason == "" {
 				return usagef(cmd, "--reason: found nothing, expected a part of a reply, or attempts, expired or stuck")
 			}
+
 			return c.retry(cmd, args[0], o, f)
 		},
 	}
@@ -53,6 +55,7 @@ attempt was left), expired and stuck.`,
 	flags.StringVar(&o.Reason, "reason", "", "only those whose last reply contains `TEXT`, or attempts, expired, stuck")
 	flags.BoolVar(&f.again, "again", false, "although they were retried before; who got it since is left out")
 	f.sending(cmd)
+
 	return cmd
 }
 
@@ -88,6 +91,7 @@ resend    sends them the same message once more, in a run that is linked to this
 				}
 				return c.accept(cmd.Context(), args[0])
 			}
+
 			return usagef(cmd, "--uncertain: found %q, expected resend or accept", how)
 		},
 	}
@@ -95,6 +99,7 @@ resend    sends them the same message once more, in a run that is linked to this
 	flags.StringVar(&how, "uncertain", "", "`HOW` they are resolved: resend or accept (required)")
 	flags.BoolVar(&f.again, "again", false, "although these recipients were retried before; those that got the message since, or may have got it, are left out")
 	f.sending(cmd)
+
 	return cmd
 }
 
@@ -105,12 +110,17 @@ func (c *cli) retry(cmd *cobra.Command, name string, o launch.RetryOptions, f la
 	if err != nil {
 		return err
 	}
-	o.Again, o.Rate, o.Limit = opts.Again, opts.Rate, opts.Limit
+
+	o.Again = opts.Again
+	o.Rate = opts.Rate
+	o.Limit = opts.Limit
+
 	return c.kept(ctx, f.wait && !f.dryRun, func(ctx context.Context, a *app.App) error {
 		id, err := c.findRun(ctx, a, name)
 		if err != nil {
 			return err
 		}
+
 		o.Progress = c.rowsRead()
 		if f.dryRun {
 			plan, before, err := a.Launcher.PlanRetry(ctx, id, o)
@@ -122,15 +132,18 @@ func (c *cli) retry(cmd *cobra.Command, name string, o launch.RetryOptions, f la
 			}
 			return c.printPlan(plan)
 		}
+
 		o.Confirm = c.confirm(f.yes)
 		launched, err := a.Launcher.Retry(ctx, id, o)
 		if err != nil {
 			return notMade(ctx, err)
 		}
+
 		c.noteRetry(id, launched, o.State)
 		if !f.wait {
 			return c.launched(ctx, a, launched.Run)
 		}
+
 		return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
 	})
 }
@@ -155,14 +168,17 @@ func (c *cli) accept(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
+
 		c.note("%d uncertain recipients of run %s are accepted now", n, id)
 		if !c.asJSON {
 			return nil
 		}
+
 		r, err := a.Runs.Report(ctx, id)
 		if err != nil {
 			return err
 		}
+
 		return c.json(r)
 	})
 }

@@ -44,6 +44,7 @@ time without an offset is in the campaign's timezone, else in the configured one
 	flags.StringVar(&o.At, "at", "", "`TIME` in place of the file's schedule, such as 2026-10-01T09:00 or 2026-10-01T09:00+02:00")
 	flags.BoolVar(&o.Again, "again", false, "although the campaign was launched before")
 	flags.BoolVarP(&yes, "yes", "y", false, "do not ask")
+
 	return cmd
 }
 
@@ -60,25 +61,33 @@ func (c *cli) schedule(ctx context.Context, name string, o launch.ScheduleOption
 	if err != nil {
 		return err
 	}
-	o.Stored, o.Progress, o.Confirm = stored, c.rowsRead(), c.confirm(yes)
+
+	o.Stored = stored
+	o.Progress = c.rowsRead()
+	o.Confirm = c.confirm(yes)
 	s, err := a.Schedules.Add(ctx, def, o)
 	if err != nil {
 		return err
 	}
+
 	if c.asJSON {
 		return c.json(scheduledDocument(s))
 	}
+
 	verb := "scheduled"
 	if s.Old != nil {
 		verb = "replaced"
 	}
+
 	fmt.Fprintf(c.stdout, "%s %s: %d recipients now, next %s\n", verb, s.ID, s.Recipients, moment(s.Next, s.Timing))
 	for _, ch := range s.Changes {
 		fmt.Fprintf(c.stdout, "  %s: %s -> %s\n", ch.What, shownValue(ch.From), shownValue(ch.To))
 	}
+
 	if s.Old != nil && len(s.Changes) == 0 {
 		fmt.Fprintln(c.stdout, "  nothing differs")
 	}
+
 	c.note("a scheduler fires it (broadside scheduler, or all) and a worker sends it; broadside campaign unschedule %s takes it back", s.ID)
 	return nil
 }
@@ -104,6 +113,7 @@ func scheduledDocument(s launch.Scheduled) any {
 	if list == nil {
 		list = []launch.Change{}
 	}
+
 	return struct {
 		ID       string          `json:"id"`
 		Topic    string          `json:"topic"`
@@ -131,12 +141,14 @@ func unscheduleCommand(c *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+
 				if running != "" {
 					c.note("its time had just come: see run %s, and cancel it (broadside run cancel %s) if it is not wanted", running, running)
 				}
 				if c.asJSON {
 					return c.json(map[string]any{"id": id, "unscheduled": true})
 				}
+
 				fmt.Fprintf(c.stdout, "unscheduled %s\n", id)
 				return nil
 			})
@@ -193,6 +205,7 @@ func rowOf(e *scheduler.Entry) scheduleRow {
 	if e.Broken != nil {
 		return scheduleRow{ID: e.ID, State: stateOf(e), Reason: e.Broken.Error()}
 	}
+
 	r := scheduleRow{
 		ID: e.ID, Topic: e.Topic, Next: stamp(e.Next), Schedule: e.Timing.String(), Timezone: e.Timing.Zone,
 		State: stateOf(e), Fired: e.Fired, Missed: e.Missed, Failed: e.Failed,
@@ -200,6 +213,7 @@ func rowOf(e *scheduler.Entry) scheduleRow {
 	if e.LastRun != "" {
 		r.LastRun = &e.LastRun
 	}
+
 	return r
 }
 
@@ -223,10 +237,12 @@ func (c *cli) printSchedules(all []*scheduler.Entry) error {
 		}
 		return c.json(rows)
 	}
+
 	if len(all) == 0 {
 		c.note("nothing is scheduled: broadside campaign schedule CAMPAIGN")
 		return nil
 	}
+
 	rows := make([][]string, len(all))
 	for i, e := range all {
 		if e.Broken != nil {
@@ -239,6 +255,7 @@ func (c *cli) printSchedules(all []*scheduler.Entry) error {
 		}
 		rows[i] = []string{e.ID, e.Topic, next, e.Timing.String(), e.LastRun, counted(e.Missed), counted(e.Failed)}
 	}
+
 	return c.table([]string{"ID", "TOPIC", "NEXT", "SCHEDULE", "LAST RUN", "MISSED", "FAILED"}, rows)
 }
 

@@ -74,12 +74,15 @@ func shownDocument(s launch.Shown) any {
 	for _, t := range s.Upcoming {
 		doc.Upcoming = append(doc.Upcoming, stamp(t))
 	}
+
 	for _, o := range s.Occurrences {
 		doc.Occurrences = append(doc.Occurrences, occurrenceRow{stamp(o.At), stamp(o.Until), o.Times(), o.Outcome, o.Run, o.Reason})
 	}
+
 	for _, r := range s.Runs {
 		doc.Runs = append(doc.Runs, scheduleRun{r.ID, string(r.State), r.Total(), r.Counts[campaign.Accepted], stamp(r.Created)})
 	}
+
 	return doc
 }
 
@@ -105,6 +108,7 @@ func (c *cli) printSchedule(s launch.Shown) {
 		}
 		fmt.Fprintf(w, "%-11s %s\n", label, moment(t, s.Timing))
 	}
+
 	if !s.Done() && time.Since(s.Next) > overdueAfter {
 		fmt.Fprintln(w, "overdue     is `broadside scheduler` running?")
 	}
@@ -114,9 +118,11 @@ func (c *cli) printSchedule(s launch.Shown) {
 	if s.Fired+s.Missed+s.Failed > 0 {
 		fmt.Fprintf(w, "so far      %d fired, %d missed, %d failed\n", s.Fired, s.Missed, s.Failed)
 	}
+
 	for _, o := range s.Occurrences[:min(len(s.Occurrences), shownOccurrences)] {
 		fmt.Fprintf(w, "  %s\n", occurrenceText(o, s.Timing))
 	}
+
 	for i, r := range s.Runs {
 		label := ""
 		if i == 0 {
@@ -131,6 +137,7 @@ func occurrenceText(o scheduler.Occurrence, t scheduler.Timing) string {
 	if !o.Until.IsZero() {
 		text = fmt.Sprintf("%d times, %s to %s", o.Times(), text, moment(o.Until, t))
 	}
+
 	text += "  " + o.Outcome
 	if o.Run != "" {
 		text += "  " + o.Run
@@ -138,5 +145,6 @@ func occurrenceText(o scheduler.Occurrence, t scheduler.Timing) string {
 	if o.Reason != "" {
 		text += ": " + printable(o.Reason)
 	}
+
 	return text
 }

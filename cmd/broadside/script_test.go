@@ -137,6 +137,7 @@ func startSink(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: sink")
 	}
+
 	s, err := sink.Listen("127.0.0.1:0", sink.Config{Out: ts.MkAbs("sent")})
 	ts.Check(err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -156,6 +157,7 @@ func waitAccepted(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 || s == nil {
 		ts.Fatalf("usage: accepted N, after sink")
 	}
+
 	want, err := strconv.ParseInt(args[0], 10, 64)
 	ts.Check(err)
 	t := time.NewTicker(lookEvery)
@@ -165,6 +167,7 @@ func waitAccepted(ts *testscript.TestScript, neg bool, args []string) {
 			break
 		}
 	}
+
 	if got := s.Counts().Accepted; got != want {
 		ts.Fatalf("the sink has accepted %d, want %d", got, want)
 	}
@@ -180,6 +183,7 @@ func exitOf(ts *testscript.TestScript, args []string) int {
 	case errors.As(err, &exit):
 		return exit.ExitCode()
 	}
+
 	ts.Fatalf("run %s: %v", args[0], err)
 	return -1
 }
@@ -199,12 +203,14 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: terminate WORD")
 	}
+
 	for _, cmd := range ts.BackgroundCmds() {
 		if len(cmd.Args) > 1 && cmd.Args[1] == args[0] {
 			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 			return
 		}
 	}
+
 	ts.Fatalf("no broadside %s is in the background", args[0])
 }
 
@@ -212,6 +218,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: eventually REGEXP COMMAND ARGS...")
 	}
+
 	re, err := regexp.Compile(args[0])
 	ts.Check(err)
 	t := time.NewTicker(5 * lookEvery)
@@ -231,11 +238,13 @@ func remember(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: remember NAME REGEXP")
 	}
+
 	re, err := regexp.Compile(args[1])
 	ts.Check(err)
 	found := re.FindString(ts.ReadFile("stdout"))
 	if found == "" {
 		ts.Fatalf("nothing like %s in the output", args[1])
 	}
+
 	ts.Setenv(args[0], found)
 }

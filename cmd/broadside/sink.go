@@ -34,6 +34,7 @@ part of an address chooses the reply (what follows + is ignored):
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:2525", "`ADDRESS` to listen on")
 	cmd.Flags().StringVar(&out, "out", "", "keep each message as one .eml file in `DIR`")
+
 	return cmd
 }
 
@@ -45,12 +46,15 @@ func (c *cli) serveSink(cmd *cobra.Command, listen string, cfg sink.Config) erro
 			fmt.Fprintf(c.stderr, "%-15s %7d  %s\n", e.Outcome, e.Size, printable(e.To))
 		}
 	}
+
 	s, err := sink.Listen(listen, cfg)
 	if err != nil {
 		return err
 	}
+
 	c.note("listening on %s", s.Addr())
 	s.Serve(cmd.Context())
+
 	return c.printCounts(s.Counts())
 }
 
@@ -58,6 +62,7 @@ func (c *cli) printCounts(n sink.Counts) error {
 	if c.asJSON {
 		return c.json(n)
 	}
+
 	var rows [][]string
 	for _, r := range []struct {
 		what string
@@ -76,5 +81,6 @@ func (c *cli) printCounts(n sink.Counts) error {
 	} {
 		rows = append(rows, []string{r.what, strconv.FormatInt(r.n, 10)})
 	}
+
 	return c.table([]string{"OUTCOME", "RECIPIENTS"}, rows)
 }

@@ -36,6 +36,7 @@ func startCommand(t *testing.T, args ...string) (lines *bufio.Scanner, stop func
 		w.Close()
 		done <- err
 	}()
+
 	return bufio.NewScanner(r), func() (string, error) {
 		cancel()
 		go io.Copy(io.Discard, r) //nolint:errcheck // ends when the command closes w
@@ -51,10 +52,12 @@ func TestSinkCommand(t *testing.T) {
 	if !lines.Scan() {
 		t.Fatal("the sink says nothing")
 	}
+
 	addr, ok := strings.CutPrefix(lines.Text(), "listening on ")
 	if !ok {
 		t.Fatalf("first line is %q", lines.Text())
 	}
+
 	sent := make(chan error, 1)
 	go func() {
 		sent <- smtp.SendMail(addr, nil, "news@acme.example", []string{"ada@example.org"}, []byte("Subject: Hello\r\n\r\nHello\r\n"))
@@ -65,10 +68,12 @@ func TestSinkCommand(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Errorf("send: %v", err)
 	}
+
 	stdout, err := stop()
 	if err != nil {
 		t.Errorf("the end of a sink is regular, got %v", err)
 	}
+
 	var got sink.Counts
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
 		t.Fatalf("counts: %v in %q", err, stdout)
@@ -101,6 +106,7 @@ func TestInitLaunches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	ctx, stop := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
 	serving.Go(func() { s.Serve(ctx) })
@@ -112,6 +118,7 @@ func TestInitLaunches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	dir := filepath.Join(t.TempDir(), "news")
 	broadside := func(args ...string) string {
 		var stdout, stderr bytes.Buffer
@@ -134,6 +141,7 @@ func TestInitLaunches(t *testing.T) {
 	if got.State != "finished" || got.Total != 6 || got.Counts["accepted"] != 6 || s.Counts().Accepted != 6 {
 		t.Errorf("run is %+v, the sink has %d", got, s.Counts().Accepted)
 	}
+
 	info, err := os.Stat(filepath.Join(dir, "broadside.yaml"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file with the secret: %v, %v", info.Mode(), err)

@@ -34,8 +34,8 @@ func suppressCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS...",
 		Short: "Keep addresses from being mailed",
-		Long: `Keep addresses from being mailed, from now on and in runs that are under way. Who
-is on the list already keeps the reason and the time of it.`,
+		Long: `Keep addresses from being mailed, from now on and in runs that are under way. An
+address that is on the list already keeps its reason and time.`,
 		Example: `  broadside suppression add ada@example.org
   broadside suppression add ada@example.org --reason complaint --topic newsletter
   broadside suppression add ada@example.org --expires 90d`,
@@ -51,6 +51,7 @@ is on the list already keeps the reason and the time of it.`,
 	cmd.Flags().StringVar(&e.Reason, "reason", suppression.ReasonManual, "`WORD` that says why: bounce, complaint, unsubscribe, manual, ...")
 	cmd.Flags().StringVar(&topic, "topic", "", "only for messages of this `TOPIC` (default: for all)")
 	cmd.Flags().StringVar(&expires, "expires", "", "until then: a `TIME` such as 2030-01-31, or a duration such as 90d (default: for ever)")
+
 	return cmd
 }
 
@@ -59,6 +60,7 @@ func expiry(cmd *cobra.Command, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			if !t.After(now) {
@@ -67,10 +69,12 @@ func expiry(cmd *cobra.Command, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
+
 	d, err := units.ParseDuration(text)
 	if err != nil || d == 0 {
 		return time.Time{}, usagef(cmd, "--expires: found %q, expected a time such as 2030-01-31T09:00:00Z, a day, or a duration such as 90d", text)
 	}
+
 	return now.Add(d), nil
 }
 
@@ -88,29 +92,35 @@ func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, t
 	if err != nil {
 		return err
 	}
+
 	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
-		e.Scope, e.Source = suppression.All, "operator"
+		e.Scope = suppression.All
+		e.Source = "operator"
 		if topic != "" {
 			if err := checkTopic(a.Config, topic); err != nil {
 				return err
 			}
 			e.Scope = suppression.Topic(topic)
 		}
+
 		entries := make([]suppression.Entry, len(addresses))
 		for i, address := range addresses {
 			entries[i] = e
 			entries[i].Address = address.String()
 		}
+
 		added, err := a.Suppression.Add(ctx, entries...)
 		if err != nil {
 			return err
 		}
+
 		if c.asJSON {
 			return c.json(struct {
 				Added int `json:"added"`
 				Known int `json:"known"`
 			}{added, len(entries) - added})
 		}
+
 		_, err = fmt.Fprintf(c.stdout, "added %d, known before %d\n", added, len(entries)-added)
 		return err
 	})
@@ -129,16 +139,19 @@ it: mail to people who unsubscribed or complained ruins a sender's name.`,
 			if _, err := address.ParseAll(args); err != nil {
 				return err
 			}
+
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				n, err := a.Suppression.Rm(ctx, args...)
 				if err != nil {
 					return err
 				}
+
 				if c.asJSON {
 					return c.json(struct {
 						Removed int `json:"removed"`
 					}{n})
 				}
+
 				_, err = fmt.Fprintf(c.stdout, "removed %d\n", n)
 				return err
 			})
@@ -156,6 +169,7 @@ func checkSuppressionCommand(c *cli) *cobra.Command {
 			if _, err := address.ParseAll(args); err != nil {
 				return err
 			}
+
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				results, err := a.Suppression.Check(ctx, args...)
 				if err != nil {
@@ -171,6 +185,7 @@ func (c *cli) printChecks(results []suppression.Result) error {
 	if c.asJSON {
 		return c.json(results)
 	}
+
 	var rows [][]string
 	for _, r := range results {
 		row := []string{r.Address, "no", "", "", "", "", ""}
@@ -179,6 +194,7 @@ func (c *cli) printChecks(results []suppression.Result) error {
 		}
 		rows = append(rows, row)
 	}
+
 	return c.table([]string{"ADDRESS", "SUPPRESSED", "REASON", "SCOPE", "SOURCE", "RUN", "AT"}, rows)
 }
 
@@ -204,6 +220,7 @@ exit code is 1.`,
 			}
 			defer in.Close() //nolint:errcheck // only read
 			opts.File = name
+
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
 				rows, err := audience.OpenAddresses(ctx, audience.Source{Path: "-", Reader: in}, opts)
 				if err != nil {
@@ -214,6 +231,7 @@ exit code is 1.`,
 				if err != nil {
 					return err
 				}
+
 				return c.importedSuppressions(name, sum)
 			})
 		},
@@ -221,6 +239,7 @@ exit code is 1.`,
 	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column of addresses (default: the one that looks like it, else any)")
 	cmd.Flags().StringVar(&opts.Sheet, "sheet", "", "`NAME` of the worksheet of an .xlsx file (default: the only one with rows)")
 	cmd.Flags().StringVar(&opts.Encoding, "encoding", "", "`NAME` of the file's encoding, such as windows-1252, when it is not UTF-8")
+
 	return cmd
 }
 
@@ -230,9 +249,11 @@ func (c *cli) importedSuppressions(name string, sum suppression.Imported) error 
 	for _, column := range sum.Ignored {
 		c.note("%s: column %q is not one of ours and was left out", name, printable(column))
 	}
+
 	if err := c.printImported(sum); err != nil {
 		return err
 	}
+
 	switch rejected := len(sum.Rejects); {
 	case rejected == 0:
 		return nil
@@ -316,6 +337,7 @@ func statsRows(s suppression.Stats) [][]string {
 			rows = append(rows, []string{group.name + " " + key, strconv.Itoa(group.counts[key])})
 		}
 	}
+
 	return rows
 }
 
@@ -330,6 +352,7 @@ func (c *cli) csvAsJSON(write func(io.Writer) error) error {
 	}()
 	err := c.objects(csv.NewReader(r))
 	r.CloseWithError(err)
+
 	return errors.Join(err, <-written)
 }
 
@@ -338,10 +361,12 @@ func (c *cli) objects(in *csv.Reader) error {
 	if err != nil {
 		return fmt.Errorf("read CSV: %w", err)
 	}
+
 	out, err := c.rows("json")
 	if err != nil {
 		return err
 	}
+
 	for {
 		record, err := in.Read()
 		if errors.Is(err, io.EOF) {

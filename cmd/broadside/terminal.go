@@ -66,7 +66,8 @@ func (t *terminal) draw(line string) {
 // cut shortens a line to less than width cells; 0 is no bound. Colours take no
 // cell, and end with what is left.
 func cut(line string, width int) string {
-	cells, escaped := 0, false
+	cells := 0
+	escaped := false
 	for i, r := range line {
 		switch {
 		case r == '\x1b':
@@ -80,5 +81,6 @@ func cut(line string, width int) string {
 			return line[:i] + "\x1b[0m"
 		}
 	}
+
 	return line
 }

@@ -55,6 +55,7 @@ func TestColouredTable(t *testing.T) {
 	if err := c.table([]string{"RUN", "STATE", "TOTAL"}, [][]string{{"a", "finished", "1"}, {"b", "paused", "23"}}); err != nil {
 		t.Fatal(err)
 	}
+
 	want := "RUN  STATE     TOTAL\na    \x1b[32mfinished\x1b[0m      1\nb    \x1b[33mpaused\x1b[0m       23\n"
 	if got := out.String(); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)

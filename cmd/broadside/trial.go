@@ -37,6 +37,7 @@ unsubscribe no one, and nothing is stored. A suppressed address has to be confir
 	cmd.Flags().StringSliceVar(&o.To, "to", nil, "`ADDRESSES` to send copies to, at most 10")
 	cmd.Flags().StringVar(&o.As, "as", "", "`ADDRESS` of the audience, or row:N, whose message it is")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+
 	return cmd
 }
 
@@ -57,18 +58,22 @@ func trial(ctx context.Context, c *cli, name string, o letter.TestOptions, yes b
 	if err != nil && len(results) == 0 {
 		return err
 	}
+
 	if err := errors.Join(c.printTrial(results), err); err != nil {
 		return err
 	}
+
 	refused := 0
 	for _, r := range results {
 		if !r.Accepted {
 			refused++
 		}
 	}
+
 	if refused > 0 {
 		return fmt.Errorf("%d of %d copies were not accepted", refused, len(results))
 	}
+
 	return nil
 }
 
@@ -78,6 +83,7 @@ func (c *cli) confirmTrial(ctx context.Context, draft *draft, to []string, yes b
 	if yes || draft.Config.RedisURL == "" || draft.Def == nil {
 		return nil
 	}
+
 	a := draft.app
 	if a == nil {
 		var err error
@@ -87,14 +93,17 @@ func (c *cli) confirmTrial(ctx context.Context, draft *draft, to []string, yes b
 		}
 		defer c.close(a)
 	}
+
 	addresses, err := address.ParseAll(to)
 	if err != nil {
 		return err
 	}
+
 	found, err := a.Suppression.Among(ctx, draft.Def.Topic, addresses)
 	if err != nil || len(found) == 0 {
 		return err
 	}
+
 	return c.agree(strings.Join(found, ", ")+" is suppressed for this topic", "yes", false)
 }
 
@@ -102,6 +111,7 @@ func (c *cli) printTrial(results []letter.TestCopy) error {
 	if c.asJSON {
 		return c.json(results)
 	}
+
 	var rows [][]string
 	for _, r := range results {
 		outcome := "accepted"
@@ -110,6 +120,7 @@ func (c *cli) printTrial(results []letter.TestCopy) error {
 		}
 		rows = append(rows, []string{r.To, r.As, strconv.Itoa(r.Row), outcome, r.Reply})
 	}
+
 	return c.table([]string{"TO", "AS", "ROW", "OUTCOME", "REPLY"}, rows)
 }
 

@@ -24,6 +24,7 @@ func thisBuild() build {
 	if !ok {
 		return b
 	}
+
 	b.Version = info.Main.Version
 	for _, s := range info.Settings {
 		switch s.Key {
@@ -35,6 +36,7 @@ func thisBuild() build {
 			b.time = s.Value
 		}
 	}
+
 	return b
 }
 

@@ -38,6 +38,7 @@ func (n *waitNotes) changes(now []report.Wait, at time.Time) []string {
 			n.noted[i].last = at
 		}
 	}
+
 	n.noted = slices.DeleteFunc(n.noted, func(o notedWait) bool {
 		over := at.Sub(o.last) >= waitOver
 		if over {

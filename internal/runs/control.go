@@ -51,11 +51,13 @@ func (r *Runs) Resume(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+
 	if s.State == campaign.Paused && codes.Of(s.Reason).ByGuard() {
 		if err := r.Ledger.NoteBase(ctx, id, s.Sample()); err != nil {
 			return err
 		}
 	}
+
 	return r.turn(ctx, id, campaign.Running, campaign.Paused, campaign.Held)
 }
 
@@ -65,6 +67,7 @@ func (r *Runs) Cancel(ctx context.Context, id string) error {
 	if err := r.turn(ctx, id, campaign.RunCancelled, campaign.Running, campaign.Paused, campaign.Held, campaign.Expanding); err != nil {
 		return err
 	}
+
 	run, err := r.handle(ctx, id)
 	if errors.Is(err, failure.ErrInvalid) {
 		return nil // it never became ready
@@ -72,6 +75,7 @@ func (r *Runs) Cancel(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+
 	return r.Ledger.Sweep(ctx, run)
 }
 
@@ -114,6 +118,7 @@ func (r *Runs) AcceptUncertain(ctx context.Context, id string) (int64, error) {
 			if err != nil {
 				return accepted, err
 			}
+
 			for i, cell := range cells {
 				if cell.State != campaign.Uncertain {
 					continue

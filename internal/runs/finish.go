@@ -105,6 +105,7 @@ func (h *standIn) run(ctx context.Context) error {
 		if err != nil {
 			outage = time.Now()
 		}
+
 		if len(workers) == 0 && time.Since(outage) >= returnTime {
 			return h.work(ctx)
 		}

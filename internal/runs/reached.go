@@ -69,6 +69,7 @@ func (r *Runs) reachedByCampaign(ctx context.Context, name string, ids []string,
 			return 0, 0, err
 		}
 	}
+
 	if read > 0 {
 		return read, expired, nil
 	}

@@ -48,6 +48,7 @@ func (r *Runs) Recipients(ctx context.Context, id, state string, do func(Recipie
 		if state != "" && s.String() != state {
 			return nil
 		}
+
 		recipient := Recipient{Address: row.Address.String(), State: s.String(), Attempts: cell.Attempts}
 		if last, ok := replies.of(s, part, index); ok {
 			recipient.Code = last.Code
@@ -56,6 +57,7 @@ func (r *Runs) Recipients(ctx context.Context, id, state string, do func(Recipie
 			recipient.At = &last.At
 			recipient.Account = last.Account
 		}
+
 		return do(recipient)
 	})
 }
@@ -113,6 +115,7 @@ func (r *Runs) Each(ctx context.Context, run *ledger.Run, do func(part, index in
 			if err != nil {
 				return err
 			}
+
 			for i := range chunk.Len() {
 				at := (first + i) % ledger.PageCells
 				if at == 0 {
@@ -120,6 +123,7 @@ func (r *Runs) Each(ctx context.Context, run *ledger.Run, do func(part, index in
 						return err
 					}
 				}
+
 				if at >= len(cells) {
 					return fmt.Errorf("run %s has fewer cells than recipients", run.ID)
 				}
@@ -129,6 +133,7 @@ func (r *Runs) Each(ctx context.Context, run *ledger.Run, do func(part, index in
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -139,6 +144,7 @@ func (r *Runs) chunk(ctx context.Context, run *ledger.Run, part, first int) (*au
 		text := fmt.Sprintf("the addresses of run %s have expired (retention.addresses is %s)", run.ID, r.KeepAddresses)
 		return nil, failure.New(failure.ErrInvalid, text, ErrExpired)
 	}
+
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +164,7 @@ func (r *Runs) Collect(ctx context.Context, runs []*ledger.Record, seen *audienc
 		if handle == nil {
 			continue // it has no recipients
 		}
+
 		err := r.Each(ctx, handle, func(_, _ int, cell ledger.Cell, row audience.Row) error {
 			if in(cell.State) {
 				seen.Add(row.Address.Hash())
@@ -168,6 +175,7 @@ func (r *Runs) Collect(ctx context.Context, runs []*ledger.Record, seen *audienc
 			return err
 		}
 	}
+
 	return nil
 }
 

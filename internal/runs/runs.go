@@ -91,6 +91,7 @@ func (r *Runs) Latest(ctx context.Context, campaign string) (*ledger.Record, err
 		}
 		return rec, err
 	}
+
 	return nil, nil
 }
 

@@ -41,6 +41,7 @@ func newFixture(t *testing.T, url string) *fixture {
 		Ledger: l, Accounts: throttle.NewAccounts(f.rdb, "bs", "here", redis.NewScript), Lanes: throttle.NewLanes(f.rdb, "bs", redis.NewScript), Processes: presence.New(f.rdb, "bs", l.Workers),
 		Firing: func(context.Context, string) (time.Time, error) { return f.firing, nil }, Log: slog.New(slog.DiscardHandler),
 	})
+
 	return f
 }
 
@@ -55,6 +56,7 @@ func (f *fixture) create(name string, at time.Time, parent string) string {
 	if err != nil || !made {
 		f.t.Fatalf("create %s: %v, %v", id, made, err)
 	}
+
 	return id
 }
 
@@ -80,6 +82,7 @@ func (f *fixture) ready() string {
 			f.t.Fatal(err)
 		}
 	}
+
 	if err := e.Rejects(f.t.Context(), []byte(`[{"line":4,"reason":"no @","value":"zoe"}]`)); err != nil {
 		f.t.Fatal(err)
 	}
@@ -102,6 +105,7 @@ func (f *fixture) join() string {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+
 	return worker.ID()
 }
 

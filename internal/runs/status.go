@@ -149,6 +149,7 @@ func (r *Runs) replies(ctx context.Context, run *ledger.Run) ([]report.ReplyCoun
 			}
 			pages[page] = cells
 		}
+
 		i := at[1] % ledger.PageCells
 		if i >= len(cells) || cells[i].State == campaign.Accepted {
 			continue

@@ -44,6 +44,7 @@ func (r *Runs) Wait(ctx context.Context, id string, seen func(Status)) (Status, 
 				return s, err
 			}
 		}
+
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -122,6 +122,7 @@ func (w *waitsReader) read(ctx context.Context, s Status) []report.Wait {
 
 	w.readAt = now
 	w.waits = waits
+
 	return w.waits
 }
 

@@ -20,10 +20,12 @@ func (f *fixture) waitsOf(id string) []string {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+
 	var out []string
 	for _, w := range run.Waiting {
 		out = append(out, w.For+" "+w.What+" "+string(w.Code))
 	}
+
 	return out
 }
 

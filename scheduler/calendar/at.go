@@ -34,9 +34,11 @@ func ParseAt(text string, zone *time.Location) (time.Time, error) {
 	if len(s) > maxText {
 		return time.Time{}, fmt.Errorf("time of %d bytes; expected something like %s", len(s), atForms)
 	}
+
 	if len(s) > len("2006-01-02") && s[len("2006-01-02")] == ' ' {
 		s = s[:len("2006-01-02")] + "T" + s[len("2006-01-02 "):]
 	}
+
 	s = strings.ToUpper(s)
 	var cause error
 	for _, layout := range offsetLayouts {
@@ -52,6 +54,7 @@ func ParseAt(text string, zone *time.Location) (time.Time, error) {
 		}
 		cause = closer(cause, err)
 	}
+
 	for _, layout := range localLayouts {
 		t, err := time.Parse(layout, s)
 		if err == nil {
@@ -65,9 +68,11 @@ func ParseAt(text string, zone *time.Location) (time.Time, error) {
 		}
 		cause = closer(cause, err)
 	}
+
 	if errors.Is(cause, errRange) {
 		return time.Time{}, fmt.Errorf("time %q: no such date or time of day; expected something like %s", text, atForms)
 	}
+
 	return time.Time{}, fmt.Errorf("time %q: expected something like %s", text, atForms)
 }
 
@@ -120,9 +125,12 @@ func InZones(t time.Time, first, second *time.Location) string {
 	if t.Second() != 0 {
 		layout = "2006-01-02 15:04:05 MST"
 	}
-	a, b := t.In(first).Format(layout), t.In(second).Format(layout)
+
+	a := t.In(first).Format(layout)
+	b := t.In(second).Format(layout)
 	if a == b {
 		return a
 	}
+
 	return a + " (" + b + ")"
 }

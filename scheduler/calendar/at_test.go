@@ -103,6 +103,7 @@ func FuzzParseAt(f *testing.F) {
 		f.Add(s, uint8(0))
 		f.Add(s, uint8(3))
 	}
+
 	names := []string{"Europe/Berlin", "Pacific/Apia", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo", "UTC"}
 	f.Fuzz(func(t *testing.T, text string, n uint8) {
 		z := zone(t, names[int(n)%len(names)])
@@ -113,6 +114,7 @@ func FuzzParseAt(f *testing.F) {
 			}
 			return
 		}
+
 		again, err := ParseAt(got.Format("2006-01-02T15:04:05.999999999Z07:00"), z)
 		if err != nil || !again.Equal(got) {
 			t.Fatalf("%q: got %v, reads back as %v, error %v", text, got, again, err)

@@ -43,9 +43,11 @@ func ParseCron(text string, zone *time.Location) (Cron, error) {
 	if len(c.text) > maxText {
 		return Cron{}, fmt.Errorf("cron text of %d bytes; expected %s", len(c.text), cronForms)
 	}
+
 	if c.text == "" {
 		return Cron{}, fmt.Errorf("cron text is empty; expected %s", cronForms)
 	}
+
 	spec := c.text
 	if strings.HasPrefix(spec, "@") {
 		word, rest, _ := strings.Cut(strings.ToLower(spec), " ")
@@ -58,13 +60,16 @@ func ParseCron(text string, zone *time.Location) (Cron, error) {
 		}
 		spec = fields
 	}
+
 	if zone == nil {
 		return Cron{}, fmt.Errorf("cron %q: no timezone is set; set timezone: Europe/Berlin (or UTC)", c.text)
 	}
+
 	fields := strings.Fields(spec)
 	if len(fields) != 5 {
 		return Cron{}, fmt.Errorf("cron %q: found %d fields; expected %s", c.text, len(fields), cronForms)
 	}
+
 	sets := []*set{&c.minute, &c.hour, &c.day, &c.month, &c.weekday}
 	var errs []error
 	for i, f := range fieldKinds {
@@ -74,12 +79,14 @@ func ParseCron(text string, zone *time.Location) (Cron, error) {
 		}
 		*sets[i] = s
 	}
+
 	if err := errors.Join(errs...); err != nil {
 		return Cron{}, err
 	}
 	if !c.possible() {
 		return Cron{}, fmt.Errorf("cron %q: its day never comes; the longest of its months has %d days", c.text, c.longestMonth())
 	}
+
 	return c, nil
 }
 
@@ -129,6 +136,7 @@ func (c Cron) Next(after time.Time) time.Time {
 	if earliest := time.Date(minYear, 1, 1, 0, 0, 0, 0, time.UTC); after.Before(earliest) {
 		after = earliest.Add(-1)
 	}
+
 	// Begin on the day before: an occurrence that a gap moved can be later than
 	// its own date.
 	l := after.In(c.zone)
@@ -145,12 +153,14 @@ func (c Cron) Next(after time.Time) time.Time {
 		}
 		d = d.AddDate(0, 0, 1)
 	}
+
 	return time.Time{}
 }
 
 // onDay reports whether the day fields match the date.
 func (c Cron) onDay(d time.Time) bool {
-	day, weekday := c.day.has(d.Day()), c.weekday.has(int(d.Weekday()))
+	day := c.day.has(d.Day())
+	weekday := c.weekday.has(int(d.Weekday()))
 	if c.day.star || c.weekday.star {
 		return day && weekday
 	}
@@ -177,6 +187,7 @@ func (c Cron) firstOn(d, after time.Time) time.Time {
 			}
 		}
 	}
+
 	return time.Time{}
 }
 
@@ -185,14 +196,17 @@ func (c Cron) nextEvery(after time.Time) time.Time {
 	if after.Year() > maxYear {
 		return time.Time{}
 	}
+
 	step := int64(c.every / time.Second)
 	n := after.Unix() / step
 	if after.Unix() < 0 {
 		n = -1 // the first one is the epoch itself
 	}
+
 	t := time.Unix((n+1)*step, 0)
 	if c.zone == nil {
 		return t.UTC()
 	}
+
 	return t.In(c.zone)
 }

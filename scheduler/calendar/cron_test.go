@@ -85,12 +85,14 @@ func TestCronNext(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			var got []string
 			after := at(t, test.after)
 			for range test.want {
 				after = c.Next(after)
 				got = append(got, after.Format(time.RFC3339))
 			}
+
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("occurrences (-want +got):\n%s", diff)
 			}
@@ -144,6 +146,7 @@ func TestParseCronErrors(t *testing.T) {
 			}
 		})
 	}
+
 	if got := (Cron{}).Next(time.Now()); !got.IsZero() {
 		t.Errorf("the zero Cron: got %v, want never", got)
 	}
@@ -169,6 +172,7 @@ func walk(c Cron, from, to time.Time) []time.Time {
 			found = append(found, m)
 		}
 	}
+
 	return found
 }
 
@@ -203,16 +207,19 @@ func TestModelCron(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
+
 		from := at(t, change.at).Add(-time.Duration(rapid.IntRange(0, 30*60).Draw(rt, "minutes before")) * time.Minute)
 		to := from.Add(55 * time.Hour)
 		var got []string
 		for next := c.Next(from); next.Before(to) && !next.IsZero(); next = c.Next(next) {
 			got = append(got, next.UTC().Format(time.RFC3339))
 		}
+
 		var want []string
 		for _, m := range walk(c, from, to) {
 			want = append(want, m.UTC().Format(time.RFC3339))
 		}
+
 		if diff := cmp.Diff(want, got); diff != "" {
 			rt.Fatalf("%q in %s from %v (-want +got):\n%s", text, change.zone, from, diff)
 		}
@@ -228,6 +235,7 @@ func FuzzParseCron(f *testing.F) {
 		f.Add(s, int64(1_774_746_000), uint8(0))
 		f.Add(s, int64(1_792_890_000), uint8(1))
 	}
+
 	names := []string{"Europe/Berlin", "Pacific/Apia", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo", "UTC"}
 	f.Fuzz(func(t *testing.T, text string, unix int64, n uint8) {
 		c, err := ParseCron(text, zone(t, names[int(n)%len(names)]))
@@ -237,6 +245,7 @@ func FuzzParseCron(f *testing.F) {
 			}
 			return
 		}
+
 		after := time.Unix(unix%(1<<40), unix&0xffff).UTC()
 		for range 4 {
 			next := c.Next(after)
@@ -251,6 +260,7 @@ func FuzzParseCron(f *testing.F) {
 			}
 			after = next
 		}
+
 		if again, err := ParseCron(c.String(), c.zone); err != nil || again != c {
 			t.Fatalf("%q: reads back as %v, error %v", text, again, err)
 		}

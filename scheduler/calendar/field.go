@@ -45,20 +45,24 @@ func (f field) parse(text string) (set, error) {
 		}
 		s.bits |= b
 	}
+
 	s.star = strings.HasPrefix(text, "*")
 	if f.max == 7 && s.has(7) {
 		s.bits = s.bits&^(1<<7) | 1
 	}
+
 	return s, nil
 }
 
 // item reads *, N, N-M, each perhaps with /STEP.
 func (f field) item(text string) (uint64, error) {
 	span, stepText, stepped := strings.Cut(text, "/")
-	low, high := f.min, f.max
+	low := f.min
+	high := f.max
 	if f.max == 7 {
 		high = 6
 	}
+
 	if span != "*" {
 		from, to, ranged := strings.Cut(span, "-")
 		var err error
@@ -76,10 +80,12 @@ func (f field) item(text string) (uint64, error) {
 		case !stepped:
 			high = low
 		}
+
 		if high < low {
 			return 0, fmt.Errorf("found %q, which ends before it begins; expected %s", text, f.example)
 		}
 	}
+
 	step := 1
 	if stepped {
 		var err error
@@ -87,10 +93,12 @@ func (f field) item(text string) (uint64, error) {
 			return 0, fmt.Errorf("found the step %q; expected a number from 1 to %d, as in */%d", stepText, f.max, min(f.max, 2))
 		}
 	}
+
 	var b uint64
 	for n := low; n <= high; n += step {
 		b |= 1 << n
 	}
+
 	return b, nil
 }
 
@@ -101,10 +109,12 @@ func (f field) number(text string) (int, error) {
 			return f.min + i, nil
 		}
 	}
+
 	n, err := number(text)
 	if err != nil || n < f.min || n > f.max {
 		return 0, fmt.Errorf("found %q; expected %d to %d, as in %s", text, f.min, f.max, f.example)
 	}
+
 	return n, nil
 }
 

@@ -16,10 +16,12 @@ func readable(conn net.Conn) bool {
 	if !ok {
 		return false // not a socket: the next command will tell
 	}
+
 	rc, err := sc.SyscallConn()
 	if err != nil {
 		return true
 	}
+
 	found := true
 	err = rc.Read(func(fd uintptr) bool {
 		var b [1]byte
@@ -27,5 +29,6 @@ func readable(conn net.Conn) bool {
 		found = !errors.Is(err, syscall.EAGAIN)
 		return true
 	})
+
 	return err != nil || found
 }

@@ -67,6 +67,7 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	case !c.quiet():
 		return Outcome{Reply: *c.unasked(reply.Data)}
 	}
+
 	c.inData = false
 	c.apart = false
 	wire, ok := stuff(c.buf[:0], msg)
@@ -74,6 +75,7 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	if !ok {
 		return early(reply.LocalMessage, "5.6.0 the message has a bare CR or LF")
 	}
+
 	size := len(wire)
 	if next != nil {
 		c.transactions++
@@ -81,6 +83,7 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 		c.ahead = true
 		c.needReset = true
 	}
+
 	c.watchOn(ctx)
 	n, err := c.writeBlocks(c.buf)
 	switch {
@@ -90,20 +93,24 @@ func (c *Conn) body(ctx context.Context, msg []byte, next *Next) Outcome {
 	case err != nil && n < size:
 		return Outcome{Reply: *c.unfinished(err), Written: n}
 	}
+
 	failpoint.Hit(failpoint.AfterDot)
 	if c.ahead && c.steps.holds.Load() {
 		quickAck(c.raw)
 	}
+
 	final := c.final()
 	c.broken = c.broken || err != nil // the envelope did not go, or not wholly
 	failpoint.Hit(failpoint.AfterReply)
 	switch {
 	case c.ahead && c.outOfStep(*final): // it has not taken the message either
-		c.broken, c.pipeliningFault = true, final.String()
+		c.broken = true
+		c.pipeliningFault = final.String()
 		return Outcome{Reply: reply.Lost(reply.Mail, reply.IdleClosed, final.String()), Written: min(n, size)}
 	case c.ahead && c.broken && c.trial:
 		c.pipeliningFault = final.String() // this server has never been seen to follow
 	}
+
 	return Outcome{Reply: *final, Complete: true, Written: min(n, size), Ahead: c.ahead}
 }
 
@@ -125,6 +132,7 @@ func (c *Conn) writeBlocks(p []byte) (n int, err error) {
 			failpoint.Hit(failpoint.InBody)
 		}
 	}
+
 	return n, err
 }
 
@@ -135,10 +143,12 @@ func (c *Conn) final() *reply.Reply {
 	if err != nil {
 		return c.lost(reply.Dot, err, false)
 	}
+
 	r := reply.New(reply.Dot, code, string(text))
 	if code < 400 && !completes(code) {
 		return c.lost(reply.Dot, badReply("expected a final reply, got "+r.String()), false)
 	}
+
 	c.broken = c.broken || code == 421
 	return &r
 }
@@ -151,6 +161,7 @@ func (c *Conn) unfinished(cause error) *reply.Reply {
 	if r.Event != reply.ConnReset {
 		return r
 	}
+
 	c.limit(time.Second) // the connection is down: what there is, is here
 	if code, text, err := c.read(); err == nil && code >= 400 {
 		said := reply.New(reply.Dot, code, string(text))
@@ -159,6 +170,7 @@ func (c *Conn) unfinished(cause error) *reply.Reply {
 		}
 		return &said
 	}
+
 	return r
 }
 
@@ -167,31 +179,38 @@ func (c *Conn) unfinished(cause error) *reply.Reply {
 // whether all line ends are CRLF: a bare one could end the message early for
 // some servers, and begin another.
 func stuff(dst, msg []byte) ([]byte, bool) {
-	lines, copied := 0, 0
+	lines := 0
+	copied := 0
 	if len(msg) > 0 && msg[0] == '.' {
 		dst = append(dst, '.')
 	}
+
 	for at := 0; ; {
 		i := bytes.IndexByte(msg[at:], '\n')
 		if i < 0 {
 			break
 		}
+
 		at += i + 1
 		if at < 2 || msg[at-2] != '\r' {
 			return dst, false
 		}
+
 		lines++
 		if at < len(msg) && msg[at] == '.' {
 			dst = append(append(dst, msg[copied:at]...), '.')
 			copied = at
 		}
 	}
+
 	if bytes.Count(msg, []byte{'\r'}) != lines {
 		return dst, false
 	}
+
 	dst = append(dst, msg[copied:]...)
 	if !bytes.HasSuffix(msg, []byte("\r\n")) {
 		dst = append(dst, "\r\n"...)
 	}
+
 	return append(dst, ".\r\n"...), true
 }

@@ -34,6 +34,7 @@ func FuzzStuff(f *testing.F) {
 	for _, s := range []string{"", "a", ".", "\r\n.\r\n", "a\r\n..b\r\n", "a\nb", "\r", "\r\n\r\n.\r\n."} {
 		f.Add([]byte(s))
 	}
+
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		wire, ok := stuff(nil, msg)
 		bare := strings.ReplaceAll(string(msg), "\r\n", "")
@@ -46,12 +47,14 @@ func FuzzStuff(f *testing.F) {
 		if i := bytes.Index(append([]byte("\r\n"), wire...), []byte("\r\n.\r\n")); i != len(wire)-3 {
 			t.Fatalf("%q ends at %d of %d: %q", msg, i, len(wire), wire)
 		}
+
 		r := textproto.NewReader(bufio.NewReader(bytes.NewReader(wire)))
 		got, err := io.ReadAll(r.DotReader())
 		want := string(msg)
 		if !strings.HasSuffix(want, "\r\n") {
 			want += "\r\n"
 		}
+
 		if err != nil || string(got) != strings.ReplaceAll(want, "\r\n", "\n") {
 			t.Fatalf("%q came out as %q, %v", msg, got, err)
 		}
@@ -66,6 +69,7 @@ func FuzzReadReply(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r := bufio.NewReader(bytes.NewReader(in))
 		for {

@@ -60,11 +60,13 @@ func compareKinds(b *testing.B, addr string, conns, n, rounds int) {
 			for _, kind := range []chunkingKind{i%2 == 1, i%2 == 0} { // neither is always the first
 				got[kind] = sendRound(b, addr, kind, conns, n)
 			}
-			data, bdat = append(data, got[false]), append(bdat, got[true])
+			data = append(data, got[false])
+			bdat = append(bdat, got[true])
 			if testing.Verbose() {
 				b.Logf("msgs/s, client's and server's µs/msg: DATA %.0f, BDAT %.0f", got[false], got[true])
 			}
 		}
+
 		report := func(what, unit string, of func(chunkingCost) float64) {
 			var d, c, ratios []float64
 			for i := range rounds {
@@ -79,6 +81,7 @@ func compareKinds(b *testing.B, addr string, conns, n, rounds int) {
 		report("client", "µs/msg", func(c chunkingCost) float64 { return c.client })
 		report("server", "µs/msg", func(c chunkingCost) float64 { return c.server })
 	}
+
 	b.ReportMetric(0, "ns/op") // says nothing
 }
 
@@ -102,13 +105,16 @@ func sendRound(b *testing.B, addr string, kind chunkingKind, conns, n int) chunk
 			return err
 		})
 	}
+
 	if err := dials.Wait(); err != nil {
 		b.Fatalf("connect for %s: %v", kind, err)
 	}
+
 	var left atomic.Int64
 	left.Store(int64(n - conns)) // each has the envelope of its first
 	server := serverCPU(b)       // costs this process something itself
-	client, began := ownCPU(b), time.Now()
+	client := ownCPU(b)
+	began := time.Now()
 	var g errgroup.Group
 	for _, c := range clients {
 		g.Go(func() error {
@@ -121,9 +127,11 @@ func sendRound(b *testing.B, addr string, kind chunkingKind, conns, n int) chunk
 			return nil
 		})
 	}
+
 	if err := g.Wait(); err != nil {
 		b.Fatalf("send with %s: %v", kind, err)
 	}
+
 	took := time.Since(began)
 	client = ownCPU(b) - client
 	server = serverCPU(b) - server
@@ -134,9 +142,11 @@ func sendRound(b *testing.B, addr string, kind chunkingKind, conns, n int) chunk
 			return c.say("QUIT\r\n", "221")
 		})
 	}
+
 	if err := quits.Wait(); err != nil {
 		b.Fatalf("quit with %s: %v", kind, err)
 	}
+
 	per := func(cpu time.Duration) float64 { return float64(cpu.Nanoseconds()) / 1e3 / float64(n) }
 	return chunkingCost{float64(n) / took.Seconds(), per(client), per(server)}
 }
@@ -152,6 +162,7 @@ func chunkingMessage() string {
 		}
 		m.WriteString(line + "\r\n")
 	}
+
 	return m.String()
 }
 
@@ -185,6 +196,7 @@ func dialChunking(ctx context.Context, addr string, kind chunkingKind) (*chunkin
 	if err != nil {
 		return nil, err
 	}
+
 	c := &chunkingClient{conn: conn, r: bufio.NewReader(conn), kind: kind}
 	if deadline, ok := ctx.Deadline(); ok {
 		err = conn.SetDeadline(deadline)
@@ -195,15 +207,18 @@ func dialChunking(ctx context.Context, addr string, kind chunkingKind) (*chunkin
 	if err == nil {
 		err = c.say("EHLO client.example.test\r\n", "250")
 	}
+
 	if err == nil && kind {
 		err = c.say(chunkingEnvelope, "250", "250")
 	} else if err == nil {
 		err = c.say(chunkingData, "250", "250", "354")
 	}
+
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
+
 	return c, nil
 }
 
@@ -218,6 +233,7 @@ func (c *chunkingClient) send(msg []byte, more bool) error {
 	} else {
 		c.buf, _ = stuff(c.buf[:0], msg)
 	}
+
 	switch {
 	case !more:
 		replies = replies[:1]
@@ -226,9 +242,11 @@ func (c *chunkingClient) send(msg []byte, more bool) error {
 	default:
 		c.buf = append(c.buf, chunkingData...)
 	}
+
 	if _, err := c.conn.Write(c.buf); err != nil {
 		return err
 	}
+
 	quickAck(c.conn) // as for a server that holds replies back; both kinds the same
 	return c.expect(replies...)
 }
@@ -253,6 +271,7 @@ func (c *chunkingClient) expect(replies ...string) error {
 			last = line[3] != '-'
 		}
 	}
+
 	return nil
 }
 
@@ -277,15 +296,18 @@ func serverCPU(b *testing.B) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
+
 	for _, file := range stats {
 		stat, err := os.ReadFile(file)
 		if err != nil {
 			continue // it has ended
 		}
+
 		exact, err := os.ReadFile(filepath.Join(filepath.Dir(file), "schedstat"))
 		if err != nil {
 			continue
 		}
+
 		end := strings.LastIndexByte(string(stat), ')') // a name may have anything in it
 		f := strings.Fields(string(stat[end+1:]))
 		var own, user, system int64 // of its one thread in ns; of its ended children in ticks
@@ -295,7 +317,9 @@ func serverCPU(b *testing.B) time.Duration {
 		p := process{f[1], time.Duration(own) + time.Duration(user+system)*tick}
 		all[filepath.Base(filepath.Dir(file))] = p
 	}
-	self, sum := strconv.Itoa(os.Getpid()), time.Duration(0)
+
+	self := strconv.Itoa(os.Getpid())
+	sum := time.Duration(0)
 	for pid, p := range all {
 		above := p.parent
 		for above != self && all[above].parent != "" {
@@ -305,6 +329,7 @@ func serverCPU(b *testing.B) time.Duration {
 			sum += p.used
 		}
 	}
+
 	return sum
 }
 
@@ -317,6 +342,7 @@ func discardPostfix(b *testing.B) string {
 	if err != nil || nobody != nil || os.Geteuid() != 0 {
 		b.Skip("needs postfix, and root to start it")
 	}
+
 	dir, err := os.MkdirTemp("", "broadside-chunking-") // b.TempDir is closed to Postfix's user
 	if err != nil {
 		b.Fatal(err)
@@ -336,6 +362,7 @@ func discardPostfix(b *testing.B) string {
 			must(os.Chown(filepath.Join(dir, name), uid, -1))
 		}
 	}
+
 	port := strconv.Itoa(testkit.Port(b))
 	must(os.WriteFile(filepath.Join(dir, "main.cf"), []byte(strings.ReplaceAll(discardMain, "DIR", dir)), 0o644))
 	must(os.WriteFile(filepath.Join(dir, "master.cf"), []byte(strings.ReplaceAll(discardMaster, "PORT", port)), 0o644))
@@ -352,6 +379,7 @@ func discardPostfix(b *testing.B) string {
 			c.conn.Close()
 			return "127.0.0.1:" + port
 		}
+
 		select {
 		case <-time.After(20 * time.Millisecond): // until the next question
 		case <-p.Done():

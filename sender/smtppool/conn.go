@@ -103,11 +103,13 @@ func (c *Conn) Abort() {
 	if c.closed {
 		return
 	}
+
 	c.closed = true
 	c.unwatch()
 	if t, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
 		_ = t.SetLinger(0) // without it the close is only less hard
 	}
+
 	_ = c.raw.Close() // nothing can be done about it
 }
 
@@ -121,6 +123,7 @@ func (c *Conn) Quit(ctx context.Context) {
 		c.Abort()
 		return
 	}
+
 	c.unwatch()
 	defer c.watch(ctx)()
 	c.limit(c.cfg.Timeouts.Quit)
@@ -129,6 +132,7 @@ func (c *Conn) Quit(ctx context.Context) {
 			_, _, err = c.read()
 		}
 	}
+
 	c.broken = true
 	c.closed = true
 	_ = c.top.Close() // as in Abort

@@ -22,7 +22,9 @@ func (c countConn) Write(p []byte) (int, error) { *c.writes++; return c.Conn.Wri
 // countedPool is a pool whose connections count.
 func countedPool(t *testing.T) (p *Pool, srv *mailServer, reads, writes *int) {
 	t.Helper()
-	srv, reads, writes = &mailServer{}, new(int), new(int)
+	srv = &mailServer{}
+	reads = new(int)
+	writes = new(int)
 	p, _ = newPool(t, Config{Dial: func(ctx context.Context, n, a string) (net.Conn, error) {
 		conn, err := srv.dial(ctx, n, a)
 		return countConn{conn, reads, writes}, err
@@ -36,15 +38,18 @@ func TestSystemCallsPerMessage(t *testing.T) {
 	p, srv, reads, writes := countedPool(t)
 	c := get(t, p)
 	msg := strings.Repeat("0123456789\r\n", 2000)
-	*reads, *writes = 0, 0
+	*reads = 0
+	*writes = 0
 	for range 10 {
 		if got := send(t.Context(), c, "t@x.org", msg); got != "dot 250 ok complete=true" {
 			t.Fatal(got)
 		}
 	}
+
 	if diff := cmp.Diff([]int{20, 20}, []int{*writes, *reads}); diff != "" {
 		t.Errorf("writes and reads for 10 messages (-want +got):\n%s", diff)
 	}
+
 	p.Discard(c)
 	srv.wg.Wait()
 }
@@ -68,6 +73,7 @@ func BenchmarkTransaction(b *testing.B) {
 			b.Fatal(out.Reply)
 		}
 	}
+
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
 }
 

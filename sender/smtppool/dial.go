@@ -19,18 +19,21 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cfg.check(); err != nil {
 		return nil, c.failure(reply.Lost(reply.Connect, reply.Setup, err.Error()), err)
 	}
+
 	dialCtx, cancel := context.WithTimeout(ctx, cfg.Timeouts.Connect)
 	defer cancel()
 	raw, err := cfg.Dial(dialCtx, "tcp", cfg.addr())
 	if err != nil {
 		return nil, c.failure(reply.Lost(reply.Connect, dialEvent(err), err.Error()), err)
 	}
+
 	c.raw = raw
 	defer c.watch(ctx)()
 	if err := c.open(ctx); err != nil {
 		c.Abort()
 		return nil, err
 	}
+
 	return c, nil
 }
 
@@ -42,14 +45,17 @@ func (c *Conn) open(ctx context.Context) error {
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
+
 	if c.cfg.TLS == TLSStartTLS {
 		if err := c.startTLS(ctx); err != nil {
 			return err
 		}
 	}
+
 	if c.r.Buffered() > 0 {
 		return c.setup(reply.Ehlo, reply.BadReply, badReply("the server spoke before it was asked"))
 	}
+
 	c.learn()
 	return c.login(ctx)
 }
@@ -64,9 +70,11 @@ func (c *Conn) begin(ctx context.Context) error {
 			return c.refusal(reply.Connect, err)
 		}
 	}
+
 	if err := c.greeting(); err != nil {
 		return err
 	}
+
 	return c.hello()
 }
 
@@ -88,10 +96,12 @@ func (c *Conn) startTLS(ctx context.Context) error {
 	if !c.extensions.has("STARTTLS") {
 		return c.setup(reply.Ehlo, reply.TLSMissing, errNoStartTLS)
 	}
+
 	c.limit(c.cfg.Timeouts.Hello)
 	if _, err := c.write([]byte("STARTTLS\r\n")); err != nil {
 		return c.refusal(reply.Ehlo, err)
 	}
+
 	code, text, err := c.read()
 	switch {
 	case err != nil:
@@ -99,11 +109,13 @@ func (c *Conn) startTLS(ctx context.Context) error {
 	case code != 220:
 		return c.refused(reply.Ehlo, code, string(text))
 	}
+
 	clear := c.r
 	err = c.helloAgain(ctx)
 	if clear.Buffered() > 0 {
 		return c.setup(reply.Ehlo, reply.TLSHandshake, errInjected)
 	}
+
 	return err
 }
 
@@ -146,6 +158,7 @@ func (c *Conn) learn() {
 			in.CertExpires = state.PeerCertificates[0].NotAfter
 		}
 	}
+
 	c.info = in
 }
 
@@ -162,9 +175,11 @@ func (c *Conn) stageTimeout(stage reply.Stage) time.Duration {
 	case reply.Dot:
 		return t.Dot
 	}
+
 	if c.ahead {
 		return min(t.Mail, aheadTime)
 	}
+
 	return t.Mail
 }
 

@@ -27,6 +27,7 @@ func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.R
 		c.broken = true
 		return event(reply.Mail, reply.ConnReset, "the connection is closed or inside another message")
 	}
+
 	if r := c.refuse(from, to, size); r != nil {
 		return r
 	}
@@ -38,6 +39,7 @@ func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.R
 	if !c.quiet() {
 		return c.unasked(reply.Mail)
 	}
+
 	mail, rcpt := c.commands(c.buf[:0], from, to, size)
 	began := time.Now()
 	var r *reply.Reply
@@ -46,6 +48,7 @@ func (c *Conn) Envelope(ctx context.Context, from, to string, size int) *reply.R
 	} else {
 		r = c.oneByOne(mail, rcpt)
 	}
+
 	c.steps.alone(to, r, began)
 	return r
 }
@@ -74,6 +77,7 @@ func (c *Conn) refuse(from, to string, size int) *reply.Reply {
 	case c.info.Size > 0 && int64(size) > c.info.Size:
 		return local(reply.Mail, reply.LocalSize, 552, fmt.Sprintf("5.3.4 the message has %d bytes, the server takes %d", size, c.info.Size))
 	}
+
 	return nil
 }
 
@@ -96,6 +100,7 @@ func fits(addr string) bool {
 			return false
 		}
 	}
+
 	return !quoted && len(addr) <= 400
 }
 
@@ -111,10 +116,13 @@ func ascii(s string) bool {
 // commands puts the transaction's commands behind b, which is c.buf from then
 // on, and returns where MAIL (after a RSET, if one is needed) and RCPT end in it.
 func (c *Conn) commands(b []byte, from, to string, size int) (mail, rcpt int) {
-	c.from, c.to, c.before = from, to, c.to
+	c.before = c.to
+	c.from = from
+	c.to = to
 	if c.needReset {
 		b = append(b, "RSET\r\n"...)
 	}
+
 	b = append(append(append(b, "MAIL FROM:<"...), from...), '>')
 	if c.info.HasSize && size > 0 {
 		b = strconv.AppendInt(append(b, " SIZE="...), int64(size), 10)
@@ -122,11 +130,13 @@ func (c *Conn) commands(b []byte, from, to string, size int) (mail, rcpt int) {
 	if !ascii(from) || !ascii(to) {
 		b = append(b, " SMTPUTF8"...)
 	}
+
 	b = append(b, "\r\n"...)
 	mail = len(b)
 	b = append(append(append(b, "RCPT TO:<"...), to...), ">\r\n"...)
 	rcpt = len(b)
 	c.buf = append(b, "DATA\r\n"...)
+
 	return mail, rcpt
 }
 
@@ -142,15 +152,18 @@ func (c *Conn) oneByOne(mail, rcpt int) *reply.Reply {
 			return r
 		}
 	}
+
 	if r := c.ask(reply.Mail, c.buf[start:mail], 250); r != nil {
 		return c.refusedMail(r)
 	}
+
 	c.needReset = true
 	failpoint.Hit(failpoint.AfterMail)
 	refused := c.ask(reply.Rcpt, c.buf[mail:rcpt], 250)
 	if refused != nil && (c.broken || refused.Code < 500) {
 		return refused
 	}
+
 	// DATA goes out after a permanent refusal too: its answer shows whether the
 	// refusal was one of RCPT.
 	return c.weigh(nil, refused, c.ask(reply.Data, c.buf[rcpt:], 354))
@@ -162,6 +175,7 @@ func (c *Conn) pipelined() *reply.Reply {
 	if r := c.send(reply.Mail, c.buf); r != nil {
 		return r
 	}
+
 	failpoint.Hit(failpoint.AfterMail)
 	quickAck(c.raw)
 	if resetting {
@@ -169,11 +183,13 @@ func (c *Conn) pipelined() *reply.Reply {
 			return r
 		}
 	}
+
 	c.needReset = true
 	r := c.answers()
 	if r != nil && c.outOfStep(*r) {
 		return c.tooFast(r)
 	}
+
 	return r
 }
 
@@ -184,6 +200,7 @@ func (c *Conn) answers() *reply.Reply {
 	if mail != nil && c.broken {
 		return mail
 	}
+
 	rcpt := c.expect(reply.Rcpt, 250)
 	if rcpt != nil && c.broken {
 		if mail != nil {
@@ -191,6 +208,7 @@ func (c *Conn) answers() *reply.Reply {
 		}
 		return rcpt
 	}
+
 	return c.weigh(mail, rcpt, c.expect(reply.Data, 354))
 }
 
@@ -202,6 +220,7 @@ func (c *Conn) weigh(mail, rcpt, data *reply.Reply) *reply.Reply {
 	if refused == nil {
 		refused = rcpt
 	}
+
 	switch {
 	case refused == nil && data == nil:
 		c.opened()
@@ -214,9 +233,11 @@ func (c *Conn) weigh(mail, rcpt, data *reply.Reply) *reply.Reply {
 	case data == nil:
 		c.loneDot()
 	}
+
 	if c.desync != "" {
 		return c.tooFast(refused)
 	}
+
 	return refused
 }
 
@@ -242,6 +263,7 @@ func (c *Conn) reset() *reply.Reply {
 		c.needReset = false
 		return nil
 	}
+
 	switch {
 	case r.Event != "" || r.Code == 421:
 		return r
@@ -249,6 +271,7 @@ func (c *Conn) reset() *reply.Reply {
 		c.broken = true
 		return event(reply.Mail, reply.IdleClosed, "RSET was refused: "+r.String())
 	}
+
 	return c.desynchronized(reply.Mail, "RSET was refused: "+r.String())
 }
 
@@ -281,6 +304,7 @@ func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
 	if err != nil {
 		return c.found(c.lost(stage, err, false))
 	}
+
 	if code == want || want == 250 && completes(code) {
 		return nil
 	}
@@ -290,6 +314,7 @@ func (c *Conn) expect(stage reply.Stage, want int) *reply.Reply {
 	if code == 421 || code < 400 {
 		c.broken = true
 	}
+
 	r := reply.New(stage, code, string(text))
 	return &r
 }
@@ -304,7 +329,8 @@ func answersAnother(code int) bool { return code/100 == 2 || code == 354 }
 func (c *Conn) found(r *reply.Reply) *reply.Reply {
 	closed := r.Stage == reply.Mail && (r.Event == reply.EOF || r.Event == reply.ConnReset)
 	if c.transactions > 1 && (closed || r.Event == reply.BadReply) {
-		r.Stage, r.Event = reply.Mail, reply.IdleClosed
+		r.Stage = reply.Mail
+		r.Event = reply.IdleClosed
 	}
 	return r
 }

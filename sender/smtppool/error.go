@@ -74,6 +74,7 @@ func hint(cfg Config, r reply.Reply, err error) string {
 	if s := certHint(cfg, err); s != "" {
 		return s
 	}
+
 	switch r.Event {
 	case "":
 		return replyHint(cfg, r)
@@ -94,6 +95,7 @@ func hint(cfg Config, r reply.Reply, err error) string {
 			return "no SMTP greeting: if this port speaks TLS from the first byte (usually 465), set tls: implicit; otherwise check host and port"
 		}
 	}
+
 	return ""
 }
 
@@ -117,6 +119,7 @@ func certHint(cfg Config, err error) string {
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return fmt.Sprintf("the certificate of %s does not verify: it has to be replaced on the server", cfg.Host)
 	}
+
 	return ""
 }
 
@@ -130,6 +133,7 @@ func handshakeHint(cfg Config, err error) string {
 	case strings.Contains(err.Error(), "protocol version"):
 		return "the server speaks no TLS version from 1.2 on: it has to be updated"
 	}
+
 	return "TLS could not be agreed with the server: check port and tls"
 }
 
@@ -146,6 +150,7 @@ func setupHint(cfg Config, err error) string {
 	case errors.Is(err, errExchange):
 		return "the login came to no end: set auth to another mechanism that the server offers, and tell its operator"
 	}
+
 	return err.Error()
 }
 
@@ -161,5 +166,6 @@ func replyHint(cfg Config, r reply.Reply) string {
 	case r.Code >= 400 && r.Code < 500:
 		return "the server takes no connection just now"
 	}
+
 	return ""
 }

@@ -15,7 +15,8 @@ import (
 // and written.
 func (c *Conn) attach(top net.Conn) {
 	c.top = top
-	c.r, c.w = bufio.NewReader(top), bufio.NewWriter(top)
+	c.r = bufio.NewReader(top)
+	c.w = bufio.NewWriter(top)
 }
 
 // greeting waits for the server's greeting, which is 220.
@@ -44,10 +45,12 @@ func (c *Conn) hello() error {
 	case code < 400 || code == 421:
 		return c.refused(reply.Ehlo, code, text)
 	}
+
 	if second, line, err := c.greet("HELO"); err == nil && second == 250 {
 		c.extensions = parseEhlo(line)
 		return nil
 	}
+
 	return c.refused(reply.Ehlo, code, text)
 }
 
@@ -87,13 +90,15 @@ func parseEhlo(text string) extensions {
 		keyword, params, _ := strings.Cut(strings.TrimSpace(line), " ")
 		keyword = strings.ToUpper(keyword)
 		if old, ok := strings.CutPrefix(keyword, "AUTH="); ok {
-			keyword, params = "AUTH", old+" "+params
+			keyword = "AUTH"
+			params = old + " " + params
 		}
 		if before := e.params[keyword]; before != "" {
 			params = before + " " + params
 		}
 		e.params[keyword] = params
 	}
+
 	return e
 }
 

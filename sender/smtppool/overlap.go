@@ -60,6 +60,7 @@ func (c *Conn) BodyAhead(ctx context.Context, msg []byte, next Next) Outcome {
 	case !next.Apart && c.Overlaps():
 		return c.finish(c.body(ctx, msg, &next))
 	}
+
 	return c.Body(ctx, msg)
 }
 
@@ -70,6 +71,7 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 		c.apart = false
 		return c.Envelope(ctx, c.next.From, c.next.To, c.next.Size)
 	}
+
 	if !c.ahead {
 		return event(reply.Mail, reply.ConnReset, "no envelope is under way")
 	}
@@ -79,15 +81,18 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	}
 	defer c.watch(ctx)()
 	failpoint.Hit(failpoint.AfterMail)
-	here, began := c.answered(), time.Now()
+	here := c.answered()
+	began := time.Now()
 	r := c.answers()
 	if !here && time.Since(began) > stall {
 		c.steps.holds.Store(true)
 	}
+
 	out := c.broken && (c.pipeliningFault != "" || r != nil && r.Event == reply.IdleClosed && c.trial)
 	if r != nil && (c.outOfStep(*r) || r.Code == 503) { // bad sequence of commands
 		out = true
 	}
+
 	switch {
 	case out:
 		return c.tooFast(r)
@@ -98,6 +103,7 @@ func (c *Conn) Answer(ctx context.Context) *reply.Reply {
 	case r != nil:
 		c.steps.ended(c)
 	}
+
 	return r
 }
 
@@ -167,7 +173,7 @@ func (c *Conn) young() bool {
 }
 
 // steps is what a Pool has found out about how its server follows pipelining.
-// Overlap is tried on one connection first: should the server lose its step,
+// Overlap is tried on one connection first: should the server not follow,
 // one message is uncertain at most.
 type steps struct {
 	log   *slog.Logger
@@ -204,11 +210,13 @@ func (s *steps) demote(mode, fault string) {
 	if mode == PipeliningAuto {
 		now = PipeliningEnvelope
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Now().Before(s.until) && (s.mode == now || s.mode == PipeliningOff) {
 		return
 	}
+
 	s.mode = now
 	s.until = time.Now().Add(demotion)
 	s.overlaps = false
@@ -225,9 +233,12 @@ func (s *steps) may(c *Conn) bool {
 	if s.mode != "" && time.Now().Before(s.until) || s.suspects() {
 		return false
 	}
+
 	if !s.overlaps && s.trial == nil {
-		s.trial, c.trial = c, true
+		s.trial = c
+		c.trial = true
 	}
+
 	return s.overlaps || s.trial == c
 }
 
@@ -236,7 +247,8 @@ func (s *steps) suspect(to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.suspects() {
-		s.silentTo, s.silentAt = to, time.Now()
+		s.silentTo = to
+		s.silentAt = time.Now()
 	}
 }
 
@@ -248,7 +260,7 @@ func (s *steps) suspects() bool {
 
 // alone notes how an envelope fared that went by itself and was begun then. One
 // that was not answered when it went ahead, and is at once now, had been thrown
-// away: that is a pipelining fault. If it takes long again, the server is but slow.
+// away: that is a pipelining fault. If it takes long again, the server is only slow.
 func (s *steps) alone(to string, r *reply.Reply, began time.Time) {
 	s.mu.Lock()
 	slow := time.Since(began) >= aheadTime || r != nil && r.Event == reply.ReadTimeout
@@ -256,6 +268,7 @@ func (s *steps) alone(to string, r *reply.Reply, began time.Time) {
 	if mine && slow {
 		s.silentTo = ""
 	}
+
 	s.mu.Unlock()
 	if mine && !slow && (r == nil || r.Event == "") {
 		s.demote(PipeliningAuto, "no answer to an envelope that went ahead, and at once to the same by itself")
@@ -267,7 +280,8 @@ func (s *steps) proved(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.trial == c {
-		s.trial, s.overlaps = nil, true
+		s.trial = nil
+		s.overlaps = true
 	}
 	c.trial = false
 }
@@ -292,9 +306,11 @@ func (s *steps) ended(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n > 0 && n == s.last && !c.born.Before(s.lastAt) {
-		s.most, s.mostTill = n, time.Now().Add(demotion)
+		s.most = n
+		s.mostTill = time.Now().Add(demotion)
 	}
-	s.last, s.lastAt = n, time.Now()
+	s.last = n
+	s.lastAt = time.Now()
 }
 
 // learn takes over how many messages a connection may carry, as long as it is

@@ -119,15 +119,18 @@ func TestASlowServerIsNoPipeliningFault(t *testing.T) {
 				if tt.late {
 					alone = envelopeOK
 				}
+
 				p, log := latePool(t, silent("b", tt.replies), hello("PIPELINING")+envelopeTo("b")+alone, overlapped("c", "d"))
 				unanswered(t, p, goAhead(t, p, "b"))
 				c := get(t, p)
 				if p.Ahead(c) {
 					t.Error("overlap goes on before it is known why there was no answer")
 				}
+
 				if tt.late {
 					late(c, aheadTime)
 				}
+
 				got := ""
 				if r := c.Envelope(t.Context(), "f@x.org", "b", 0); r != nil {
 					got = string(r.Stage) + " " + r.String()
@@ -135,6 +138,7 @@ func TestASlowServerIsNoPipeliningFault(t *testing.T) {
 				if got != tt.want {
 					t.Errorf("by itself: got %q, want %q", got, tt.want)
 				}
+
 				p.Discard(c)
 				expectSent(t, p, "c", "d")
 				if log.Len() > 0 {
@@ -159,6 +163,7 @@ func TestAnotherEnvelopeTellsNothingOfTheSilentOne(t *testing.T) {
 		if r := c.Envelope(t.Context(), "f@x.org", "b", 0); r == nil || r.Event != reply.EOF {
 			t.Errorf("got %v, want %s", r, reply.EOF)
 		}
+
 		p.Put(c)
 		expectSent(t, p, "e", "g")
 		time.Sleep(suspicion - time.Since(start))
@@ -183,7 +188,9 @@ func TestAnEnvelopeThrownAwayIsFoundOut(t *testing.T) {
 		if r := c.Envelope(t.Context(), "f@x.org", "x", 0); r != nil {
 			t.Fatal(r)
 		}
-		first, second := goAhead(t, p, "b"), goAhead(t, p, "z")
+
+		first := goAhead(t, p, "b")
+		second := goAhead(t, p, "z")
 		unanswered(t, p, first)
 		unanswered(t, p, second)
 		if out := c.Body(t.Context(), []byte("hi\r\n")); !out.Reply.OK() {
@@ -198,10 +205,12 @@ func TestAnEnvelopeThrownAwayIsFoundOut(t *testing.T) {
 		if want := `level=WARN msg="less pipelining from now on" account=test pipelining=envelope for=24h0m0s reason="BS-ACCOUNT-PIPELINING: `; strings.Count(log.String(), want) != 1 {
 			t.Errorf("log %s, want once %s", log, want)
 		}
+
 		time.Sleep(suspicion)
 		if r := c.Envelope(t.Context(), "f@x.org", "y", 0); r != nil || p.Ahead(c) {
 			t.Errorf("%v, ahead %t: want no overlap", r, p.Ahead(c))
 		}
+
 		p.Discard(c)
 	})
 }
@@ -228,10 +237,12 @@ func TestALateAnswerIsAcknowledgedAtOnceFromThenOn(t *testing.T) {
 				if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil || !p.Ahead(c) {
 					t.Fatalf("%v, ahead %t", r, p.Ahead(c))
 				}
+
 				late(c, tt.body)
 				if out := c.BodyAhead(t.Context(), []byte("hi\r\n"), Next{From: "f@x.org", To: "b"}); !out.Reply.OK() || !out.Ahead {
 					t.Fatalf("%+v", out)
 				}
+
 				late(c, tt.answer)
 				if r := c.Answer(t.Context()); r != nil {
 					t.Fatal(r)
@@ -242,6 +253,7 @@ func TestALateAnswerIsAcknowledgedAtOnceFromThenOn(t *testing.T) {
 				if out := c.Body(t.Context(), []byte("hi\r\n")); !out.Reply.OK() {
 					t.Error(out.Reply)
 				}
+
 				p.Discard(c)
 			})
 		})
@@ -285,10 +297,12 @@ func TestTheWordsOfAPipeliningFault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if got := c.outOfStep(r); got != want {
 			t.Errorf("%s: a pipelining fault %t, want %t", text, got, want)
 		}
 	}
+
 	if r := reply.Lost(reply.Mail, reply.EOF, "554 SMTP synchronization error"); c.outOfStep(r) {
 		t.Error("an event of ours is taken for the server's words")
 	}
@@ -305,16 +319,20 @@ func TestAPipeliningFaultWithoutOverlapEndsPipelining(t *testing.T) {
 		again := hello("PIPELINING") + envelopeTo("e") + envelopeOK + hiBody + envelopeTo("g") + "S: 250 1\n" + envelopeOK
 		p, log := scriptPool(t, Config{}, overlapped("v", "w"), silent("b", no), silent("z", no), silent("y", envelopeOK), hello("PIPELINING")+envelopeTo("c")+no, step, again, hello("PIPELINING"))
 		expectSent(t, p, "v", "w") // overlap works
-		first, second, third := goAhead(t, p, "b"), goAhead(t, p, "z"), goAhead(t, p, "y")
+		first := goAhead(t, p, "b")
+		second := goAhead(t, p, "z")
+		third := goAhead(t, p, "y")
 		unanswered(t, p, first)
 		if r := third.Answer(t.Context()); r != nil || p.Ahead(third) {
 			t.Errorf("%v, ahead %t; want an answer, which changes nothing", r, p.Ahead(third))
 		}
+
 		p.Discard(third)
 		c := get(t, p)
 		if r := c.Envelope(t.Context(), "f@x.org", "c", 0); r == nil || r.Event != reply.IdleClosed || !reply.Classify(*r).AtOnce {
 			t.Errorf("got %v, want %s", r, reply.IdleClosed)
 		}
+
 		p.Put(c)
 		unanswered(t, p, second)
 		expectSent(t, p, "d")
@@ -326,21 +344,25 @@ func TestAPipeliningFaultWithoutOverlapEndsPipelining(t *testing.T) {
 				t.Errorf("without what the server said: %s", line)
 			}
 		}
+
 		if diff := cmp.Diff([]string{"envelope for=24h0m0s", "off for=24h0m0s"}, modes); diff != "" {
 			t.Errorf("said (-want +got):\n%s", diff)
 		}
+
 		time.Sleep(demotion)
 		c = goAheadTo(t, p, "e", "g")
 		other := get(t, p)
 		if p.Ahead(other) {
 			t.Error("a second connection overlaps before it is known to work again")
 		}
+
 		if r := c.Answer(t.Context()); r != nil {
 			t.Error(r)
 		}
 		if !p.Ahead(other) {
 			t.Error("no overlap after it worked")
 		}
+
 		p.Discard(c)
 		p.Discard(other)
 	})
@@ -350,18 +372,22 @@ func TestAPipeliningFaultWithoutOverlapEndsPipelining(t *testing.T) {
 func TestATrialOutlivesOtherConnections(t *testing.T) {
 	t.Parallel()
 	p, _ := newPool(t, Config{}, unlimited())
-	trial, other := get(t, p), get(t, p)
+	trial := get(t, p)
+	other := get(t, p)
 	if !p.Ahead(trial) || p.Ahead(other) {
 		t.Fatal("want one connection to try")
 	}
+
 	p.Put(other)
 	if other = get(t, p); p.Ahead(other) || !p.Ahead(trial) {
 		t.Error("another connection tries as well")
 	}
+
 	p.Discard(other)
 	if other = get(t, p); p.Ahead(other) || !p.Ahead(trial) {
 		t.Error("another connection tries as well")
 	}
+
 	p.Discard(other)
 	p.Discard(trial)
 }
@@ -373,23 +399,27 @@ func TestATrialThatRestedIsOver(t *testing.T) {
 	rested := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + "S: 250 1\n" +
 		envelopeTo("b") + envelopeOK + hiBody + envelopeTo("c") + "S: 250 2\nX"
 	p, log := scriptPool(t, Config{}, rested, overlapped("d", "e"))
-	c, other := get(t, p), get(t, p)
+	c := get(t, p)
+	other := get(t, p)
 	if !p.Ahead(c) {
 		t.Fatal("want this connection to try")
 	}
 	if got := chain(t.Context(), c, never, "a"); len(got) != 1 || got[0] != "dot 250 1 complete=true" {
 		t.Fatal(got)
 	}
+
 	p.Put(c)
 	if got := chain(t.Context(), other, p.Ahead, "d", "e"); len(got) != 2 || got[1] != "dot 250 2 complete=true" {
 		t.Fatal(got)
 	}
+
 	p.Discard(other)
 	c = get(t, p)
 	got := chain(t.Context(), c, p.Ahead, "b", "c")
 	if diff := cmp.Diff([]string{"dot 250 2 complete=true", "mail idle_closed: EOF"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+
 	p.Put(c)
 	if log.Len() > 0 {
 		t.Errorf("log %s", log)

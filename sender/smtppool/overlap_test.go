@@ -32,6 +32,7 @@ func chain(ctx context.Context, c *Conn, may func(*Conn) bool, to ...string) (go
 		} else {
 			r = c.Envelope(ctx, from, rcpt, 0)
 		}
+
 		ahead = false
 		if r != nil {
 			got = append(got, fmt.Sprintf("%s %s", r.Stage, r))
@@ -40,6 +41,7 @@ func chain(ctx context.Context, c *Conn, may func(*Conn) bool, to ...string) (go
 			}
 			continue
 		}
+
 		var out Outcome
 		if i+1 < len(to) && may(c) {
 			out = c.BodyAhead(ctx, []byte(msg), Next{From: from, To: to[i+1]})
@@ -47,11 +49,13 @@ func chain(ctx context.Context, c *Conn, may func(*Conn) bool, to ...string) (go
 		} else {
 			out = c.Body(ctx, []byte(msg))
 		}
+
 		got = append(got, fmt.Sprintf("%s %s complete=%t", out.Reply.Stage, out.Reply, out.Complete))
 		if !ahead && !c.Usable() {
 			return got
 		}
 	}
+
 	return got
 }
 
@@ -282,10 +286,12 @@ func TestSystemCallsPerOverlappedMessage(t *testing.T) {
 	c := get(t, p)
 	msg := []byte(strings.Repeat("0123456789\r\n", 2000))
 	next := Next{From: "f@x.org", To: "t@x.org", Size: len(msg)}
-	*reads, *writes = 0, 0
+	*reads = 0
+	*writes = 0
 	if r := c.Envelope(t.Context(), next.From, next.To, next.Size); r != nil {
 		t.Fatal(r)
 	}
+
 	const n = 10
 	for i := range n {
 		if !p.Ahead(c) {
@@ -298,9 +304,11 @@ func TestSystemCallsPerOverlappedMessage(t *testing.T) {
 			t.Fatalf("message %d: %s", i, r)
 		}
 	}
+
 	if diff := cmp.Diff([]int{n + 1, n + 1}, []int{*writes, *reads}); diff != "" {
 		t.Errorf("writes and reads for %d messages and an envelope (-want +got):\n%s", n, diff)
 	}
+
 	p.Discard(c)
 	srv.wg.Wait()
 }
@@ -319,10 +327,12 @@ func TestCompleteIsExactWithAnEnvelopeBehind(t *testing.T) {
 			if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil {
 				t.Fatal(r)
 			}
+
 			out := c.BodyAhead(t.Context(), []byte(msg), Next{From: "f@x.org", To: "b"})
 			if out.Complete != (taken >= size) || out.Written != min(taken, size) {
 				t.Errorf("the server took %d, the message has %d: got complete=%t, written %d", taken, size, out.Complete, out.Written)
 			}
+
 			want := reply.RetryRecipient
 			if out.Complete {
 				want = reply.Uncertain
@@ -330,11 +340,13 @@ func TestCompleteIsExactWithAnEnvelopeBehind(t *testing.T) {
 			if d := reply.Classify(out.Reply); d.Verdict != want {
 				t.Errorf("%s: got %s, want %s", out.Reply, d.Verdict, want)
 			}
+
 			if out.Ahead {
 				if r := c.Answer(t.Context()); r == nil || r.Event != reply.IdleClosed {
 					t.Errorf("next: got %v, want %s", r, reply.IdleClosed)
 				}
 			}
+
 			if c.Usable() || c.Alive() {
 				t.Error("the connection goes on")
 			}
@@ -442,6 +454,7 @@ func TestOverlaps(t *testing.T) {
 			if tt.want {
 				script += envelopeTo("b")
 			}
+
 			c := dialScript(t, tt.cfg, script+"S: 250 1\n")
 			if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil {
 				t.Fatal(r)
@@ -449,6 +462,7 @@ func TestOverlaps(t *testing.T) {
 			if tt.prepare != nil {
 				tt.prepare(c)
 			}
+
 			got := c.Overlaps()
 			out := c.BodyAhead(t.Context(), []byte("hi\r\n"), Next{From: "f@x.org", To: "b"})
 			if got != tt.want || out.Ahead != tt.want || !out.Reply.OK() {
@@ -476,6 +490,7 @@ func TestNothingIsSentBeforeTheAnswer(t *testing.T) {
 		if c.Usable() || !c.Alive() {
 			t.Errorf("usable %t, alive %t with an envelope under way", c.Usable(), c.Alive())
 		}
+
 		return c
 	}
 	for name, misuse := range map[string]func(context.Context, *Conn) bool{
@@ -523,11 +538,15 @@ func TestAnswerIsInterrupted(t *testing.T) {
 func scriptPool(t *testing.T, cfg Config, scripts ...string) (*Pool, *bytes.Buffer) {
 	t.Helper()
 	var wg sync.WaitGroup
-	cfg.Account, cfg.Host, cfg.Helo, cfg.TLS = "test", "127.0.0.1", "me.example", TLSNone
+	cfg.Account = "test"
+	cfg.Host = "127.0.0.1"
+	cfg.Helo = "me.example"
+	cfg.TLS = TLSNone
 	cfg.Dial = func(context.Context, string, string) (net.Conn, error) {
 		if len(scripts) == 0 {
 			return nil, errors.New("there is no other script")
 		}
+
 		client, server := net.Pipe()
 		script := scripts[0]
 		scripts = scripts[1:]
@@ -535,6 +554,7 @@ func scriptPool(t *testing.T, cfg Config, scripts ...string) (*Pool, *bytes.Buff
 			defer server.Close()
 			newPeer(t, server).play(script)
 		})
+
 		return client, nil
 	}
 	var log bytes.Buffer
@@ -548,14 +568,15 @@ func scriptPool(t *testing.T, cfg Config, scripts ...string) (*Pool, *bytes.Buff
 			t.Errorf("%d scripts were not played", len(scripts))
 		}
 	})
+
 	return p, &log
 }
 
 const bye = "C: QUIT\nS: 221 bye\n"
 
-// A server that does not follow overlap costs nobody anything: whose envelope
-// was in doubt is tried again at once. It is spoken to without overlap for a
-// day, and the log says so once.
+// A server that does not follow overlap costs no recipient an attempt: the one
+// whose envelope it did not follow is tried again at once. The server is spoken to
+// without overlap for a day, and the log says so once.
 func TestAPipeliningFaultEndsOverlapForADay(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -586,6 +607,7 @@ func TestAPipeliningFaultEndsOverlapForADay(t *testing.T) {
 				if out := c.BodyAhead(t.Context(), []byte("hi\r\n"), Next{From: "f@x.org", To: "b"}); !out.Reply.OK() || !out.Ahead {
 					t.Fatalf("%+v", out)
 				}
+
 				start := time.Now()
 				r := c.Answer(t.Context())
 				if took := time.Since(start); took != tt.took {
@@ -594,20 +616,24 @@ func TestAPipeliningFaultEndsOverlapForADay(t *testing.T) {
 				if r == nil || r.Event != reply.IdleClosed || !reply.Classify(*r).AtOnce || c.Alive() {
 					t.Errorf("got %v, alive %t; want %s, the connection closed", r, c.Alive(), reply.IdleClosed)
 				}
+
 				p.Put(c)
 				c = get(t, p)
 				if got := chain(t.Context(), c, p.Ahead, "b", "c"); len(got) != 2 || got[1] != "dot 250 3 complete=true" {
 					t.Errorf("after the pipelining fault: %q", got)
 				}
+
 				p.Put(c)
 				if n := strings.Count(log.String(), "less pipelining"); n != 1 || !strings.Contains(log.String(), "pipelining=envelope for=24h0m0s") {
 					t.Errorf("said %d times, want once:\n%s", n, log)
 				}
+
 				time.Sleep(demotion)
 				c = get(t, p)
 				if got := chain(t.Context(), c, p.Ahead, "d", "e"); len(got) != 2 || got[1] != "dot 250 5 complete=true" {
 					t.Errorf("a day after the pipelining fault: %q", got)
 				}
+
 				p.Put(c)
 			})
 		})
@@ -622,7 +648,10 @@ func TestAPipeliningFaultIsNewsOnce(t *testing.T) {
 	fine := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + envelopeTo("b") + "S: 250 1\n" + envelopeOK
 	third := hello("PIPELINING") + envelopeTo("a") + envelopeOK + hiBody + "S: 250 1\n" + envelopeTo("b") + envelopeOK + hiBody + "S: 250 2\n" + bye
 	p, log := scriptPool(t, Config{}, fine, fault, fault, third)
-	first, second, late, alone := get(t, p), get(t, p), get(t, p), get(t, p)
+	first := get(t, p)
+	second := get(t, p)
+	late := get(t, p)
+	alone := get(t, p)
 	open := func(c *Conn) {
 		if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil || !p.Ahead(c) {
 			t.Fatalf("%v, ahead %t", r, p.Ahead(c))
@@ -635,6 +664,7 @@ func TestAPipeliningFaultIsNewsOnce(t *testing.T) {
 	if r := first.Answer(t.Context()); r != nil {
 		t.Fatal(r)
 	}
+
 	open(second)
 	open(late)
 	for _, c := range []*Conn{second, late} {
@@ -643,12 +673,14 @@ func TestAPipeliningFaultIsNewsOnce(t *testing.T) {
 		}
 		p.Put(c)
 	}
+
 	if p.Ahead(first) || p.Ahead(alone) {
 		t.Error("a connection overlaps after the pipelining fault")
 	}
 	if got := chain(t.Context(), alone, p.Ahead, "a", "b"); len(got) != 2 || got[1] != "dot 250 2 complete=true" {
 		t.Errorf("without overlap: %q", got)
 	}
+
 	p.Discard(first)
 	p.Put(alone)
 	if n := strings.Count(log.String(), "less pipelining"); n != 1 {
@@ -657,7 +689,7 @@ func TestAPipeliningFaultIsNewsOnce(t *testing.T) {
 }
 
 // Overlap is tried on one connection until it is known to work: a server that
-// loses its step has one uncertain message at most.
+// does not follow has one uncertain message at most.
 func TestOneConnectionTriesOverlap(t *testing.T) {
 	t.Parallel()
 	p, _ := newPool(t, Config{}, unlimited())
@@ -673,7 +705,9 @@ func TestOneConnectionTriesOverlap(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", when, diff)
 		}
 	}
-	a, b, c := get(t, p), get(t, p), get(t, p)
+	a := get(t, p)
+	b := get(t, p)
+	c := get(t, p)
 	expect("at first", ahead(a, b, c, a), true, false, false, true)
 	p.Put(a)
 	expect("after the one that tried rests", ahead(b, c), true, false)
@@ -682,6 +716,7 @@ func TestOneConnectionTriesOverlap(t *testing.T) {
 	if got := chain(t.Context(), c, always, "x", "y"); got[len(got)-1] != "dot 250 ok complete=true" {
 		t.Fatal(got)
 	}
+
 	d := get(t, p)
 	expect("after it worked", ahead(c, d), true, true)
 	p.excess.Store(1)
@@ -720,11 +755,13 @@ func TestLimitOfAConnectionIsLearned(t *testing.T) {
 					}
 					p.Put(c)
 				}
+
 				time.Sleep(demotion + time.Second)
 				c := get(t, p)
 				if got := chain(t.Context(), c, p.Ahead, "a", "b", "c", "d"); len(got) != 4 {
 					t.Errorf("a day later: %q, want the limit tried again", got)
 				}
+
 				p.Put(c)
 				if log.Len() > 0 {
 					t.Errorf("log %s", log)

@@ -84,11 +84,13 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for a connection of account %s: %w", p.cfg.Account, ctx.Err())
 	}
+
 	c, err := p.get(ctx)
 	if err != nil {
 		<-p.slots
 		return nil, err
 	}
+
 	return c, nil
 }
 
@@ -100,6 +102,7 @@ func (p *Pool) get(ctx context.Context) (*Conn, error) {
 			p.giveBack(leased)
 			return nil, err
 		}
+
 		if c == nil {
 			break
 		}
@@ -108,15 +111,18 @@ func (p *Pool) get(ctx context.Context) (*Conn, error) {
 			p.giveBack(leased)
 			return c, nil
 		}
+
 		c.Abort() // it is outside a transaction, and the server is gone or does not wait for QUIT
 		p.giveBack(leased)
 		leased = true
 	}
+
 	if !leased {
 		if err := p.acquire(ctx); err != nil {
 			return nil, err
 		}
 	}
+
 	cfg := p.cfg
 	cfg.Pipelining = p.steps.cap(cfg.Pipelining)
 	c, err := Dial(ctx, cfg)
@@ -124,8 +130,10 @@ func (p *Pool) get(ctx context.Context) (*Conn, error) {
 		p.giveBack(true)
 		return nil, err
 	}
+
 	c.steps = &p.steps
 	p.log.Debug("connection opened", "tls", c.info.TLSVersion, "auth", c.info.AuthUsed, "pipelining", c.pipelines())
+
 	return c, nil
 }
 
@@ -136,12 +144,15 @@ func (p *Pool) newest() (*Conn, error) {
 	if p.closed {
 		return nil, ErrClosed
 	}
+
 	n := len(p.idle)
 	if n == 0 {
 		return nil, nil
 	}
+
 	c := p.idle[n-1]
 	p.idle = p.idle[:n-1]
+
 	return c, nil
 }
 
@@ -280,14 +291,17 @@ func (p *Pool) reap(ctx context.Context, limit time.Duration) {
 		default:
 			return
 		}
+
 		c := p.surplus()
 		if c == nil {
 			c = p.oldest(limit)
 		}
+
 		if c == nil {
 			<-p.slots
 			return
 		}
+
 		wg.Go(func() {
 			p.end(ctx, c)
 			<-p.slots
@@ -341,8 +355,10 @@ func (p *Pool) Close(ctx context.Context) error {
 			return fmt.Errorf("close the connections of account %s: some are still in use: %w", p.cfg.Account, ctx.Err())
 		}
 	}
+
 	for c := p.oldest(0); c != nil; c = p.oldest(0) {
 		p.end(ctx, c) // Get had a slot when reap wanted it
 	}
+
 	return nil
 }

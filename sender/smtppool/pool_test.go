@@ -19,7 +19,8 @@ import (
 func TestPoolReuses(t *testing.T) {
 	t.Parallel()
 	p, srv := newPool(t, Config{}, unlimited())
-	a, b := get(t, p), get(t, p)
+	a := get(t, p)
+	b := get(t, p)
 	p.Put(a)
 	p.Put(b)
 	if got := get(t, p); got != b {
@@ -27,6 +28,7 @@ func TestPoolReuses(t *testing.T) {
 	} else {
 		p.Put(got)
 	}
+
 	for range 5 {
 		c := get(t, p)
 		if got := send(t.Context(), c, "t@x.org", "hi\r\n"); got != "dot 250 ok complete=true" {
@@ -34,6 +36,7 @@ func TestPoolReuses(t *testing.T) {
 		}
 		p.Put(c)
 	}
+
 	if _, _, total, mail := srv.counts(); total != 2 || mail != 5 {
 		t.Errorf("%d connections for %d messages, want 2 for 5", total, mail)
 	}
@@ -54,6 +57,7 @@ func TestPoolLimits(t *testing.T) {
 					t.Error(err)
 					return
 				}
+
 				if got := send(t.Context(), c, "t@x.org", "hi\r\n"); got != "dot 250 ok complete=true" {
 					t.Error(got)
 				}
@@ -65,15 +69,18 @@ func TestPoolLimits(t *testing.T) {
 			}
 		})
 	}
+
 	wg.Wait()
 	if err := p.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+
 	srv.wg.Wait()
 	open, most, total, mail := srv.counts()
 	if mail != 200 || open != 0 || most > 4 || total < 200/3 {
 		t.Errorf("messages %d, open %d, most %d, connections %d; want 200, 0, at most 4, at least 66", mail, open, most, total)
 	}
+
 	if out, most := l.counts(); out != 0 || most > 4 {
 		t.Errorf("leases out %d, most %d; want 0 and at most 4", out, most)
 	}
@@ -87,15 +94,18 @@ func TestPoolWithoutLease(t *testing.T) {
 	if _, err := p.Get(t.Context()); !errors.Is(err, ErrNoLease) {
 		t.Errorf("got %v, want ErrNoLease", err)
 	}
+
 	p.Put(c)
 	if got := get(t, p); got != c {
 		t.Error("the idle connection was not used")
 	}
+
 	p.Discard(c)
 	l.err = errors.New("redis is away")
 	if _, err := p.Get(t.Context()); !errors.Is(err, l.err) || !strings.Contains(err.Error(), "account test") {
 		t.Errorf("got %v, want the error of the leases", err)
 	}
+
 	out, _ := l.counts()
 	if _, most, total, _ := srv.counts(); most != 1 || total != 1 || out != 0 {
 		t.Errorf("most %d, connections %d, leases out %d; want 1, 1, 0", most, total, out)
@@ -114,6 +124,7 @@ func TestPoolDialFails(t *testing.T) {
 			t.Errorf("got %v, want an *Error", err)
 		}
 	}
+
 	if out, most := l.counts(); out != 0 || most != 1 {
 		t.Errorf("leases out %d, most %d; want 0, 1", out, most)
 	}
@@ -129,11 +140,13 @@ func TestPoolWaits(t *testing.T) {
 		if _, err := p.Get(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the deadline", err)
 		}
+
 		time.AfterFunc(time.Minute, func() { p.Put(c) })
 		start := time.Now()
 		if got := get(t, p); got != c || time.Since(start) != time.Minute {
 			t.Errorf("got another connection, or after %s", time.Since(start))
 		}
+
 		p.Put(c)
 	})
 }
@@ -165,17 +178,20 @@ func TestPoolReaps(t *testing.T) {
 				l := &leases{limit: 3, contended: tt.contended}
 				p, srv := newPool(t, Config{}, l)
 				stop := reap(t, p)
-				a, b := get(t, p), get(t, p)
+				a := get(t, p)
+				b := get(t, p)
 				p.Put(a)
 				time.Sleep(tt.from)
 				if open, _, _, _ := srv.counts(); open != 2 {
 					t.Errorf("%d open after %s, want 2", open, tt.from)
 				}
+
 				time.Sleep(tt.to - tt.from)
 				out, _ := l.counts()
 				if open, _, _, _ := srv.counts(); open != 1 || out != 1 {
 					t.Errorf("%d open, %d leases after %s, want 1: the one in use", open, out, tt.to)
 				}
+
 				p.Put(b)
 				stop()
 			})
@@ -196,12 +212,14 @@ func TestPoolSharesWhatIsInUse(t *testing.T) {
 		for _, c := range conns {
 			p.Put(c)
 		}
+
 		if open, _, _, _ := srv.counts(); open != 2 {
 			t.Errorf("%d open, want 2: one of three was given to the other process", open)
 		}
 		if out, _ := l.counts(); out != 2 {
 			t.Errorf("%d leases, want 2", out)
 		}
+
 		stop()
 	})
 }
@@ -219,10 +237,12 @@ func TestPoolSharesWhatIsIdleAtOnce(t *testing.T) {
 		for _, c := range conns {
 			p.Put(c)
 		}
+
 		time.Sleep(contendedIdle / 4)
 		if out, _ := l.counts(); out != 1 {
 			t.Errorf("%d leases are out, want 1: the others are for other processes", out)
 		}
+
 		stop()
 	})
 }
@@ -235,7 +255,9 @@ func TestPoolEndsNoMoreThanWhatOthersNeed(t *testing.T) {
 		l := &leases{limit: 3, share: 2, slow: contendedIdle}
 		p, _ := newPool(t, Config{}, l)
 		stop := reap(t, p)
-		a, b, c := get(t, p), get(t, p), get(t, p)
+		a := get(t, p)
+		b := get(t, p)
+		c := get(t, p)
 		time.Sleep(contendedIdle * 3 / 8) // one round has passed
 		var closing sync.WaitGroup
 		closing.Go(func() { p.Put(a) })
@@ -246,6 +268,7 @@ func TestPoolEndsNoMoreThanWhatOthersNeed(t *testing.T) {
 		if out, _ := l.counts(); out != 2 {
 			t.Errorf("%d leases are out, want 2", out)
 		}
+
 		stop()
 	})
 }
@@ -260,17 +283,20 @@ func TestPoolRetires(t *testing.T) {
 		if r := c.Envelope(t.Context(), "f@x.org", "t@x.org", 0); r != nil {
 			t.Fatal(r)
 		}
+
 		p.Put(c)
 		out, _ := l.counts()
 		if _, _, _, mail := srv.counts(); out != 0 || mail != 0 {
 			t.Errorf("a connection inside DATA was kept, or its message delivered (%d)", mail)
 		}
+
 		c = get(t, p)
 		time.Sleep(61 * time.Second)
 		p.Put(c)
 		if out, _ := l.counts(); out != 0 {
 			t.Error("an old connection was kept")
 		}
+
 		c = get(t, p)
 		p.Put(c)
 		time.Sleep(11 * time.Second) // nobody runs the reaper
@@ -279,6 +305,7 @@ func TestPoolRetires(t *testing.T) {
 		} else {
 			p.Put(got)
 		}
+
 		if _, most := l.counts(); most != 1 {
 			t.Errorf("most leases %d, want 1", most)
 		}
@@ -302,15 +329,18 @@ func TestPoolDemotesPipelining(t *testing.T) {
 	if got := send(t.Context(), c, "t@x.org", "hi\r\n"); got != "data bad_reply: expected 354, got 250 ok" {
 		t.Error(got)
 	}
+
 	p.Put(c)
 	c = get(t, p)
 	if got := send(t.Context(), c, "t@x.org", "hi\r\n"); got != "dot 250 done complete=true" {
 		t.Error(got)
 	}
+
 	p.Put(c)
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
+
 	wg.Wait()
 }
 
@@ -320,7 +350,8 @@ func TestPoolClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &leases{limit: 3}
 		p, srv := newPool(t, Config{}, l)
-		a, b := get(t, p), get(t, p)
+		a := get(t, p)
+		b := get(t, p)
 		p.Put(a)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -330,10 +361,12 @@ func TestPoolClose(t *testing.T) {
 		if _, err := p.Get(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v, want ErrClosed", err)
 		}
+
 		time.AfterFunc(time.Second, func() { p.Put(b) })
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
+
 		out, _ := l.counts()
 		if open, _, _, _ := srv.counts(); open != 0 || out != 0 {
 			t.Errorf("%d open, %d leases out", open, out)
@@ -356,18 +389,21 @@ func TestQuiet(t *testing.T) {
 	if !c.quiet() {
 		t.Error("a used connection counts as dead")
 	}
+
 	srv.mu.Lock()
 	_, err := io.WriteString(srv.conns[0], "421 4.4.2 idle for too long\r\n")
 	srv.mu.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	seen := false
 	for range testkit.Tries(10 * time.Second) { // until loopback has carried it over
 		if seen = !c.quiet(); seen {
 			break
 		}
 	}
+
 	if !seen {
 		t.Error("the 421 was not seen")
 	}

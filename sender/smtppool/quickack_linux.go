@@ -14,10 +14,12 @@ func quickAck(conn net.Conn) {
 	if !ok {
 		return
 	}
+
 	raw, err := t.SyscallConn()
 	if err != nil {
 		return
 	}
+
 	_ = raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1) // it is but slower without
 	})

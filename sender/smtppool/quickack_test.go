@@ -19,6 +19,7 @@ func writeEach(t *testing.T, conn net.Conn) {
 	if err := conn.(*net.TCPConn).SetNoDelay(false); err != nil {
 		t.Error(err)
 	}
+
 	r := bufio.NewReader(conn)
 	say := func(text string) bool { _, err := conn.Write([]byte(text + "\r\n")); return err == nil }
 	for ok := say("220 simple"); ok; {
@@ -53,6 +54,7 @@ func TestRepliesThatAreHeldBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
@@ -75,6 +77,7 @@ func TestRepliesThatAreHeldBack(t *testing.T) {
 				}
 				took = append(took, time.Since(began))
 			}
+
 			// A message that waits for an acknowledgement takes 40 ms at least, others less
 			// than one: a busy machine may make some as slow, but not half of them.
 			slices.Sort(took)

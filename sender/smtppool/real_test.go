@@ -75,9 +75,12 @@ func TestRealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	backend := &realServer{}
 	srv := smtp.NewServer(backend)
-	srv.Domain, srv.MaxMessageBytes, srv.MaxLineLength = "test", 2<<20, 2000
+	srv.Domain = "test"
+	srv.MaxMessageBytes = 2 << 20
+	srv.MaxLineLength = 2000
 	srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{testCA().issue(t, mxHost, time.Now().Add(time.Hour))}}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
@@ -89,10 +92,12 @@ func TestRealServer(t *testing.T) {
 	cfg := tlsAccount(TLSStartTLS)
 	var d net.Dialer
 	cfg.Dial = d.DialContext
-	cfg.Host, cfg.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
+	cfg.Host = "127.0.0.1"
+	cfg.Port = l.Addr().(*net.TCPAddr).Port
 	if _, err := Dial(t.Context(), cfg); err == nil {
 		t.Error("accepted a certificate for another name")
 	}
+
 	wrong := dialledAt(cfg, l.Addr().String())
 	wrong.Password = "q"
 	wantProblem(t, wrong, "", "refused username or password")
@@ -101,9 +106,11 @@ func TestRealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if in := c.Info(); !in.Pipelining || in.Size != 2<<20 {
 		t.Errorf("info: got %+v", in)
 	}
+
 	large := strings.Repeat(strings.Repeat("0123456789", 7)+"\r\n", 15_000)
 	var got []string
 	for _, m := range []struct{ to, msg string }{
@@ -111,6 +118,7 @@ func TestRealServer(t *testing.T) {
 	} {
 		got = append(got, send(t.Context(), c, m.to, m.msg))
 	}
+
 	want := []string{
 		"dot 250 2.0.0 OK: queued complete=true", "rcpt 550 5.1.1 no such user",
 		"dot 250 2.0.0 OK: queued complete=true", "dot 250 2.0.0 OK: queued complete=true",
@@ -121,6 +129,7 @@ func TestRealServer(t *testing.T) {
 	if r := c.Envelope(t.Context(), "f@x.org", "t@x.org", 3<<20); r == nil || r.Event != reply.LocalSize {
 		t.Errorf("too large: got %v", r)
 	}
+
 	c.Quit(t.Context())
 	backend.mu.Lock()
 	defer backend.mu.Unlock()

@@ -45,15 +45,19 @@ func newPeer(t testing.TB, conn net.Conn) *peer {
 func (p *peer) play(script string) {
 	for line := range strings.Lines(script) {
 		line = strings.TrimSuffix(line, "\n")
-		op, arg := line, ""
+		op := line
+		arg := ""
 		if len(line) > 2 {
-			op, arg = line[:2], strings.TrimPrefix(line[2:], " ")
+			op = line[:2]
+			arg = strings.TrimPrefix(line[2:], " ")
 		}
+
 		if err := p.step(op, arg); err != nil {
 			p.t.Errorf("server at %q: %v", line, err)
 			_ = p.conn.Close()
 			return
 		}
+
 		switch op {
 		case "X":
 			return
@@ -62,6 +66,7 @@ func (p *peer) play(script string) {
 			return
 		}
 	}
+
 	if rest, _ := io.ReadAll(p.r); len(rest) > 0 {
 		p.t.Errorf("the client sent %q after the end of the script", rest[:min(len(rest), 200)])
 	}
@@ -91,6 +96,7 @@ func (p *peer) step(op, arg string) error {
 	default:
 		err = fmt.Errorf("unknown step")
 	}
+
 	return err
 }
 
@@ -121,7 +127,10 @@ func pipeTo(t testing.TB, cfg Config, serve func(net.Conn)) Config {
 	if cfg.TLS == "" {
 		cfg.TLS = TLSNone
 	}
-	cfg.Account, cfg.Helo = "test", "me.example"
+
+	cfg.Account = "test"
+	cfg.Helo = "me.example"
+
 	return cfg
 }
 

@@ -32,6 +32,7 @@ func (s secrets) hide(text string) string {
 			text = replaceFold(text, secret)
 		}
 	}
+
 	return base64Run.ReplaceAllStringFunc(text, func(word string) string {
 		if s.hold(word) {
 			return hidden
@@ -62,5 +63,6 @@ func replaceFold(text, secret string) string {
 		b.WriteByte(text[i])
 		i++
 	}
+
 	return b.String()
 }

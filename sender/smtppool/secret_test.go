@@ -28,6 +28,7 @@ func TestARefusalShowsNothingOfTheLogin(t *testing.T) {
 			if err == nil {
 				t.Fatal("the login went through")
 			}
+
 			all := err.Error() + " " + err.(*Error).Reply.Text + " " + strings.ToLower(err.(*Error).Err.Error())
 			for _, secret := range []string{"s3cret-pass", token[:8], strings.ToLower(token[:8]), strings.ToUpper(token[:15]), b64("s3cret-pass")} {
 				if strings.Contains(all, secret) {

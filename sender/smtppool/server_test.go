@@ -29,6 +29,7 @@ func (s *mailServer) dial(context.Context, string, string) (net.Conn, error) {
 	defer s.mu.Unlock()
 	s.open++
 	s.most = max(s.most, s.open)
+
 	return &closeConn{Conn: client, closed: func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -61,7 +62,8 @@ func (s *mailServer) start(conn net.Conn) {
 
 // serve answers until the client has gone. It answers a batch in one write.
 func (s *mailServer) serve(conn net.Conn) {
-	r, w := bufio.NewReaderSize(conn, 64<<10), bufio.NewWriter(conn)
+	r := bufio.NewReaderSize(conn, 64<<10)
+	w := bufio.NewWriter(conn)
 	_, _ = w.WriteString("220 hi\r\n")
 	for inData := false; ; {
 		if r.Buffered() == 0 && w.Flush() != nil {
@@ -71,6 +73,7 @@ func (s *mailServer) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
+
 		answer := "250 ok\r\n"
 		switch {
 		case inData && string(line) != ".\r\n":
@@ -83,12 +86,14 @@ func (s *mailServer) serve(conn net.Conn) {
 		case strings.HasPrefix(string(line), "EHLO"):
 			answer = "250-hi\r\n250 PIPELINING\r\n"
 		case string(line) == "DATA\r\n":
-			inData, answer = true, "354 go\r\n"
+			inData = true
+			answer = "354 go\r\n"
 		case string(line) == "QUIT\r\n":
 			_, _ = w.WriteString("221 bye\r\n")
 			_ = w.Flush()
 			return
 		}
+
 		_, _ = w.WriteString(answer)
 	}
 }
@@ -154,6 +159,7 @@ func tcpPool(t testing.TB, cfg Config) (*Pool, *mailServer) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	srv := &mailServer{}
 	var accept sync.WaitGroup
 	accept.Go(func() {
@@ -165,7 +171,10 @@ func tcpPool(t testing.TB, cfg Config) (*Pool, *mailServer) {
 			srv.start(conn)
 		}
 	})
-	cfg.Account, cfg.Host, cfg.Port, cfg.TLS = "test", "127.0.0.1", l.Addr().(*net.TCPAddr).Port, TLSNone
+	cfg.Account = "test"
+	cfg.Host = "127.0.0.1"
+	cfg.Port = l.Addr().(*net.TCPAddr).Port
+	cfg.TLS = TLSNone
 	p := New(cfg, unlimited(), slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := p.Close(context.Background()); err != nil {
@@ -175,6 +184,7 @@ func tcpPool(t testing.TB, cfg Config) (*Pool, *mailServer) {
 		accept.Wait()
 		srv.wg.Wait()
 	})
+
 	return p, srv
 }
 
@@ -185,7 +195,10 @@ func newPool(t *testing.T, cfg Config, l Leases) (*Pool, *mailServer) {
 	if cfg.Dial == nil {
 		cfg.Dial = srv.dial
 	}
-	cfg.Account, cfg.Host, cfg.TLS = "test", "127.0.0.1", TLSNone
+
+	cfg.Account = "test"
+	cfg.Host = "127.0.0.1"
+	cfg.TLS = TLSNone
 	p := New(cfg, l, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := p.Close(context.WithoutCancel(t.Context())); err != nil {
@@ -193,6 +206,7 @@ func newPool(t *testing.T, cfg Config, l Leases) (*Pool, *mailServer) {
 		}
 		srv.wg.Wait()
 	})
+
 	return p, srv
 }
 

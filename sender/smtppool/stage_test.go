@@ -42,6 +42,7 @@ func deliver(ctx context.Context, cfg Config) reply.Reply {
 	if r := c.Envelope(ctx, "f@x.org", "t@x.org", 0); r != nil {
 		return *r
 	}
+
 	return c.Body(ctx, []byte("hi\r\n")).Reply
 }
 
@@ -72,6 +73,7 @@ func TestSilenceAndDrip(t *testing.T) {
 				if r.Event != reply.ReadTimeout || r.Stage != tt.stage {
 					t.Errorf("drip: got %s at %s", r, r.Stage)
 				}
+
 				if took := time.Since(start); took != tt.wait {
 					t.Errorf("drip: took %s, want %s", took, tt.wait)
 				}
@@ -90,6 +92,7 @@ func drip(t *testing.T, conn net.Conn, script string) {
 			return
 		}
 	}
+
 	for _, err := io.WriteString(conn, "2"); err == nil; _, err = io.WriteString(conn, "2") {
 		time.Sleep(time.Second)
 	}
@@ -206,6 +209,7 @@ func TestHostileReplies(t *testing.T) {
 				if r.Event != reply.BadReply || r.Stage != tt.stage {
 					t.Errorf("got %s at %s, want bad_reply at %s", r, r.Stage, tt.stage)
 				}
+
 				if len(r.Text) > reply.MaxText || strings.ContainsAny(r.Text, "\x00\x1b\r\n") {
 					t.Errorf("text %q", r.Text)
 				}
@@ -271,6 +275,7 @@ func TestConnectionRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	_, err = Dial(t.Context(), Config{Account: "main", Host: "127.0.0.1", Port: port, TLS: TLSNone})

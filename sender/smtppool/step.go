@@ -30,14 +30,17 @@ func (c *Conn) quiet() bool {
 	if c.r.Buffered() > 0 {
 		return false
 	}
+
 	secure := c.tls != nil
 	if secure && c.tlsReadable(0) {
 		return false // the TLS layer had it already
 	}
+
 	c.limit(time.Second) // a deadline that has passed would end the look
 	if !readable(c.raw) {
 		return true
 	}
+
 	return secure && !c.tlsReadable(recordTime) // a session ticket is no reply
 }
 
@@ -61,6 +64,7 @@ func (c *Conn) unasked(stage reply.Stage) *reply.Reply {
 		r := reply.New(stage, code, string(text))
 		return &r
 	}
+
 	return c.desynchronized(stage, fmt.Sprintf("a reply to no command: %d %s", code, text))
 }
 
@@ -98,11 +102,13 @@ func (c *Conn) confirm(out Outcome) Outcome {
 		command = "QUIT\r\n"
 		defer func() { c.broken = true }()
 	}
+
 	c.limit(c.cfg.Timeouts.Quit)
 	if _, err := c.write([]byte(command)); err != nil {
 		c.broken = true
 		return out
 	}
+
 	code, text, err := c.read()
 	switch {
 	case err != nil:
@@ -114,9 +120,11 @@ func (c *Conn) confirm(out Outcome) Outcome {
 	default:
 		c.lost(reply.Dot, badReply(fmt.Sprintf("the message was answered twice: %s, then %d %s", out.Reply, code, text)), false)
 	}
+
 	if c.desync != "" {
 		out.Reply = *event(reply.Dot, reply.BadReply, c.desync)
 	}
+
 	return out
 }
 
@@ -131,6 +139,7 @@ func (c *Conn) refusedMail(mail *reply.Reply) *reply.Reply {
 	if c.broken || c.transactions == 1 {
 		return mail
 	}
+
 	c.limit(c.cfg.Timeouts.Quit)
 	if _, err := c.write([]byte("QUIT\r\n")); err == nil {
 		code, _, err := c.read()
@@ -138,6 +147,7 @@ func (c *Conn) refusedMail(mail *reply.Reply) *reply.Reply {
 			return c.desynchronized(reply.Mail, fmt.Sprintf("%s, and %d to QUIT", mail, code))
 		}
 	}
+
 	c.broken = true
 	return mail
 }
@@ -156,5 +166,6 @@ func (c *Conn) refusedData(data *reply.Reply) *reply.Reply {
 	if r := c.reset(); r != nil && c.desync != "" {
 		return r
 	}
+
 	return data
 }

@@ -22,7 +22,9 @@ func overTCP(t *testing.T, cfg Config, script string) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, secure := make(chan struct{}), cfg.TLS == TLSImplicit
+
+	done := make(chan struct{})
+	secure := cfg.TLS == TLSImplicit
 	go func() {
 		defer close(done)
 		conn, err := l.Accept()
@@ -34,6 +36,7 @@ func overTCP(t *testing.T, cfg Config, script string) Config {
 			cert := testCA().issue(t, mxHost, time.Now().Add(time.Hour))
 			conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})
 		}
+
 		(&peer{t: t, raw: conn, conn: conn, r: bufio.NewReader(conn)}).play(script)
 	}()
 	t.Cleanup(func() {
@@ -41,14 +44,19 @@ func overTCP(t *testing.T, cfg Config, script string) Config {
 		<-done
 	})
 	if secure {
-		cfg.Host, cfg.RootCAs = mxHost, testCA().pool
+		cfg.Host = mxHost
+		cfg.RootCAs = testCA().pool
 	} else {
-		cfg.Host, cfg.TLS = "127.0.0.1", TLSNone
+		cfg.Host = "127.0.0.1"
+		cfg.TLS = TLSNone
 	}
-	cfg.Account, cfg.Helo = "test", "me.example"
+
+	cfg.Account = "test"
+	cfg.Helo = "me.example"
 	cfg.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 	}
+
 	return cfg
 }
 
@@ -87,11 +95,13 @@ func TestNothingIsReadAsAnAnswerThatCameUnasked(t *testing.T) {
 				if got := chain(t.Context(), c, always, "a"); len(got) != 1 || got[0] != "dot 250 1 complete=true" {
 					t.Fatal(got)
 				}
+
 				if tt.inBody {
 					if r := c.Envelope(t.Context(), "f@x.org", "b", 0); r != nil {
 						t.Fatal(r)
 					}
 				}
+
 				heard(t, c)
 				var got reply.Reply
 				if tt.inBody {
@@ -102,6 +112,7 @@ func TestNothingIsReadAsAnAnswerThatCameUnasked(t *testing.T) {
 				} else if r := c.Envelope(t.Context(), "f@x.org", "b", 0); r != nil {
 					got = *r
 				}
+
 				if d := reply.Classify(got); got.Event != reply.IdleClosed || !d.AtOnce || c.Desync() == "" || c.Alive() {
 					t.Errorf("got %s (%s), desync %q; want the connection ended and nobody charged", got, d.Verdict, c.Desync())
 				}
@@ -119,6 +130,7 @@ func TestALookTakesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for _, to := range []string{"a", "b"} {
 			for range 3 {
 				if !c.quiet() {
@@ -129,6 +141,7 @@ func TestALookTakesNothing(t *testing.T) {
 				t.Errorf("tls %s: %q", mode, got)
 			}
 		}
+
 		c.Abort()
 	}
 }
@@ -145,6 +158,7 @@ func TestABodyThatIsAnsweredEarly(t *testing.T) {
 	if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil {
 		t.Fatal(r)
 	}
+
 	out := c.Body(t.Context(), []byte(strings.Repeat("0123456789\r\n", 8<<20/12)))
 	if d := reply.Classify(out.Reply); out.Complete || out.Written == 0 || d.Verdict != reply.Uncertain || c.Alive() {
 		t.Errorf("got %s (%s), complete %t, %d written", out.Reply, d.Verdict, out.Complete, out.Written)
@@ -158,14 +172,17 @@ func apart(t *testing.T, c *Conn) (got []string) {
 	if r := c.Envelope(t.Context(), "f@x.org", "a", 0); r != nil {
 		t.Fatal(r)
 	}
+
 	out := c.BodyAhead(t.Context(), []byte("hi\r\n"), Next{From: "f@x.org", To: "b", Apart: true})
 	if out.Ahead || !out.Apart {
 		t.Fatalf("got %+v, want the envelope apart", out)
 	}
+
 	got = append(got, out.Reply.String())
 	if r := c.Answer(t.Context()); r != nil {
 		got = append(got, r.String())
 	}
+
 	return got
 }
 
@@ -198,11 +215,13 @@ func TestTheStepIsFoundLost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cfg, script := Config{}, hello("PIPELINING")+envelopeTo("a")+envelopeOK+sent+envelopeTo("b")+tt.replies
+			cfg := Config{}
+			script := hello("PIPELINING") + envelopeTo("a") + envelopeOK + sent + envelopeTo("b") + tt.replies
 			if tt.one {
 				cfg.Pipelining = PipeliningOff
 				script = hello("PIPELINING") + "C*\nS: 250 ok\nC*\nS: 250 ok\nC*\nS: 354 go\n" + sent + tt.replies
 			}
+
 			c := dialScript(t, cfg, script)
 			var got []string
 			if tt.one {
@@ -210,6 +229,7 @@ func TestTheStepIsFoundLost(t *testing.T) {
 			} else {
 				got = chain(t.Context(), c, always, "a", "b")
 			}
+
 			if lost := c.Desync() != ""; lost != tt.lost {
 				t.Errorf("%q; desync %q, want lost %t", got, c.Desync(), tt.lost)
 			}

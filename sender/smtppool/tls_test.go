@@ -33,6 +33,7 @@ var testCA = sync.OnceValue(func() *authority {
 	if err != nil {
 		panic(err)
 	}
+
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Unix(0, 0), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), KeyUsage: x509.KeyUsageCertSign,
@@ -41,12 +42,15 @@ var testCA = sync.OnceValue(func() *authority {
 	if err != nil {
 		panic(err)
 	}
+
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		panic(err)
 	}
+
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
+
 	return &authority{key, cert, pool}
 })
 
@@ -57,11 +61,13 @@ func (a *authority) issue(t testing.TB, name string, until time.Time) tls.Certif
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{name}, NotBefore: time.Unix(0, 0), NotAfter: until}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
@@ -88,6 +94,7 @@ func serveTLS(t *testing.T, cfg Config, tlsCfg *tls.Config, clear, secret string
 				return
 			}
 		}
+
 		secure := tls.Server(conn, tlsCfg)
 		if err := secure.HandshakeContext(t.Context()); err != nil {
 			if secret != "" {
@@ -96,6 +103,7 @@ func serveTLS(t *testing.T, cfg Config, tlsCfg *tls.Config, clear, secret string
 			_, _ = io.Copy(io.Discard, conn)
 			return
 		}
+
 		p = &peer{t: t, raw: conn, conn: secure, r: bufio.NewReader(secure)}
 		p.play(secret)
 	})
@@ -120,6 +128,7 @@ func TestTLSDelivers(t *testing.T) {
 			if in.TLSVersion != "TLS 1.3" || in.AuthUsed != "PLAIN" || in.Size != 1000 || in.CertExpires.Unix() != far.Unix() || in.CipherSuite == "" {
 				t.Errorf("info: got %+v", in)
 			}
+
 			if r := c.Envelope(t.Context(), "f@x.org", "t@x.org", 0); r != nil {
 				t.Fatal(r)
 			}
@@ -144,6 +153,7 @@ func TestTLSTornBody(t *testing.T) {
 	if r := c.Envelope(t.Context(), "f@x.org", "t@x.org", 0); r != nil {
 		t.Fatal(r)
 	}
+
 	out := c.Body(t.Context(), []byte(strings.Repeat("0123456789\r\n", 10_000)))
 	if out.Complete || out.Written < 16<<10 || out.Reply.Stage != reply.Data {
 		t.Errorf("got %+v, want it incomplete after some records", out)
@@ -154,7 +164,8 @@ func TestTLSTornBody(t *testing.T) {
 // the account is paused.
 func TestTLSProblems(t *testing.T) {
 	t.Parallel()
-	ca, far := testCA(), time.Now().Add(time.Hour)
+	ca := testCA()
+	far := time.Now().Add(time.Hour)
 	with := func(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
 	old := with(ca.issue(t, mxHost, far))
 	old.MaxVersion = tls.VersionTLS11
@@ -178,10 +189,12 @@ func TestTLSProblems(t *testing.T) {
 				if tt.system {
 					cfg.RootCAs = nil
 				}
+
 				clear := ""
 				if mode == TLSStartTLS {
 					clear = startTLS
 				}
+
 				wantProblem(t, serveTLS(t, cfg, tt.server, clear, ""), tt.event, tt.hint)
 			})
 		}
@@ -196,6 +209,7 @@ func wantProblem(t *testing.T, cfg Config, event, hint string) {
 		c.Abort()
 		t.Fatal("connected")
 	}
+
 	var e *Error
 	if !errors.As(err, &e) {
 		t.Fatalf("got %T, want *Error", err)
@@ -286,7 +300,9 @@ func TestPlaintext(t *testing.T) {
 		{Host: "127.0.0.2"},
 		{Host: "::1"},
 	} {
-		cfg.TLS, cfg.Username, cfg.Password = TLSNone, "u", "p"
+		cfg.TLS = TLSNone
+		cfg.Username = "u"
+		cfg.Password = "p"
 		if r := deliver(t.Context(), scripted(t, cfg, hello("AUTH PLAIN")+"C: AUTH PLAIN AHUAcA==\nS: 235 in\n"+oneMail)); !r.OK() {
 			t.Errorf("%s: got %s", cfg.Host, r)
 		}

@@ -219,11 +219,13 @@ func TestTransactions(t *testing.T) {
 			if tt.pipe {
 				offers = append(offers, "PIPELINING")
 			}
+
 			c := dialScript(t, Config{Pipelining: tt.mode}, hello(offers...)+tt.script)
 			var got []string
 			for to := range strings.FieldsSeq(tt.to) {
 				got = append(got, send(t.Context(), c, to, "hi\r\n"))
 			}
+
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -272,6 +274,7 @@ func TestMailParameters(t *testing.T) {
 			if tt.mail != "" {
 				script += "C: " + tt.mail + "\nS: 250 ok\nC: RCPT TO:<" + tt.to + ">\nS: 250 ok\nC: DATA\nS: 354 go\n"
 			}
+
 			c := dialScript(t, Config{}, script)
 			r := c.Envelope(t.Context(), tt.from, tt.to, tt.size)
 			got := ""
@@ -301,10 +304,12 @@ func TestCompleteIsExact(t *testing.T) {
 			if r := c.Envelope(t.Context(), "f@x.org", "t@x.org", 0); r != nil {
 				t.Fatal(r)
 			}
+
 			out := c.Body(t.Context(), []byte(msg))
 			if out.Complete != (taken == total) || out.Written < taken {
 				t.Errorf("the server took %d of %d: got complete=%t, written %d", taken, total, out.Complete, out.Written)
 			}
+
 			want := reply.RetryRecipient
 			if out.Complete {
 				want = reply.Uncertain
@@ -357,6 +362,7 @@ func TestRefusalInsideBody(t *testing.T) {
 			if r := c.Envelope(t.Context(), "f@x.org", "t@x.org", 0); r != nil {
 				t.Fatal(r)
 			}
+
 			out := c.Body(t.Context(), []byte(strings.Repeat("x", 300)))
 			if got := fmt.Sprintf("%s %s", out.Reply.Stage, out.Reply); got != tt.want || out.Complete || out.Written != 0 {
 				t.Errorf("got %q complete=%t written=%d, want %q, not complete", got, out.Complete, out.Written, tt.want)
@@ -448,6 +454,7 @@ func TestQuitWaitsForTheServerToClose(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				start := time.Now()
 				c.Quit(t.Context())
 				if took := time.Since(start); took != tt.want {
@@ -485,6 +492,7 @@ func TestAbortResets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	c.Abort()
 	c.Abort()
 	if err := <-result; err == nil || !strings.Contains(err.Error(), "reset") {

@@ -60,6 +60,7 @@ func (c *Conn) watch(ctx context.Context) (unwatch func()) {
 	if ctx.Done() == nil || ctx == c.hard {
 		return func() {}
 	}
+
 	c.mu.Lock()
 	op := c.op
 	c.mu.Unlock()
@@ -70,6 +71,7 @@ func (c *Conn) watch(ctx context.Context) (unwatch func()) {
 			c.stop(ctx)
 		}
 	})
+
 	return func() {
 		stop()
 		c.mu.Lock()
@@ -88,9 +90,11 @@ func (c *Conn) watchOn(ctx context.Context) {
 	if ctx == c.hard {
 		return
 	}
+
 	c.unwatch()
 	c.mu.Lock()
-	c.hard, c.stopped = ctx, nil
+	c.hard = ctx
+	c.stopped = nil
 	c.mu.Unlock()
 	end := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -102,7 +106,8 @@ func (c *Conn) watchOn(ctx context.Context) {
 	c.unwatch = func() {
 		end()
 		c.mu.Lock()
-		c.hard, c.stopped = nil, nil
+		c.hard = nil
+		c.stopped = nil
 		c.mu.Unlock()
 	}
 }
@@ -168,16 +173,19 @@ func readReply(r *bufio.Reader, buf []byte, between byte) (code int, text []byte
 		if errors.Is(err, bufio.ErrBufferFull) {
 			return 0, buf, badReply(fmt.Sprintf("a reply line of more than %d bytes", r.Size()))
 		}
+
 		if err != nil {
 			if len(line) > 0 && errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return 0, buf, err
 		}
+
 		n, more, rest, ok := splitLine(line)
 		if !ok || !first && n != code {
 			return 0, buf, badReply(fmt.Sprintf("expected an SMTP reply, got %q", line[:min(len(line), 80)]))
 		}
+
 		code = n
 		if !first && len(buf) < maxReplyText {
 			buf = append(buf, between)
@@ -198,6 +206,7 @@ func splitLine(line []byte) (code int, more bool, text []byte, ok bool) {
 	if len(line) < 3 || line[0] < '2' || line[0] > '5' || !digit(line[1]) || !digit(line[2]) {
 		return 0, false, nil, false
 	}
+
 	code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
 	if len(line) == 3 {
 		return code, false, nil, true
@@ -205,6 +214,7 @@ func splitLine(line []byte) (code int, more bool, text []byte, ok bool) {
 	if line[3] != ' ' && line[3] != '-' {
 		return 0, false, nil, false
 	}
+
 	return code, line[3] == '-', line[4:], true
 }
 
@@ -217,10 +227,12 @@ func (c *Conn) lost(stage reply.Stage, err error, writing bool) *reply.Reply {
 	if errors.Is(c.interrupted(), context.Canceled) && isTimeout(err) {
 		r = reply.Lost(stage, reply.Cancelled, "interrupted")
 	}
+
 	if r.Event == reply.BadReply {
 		c.pipeliningFault = cmp.Or(c.pipeliningFault, r.String())
 		c.desync = cmp.Or(c.desync, r.Text)
 	}
+
 	return &r
 }
 
@@ -237,6 +249,7 @@ func eventOf(err error, writing bool) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return reply.EOF
 	}
+
 	return reply.ConnReset
 }
 
@@ -260,5 +273,6 @@ func dialEvent(err error) string {
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), strings.Contains(err.Error(), "no route to host"):
 		return reply.Unreachable
 	}
+
 	return reply.ConnReset
 }

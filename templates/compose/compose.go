@@ -136,7 +136,9 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 
 	d.words = w
 	all := string(w) // all of it at once: one allocation
-	d.part.MessageID, d.part.Unsubscribe, d.From = all[:id], all[id:link], all[link:]
+	d.part.MessageID = all[:id]
+	d.part.Unsubscribe = all[id:link]
+	d.From = all[link:]
 	if d.From == "" {
 		d.From = c.from
 	}
@@ -164,5 +166,6 @@ func (c *Composer) identify(r *Recipient) error {
 	r.Part = origin.Part
 	r.Index = origin.Index
 	r.Row.Values = r.Row.Values[:min(columns, len(r.Row.Values))]
+
 	return nil
 }

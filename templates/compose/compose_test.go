@@ -38,6 +38,7 @@ func composed(t *testing.T, origin string, r Recipient) (Draft, error) {
 
 	var d Draft
 	err = c.Compose(&d, r)
+
 	return d, err
 }
 

@@ -20,6 +20,7 @@ func BenchmarkAppend(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+
 	p := letter20K()
 	var dst []byte
 	b.ReportAllocs()
@@ -36,11 +37,13 @@ func TestAppendAllocations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	p := letter20K()
 	dst, err := sk.Append(nil, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if n := testing.AllocsPerRun(100, func() { dst, _ = sk.Append(dst[:0], &p) }); n > 0 {
 		t.Errorf("%v allocations a message into a buffer that is large enough, want none", n)
 	}

@@ -75,12 +75,15 @@ func (e *Encoder) Write(p []byte) (int, error) {
 	if err := e.count(len(p)); err != nil {
 		return 0, err
 	}
+
 	if e.verbatim() {
 		e.dst = append(e.dst, p...)
 		return len(p), nil
 	}
+
 	e.line = append(e.line, p...)
 	e.endLines(len(p))
+
 	return len(p), nil
 }
 
@@ -91,16 +94,19 @@ func (e *Encoder) Value(s string, escape func(dst []byte, s string) []byte) erro
 	if e.verbatim() {
 		to = &e.dst
 	}
+
 	from := len(*to)
 	if escape == nil {
 		*to = append(*to, s...)
 	} else {
 		*to = escape(*to, s)
 	}
+
 	n := len(*to) - from
 	if err := e.count(n); err != nil || e.verbatim() {
 		return err
 	}
+
 	e.endLines(n)
 	return nil
 }
@@ -114,14 +120,17 @@ func (e *Encoder) Fixed(f *Fixed) error {
 	if err := e.count(len(f.text)); err != nil {
 		return err
 	}
+
 	e.line = append(e.line, f.head...)
 	if f.inLine {
 		e.breakLine()
 	} else {
 		e.endLine(e.line)
 	}
+
 	e.line = append(e.line[:0], f.tail...)
 	e.block(f)
+
 	return nil
 }
 
@@ -131,12 +140,15 @@ func (e *Encoder) block(f *Fixed) {
 	if len(f.encoded) == 0 {
 		return
 	}
+
 	e.fill()
 	if e.broken {
 		e.dst = append(e.dst, softBreak...)
 	}
+
 	e.dst = append(e.dst, f.encoded...)
-	e.broken, e.gap = f.open, f.after
+	e.broken = f.open
+	e.gap = f.after
 	e.octets += f.octets
 	e.high += f.high
 }
@@ -145,7 +157,8 @@ func (e *Encoder) block(f *Fixed) {
 func (e *Encoder) verbatim() bool { return e.form == asItIs && !e.tidy }
 
 func (e *Encoder) count(n int) error {
-	if e.size += n; e.size > MaxBody {
+	e.size += n
+	if e.size > MaxBody {
 		return ErrTooLarge
 	}
 	return nil
@@ -153,7 +166,8 @@ func (e *Encoder) count(n int) error {
 
 // endLines writes the lines that ended within the last n bytes of e.line.
 func (e *Encoder) endLines(n int) {
-	start, at := 0, len(e.line)-n
+	start := 0
+	at := len(e.line) - n
 	if e.cr && n > 0 {
 		e.cr = false
 		if e.line[at] == '\n' {
@@ -161,6 +175,7 @@ func (e *Encoder) endLines(n int) {
 			start = at
 		}
 	}
+
 	for returns := bytes.IndexByte(e.line[at:], '\r') >= 0; ; start = at {
 		var i int
 		if returns {
@@ -168,6 +183,7 @@ func (e *Encoder) endLines(n int) {
 		} else {
 			i = bytes.IndexByte(e.line[at:], '\n')
 		}
+
 		if i < 0 {
 			break
 		}
@@ -175,11 +191,13 @@ func (e *Encoder) endLines(n int) {
 		e.endLine(e.line[start:end])
 		at = end + 1
 		if e.line[end] == '\r' {
-			if e.cr = at == len(e.line); !e.cr && e.line[at] == '\n' {
+			e.cr = at == len(e.line)
+			if !e.cr && e.line[at] == '\n' {
 				at++
 			}
 		}
 	}
+
 	if start > 0 {
 		e.line = append(e.line[:0], e.line[start:]...)
 	}
@@ -195,6 +213,7 @@ func (e *Encoder) endLine(rest []byte) {
 		}
 		e.fill()
 	}
+
 	e.writePiece(rest)
 	e.newline()
 	e.broken = false
@@ -212,7 +231,8 @@ func (e *Encoder) fill() {
 	if e.gap && e.begun {
 		e.newline()
 	}
-	e.gap, e.begun = false, true
+	e.gap = false
+	e.begun = true
 }
 
 // writePiece writes a piece of a line.
@@ -220,15 +240,18 @@ func (e *Encoder) writePiece(piece []byte) {
 	if len(piece) == 0 {
 		return
 	}
+
 	e.octets += len(piece)
 	e.high += highBytes(piece)
 	if e.form != quoted {
 		e.dst = append(e.dst, piece...)
 		return
 	}
+
 	if e.broken {
 		e.dst = append(e.dst, softBreak...)
 	}
+
 	e.dst = appendQPLine(e.dst, piece)
 }
 

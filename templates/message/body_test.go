@@ -29,6 +29,7 @@ func (p *pieces) AppendTo(e *Encoder) error {
 	if p.tidy {
 		e.Tidy()
 	}
+
 	for i, s := range p.texts {
 		var err error
 		if i%2 == 0 {
@@ -40,6 +41,7 @@ func (p *pieces) AppendTo(e *Encoder) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -52,12 +54,15 @@ func tidied(s string) string {
 			out = append(out, line)
 		}
 	}
+
 	for len(out) > 0 && out[len(out)-1] == "" {
 		out = out[:len(out)-1]
 	}
+
 	if len(out) == 0 {
 		return ""
 	}
+
 	return strings.Join(out, "\n") + "\n"
 }
 
@@ -74,7 +79,8 @@ func encoded(t *testing.T, b Body, f form) string {
 // checkPieces compares a text in pieces with the same text in one.
 func checkPieces(t *testing.T, texts []string, tidy bool) {
 	t.Helper()
-	b, whole := newPieces(texts, tidy), strings.Join(texts, "")
+	b := newPieces(texts, tidy)
+	whole := strings.Join(texts, "")
 	want := whole
 	if tidy {
 		want = tidied(whole)
@@ -85,24 +91,29 @@ func checkPieces(t *testing.T, texts []string, tidy bool) {
 	if got := encoded(t, b, canonical); got != crlf(want) {
 		t.Fatalf("%q, tidy %v: with CRLF it is %q, want %q", texts, tidy, got, crlf(want))
 	}
+
 	got := encoded(t, b, quoted)
 	checkLines(t, []byte(got))
 	decoded, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(got)))
 	if err != nil || string(decoded) != crlf(want) {
 		t.Fatalf("%q, tidy %v: %q decodes to %q (%v), want %q", texts, tidy, got, decoded, err, crlf(want))
 	}
+
 	if strings.HasSuffix(got, "=") || strings.HasSuffix(got, softBreak) {
 		t.Fatalf("%q: the text ends with a soft break: %q", texts, got)
 	}
+
 	// Without soft breaks of their own the pieces leave no trace.
 	for _, f := range b.fixed {
 		if f.inLine || f.open {
 			return
 		}
 	}
+
 	if diff := cmp.Diff(encoded(t, Text(want), quoted), got); diff != "" {
 		t.Fatalf("%q, tidy %v: pieces differ from the whole (-want +got):\n%s", texts, tidy, diff)
 	}
+
 	var e, one Encoder
 	if _, err := e.encode(nil, b, quoted); err != nil {
 		t.Fatal(err)

@@ -56,11 +56,14 @@ func checkAddress(s string) error {
 	if err := checkValue("To", s); err != nil {
 		return err
 	}
+
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at == len(s)-1 || len(s) > maxAddress {
 		return fmt.Errorf("to %q: expected one address, local@domain, of at most %d bytes", s, maxAddress)
 	}
-	local, domain := s[:at], s[at+1:]
+
+	local := s[:at]
+	domain := s[at+1:]
 	if i := strings.IndexFunc(domain, notInDomain); i >= 0 {
 		return fmt.Errorf("to %q: the domain has %q: expected letters, digits, dots and hyphens (an A-label where it is international)", s, domain[i])
 	}
@@ -70,6 +73,7 @@ func checkAddress(s string) error {
 	if i := strings.IndexFunc(local, mustBeQuoted); i >= 0 {
 		return fmt.Errorf("to %q: %q in the local part must be quoted", s, local[i])
 	}
+
 	return nil
 }
 
@@ -95,6 +99,7 @@ func checkQuoted(s, local string) error {
 			return fmt.Errorf("to %q: text after the quoted local part", s)
 		}
 	}
+
 	return fmt.Errorf("to %q: the quoted local part does not end", s)
 }
 
@@ -109,6 +114,7 @@ func checkURL(s string) error {
 	if !isToken(s) || strings.ContainsAny(s, `,"`) {
 		return cmp.Or(checkValue("unsubscribe link", s), fmt.Errorf("unsubscribe link %q: a character that must be percent-encoded", s))
 	}
+
 	return nil
 }
 

@@ -14,7 +14,8 @@ const lineMax = 76
 
 // highBytes counts the bytes that are not ASCII.
 func highBytes(b []byte) int {
-	high, rest := 0, b
+	high := 0
+	rest := b
 	for ; len(rest) >= 8; rest = rest[8:] {
 		high += bits.OnesCount64(binary.LittleEndian.Uint64(rest) & 0x8080808080808080)
 	}
@@ -40,7 +41,8 @@ var literal = func() (t [256]bool) {
 	for c := 33; c <= 126; c++ {
 		t[c] = c != '='
 	}
-	t[' '], t['\t'] = true, true
+	t[' '] = true
+	t['\t'] = true
 	return t
 }()
 
@@ -57,9 +59,11 @@ func appendQPLine(dst, line []byte) []byte {
 	for i := 0; i < len(line); {
 		if column == 0 && (line[i] == '.' || line[i] == 'F' && bytes.HasPrefix(line[i:], fromLine)) {
 			dst = appendOctet(dst, line[i])
-			column, i = 3, i+1
+			column = 3
+			i++
 			continue
 		}
+
 		// The literal run from here, as much of it as the line has room for.
 		end := min(len(line), i+lineMax-1-column)
 		j := i
@@ -70,22 +74,26 @@ func appendQPLine(dst, line []byte) []byte {
 			j = last
 		}
 		dst = append(dst, line[i:j]...)
-		column, i = column+j-i, j
+		column = column + j - i
+		i = j
 		if i > last {
 			break
 		}
+
 		if encode := !literal[line[i]] || i == last && (line[i] == ' ' || line[i] == '\t'); encode {
 			if column+3 > lineMax-1 {
 				dst = append(dst, softBreak...)
 				column = 0
 			}
 			dst = appendOctet(dst, line[i])
-			column, i = column+3, i+1
+			column = column + 3
+			i++
 		} else {
 			dst = append(dst, softBreak...)
 			column = 0
 		}
 	}
+
 	return dst
 }
 

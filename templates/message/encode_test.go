@@ -29,21 +29,25 @@ func FuzzQP(f *testing.F) {
 	for _, s := range bodies {
 		f.Add([]byte(s))
 	}
+
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var e Encoder
 		got, err := e.encode([]byte("x\r\n"), Text(body), quoted)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		got = got[3:]
 		checkLines(t, got)
 		decoded, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(got)))
 		if err != nil {
 			t.Fatalf("decode %q: %v", got, err)
 		}
+
 		if string(decoded) != crlf(string(body)) {
 			t.Fatalf("%q decodes to %q, want %q", got, decoded, crlf(string(body)))
 		}
+
 		var std bytes.Buffer
 		w := quotedprintable.NewWriter(&std)
 		if _, err := w.Write(body); err != nil {
@@ -64,12 +68,14 @@ func FuzzBase64(f *testing.F) {
 	for _, s := range bodies {
 		f.Add([]byte(s))
 	}
+
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var e Encoder
 		text, err := e.encode(nil, Text(body), canonical)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		got := appendBase64(nil, text)
 		checkLines(t, got)
 		decoded, err := base64.StdEncoding.DecodeString(string(got))
@@ -98,6 +104,7 @@ func FuzzSubject(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+
 	f.Fuzz(func(t *testing.T, s string) {
 		if err := checkValue("Subject", s); err != nil {
 			if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -105,6 +112,7 @@ func FuzzSubject(f *testing.F) {
 			}
 			return
 		}
+
 		line := string(appendUnstructured([]byte("Subject: "), len("Subject: "), s))
 		for i, l := range strings.Split(line, "\r\n") {
 			if len(l) > lineMax || !ascii(l) || strings.ContainsAny(l, "\r\n") || i > 0 && (!strings.HasPrefix(l, " ") || strings.TrimSpace(l) == "") {
@@ -122,6 +130,7 @@ func FuzzSubject(f *testing.F) {
 				}
 			}
 		}
+
 		unfolded := strings.TrimPrefix(strings.ReplaceAll(line, "\r\n", ""), "Subject: ")
 		got, err := new(mime.WordDecoder).DecodeHeader(unfolded)
 		if err != nil || got != s {

@@ -40,21 +40,27 @@ func NewFixed(text string, tidy bool) *Fixed {
 	if strings.Contains(text, "\r") || !ended && !f.inLine {
 		return f
 	}
+
 	f.ready = true
 	if f.inLine {
 		rest = text
 	} else {
 		f.head = first
 	}
+
 	end := strings.LastIndexByte(rest, '\n') + 1
-	if f.open = long(rest[end:]); f.open {
+	f.open = long(rest[end:])
+	if f.open {
 		end = len(rest)
 		if tidy { // blanks may be the end of the line
 			end = len(strings.TrimRight(rest, " \t"))
 		}
 	}
-	rest, f.tail = rest[:end], rest[end:]
+
+	f.tail = rest[end:]
+	rest = rest[:end]
 	f.encode(rest, tidy)
+
 	return f
 }
 
@@ -68,7 +74,10 @@ func (f *Fixed) encode(text string, tidy bool) {
 	if f.open {
 		e.breakLine()
 	}
-	f.encoded, f.octets, f.high = e.dst, e.octets, e.high
+
+	f.encoded = e.dst
+	f.octets = e.octets
+	f.high = e.high
 	if tidy {
 		blank := text[:len(text)-len(strings.TrimLeft(text, " \t\n"))]
 		f.before = strings.Contains(blank, "\n")

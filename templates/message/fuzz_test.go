@@ -21,6 +21,7 @@ func FuzzAppend(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+
 	p := part()
 	want := names(header(build(f, spec, p)))
 	f.Add(p.To, p.Subject, p.MessageID, p.Unsubscribe, text(p.HTML), text(p.Text))
@@ -28,11 +29,17 @@ func FuzzAppend(f *testing.F) {
 	f.Add("a@b\r\nBcc: c@d", "x\r\nBcc: c@d", "a@b>\r\nBcc: <c@d", "https://a\r\nBcc: c@d", "\r\n--=_\r\n", "\n.\nFrom \n")
 	f.Fuzz(func(t *testing.T, to, subject, id, link, html, text string) {
 		p := part()
-		p.To, p.Subject, p.MessageID, p.Unsubscribe, p.HTML, p.Text = to, subject, id, link, message.Text(html), message.Text(text)
+		p.To = to
+		p.Subject = subject
+		p.MessageID = id
+		p.Unsubscribe = link
+		p.HTML = message.Text(html)
+		p.Text = message.Text(text)
 		b, err := sk.Append(nil, &p)
 		if err != nil {
 			return
 		}
+
 		if isASCII(to) {
 			checkWire(t, bytes.Replace(b, []byte("To: <"+to+">"), nil, 1))
 		}
@@ -40,13 +47,16 @@ func FuzzAppend(f *testing.F) {
 		if diff := cmp.Diff(want, names(header(b))); diff != "" {
 			t.Fatalf("headers differ (-want +got):\n%s", diff)
 		}
+
 		r, err := mail.CreateReader(bytes.NewReader(b))
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if got, err := r.Header.Subject(); err != nil || got != subject || !utf8.ValidString(got) {
 			t.Fatalf("subject %q (%v), want %q", got, err, subject)
 		}
+
 		for _, want := range []string{text, html} {
 			part, err := r.NextPart()
 			if err != nil {
@@ -57,6 +67,7 @@ func FuzzAppend(f *testing.F) {
 				t.Fatalf("body %q (%v), want %q", got, err, canonical(want))
 			}
 		}
+
 		if _, err := r.NextPart(); err != io.EOF {
 			t.Fatalf("a third part: %v", err)
 		}
@@ -75,21 +86,27 @@ func FuzzCompile(f *testing.F) {
 	f.Add("=?utf-8?q?A=0D=0AB?= <a@b.example>", "=?utf-8?b?DQpC?= <a@b.example>", "=?utf-8?q?A=0D=0AB?=", "a.b")
 	f.Fuzz(func(t *testing.T, from, replyTo, listName, listID string) {
 		s := spec
-		s.From, s.ReplyTo, s.ListName, s.ListID = from, replyTo, listName, listID
+		s.From = from
+		s.ReplyTo = replyTo
+		s.ListName = listName
+		s.ListID = listID
 		sk, err := message.Compile(s)
 		if err != nil {
 			return
 		}
+
 		p := part()
 		b, err := sk.Append(nil, &p)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for line := range bytes.SplitSeq(b, []byte("\r\n")) {
 			if len(line) > 998 || bytes.ContainsAny(line, "\r\n\x00") {
 				t.Fatalf("line of %d bytes: %.100q", len(line), line)
 			}
 		}
+
 		got := names(header(b))
 		if replyTo == "" {
 			got = append(got, "Reply-To")

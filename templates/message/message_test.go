@@ -92,10 +92,12 @@ func build(t testing.TB, s message.Spec, p message.Part) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	b, err := sk.Append(nil, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return b
 }
 
@@ -118,10 +120,12 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		want, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
 			t.Errorf("%s differs (-want +got):\n%s", file, diff)
 		}
@@ -139,24 +143,29 @@ func TestGoMessageReadsWhatWasMeant(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			subject, err := r.Header.Subject()
 			if err != nil || subject != c.part.Subject {
 				t.Errorf("subject %q (%v), want %q", subject, err, c.part.Subject)
 			}
+
 			if date, err := r.Header.Date(); err != nil || !date.Equal(c.part.Date) {
 				t.Errorf("date %v (%v), want %v", date, err, c.part.Date)
 			}
 			if id, err := r.Header.MessageID(); err != nil || id != c.part.MessageID {
 				t.Errorf("message id %q (%v)", id, err)
 			}
+
 			to, err := r.Header.AddressList("To")
 			// net/mail gives a quoted local part without its quotes.
 			if err != nil || len(to) != 1 || to[0].Address != strings.ReplaceAll(c.part.To, `"`, "") {
 				t.Errorf("to %v (%v), want %s", to, err, c.part.To)
 			}
+
 			if got := r.Header.Get("List-Unsubscribe"); got != "<"+c.part.Unsubscribe+">" {
 				t.Errorf("List-Unsubscribe %q", got)
 			}
+
 			var got []string
 			for {
 				p, err := r.NextPart()
@@ -170,9 +179,11 @@ func TestGoMessageReadsWhatWasMeant(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				kind, params, _ := p.Header.(*mail.InlineHeader).ContentType()
 				got = append(got, kind+" "+params["charset"], string(body))
 			}
+
 			want := []string{"text/plain UTF-8", canonical(text(c.part.Text)), "text/html UTF-8", canonical(text(c.part.HTML))}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("parts differ (-want +got):\n%s", diff)
@@ -194,6 +205,7 @@ func TestPythonReadsWhatWasMeant(t *testing.T) {
 			if err != nil {
 				t.Fatalf("python3 is needed for this test: %v\n%s", err, stderr.String())
 			}
+
 			var got struct {
 				Headers [][2]string
 				Parts   []struct{ Type, Charset, Text string }
@@ -205,6 +217,7 @@ func TestPythonReadsWhatWasMeant(t *testing.T) {
 			if len(got.Defects) > 0 {
 				t.Errorf("defects: %q", got.Defects)
 			}
+
 			h := map[string]string{}
 			for _, kv := range got.Headers {
 				if _, twice := h[kv[0]]; twice {
@@ -212,6 +225,7 @@ func TestPythonReadsWhatWasMeant(t *testing.T) {
 				}
 				h[kv[0]] = kv[1]
 			}
+
 			for key, want := range map[string]string{
 				"Subject": c.part.Subject, "Date": "Thu, 01 Oct 2026 07:00:00 +0000",
 				"Message-ID": "<" + c.part.MessageID + ">", "List-Unsubscribe": "<" + c.part.Unsubscribe + ">",
@@ -222,12 +236,14 @@ func TestPythonReadsWhatWasMeant(t *testing.T) {
 					t.Errorf("%s: %q, want %q", key, h[key], want)
 				}
 			}
+
 			if !strings.HasSuffix(h["From"], "<news@acme.example>") || !strings.HasSuffix(h["List-Id"], " <newsletter.acme.example>") {
 				t.Errorf("From %q, List-Id %q", h["From"], h["List-Id"])
 			}
 			if len(got.Parts) != 2 || got.Parts[0].Type != "text/plain" || got.Parts[1].Type != "text/html" {
 				t.Fatalf("parts %+v, want text/plain and text/html", got.Parts)
 			}
+
 			for i, want := range []string{text(c.part.Text), text(c.part.HTML)} {
 				if text := canonical(got.Parts[i].Text); text != canonical(want) {
 					t.Errorf("part %d differs (-want +got):\n%s", i, cmp.Diff(canonical(want), text))
@@ -243,6 +259,7 @@ func checkWire(t testing.TB, b []byte) {
 	if !bytes.HasSuffix(b, []byte("\r\n")) {
 		t.Error("the message does not end with CRLF")
 	}
+
 	inBody := false
 	for i, line := range strings.Split(string(b), "\r\n") {
 		if strings.ContainsAny(line, "\r\n\x00") {
@@ -277,6 +294,7 @@ func TestSameInputSameBytes(t *testing.T) {
 			t.Fatal("two messages from the same input differ")
 		}
 	}
+
 	other := part()
 	other.MessageID = "another@acme.example"
 	if boundary(first) == boundary(build(t, spec, other)) {
@@ -296,6 +314,7 @@ func TestPartRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for _, c := range []struct {
 		name    string
 		edit    func(*message.Part)
@@ -331,6 +350,7 @@ func TestPartRefusals(t *testing.T) {
 		} else if errors.Is(err, message.ErrControl) != c.control {
 			t.Errorf("%s: ErrControl %v, want %v: %v", c.name, !c.control, c.control, err)
 		}
+
 		if string(got) != "before" {
 			t.Errorf("%s: dst was changed", c.name)
 		}
@@ -388,6 +408,7 @@ func TestFromSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	want := message.Spec{
 		From: "Acme <news@Mail.Acme.example>", ReplyTo: "a@b.example", ListName: "Acme News",
 		ListID: "newsletter.mail.acme.example", FeedbackID: "october--news:newsletter:broadside:mailacmeexample",

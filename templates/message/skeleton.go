@@ -64,11 +64,13 @@ func Compile(spec Spec) (*Skeleton, error) {
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
+
 	mark := spec.freeMark()
 	m, err := layout(spec, mark)
 	if err != nil {
 		return nil, err
 	}
+
 	var b bytes.Buffer
 	if _, err := m.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("lay out the message: %w", err)
@@ -76,6 +78,7 @@ func Compile(spec Spec) (*Skeleton, error) {
 	if err := checkFolded(b.Bytes()); err != nil {
 		return nil, err
 	}
+
 	return split(b.Bytes(), mark)
 }
 
@@ -99,6 +102,7 @@ func layout(spec Spec, mark string) (*gomail.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(placeholder(mark, slotBoundary)))
 	m.FromMailAddress(from)
 	if spec.ReplyTo != "" {
@@ -108,9 +112,11 @@ func layout(spec Spec, mark string) (*gomail.Msg, error) {
 		}
 		m.ReplyToMailAddress(reply)
 	}
+
 	if err := m.To(placeholder(mark, slotTo) + "@to.invalid"); err != nil {
 		return nil, fmt.Errorf("lay out To: %w", err)
 	}
+
 	m.SetGenHeader(gomail.HeaderDate, placeholder(mark, slotDate))
 	m.SetGenHeader(gomail.HeaderSubject, placeholder(mark, slotSubject))
 	m.SetGenHeader(gomail.HeaderMessageID, "<"+placeholder(mark, slotMessageID)+">")
@@ -122,17 +128,21 @@ func layout(spec Spec, mark string) (*gomail.Msg, error) {
 	if spec.ListName != "" {
 		id = phrase(spec.ListName) + " " + id
 	}
+
 	m.SetGenHeader("List-Id", id)
 	if spec.FeedbackID != "" {
 		m.SetGenHeader("Feedback-ID", spec.FeedbackID)
 	}
+
 	for _, h := range spec.Headers {
 		m.SetGenHeader(gomail.Header(h.Name), h.Value)
 	}
+
 	m.SetBodyString(gomail.TypeTextPlain, placeholder(mark, slotText),
 		gomail.WithPartEncoding(gomail.Encoding(placeholder(mark, slotTextEncoding))))
 	m.AddAlternativeString(gomail.TypeTextHTML, placeholder(mark, slotHTML),
 		gomail.WithPartEncoding(gomail.Encoding(placeholder(mark, slotHTMLEncoding))))
+
 	return m, nil
 }
 
@@ -149,6 +159,7 @@ func split(b []byte, mark string) (*Skeleton, error) {
 			sk.segments = append(sk.segments, segment{slices.Clone(b), slotNone})
 			break
 		}
+
 		if len(after) == 0 || after[0] <= 'a' || after[0] >= 'a'+byte(slots) {
 			return nil, fmt.Errorf("lay out the message: unexpected text after a placeholder")
 		}
@@ -157,6 +168,7 @@ func split(b []byte, mark string) (*Skeleton, error) {
 		sk.segments = append(sk.segments, segment{slices.Clone(before), s})
 		b = after[1:]
 	}
+
 	for s := slotDate; s < slots; s++ {
 		want := 1
 		if s == slotBoundary {
@@ -166,6 +178,7 @@ func split(b []byte, mark string) (*Skeleton, error) {
 			return nil, fmt.Errorf("lay out the message: slot %d occurs %d times, not %d", s, seen[s], want)
 		}
 	}
+
 	return sk, nil
 }
 
@@ -176,9 +189,11 @@ func (sk *Skeleton) Append(dst []byte, p *Part) ([]byte, error) {
 	if err := p.check(); err != nil {
 		return dst, err
 	}
+
 	var id [maxID]byte
 	sum := sha256.Sum256(append(id[:0], p.MessageID...))
-	out, encoding := slices.Grow(dst, sk.size), 0
+	out := slices.Grow(dst, sk.size)
+	encoding := 0
 	for i := range sk.segments {
 		s := &sk.segments[i]
 		out = append(out, s.text...)
@@ -205,10 +220,12 @@ func (sk *Skeleton) Append(dst []byte, p *Part) ([]byte, error) {
 		case slotHTML:
 			out, err = p.appendBody(out, p.HTML, encoding, s.text)
 		}
+
 		if err != nil {
 			return dst, err
 		}
 	}
+
 	return out, nil
 }
 
@@ -246,5 +263,6 @@ func (p *Part) check() error {
 	if y := p.Date.UTC().Year(); y < 1970 || y > 9999 {
 		return fmt.Errorf("date %v: expected the time of sending", p.Date)
 	}
+
 	return nil
 }

@@ -33,6 +33,7 @@ func FromSnapshot(s campaign.Snapshot) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
+
 	domain := strings.ToLower(from.Address[strings.LastIndexByte(from.Address, '@')+1:])
 	return Spec{
 		From:       s.From,
@@ -65,6 +66,7 @@ func senderID(domain string) string {
 	if len(id) > 15 {
 		return id[:15]
 	}
+
 	return id + "-----"[:max(0, 5-len(id))]
 }
 
@@ -86,12 +88,14 @@ func (s Spec) check() error {
 			return err
 		}
 	}
+
 	if s.ListID == "" || !isToken(s.ListID) || !strings.Contains(s.ListID, ".") {
 		return fmt.Errorf("list id %q: expected label.domain in ASCII, without blanks or brackets", s.ListID)
 	}
 	if s.FeedbackID != "" && (!isToken(s.FeedbackID) || strings.Count(s.FeedbackID, ":") > 3) {
 		return fmt.Errorf("feedback id %q: expected at most four fields with colons between them, in ASCII", s.FeedbackID)
 	}
+
 	seen := map[string]bool{}
 	for _, h := range s.Headers {
 		if h.Name == "" || !isToken(h.Name) || strings.Contains(h.Name, ":") {
@@ -108,6 +112,7 @@ func (s Spec) check() error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -116,13 +121,16 @@ func parseMailbox(what, s string) (*mail.Address, error) {
 	if err := checkValue(what, s); err != nil {
 		return nil, err
 	}
+
 	a, err := mail.ParseAddress(s)
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: expected Name <address> or an address: %w", what, s, err)
 	}
+
 	if !ascii(a.Address) {
 		return nil, fmt.Errorf("%s %q: the address is not ASCII: write its domain as an A-label (xn--...)", what, s)
 	}
+
 	return a, nil
 }
 

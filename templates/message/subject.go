@@ -20,15 +20,18 @@ func appendUnstructured(dst []byte, column int, s string) []byte {
 	if plain(column, s) {
 		return appendFolded(dst, column, s)
 	}
+
 	special := 0
 	for i := 0; i < len(s); i++ {
 		if !wordLiteral(s[i]) {
 			special++
 		}
 	}
+
 	if special*6 > len(s) {
 		return appendWords(dst, column, s, 'b')
 	}
+
 	return appendWords(dst, column, s, 'q')
 }
 
@@ -38,12 +41,14 @@ func plain(column int, s string) bool {
 	if !ascii(s) || strings.Contains(s, "=?") || strings.Contains(s, "  ") || strings.HasPrefix(s, " ") || strings.HasSuffix(s, " ") {
 		return false
 	}
+
 	for word := range strings.SplitSeq(s, " ") {
 		if column+len(word) > lineMax || len(word) >= lineMax {
 			return false
 		}
 		column = 0 // the others can stand on a line of their own
 	}
+
 	return true
 }
 
@@ -62,6 +67,7 @@ func appendFolded(dst []byte, column int, s string) []byte {
 		column += len(word)
 		first = false
 	}
+
 	return dst
 }
 
@@ -75,6 +81,7 @@ func appendWords(dst []byte, column int, s string, encoding byte) []byte {
 		} else {
 			dst = append(dst, '\r', '\n', ' ')
 		}
+
 		n := fit(s, room, encoding)
 		dst = append(append(append(dst, "=?utf-8?"...), encoding), '?')
 		if encoding == 'b' {
@@ -82,16 +89,19 @@ func appendWords(dst []byte, column int, s string, encoding byte) []byte {
 		} else {
 			dst = appendQ(dst, s[:n])
 		}
+
 		dst = append(dst, '?', '=')
 		s = s[n:]
 	}
+
 	return dst
 }
 
 // fit returns how many bytes of s, in whole characters, encode to at most
 // room octets.
 func fit(s string, room int, encoding byte) int {
-	n, used := 0, 0
+	n := 0
+	used := 0
 	for n < len(s) {
 		_, size := utf8.DecodeRuneInString(s[n:])
 		if encoding == 'b' {
@@ -101,11 +111,13 @@ func fit(s string, room int, encoding byte) int {
 		} else {
 			used += 3 * size
 		}
+
 		if used > room {
 			return n
 		}
 		n += size
 	}
+
 	return n
 }
 
@@ -120,6 +132,7 @@ func appendQ(dst []byte, s string) []byte {
 			dst = appendOctet(dst, c)
 		}
 	}
+
 	return dst
 }
 

@@ -39,17 +39,20 @@ var alphabets = []*alphabet{
 
 func newAlphabet(marker byte, usual, rare string) *alphabet {
 	a := &alphabet{marker: marker, usual: usual, rare: rare}
-	radix, rareRadix := uint8(len(usual)+2), uint8(len(rare))
+	radix := uint8(len(usual) + 2)
+	rareRadix := uint8(len(rare))
 	a.ending = digit{radix - 1, radix}
 	a.endBits = math.Log2(float64(radix))
 	for i := range len(usual) {
 		a.digits[usual[i]] = []digit{{uint8(i), radix}}
 		a.bits[usual[i]] = a.endBits
 	}
+
 	for i := range len(rare) {
 		a.digits[rare[i]] = []digit{{radix - 2, radix}, {uint8(i), rareRadix}}
 		a.bits[rare[i]] = a.endBits + math.Log2(float64(rareRadix))
 	}
+
 	return a
 }
 
@@ -87,6 +90,7 @@ func (a *alphabet) read(n *number) (string, bool) {
 			word = append(word, a.usual[at])
 		}
 	}
+
 	return "", false
 }
 
@@ -104,7 +108,8 @@ func pack(word string) packed {
 	var bits float64
 	for _, a := range alphabets {
 		if c, ok := a.cost(word); ok && (best == nil || c < bits) {
-			best, bits = a, c
+			best = a
+			bits = c
 		}
 	}
 	return packed{string(best.marker), best.write(word), bits}
@@ -148,10 +153,12 @@ func packNumber(word string) (packed, bool) {
 	if len(word) < minHex {
 		return packed{}, false
 	}
+
 	p, ok := packFigures(word, hexLower)
 	if !ok {
 		p, ok = packFigures(word, hexUpper)
 	}
+
 	return p, ok && len(p.digits) >= minHex
 }
 
@@ -175,8 +182,10 @@ func packFigures(word string, marker byte) (packed, bool) {
 			}
 			digits = append(digits, digit{uint8(at), uint8(len(all))})
 		}
+
 		b.WriteByte(marker)
 		b.WriteByte(' ' + byte(len(piece)))
 	}
+
 	return packed{b.String(), digits, float64(len(digits)) * math.Log2(float64(len(all)))}, true
 }

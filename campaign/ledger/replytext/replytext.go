@@ -64,6 +64,7 @@ func fit(all []piece, room float64) {
 	for _, p := range all {
 		used += p.bits
 	}
+
 	keep := mainID(all)
 	for k := host; k <= id; k++ {
 		for i := len(all) - 1; i >= 0 && used > room; i-- {
@@ -73,6 +74,7 @@ func fit(all []piece, room float64) {
 			}
 		}
 	}
+
 	if used > room {
 		all[keep].cut(room)
 	}
@@ -90,6 +92,7 @@ func mainID(all []piece) int {
 			best = i
 		}
 	}
+
 	return best
 }
 
@@ -129,13 +132,15 @@ func Unpack(pattern string, packed []byte, of uint64) (text string, n uint64, ok
 	if !ok || of == 0 {
 		return "", 0, false
 	}
+
 	n = num.pop(of)
 	var b strings.Builder
 	for at := 0; at < len(pattern); at++ {
 		c := pattern[at]
 		switch all := figuresOf(c); {
 		case all != "":
-			if at++; at == len(pattern) || pattern[at] < ' ' {
+			at++
+			if at == len(pattern) || pattern[at] < ' ' {
 				return "", 0, false
 			}
 			readFigures(&b, &num, all, int(pattern[at]-' '))
@@ -149,6 +154,7 @@ func Unpack(pattern string, packed []byte, of uint64) (text string, n uint64, ok
 			b.WriteByte(c)
 		}
 	}
+
 	return b.String(), n, num == number{}
 }
 

@@ -49,11 +49,13 @@ func TestTheIDOfAReplySurvives(t *testing.T) {
 		if want == "" {
 			want = c.text
 		}
+
 		pattern, packed := Pack(c.text, n, of)
 		text, got, ok := Unpack(pattern, packed, of)
 		if !ok || got != n || len(packed) > maxPacked {
 			t.Errorf("%s: pattern %q, % x: number %d, %v", c.name, pattern, packed, got, ok)
 		}
+
 		if diff := cmp.Diff(want, text); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
@@ -87,10 +89,12 @@ func TestPatternsAreFew(t *testing.T) {
 			pattern, _ := Pack("2.0.0 ok: queued as "+word, 0, 1)
 			seen[pattern]++
 		}
+
 		if len(seen) > 4 {
 			t.Errorf("%s: %d patterns, expected at most 4", name, len(seen))
 		}
 	}
+
 	for _, id := range ids {
 		seen := map[string]int{}
 		seed := uint32(1)
@@ -103,6 +107,7 @@ func TestPatternsAreFew(t *testing.T) {
 			pattern, _ := Pack("queued as "+string(word), 0, 1)
 			seen[pattern]++
 		}
+
 		if len(seen) > id.most {
 			t.Errorf("%s: %d patterns, expected at most %d", id.name, len(seen), id.most)
 		}
@@ -126,6 +131,7 @@ func FuzzPack(f *testing.F) {
 	for _, c := range replies {
 		f.Add(c.text, uint64(7), uint64(1000))
 	}
+
 	f.Fuzz(func(t *testing.T, text string, n, of uint64) {
 		of = max(1, of%100_000_001)
 		n %= of
@@ -134,6 +140,7 @@ func FuzzPack(f *testing.F) {
 		if !ok || at != n || len(packed) > maxPacked {
 			t.Fatalf("pattern %q, % x: number %d, %v", pattern, packed, at, ok)
 		}
+
 		// What is left away is left away, and nothing else changes.
 		rest := printable(text)
 		for k, piece := range strings.Split(got, omitted) {

@@ -47,11 +47,14 @@ func pieces(text string) []piece {
 			out = append(out, variable(k, word))
 			start = at + len(word)
 		}
+
 		at = max(end, at+1)
 	}
+
 	if start < len(text) {
 		out = append(out, literal(text[start:]))
 	}
+
 	return out
 }
 
@@ -63,10 +66,12 @@ func variable(k kind, word string) piece {
 		p.pattern = omitted
 		return p
 	}
+
 	var ok bool
 	if p.packed, ok = packNumber(word); !ok {
 		p.packed = pack(word)
 	}
+
 	return p
 }
 
@@ -89,6 +94,7 @@ func kindOf(word, before string) kind {
 		}
 		return id
 	}
+
 	// Few words of a language are hexadecimal numbers.
 	return figure.orFixed(strings.Trim(word, lower[:6]) == "" || strings.Trim(word, upper[:6]) == "")
 }
@@ -122,6 +128,7 @@ func random(word string) bool {
 	case strings.Trim(word, lower[:6]) == "", strings.Trim(word, upper[:6]) == "":
 		return true // hexadecimal
 	}
+
 	return len(word) >= long && changes(word) >= 4
 }
 
@@ -151,10 +158,12 @@ func isStatus(word string) bool {
 	if len(numbers) != 3 || len(numbers[0]) != 1 {
 		return false
 	}
+
 	for _, n := range numbers {
 		if n == "" || len(n) > 3 || strings.Trim(n, figures) != "" {
 			return false
 		}
 	}
+
 	return true
 }
