@@ -194,10 +194,10 @@ func (a *account) shutUntil(now time.Time, p campaign.Provider) time.Time {
 }
 
 // setBack is [lanes.setBack].
-func (a *account) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) setback {
+func (a *account) setBack(now time.Time, rcpt *recipient, d reply.Decision, escalated bool, r reply.Reply) setback {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := a.lanes.setBack(now, rcpt, d, r)
+	s := a.lanes.setBack(now, rcpt, d, escalated, r)
 	s.outcome.Reply = a.ledgerReply(r)
 	return s
 }
@@ -246,11 +246,12 @@ func (a *account) works(ctx context.Context, now time.Time) {
 	}
 }
 
-// answered notes a message that was answered. An acceptance opens a lane that it
-// was the probe of.
-func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, accepted bool) {
+// answered notes a message that was answered. A lane that it was the probe of is open
+// again when the message was accepted, or the address is all that is wrong with it.
+func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, state campaign.State) {
+	accepted := state == campaign.Accepted
 	a.mu.Lock()
-	recovered := a.lanes.answered(now, rcpt.lane, accepted)
+	recovered := a.lanes.answered(now, rcpt.lane, accepted, state == campaign.Bounced)
 	a.mu.Unlock()
 	if accepted {
 		rcpt.run.setBacks.clear(rcpt.key())

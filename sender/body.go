@@ -201,8 +201,8 @@ func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 // final only with the answer to that envelope, and waits to be recorded.
 func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 	rcpt := j.rcpt
-	decision := d.a.judge(time.Now(), rcpt, out.Reply)
-	s, aboutRecipient := d.meaning(rcpt, decision, out.Reply)
+	decision, escalated := d.a.judge(time.Now(), rcpt, out.Reply)
+	s, aboutRecipient := d.meaning(rcpt, decision, escalated, out.Reply)
 	e := settle(j.claim, s.outcome)
 	e.confirm = decision.Confirm
 	followed := out.Ahead || out.Apart && aboutRecipient && !d.life.ending()
@@ -224,8 +224,8 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 	}
 
 	d.trace(j, out.Reply, decision, attempt)
-	d.a.answered(d.life.finish, time.Now(), rcpt, e.outcome.State == campaign.Accepted)
-	d.heed(s)
+	d.a.answered(d.life.finish, time.Now(), rcpt, e.outcome.State)
+	d.heed(rcpt, s)
 	failpoint.Hit(failpoint.BeforeSettle)
 	if !final {
 		return end{}
@@ -236,7 +236,7 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 
 // meaning decides what the reply to a body means for the recipient, or whether it
 // is about the lane or the account.
-func (d *delivery) meaning(rcpt *recipient, decision reply.Decision, r reply.Reply) (s setback, aboutRecipient bool) {
+func (d *delivery) meaning(rcpt *recipient, decision reply.Decision, escalated bool, r reply.Reply) (s setback, aboutRecipient bool) {
 	s.outcome, aboutRecipient = outcome(decision, d.a.ledgerReply(r))
 	switch {
 	case aboutRecipient:
@@ -248,7 +248,7 @@ func (d *delivery) meaning(rcpt *recipient, decision reply.Decision, r reply.Rep
 		s.outcome.State = campaign.Pending
 		s.outcome.Delay = time.Second
 	default:
-		s = d.a.setBack(time.Now(), rcpt, decision, r)
+		s = d.a.setBack(time.Now(), rcpt, decision, escalated, r)
 	}
 	return s, aboutRecipient
 }

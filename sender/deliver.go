@@ -279,11 +279,15 @@ func (d *delivery) closed(c *closing) {
 }
 
 // heed acts on what a reply says about the lane or the account.
-func (d *delivery) heed(s setback) {
+func (d *delivery) heed(rcpt *recipient, s setback) {
 	d.closed(s.closing)
-	if s.slow != nil {
-		waiting, pause := d.a.slowDown(d.life.finish, time.Now(), s.slow)
-		d.recipients.giveBackAll(waiting, pause)
+	if s.slow == nil {
+		return
+	}
+	waiting, pause := d.a.slowDown(d.life.finish, time.Now(), s.slow)
+	d.recipients.giveBackAll(waiting, pause)
+	if s.escalated {
+		d.recipients.takeBackLane(rcpt)
 	}
 }
 
@@ -356,7 +360,7 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 	j.giveSlotBack()
 	d.record()
 	rcpt := j.rcpt
-	decision := d.a.judge(time.Now(), rcpt, r)
+	decision, escalated := d.a.judge(time.Now(), rcpt, r)
 	fresh := d.conn.First()
 	if decision.AtOnce || r.Stage == reply.Mail && !fresh {
 		d.discard() // it may be this connection that has had enough
@@ -373,7 +377,7 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 		return putBackUntil(time.Time{})
 	case aboutRecipient:
 		d.a.works(d.life.begin, time.Now())
-		d.a.answered(d.life.finish, time.Now(), rcpt, false)
+		d.a.answered(d.life.finish, time.Now(), rcpt, o.State)
 		e := refuse(o)
 		e.confirm = decision.Confirm
 		return e
@@ -384,8 +388,8 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 		return putBackUntil(time.Time{})
 	}
 
-	s := d.a.setBack(time.Now(), rcpt, decision, r)
-	d.heed(s)
+	s := d.a.setBack(time.Now(), rcpt, decision, escalated, r)
+	d.heed(rcpt, s)
 	if s.outcome.State == campaign.Pending {
 		return giveBack(s.outcome.Delay)
 	}

@@ -96,6 +96,20 @@ func (f *failures) streak(part int, o ledger.Outcome) *streak {
 	return s
 }
 
+// take ends the streak of a part, and returns the recipients that failed in it:
+// their lane pauses instead.
+func (f *failures) take(part int) (failed []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.streaks[part]; s != nil {
+		for _, ref := range s.refs {
+			failed = append(failed, ref.Index)
+		}
+		delete(f.streaks, part)
+	}
+	return failed
+}
+
 // stop ends all streaks and returns the recipients that failed in them, by part.
 // Further failures end no recipient until the run goes on.
 func (f *failures) stop() map[int][]int {

@@ -8,21 +8,25 @@ import (
 
 // judge returns what a reply means for a recipient. Where a rule says so, many of
 // its kind within a while mean more than one: the lane pauses.
-func (a *account) judge(now time.Time, rcpt *recipient, r reply.Reply) reply.Decision {
+func (a *account) judge(now time.Time, rcpt *recipient, r reply.Reply) (d reply.Decision, escalated bool) {
 	r.Provider = providerOf(rcpt)
 	r.Relay = a.cfg.Relay
-	d := a.rules.Classify(r)
-	if d.Escalate.Count == 0 {
-		return d
+	d = a.rules.Classify(r)
+	if d.Escalate.Count == 0 || d.Verdict == reply.FailNoSuppress && d.Escalate.Count >= sameFailures {
+		return d, false // so many failures pause the run
 	}
+	if a.repeats(rcpt) {
+		return d, false
+	}
+	return a.escalator.Add(now, rcpt.lane.name, d)
+}
 
+// repeats reports whether the last reply of the lane that was counted was to the
+// same recipient: one alone must not pause a lane.
+func (a *account) repeats(rcpt *recipient) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.escalator.Add(now, d.Rule, rcpt.lane.name, d.Escalate) {
-		d.Verdict = d.Escalate.Verdict
-		d.Backoff = d.Escalate.Pause
-		d.Confirm = 0
-		d.Escalated = true
-	}
-	return d
+	again := rcpt.lane.judged == rcpt.key()
+	rcpt.lane.judged = rcpt.key()
+	return again
 }

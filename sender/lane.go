@@ -43,6 +43,7 @@ type lane struct {
 	throttled throttle.Lane // as all workers see it
 	changed   time.Time     // when this worker changed that
 	suspicion suspicion
+	judged    recipientKey // got the last reply of a rule that counts its replies
 	signalled time.Time
 	storm     throttle.Storm
 	speed     meter

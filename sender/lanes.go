@@ -257,16 +257,15 @@ func (ls *lanes) drain(gone func(*recipient) bool) (out []*recipient) {
 
 // answered notes a message that was answered, for the pace of its lane. It reports
 // whether a lane that was paused may be opened: its probe was accepted.
-func (ls *lanes) answered(now time.Time, l *lane, accepted bool) (recovered bool) {
+func (ls *lanes) answered(now time.Time, l *lane, accepted, bounced bool) (recovered bool) {
 	l.group.speed.count(now)
 	l.speed.count(now)
 	l.suspicion.count()
-	if !accepted {
-		return false
+	if accepted {
+		ls.latest = now
+		ls.breaker.accepted()
 	}
-	ls.latest = now
-	ls.breaker.accepted()
-	return l.throttled.State(now) == throttle.LanePaused && !l.throttled.Until.After(now)
+	return (accepted || bounced) && l.throttled.State(now) == throttle.LanePaused && !l.throttled.Until.After(now)
 }
 
 // later returns the later of two moments, of which zero is none.

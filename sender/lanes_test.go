@@ -155,14 +155,14 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 			d := reply.Classify(tt.reply)
 			ada, bob, carl := at(r, 1, "gmail.com"), at(r, 2, "gmail.com"), at(r, 4, "gmail.com")
 			for n, want := range []string{"-10s", "-20s", "d0s", "-10s"} {
-				s := ls.setBack(noon, ada, d, tt.reply)
+				s := ls.setBack(noon, ada, d, false, tt.reply)
 				got := s.outcome.State.String()[:1] + s.outcome.Delay.String()
 				if got != map[byte]string{'-': "p" + want[1:], 'd': want}[want[0]] || s.closing != nil || s.slow != nil {
 					t.Errorf("time %d: got %s, %+v; want %s alone", n+1, got, s, want)
 				}
 			}
 
-			s := ls.setBack(noon, bob, d, tt.reply)
+			s := ls.setBack(noon, bob, d, false, tt.reply)
 			if (s.closing != nil) != tt.account || (s.slow != nil) == tt.account {
 				t.Fatalf("a second recipient: %+v", s)
 			}
@@ -170,7 +170,7 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 				return
 			}
 			// Whatever was under way meanwhile waits as long, and closes nothing more.
-			later := ls.setBack(noon, carl, d, tt.reply)
+			later := ls.setBack(noon, carl, d, false, tt.reply)
 			if later.closing != nil || later.outcome.Delay <= 0 || later.outcome.Delay > s.closing.pause {
 				t.Errorf("a third one: %+v", later)
 			}
@@ -196,11 +196,11 @@ func TestASuspicionEnds(t *testing.T) {
 		{"long after", 0, suspicionTime + 1, false},
 	} {
 		ls, r := &lanes{}, &run{}
-		ls.setBack(noon, at(r, 1, "gmail.com"), d, busy)
+		ls.setBack(noon, at(r, 1, "gmail.com"), d, false, busy)
 		for range tt.accepted {
-			ls.answered(noon, ls.byName["gmail"], true)
+			ls.answered(noon, ls.byName["gmail"], true, false)
 		}
-		if s := ls.setBack(noon.Add(tt.after), at(r, 2, "gmail.com"), d, busy); (s.slow != nil) != tt.slow {
+		if s := ls.setBack(noon.Add(tt.after), at(r, 2, "gmail.com"), d, false, busy); (s.slow != nil) != tt.slow {
 			t.Errorf("%s: %+v", tt.name, s)
 		}
 	}
@@ -214,7 +214,7 @@ func TestConnectionsThatFailTogetherSlowALaneOnce(t *testing.T) {
 	d := reply.Classify(lost)
 	signals := 0
 	for i := range 9 {
-		if s := ls.setBack(noon, at(r, i, "gmail.com"), d, lost); s.slow != nil {
+		if s := ls.setBack(noon, at(r, i, "gmail.com"), d, false, lost); s.slow != nil {
 			signals++
 		}
 	}
@@ -271,7 +271,7 @@ func TestTheRulesOwnPauseHolds(t *testing.T) {
 func TestFewerConnectionsAreNoClosing(t *testing.T) {
 	t.Parallel()
 	ls := &lanes{}
-	ls.answered(noon, ls.of(at(nil, 0, "gmail.com")), true)
+	ls.answered(noon, ls.of(at(nil, 0, "gmail.com")), true, false)
 	d := reply.Classify(reply.New(reply.Connect, 421, "4.7.0 too many connections from 192.0.2.1"))
 	rest, alone, c := ls.refusedConnection(noon.Add(othersSend-1), d, "refused")
 	if rest != time.Minute || !alone || c != nil || ls.breaker.troubled() {

@@ -141,7 +141,7 @@ func TestAConnectionThatHasHadEnoughIsReplaced(t *testing.T) {
 func TestARowOfFailuresUnderOverlapPausesTheRun(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", sameFailures+10)...)
-	j := &scriptedServer{dot: func(string) string { return "554 5.7.1 policy" }}
+	j := &scriptedServer{dot: func(string) string { return "554 transaction failed" }}
 	j.listen(t)
 	b.toServer(j.l.Addr().String(), 1)
 	b.work(b.supp, func(campaign.Counts) bool {

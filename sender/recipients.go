@@ -279,12 +279,33 @@ func (rs *recipients) pauseForFailures(r *run, o ledger.Outcome) {
 // run.
 func (rs *recipients) reopen(ctx context.Context, r *run) {
 	for part, indexes := range r.failing.stop() {
-		n, err := rs.cfg.Ledger.Reopen(ctx, r.handle, part, indexes)
-		if err != nil {
-			rs.cfg.Log.Warn("failures that stopped the run could not be taken back: they stay failed", "run", r.handle.ID,
-				"part", part, "recipients", len(indexes), "err", err)
-			continue
-		}
-		rs.cfg.Log.Info("failures that stopped the run are taken back", "run", r.handle.ID, "part", part, "recipients", n)
+		rs.takeBack(ctx, r, part, indexes, "run")
 	}
+}
+
+// takeBack makes recipients pending again whose failures have stopped the run or
+// paused a lane.
+func (rs *recipients) takeBack(ctx context.Context, r *run, part int, indexes []int, stopped string) {
+	if len(indexes) == 0 {
+		return
+	}
+
+	log := rs.cfg.Log.With("run", r.handle.ID, "part", part)
+	n, err := rs.cfg.Ledger.Reopen(ctx, r.handle, part, indexes)
+	if err != nil {
+		log.Warn("failures that stopped the "+stopped+" could not be taken back: they stay failed", "recipients", len(indexes), "err", err)
+		return
+	}
+	log.Info("failures that stopped the "+stopped+" are taken back", "recipients", n)
+}
+
+// takeBackLane makes the recipients pending again whose failures have paused their
+// lane. In the long tail it is not known which of the failures were of that domain.
+func (rs *recipients) takeBackLane(rcpt *recipient) {
+	if rcpt.lane.name != string(providerOf(rcpt)) {
+		return
+	}
+	once, cancel := rs.life.within(context.WithoutCancel(rs.life.finish), settleTime)
+	defer cancel()
+	rs.takeBack(once, rcpt.run, rcpt.ref.Part, rcpt.run.failing.take(rcpt.ref.Part), "lane")
 }

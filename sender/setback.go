@@ -60,9 +60,10 @@ type slowdown struct {
 // A setback is what becomes of a recipient whose reply is about the lane or the
 // account, and what the reply does to these: nothing, or one of the two.
 type setback struct {
-	outcome ledger.Outcome
-	closing *closing
-	slow    *slowdown
+	outcome   ledger.Outcome
+	closing   *closing
+	slow      *slowdown
+	escalated bool // it took several such replies: they are not about their recipients either
 }
 
 // aboutAccount reports whether a reply that is not about the recipient is about
@@ -73,10 +74,11 @@ func aboutAccount(d reply.Decision) bool {
 
 // setBack decides about a recipient whose transaction got a reply that is about
 // the lane or the account: they are pending again after a while, at no charge. The
-// reply counts when it confirms another recipient's. Without that it may be this
+// reply counts when it confirms another recipient's, or when there were so many that
+// the verdict escalated. Without that it may be this
 // address alone that the server answers so: after some rounds the recipient is
 // deferred.
-func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, r reply.Reply) setback {
+func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, escalated bool, r reply.Reply) setback {
 	s := setback{outcome: ledger.Outcome{State: campaign.Pending}}
 	if aboutAccount(d) {
 		return ls.setBackByAccount(now, rcpt, d, r, s)
@@ -88,12 +90,12 @@ func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, r rep
 		return s
 	}
 
-	escalated := d.Escalated
 	if !escalated && !l.suspicion.confirm(now, rcpt.key()) {
 		s.outcome = uncharged(rcpt)
 		return s
 	}
 
+	s.escalated = escalated
 	s.slow = ls.slowdown(now, l, d, r.String())
 	s.outcome.Delay = backOfQueue
 	return s

@@ -17,6 +17,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/failure"
 	"broadside/internal/testkit"
+	"broadside/sender/oauth"
 	"broadside/sender/smtppool"
 )
 
@@ -44,7 +45,7 @@ func TestSMTPHasEverySettingOfTheAccount(t *testing.T) {
 		MaxConns: 3, MaxMessages: 50,
 	}
 
-	got, err := account.SMTP(acct)
+	got, err := account.SMTP(acct, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestSMTPHasEverySettingOfTheAccount(t *testing.T) {
 	}
 
 	acct.CAFile = ""
-	if got, err = account.SMTP(acct); err != nil || got.RootCAs != nil {
+	if got, err = account.SMTP(acct, nil); err != nil || got.RootCAs != nil {
 		t.Errorf("without ca_file: authorities %v, %v; want those of the machine", got.RootCAs, err)
 	}
 }
@@ -66,12 +67,12 @@ func TestSMTPHasEverySettingOfTheAccount(t *testing.T) {
 func TestImpatientWaitsAreBoundedAndOtherwiseTheSame(t *testing.T) {
 	t.Parallel()
 	acct := two().Accounts["ses"]
-	patient, err := account.SMTP(acct)
+	patient, err := account.SMTP(acct, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	got, err := account.Impatient(acct)
+	got, err := account.Impatient(acct, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +120,8 @@ func TestAuthoritiesAtFault(t *testing.T) {
 		"a file that is too big": {write("big.pem", make([]byte, strictyaml.MaxFile+1)), fmt.Sprintf("has more than %d bytes", strictyaml.MaxFile)},
 	} {
 		acct := configs.Account{Name: "ses", Host: "smtp.ses.example", CAFile: tt.file, Username: "mailer", Password: "right-horse"}
-		for way, reach := range map[string]func(configs.Account) (smtppool.Config, error){"SMTP": account.SMTP, "Impatient": account.Impatient} {
-			_, err := reach(acct)
+		for way, reach := range map[string]func(configs.Account, *oauth.Store) (smtppool.Config, error){"SMTP": account.SMTP, "Impatient": account.Impatient} {
+			_, err := reach(acct, nil)
 			if !errors.Is(err, failure.ErrInvalid) {
 				t.Errorf("%s, %s: %v, want ErrInvalid", name, way, err)
 				continue

@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +32,7 @@ import (
 	"broadside/scheduler"
 	"broadside/sender"
 	"broadside/sender/oauth"
+	"broadside/sender/reply"
 	"broadside/throttle"
 )
 
@@ -95,7 +94,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{
-		Ledger: a.Ledger, Accounts: a.Accounts, Lanes: a.Lanes, Processes: a.Processes, Firing: a.firing, Work: a.workForLaunch,
+		Ledger: a.Ledger, Accounts: a.Accounts, Lanes: a.Lanes, Processes: a.Processes, Firing: a.firing, Used: a.used, Work: a.workForLaunch,
 		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
 	})
 	a.Launcher = &launch.Launcher{
@@ -219,12 +218,18 @@ func (a *App) work(ctx context.Context, role string) error {
 		return err
 	}
 	defer a.enlist(role, member.ID)()
+	rules, err := reply.Open(ctx, a.Config.ReplyRules)
+	if err != nil {
+		return err
+	}
+
 	gate, down := queue.NewGate(a.log), shutdownOf(a.Config.Worker.Drain)
 	claims := a.store.Claims(func(_ context.Context, runID string) error { return member.Admit(runID) })
 	line := a.Ledger.Line(claims, a.Suppression)
 	worker := sender.New(sender.Config{
 		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
 		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Lanes: a.Lanes, Keys: a.keys, Ways: ways,
+		Rules: rules, Storm: sender.StormLimit(a.Config.Storm),
 		Tasks: func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
 			return a.serve(ctx, gate, handle)
 		},
@@ -253,25 +258,6 @@ func (a *App) work(ctx context.Context, role string) error {
 	return errors.Join(err, g.Wait())
 }
 
-func (a *App) ways() ([]sender.AccountConfig, error) {
-	var ways []sender.AccountConfig
-	for _, acct := range a.Config.Accounts {
-		if a.Embedded() && !acct.Loopback() {
-			continue // the embedded store forgets at exit which recipients were mailed
-		}
-		smtp, err := account.SMTP(acct, a.Tokens)
-		if err != nil {
-			return nil, err
-		}
-		ways = append(ways, sender.AccountConfig{
-			Name: acct.Name, Rate: acct.Limits.Rate, Connections: acct.Limits.Connections, SMTP: smtp,
-		})
-	}
-
-	slices.SortFunc(ways, func(a, b sender.AccountConfig) int { return strings.Compare(a.Name, b.Name) })
-	return ways, nil
-}
-
 // serve takes tasks from asynq.
 func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.Context, campaign.Task)) error {
 	servers := 0 // as many as are best where each has to wait for its task
@@ -288,4 +274,3 @@ func (a *App) feeder(worker *sender.Worker) *scheduler.Feeder {
 		ShutUntil: worker.ShutUntil, KeepRuns: a.Config.Retention.Runs, KeepAddresses: a.Config.Retention.Addresses, Log: a.log,
 	})
 }
-

@@ -44,22 +44,22 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 	check("no worker is alive", noWorker)
 	for _, provider := range []string{"gmail", "yahoo"} {
 		_, _, err := f.Lanes.Change(ctx, "default", provider, func(l throttle.Lane) throttle.Lane {
-			return l.Close(time.Now(), string(codes.LaneClosed), "421 too fast")
+			return l.Close(time.Now(), string(codes.LaneStorm), "421 too fast")
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	check("a lane with recipients and one without are closed", noWorker, "lane default/gmail BS-LANE-CLOSED")
+	check("a lane with recipients and one without are closed", noWorker, "lane default/gmail BS-LANE-STORM")
 	if _, err := f.Accounts.Close(ctx, "default", time.Time{}, string(codes.AccountLogin), "535"); err != nil {
 		t.Fatal(err)
 	}
 
-	check("the account is closed too", noWorker, "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-CLOSED")
+	check("the account is closed too", noWorker, "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-STORM")
 
 	worker := f.join()
-	check("a worker is alive", "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-CLOSED")
+	check("a worker is alive", "account default BS-ACCOUNT-LOGIN", "lane default/gmail BS-LANE-STORM")
 	all, err := f.Processes.List(ctx)
 	if err != nil || len(all) != 1 || all[0].ID != worker || all[0].Role != presence.Worker {
 		t.Errorf("processes %+v, %v, want the worker of which only the ledger knows", all, err)

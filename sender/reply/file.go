@@ -118,7 +118,7 @@ func (f *fileReader) rule(m *strictyaml.Map) {
 		return known
 	})
 	m.Map("backoff", func(m *strictyaml.Map) { readBackoff(m, d) })
-	m.Int("confirm", &d.Confirm, 1, 100, "a number of replies")
+	strictyaml.Int(m, "confirm", &d.Confirm, 1, 100, "a number of replies")
 	m.Map("escalate", func(m *strictyaml.Map) { readEscalate(m, &d.Escalate) })
 	m.Check("example", &r.example, "a reply", anyText)
 	m.Check("note", &d.Note, "text", anyText)
@@ -173,7 +173,7 @@ func readBackoff(m *strictyaml.Map, d *Decision) {
 
 // readEscalate reads what applies after many matches.
 func readEscalate(m *strictyaml.Map, e *Escalate) {
-	m.Int("count", &e.Count, 1, 500, "a number of matches")
+	strictyaml.Int(m, "count", &e.Count, 1, 500, "a number of matches")
 	duration(m, "window", &e.Window)
 	choice(m, "verdict", &e.Verdict, []Verdict{RetryLane, PauseLane, PauseAccount})
 	duration(m, "pause", &e.Pause)

@@ -1,0 +1,61 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"broadside/configs"
+	"broadside/internal/account"
+	"broadside/sender"
+	"broadside/throttle"
+)
+
+// ways returns how a worker sends by each account of the configuration.
+func (a *App) ways() ([]sender.AccountConfig, error) {
+	zone, _ := a.Config.Location()
+	var ways []sender.AccountConfig
+	for _, acct := range a.Config.Accounts {
+		if a.Embedded() && !acct.Loopback() {
+			continue // the embedded store forgets at exit which recipients were mailed
+		}
+		way, err := a.way(acct, zone)
+		if err != nil {
+			return nil, err
+		}
+		ways = append(ways, way)
+	}
+
+	slices.SortFunc(ways, func(a, b sender.AccountConfig) int { return strings.Compare(a.Name, b.Name) })
+	return ways, nil
+}
+
+func (a *App) way(acct configs.Account, zone *time.Location) (sender.AccountConfig, error) {
+	smtp, err := account.SMTP(acct, a.Tokens)
+	if err != nil {
+		return sender.AccountConfig{}, err
+	}
+
+	l := acct.Limits
+	way := sender.AccountConfig{
+		Name: acct.Name, Relay: acct.Preset, SMTP: smtp,
+		Rate: l.Rate, OpenRate: l.ConnectionRate, Connections: l.Connections,
+		Lanes: map[string]sender.LaneLimit{},
+	}
+	for name, lane := range acct.Lanes {
+		way.Lanes[name] = sender.LaneLimit{
+			Rate: lane.Rate, Connections: lane.Connections, MessagesPerConnection: lane.MessagesPerConnection,
+		}
+	}
+	if len(account.Quotas(acct, time.Now(), zone)) > 0 || len(acct.Warmup.Days) > 0 {
+		way.Quotas = func(now time.Time) []throttle.Quota { return account.Quotas(acct, now, zone) }
+	}
+	return way, nil
+}
+
+// used returns what is used of the quotas of an account.
+func (a *App) used(ctx context.Context, name string) ([]throttle.Usage, error) {
+	zone, _ := a.Config.Location()
+	return a.pacer.Used(ctx, name, account.Quotas(a.Config.Accounts[name], time.Now(), zone))
+}
