@@ -24,14 +24,14 @@ const (
 // A route is how the mail of an account leaves: over a pool of connections for
 // each host, of which there is one. It counts them over all processes.
 type route struct {
-	account string
+	account    string
 	configured int // connections, over all processes
-	opens   throttle.Limit
-	pacer   *throttle.Pacer
-	conns   *throttle.Conns
-	member  *ledger.Member
-	life    *lifetime
-	pool    *smtppool.Pool
+	opens      throttle.Limit
+	pacer      *throttle.Pacer
+	conns      *throttle.Conns
+	member     *ledger.Member
+	life       *lifetime
+	pool       *smtppool.Pool
 
 	mu      sync.Mutex
 	open    int       // connections under a lease
