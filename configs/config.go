@@ -19,13 +19,15 @@ type Config struct {
 	Worker             Worker
 	Feedback           Feedback
 	Accounts           map[string]Account
+	ReplyRules         string // file of rules for replies that are asked first; empty: none
+	Storm              Storm
 
 	// File is the file that was read, empty when there was none.
 	File string
 	// lookedIn is the directory in which there was none.
 	lookedIn string
 	// Sources says for each dotted key where its value came from: "default",
-	// "FILE:LINE", or "env NAME".
+	// "FILE:LINE", "env NAME", or "preset NAME".
 	Sources map[string]string
 	// SecretsInFile are the dotted keys of the secrets that stand in the file
 	// itself, and not as ${NAME}.
@@ -61,34 +63,10 @@ type Feedback struct {
 	ReturnPath string // domain of VERP return paths; empty: the From address
 }
 
-// TLS modes of an account.
-const (
-	TLSStartTLS = "starttls" // required; the default
-	TLSImplicit = "implicit"
-	TLSNone     = "none" // loopback, or AllowPlaintext
-)
-
-// An Account is one configured way out: an SMTP relay with its limits.
-type Account struct {
-	Name           string
-	Host           string
-	Port           int
-	TLS            string
-	AllowPlaintext bool   // credentials and mail in clear to other than loopback
-	CAFile         string // PEM file of a private certificate authority
-	Auth           string // auto (default), plain, login, cram-md5, scram-sha-256, xoauth2, none
-	Username       string
-	Password       Secret
-	Helo           string // EHLO name; empty: the host's name
-	Limits         Limits
-	Pipelining     string // auto, envelope, off
-}
-
-// Limits are ceilings of an account over all processes; 0 is no limit except
-// for Connections and MessagesPerConnection, which have defaults.
-type Limits struct {
-	Rate                  float64 // messages a second
-	PerDay                int     // not built yet: must be 0
-	Connections           int
-	MessagesPerConnection int
+// A Storm says when so many addresses are refused for good in one lane that the server
+// must be at fault and not the addresses.
+type Storm struct {
+	Share   float64 // of the last messages, as a fraction
+	Of      int     // how many of the last messages are looked at
+	AtLeast int     // refusals that it takes in any case
 }

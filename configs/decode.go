@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"broadside/campaign"
 	"broadside/configs/strictyaml"
@@ -50,10 +48,31 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 		if !accountPattern.MatchString(name) {
 			return false
 		}
-		c.Accounts[name] = readAccount(m, name, base)
+		c.Accounts[name] = readAccount(m, c, name, base)
 		return true
 	})
 	checkAccountNames(m, c)
+	m.Line("reply_rules", &c.ReplyRules)
+	c.ReplyRules = relativeTo(base, c.ReplyRules)
+	m.Map("storm", func(m *strictyaml.Map) { readStorm(m, &c.Storm) })
+}
+
+// relativeTo returns the path of a file that the configuration names.
+func relativeTo(base, file string) string {
+	if file == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(base, file)
+}
+
+func readStorm(m *strictyaml.Map, s *Storm) {
+	const most = 10_000 // messages of a lane that a process remembers
+	strictyaml.Percent(m, "share", &s.Share)
+	strictyaml.Int(m, "of", &s.Of, 10, most, "a number of messages")
+	strictyaml.Int(m, "at_least", &s.AtLeast, 1, most, "a number of messages")
+	if s.AtLeast > s.Of && s.Of > 0 {
+		m.Problem("at_least", "found %d, expected no more than storm.of, which is %d", s.AtLeast, s.Of)
+	}
 }
 
 func readTopics(m *strictyaml.Map, c *Config) {
@@ -88,67 +107,4 @@ func readWorker(m *strictyaml.Map, w *Worker) {
 	})
 	w.Concurrency, _ = strconv.Atoi(tasks) // auto is 0
 	strictyaml.Duration(m, "drain", &w.Drain, time.Second, 10*time.Minute)
-}
-
-// Defaults of an account.
-const (
-	DefaultConnections           = 10
-	DefaultMessagesPerConnection = 1000
-	DefaultPort                  = 587
-	DefaultImplicitPort          = 465
-)
-
-func readAccount(m *strictyaml.Map, name, base string) Account {
-	a := Account{
-		Name: name, TLS: TLSStartTLS, Auth: "auto", Pipelining: "auto",
-		Limits: Limits{Connections: DefaultConnections, MessagesPerConnection: DefaultMessagesPerConnection},
-	}
-	m.Off("preset", "write host, port, tls and limits (SES: email-smtp.<region>.amazonaws.com, 587, starttls)")
-	m.Check("host", &a.Host, "a host name or IP address alone; the port goes in port", isHost)
-	strictyaml.Int(m, "port", &a.Port, 1, 65535, "a port number")
-	m.Choice("tls", &a.TLS, TLSStartTLS, TLSImplicit, TLSNone)
-	strictyaml.Bool(m, "allow_plaintext", &a.AllowPlaintext)
-	m.Line("ca_file", &a.CAFile)
-	m.Choice("auth", &a.Auth, "auto", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2", "none")
-	m.Text("username", &a.Username, strictyaml.OneLine)
-	m.Secret("password", "a password on one line", func(text string) bool {
-		a.Password = Secret(text)
-		return !strings.ContainsFunc(text, unicode.IsControl)
-	})
-	m.Check("helo", &a.Helo, "the host name of this machine, such as mail.acme.example", campaign.IsDomain)
-	m.Choice("pipelining", &a.Pipelining, "auto", "envelope", "off")
-	m.Map("limits", func(m *strictyaml.Map) {
-		strictyaml.Rate(m, "rate", &a.Limits.Rate)
-		m.Off("per_day", "leave the key out and keep to the daily limit by hand", "0")
-		strictyaml.Int(m, "connections", &a.Limits.Connections, 1, 1000, "a number of connections")
-		strictyaml.Int(m, "messages_per_connection", &a.Limits.MessagesPerConnection, 1, 1_000_000, "a number of messages")
-	})
-	if a.Port == 0 {
-		a.Port = DefaultPort
-		if a.TLS == TLSImplicit {
-			a.Port = DefaultImplicitPort
-		}
-	}
-	if a.CAFile != "" && !filepath.IsAbs(a.CAFile) {
-		a.CAFile = filepath.Join(base, a.CAFile)
-	}
-	checkAccount(m, a)
-	return a
-}
-
-// checkAccount looks at what the keys of an account say together.
-func checkAccount(m *strictyaml.Map, a Account) {
-	m.Require("host", "the name of the SMTP server, such as smtp.acme.example")
-	if a.TLS == TLSNone && a.Host != "" && !a.Loopback() && !a.AllowPlaintext {
-		m.Problem("tls", "found none for a host that is not this machine: passwords and mail would travel in clear; "+
-			"expected starttls or implicit, or allow_plaintext: true if you mean it")
-	}
-	switch {
-	case m.Has("username") && !m.Has("password"):
-		m.Problem("username", "found a username without a password, expected both or neither")
-	case m.Has("password") && !m.Has("username"):
-		m.Problem("password", "found a password without a username, expected both or neither")
-	case !m.Has("username") && a.Auth != "auto" && a.Auth != "none":
-		m.Problem("auth", "found %s without a username and password, expected both of them, or auth: none", a.Auth)
-	}
 }

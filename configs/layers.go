@@ -97,6 +97,9 @@ func defaults() layer {
 		{"retention.addresses", "7d"},
 		{"worker.concurrency", "auto"},
 		{"worker.drain", "25s"},
+		{"storm.share", "10%"},
+		{"storm.of", "200"},
+		{"storm.at_least", "10"},
 	} {
 		l.set(&strictyaml.Node{Kind: strictyaml.Scalar, Text: d.text}, strings.Split(d.key, ".")...)
 	}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"broadside/configs/strictyaml"
@@ -220,9 +219,6 @@ func (c *Config) RequireSecrets() error {
 		Message: "none is set" + looked + ", and links cannot be signed without one; make one once and keep it: " + makeSecret,
 	}}
 }
-
-// Loopback reports whether the account's host is this machine.
-func (a Account) Loopback() bool { return isLoopback(strings.Trim(a.Host, "[]")) }
 
 // ReadersElsewhere reports whether readers' links lead to another machine than
 // this one.

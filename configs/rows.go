@@ -56,23 +56,11 @@ func (c *Config) Rows() []Row {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
 	}
+	add("reply_rules", c.ReplyRules)
+	add("storm.share", units.FormatPercent(c.Storm.Share))
+	add("storm.of", strconv.Itoa(c.Storm.Of))
+	add("storm.at_least", strconv.Itoa(c.Storm.AtLeast))
 	return rows
-}
-
-func (a Account) rows(add func(key, value string)) {
-	add("host", a.Host)
-	add("port", strconv.Itoa(a.Port))
-	add("tls", a.TLS)
-	add("allow_plaintext", strconv.FormatBool(a.AllowPlaintext))
-	add("ca_file", a.CAFile)
-	add("auth", a.Auth)
-	add("username", a.Username)
-	add("password", a.Password.String())
-	add("helo", a.Helo)
-	add("limits.rate", units.FormatRate(a.Limits.Rate))
-	add("limits.connections", strconv.Itoa(a.Limits.Connections))
-	add("limits.messages_per_connection", strconv.Itoa(a.Limits.MessagesPerConnection))
-	add("pipelining", a.Pipelining)
 }
 
 func secretList(secrets []Secret) string {

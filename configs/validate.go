@@ -29,6 +29,7 @@ const (
 var (
 	namespacePattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	accountPattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	regionPattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	schemePattern    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://.`)
 )
 
@@ -97,6 +98,18 @@ func isHost(text string) bool {
 		return true
 	}
 	return campaign.IsDomain(text)
+}
+
+func isRegion(text string) bool { return regionPattern.MatchString(text) }
+
+// isTokenURL reports whether text is an address to which a secret can be sent: https, or
+// http on this machine.
+func isTokenURL(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
 }
 
 // isReturnPath reports whether text is a domain to which bounces can go.
