@@ -87,7 +87,8 @@ func (s Schedule) IsZero() bool { return s.At == "" && s.Cron == "" }
 
 // Delivery says how fast, by which way out and with how much patience.
 type Delivery struct {
-	Accounts     []string        // accounts: names in the config; empty when there is exactly one
+	Accounts     []string        // accounts: names in the config; empty when there is exactly one for marketing
+	Weights      Weights         // accounts: [{name, weight}]
 	Rate         float64         // rate: messages a second; 0 is no limit
 	Retry        []time.Duration // retry: default DefaultRetry; the last one repeats
 	MaxAttempts  int             // max_attempts: 1 to 15, default 12

@@ -166,15 +166,7 @@ func (d *Definition) readSchedule(m *strictyaml.Map) {
 
 func (d *Definition) readDelivery(m *strictyaml.Map) {
 	v := &d.Delivery
-	m.Strings("accounts", &v.Accounts, "the name of an account in the configuration", nil)
-	seen := map[string]int{}
-	for i, name := range v.Accounts {
-		v.Accounts[i] = strings.ToLower(name)
-		if _, twice := seen[v.Accounts[i]]; twice {
-			m.Problem(index("accounts", i), "found %s twice, expected each account once", name)
-		}
-		seen[v.Accounts[i]] = i
-	}
+	v.readAccounts(m)
 	strictyaml.Rate(m, "rate", &v.Rate)
 	strictyaml.Durations(m, "retry", &v.Retry, time.Second, 7*24*time.Hour)
 	if len(v.Retry) > maxAttempts {
@@ -184,4 +176,38 @@ func (d *Definition) readDelivery(m *strictyaml.Map) {
 	strictyaml.Duration(m, "expires_after", &v.ExpiresAfter, time.Second, maxWait)
 	m.Choice("on_uncertain", &v.OnUncertain, Hold, Resend)
 	m.Choice("durability", &v.Durability, Fast, Replicated)
+}
+
+// readAccounts reads the names of accounts, each alone or with a weight.
+func (v *Delivery) readAccounts(m *strictyaml.Map) {
+	add := func(text string) {
+		name := strings.ToLower(text)
+		if name != "" && slices.Contains(v.Accounts, name) {
+			m.Problem(index("accounts", len(v.Accounts)), "found %s twice, expected each account once", text)
+		}
+		v.Accounts = append(v.Accounts, name)
+	}
+	total := 0
+	m.Items("accounts", "the name of an account in the configuration, or {name, weight}", func(name string) bool {
+		add(name)
+		total++
+		return true
+	}, func(m *strictyaml.Map) {
+		var name string
+		weight := 1
+		m.Require("name", "the name of an account in the configuration")
+		m.Line("name", &name)
+		strictyaml.Int(m, "weight", &weight, 0, maxWeight, "a weight")
+		add(name)
+		total += weight
+		if m.Has("weight") {
+			if v.Weights == nil {
+				v.Weights = Weights{}
+			}
+			v.Weights[strings.ToLower(name)] = weight
+		}
+	})
+	if len(v.Accounts) > 0 && total == 0 {
+		m.Problem("accounts", "found the weight 0 for all of them, expected one that sends: 0 is for those that stand in for the others")
+	}
 }

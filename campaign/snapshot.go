@@ -26,6 +26,7 @@ type Snapshot struct {
 	// Origin is the run that sent these messages first, in a run that resends them.
 	// Then each row has its place in that run in its Meta.
 	Origin   string   `json:"origin,omitempty"`
-	Accounts []string `json:"accounts"` // never empty
-	Rate     float64  `json:"rate"`     // campaign rate per second; 0 is no limit
+	Accounts []string `json:"accounts"`          // never empty
+	Weights  Weights  `json:"weights,omitempty"` // of Accounts; none in runs made before there were any
+	Rate     float64  `json:"rate"`              // campaign rate per second; 0 is no limit
 }

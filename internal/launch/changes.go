@@ -68,11 +68,22 @@ var fieldsOfFile = []struct {
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
 	{"language", func(d *campaign.Definition) string { return d.Content.Language }},
 	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},
-	{"accounts", func(d *campaign.Definition) string { return strings.Join(d.Delivery.Accounts, ", ") }},
+	{"accounts", func(d *campaign.Definition) string { return accountList(d.Delivery) }},
 	{"rate", func(d *campaign.Definition) string { return fmt.Sprint(d.Delivery.Rate) }},
 	{"delivery", func(d *campaign.Definition) string {
 		return fmt.Sprintf("%d attempts, %v, expires after %v", d.Delivery.MaxAttempts, d.Delivery.Retry, d.Delivery.ExpiresAfter)
 	}},
+}
+
+// accountList names the accounts of a campaign, with the weights that it sets.
+func accountList(d campaign.Delivery) string {
+	texts := slices.Clone(d.Accounts)
+	for i, name := range texts {
+		if weight, ok := d.Weights[name]; ok {
+			texts[i] = fmt.Sprintf("%s (weight %d)", name, weight)
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 // fileKeys returns the keys of the campaign file under which schedules have files.

@@ -176,6 +176,9 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 		acct := l.Config.Accounts[name]
 		plan.Loopback = plan.Loopback && acct.Loopback()
 		plan.Accounts = append(plan.Accounts, fmt.Sprintf("%s (%s:%d)", name, acct.Host, acct.Port))
+		if s.Weights.Of(name) == 0 {
+			continue // it stands in for the others
+		}
 		limited = limited && acct.Limits.Rate > 0
 		sum += acct.Limits.Rate
 	}

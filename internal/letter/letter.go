@@ -11,8 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"broadside/campaign"
@@ -20,7 +18,6 @@ import (
 	"broadside/campaign/token"
 	"broadside/configs"
 	"broadside/configs/strictyaml"
-	"broadside/internal/account"
 	"broadside/internal/failure"
 	"broadside/templates"
 	"broadside/templates/compose"
@@ -51,35 +48,9 @@ func Read(ctx context.Context, cfg *configs.Config, def *campaign.Definition, co
 
 	accounts, err := accountsOf(cfg, def)
 	s.Accounts = accounts
+	s.Weights = def.Delivery.Weights
 	errs = append(errs, err, readContent(ctx, def, from, &s), Locate(def, templates.Review(s)))
 	return s, errors.Join(errs...)
-}
-
-// accountsOf returns the accounts of a campaign: those it names, or the only one there is.
-func accountsOf(cfg *configs.Config, def *campaign.Definition) ([]string, error) {
-	if len(def.Delivery.Accounts) == 0 {
-		switch names := account.Names(cfg); len(names) {
-		case 0:
-			return nil, account.NoneConfigured(cfg)
-		case 1:
-			return names, nil
-		default:
-			return nil, strictyaml.Problems{def.Problem("delivery.accounts", "missing: there are %d accounts (%s), say which to use", len(names), strings.Join(names, ", "))}
-		}
-	}
-
-	var problems strictyaml.Problems
-	for i, name := range def.Delivery.Accounts {
-		if _, ok := cfg.Accounts[name]; !ok {
-			problems = append(problems, def.Problem("delivery.accounts["+strconv.Itoa(i)+"]", "no account %q; %s", name, configs.Known(name, cfg.Accounts)))
-		}
-	}
-
-	if len(problems) > 0 {
-		return nil, problems
-	}
-
-	return slices.Clone(def.Delivery.Accounts), nil
 }
 
 // readContent reads the files of the content. Of a campaign file that was read in part
