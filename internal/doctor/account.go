@@ -86,7 +86,7 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	}
 
 	check := &AccountCheck{
-		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct), Problems: []AccountProblem{},
+		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct.Limits), Problems: []AccountProblem{},
 	}
 	check.foresee(acct)
 	if wrongTLS(acct) {
