@@ -12,7 +12,7 @@ import (
 )
 
 func accountCommand(c *cli) *cobra.Command {
-	return noun("account", "The ways out: SMTP relays with their limits", accountsCommand(c), checkAccountCommand(c))
+	return noun("account", "The ways out: SMTP relays with their limits", accountsCommand(c), checkAccountCommand(c), presetsCommand(c))
 }
 
 func accountsCommand(c *cli) *cobra.Command {
@@ -51,9 +51,33 @@ func (c *cli) printAccounts(states []account.State) error {
 			state = fmt.Sprintf("closed until %s: %s", s.Closed.Until.UTC().Format(time.RFC3339), s.Closed.Reason)
 		}
 		rows = append(rows, []string{
-			s.Name, s.Host + ":" + strconv.Itoa(s.Port), s.TLS, units.FormatRate(s.Limits.RatePerS),
-			fmt.Sprintf("%d of %d", s.Connections, s.Limits.Connections), strconv.Itoa(s.Limits.MessagesPerConnection), state,
+			s.Name, s.Preset, s.Stream, s.Host + ":" + strconv.Itoa(s.Port), s.TLS, units.FormatRate(s.Limits.RatePerS),
+			fmt.Sprintf("%d of %d", s.Connections, s.Limits.Connections), strconv.Itoa(s.Limits.MessagesPerConnection),
+			quotaText(s), warmupText(s.Warmup), state,
 		})
 	}
-	return c.table([]string{"NAME", "SERVER", "TLS", "RATE", "CONNECTIONS", "PER CONNECTION", "STATE"}, rows)
+	return c.table([]string{"NAME", "PRESET", "STREAM", "SERVER", "TLS", "RATE", "CONNECTIONS", "PER CONNECTION", "QUOTA", "WARM-UP", "STATE"}, rows)
+}
+
+// quotaText says how much of its quotas an account has used; empty when it has none.
+func quotaText(s account.State) string {
+	var texts []string
+	if s.Limits.PerHour > 0 {
+		texts = append(texts, fmt.Sprintf("%d of %d an hour", s.Used.Hour, s.Limits.PerHour))
+	}
+	if s.Limits.PerDay > 0 {
+		texts = append(texts, fmt.Sprintf("%d of %d a day", s.Used.Day, s.Limits.PerDay))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// warmupText says which day of its warm-up an account has; empty when it has none.
+func warmupText(w *account.Warmup) string {
+	switch {
+	case w == nil:
+		return ""
+	case w.Day == 0:
+		return "not begun"
+	}
+	return fmt.Sprintf("day %d: %d of %d", w.Day, w.Used, w.Allowance)
 }

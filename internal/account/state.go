@@ -12,26 +12,49 @@ import (
 // A State is an account as it is configured, and how it stands now.
 type State struct {
 	Name   string `json:"name"`
+	Preset string `json:"preset"` // empty: none
+	Stream string `json:"stream"`
 	Host   string `json:"host"`
 	Port   int    `json:"port"`
 	TLS    string `json:"tls"`
 	Limits Limits `json:"limits"`
+	Used   Used   `json:"used"`
+	// Warmup is the day that it is; nil: there is no warm-up, or it is over.
+	Warmup *Warmup `json:"warmup"`
 	// Connections are those that are open now, over all processes.
 	Connections int     `json:"connections"`
 	Closed      *Closed `json:"closed"` // nil: it is open
 }
 
-// Limits are the ceilings of an account over all processes.
+// Limits are the ceilings of an account over all processes; a rate and a quota of 0 is none.
 type Limits struct {
-	RatePerS              float64 `json:"rate_per_s"` // 0: none
+	RatePerS              float64 `json:"rate_per_s"`
+	PerHour               int     `json:"per_hour"`
+	PerDay                int     `json:"per_day"`
 	Connections           int     `json:"connections"`
+	ConnectionRatePerS    float64 `json:"connection_rate_per_s"`
 	MessagesPerConnection int     `json:"messages_per_connection"`
 }
 
-// LimitsOf returns the limits of an account.
-func LimitsOf(acct configs.Account) Limits {
-	l := acct.Limits
-	return Limits{RatePerS: l.Rate, Connections: l.Connections, MessagesPerConnection: l.MessagesPerConnection}
+// LimitsOf returns limits as they are shown.
+func LimitsOf(l configs.Limits) Limits {
+	return Limits{
+		RatePerS: l.Rate, PerHour: l.PerHour, PerDay: l.PerDay, Connections: l.Connections,
+		ConnectionRatePerS: l.ConnectionRate, MessagesPerConnection: l.MessagesPerConnection,
+	}
+}
+
+// Used counts the messages of the last 60 minutes and of the last 24 hours.
+type Used struct {
+	Hour int `json:"hour"`
+	Day  int `json:"day"`
+}
+
+// A Warmup is one day of a warm-up; day 0 is before it begins.
+type Warmup struct {
+	Day       int `json:"day"`
+	Allowance int `json:"allowance"`
+	Used      int `json:"used"`
 }
 
 // Closed says why nothing is sent through an account just now.
@@ -42,8 +65,9 @@ type Closed struct {
 	Until  time.Time `json:"until"` // when it opens by itself
 }
 
-// States returns all accounts, in the order of their names.
-func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Accounts, conns *throttle.Conns) ([]State, error) {
+// States returns all accounts as they stand at a moment, in the order of their names.
+func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Accounts, conns *throttle.Conns, now time.Time) ([]State, error) {
+	zone, _ := cfg.Location()
 	names := Names(cfg)
 	closed, err := accounts.States(ctx, names...)
 	if err != nil {
@@ -53,7 +77,8 @@ func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Account
 	states := []State{}
 	for _, name := range names {
 		acct := cfg.Accounts[name]
-		s := State{Name: name, Host: acct.Host, Port: acct.Port, TLS: acct.TLS, Limits: LimitsOf(acct)}
+		s := configured(acct, now, zone)
+		s.count()
 		counts, err := conns.Counts(ctx, name)
 		if err != nil {
 			return nil, err
@@ -69,3 +94,18 @@ func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Account
 
 	return states, nil
 }
+
+// configured is what the configuration says of an account at a moment.
+func configured(acct configs.Account, now time.Time, zone *time.Location) State {
+	s := State{
+		Name: acct.Name, Preset: acct.Preset, Stream: acct.Stream,
+		Host: acct.Host, Port: acct.Port, TLS: acct.TLS, Limits: LimitsOf(acct.Limits),
+	}
+	if day, allowance, _, _, on := acct.Warmup.Day(now, zone); on {
+		s.Warmup = &Warmup{Day: day, Allowance: allowance}
+	}
+	return s
+}
+
+// count fills in how many messages were sent. Nothing counts them yet.
+func (s *State) count() {}

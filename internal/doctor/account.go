@@ -90,7 +90,7 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string, o Accou
 	}
 
 	check := &AccountCheck{
-		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct), Ceilings: ceilings(acct), Problems: []AccountProblem{},
+		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct.Limits), Ceilings: ceilings(acct), Problems: []AccountProblem{},
 	}
 	check.foresee(acct)
 	if wrongTLS(acct) {
