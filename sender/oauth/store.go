@@ -1,0 +1,172 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"broadside/internal/outage"
+)
+
+// The names under which things of an account are kept.
+const (
+	accessKey  = "oauth"
+	refreshKey = "oauth-refresh"
+	leaseKey   = "oauth-lease"
+)
+
+const (
+	// leaseTime is longer than one renewal with both refresh tokens takes.
+	leaseTime = 2*grantTime + 5*time.Second
+	// refreshLife is how long a refresh token is kept after its last use: longer than
+	// providers let an unused one live (90 to 180 days).
+	refreshLife = 200 * 24 * time.Hour
+)
+
+// unlockSource gives a lease back, if it is still the caller's.
+const unlockSource = `if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0`
+
+// A Store keeps access tokens for all processes of an installation.
+type Store struct {
+	rdb    redis.UniversalClient // nil: tokens are for this process alone
+	prefix string
+	seal   sealers
+	unlock *redis.Script
+	client *http.Client
+	log    *slog.Logger
+}
+
+// New returns a Store in Redis. The keys begin with prefix, secrets are those of the
+// installation, and lua makes a script of its source. Without secrets nothing can be
+// sealed, and tokens are for this process alone.
+func New(rdb redis.UniversalClient, prefix string, secrets []string, lua func(string) *redis.Script, log *slog.Logger) (*Store, error) {
+	seal, err := newSealers(secrets)
+	if err != nil {
+		return nil, err
+	}
+	s := Alone(log)
+	if len(seal) > 0 {
+		s.rdb, s.prefix, s.seal, s.unlock = rdb, prefix, seal, lua(unlockSource)
+	}
+	return s, nil
+}
+
+// Alone returns a Store for this process alone: for commands that have no Redis.
+func Alone(log *slog.Logger) *Store {
+	return &Store{client: newClient(), log: log}
+}
+
+// Account returns the access tokens of an account. The error has everything that is
+// wrong with the source.
+func (s *Store) Account(name string, source Source) (*Tokens, error) {
+	if err := source.check(); err != nil {
+		return nil, err
+	}
+	log := s.log.With("account", name)
+	return &Tokens{
+		store: s, account: name, source: source, print: source.fingerprint(), renewing: make(chan struct{}, 1),
+		notice: outage.NewNotice(log, "the access token cannot be renewed now", "the access token was renewed"),
+	}, nil
+}
+
+func (t *Tokens) key(what string) string {
+	return t.store.prefix + ":{acct:" + t.account + "}:" + what
+}
+
+// load returns the token that the processes share; the zero token when there is none.
+func (t *Tokens) load(ctx context.Context) (token, error) {
+	var tok token
+	err := t.get(ctx, accessKey, &tok)
+	return tok, err
+}
+
+// rotated returns the refresh token that replaced the configured one; empty when none did.
+func (t *Tokens) rotated(ctx context.Context) (string, error) {
+	var refresh string
+	err := t.get(ctx, refreshKey, &refresh)
+	return refresh, err
+}
+
+// get reads a sealed value. One that does not open is as good as none: it is of another
+// configuration.
+func (t *Tokens) get(ctx context.Context, what string, to any) error {
+	if t.store.rdb == nil {
+		return nil
+	}
+	sealed, err := t.store.rdb.Get(ctx, t.key(what)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s of account %s: %w", what, t.account, err)
+	}
+	value, err := t.store.seal.open(sealed, t.about(what))
+	if err != nil {
+		return nil
+	}
+	if err := json.Unmarshal(value, to); err != nil {
+		return fmt.Errorf("read %s of account %s: what is stored is of another form", what, t.account)
+	}
+	return nil
+}
+
+// put stores a value for a time.
+func (t *Tokens) put(ctx context.Context, what string, value any, life time.Duration) error {
+	if t.store.rdb == nil || life <= 0 {
+		return nil
+	}
+	plain, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("keep %s of account %s: %w", what, t.account, err)
+	}
+	sealed := t.store.seal.seal(plain, t.about(what))
+	if err := t.store.rdb.Set(ctx, t.key(what), sealed, life).Err(); err != nil {
+		return fmt.Errorf("keep %s of account %s: %w", what, t.account, err)
+	}
+	return nil
+}
+
+// remove forgets a value.
+func (t *Tokens) remove(ctx context.Context, what string) error {
+	if t.store.rdb == nil {
+		return nil
+	}
+	if err := t.store.rdb.Del(ctx, t.key(what)).Err(); err != nil {
+		return fmt.Errorf("remove %s of account %s: %w", what, t.account, err)
+	}
+	return nil
+}
+
+func (t *Tokens) about(what string) string { return t.account + "\x00" + what + "\x00" + t.print }
+
+// lease asks for the right to renew, and returns how to give it back. Where Redis does
+// not answer everyone has it: the lease only saves requests.
+func (t *Tokens) lease(ctx context.Context) (release func(), ok bool) {
+	if t.store.rdb == nil {
+		return func() {}, true
+	}
+	mine := rand.Text()
+	ok, err := t.store.rdb.SetNX(ctx, t.key(leaseKey), mine, leaseTime).Result()
+	if err != nil {
+		return func() {}, true
+	}
+	if !ok {
+		return func() {}, false
+	}
+	return func() {
+		// Also when ctx has ended. What cannot be given back ends by itself.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = t.store.unlock.Run(ctx, t.store.rdb, []string{t.key(leaseKey)}, mine).Err()
+	}, true
+}
