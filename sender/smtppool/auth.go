@@ -2,6 +2,7 @@ package smtppool
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ var authModes = []string{authAuto, authPlain, authLogin, authCRAMMD5, authSCRAM,
 
 // autoOrder is the order in which auto takes a mechanism that is offered:
 // those first that do not show the password to the server. XOAUTH2 is never
-// guessed, because its secret is another one.
+// guessed, because its secret is another one: bearer.go has it.
 var autoOrder = []string{authSCRAM, authCRAMMD5, authPlain, authLogin}
 
 // login authenticates, if the account has a username. It is reached only
@@ -36,22 +37,27 @@ var autoOrder = []string{authSCRAM, authCRAMMD5, authPlain, authLogin}
 //
 // The mechanisms are go-mail's; the exchange (RFC 4954 4) is ours, because
 // go-mail's answers a refusal with "*" and QUIT and waits for both.
-func (c *Conn) login() error {
+func (c *Conn) login(ctx context.Context) error {
 	cfg := c.cfg
-	if cfg.Username == "" || cfg.Auth == authNone {
+	switch {
+	case cfg.Username == "" || cfg.Auth == authNone:
 		return nil
-	}
-	if len(c.info.Mechanisms) == 0 {
+	case len(c.info.Mechanisms) == 0 && c.inClear():
+		return c.setup(reply.Auth, reply.Setup, errNoAuthYet)
+	case len(c.info.Mechanisms) == 0:
 		return c.setup(reply.Auth, reply.Setup, errNoAuth)
 	}
 	modes, err := c.modes()
 	if err != nil {
 		return c.setup(reply.Auth, reply.Setup, err)
 	}
+	if cfg.Auth == authXOAUTH2 {
+		return c.loginByToken(ctx)
+	}
 
 	var last *Error
 	for i, mode := range modes {
-		refused := c.exchange(c.mechanism(mode))
+		refused := c.exchange(c.mechanism(mode), cfg.Password)
 		if refused == nil {
 			c.info.AuthUsed = strings.ToUpper(mode)
 			return nil
@@ -60,7 +66,7 @@ func (c *Conn) login() error {
 		if !aboutPassword {
 			return cmp.Or(last, refused)
 		}
-		refused.Hint = c.loginHint(modes[:i+1])
+		refused.Hint = cmp.Or(withdrawnHint(refused.Reply), c.loginHint(refused.Reply, modes[:i+1]))
 		last = refused
 	}
 	return last
@@ -72,7 +78,7 @@ func (c *Conn) login() error {
 func (c *Conn) modes() ([]string, error) {
 	mode := c.cfg.Auth
 	if mode != authAuto {
-		if !c.offers(mode) {
+		if !c.offers(mode) && (mode != authXOAUTH2 || !c.offers(oauthBearer)) {
 			return nil, fmt.Errorf("%w: the account asks for %s, the server offers %s",
 				errMechanism, strings.ToUpper(mode), strings.Join(c.info.Mechanisms, ", "))
 		}
@@ -97,10 +103,7 @@ func (c *Conn) modes() ([]string, error) {
 func shows(mode string) bool { return mode == authPlain || mode == authLogin }
 
 // loginHint says of a refused login what was tried, and what else there is.
-func (c *Conn) loginHint(tried []string) string {
-	if c.cfg.Auth == authXOAUTH2 {
-		return "the server refused the login with XOAUTH2: the access token may have expired"
-	}
+func (c *Conn) loginHint(r reply.Reply, tried []string) string {
 	names := strings.ToUpper(tried[0])
 	for _, mode := range tried[1:] {
 		names += ", then " + strings.ToUpper(mode)
@@ -108,6 +111,9 @@ func (c *Conn) loginHint(tried []string) string {
 	hint := fmt.Sprintf("the server refused username or password (tried %s): check both; some providers want an app password or an API key instead", names)
 	if !slices.ContainsFunc(tried, shows) && c.offers(authPlain) {
 		hint += "; if both are right, set auth: plain, since not every server can check " + names
+	}
+	if r.Enhanced == "5.7.139" {
+		hint += "; if both are right, the provider may take no passwords any more: set auth: xoauth2 and oauth2"
 	}
 	return hint
 }
@@ -128,20 +134,18 @@ func (c *Conn) mechanism(mode string) smtp.Auth {
 		return smtp.CRAMMD5Auth(cfg.Username, cfg.Password)
 	case authLogin:
 		return smtp.LoginAuth(cfg.Username, cfg.Password, cfg.Host, true)
-	case authXOAUTH2:
-		return smtp.XOAuth2Auth(cfg.Username, cfg.Password)
 	}
 	return smtp.PlainAuth("", cfg.Username, cfg.Password, cfg.Host, true)
 }
 
-// exchange runs the login until the server says 235.
-func (c *Conn) exchange(mech smtp.Auth) *Error {
+// exchange runs the login until the server says 235. secret is what no error may show.
+func (c *Conn) exchange(mech smtp.Auth, secret string) *Error {
 	name, first, err := mech.Start(&smtp.ServerInfo{Name: c.cfg.Host, TLS: c.info.TLSVersion != "", Auth: c.info.Mechanisms})
 	if err != nil {
 		return c.setup(reply.Auth, reply.Setup, fmt.Errorf("begin the login: %w", err))
 	}
 	line := "AUTH " + name
-	said := secretsOf(c.cfg.Password)
+	said := secretsOf(secret)
 	if first != nil {
 		initial := base64.StdEncoding.EncodeToString(first)
 		said = append(said, initial)
@@ -187,3 +191,6 @@ func (c *Conn) prompted(line string, said secrets) (code int, text string, err e
 	}
 	return code, string(answer), err
 }
+
+// inClear reports whether the server might offer a login under TLS only.
+func (c *Conn) inClear() bool { return c.tls == nil && c.extensions.has("STARTTLS") }

@@ -38,7 +38,8 @@ type Config struct {
 	RootCAs        *x509.CertPool // nil: the system's
 	Auth           string         // auto (default), plain, login, cram-md5, scram-sha-256, xoauth2, none
 	Username       string         // empty: no login
-	Password       string         // for xoauth2 the access token
+	Password       string         // for xoauth2 without Tokens the access token
+	Tokens         Tokens         // for xoauth2: where access tokens come from; may be nil
 	Helo           string         // default: the host's name
 	Pipelining     string
 
@@ -89,6 +90,9 @@ func (c Config) withDefaults() Config {
 	}
 	c.Port = cmp.Or(c.Port, 587)
 	c.Auth = cmp.Or(c.Auth, authAuto)
+	if c.Auth == authAuto && c.Tokens != nil {
+		c.Auth = authXOAUTH2
+	}
 	c.Pipelining = cmp.Or(c.Pipelining, PipeliningAuto)
 	if c.Helo == "" {
 		c.Helo = HostName()

@@ -57,6 +57,7 @@ type Info struct {
 	TLSVersion  string    // "TLS 1.3"; empty without TLS
 	CipherSuite string    // empty without TLS
 	CertExpires time.Time // of the server's certificate; zero without TLS
+	Keywords    []string  // of the last EHLO with their parameters, in order: "SIZE 1000"
 	Mechanisms  []string  // offered for the login, in the state that it happens in
 	AuthUsed    string    // empty without a login
 	Pipelining  bool

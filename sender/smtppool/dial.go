@@ -51,7 +51,7 @@ func (c *Conn) open(ctx context.Context) error {
 		return c.setup(reply.Ehlo, reply.BadReply, badReply("the server spoke before it was asked"))
 	}
 	c.learn()
-	return c.login()
+	return c.login(ctx)
 }
 
 // begin waits for the greeting, under TLS where that comes first, and says
@@ -136,7 +136,7 @@ func (c *Conn) learn() {
 	in := Info{
 		Greeting:   reply.Lost(reply.Ehlo, "", e.greeting).Text, // made printable
 		Pipelining: e.has("PIPELINING"), EightBit: e.has("8BITMIME"), SMTPUTF8: e.has("SMTPUTF8"),
-		HasSize: e.has("SIZE"), Size: e.size(), Mechanisms: e.mechanisms(),
+		HasSize: e.has("SIZE"), Size: e.size(), Mechanisms: e.mechanisms(), Keywords: e.keywords(),
 	}
 	if c.tls != nil {
 		state := c.tls.ConnectionState()

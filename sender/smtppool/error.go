@@ -38,6 +38,7 @@ var (
 	errNoStartTLS = errors.New("no STARTTLS in the reply to EHLO")
 	errInjected   = errors.New("the server sent data in clear behind its reply to STARTTLS")
 	errNoAuth     = errors.New("no AUTH in the reply to EHLO")
+	errNoAuthYet  = errors.New("no AUTH in the reply to EHLO, but STARTTLS")
 	errMechanism  = errors.New("no mechanism in common")
 	errExchange   = errors.New("the server does not keep to the login")
 )
@@ -66,6 +67,10 @@ func isTLS(err error) bool {
 
 // hint says what is wrong and what to do about it.
 func hint(cfg Config, r reply.Reply, err error) string {
+	var known interface{ Hint() string } // of an access token
+	if errors.As(err, &known) {
+		return known.Hint()
+	}
 	if s := certHint(cfg, err); s != "" {
 		return s
 	}
@@ -132,6 +137,8 @@ func setupHint(cfg Config, err error) string {
 	switch {
 	case errors.Is(err, errPlaintext):
 		return fmt.Sprintf("tls: none would send mail and password in clear to %s: set tls: starttls or implicit, or allow_plaintext: true if the network is your own", cfg.Host)
+	case errors.Is(err, errNoAuthYet):
+		return "the server offers no login before TLS: set tls: starttls"
 	case errors.Is(err, errNoAuth):
 		return "the server offers no login here: remove username and password, or use its submission port (usually 587 or 465)"
 	case errors.Is(err, errMechanism):

@@ -120,3 +120,13 @@ func (e extensions) mechanisms() (out []string) {
 	}
 	return out
 }
+
+// keywords returns what the server offers, as it wrote it, in order.
+func (e extensions) keywords() []string {
+	var out []string
+	for keyword, params := range e.params {
+		out = append(out, strings.TrimSpace(keyword+" "+params))
+	}
+	slices.Sort(out)
+	return out
+}
