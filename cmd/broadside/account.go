@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,7 +10,6 @@ import (
 
 	"broadside/configs/units"
 	"broadside/internal/account"
-	"broadside/internal/doctor"
 )
 
 func accountCommand(c *cli) *cobra.Command {
@@ -84,73 +81,4 @@ func warmupText(w *account.Warmup) string {
 		return "not begun"
 	}
 	return fmt.Sprintf("day %d: %d of %d", w.Day, w.Used, w.Allowance)
-}
-
-func checkAccountCommand(c *cli) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check NAME",
-		Short: "Connect to an account: TLS, login, what is offered, what to mend",
-		Long: `Connect to an account as a worker would: EHLO, TLS and login. Nothing is sent, and no
-Redis is needed.`,
-		Example: `  broadside account check ses-main`,
-		Args:    args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.checkAccount(cmd.Context(), args[0])
-		},
-	}
-	laterFlag(cmd, "mailbox")
-	return cmd
-}
-
-func (c *cli) checkAccount(ctx context.Context, name string) error {
-	cfg, err := c.load(ctx)
-	if err != nil {
-		return err
-	}
-	check, err := doctor.CheckAccount(ctx, cfg, name)
-	if check == nil {
-		return err
-	}
-	if c.asJSON {
-		return errors.Join(c.json(check), err)
-	}
-	fmt.Fprintf(c.stdout, "%s (%s)\n", check.Account, check.Address)
-	for _, s := range check.Steps {
-		fmt.Fprintln(c.stdout, strings.TrimRight(fmt.Sprintf("  %-8s %s %s", s.Step, c.ink().word(fmt.Sprintf("%-8s", s.Outcome)), printable(s.Detail)), " "))
-	}
-	if check.Offers != nil {
-		fmt.Fprintf(c.stdout, "  offers   %s\n", offersText(check.Offers))
-	}
-	l := check.Limits
-	fmt.Fprintf(c.stdout, "  limits   rate %s, %d connections, %d messages each\n", units.FormatRate(l.RatePerS), l.Connections, l.MessagesPerConnection)
-	notes := check.Problems
-	if !check.OK {
-		notes = notes[:len(notes)-1] // the error says the last one
-	}
-	for _, p := range notes {
-		fmt.Fprintf(c.stdout, "  note     %s: %s\n", printable(p.Problem), p.Fix)
-	}
-	return err
-}
-
-func offersText(o *doctor.AccountOffers) string {
-	var all []string
-	for _, e := range []struct {
-		name string
-		has  bool
-	}{{"PIPELINING", o.Pipelining}, {"8BITMIME", o.EightBit}, {"SMTPUTF8", o.SMTPUTF8}} {
-		if e.has {
-			all = append(all, e.name)
-		}
-	}
-	if o.Size > 0 {
-		all = append(all, fmt.Sprintf("SIZE %d", o.Size))
-	}
-	if len(o.Auth) > 0 {
-		all = append(all, "AUTH "+strings.Join(o.Auth, " "))
-	}
-	if len(all) == 0 {
-		return "nothing"
-	}
-	return printable(strings.Join(all, ", "))
 }

@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 //	project           writes a project: broadside.yaml, campaign.yaml, letter.md, subscribers.csv (5 rows)
 //	redis [OPTIONS]   starts a private Redis and sets REDIS_URL
 //	sink              starts an SMTP server and sets SMTP_URL, SINK (host:port)
+//	mailbox           starts a provider with XOAUTH2 and sets TOKEN_URL, MAILBOX_PORT; the file asked has a line for
+//	                  each token that was asked for, and a file revoked ends the grant
 //	accepted N        waits until the sink has taken N messages for N recipients
 //	exits N CMD...    runs CMD and expects that very exit code
 //	terminate WORD    sends SIGTERM to the "broadside WORD" in the background
@@ -59,7 +61,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"project": writeProject, "redis": startRedis, "sink": startSink,
+			"project": writeProject, "redis": startRedis, "sink": startSink, "mailbox": startMailbox,
 			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually, "remember": remember,
 		},
 	})

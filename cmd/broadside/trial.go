@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign/address"
+	"broadside/internal/account"
 	"broadside/internal/letter"
+	"broadside/sender/oauth"
 )
 
 func trialCommand(c *cli) *cobra.Command {
@@ -46,6 +48,10 @@ func trial(ctx context.Context, c *cli, name string, o letter.TestOptions, yes b
 	defer draft.close()
 	if err := c.confirmTrial(ctx, draft, o.To, yes); err != nil {
 		return err
+	}
+	if tokens, done := draft.tokens(ctx, c); tokens != nil {
+		defer done()
+		draft.Tokens = tokens
 	}
 	results, err := draft.SendTest(ctx, o)
 	if err != nil && len(results) == 0 {
@@ -105,4 +111,18 @@ func (c *cli) printTrial(results []letter.TestCopy) error {
 		rows = append(rows, []string{r.To, r.As, strconv.Itoa(r.Row), outcome, r.Reply})
 	}
 	return c.table([]string{"TO", "AS", "ROW", "OUTCOME", "REPLY"}, rows)
+}
+
+// tokens returns where the access tokens of the campaign's account are kept; nil where
+// it has none, or no Redis.
+func (d *draft) tokens(ctx context.Context, c *cli) (*oauth.Store, func()) {
+	if d.app != nil {
+		return d.app.Tokens, func() {}
+	}
+	for _, name := range account.Names(d.Config) {
+		if d.Config.Accounts[name].OAuth2 != nil {
+			return c.tokensOf(ctx, d.Config, name)
+		}
+	}
+	return nil, func() {}
 }

@@ -5,6 +5,7 @@ package account
 import (
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -13,32 +14,58 @@ import (
 	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/internal/input"
+	"broadside/sender/oauth"
 	"broadside/sender/smtppool"
 )
 
-// SMTP returns how to reach an account. The error is of the kind
-// failure.ErrInvalid.
-func SMTP(acct configs.Account) (smtppool.Config, error) {
+// SMTP returns how to reach an account. Its access tokens, if it has any, are kept in
+// tokens; nil: in this process alone. The error is of the kind failure.ErrInvalid.
+func SMTP(acct configs.Account, tokens *oauth.Store) (smtppool.Config, error) {
 	roots, err := certificates(acct.CAFile)
 	if err != nil {
 		return smtppool.Config{}, failure.Invalid(fmt.Sprintf("account %s: %v", acct.Name, err))
 	}
+
+	access, err := accessTokens(acct, tokens)
+	if err != nil {
+		return smtppool.Config{}, failure.Invalid(fmt.Sprintf("account %s: %v", acct.Name, err))
+	}
+
 	return smtppool.Config{
 		Account: acct.Name, Host: acct.Host, Port: acct.Port, TLS: acct.TLS, AllowPlaintext: acct.AllowPlaintext,
-		RootCAs: roots, Auth: acct.Auth, Username: acct.Username, Password: acct.Password.Reveal(), Helo: acct.Helo,
+		RootCAs: roots, Auth: acct.Auth, Username: acct.Username, Password: acct.Password.Reveal(), Tokens: access, Helo: acct.Helo,
 		Pipelining: acct.Pipelining, MaxConns: acct.Limits.Connections, MaxMessages: acct.Limits.MessagesPerConnection,
 	}, nil
 }
 
 // Impatient returns SMTP with shorter waits than those of RFC 5321 4.5.3.2, which
 // are for daemons: a person is waiting.
-func Impatient(acct configs.Account) (smtppool.Config, error) {
-	cfg, err := SMTP(acct)
+func Impatient(acct configs.Account, tokens *oauth.Store) (smtppool.Config, error) {
+	cfg, err := SMTP(acct, tokens)
 	cfg.Timeouts = smtppool.Timeouts{
 		Connect: 10 * time.Second, Hello: 20 * time.Second, Auth: 20 * time.Second, Greeting: 30 * time.Second,
 		Mail: 30 * time.Second, Rcpt: 30 * time.Second, Data: 30 * time.Second, Block: 30 * time.Second, Dot: 2 * time.Minute,
 	}
 	return cfg, err
+}
+
+// accessTokens returns where the access tokens of an account come from; nil for an
+// account that logs in with a password.
+func accessTokens(acct configs.Account, tokens *oauth.Store) (smtppool.Tokens, error) {
+	if acct.OAuth2 == nil {
+		return nil, nil
+	}
+	if tokens == nil {
+		tokens = oauth.Alone(slog.New(slog.DiscardHandler)) // what fails is in the error
+	}
+	access, err := tokens.Account(acct.Name, oauth.Source{
+		TokenURL: acct.OAuth2.TokenURL, ClientID: acct.OAuth2.ClientID,
+		ClientSecret: acct.OAuth2.ClientSecret.Reveal(), RefreshToken: acct.OAuth2.RefreshToken.Reveal(),
+	})
+	if err != nil {
+		return nil, err // and no Tokens: a nil *oauth.Tokens would be one
+	}
+	return access, nil
 }
 
 // certificates reads a file of authorities; nil for those of the machine.

@@ -33,6 +33,7 @@ import (
 	"broadside/internal/store"
 	"broadside/scheduler"
 	"broadside/sender"
+	"broadside/sender/oauth"
 	"broadside/throttle"
 )
 
@@ -43,6 +44,7 @@ type App struct {
 	Lists       *audience.Lists
 	Suppression *suppression.Store
 	Accounts    *throttle.Accounts
+	Tokens      *oauth.Store // access tokens of accounts
 	Processes   *presence.Register
 	Runs        *runs.Runs
 	Launcher    *launch.Launcher
@@ -109,6 +111,9 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Schedules: stored,
 		Processes: a.Processes, Log: o.Log,
 	}
+	if a.Tokens, err = oauth.New(rdb, cfg.Namespace, revealed(cfg.Secrets), lua, o.Log); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	if len(cfg.Secrets) > 0 {
 		if a.keys, err = letter.Keys(cfg); err != nil {
 			return nil, errors.Join(err, st.Close())
@@ -116,6 +121,14 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 
 	return a, nil
+}
+
+func revealed(secrets []configs.Secret) []string {
+	out := make([]string, len(secrets))
+	for i, s := range secrets {
+		out[i] = s.Reveal()
+	}
+	return out
 }
 
 func openStore(ctx context.Context, cfg *configs.Config, o Options) (*store.Store, error) {
@@ -243,7 +256,7 @@ func (a *App) ways() ([]sender.AccountConfig, error) {
 		if a.Embedded() && !acct.Loopback() {
 			continue // the embedded store forgets at exit which recipients were mailed
 		}
-		smtp, err := account.SMTP(acct)
+		smtp, err := account.SMTP(acct, a.Tokens)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/account"
 	"broadside/internal/store"
+	"broadside/sender/oauth"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 )
@@ -41,9 +42,18 @@ type AccountCheck struct {
 	Address  string           `json:"address"` // host:port
 	OK       bool             `json:"ok"`
 	Steps    []AccountStep    `json:"steps"`  // in the order of the dialogue
-	Offers   *AccountOffers   `json:"offers"` // nil when the login was not reached
+	Offers   *AccountOffers   `json:"offers"` // nil when the login did not succeed
 	Limits   account.Limits   `json:"limits"`
+	Ceilings []string         `json:"-"` // all of the limits in words, those of lanes too
 	Problems []AccountProblem `json:"problems"`
+	// OtherPort is one that can be reached where the account's own cannot; else nil.
+	OtherPort *AccountPort `json:"other_port,omitempty"`
+}
+
+// An AccountPort is where a server takes mail.
+type AccountPort struct {
+	Port int    `json:"port"`
+	TLS  string `json:"tls"`
 }
 
 // An AccountStep is one part of the dialogue.
@@ -53,40 +63,34 @@ type AccountStep struct {
 	Detail  string `json:"detail"`
 }
 
-// AccountOffers is what the server offers.
-type AccountOffers struct {
-	Pipelining bool     `json:"pipelining"`
-	EightBit   bool     `json:"8bitmime"`
-	SMTPUTF8   bool     `json:"smtputf8"`
-	Size       int64    `json:"size"` // longest message in bytes; 0: not said
-	Auth       []string `json:"auth"`
-}
-
 // An AccountProblem is something to correct or to know, and what to do.
 type AccountProblem struct {
 	Problem string `json:"problem"`
 	Fix     string `json:"fix"`
 }
 
-// certSoon is how long before its end a certificate is mentioned.
-const certSoon = 14 * 24 * time.Hour
+// AccountOptions say how an account is tried.
+type AccountOptions struct {
+	Tokens *oauth.Store   // where access tokens are kept; nil: in this process alone
+	Ports  []configs.Port // to try when the account's own cannot be reached; nil: those of its preset and the usual ones
+}
 
 // CheckAccount connects to an account as a worker would: TCP, EHLO, TLS and login.
 // It sends nothing. The error is of the kind failure.ErrInvalid for a name that is
 // not configured, or a *smtppool.Error, which the check explains too.
-func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*AccountCheck, error) {
+func CheckAccount(ctx context.Context, cfg *configs.Config, name string, o AccountOptions) (*AccountCheck, error) {
 	acct, err := account.Find(cfg, name)
 	if err != nil {
 		return nil, err
 	}
 
-	smtp, err := account.Impatient(acct)
+	smtp, err := account.Impatient(acct, o.Tokens)
 	if err != nil {
 		return nil, err
 	}
 
 	check := &AccountCheck{
-		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct.Limits), Problems: []AccountProblem{},
+		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct.Limits), Ceilings: ceilings(acct), Problems: []AccountProblem{},
 	}
 	check.foresee(acct)
 	if wrongTLS(acct) {
@@ -96,6 +100,7 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string) (*Accou
 	conn, err := smtppool.Dial(ctx, smtp)
 	if err != nil {
 		check.failed(acct, err)
+		check.tryPorts(ctx, acct, smtp, err, o.Ports)
 		return check, err
 	}
 	defer conn.Quit(ctx)
@@ -197,65 +202,18 @@ func failedStep(r reply.Reply) string {
 	return stepConnect
 }
 
-// describe says what was agreed, and what is worth knowing.
-func (c *AccountCheck) describe(acct configs.Account, in smtppool.Info, now time.Time) {
-	c.Offers = &AccountOffers{
-		Pipelining: in.Pipelining, EightBit: in.EightBit, SMTPUTF8: in.SMTPUTF8, Size: in.Size, Auth: append([]string{}, in.Mechanisms...),
-	}
-	for _, step := range stepsOf(acct) {
-		s := AccountStep{Step: step, Outcome: stepOK}
-		switch step {
-		case stepEHLO:
-			s.Detail = in.Greeting
-		case stepTLS:
-			s.Detail = fmt.Sprintf("%s, %s, certificate until %s", in.TLSVersion, in.CipherSuite, in.CertExpires.UTC().Format(time.DateOnly))
-		case stepAuth:
-			s.Detail = in.AuthUsed
-			if in.AuthUsed == "" {
-				s.Outcome, s.Detail = stepSkipped, "no login is configured"
-			}
-		}
-		c.Steps = append(c.Steps, s)
-	}
-
-	c.advise(acct, in, now)
-}
-
-// advise adds what works today and may not tomorrow.
-func (c *AccountCheck) advise(acct configs.Account, in smtppool.Info, now time.Time) {
-	add := func(problem, fix string) { c.Problems = append(c.Problems, AccountProblem{problem, fix}) }
-	if !in.CertExpires.IsZero() && in.CertExpires.Sub(now) < certSoon {
-		add("the server's certificate ends on "+in.CertExpires.UTC().Format(time.DateOnly), "renew it on the server before that, or sending stops")
-	}
-
-	if in.TLSVersion == "" && !acct.Loopback() {
-		add("mail and password travel in clear (allow_plaintext)", "set tls: starttls or implicit unless the network is your own")
-	}
-	if in.AuthUsed == "" && len(in.Mechanisms) > 0 && acct.Auth != "none" {
-		add("the server offers a login and the account has no username", "set username and password if it refuses to relay without")
-	}
-	if acct.Pipelining == smtppool.PipeliningEnvelope && !in.Pipelining {
-		add("the server does not offer PIPELINING", "set pipelining: auto; each message takes three round trips more")
-	}
-
-	const newsletter = 256 << 10
-	if in.Size > 0 && in.Size < newsletter {
-		add(fmt.Sprintf("the server takes messages of at most %d bytes", in.Size), "keep letters below that, or raise the server's limit (message_size_limit in Postfix)")
-	}
-}
-
 // atOnce is how many accounts are tried at the same time.
 const atOnce = 4
 
 // Accounts connects to every account, as `account check` does.
-func Accounts(ctx context.Context, cfg *configs.Config) []Finding {
+func Accounts(ctx context.Context, cfg *configs.Config, tokens *oauth.Store) []Finding {
 	names := account.Names(cfg)
 	found := make([][]Finding, len(names))
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for i, name := range names {
 		g.Go(func() error {
-			check, err := CheckAccount(ctx, cfg, name)
+			check, err := CheckAccount(ctx, cfg, name, AccountOptions{Tokens: tokens})
 			found[i] = accountFindings("account "+name, check, err)
 			return nil
 		})

@@ -36,7 +36,7 @@ func TestCheckAccountForesees(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.acct.Name, tt.acct.Host = "main", "127.0.0.1" // nothing listens on these ports
-			check, err := doctor.CheckAccount(t.Context(), &configs.Config{Accounts: map[string]configs.Account{"main": tt.acct}}, "main")
+			check, err := doctor.CheckAccount(t.Context(), &configs.Config{Accounts: map[string]configs.Account{"main": tt.acct}}, "main", doctor.AccountOptions{})
 			if err == nil || check == nil {
 				t.Fatalf("got %+v, %v; want it to fail", check, err)
 			}
@@ -80,7 +80,7 @@ func TestCheckAccount(t *testing.T) {
 				Limits: configs.Limits{Rate: 14, Connections: 3, MessagesPerConnection: 50},
 			}
 			cfg := &configs.Config{Accounts: map[string]configs.Account{"main": acct}}
-			check, err := doctor.CheckAccount(t.Context(), cfg, "main")
+			check, err := doctor.CheckAccount(t.Context(), cfg, "main", doctor.AccountOptions{})
 			if check == nil {
 				t.Fatalf("no result: %v", err)
 			}

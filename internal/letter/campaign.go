@@ -17,6 +17,7 @@ import (
 	"broadside/campaign/token"
 	"broadside/configs"
 	"broadside/internal/failure"
+	"broadside/sender/oauth"
 	"broadside/templates"
 	"broadside/templates/compose"
 )
@@ -27,6 +28,7 @@ type Campaign struct {
 	Def     *campaign.Definition
 	Faults  error // of the campaign file; then Def has what could be read of it
 	Sources sources.Sources
+	Tokens  *oauth.Store // of accounts that log in with access tokens; nil: for this process alone
 }
 
 // audience opens the audience of the campaign.

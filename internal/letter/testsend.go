@@ -11,6 +11,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/account"
 	"broadside/internal/failure"
+	"broadside/sender/oauth"
 	"broadside/sender/reply"
 	"broadside/sender/smtppool"
 	"broadside/templates/compose"
@@ -83,7 +84,7 @@ func (c Campaign) SendTest(ctx context.Context, o TestOptions) ([]TestCopy, erro
 		}
 	}
 
-	replies, err := sendNow(ctx, c.Config.Accounts[l.snapshot.Accounts[0]], drafts)
+	replies, err := sendNow(ctx, c.Config.Accounts[l.snapshot.Accounts[0]], c.Tokens, drafts)
 	for i, r := range replies {
 		copies[i].Accepted = reply.Classify(r).Verdict == reply.Accepted
 		copies[i].Code = r.Code
@@ -128,8 +129,8 @@ func (o TestOptions) recipients(l *letters) ([]*recipient, error) {
 
 // sendNow sends messages one after the other, and returns the replies that came before
 // the first error.
-func sendNow(ctx context.Context, acct configs.Account, drafts []*compose.Draft) ([]reply.Reply, error) {
-	smtp, err := account.Impatient(acct)
+func sendNow(ctx context.Context, acct configs.Account, tokens *oauth.Store, drafts []*compose.Draft) ([]reply.Reply, error) {
+	smtp, err := account.Impatient(acct, tokens)
 	if err != nil {
 		return nil, err
 	}
