@@ -49,48 +49,17 @@ type Decision struct {
 	// when the rule has none.
 	Code codes.Code
 
+	// Escalate is what applies when the rule matches often; an Escalator counts.
+	Escalate Escalate
+
 	AtOnce bool   // the rule asks for no pause, only for a new connection
 	Manual bool   // no pause will help: somebody has to look at the account
 	Note   string // why the rule is as it is, for people; may be empty
 }
 
-// Classify returns what the reply means. Every reply gets a decision: the
-// last rule matches all.
-func Classify(r Reply) Decision { return builtin().classify(r) }
-
-func (s *ruleSet) classify(r Reply) Decision {
-	rule := s.match(r)
-	d := rule.decision
-	if d.Verdict != SuppressHard {
-		return d
-	}
-	if !r.ofOneRecipient() {
-		d.Verdict = FailNoSuppress
-		return d
-	}
-	if rule.Confirm > 1 {
-		d.Verdict = FailNoSuppress
-		d.Confirm = rule.Confirm
-	}
-	return d
-}
+// Classify returns what the reply means by the built-in rules. Every reply gets a
+// decision: the last rule matches all.
+func Classify(r Reply) Decision { return builtin().find(r).decide(r) }
 
 // ofOneRecipient reports whether the reply concerns exactly one recipient.
 func (r Reply) ofOneRecipient() bool { return r.Stage == Rcpt || r.Stage == Dot }
-
-// match returns the first rule that matches. A rule that suppresses matches no
-// text that shows a sign of life.
-func (s *ruleSet) match(r Reply) *rule {
-	w := &wording{Reply: r, lexicon: &s.lexicon}
-	for i := range s.Rules {
-		rule := &s.Rules[i]
-		if !rule.Match.matches(w) {
-			continue
-		}
-		if rule.Verdict == SuppressHard && r.Event == "" && w.showsLife(s.living) {
-			continue
-		}
-		return rule
-	}
-	return &s.Rules[len(s.Rules)-1] // load has made sure that it matches everything
-}

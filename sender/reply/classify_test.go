@@ -53,6 +53,7 @@ func TestDecisionCarriesTheRule(t *testing.T) {
 	want := reply.Decision{
 		Rule: "g-rate", Verdict: reply.RetryLane, Action: "halve_rate",
 		Backoff: 5 * time.Minute, Factor: 2, MaxBackoff: 2 * time.Hour,
+		Escalate: reply.Escalate{Count: 10, Window: time.Hour, Verdict: reply.PauseLane, Pause: 30 * time.Minute},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

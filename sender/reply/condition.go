@@ -5,39 +5,19 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // A condition holds when all of its parts hold; a part that is absent does.
 type condition struct {
-	Stage     []Stage  `yaml:"stage"`
-	Code      []string `yaml:"code"`
-	Enhanced  []string `yaml:"enhanced"`
-	Text      patterns `yaml:"text"`
-	Says      patterns `yaml:"says"`
-	Unless    patterns `yaml:"unless"`
-	Event     []string `yaml:"event"`
-	Transport string   `yaml:"transport"`
-
-	text   anyOf
-	says   anyOf
-	unless anyOf
-	codes  []codeSpan
-	enh    []enhSpan
-}
-
-// Patterns are regular expressions of which one has to match. In the file they
-// are one or a list; {word} stands for the word of that name.
-type patterns []string
-
-// UnmarshalYAML reads one pattern or a list of them.
-func (p *patterns) UnmarshalYAML(node *yaml.Node) error {
-	if node.Kind == yaml.ScalarNode {
-		*p = patterns{node.Value}
-		return nil
-	}
-	return node.Decode((*[]string)(p))
+	stages    []Stage
+	events    []string
+	transport string // relay or direct
+	origins   []origin
+	codes     []codeSpan
+	enhanced  []enhSpan
+	text      anyOf
+	says      anyOf
+	unless    anyOf
 }
 
 var wordForm = regexp.MustCompile(`\{([a-z_]+)\}`)
@@ -59,87 +39,46 @@ func spell(text string, words map[string]string) (string, error) {
 	return text, nil
 }
 
-func (c *condition) compile(set *ruleSet) error {
-	if slices.Equal(c.Stage, []Stage{"any"}) {
-		c.Stage = nil
-	}
-	for _, s := range c.Stage {
-		if !slices.Contains(Stages, s) {
-			return fmt.Errorf("unknown stage %q", s)
-		}
-	}
-	if slices.Equal(c.Event, []string{"any"}) {
-		c.Event = events
-	}
-	for _, e := range c.Event {
-		if !slices.Contains(events, e) {
-			return fmt.Errorf("unknown event %q", e)
-		}
-	}
-	if !slices.Contains([]string{"", "relay", "direct"}, c.Transport) {
-		return fmt.Errorf("transport %q: expected relay or direct", c.Transport)
-	}
-	for _, s := range c.Code {
-		span, err := parseCode(s)
-		if err != nil {
-			return err
-		}
-		c.codes = append(c.codes, span)
-	}
-	for _, s := range c.Enhanced {
-		span, err := parseEnhSpan(s)
-		if err != nil {
-			return err
-		}
-		c.enh = append(c.enh, span)
-	}
-	return c.compilePatterns(set)
-}
-
-func (c *condition) compilePatterns(set *ruleSet) (err error) {
-	if c.text, err = set.lexicon.add(c.Text, set.Words); err != nil {
-		return fmt.Errorf("text: %w", err)
-	}
-	if c.says, err = set.lexicon.add(c.Says, set.Words); err != nil {
-		return fmt.Errorf("says: %w", err)
-	}
-	if c.unless, err = set.lexicon.add(c.Unless, set.Words); err != nil {
-		return fmt.Errorf("unless: %w", err)
-	}
-	return nil
-}
-
 // any reports whether the condition holds for every reply and event.
 func (c *condition) any() bool {
-	return len(c.Stage) == 0 && len(c.Event) == 0 && c.Transport == "" && !c.onWire()
+	return c.stages == nil && c.events == nil && c.transport == "" && c.origins == nil && !c.onWire()
 }
 
 // onWire reports whether the condition looks at what a server said.
 func (c *condition) onWire() bool {
-	return c.codes != nil || c.enh != nil || c.text != nil || c.says != nil || c.unless != nil
+	return c.codes != nil || c.enhanced != nil || c.onText()
+}
+
+// onText reports whether the condition looks at the words of a server.
+func (c *condition) onText() bool {
+	return c.text != nil || c.says != nil || c.unless != nil
 }
 
 // matches reports whether the condition holds. One about code or text never
-// holds for an event, whose text is ours and not the server's.
+// holds for an event, whose text is ours and not the server's. What is cheap to
+// look at comes first.
 func (c *condition) matches(r *wording) bool {
-	if c.Stage != nil && !slices.Contains(c.Stage, r.Stage) {
+	if c.stages != nil && !slices.Contains(c.stages, r.Stage) {
 		return false
-	}
-	if c.Transport != "" && (c.Transport == "direct") != r.Direct {
-		return false
-	}
-	if c.Event != nil {
-		return slices.Contains(c.Event, r.Event)
-	}
-	if r.Event != "" {
-		return !c.onWire()
 	}
 	if c.codes != nil && !slices.ContainsFunc(c.codes, func(s codeSpan) bool { return s.lo <= r.Code && r.Code <= s.hi }) {
 		return false
 	}
-	if c.enh != nil {
+	if c.transport != "" && (c.transport == "direct") != r.Direct {
+		return false
+	}
+	if c.origins != nil && !slices.ContainsFunc(c.origins, func(o origin) bool { return o.has(&r.Reply) }) {
+		return false
+	}
+	if c.events != nil {
+		return slices.Contains(c.events, r.Event)
+	}
+	if r.Event != "" {
+		return !c.onWire()
+	}
+	if c.enhanced != nil {
 		e, ok := parseEnh(r.Enhanced)
-		if !ok || !slices.ContainsFunc(c.enh, func(s enhSpan) bool { return s.has(e) }) {
+		if !ok || !slices.ContainsFunc(c.enhanced, func(s enhSpan) bool { return s.has(e) }) {
 			return false
 		}
 	}
@@ -147,9 +86,10 @@ func (c *condition) matches(r *wording) bool {
 }
 
 func (c *condition) matchesText(r *wording) bool {
-	if c.text == nil && c.says == nil && c.unless == nil {
+	if !c.onText() {
 		return true
 	}
+
 	whole, said := r.words()
 	if c.text != nil && !r.lexicon.matches(c.text, whole) {
 		return false

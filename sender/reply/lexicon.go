@@ -23,28 +23,38 @@ type literal struct {
 // An anyOf holds when one of its expressions matches; nil always holds.
 type anyOf []int
 
-// add compiles patterns, of which one has to match, each alternative by
-// itself: a small expression is tried seldom and fast.
-func (l *lexicon) add(p patterns, words map[string]string) (anyOf, error) {
+// add compiles a pattern, each alternative by itself: a small expression is tried
+// seldom and fast.
+func (l *lexicon) add(pattern string, words map[string]string) (anyOf, error) {
+	text, err := spell(pattern, words)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := syntax.Parse(text, syntax.Perl); err != nil {
+		return nil, err
+	}
+
 	var set anyOf
-	for _, pattern := range p {
-		text, err := spell(pattern, words)
+	for _, alternative := range alternatives(text) {
+		n, err := l.addOne("(?i)" + alternative)
 		if err != nil {
 			return nil, err
 		}
-		for _, alternative := range alternatives(text) {
-			n, err := l.addOne("(?i)" + alternative)
-			if err != nil {
-				return nil, err
-			}
-			set = append(set, n)
-		}
+		set = append(set, n)
 	}
 	return set, nil
 }
 
+// wholeForm finds what an expression cannot be split around: a flag that holds to
+// its end, and quoted text.
+var wholeForm = regexp.MustCompile(`\(\?[a-zA-Z-]+\)|\\Q`)
+
 // alternatives splits a pattern at the bars that stand in no bracket.
 func alternatives(pattern string) []string {
+	if wholeForm.MatchString(pattern) {
+		return []string{pattern}
+	}
+
 	var all []string
 	start := 0
 	depth := 0     // of parentheses

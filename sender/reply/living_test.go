@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"broadside/campaign"
 )
 
 // TestSignsShowInTheirExamples: a sign without its example would be one that
@@ -16,15 +18,15 @@ func TestSignsShowInTheirExamples(t *testing.T) {
 		"greylisting", "reputation", "authentication", "account", "wishes", "outage",
 	}
 	for i, kind := range kinds {
-		if i >= len(set.Living) || set.Living[i].Kind != kind {
+		if i >= len(set.signs) || set.signs[i].kind != kind {
 			t.Fatalf("kinds of living texts: want %v", kinds)
 		}
 	}
-	for _, sign := range set.Living {
-		for _, example := range sign.Examples {
+	for _, sign := range set.signs {
+		for _, example := range sign.examples {
 			w := &wording{Reply: New(Rcpt, 550, example), lexicon: &set.lexicon}
 			if !w.showsLife(set.living) {
-				t.Errorf("%s: no sign is found in %q", sign.Kind, example)
+				t.Errorf("%s: no sign is found in %q", sign.kind, example)
 			}
 		}
 	}
@@ -35,8 +37,8 @@ func TestSignsShowInTheirExamples(t *testing.T) {
 func TestLivingAreNeverSuppressed(t *testing.T) {
 	t.Parallel()
 	var texts []string
-	for _, sign := range builtin().Living {
-		texts = append(texts, sign.Examples...)
+	for _, sign := range builtin().signs {
+		texts = append(texts, sign.examples...)
 	}
 	texts = append(texts, readLines(t, "testdata/living.txt")...)
 	enhanced := []string{"", "5.1.1 ", "5.1.1 <user@example.com>: ", "5.1.3 ", "5.1.6 ", "5.1.10 ", "5.2.1 ", "5.4.4 ", "5.0.0 ", "#5.1.1 "}
@@ -48,6 +50,7 @@ func TestLivingAreNeverSuppressed(t *testing.T) {
 		for _, e := range enhanced {
 			neverSuppressed(t, New(Rcpt, 550, e+text), New(Dot, 556, e+text))
 		}
+		neverSuppressedBy(t, "5.1.1 "+text)
 		neverSuppressed(t, New(Rcpt, 550, text+" (#5.1.1)"))
 	}
 }
@@ -58,6 +61,20 @@ func neverSuppressed(t *testing.T, replies ...Reply) {
 		if d := Classify(r); d.Verdict == SuppressHard {
 			t.Errorf("%s %s: suppressed by %s", r.Stage, r, d.Rule)
 		}
+	}
+}
+
+// neverSuppressedBy gives the text as the answer of each mailbox provider, and of
+// no known one at each stage.
+func neverSuppressedBy(t *testing.T, text string) {
+	t.Helper()
+	for _, p := range campaign.Providers {
+		r := New(Rcpt, 550, text)
+		r.Provider = p
+		neverSuppressed(t, r)
+	}
+	for _, stage := range Stages {
+		neverSuppressed(t, New(stage, 554, text))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"broadside/campaign"
 )
 
 // A Stage is a place in the SMTP dialogue.
@@ -75,6 +77,9 @@ type Reply struct {
 	Rest     string // what follows Text in a longer reply; read by Classify only
 	Event    string // one of the events; empty for a reply read off the wire
 	Direct   bool   // the server is the recipient's MX, not a relay of ours
+
+	Provider campaign.Provider // the mailbox provider of the recipient; empty: unknown
+	Relay    string            // the relay that said it, one of Relays; empty: unknown
 }
 
 // New returns the reply that the server gave at a stage. The text is the

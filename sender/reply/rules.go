@@ -1,17 +1,9 @@
 package reply
 
 import (
-	"bytes"
 	_ "embed"
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
-	"time"
-
-	"go.yaml.in/yaml/v3"
-
-	"broadside/campaign/codes"
 )
 
 //go:embed rules.yaml
@@ -20,7 +12,7 @@ var rulesYAML []byte
 // builtin is the compiled rules.yaml. The file is part of the program and a
 // test loads it, so that an error in it is a bug, not input.
 var builtin = sync.OnceValue(func() *ruleSet {
-	set, err := load(rulesYAML)
+	set, err := read("rules.yaml", rulesYAML, nil)
 	if err != nil {
 		panic(fmt.Sprintf("embedded reply rules: %v", err))
 	}
@@ -29,149 +21,89 @@ var builtin = sync.OnceValue(func() *ruleSet {
 
 // A ruleSet is a rules file.
 type ruleSet struct {
-	Version int               `yaml:"version"`
-	Words   map[string]string `yaml:"words"`
-	Living  []sign            `yaml:"living"`
-	Rules   []rule            `yaml:"rules"`
+	words map[string]string
+	signs []sign
+	rules []rule
 
 	lexicon lexicon
-	living  anyOf // the signs
+	living  anyOf    // the signs
+	behind  *ruleSet // the built-in rules, behind those of a user; nil: these are they
+}
+
+func newRuleSet() *ruleSet {
+	return &ruleSet{lexicon: lexicon{byHead: map[[minLiteral]byte][]literal{}}}
 }
 
 // A sign is a kind of text that speaks of something that can befall an address
 // in use: a reply that shows one suppresses no address, whatever its code.
 type sign struct {
-	Kind     string   `yaml:"kind"`
-	Says     patterns `yaml:"says"`
-	Examples []string `yaml:"examples"`
+	kind     string
+	examples []string
 }
 
-// A rule is one entry of rules.yaml; the head of that file describes the keys.
+// A rule is one entry of a rules file; the head of rules.yaml describes the keys.
 type rule struct {
-	ID       string     `yaml:"id"`
-	Match    condition  `yaml:"match"`
-	Verdict  Verdict    `yaml:"verdict"`
-	Scope    string     `yaml:"scope"`
-	Code     codes.Code `yaml:"code"`
-	Action   string     `yaml:"action"`
-	Backoff  backoff    `yaml:"backoff"`
-	Confirm  int        `yaml:"confirm"`
-	Escalate escalate   `yaml:"escalate"`
-	Example  string     `yaml:"example"`
-	Note     string     `yaml:"note"`
-
-	decision Decision
+	match    condition
+	decision Decision // Verdict and Confirm as in the file
+	example  string
 }
 
-// A backoff is the pause after a match; Base may also be "none".
-type backoff struct {
-	Base   string        `yaml:"base"`
-	Factor float64       `yaml:"factor"`
-	Max    time.Duration `yaml:"max"`
-}
+func (r *rule) id() string { return r.decision.Rule }
 
-// An escalate is checked when rules are loaded, and otherwise for the
-// component that will count matches.
-type escalate struct {
-	Count   int           `yaml:"count"`
-	Window  time.Duration `yaml:"window"`
-	Verdict Verdict       `yaml:"verdict"`
-	Pause   time.Duration `yaml:"pause"`
-}
+// suppresses reports whether the rule takes the recipient for dead.
+func (r *rule) suppresses() bool { return r.decision.Verdict == SuppressHard }
 
-var (
-	scopes  = []string{"", "recipient", "message", "campaign", "lane", "ip", "account", "sender"}
-	actions = []string{
-		"", "reconnect", "lower_conns", "lower_msgs_per_conn", "halve_rate", "split_rcpts",
-		"require_tls", "next_host", "refresh_auth", "alert",
-	}
-)
-
-// load decodes, checks and compiles a rules file; all problems come together.
-func load(data []byte) (*ruleSet, error) {
-	set := &ruleSet{}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(set); err != nil {
-		return nil, fmt.Errorf("decode rules: %w", err)
-	}
-	if set.Version != 1 {
-		return nil, fmt.Errorf("version %d: expected 1", set.Version)
-	}
-	if len(set.Rules) == 0 {
-		return nil, errors.New("no rules")
-	}
-	set.lexicon.byHead = map[[minLiteral]byte][]literal{}
-	errs := []error{set.compileSigns(), set.compileRules()}
-	if m := set.Rules[len(set.Rules)-1].Match; !m.any() {
-		errs = append(errs, errors.New("the last rule must match everything"))
-	}
-	return set, errors.Join(errs...)
-}
-
-func (s *ruleSet) compileRules() error {
-	var errs []error
-	seen := map[string]bool{}
-	for i := range s.Rules {
-		r := &s.Rules[i]
-		if r.ID == "" || seen[r.ID] {
-			errs = append(errs, fmt.Errorf("rule %d: id %q is empty or used twice", i+1, r.ID))
+// find returns the first rule that matches; nil when none does.
+func (s *ruleSet) find(r Reply) *rule {
+	w := &wording{Reply: r, lexicon: &s.lexicon}
+	for i := range s.rules {
+		rule := &s.rules[i]
+		if s.asks(rule, w) && rule.match.matches(w) && !s.spares(rule, w) {
+			return rule
 		}
-		seen[r.ID] = true
-		if err := r.compile(s); err != nil {
-			errs = append(errs, fmt.Errorf("rule %s: %w", r.ID, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// compileSigns takes the expressions of all signs together.
-func (s *ruleSet) compileSigns() error {
-	for i, sign := range s.Living {
-		if sign.Kind == "" || len(sign.Says) == 0 || len(sign.Examples) == 0 {
-			return fmt.Errorf("living %d (%q): expected kind, says and examples", i+1, sign.Kind)
-		}
-		exprs, err := s.lexicon.add(sign.Says, s.Words)
-		if err != nil {
-			return fmt.Errorf("living %s: %w", sign.Kind, err)
-		}
-		s.living = append(s.living, exprs...)
 	}
 	return nil
 }
 
-// compile checks the rule and prepares its condition and decision.
-func (r *rule) compile(set *ruleSet) error {
-	if !slices.Contains(Verdicts, r.Verdict) {
-		return fmt.Errorf("unknown verdict %q", r.Verdict)
+// own reports whether the rules are those of a user.
+func (s *ruleSet) own() bool { return s.behind != nil }
+
+// asks reports whether the rule is for replies of this kind at all. What did not
+// come from a server is a matter of a user's rule only when it names the event.
+func (s *ruleSet) asks(rule *rule, w *wording) bool {
+	return !s.own() || w.Event == "" || rule.match.events != nil
+}
+
+// spares reports whether the rule would suppress and the reply is not for good, or
+// its text shows a sign of life. Users who name the words mean them.
+func (s *ruleSet) spares(rule *rule, w *wording) bool {
+	if !rule.suppresses() || w.Event != "" {
+		return false
 	}
-	if v := r.Escalate.Verdict; v != "" && !slices.Contains(Verdicts, v) {
-		return fmt.Errorf("unknown verdict %q in escalate", v)
+	if w.Code < 500 {
+		return true
 	}
-	if !slices.Contains(scopes, r.Scope) || !slices.Contains(actions, r.Action) {
-		return fmt.Errorf("unknown scope %q or action %q", r.Scope, r.Action)
+	if !s.own() {
+		return w.showsLife(s.living)
 	}
-	if _, known := codes.Explain(string(r.Code)); r.Code != "" && !known {
-		return fmt.Errorf("unknown code %q: expected one of docs/codes.md", r.Code)
+	if rule.match.onText() {
+		return false
 	}
-	if r.Example == "" {
-		return errors.New("no example")
+	other := &wording{Reply: w.Reply, lexicon: &s.behind.lexicon}
+	return other.showsLife(s.behind.living)
+}
+
+// decide returns what the rule makes of the reply.
+func (r *rule) decide(to Reply) Decision {
+	d := r.decision
+	d.Confirm = 0
+	switch {
+	case !r.suppresses():
+	case !to.ofOneRecipient():
+		d.Verdict = FailNoSuppress
+	case r.decision.Confirm > 1:
+		d.Verdict = FailNoSuppress
+		d.Confirm = r.decision.Confirm
 	}
-	d := Decision{
-		Rule: r.ID, Verdict: r.Verdict, Scope: r.Scope, Action: r.Action, Code: r.Code, Note: r.Note,
-		Factor: r.Backoff.Factor, MaxBackoff: r.Backoff.Max,
-	}
-	switch r.Backoff.Base {
-	case "":
-	case "none":
-		d.Manual = true
-	default:
-		base, err := time.ParseDuration(r.Backoff.Base)
-		if err != nil || base < 0 {
-			return fmt.Errorf("backoff base %q: expected a duration or none", r.Backoff.Base)
-		}
-		d.Backoff, d.AtOnce = base, base == 0
-	}
-	r.decision = d
-	return r.Match.compile(set)
+	return d
 }

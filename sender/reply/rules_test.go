@@ -1,28 +1,52 @@
 package reply
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
 
 // TestRuleExamples is the validator of rules.yaml: the example of each rule
-// must come to that rule and no other, at each stage and event it names.
+// must come to that rule and no other, at each stage, and of each event and
+// provider, that it names.
 func TestRuleExamples(t *testing.T) {
 	t.Parallel()
-	set, err := load(rulesYAML)
-	if err != nil {
-		t.Fatal(err)
+	set := builtin()
+	if len(set.rules) < 149 {
+		t.Errorf("%d rules, want at least 149", len(set.rules))
 	}
-	for _, r := range set.Rules {
-		for _, stage := range or(r.Match.Stage, Rcpt) {
-			for _, event := range or(r.Match.Event, "") {
-				rep := exampleOf(t, r, stage, event)
-				if got := set.match(rep); got.ID != r.ID {
-					t.Errorf("rule %s: its example %q at %s comes to rule %s", r.ID, rep, stage, got.ID)
-				}
+	for i := range set.rules {
+		r := &set.rules[i]
+		for _, rep := range exampleReplies(t, r) {
+			if got := set.find(rep); got.id() != r.id() {
+				t.Errorf("rule %s: its example %q at %s comes to rule %s", r.id(), rep, rep.Stage, got.id())
+			}
+			if d := Classify(rep); d.Rule != r.id() {
+				t.Errorf("rule %s: the decision is of rule %s", r.id(), d.Rule)
 			}
 		}
 	}
+}
+
+func exampleReplies(t *testing.T, r *rule) []Reply {
+	t.Helper()
+	if r.match.events == nil && !strings.HasPrefix(r.example, "(") {
+		replies, err := r.examples()
+		if err != nil {
+			t.Fatalf("rule %s: example: %v", r.id(), err)
+		}
+		return replies
+	}
+
+	var replies []Reply
+	for _, stage := range or(r.match.stages, Rcpt) {
+		for _, event := range or(r.match.events, BadReply) {
+			rep := Lost(stage, event, r.example)
+			rep.Direct = r.match.transport == "direct" || r.id() == "ev-tls-direct" // ev-tls-relay stands before it
+			replies = append(replies, rep)
+		}
+	}
+	return replies
 }
 
 func or[T any](list []T, def T) []T {
@@ -32,22 +56,24 @@ func or[T any](list []T, def T) []T {
 	return list
 }
 
-func exampleOf(t *testing.T, r rule, stage Stage, event string) Reply {
-	t.Helper()
-	rep := Lost(stage, event, r.Example)
-	if event == "" {
-		if rep = (Reply{Event: BadReply}); !strings.HasPrefix(r.Example, "(") {
-			var err error
-			if rep, err = Parse(r.Example); err != nil {
-				t.Fatalf("rule %s: example: %v", r.ID, err)
+// A rule that names a provider is for nobody else.
+func TestProvidersOfRules(t *testing.T) {
+	t.Parallel()
+	for i := range builtin().rules {
+		r := &builtin().rules[i]
+		if r.match.origins == nil {
+			continue
+		}
+		for _, rep := range exampleReplies(t, r) {
+			for _, name := range append(Origins(), "") {
+				other, _ := Reply{Stage: rep.Stage, Code: rep.Code, Enhanced: rep.Enhanced, Text: rep.Text}.From(name)
+				meant := slices.ContainsFunc(r.match.origins, func(o origin) bool { return o.has(&other) })
+				if got := Classify(other).Rule == r.id(); got != meant {
+					t.Errorf("rule %s decides about its example from %q: %t, want %t", r.id(), name, got, meant)
+				}
 			}
 		}
 	}
-	rep.Stage, rep.Direct = stage, r.Match.Transport == "direct"
-	if r.ID == "ev-tls-direct" {
-		rep.Direct = true // ev-tls-relay stands before it
-	}
-	return rep
 }
 
 // TestEveryStageHasAVerdict: whatever comes at whatever stage is decided, and
@@ -83,40 +109,23 @@ func TestEveryStageHasAVerdict(t *testing.T) {
 	}
 }
 
-func TestLoadRejects(t *testing.T) {
+// The built-in file is read as strictly as a user's, and must be complete.
+func TestBuiltinFileMustBeComplete(t *testing.T) {
 	t.Parallel()
-	const last = "\n- {id: z, match: {}, verdict: retry_lane, example: (x)}"
-	tests := []struct{ name, rule, want string }{
-		{"unknown key", "{id: a, macth: {}, verdict: accepted, example: x}", "macth"},
-		{"verdict", "{id: a, match: {}, verdict: acepted, example: x}", `unknown verdict "acepted"`},
-		{"escalated verdict", "{id: a, match: {}, verdict: accepted, example: x, escalate: {verdict: no}}", `unknown verdict "no"`},
-		{"stage", "{id: a, match: {stage: [dott]}, verdict: accepted, example: x}", `unknown stage "dott"`},
-		{"event", "{id: a, match: {event: [oef]}, verdict: accepted, example: x}", `unknown event "oef"`},
-		{"code", `{id: a, match: {code: ["5x"]}, verdict: accepted, example: x}`, `code "5x"`},
-		{"code too large", `{id: a, match: {code: ["600"]}, verdict: accepted, example: x}`, `code "600"`},
-		{"enhanced", `{id: a, match: {enhanced: ["5.7"]}, verdict: accepted, example: x}`, `enhanced code "5.7"`},
-		{"enhanced range", `{id: a, match: {enhanced: ["5.7.9-5.7.2"]}, verdict: accepted, example: x}`, `5.7.9-5.7.2`},
-		{"text", `{id: a, match: {text: "("}, verdict: accepted, example: x}`, "missing closing"},
-		{"transport", `{id: a, match: {transport: mx}, verdict: accepted, example: x}`, `transport "mx"`},
-		{"scope", `{id: a, match: {}, verdict: accepted, scope: x, example: x}`, `unknown scope "x"`},
-		{"code of the operator", `{id: a, match: {}, verdict: accepted, code: BS-NO, example: x}`, `unknown code "BS-NO"`},
-		{"backoff", `{id: a, match: {}, verdict: accepted, backoff: {base: soon}, example: x}`, `backoff base "soon"`},
-		{"example", `{id: a, match: {}, verdict: accepted}`, "no example"},
-		{"twice", `{id: z, match: {}, verdict: accepted, example: x}`, "used twice"},
+	const last = "- {id: z, match: {}, verdict: retry_lane, example: (x)}"
+	tests := []struct{ name, text, want string }{
+		{"no example", "version: 1\nrules:\n- {id: a, match: {stage: [rcpt]}, verdict: retry_lane}\n" + last, "rules.yaml:3:3: rules[0].example: missing"},
+		{"nothing at the end", "version: 1\nrules:\n- {id: a, match: {event: [eof]}, verdict: retry_lane, example: x}", "the last rule must match everything"},
+		{"sign without examples", "version: 1\nliving:\n- {kind: a, says: b}\nrules:\n" + last, "living[0].examples: missing"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := load([]byte("version: 1\nrules:\n- " + tt.rule + last))
+			_, err := read("rules.yaml", []byte(tt.text), nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want one with %q", err, tt.want)
 			}
 		})
-	}
-	for _, text := range []string{"version: 2\nrules:" + last, "version: 1", "version: 1\nrules:\n- {id: a, match: {event: [eof]}, verdict: retry_lane, example: x}"} {
-		if _, err := load([]byte(text)); err == nil {
-			t.Errorf("load(%q): no error", text)
-		}
 	}
 }
 
