@@ -19,6 +19,7 @@ type Config struct {
 	Worker             Worker
 	Feedback           Feedback
 	Accounts           map[string]Account
+	ReplyRules         string // file of rules for replies that are asked first; empty: none
 
 	// File is the file that was read, empty when there was none.
 	File string

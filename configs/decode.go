@@ -54,6 +54,10 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 		return true
 	})
 	checkAccountNames(m, c)
+	m.Line("reply_rules", &c.ReplyRules)
+	if c.ReplyRules != "" && !filepath.IsAbs(c.ReplyRules) {
+		c.ReplyRules = filepath.Join(base, c.ReplyRules)
+	}
 }
 
 func readTopics(m *strictyaml.Map, c *Config) {

@@ -56,6 +56,7 @@ func (c *Config) Rows() []Row {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
 	}
+	add("reply_rules", c.ReplyRules)
 	return rows
 }
 
