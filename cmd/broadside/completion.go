@@ -71,7 +71,7 @@ func (c *cli) completions() []completion {
 		{command: "account check", values: c.accountNames},
 		{command: "explain", values: codeNames},
 		{command: "reply explain", flag: "stage", values: fixed(texts(reply.Stages)...)},
-		{command: "reply explain", flag: "provider", values: fixed(texts(campaign.Providers)...)},
+		{command: "reply explain", flag: "provider", values: fixed(reply.Origins()...)},
 		{command: "", flag: "log-level", values: fixed("debug", "info", "warn", "error")},
 	}
 }

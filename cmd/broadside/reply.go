@@ -1,15 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"broadside/campaign"
 	"broadside/campaign/codes"
-	"broadside/configs/strictyaml"
 	"broadside/configs/units"
 	"broadside/internal/failure"
 	"broadside/sender/reply"
@@ -25,7 +24,8 @@ func explainReplyCommand(c *cli) *cobra.Command {
 		Use:   "explain REPLY",
 		Short: "Which rule matches a reply, and what would happen",
 		Example: `  broadside reply explain "550 5.1.1 no such user"
-  broadside reply explain "421 4.7.0 too many connections" --stage connect`,
+  broadside reply explain "421 4.7.0 too many connections" --stage connect
+  broadside reply explain "421 4.7.28 unusual rate" --provider gmail`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := reply.Parse(strings.Join(args, " "))
@@ -35,14 +35,19 @@ func explainReplyCommand(c *cli) *cobra.Command {
 			if r.Stage, err = stageOfReply(cmd, stage, r); err != nil {
 				return err
 			}
-			if err := checkProvider(cmd, provider); err != nil {
+			if r, err = replyFrom(cmd, provider, r); err != nil {
 				return err
 			}
-			return c.explain(r)
+
+			rules, err := c.replyRules(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.explain(r, rules.Classify(r))
 		},
 	}
 	cmd.Flags().StringVar(&stage, "stage", "", "`STAGE` of the dialogue: connect, ehlo, auth, mail, rcpt, data, dot (default: rcpt; dot for a 2xx)")
-	cmd.Flags().StringVar(&provider, "provider", "", "mailbox `PROVIDER` that replied, such as gmail")
+	cmd.Flags().StringVar(&provider, "provider", "", "mailbox `PROVIDER` of the recipient, such as gmail, or the relay, such as ses")
 	return cmd
 }
 
@@ -62,21 +67,29 @@ func stageOfReply(cmd *cobra.Command, name string, r reply.Reply) (reply.Stage, 
 	return "", usagef(cmd, "--stage: found %q, expected one of %s", name, strings.Join(known, ", "))
 }
 
-// checkProvider refuses a slip of the keyboard. No rule looks at the provider
-// so far.
-func checkProvider(cmd *cobra.Command, name string) error {
-	if name == "" || slices.Contains(campaign.Providers, campaign.Provider(name)) {
-		return nil
+// replyFrom returns the reply as that of a mailbox provider or relay.
+func replyFrom(cmd *cobra.Command, name string, r reply.Reply) (reply.Reply, error) {
+	if name == "" {
+		return r, nil
 	}
-	var known []string
-	for _, p := range campaign.Providers {
-		known = append(known, string(p))
+	if r, known := r.From(name); known {
+		return r, nil
 	}
-	text := fmt.Sprintf("--provider: found %q, expected one of %s", name, strings.Join(known, ", "))
-	if meant := strictyaml.Suggest(name, known); meant != "" {
+
+	text := fmt.Sprintf("--provider: found %q, expected one of %s", name, strings.Join(reply.Origins(), ", "))
+	if meant := reply.MeantOrigin(name); meant != "" {
 		text += fmt.Sprintf("; did you mean %s?", meant)
 	}
-	return usagef(cmd, "%s", text)
+	return r, usagef(cmd, "%s", text)
+}
+
+// replyRules reads the rules of the configuration; nil when there are none.
+func (c *cli) replyRules(ctx context.Context) (*reply.Rules, error) {
+	cfg, err := c.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return reply.Open(ctx, cfg.ReplyRules)
 }
 
 // effects say what a verdict does.
@@ -93,8 +106,7 @@ var effects = map[reply.Verdict]string{
 	reply.Uncertain:      "perhaps delivered: uncertain, never sent again by itself",
 }
 
-func (c *cli) explain(r reply.Reply) error {
-	d := reply.Classify(r)
+func (c *cli) explain(r reply.Reply, d reply.Decision) error {
 	if c.asJSON {
 		return c.json(struct {
 			Rule     string        `json:"rule"`
@@ -116,6 +128,9 @@ func (c *cli) explain(r reply.Reply) error {
 	if pause := pauseText(d); pause != "" {
 		fmt.Fprintf(c.stdout, "pause     %s\n", pause)
 	}
+	if often := escalationText(d.Escalate); often != "" {
+		fmt.Fprintf(c.stdout, "often     %s\n", often)
+	}
 	if r.Enhanced != "" {
 		fmt.Fprintf(c.stdout, "enhanced  %s\n", r.Enhanced)
 	}
@@ -126,8 +141,12 @@ func (c *cli) explain(r reply.Reply) error {
 	return nil
 }
 
+// pauseText says how long a lane or account pauses. Recipients are tried again as
+// their campaign says.
 func pauseText(d reply.Decision) string {
 	switch {
+	case d.Verdict != reply.RetryLane && d.Verdict != reply.PauseLane && d.Verdict != reply.PauseAccount:
+		return ""
 	case d.Manual:
 		return "until somebody looks at it"
 	case d.AtOnce:
@@ -138,4 +157,16 @@ func pauseText(d reply.Decision) string {
 		return fmt.Sprintf("%s, then %g times as long each time, up to %s", units.FormatDuration(d.Backoff), d.Factor, units.FormatDuration(d.MaxBackoff))
 	}
 	return units.FormatDuration(d.Backoff)
+}
+
+// escalationText says what many such replies do.
+func escalationText(e reply.Escalate) string {
+	if e.Count == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d times in %s: %s", e.Count, units.FormatDuration(e.Window), e.Verdict)
+	if e.Pause > 0 {
+		text += " for " + units.FormatDuration(e.Pause)
+	}
+	return text
 }

@@ -54,6 +54,9 @@ func (c *condition) onText() bool {
 	return c.text != nil || c.says != nil || c.unless != nil
 }
 
+// namesWords reports whether the condition wants words of a server.
+func (c *condition) namesWords() bool { return c.text != nil || c.says != nil }
+
 // matches reports whether the condition holds. One about code or text never
 // holds for an event, whose text is ours and not the server's. What is cheap to
 // look at comes first.

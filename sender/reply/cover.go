@@ -5,7 +5,7 @@ import "slices"
 // covers reports whether the first rule matches whatever the second one does, so
 // that the second, behind it, never decides.
 func (s *ruleSet) covers(first, second *rule) bool {
-	if first.suppresses() && (!s.own() || !first.match.onText()) {
+	if first.suppresses() && (!s.own() || !first.match.namesWords()) {
 		return false // not where the text shows a sign of life
 	}
 

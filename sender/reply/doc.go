@@ -2,7 +2,8 @@
 //
 // Every reply, and every reply that did not come, is described by a Reply;
 // Classify turns it into a Decision by an ordered list of rules (rules.yaml,
-// embedded): the first rule that matches wins. The verdict is decided here and
+// embedded): the first rule that matches wins, and those of providers and relays
+// stand before those for everybody. The verdict is decided here and
 // nowhere else.
 //
 //	d := reply.Classify(reply.New(reply.Rcpt, 550, "5.1.1 no such user"))
@@ -20,7 +21,19 @@
 // What happened after the final dot and is not a proper reply is uncertain,
 // never a retry.
 //
-// A reply is read up to MaxRead; only its beginning is stored (MaxText). Addresses, links and host names in it are not taken for words.
+// A Reply may say which mailbox provider the recipient has, and which relay
+// answered; rules that name one are asked for no other. Rules of a user (Load,
+// Open) are asked before the built-in ones:
 //
-// The package is pure: no network, no clock.
+//	rules, err := reply.Open(ctx, "my-rules.yaml")
+//	d := rules.Classify(r)
+//
+// They are believed where they name the words of a reply, and cannot change what
+// has been decided: what was accepted is accepted, what is unknown stays unknown.
+// What a rule says for many replies (Escalate) is counted by an Escalator.
+//
+// A reply is read up to MaxRead; only its beginning is stored (MaxText).
+// Addresses, links and host names in it are not taken for words.
+//
+// The package is pure but for Open: no network, no clock.
 package reply

@@ -1,5 +1,12 @@
 package reply
 
+import (
+	"context"
+
+	"broadside/configs/strictyaml"
+	"broadside/internal/input"
+)
+
 // Rules are the rules of a user, and behind them the built-in ones. A nil *Rules
 // has only those.
 type Rules struct {
@@ -16,6 +23,19 @@ func Load(file string, data []byte) (*Rules, error) {
 		return nil, err
 	}
 	return &Rules{own: own}, nil
+}
+
+// Open is Load of a file, which may be a pipe, for which ctx ends the waiting.
+// Without a name there are no rules of a user.
+func Open(ctx context.Context, file string) (*Rules, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := input.ReadAll(ctx, file, strictyaml.MaxFile)
+	if err != nil {
+		return nil, strictyaml.FileProblem(file, err)
+	}
+	return Load(file, data)
 }
 
 // Classify returns what the reply means: by the first of the user's rules that

@@ -2,8 +2,11 @@ package reply
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
+
+	"broadside/campaign"
 )
 
 func readLines(t *testing.T, name string) []string {
@@ -73,6 +76,46 @@ func TestRealReplies(t *testing.T) {
 	for _, kind := range []string{"disabled", "living", "account", "policy", "full"} {
 		if count[kind] < 10 {
 			t.Errorf("%d replies of kind %s, want at least 10", count[kind], kind)
+		}
+	}
+}
+
+// TestOthersNeverSuppress gives what speaks of policy, content, reputation,
+// accounts, quotas and sizes as the answer of every mailbox provider at every
+// stage: no address is suppressed for it, not even when it is said twice.
+func TestOthersNeverSuppress(t *testing.T) {
+	t.Parallel()
+	var replies []Reply
+	for _, real := range realReplies(t) {
+		if real.kind != "dead" && real.kind != "disabled" {
+			replies = append(replies, real.reply)
+		}
+	}
+	for i := range builtin().rules {
+		r := &builtin().rules[i]
+		if r.suppresses() || r.match.events != nil || strings.HasPrefix(r.example, "(") {
+			continue
+		}
+		examples, err := r.examples()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(r.match.stages, []Stage{Mail}) { // there it is about us, at RCPT about the recipient
+			replies = append(replies, examples[0])
+		}
+	}
+
+	for _, r := range replies {
+		for _, p := range append([]campaign.Provider{""}, campaign.Providers...) {
+			r.Provider = p
+			for _, stage := range Stages {
+				r.Stage = stage
+				d := Classify(r)
+				unconfirmed := d.Confirm > 0 && d.Rule != "g-unknown-domain" // a domain that is not found
+				if d.Verdict == SuppressHard || unconfirmed {
+					t.Errorf("%s of %q at %s: %s, confirm %d by %s", r, p, stage, d.Verdict, d.Confirm, d.Rule)
+				}
+			}
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (s *ruleSet) spares(rule *rule, w *wording) bool {
 	if !s.own() {
 		return w.showsLife(s.living)
 	}
-	if rule.match.onText() {
+	if rule.match.namesWords() {
 		return false
 	}
 	other := &wording{Reply: w.Reply, lexicon: &s.behind.lexicon}
