@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"broadside/campaign"
 )
 
 func readLines(t *testing.T, name string) []string {
@@ -81,8 +79,8 @@ func TestRealReplies(t *testing.T) {
 }
 
 // TestOthersNeverSuppress gives what speaks of policy, content, reputation,
-// accounts, quotas and sizes as the answer of every mailbox provider at every
-// stage: no address is suppressed for it, not even when it is said twice.
+// accounts, quotas and sizes as the answer of each mailbox provider at each stage:
+// no address is suppressed for it, not even when it is said twice.
 func TestOthersNeverSuppress(t *testing.T) {
 	t.Parallel()
 	var replies []Reply
@@ -106,7 +104,7 @@ func TestOthersNeverSuppress(t *testing.T) {
 	}
 
 	for _, r := range replies {
-		for _, p := range append([]campaign.Provider{""}, campaign.Providers...) {
+		for _, p := range differing() {
 			r.Provider = p
 			for _, stage := range Stages {
 				r.Stage = stage
