@@ -33,7 +33,7 @@ type pace struct {
 }
 
 func (p *pace) unlimited() bool {
-	return !slices.ContainsFunc(p.limits, func(l throttle.Limit) bool { return l.Rate > 0 })
+	return !slices.ContainsFunc(p.limits, throttle.Limit.Counts)
 }
 
 // next takes the next slot, reserving more when there is none. Without one it
@@ -55,10 +55,11 @@ func (p *pace) next(ctx context.Context, conns, waiting int) (slot, again time.T
 		if p.each > 0 {
 			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 		}
-		p.slots, p.again, err = p.pacer.Reserve(ctx, p.limits, p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
+		grant, err := p.pacer.Reserve(ctx, p.limits, p.lead+2*p.spread, max(1, min(maxSlots, n, waiting)))
 		if err != nil {
 			return time.Time{}, time.Time{}, err
 		}
+		p.slots, p.again = grant.Slots, grant.Again
 		if len(p.slots) > 0 {
 			p.again = time.Time{}
 		}
@@ -89,7 +90,7 @@ func (p *pace) missed(slot time.Time) {
 // keep remembers a slot that was not used, if it is worth giving back. The caller
 // holds mu.
 func (p *pace) keep(slot time.Time) {
-	if slices.ContainsFunc(p.limits, throttle.Limit.Slow) {
+	if slices.ContainsFunc(p.limits, throttle.Limit.Scarce) {
 		p.unused = append(p.unused, slot)
 	}
 }

@@ -24,11 +24,11 @@ func BenchmarkReserve(b *testing.B) {
 				slots := 0
 				before := processorTime(b, rdb)
 				for b.Loop() {
-					got, _, err := p.Reserve(b.Context(), bm.limits, 5*time.Millisecond, bm.n)
+					got, err := p.Reserve(b.Context(), bm.limits, 5*time.Millisecond, bm.n)
 					if err != nil {
 						b.Fatal(err)
 					}
-					slots += len(got)
+					slots += len(got.Slots)
 				}
 				b.ReportMetric(float64(slots)/float64(b.N), "slots/op")
 				if us := processorTime(b, rdb) - before; us > 0 {

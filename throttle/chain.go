@@ -13,26 +13,25 @@ type line struct {
 // guard is the key that makes giving back happen once per id.
 func (l line) guard(id string) string { return l.holes + ":" + id }
 
-// A chain is lines of one hash slot. A body needs a point of each.
-type chain []line
+// A chain is the limits of one hash slot. A body needs a point of each of its lines,
+// and is counted by each of its counters.
+type chain struct {
+	tag      string
+	lines    []line
+	counters []counter
+}
 
-func (ch chain) tag() string { return ch[0].tag }
+func (ch chain) isEmpty() bool { return len(ch.lines)+len(ch.counters) == 0 }
 
 func (ch chain) keys() []string {
 	var keys []string
-	for _, l := range ch {
+	for _, l := range ch.lines {
 		keys = append(keys, l.slot, l.holes)
 	}
-	return keys
-}
-
-// args are the interval and the slack of each line, as the scripts take them.
-func (ch chain) args() []any {
-	var args []any
-	for _, l := range ch {
-		args = append(args, interval(l.rate), l.slack)
+	for _, c := range ch.counters {
+		keys = append(keys, c.key)
 	}
-	return args
+	return keys
 }
 
 // A route is all lines that a body needs a point of, in this order. Each point is
@@ -42,21 +41,27 @@ type route struct {
 	delay      int64 // longest from the first point to the last, microseconds
 }
 
-// newRoute returns the route of the limits that have a rate.
+// newRoute returns the route of those limits that limit anything.
 func newRoute(prefix string, limits []Limit) (route, error) {
 	var r route
 	for _, limit := range inOrder(limits) {
-		if err := limit.check(); err != nil {
+		err := limit.check()
+		if err != nil {
 			return route{}, err
 		}
-		if limit.Rate <= 0 {
+		if limit.Opens && len(limits) > 1 {
+			return route{}, fmt.Errorf("limit of connections opened by account %s among %d limits: expected it alone", limit.Account, len(limits))
+		}
+		if !limit.Counts() {
 			continue
 		}
+
 		ch := &r.acct
 		if limit.Campaign != "" {
 			ch = &r.camp
 		}
-		if err := ch.add(limit.line(prefix)); err != nil {
+		err = ch.add(prefix, limit)
+		if err != nil {
 			return route{}, err
 		}
 	}
@@ -64,16 +69,43 @@ func newRoute(prefix string, limits []Limit) (route, error) {
 	return r, nil
 }
 
-func (ch *chain) add(l line) error {
-	for _, other := range *ch {
+func (ch *chain) add(prefix string, limit Limit) error {
+	if ch.tag != "" && ch.tag != limit.tag() {
+		return fmt.Errorf("limits of both %s and %s: a message has one account and one campaign", ch.tag, limit.tag())
+	}
+	ch.tag = limit.tag()
+
+	for _, q := range limit.Quotas {
+		err := ch.addQuota(newCounter(prefix, limit.Account, q))
+		if err != nil {
+			return err
+		}
+	}
+	if limit.Rate <= 0 {
+		return nil
+	}
+
+	l := limit.line(prefix)
+	for _, other := range ch.lines {
 		if other.slot == l.slot {
 			return fmt.Errorf("two limits have the key %s: expected one", l.slot)
 		}
-		if other.tag != l.tag {
-			return fmt.Errorf("limits of both %s and %s: a message has one account and one campaign", other.tag, l.tag)
+	}
+	ch.lines = append(ch.lines, l)
+	return nil
+}
+
+func (ch *chain) addQuota(c counter) error {
+	err := c.check()
+	if err != nil {
+		return fmt.Errorf("account %s: %w", c.account, err)
+	}
+	for _, other := range ch.counters {
+		if other.key == c.key {
+			return fmt.Errorf("two quotas have the key %s: expected one", c.key)
 		}
 	}
-	*ch = append(*ch, l)
+	ch.counters = append(ch.counters, c)
 	return nil
 }
 
@@ -84,8 +116,8 @@ func (r *route) stretch() {
 	sum, last := 0.0, (*line)(nil)
 	lines := 0
 	for _, ch := range []chain{r.camp, r.acct} {
-		for i := range ch {
-			last = &ch[i]
+		for i := range ch.lines {
+			last = &ch.lines[i]
 			sum += interval(last.rate)
 			lines++
 		}
@@ -95,8 +127,8 @@ func (r *route) stretch() {
 	}
 	r.delay = int64(min(sum, float64(maxDelay.Microseconds())))
 	for _, ch := range []chain{r.camp, r.acct} {
-		for i := range ch {
-			ch[i].slack = r.delay
+		for i := range ch.lines {
+			ch.lines[i].slack = r.delay
 		}
 	}
 	last.slack = 0

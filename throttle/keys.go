@@ -1,5 +1,7 @@
 package throttle
 
+func accountTag(account string) string { return "{acct:" + account + "}" }
+
 func accountKey(prefix, account, what string) string {
-	return prefix + ":{acct:" + account + "}:" + what
+	return prefix + ":" + accountTag(account) + ":" + what
 }

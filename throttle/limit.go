@@ -8,20 +8,32 @@ import (
 
 // A Limit is a ceiling on the pace of a campaign, of an account, or of what an
 // account sends to one mailbox provider or to one domain. It names Campaign alone,
-// or Account and at most one of Provider and Domain.
+// or Account and at most one of Provider, Domain and Opens.
 type Limit struct {
 	Campaign string // run of a campaign: any key that its processes agree on
 	Account  string
 	Provider string
 	Domain   string
+	Opens    bool    // counts connections that are opened, not messages; it stands alone
 	Rate     float64 // messages a second; 0: there is no limit
+	Quotas   []Quota // of an account alone
 }
 
-// Slow reports whether the next slot is so far away that one which was not used is
-// worth giving back.
-func (l Limit) Slow() bool { return l.Rate > 0 && interval(l.Rate) >= slow }
+// Scarce reports whether a slot that was not used is worth giving back: the next one
+// is far away, or it has been counted by a quota.
+func (l Limit) Scarce() bool { return l.isSlow() || len(l.Quotas) > 0 }
 
-// check reports what is wrong with the names of a limit.
+// Counts reports whether the limit limits anything.
+func (l Limit) Counts() bool { return l.Rate > 0 || len(l.Quotas) > 0 }
+
+func (l Limit) isSlow() bool { return l.Rate > 0 && interval(l.Rate) >= slow }
+
+// ofAccount reports whether the limit counts for all that leaves by the account.
+func (l Limit) ofAccount() bool {
+	return l.Campaign == "" && l.Provider == "" && l.Domain == "" && !l.Opens
+}
+
+// check reports what is wrong with a limit.
 func (l Limit) check() error {
 	if l.Campaign != "" && l.Account+l.Provider+l.Domain != "" {
 		return fmt.Errorf("limit of campaign %q names an account too (%q): expected one of them", l.Campaign, l.Account)
@@ -32,22 +44,36 @@ func (l Limit) check() error {
 	if l.Provider != "" && l.Domain != "" {
 		return fmt.Errorf("limit of account %q names a provider (%q) and a domain (%q): expected one of them", l.Account, l.Provider, l.Domain)
 	}
+	if l.Opens && l.Campaign+l.Provider+l.Domain != "" {
+		return fmt.Errorf("limit of connections opened names campaign %q, provider %q, domain %q: expected an account alone", l.Campaign, l.Provider, l.Domain)
+	}
+	if len(l.Quotas) > 0 && !l.ofAccount() {
+		return fmt.Errorf("limit of campaign %q, provider %q, domain %q has quotas: expected them at an account alone", l.Campaign, l.Provider, l.Domain)
+	}
 	return nil
 }
 
 // line returns where the points of the limit are.
 func (l Limit) line(prefix string) line {
-	tag, part := "{acct:"+l.Account+"}", ""
+	part := ""
 	switch {
-	case l.Campaign != "":
-		tag = "{camp:" + l.Campaign + "}"
+	case l.Opens:
+		part = "opens:"
 	case l.Provider != "":
 		part = "provider:" + l.Provider + ":"
 	case l.Domain != "":
 		part = "domain:" + l.Domain + ":"
 	}
-	base := prefix + ":" + tag + ":" + part
-	return line{tag: tag, slot: base + "slot", holes: base + "holes", rate: l.Rate}
+	base := prefix + ":" + l.tag() + ":" + part
+	return line{tag: l.tag(), slot: base + "slot", holes: base + "holes", rate: l.Rate}
+}
+
+// tag is the hash tag of the keys of the limit.
+func (l Limit) tag() string {
+	if l.Campaign != "" {
+		return "{camp:" + l.Campaign + "}"
+	}
+	return accountTag(l.Account)
 }
 
 // order returns the place of a limit on its route: the narrow ones come first. The

@@ -116,7 +116,7 @@ func TestModelListsOfLimits(t *testing.T) {
 // giveBack does what GiveBack does, in the time of the store.
 func (b *bench) giveBack(t *testing.T, p *Pacer, limits []Limit, point int64) {
 	for _, l := range limits {
-		if l.Slow() {
+		if l.isSlow() {
 			p.returnPoints(t.Context(), l.line("bs"), []int64{point}, maxDelay+clockError, clockError)
 		}
 	}
@@ -236,7 +236,7 @@ func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
 		"two limits have the key":  {{Account: "a", Rate: 1}, {Account: "a", Rate: 2}},
 		"one account and one camp": {{Account: "a", Rate: 1}, {Account: "b", Provider: "gmail", Rate: 2}},
 	} {
-		if _, _, err := p.Reserve(t.Context(), limits, 0, 1); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := p.Reserve(t.Context(), limits, 0, 1); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got error %v, want %q", limits, err, want)
 		}
 	}

@@ -52,22 +52,28 @@ func (b *bench) points(ctx context.Context, p *Pacer, limits []Limit, lead time.
 		return nil, err
 	}
 	switch {
-	case len(r.camp) == 0 && len(r.acct) == 0:
+	case r.camp.isEmpty() && r.acct.isEmpty():
 		for range n {
 			points = append(points, b.now.Add(lead).UnixMicro())
 		}
-	case len(r.camp) == 0:
-		points, _, err = p.ask(ctx, r.acct, r.delay, lead, n, 0)
-	case len(r.acct) == 0:
-		points, _, err = p.ask(ctx, r.camp, r.delay, lead, n, 0)
+	case r.camp.isEmpty():
+		points, err = pointsOf(ctx, p, r.acct, r.delay, lead, n, 0)
+	case r.acct.isEmpty():
+		points, err = pointsOf(ctx, p, r.camp, r.delay, lead, n, 0)
 	default:
 		points, _, err = p.both(ctx, r, lead, n)
 	}
 	return points, err
 }
 
+// pointsOf returns the points that p is given of a chain.
+func pointsOf(ctx context.Context, p *Pacer, ch chain, delay int64, lead time.Duration, n int, notBefore int64) ([]int64, error) {
+	answer, err := p.ask(ctx, ch, delay, lead, n, notBefore)
+	return answer.points, err
+}
+
 // alone is the chain of one limit.
-func alone(l Limit) chain { return chain{l.line("bs")} }
+func alone(l Limit) chain { return chain{tag: l.tag(), lines: []line{l.line("bs")}} }
 
 // crowd returns the largest number of points in any window, and the smallest
 // distance of two of them, in microseconds.
@@ -171,11 +177,11 @@ func TestGivenBackTwiceIsFreeOnce(t *testing.T) {
 	b := newBench(t)
 	ctx, p := t.Context(), b.pacers[0]
 	l := alone(Limit{Campaign: "r", Rate: 100})
-	points, _, err := p.ask(ctx, l, 0, 0, 5, 0)
+	points, err := pointsOf(ctx, p, l, 0, 0, 5, 0)
 	if err != nil || len(points) != 5 {
 		t.Fatalf("got points %v, error %v, want 5", points, err)
 	}
-	keys := append(l.keys(), l[0].guard("once"))
+	keys := append(l.keys(), l.lines[0].guard("once"))
 	give := func() int {
 		n, err := p.giveBack.Run(ctx, b.rdb, keys, interval(100), 0, 0, points[2]).Int()
 		if err != nil {
@@ -186,14 +192,14 @@ func TestGivenBackTwiceIsFreeOnce(t *testing.T) {
 	if n := give(); n != 1 {
 		t.Fatalf("got %d, want 1", n)
 	}
-	again, _, err := p.ask(ctx, l, 0, 0, 1, 0)
+	again, err := pointsOf(ctx, p, l, 0, 0, 1, 0)
 	if err != nil || !slices.Equal(again, points[2:3]) {
 		t.Fatalf("got %v, error %v, want the point that was given back, %v", again, err, points[2:3])
 	}
 	if n := give(); n != 0 {
 		t.Fatalf("the same command again: got %d, want 0", n)
 	}
-	again, _, err = p.ask(ctx, l, 0, 0, 1, 0)
+	again, err = pointsOf(ctx, p, l, 0, 0, 1, 0)
 	if err != nil || len(again) != 1 || again[0] <= points[4] {
 		t.Errorf("got %v, error %v, want one point after %d", again, err, points[4])
 	}
@@ -204,13 +210,13 @@ func TestClockSteppedBack(t *testing.T) {
 	b := newBench(t)
 	ctx, p := t.Context(), b.pacers[0]
 	l := alone(Limit{Account: "a", Rate: 100})
-	before, _, err := p.ask(ctx, l, 0, 100*time.Millisecond, 10, 0)
+	before, err := pointsOf(ctx, p, l, 0, 100*time.Millisecond, 10, 0)
 	if err != nil || len(before) != 10 {
 		t.Fatalf("got points %v, error %v, want 10", before, err)
 	}
 	ahead := before[9] - b.now.UnixMicro()
 	b.set(b.now.Add(-time.Hour))
-	after, _, err := p.ask(ctx, l, 0, 0, 1, 0)
+	after, err := pointsOf(ctx, p, l, 0, 0, 1, 0)
 	if err != nil || len(after) != 1 {
 		t.Fatalf("an hour back: got points %v, error %v, want one", after, err)
 	}
@@ -226,8 +232,8 @@ func TestRunIsStretchedByTheDelay(t *testing.T) {
 	b := newBench(t)
 	l := alone(Limit{Campaign: "r", Rate: 100})
 	for _, slack := range []int64{maxDelay.Microseconds(), 0} {
-		l[0].slack = slack
-		points, _, err := b.pacers[0].ask(t.Context(), l, 0, 0, 10, 0)
+		l.lines[0].slack = slack
+		points, err := pointsOf(t.Context(), b.pacers[0], l, 0, 0, 10, 0)
 		if err != nil || len(points) != 10 {
 			t.Fatalf("slack %d: got points %v, error %v, want 10", slack, points, err)
 		}

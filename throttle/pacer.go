@@ -3,8 +3,8 @@ package throttle
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	_ "embed"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -22,14 +22,25 @@ const (
 	// maxDelay is the longest that a body waits from the point of its first limit to
 	// that of the last. It costs the other limits 2 % of their pace.
 	maxDelay = 20 * time.Millisecond
+	// reach is how far ahead of its reservation a body can leave: a bit more than all
+	// of the above. line.lua has it too.
+	reach = 6 * time.Second
+	// lookAgain is how long to wait at most for a quota that is spent: slots may be
+	// given back, and the quota may be raised.
+	lookAgain = 10 * time.Second
 	// maxSlots bounds one call.
 	maxSlots = 1000
+	// soon is when to ask again at the earliest.
+	soon = 5 * time.Millisecond
 	// tries is how often one call looks for a moment that suits both hash slots.
 	tries = 3
 )
 
 //go:embed lua/line.lua
 var lineSource string
+
+//go:embed lua/limits.lua
+var limitsSource string
 
 //go:embed lua/reserve.lua
 var reserveSource string
@@ -40,122 +51,164 @@ var matchSource string
 // A Pacer hands out slots. It is safe for concurrent use; all Pacers on one Redis
 // and prefix share the limits.
 type Pacer struct {
-	rdb                      redis.UniversalClient
-	prefix                   string
-	reserve, match, giveBack *redis.Script
-	clocks                   *clocks
-	log                      *slog.Logger
+	rdb                                    redis.UniversalClient
+	prefix                                 string
+	id                                     string // of this Pacer, in Redis
+	reserve, match, giveBack, used, refund *redis.Script
+	clocks                                 *clocks
+	memory                                 *memory
+	log                                    *slog.Logger
 }
 
 // New returns a Pacer on rdb. lua makes a script of a source; for a store that
 // does not know script flags it strips them. Without a log nothing is logged.
 func New(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Script, log *slog.Logger) *Pacer {
 	_, cluster := rdb.(*redis.ClusterClient)
+	slots := lineSource + quotaSource
 	return &Pacer{
-		rdb: rdb, prefix: prefix,
-		reserve:  lua(lineSource + reserveSource),
-		match:    lua(lineSource + matchSource),
+		rdb: rdb, prefix: prefix, id: rand.Text()[:10],
+		reserve:  lua(slots + limitsSource + reserveSource),
+		match:    lua(slots + limitsSource + matchSource),
 		giveBack: lua(lineSource + giveBackSource),
+		used:     lua(slots + usedSource),
+		refund:   lua(slots + refundSource),
 		clocks:   &clocks{base: time.Now(), perTag: cluster, byTag: map[string]*clock{}},
+		memory:   newMemory(),
 		log:      cmp.Or(log, slog.New(slog.DiscardHandler)),
 	}
 }
 
+// A Grant is what Reserve has granted.
+type Grant struct {
+	Slots []time.Time // local times at which one body each may leave, ascending
+	Again time.Time   // when it is worth asking for more
+	Spent *Spent      // the quota that all slots are refused for; nil: none
+}
+
 // Reserve asks for up to n slots that keep all of the limits: those of at most one
-// campaign and one account. It returns the local times, ascending, at which one
-// body each may leave: all of them between now + lead and 250 ms after that (270 ms
-// with several limits), where lead is what the caller needs until it has a body to
-// send. again is when it is worth asking for more; without slots that is the only
-// answer. A body that cannot leave within 20 ms of its slot must not use it.
+// campaign and one account. All slots are between now + lead and 250 ms after that
+// (270 ms with several limits), where lead is what the caller needs until it has a
+// body to send. Without slots Again is the only answer. A body that cannot leave
+// within 20 ms of its slot must not use it.
 //
-// Limits of the account, its providers and its domains are taken together or not
-// at all. The campaign's is taken before them and given back where they refuse.
+// Limits of the account, its providers and its domains, and its quotas, are taken
+// together or not at all. The campaign's is taken before them and given back where
+// they refuse. When a quota is spent, Again is 10 s ahead at most: slots may be given
+// back before the quota frees by itself.
 //
 // Slots that are not used are lost: at most 1/rate of the time until the next. Of
-// a limit slower than one a second they can be given back with GiveBack, so that
-// 3/min sends three in a minute although a body was late for its slot. What stays
-// lost are slots of a worker that died, and those given back after another worker
-// has reserved the next one of the same limit.
+// a limit slower than one a second, or with a quota, they can be given back with
+// GiveBack, so that 3/min sends three in a minute although a body was late for its
+// slot. What stays lost are slots of a worker that died, and those given back after
+// another worker has reserved the next one of the same limit.
 //
 // Without any limit the slots are now, and Redis is not asked.
-func (p *Pacer) Reserve(ctx context.Context, limits []Limit, lead time.Duration, n int) (slots []time.Time, again time.Time, err error) {
+func (p *Pacer) Reserve(ctx context.Context, limits []Limit, lead time.Duration, n int) (Grant, error) {
 	lead = min(max(lead, 0), maxLead)
 	n = min(n, maxSlots)
 	if n <= 0 {
-		return nil, time.Now(), nil
+		return Grant{Again: time.Now()}, nil
 	}
 	r, err := newRoute(p.prefix, limits)
 	if err != nil {
-		return nil, time.Time{}, err
+		return Grant{}, err
 	}
+
 	switch {
-	case len(r.camp) == 0 && len(r.acct) == 0:
-		return unlimited(n)
-	case len(r.camp) == 0:
+	case r.camp.isEmpty() && r.acct.isEmpty():
+		return unlimited(n), nil
+	case r.camp.isEmpty():
 		return p.one(ctx, r.acct, r.delay, lead, n)
-	case len(r.acct) == 0:
+	case r.acct.isEmpty():
 		return p.one(ctx, r.camp, r.delay, lead, n)
 	}
-	points, again, err := p.both(ctx, r, lead, n)
+	points, grant, err := p.both(ctx, r, lead, n)
 	if err != nil {
-		return nil, time.Time{}, err
+		return Grant{}, err
 	}
-	return locals(p.clocks.of(r.acct.tag()), points), again, nil
+	grant.Slots = locals(p.clocks.of(r.acct.tag), points)
+	return grant, nil
 }
 
-func unlimited(n int) ([]time.Time, time.Time, error) {
+func unlimited(n int) Grant {
 	now := time.Now()
 	slots := make([]time.Time, n)
 	for i := range slots {
 		slots[i] = now
 	}
-	return slots, now, nil
+	return Grant{Slots: slots, Again: now}
 }
 
 // interval returns the microseconds between two points at a rate per second.
 func interval(rate float64) float64 { return 1e6 / (rate * pace) }
 
 // one reserves where the limits have one hash slot.
-func (p *Pacer) one(ctx context.Context, ch chain, delay int64, lead time.Duration, n int) ([]time.Time, time.Time, error) {
-	points, next, err := p.ask(ctx, ch, delay, lead, n, 0)
+func (p *Pacer) one(ctx context.Context, ch chain, delay int64, lead time.Duration, n int) (Grant, error) {
+	reply, err := p.ask(ctx, ch, delay, lead, n, 0)
 	if err != nil {
-		return nil, time.Time{}, err
+		return Grant{}, err
 	}
-	c := p.clocks.of(ch.tag())
-	return locals(c, points), p.again(c, next, lead), nil
+	c := p.clocks.of(ch.tag)
+	grant := Grant{Slots: locals(c, reply.points), Again: p.again(c, reply.next, lead)}
+	p.refuse(&grant, ch, reply)
+	return grant, nil
 }
 
 // both reserves where a run's and an account's limits count; see the package
-// comment for the way. The points are in the time of the account's node.
-func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (points []int64, again time.Time, err error) {
-	ac, cc := p.clocks.of(r.acct.tag()), p.clocks.of(r.camp.tag())
+// comment for the way. The points, in the time of the account's node, are the slots
+// of the grant.
+func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (points []int64, grant Grant, err error) {
+	ac, cc := p.clocks.of(r.acct.tag), p.clocks.of(r.camp.tag)
 	var notBefore int64 // in the time of the run's node
 	for range tries {
-		wishes, next, err := p.ask(ctx, r.camp, r.delay, lead, n, notBefore)
+		wishes, err := p.ask(ctx, r.camp, r.delay, lead, n, notBefore)
 		if err != nil {
-			return nil, time.Time{}, err
+			return nil, Grant{}, err
 		}
-		again = p.again(cc, next, lead)
-		if len(wishes) == 0 {
+		grant.Again = p.again(cc, wishes.next, lead)
+		if len(wishes.points) == 0 {
 			break
 		}
-		partners, free, err := p.pair(ctx, r.acct, r.delay, wishes, cc)
+		partners, err := p.pair(ctx, r.acct, r.delay, wishes.points, cc)
 		if err != nil {
-			return nil, time.Time{}, err
+			return nil, Grant{}, err
 		}
-		points, refused := sift(wishes, partners)
+		points, refused := sift(wishes.points, partners.points)
 		if len(refused) > 0 {
-			p.returnPoints(ctx, r.camp[0], refused, 0, 0)
+			p.returnPoints(ctx, r.camp.lines[0], refused, 0, 0)
 		}
-		if len(points) > 0 {
-			return points, again, nil
+		if len(points) > 0 || partners.spent > 0 {
+			p.refuse(&grant, r.acct, partners)
+			return points, grant, nil
 		}
-		if t := p.again(ac, free, lead); t.After(again) {
-			again = t
-		}
-		notBefore = free + ac.shift(cc)
+		grant.Again = latest(grant.Again, p.again(ac, partners.next, lead))
+		notBefore = partners.next + ac.shift(cc)
 	}
-	return nil, again, nil
+	return nil, grant, nil
+}
+
+// refuse writes into a grant which quota is spent.
+func (p *Pacer) refuse(grant *Grant, ch chain, reply reply) {
+	if reply.spent == 0 {
+		return
+	}
+	spent := ch.counters[reply.spent-1]
+	until := p.clocks.of(ch.tag).local(reply.until)
+	grant.Spent = &Spent{Account: spent.account, Quota: spent.Name, Until: until}
+
+	now := time.Now()
+	grant.Again = until
+	if until.After(now.Add(lookAgain)) {
+		grant.Again = now.Add(lookAgain)
+	}
+	grant.Again = latest(grant.Again, now.Add(soon))
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // sift separates the points that the account gave from the wishes that it refused.
@@ -182,75 +235,5 @@ func locals(c *clock, points []int64) []time.Time {
 // middle of what can be reserved, so that one call brings many slots and a late
 // one loses none.
 func (p *Pacer) again(c *clock, next int64, lead time.Duration) time.Time {
-	t := c.local(next).Add(-lead - window/2)
-	if soon := time.Now().Add(5 * time.Millisecond); t.Before(soon) {
-		return soon
-	}
-	return t
-}
-
-// ask runs reserve.lua.
-func (p *Pacer) ask(ctx context.Context, ch chain, delay int64, lead time.Duration, n int, notBefore int64) (points []int64, next int64, err error) {
-	if err := p.sync(ctx, ch); err != nil {
-		return nil, 0, err
-	}
-	args := []any{lead.Microseconds(), window.Microseconds(), n, notBefore, delay}
-	reply, err := p.run(ctx, p.reserve, ch, append(args, ch.args()...)...)
-	if err != nil {
-		return nil, 0, fmt.Errorf("reserve %d slots of %s: %w", n, ch.tag(), err)
-	}
-	return reply[2:], reply[1], nil
-}
-
-// pair runs match.lua with wishes in the time of the node that c is the clock of.
-// The points are in the account's.
-func (p *Pacer) pair(ctx context.Context, acct chain, delay int64, wishes []int64, c *clock) (points []int64, next int64, err error) {
-	if err := p.sync(ctx, acct); err != nil {
-		return nil, 0, err
-	}
-	args := append([]any{delay}, acct.args()...)
-	shift := c.shift(p.clocks.of(acct.tag()))
-	for _, w := range wishes {
-		args = append(args, w+shift)
-	}
-	reply, err := p.run(ctx, p.match, acct, args...)
-	if err == nil && len(reply) != len(wishes)+2 {
-		err = fmt.Errorf("%d points for %d wishes", len(reply)-2, len(wishes))
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("match %d slots of %s: %w", len(wishes), acct.tag(), err)
-	}
-	return reply[2:], reply[1], nil
-}
-
-// sync reads Redis's clock until it is known well: one slow reply, as the first
-// over a new connection is, would move all slots that are counted from it.
-func (p *Pacer) sync(ctx context.Context, ch chain) error {
-	c := p.clocks.of(ch.tag())
-	for range enough {
-		if c.sure(time.Now()) {
-			return nil
-		}
-		if _, err := p.run(ctx, p.match, ch, append([]any{0}, ch.args()...)...); err != nil {
-			return fmt.Errorf("read the clock of %s: %w", ch.tag(), err)
-		}
-	}
-	return nil
-}
-
-// run calls a slot script and learns the time from its reply: {now, next, ...}.
-func (p *Pacer) run(ctx context.Context, s *redis.Script, ch chain, args ...any) ([]int64, error) {
-	sent := time.Now()
-	reply, err := s.Run(ctx, p.rdb, ch.keys(), args...).Int64Slice()
-	received := time.Now()
-	if err != nil {
-		return nil, err
-	}
-	if len(reply) < 2 {
-		return nil, fmt.Errorf("reply of %d numbers, expected at least 2", len(reply))
-	}
-	if p.clocks.of(ch.tag()).observe(reply[0], sent, received) {
-		p.log.Info("redis clock was set", "line", ch.tag())
-	}
-	return reply, nil
+	return latest(c.local(next).Add(-lead-window/2), time.Now().Add(soon))
 }

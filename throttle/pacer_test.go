@@ -42,13 +42,13 @@ func (l lane) limits() []Limit {
 func (l lane) collect(ctx context.Context, t *testing.T, p *Pacer, end time.Time) (slots []time.Time, calls int) {
 	for time.Now().Before(end) {
 		asked := time.Now()
-		got, again, err := p.Reserve(ctx, l.limits(), l.lead, l.n)
+		grant, err := p.Reserve(ctx, l.limits(), l.lead, l.n)
 		if err != nil {
 			t.Error(err)
 			return slots, calls
 		}
 		calls++
-		for _, s := range got {
+		for _, s := range grant.Slots {
 			if s.Before(asked.Add(l.lead - 20*time.Millisecond)) {
 				t.Errorf("slot %v before the lane can be ready, want %v", s.Sub(asked), l.lead)
 			}
@@ -56,7 +56,7 @@ func (l lane) collect(ctx context.Context, t *testing.T, p *Pacer, end time.Time
 				slots = append(slots, s)
 			}
 		}
-		wait := time.NewTimer(time.Until(again))
+		wait := time.NewTimer(time.Until(grant.Again))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
@@ -162,14 +162,15 @@ func TestWithoutLimitsRedisIsNotAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := New(rdb, "bs", redis.NewScript, nil)
-	slots, _, err := p.Reserve(t.Context(), []Limit{{Account: "a"}, {Campaign: "r"}}, time.Second, 3)
+	grant, err := p.Reserve(t.Context(), []Limit{{Account: "a"}, {Campaign: "r"}}, time.Second, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
+	slots := grant.Slots
 	if len(slots) != 3 || time.Until(slots[2]) > 0 {
 		t.Errorf("got slots %v, want 3 that are due now", slots)
 	}
-	if _, _, err := p.Reserve(t.Context(), []Limit{{Account: "a", Rate: 1}}, 0, 1); err == nil {
+	if _, err := p.Reserve(t.Context(), []Limit{{Account: "a", Rate: 1}}, 0, 1); err == nil {
 		t.Error("got no error from a client that is closed")
 	}
 }

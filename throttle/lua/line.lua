@@ -16,14 +16,23 @@ local function abs(t)
   return string.format('%.0f', now + math.ceil(t))
 end
 
+-- reach is how far ahead of now points are handed out at most, in microseconds:
+-- lead, window and delay, and how late a body may be.
+local reach = 6000000
+
 -- open reads the nth line. interval is in microseconds, with fraction, for slack 0.
-local function open(n, interval, slack)
-  local line = {key = KEYS[2 * n - 1], holes = KEYS[2 * n], tat = 0, slack = slack, changed = false}
+-- floor and wrote are what the caller remembers of the line, absolute, 0 for
+-- nothing: the first point behind all that it was given, and when that was written.
+-- A Redis that lost its last writes learns it from them.
+local function open(n, interval, slack, floor, wrote)
+  local line = {key = KEYS[2 * n - 1], holes = KEYS[2 * n], tat = 0, slack = slack, changed = false, mine = 0}
+  local written = 0
   local stored = redis.call('GET', line.key)
   if stored then
     local a, b, c = string.match(stored, '^(%d+) (%d+) (%d+)$')
     if a then
       local at = tonumber(b)
+      written = at
       line.slack = math.max(slack, tonumber(c))
       if now < at then
         -- The clock stepped back: what was in front then is at most what is
@@ -37,6 +46,18 @@ local function open(n, interval, slack)
   end
   if line.tat < 0 then line.tat = 0 end
   line.interval = interval * (1 + line.slack / 1000000)
+
+  -- No point further ahead was handed out: the line was left by a lower rate.
+  local furthest = reach + line.interval
+  if line.tat > furthest then line.tat = furthest end
+  -- A floor further ahead is a time of another clock.
+  if floor - now > line.tat and floor - now <= furthest then
+    line.tat = floor - now
+    line.changed = true
+  end
+  -- Some of the holes were taken since they were written.
+  if written < wrote then redis.call('DEL', line.holes) end
+
   redis.call('ZREMRANGEBYSCORE', line.holes, '-inf', '(' .. abs(0))
   return line
 end
@@ -73,6 +94,7 @@ end
 -- take takes a point that was found. Those that it passes become holes if keep.
 local function take(line, point, hole, keep)
   line.changed = true
+  line.mine = math.max(line.mine, point + line.interval)
   if hole then
     redis.call('ZREM', line.holes, hole)
     return

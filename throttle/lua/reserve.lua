@@ -1,47 +1,56 @@
--- Reserves up to max slots. A slot is a point of the first line before now + lead
--- + window, with a point of each other line at the moment of the one before it or
--- later, all within the allowed delay: the body leaves at the last of them.
+-- Reserves up to max slots, as many as the quotas leave. A slot is a point of the
+-- first line before now + lead + window, with a point of each other line at the
+-- moment of the one before it or later, all within the allowed delay: the body
+-- leaves at the last of them. Without any line it leaves as soon as it can.
 --
--- KEYS     see line.lua
--- ARGV     lead, window, max, not before (absolute microseconds; 0: any), the
---          allowed delay, then for each line its interval and slack (see line.lua)
--- result   {now, next, slot...}, microseconds since 1970, slots ascending; next
---          is the first point that a later call can have
-local lead, window, max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local delay = tonumber(ARGV[5])
-local lines = {}
-for n = 1, #KEYS / 2 do lines[n] = open(n, tonumber(ARGV[4 + 2 * n]), tonumber(ARGV[5 + 2 * n])) end
+-- KEYS     see line.lua and quota.lua
+-- ARGV     see quota.lua; then lead, window, max, not before (absolute
+--          microseconds; 0: any), the allowed delay
+-- result   see limits.lua; slots ascending. next is the first point that a later
+--          call can have
+local lead, window, max = tonumber(ARGV[own + 1]), tonumber(ARGV[own + 2]), tonumber(ARGV[own + 3])
+local notBefore, delay = tonumber(ARGV[own + 4]), tonumber(ARGV[own + 5])
 local head = lines[1]
 
-local first, horizon = lead, lead + window
-if tonumber(ARGV[4]) > 0 then first = math.max(first, tonumber(ARGV[4]) - now) end
+local first, horizon = math.max(lead, earliest), math.min(lead + window, latest)
+if notBefore > 0 then first = math.max(first, notBefore - now) end
+
+local rest, spent, ends = allowance(lead, lead + window)
+max = math.min(max, rest)
+if max <= 0 then return answer(ends, spent, ends, {}, 0) end
 
 -- candidates are read at once; some of them may not suit the other lines.
 local candidates = {}
-if first <= horizon then
+if head and first <= horizon then
   local most = max
   if #lines > 1 then most = max + 50 end
   candidates = redis.call('ZRANGEBYSCORE', head.holes, abs(first), abs(horizon), 'LIMIT', 0, most)
 end
 
-local result, t = {now, 0}, first
+local slots, t = {}, first
 -- Every lane needs some time to come to its body: only then is what it passes
 -- worth keeping.
 local keep = first > 20000
 
+-- atOnce takes slots where nothing paces them.
+local function atOnce()
+  if first > horizon then return end
+  for i = 1, max do slots[i] = now + math.ceil(first) end
+end
+
 -- single takes slots where no other line must be asked.
 local function single()
   for _, hole in ipairs(candidates) do
-    redis.call('ZREM', head.holes, hole)
-    result[#result + 1] = tonumber(hole)
-    head.changed = true
+    take(head, tonumber(hole) - now, hole)
+    slots[#slots + 1] = tonumber(hole)
   end
   local start, interval = math.max(head.tat, t), head.interval
   local n = math.min(max - #candidates, math.floor((horizon - start) / interval) + 1)
   if n <= 0 then return end
   take(head, start, nil, keep)
-  for i = 0, n - 1 do result[#result + 1] = now + math.ceil(start + i * interval) end
+  for i = 0, n - 1 do slots[#slots + 1] = now + math.ceil(start + i * interval) end
   head.tat = start + n * interval
+  head.mine = math.max(head.mine, head.tat)
 end
 
 -- several takes slots that suit all lines.
@@ -58,15 +67,15 @@ local function several()
     return math.max(head.tat, t)
   end
 
-  while #result < max + 2 and refused <= 50 do
+  while #slots < max and refused <= 50 do
     local point, hole = candidate(t)
     if point > horizon then return end
     local moment = math.ceil(point)
-    local last, freed = follow(2, moment, moment + delay)
+    local last, freed = follow(2, moment, math.min(moment + delay, latest))
     if last then
       take(head, point, hole, keep)
       if hole then c = c + 1 end
-      result[#result + 1] = now + last
+      slots[#slots + 1] = now + last
     else
       refused = refused + 1
       -- Back by the delay, so that the free point is not missed.
@@ -75,10 +84,5 @@ local function several()
   end
 end
 
-if #lines == 1 then single() else several() end
-result[2] = now + math.ceil(math.max(head.tat, t))
-
-for _, line in ipairs(lines) do
-  if line.changed then save(line) end
-end
-return result
+if #lines == 0 then atOnce() elseif #lines == 1 then single() else several() end
+return answer(now + math.ceil(math.max(head and head.tat or 0, t)), 0, 0, slots, #slots)
