@@ -168,7 +168,7 @@ func (m *memory) untake(c counter, buckets []int64) (newest int64, back [2]int) 
 		case bucket == t.bucket-1 && t.counts[1] > 0:
 			t.counts[1]--
 			back[1]++
-		case (bucket == t.bucket || bucket == t.bucket-1) && t.counts[0] > 0:
+		case bucket >= t.bucket-1 && t.counts[0] > 0:
 			t.counts[0]--
 			back[0]++
 		}

@@ -49,7 +49,10 @@ local function open(n, interval, slack, floor, wrote)
 
   -- No point further ahead was handed out: the line was left by a lower rate.
   local furthest = reach + line.interval
-  if line.tat > furthest then line.tat = furthest end
+  if line.tat > furthest then
+    line.tat = furthest
+    line.changed = true
+  end
   -- A floor further ahead is a time of another clock.
   if floor - now > line.tat and floor - now <= furthest then
     line.tat = floor - now
