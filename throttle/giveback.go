@@ -68,16 +68,18 @@ func (p *Pacer) returnPoints(ctx context.Context, l line, points []int64, early,
 // counted.
 func (p *Pacer) returnCounts(ctx context.Context, limit Limit, points []int64) {
 	ch := chain{tag: limit.tag()}
+	args := []any{0, len(limit.Quotas), p.id}
 	var backs []any
 	for _, q := range limit.Quotas {
 		c := newCounter(p.prefix, limit.Account, q)
-		newest, back := p.memory.untake(c, c.bucketsOf(points))
+		newest, counted, back := p.memory.untake(c, c.bucketsOf(points))
 		ch.counters = append(ch.counters, c)
+		args = append(append(args, c.args()...), newest, counted[0], counted[1])
 		backs = append(backs, newest, back[0], back[1])
 	}
 
 	keys := append(ch.keys(), accountKey(p.prefix, limit.Account, "refund:"+rand.Text()))
-	if err := p.refund.Run(ctx, p.rdb, keys, append(p.args(ch), backs...)...).Err(); err != nil {
+	if err := p.refund.Run(ctx, p.rdb, keys, append(args, backs...)...).Err(); err != nil {
 		p.log.Debug("slots not taken off the quotas", "account", limit.Account, "slots", len(points), "err", err)
 	}
 }

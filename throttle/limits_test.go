@@ -17,9 +17,21 @@ type meter struct {
 	bodies []int64
 }
 
-// check fails when a second, or a minute under a slow limit, has more bodies than
-// the limit allows although each left up to 20 ms late.
+// check fails when a second, or a minute under a slow limit, or the window of a
+// quota, has more bodies than the limit allows although each left up to 20 ms late.
 func (m *meter) check(t *rapid.T) {
+	for _, q := range m.limit.Quotas {
+		width := q.Window
+		if width == 0 {
+			width = 1000 * time.Hour
+		}
+		if most, _ := crowd(m.bodies, width+20*time.Millisecond); most > q.Messages {
+			t.Fatalf("quota %+v: %d bodies, want at most %d", q, most, q.Messages)
+		}
+	}
+	if m.limit.Rate == 0 {
+		return
+	}
 	width, allowed := time.Second, int(m.limit.Rate)
 	if m.limit.Rate < 1 {
 		width, allowed = time.Minute, int(m.limit.Rate*60+0.5)
@@ -31,10 +43,10 @@ func (m *meter) check(t *rapid.T) {
 
 // limitsOf draws a rate for each kind of limit; several providers, domains and
 // campaigns share the account.
-func limitsOf(t *rapid.T) []*meter {
+func limitsOf(t *rapid.T, now time.Time) []*meter {
 	rate := func(name string, rates ...float64) float64 { return rapid.SampledFrom(rates).Draw(t, name) }
 	limits := []Limit{
-		{Account: "a", Rate: rate("account", 0, 1, 14, 200, 1000)},
+		{Account: "a", Rate: rate("account", 0, 1, 14, 200, 1000), Quotas: quotasOf(t, now)},
 		{Account: "a", Provider: "gmail", Rate: rate("gmail", 0, 3.0/60, 2, 50)},
 		{Account: "a", Provider: "other", Rate: rate("other", 0, 10, 400)},
 		{Account: "a", Domain: "example.com", Rate: rate("domain", 0, 1.0/60, 5)},
@@ -46,6 +58,16 @@ func limitsOf(t *rapid.T) []*meter {
 		meters = append(meters, &meter{limit: l})
 	}
 	return meters
+}
+
+// quotasOf draws quotas of an account, or none.
+func quotasOf(t *rapid.T, now time.Time) []Quota {
+	all := []Quota{
+		{Name: "hour", Messages: rapid.SampledFrom([]int{3, 70, 200}).Draw(t, "in an hour"), Window: time.Hour},
+		{Name: "day", Messages: rapid.SampledFrom([]int{1, 50, 250}).Draw(t, "in a day"), Window: 24 * time.Hour},
+		{Name: "warmup", Messages: rapid.SampledFrom([]int{10, 200}).Draw(t, "in the warm-up"), Begin: now.Add(-time.Hour), End: now.Add(24 * time.Hour)},
+	}
+	return all[:rapid.IntRange(0, len(all)).Draw(t, "quotas")]
 }
 
 // message draws which of the limits count for a message.
@@ -62,24 +84,45 @@ func message(t *rapid.T, meters []*meter) (counted []*meter, limits []Limit) {
 }
 
 // Whatever workers ask for, die with, restart after and give back, and also when
-// the clock of Redis is set back, no limit of any kind is exceeded.
+// the clock of Redis is set back or Redis goes back to what it was some calls ago while
+// the workers live on, no limit of any kind is exceeded, and none is locked.
 func TestModelListsOfLimits(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		b.m.FlushAll()
-		meters := limitsOf(rt)
+		for i := range b.pacers {
+			b.pacers[i] = New(b.rdb, "bs", plain, nil)
+		}
+		meters := limitsOf(rt, b.now)
 		elapsed := int64(0)
+		saved := b.save(rt)
 		for range rapid.IntRange(1, 15).Draw(rt, "calls") {
-			pause := rapid.SampledFrom([]int{0, 900, 40_000, 300_000, 21_000_000}).Draw(rt, "pause")
+			pause := rapid.SampledFrom([]int{0, 900, 40_000, 300_000, 21_000_000, 1_200_000_000}).Draw(rt, "pause")
 			b.advance(time.Duration(pause) * time.Microsecond)
 			elapsed += int64(pause)
 			which := rapid.IntRange(0, 1).Draw(rt, "worker")
 			if rapid.IntRange(0, 9).Draw(rt, "restart") == 0 {
 				b.pacers[which] = New(b.rdb, "bs", plain, nil)
+				saved = b.save(rt) // nobody else knows what it was given
+			}
+			switch rapid.IntRange(0, 14).Draw(rt, "failover") {
+			case 0:
+				saved = b.save(rt)
+			case 1:
+				if b.now.Sub(saved.at).Abs() > time.Minute {
+					break // more is lost than a worker makes good
+				}
+				b.load(rt, saved)
+				for _, p := range b.pacers {
+					if err := p.Replay(rt.Context()); err != nil {
+						rt.Fatal(err)
+					}
+				}
 			}
 			if rapid.IntRange(0, 19).Draw(rt, "clock") == 0 {
 				b.set(b.now.Add(-time.Hour))
+				saved = b.save(rt) // it is not lost in the same moment
 			}
 			counted, limits := message(rt, meters)
 			lead := rapid.SampledFrom([]time.Duration{0, 4 * time.Millisecond, 90 * time.Millisecond, time.Second}).Draw(rt, "lead")
@@ -106,11 +149,26 @@ func TestModelListsOfLimits(t *testing.T) {
 			}
 		}
 		for _, m := range meters {
-			if m.limit.Rate > 0 {
-				m.check(rt)
-			}
+			m.check(rt)
 		}
+		b.checkNothingIsLocked(rt, meters)
 	})
+}
+
+// checkNothingIsLocked fails if a message that all limits count for gets no slot when
+// no slot has been taken for a day, though the clock was set back at every call.
+func (b *bench) checkNothingIsLocked(t *rapid.T, meters []*meter) {
+	b.advance(45 * time.Hour)
+	var limits []Limit
+	for _, m := range []*meter{meters[0], meters[1], meters[3], meters[4]} {
+		l := m.limit
+		l.Quotas = slices.DeleteFunc(slices.Clone(l.Quotas), func(q Quota) bool { return q.Window == 0 })
+		limits = append(limits, l)
+	}
+	points, err := b.points(t.Context(), b.pacers[0], limits, 0, 1)
+	if err != nil || len(points) != 1 {
+		t.Fatalf("got points %v, error %v of %+v 45 hours later, want one; in the store:\n%s", points, err, limits, b.m.Dump())
+	}
 }
 
 // giveBack does what GiveBack does, in the time of the store.
@@ -118,6 +176,9 @@ func (b *bench) giveBack(t *testing.T, p *Pacer, limits []Limit, point int64) {
 	for _, l := range limits {
 		if l.isSlow() {
 			p.returnPoints(t.Context(), l.line("bs"), []int64{point}, maxDelay+clockError, clockError)
+		}
+		if len(l.Quotas) > 0 {
+			p.returnCounts(t.Context(), l, []int64{point - clockError.Microseconds()})
 		}
 	}
 }

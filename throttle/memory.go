@@ -154,15 +154,16 @@ func (m *memory) forgetCounters(now time.Time) {
 
 // untake forgets messages that were counted, at best each in the bucket that is
 // given for it, but never in an earlier one: then it counts too long, never too
-// short. It returns the newest bucket, and how many come off it and off the one
-// before it.
-func (m *memory) untake(c counter, buckets []int64) (newest int64, back [2]int) {
+// short. It returns the newest bucket, and of it and the one before it how many were
+// counted until now and how many come off.
+func (m *memory) untake(c counter, buckets []int64) (newest int64, counted, back [2]int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.counters[c.key]
 	if t == nil {
-		return 0, back
+		return 0, counted, back
 	}
+	counted = t.counts
 	for _, bucket := range buckets {
 		switch {
 		case bucket == t.bucket-1 && t.counts[1] > 0:
@@ -173,7 +174,7 @@ func (m *memory) untake(c counter, buckets []int64) (newest int64, back [2]int) 
 			back[0]++
 		}
 	}
-	return t.bucket, back
+	return t.bucket, counted, back
 }
 
 // chains returns the lines that something is remembered of and that end after the

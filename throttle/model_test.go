@@ -66,6 +66,64 @@ func (b *bench) points(ctx context.Context, p *Pacer, limits []Limit, lead time.
 	return points, err
 }
 
+// A snapshot is all that the store held at a moment.
+type snapshot struct {
+	at     time.Time
+	values map[string]any
+}
+
+func (b *bench) save(t *rapid.T) snapshot {
+	t.Helper()
+	all := snapshot{at: b.now, values: map[string]any{}}
+	for _, key := range b.m.Keys() {
+		var value any
+		var err error
+		switch kind := b.m.Type(key); kind {
+		case "string":
+			value, err = b.m.Get(key)
+		case "zset":
+			value, err = b.m.SortedSet(key)
+		case "hash":
+			fields := map[string]string{}
+			names, _ := b.m.HKeys(key)
+			for _, name := range names {
+				fields[name] = b.m.HGet(key, name)
+			}
+			value = fields
+		default:
+			t.Fatalf("key %s has the type %s", key, kind)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.values[key] = value
+	}
+	return all
+}
+
+func (b *bench) load(t *rapid.T, all snapshot) {
+	t.Helper()
+	b.m.FlushAll()
+	for key, value := range all.values {
+		switch value := value.(type) {
+		case string:
+			if err := b.m.Set(key, value); err != nil {
+				t.Fatal(err)
+			}
+		case map[string]float64:
+			for member, score := range value {
+				if _, err := b.m.ZAdd(key, score, member); err != nil {
+					t.Fatal(err)
+				}
+			}
+		case map[string]string:
+			for name, text := range value {
+				b.m.HSet(key, name, text)
+			}
+		}
+	}
+}
+
 // pointsOf returns the points that p is given of a chain.
 func pointsOf(ctx context.Context, p *Pacer, ch chain, delay int64, lead time.Duration, n int, notBefore int64) ([]int64, error) {
 	answer, err := p.ask(ctx, ch, delay, lead, n, notBefore)

@@ -45,7 +45,7 @@ local function gather(q)
     end
   end
   if sum > 0 then redis.call('HINCRBY', q.key, bucketField(q.bucket), sum) end
-  q.first = math.min(q.first, q.bucket)
+  q.first, q.changed = math.min(q.first, q.bucket), true
 end
 
 -- turn begins a bucket: it forgets what workers took before the last one.

@@ -3,7 +3,7 @@
 -- KEYS     see quota.lua, without lines; the last is set when it has been done: see
 --          giveback.lua
 -- ARGV     see quota.lua; then for each quota a bucket, how many to take off it, and
---          how many off the one before (the worker remembers what is left)
+--          how many off the one before (the worker remembers them until now)
 -- result   1, or 0 when it was done before
 if not redis.call('SET', KEYS[#KEYS], '1', 'NX', 'EX', 30) then return 0 end
 
