@@ -72,7 +72,7 @@ type snapshot struct {
 	values map[string]any
 }
 
-func (b *bench) save(t *rapid.T) snapshot {
+func (b *bench) save(t rapid.TB) snapshot {
 	t.Helper()
 	all := snapshot{at: b.now, values: map[string]any{}}
 	for _, key := range b.m.Keys() {
@@ -101,7 +101,7 @@ func (b *bench) save(t *rapid.T) snapshot {
 	return all
 }
 
-func (b *bench) load(t *rapid.T, all snapshot) {
+func (b *bench) load(t rapid.TB, all snapshot) {
 	t.Helper()
 	b.m.FlushAll()
 	for key, value := range all.values {
