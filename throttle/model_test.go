@@ -3,6 +3,7 @@ package throttle
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -82,7 +83,9 @@ func (b *bench) save(t rapid.TB) snapshot {
 		case "string":
 			value, err = b.m.Get(key)
 		case "zset":
-			value, err = b.m.SortedSet(key)
+			var members map[string]float64
+			members, err = b.m.SortedSet(key)
+			value = maps.Clone(members)
 		case "hash":
 			fields := map[string]string{}
 			names, _ := b.m.HKeys(key)
