@@ -2,7 +2,7 @@
 // body may leave, and the connections that may be open, over all processes that
 // share one Redis. The promise it keeps: limits are ceilings.
 // However many workers run and die, no window of one second holds more slots
-// than the limit allows.
+// than the limit allows, and no window of a quota more messages than the quota.
 //
 // # Slots
 //
@@ -26,7 +26,6 @@
 // and those of the account, of its provider there and of its domain there. The
 // points lie one after the other, in this order, all within 20 ms: the run's,
 // the domain's, the provider's, the account's. The body leaves at the last.
-// (A worker has limits of runs and accounts so far.)
 // Therefore the last ceiling holds as it is; the others hold because their
 // intervals are stretched by that delay.
 //
@@ -35,6 +34,8 @@
 // refuses goes back to it: as a hole, or where the line ends with that point, as
 // its end. So only the slots of a worker that died are wasted.
 //
+// How fast an account opens connections is a line of its own.
+//
 // A slot that was reserved and not used is lost. Of a limit slower than one a second
 // it can be given back, even when its time is over, as long as no other has been
 // reserved behind it: then the line ends with it again.
@@ -42,7 +43,41 @@
 // Time is Redis's (TIME, read in the scripts). When it steps back, a line keeps
 // the distance that it had in front of it. When it steps forward by d, up to d
 // (at most lead + 250 ms) of points that were handed out already are handed out
-// again; this and the loss of writes in a failover are all that remains.
+// again.
+//
+// # Quotas
+//
+// An account may have quotas: so many messages in any hour, in any day, on one day of
+// a warm-up. They are counted in the script that hands out its points, so that a body
+// has both or nothing. A rolling quota counts in buckets, a sixtieth of the window
+// but at most five minutes and at least a second long. A bucket counts until it is
+// wholly out of the window, six seconds later than it was filled at the latest, as a
+// body leaves after its reservation. A total is kept, so a call costs the same however
+// long the window is. Slots that are given back come off their bucket, unless that is
+// older than the one before the newest.
+//
+//	      b1    b2    b3    b4    now
+//	----|-----|-----|-----|-----|--|
+//	 out  ^ counts until its end is a window and 6 s ago
+//
+// # A Redis that went back
+//
+// A Redis that fails over or is restored has lost its last writes. Each Pacer remembers the
+// last point that it was given of each line, and what it was counted in the two newest
+// buckets, and says so in every call: the scripts never go below it. Replay says it
+// at once. So as long as the workers live and call Replay before anything is sent, only
+// writes older than a bucket are lost. What a worker that died was given in the
+// lost moment may be handed out again.
+//
+// # Lanes
+//
+// A Lane is how much a mailbox provider, or a domain, takes from an account, as its
+// replies show: slowed, paused until a probe is accepted, or closed until somebody
+// opens it. It is a value without a clock; Lanes keeps it for all processes, with
+// compare-and-set. A rate that was halved climbs with the time, by 5 % of the ceiling
+// a minute, and by 2 % above nine tenths of what was too much last. So no climbing is
+// ever written. A Storm tells when a lane must be closed because a server refuses
+// everybody.
 //
 // # Connections and closed accounts
 //

@@ -8,9 +8,9 @@ import (
 
 var noon = time.Date(2026, 10, 25, 12, 0, 0, 0, time.UTC)
 
-// A minute of what a lane did: the rate that it sent at, 0 while it sent nothing,
+// A moment of what a lane did: the rate that it sent at, 0 while it sent nothing,
 // and its state.
-type minute struct {
+type moment struct {
 	rate  float64
 	state LaneState
 }
@@ -20,9 +20,9 @@ type minute struct {
 type weather func(since time.Duration) (limit float64, signal Signal)
 
 // simulate lets a lane with a ceiling send for so long, and answers every second.
-func simulate(tempo *Tempo, ceiling float64, d, tick time.Duration, server weather) []minute {
+func simulate(tempo *Tempo, ceiling float64, d, tick time.Duration, server weather) []moment {
 	lane := Lane{}.At(tempo)
-	var minutes []minute
+	var moments []moment
 	for since := time.Duration(0); since < d; since += tick {
 		now := noon.Add(since)
 		limit, signal := server(since)
@@ -42,9 +42,9 @@ func simulate(tempo *Tempo, ceiling float64, d, tick time.Duration, server weath
 		} else if probe {
 			lane, _ = lane.Accepted(now)
 		}
-		minutes = append(minutes, minute{rate, state})
+		moments = append(moments, moment{rate, state})
 	}
-	return minutes
+	return moments
 }
 
 // A server that takes 50 a second of 200: the lane finds out within an hour, and then

@@ -3,6 +3,7 @@ package throttle
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -72,7 +73,7 @@ type snapshot struct {
 	values map[string]any
 }
 
-func (b *bench) save(t *rapid.T) snapshot {
+func (b *bench) save(t rapid.TB) snapshot {
 	t.Helper()
 	all := snapshot{at: b.now, values: map[string]any{}}
 	for _, key := range b.m.Keys() {
@@ -82,7 +83,9 @@ func (b *bench) save(t *rapid.T) snapshot {
 		case "string":
 			value, err = b.m.Get(key)
 		case "zset":
-			value, err = b.m.SortedSet(key)
+			var members map[string]float64
+			members, err = b.m.SortedSet(key)
+			value = maps.Clone(members)
 		case "hash":
 			fields := map[string]string{}
 			names, _ := b.m.HKeys(key)
@@ -101,7 +104,7 @@ func (b *bench) save(t *rapid.T) snapshot {
 	return all
 }
 
-func (b *bench) load(t *rapid.T, all snapshot) {
+func (b *bench) load(t rapid.TB, all snapshot) {
 	t.Helper()
 	b.m.FlushAll()
 	for key, value := range all.values {

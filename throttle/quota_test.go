@@ -1,9 +1,12 @@
 package throttle
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // ask reserves as a caller does; the times of the grant are made times of the store.
@@ -158,42 +161,79 @@ func TestQuotaAndClocksThatAreSet(t *testing.T) {
 	}
 }
 
-// Redis goes back to what it was before: each process makes its own count good.
-func TestQuotaInARedisThatWentBack(t *testing.T) {
+// What was counted in a future that is none any more leaves the window in time,
+// also while more is counted.
+func TestQuotaAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	limits := []Limit{{Account: "a", Quotas: []Quota{{Name: "day", Messages: 10, Window: 24 * time.Hour}}}}
-	b.wantSlots(t, b.pacers[0], limits, 2, 2)
-	b.advance(4 * time.Minute)
-	b.m.FlushAll()
-	b.wantSlots(t, b.pacers[0], limits, 3, 3)
-	b.wantSlots(t, b.pacers[1], limits, 3, 3)
-	for range 2 {
-		b.m.FlushAll()
-		for _, p := range b.pacers {
-			if err := p.Replay(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	b.wantSlots(t, b.pacers[1], limits, 10, 2)
+	limits := []Limit{{Account: "a", Quotas: []Quota{{Name: "hour", Messages: 10, Window: time.Hour}}}}
+	b.wantSlots(t, b.pacers[0], limits, 6, 6)
+	b.set(b.now.Add(-3 * time.Hour))
+	b.wantSlots(t, b.pacers[1], limits, 2, 2)
+	b.advance(40 * time.Minute)
+	b.wantSlots(t, b.pacers[0], limits, 20, 2)
+	b.advance(30 * time.Minute)
+	b.wantSlots(t, b.pacers[0], limits, 20, 8)
 }
 
-// So it is with slots: nobody is given one again.
-func TestSlotsInARedisThatWentBack(t *testing.T) {
+// The quotas on every kind of store.
+func TestQuotaInEachPlace(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	limits := []Limit{{Account: "a", Rate: 1}}
-	b.wantSlots(t, b.pacers[0], limits, 1, 1)
-	b.m.FlushAll()
-	b.wantSlots(t, b.pacers[0], limits, 1, 0)
-	b.m.FlushAll()
-	if err := b.pacers[0].Replay(t.Context()); err != nil {
-		t.Fatal(err)
+	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {
+		now := time.Now()
+		quotas := []Quota{
+			{Name: "hour", Messages: 8, Window: time.Hour},
+			{Name: "warmup", Messages: 9, Begin: now.Add(-time.Hour), End: now.Add(time.Hour)},
+		}
+		limits := []Limit{{Account: "a", Rate: 2000, Quotas: quotas}, {Campaign: "r", Rate: 1000}}
+		p, other := New(rdb, "bs", lua, nil), New(rdb, "bs", lua, nil)
+		reserve := func(p *Pacer, want int) Grant {
+			t.Helper()
+			grant, err := p.Reserve(t.Context(), limits, time.Second, 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(grant.Slots) != want {
+				t.Fatalf("got %d slots, spent %+v, want %d", len(grant.Slots), grant.Spent, want)
+			}
+			return grant
+		}
+		grant := reserve(p, 8)
+		spent := reserve(other, 0)
+		if spent.Spent == nil || spent.Spent.Quota != "hour" || time.Until(spent.Spent.Until) < time.Hour {
+			t.Errorf("got spent %+v, want the hour", spent.Spent)
+		}
+		p.GiveBack(t.Context(), limits, grant.Slots[:3])
+		reserve(other, 3)
+		usage, err := p.Used(t.Context(), "a", quotas)
+		if err != nil || len(usage) != 2 || usage[0].Used != 8 || usage[1].Used != 8 || usage[0].Until.IsZero() || !usage[1].Until.IsZero() {
+			t.Errorf("got used %+v, error %v, want 8 of each", usage, err)
+		}
+		for _, name := range []string{"hour", "warmup:" + strconv.FormatInt(now.Add(-time.Hour).Unix(), 10)} {
+			key := "bs:{acct:a}:quota:" + name
+			if ttl := rdb.PTTL(t.Context(), key).Val(); ttl < 47*time.Hour || ttl > 50*time.Hour {
+				t.Errorf("%s lives for %v, want for two days", key, ttl)
+			}
+		}
+	})
+}
+
+func TestQuotasThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	p := newBench(t).pacers[0]
+	day := Quota{Name: "day", Messages: 1, Window: 24 * time.Hour}
+	for want, limit := range map[string]Limit{
+		"at an account alone": {Account: "a", Provider: "gmail", Quotas: []Quota{day}},
+		"has no name":         {Account: "a", Quotas: []Quota{{Messages: 3, Window: time.Hour}}},
+		"a length of time":    {Account: "a", Quotas: []Quota{{Name: "hour", Window: -time.Hour}}},
+		"after its begin":     {Account: "a", Quotas: []Quota{{Name: "warmup"}}},
+		"two quotas":          {Account: "a", Quotas: []Quota{day, day}},
+		"an account alone":    {Account: "a", Provider: "gmail", Opens: true, Rate: 1},
+	} {
+		if _, err := p.Reserve(t.Context(), []Limit{limit}, 0, 1); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: got error %v, want %q", limit, err, want)
+		}
 	}
-	b.wantSlots(t, b.pacers[1], limits, 1, 0)
-	b.advance(1100 * time.Millisecond)
-	b.wantSlots(t, b.pacers[1], limits, 1, 1)
 }
 
 // A line that a low rate left is not waited for after the rate was raised.

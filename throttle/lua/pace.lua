@@ -44,8 +44,9 @@ end
 local expires = redis.call('PTTL', key) >= 0 or (old == '' and redis.call('HLEN', key) == 1)
 if isClosed(old) then
   expires = true
-  for _, text in ipairs(redis.call('HVALS', key)) do
-    if isClosed(text) then expires = false end
+  local all = redis.call('HGETALL', key)
+  for i = 2, #all, 2 do
+    if isClosed(all[i]) then expires = false end
   end
 end
 if expires then redis.call('PEXPIRE', key, life) end

@@ -50,9 +50,10 @@ end
 
 -- turn begins a bucket: it forgets what workers took before the last one.
 local function turn(q)
-  for _, name in ipairs(redis.call('HKEYS', q.key)) do
-    local bucket = string.match(name, '^w(%d+):')
-    if bucket and tonumber(bucket) < q.bucket - 1 then redis.call('HDEL', q.key, name) end
+  local all = redis.call('HGETALL', q.key)
+  for i = 1, #all, 2 do
+    local bucket = string.match(all[i], '^w(%d+):')
+    if bucket and tonumber(bucket) < q.bucket - 1 then redis.call('HDEL', q.key, all[i]) end
   end
   local life = math.max(172800000, q.window / 1000 + 3600000)
   if q.window == 0 then life = math.max(q.finish - now, 0) / 1000 + 172800000 end
