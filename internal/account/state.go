@@ -44,7 +44,8 @@ func LimitsOf(l configs.Limits) Limits {
 	}
 }
 
-// Used counts the messages of the last 60 minutes and of the last 24 hours.
+// Used counts the messages of the last 60 minutes and of the last 24 hours, where
+// there is a quota of them.
 type Used struct {
 	Hour int `json:"hour"`
 	Day  int `json:"day"`
@@ -65,11 +66,18 @@ type Closed struct {
 	Until  time.Time `json:"until"` // when it opens by itself
 }
 
+// A Store is where it is known how accounts stand, for all processes.
+type Store struct {
+	Accounts *throttle.Accounts
+	Conns    *throttle.Conns
+	Pacer    *throttle.Pacer
+}
+
 // States returns all accounts as they stand at a moment, in the order of their names.
-func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Accounts, conns *throttle.Conns, now time.Time) ([]State, error) {
+func (st Store) States(ctx context.Context, cfg *configs.Config, now time.Time) ([]State, error) {
 	zone, _ := cfg.Location()
 	names := Names(cfg)
-	closed, err := accounts.States(ctx, names...)
+	closed, err := st.Accounts.States(ctx, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +86,12 @@ func States(ctx context.Context, cfg *configs.Config, accounts *throttle.Account
 	for _, name := range names {
 		acct := cfg.Accounts[name]
 		s := configured(acct, now, zone)
-		s.count()
-		counts, err := conns.Counts(ctx, name)
+		used, err := st.Pacer.Used(ctx, name, Quotas(acct, now, zone))
+		if err != nil {
+			return nil, err
+		}
+		s.count(used)
+		counts, err := st.Conns.Counts(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -107,5 +119,16 @@ func configured(acct configs.Account, now time.Time, zone *time.Location) State 
 	return s
 }
 
-// count fills in how many messages were sent. Nothing counts them yet.
-func (s *State) count() {}
+// count fills in how many messages count for the quotas of the account.
+func (s *State) count(used []throttle.Usage) {
+	for _, u := range used {
+		switch u.Quota.Name {
+		case QuotaHour:
+			s.Used.Hour = u.Used
+		case QuotaDay:
+			s.Used.Day = u.Used
+		case QuotaWarmup:
+			s.Warmup.Used = u.Used
+		}
+	}
+}

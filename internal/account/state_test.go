@@ -18,8 +18,14 @@ import (
 // states has the accounts of a Redis of their own.
 type states struct {
 	rdb      *redis.Client
-	accounts *throttle.Accounts
-	conns    *throttle.Conns
+	account.Store
+}
+
+func storeOn(rdb redis.UniversalClient) account.Store {
+	return account.Store{
+		Accounts: throttle.NewAccounts(rdb, "bs", "here", redis.NewScript), Conns: throttle.NewConns(rdb, "bs", redis.NewScript),
+		Pacer: throttle.New(rdb, "bs", redis.NewScript, nil),
+	}
 }
 
 func newStates(t *testing.T) *states {
@@ -31,14 +37,14 @@ func newStates(t *testing.T) *states {
 
 	rdb := redis.NewClient(o)
 	t.Cleanup(func() { rdb.Close() })
-	return &states{rdb, throttle.NewAccounts(rdb, "bs", "here", redis.NewScript), throttle.NewConns(rdb, "bs", redis.NewScript)}
+	return &states{rdb, storeOn(rdb)}
 }
 
 // check compares the states of all accounts with those that are wanted. Times may differ
 // by seconds.
 func (s *states) check(t *testing.T, cfg *configs.Config, want ...account.State) {
 	t.Helper()
-	got, err := account.States(t.Context(), cfg, s.accounts, s.conns)
+	got, err := s.States(t.Context(), cfg, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +67,7 @@ func TestStates(t *testing.T) {
 	for _, c := range []struct {
 		conns  *throttle.Conns
 		worker string
-	}{{s.conns, "w1"}, {s.conns, "w1"}, {other, "w2"}} {
+	}{{s.Conns, "w1"}, {s.Conns, "w1"}, {other, "w2"}} {
 		if ok, err := c.conns.Acquire(ctx, "ses", c.worker, 10, 2); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
@@ -71,22 +77,18 @@ func TestStates(t *testing.T) {
 	s.check(t, cfg, local, ses)
 
 	now := time.Now()
-	if _, err := s.accounts.Close(ctx, "ses", now.Add(time.Hour), string(codes.AccountLogin), "the login was refused"); err != nil {
+	if _, err := s.Accounts.Close(ctx, "ses", now.Add(time.Hour), string(codes.AccountLogin), "the login was refused"); err != nil {
 		t.Fatal(err)
 	}
 
 	ses.Closed = &account.Closed{Code: string(codes.AccountLogin), Reason: "the login was refused", Since: now, Until: now.Add(time.Hour)}
 	s.check(t, cfg, local, ses)
 
-	// A closed lane leaves the account open, and an account that is not configured any
-	// more is none.
-	if _, err := s.accounts.CloseLane(ctx, "local", "gmail", now.Add(time.Hour), "BS-L", "too fast"); err != nil {
+	// An account that is not configured any more is none.
+	if _, err := s.Accounts.Close(ctx, "gone", now.Add(time.Hour), "BS-A", "closed"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.accounts.Close(ctx, "gone", now.Add(time.Hour), "BS-A", "closed"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.accounts.Open(ctx, "ses"); err != nil {
+	if err := s.Accounts.Open(ctx, "ses"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -105,7 +107,7 @@ func TestStateThatCannotBeReadIsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	found, err := s.accounts.States(t.Context(), "local")
+	found, err := s.Accounts.States(t.Context(), "local")
 	if err != nil || found["local"].Code != string(codes.BrokenState) {
 		t.Fatalf("the state is %+v, %v; want one that cannot be read", found, err)
 	}
@@ -123,17 +125,17 @@ func TestStatesThatAreNotKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if got, err := account.States(t.Context(), two(), throttle.NewAccounts(gone, "bs", "here", redis.NewScript), s.conns); err == nil || got != nil {
+	if got, err := (account.Store{Accounts: throttle.NewAccounts(gone, "bs", "here", redis.NewScript), Conns: s.Conns, Pacer: s.Pacer}).States(t.Context(), two(), time.Now()); err == nil || got != nil {
 		t.Errorf("without the closings: %+v, %v; want an error", got, err)
 	}
-	if got, err := account.States(t.Context(), two(), s.accounts, throttle.NewConns(gone, "bs", redis.NewScript)); err == nil || got != nil {
+	if got, err := (account.Store{Accounts: s.Accounts, Conns: throttle.NewConns(gone, "bs", redis.NewScript), Pacer: s.Pacer}).States(t.Context(), two(), time.Now()); err == nil || got != nil {
 		t.Errorf("without the counts: %+v, %v; want an error", got, err)
 	}
 
 	if err := s.rdb.Set(t.Context(), "bs:{acct:ses}:conns", "not a hash", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := account.States(t.Context(), two(), s.accounts, s.conns); err == nil || got != nil {
+	if got, err := s.States(t.Context(), two(), time.Now()); err == nil || got != nil {
 		t.Errorf("counts that cannot be read: %+v, %v; want an error", got, err)
 	}
 }

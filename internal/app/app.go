@@ -171,7 +171,7 @@ func (a *App) ImportList(ctx context.Context, name string, rows *audience.Reader
 
 // AccountStates returns how all accounts stand, in the order of their names.
 func (a *App) AccountStates(ctx context.Context) ([]account.State, error) {
-	return account.States(ctx, a.Config, a.Accounts, a.conns, time.Now())
+	return account.Store{Accounts: a.Accounts, Conns: a.conns, Pacer: a.pacer}.States(ctx, a.Config, time.Now())
 }
 
 // Ping asks whether the store answers.
