@@ -51,6 +51,10 @@ var benchRoutes = []struct {
 	{"campaign/1", []Limit{{Account: "a", Rate: 1e6}, {Campaign: "r", Rate: 9e5}}, 1},
 	{"campaign/none free", []Limit{{Account: "a", Rate: 1}, {Campaign: "r", Rate: 2}}, 50},
 	{"provider/50", []Limit{{Account: "a", Rate: 1e6}, {Account: "a", Provider: "gmail", Rate: 9e5}}, 50},
+	{"quotas/50", []Limit{{Account: "a", Rate: 1e6, Quotas: []Quota{
+		{Name: "hour", Messages: 1e9, Window: time.Hour},
+		{Name: "day", Messages: 1e9, Window: 24 * time.Hour},
+	}}}, 50},
 	{"all/50", []Limit{
 		{Account: "a", Rate: 1e6},
 		{Account: "a", Provider: "gmail", Rate: 9e5},

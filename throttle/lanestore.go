@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -24,8 +25,10 @@ const (
 	// learntLife how long limits that were learnt are.
 	laneLife   = 48 * time.Hour
 	learntLife = 24 * time.Hour
-	// changes is how often a change is tried while others change the same lane.
-	changes = 20
+	// changes is how often a change is tried while others change the same lane, and
+	// changePause the longest wait between two tries.
+	changes     = 50
+	changePause = 5 * time.Millisecond
 
 	paceKey   = "pace"
 	learntKey = "learnt"
@@ -146,8 +149,24 @@ func (s *Lanes) Change(ctx context.Context, account, lane string, f func(Lane) L
 		if written {
 			return before, after, nil
 		}
+		err = standBack(ctx)
+		if err != nil {
+			return Lane{}, Lane{}, fmt.Errorf("change lane %s/%s: %w", account, lane, err)
+		}
 	}
 	return Lane{}, Lane{}, fmt.Errorf("change lane %s/%s: %w", account, lane, errContended)
+}
+
+// standBack waits for a moment, so that those who change one lane get out of step.
+func standBack(ctx context.Context) error {
+	wait := time.NewTimer(rand.N(changePause))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // cleanOf returns the lane without what says that it is broken.
