@@ -17,7 +17,7 @@ import (
 
 // states has the accounts of a Redis of their own.
 type states struct {
-	rdb      *redis.Client
+	rdb *redis.Client
 	account.Store
 }
 

@@ -209,10 +209,12 @@ func (a *App) work(ctx context.Context, role string) error {
 	}
 
 	member, err := a.Ledger.Join(ctx, ledger.MemberConfig{
-		Server:  a.store.Server,
-		OnDead:  func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, counted...) },
-		OnReset: func(ctx context.Context, id string) error { return a.conns.Restore(ctx, id, counted...) },
-		Sever:   a.store.Sever, Log: a.log,
+		Server: a.store.Server,
+		OnDead: func(ctx context.Context, dead string) error { return a.conns.Forget(ctx, dead, counted...) },
+		OnReset: func(ctx context.Context, id string) error {
+			return errors.Join(a.conns.Restore(ctx, id, counted...), a.pacer.Replay(ctx))
+		},
+		Sever: a.store.Sever, Log: a.log,
 	})
 	if err != nil {
 		return err
