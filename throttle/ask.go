@@ -144,3 +144,32 @@ func (p *Pacer) Replay(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Next returns when the next slot of a limit is free, unless others take it before;
+// the zero time when it is now. It takes none.
+func (p *Pacer) Next(ctx context.Context, limit Limit) (time.Time, error) {
+	r, err := newRoute(p.prefix, []Limit{limit})
+	if err != nil {
+		return time.Time{}, err
+	}
+
+	ch := r.acct
+	if limit.Campaign != "" {
+		ch = r.camp
+	}
+	if ch.isEmpty() {
+		return time.Time{}, nil
+	}
+	err = p.sync(ctx, ch)
+	if err != nil {
+		return time.Time{}, err
+	}
+	answer, err := p.run(ctx, p.match, ch, 0)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("find the next slot of %s: %w", ch.tag, err)
+	}
+	if answer.next <= answer.now {
+		return time.Time{}, nil
+	}
+	return p.clocks.of(ch.tag).local(answer.next), nil
+}

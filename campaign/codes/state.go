@@ -15,6 +15,7 @@ const (
 	LaneStorm  Code = "BS-LANE-STORM"
 	Quota      Code = "BS-QUOTA"
 	Warmup     Code = "BS-WARMUP"
+	Slot       Code = "BS-SLOT"
 )
 
 const replyStep = "The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means."
@@ -92,6 +93,11 @@ var stateCodes = []Explanation{
 			"The run goes on by itself; `until` says when.",
 			"Raise the limit in the account's limits when the provider grants more.",
 		},
+	},
+	{
+		Slot, "The rate is low",
+		"The rate of the campaign or of its account allows only so many messages, and the time of the next has not come.",
+		[]string{"The run goes on by itself. `campaign launch --dry-run` says when it will be done; delivery.rate of the campaign and limits.rate of the account set the rate."},
 	},
 	{
 		Warmup, "The allowance of this day of the warm-up is used up",

@@ -94,7 +94,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{
-		Ledger: a.Ledger, Accounts: a.Accounts, Lanes: a.Lanes, Processes: a.Processes, Firing: a.firing, Used: a.used, Work: a.workForLaunch,
+		Ledger: a.Ledger, Accounts: a.Accounts, Lanes: a.Lanes, Processes: a.Processes, Firing: a.firing, Used: a.used, NextSlot: a.nextSlot, Work: a.workForLaunch,
 		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
 	})
 	a.Launcher = &launch.Launcher{

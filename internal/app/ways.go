@@ -54,6 +54,31 @@ func (a *App) way(acct configs.Account, zone *time.Location) (sender.AccountConf
 	return way, nil
 }
 
+// nextSlot returns when the rates of a run and of one of its accounts allow the next
+// message; the zero time when they do now.
+func (a *App) nextSlot(ctx context.Context, run string, accounts []string) (time.Time, error) {
+	// How fast the campaign may go does not matter for when its next slot is free.
+	next, err := a.pacer.Next(ctx, throttle.Limit{Campaign: run, Rate: 1})
+	if err != nil {
+		return time.Time{}, err
+	}
+
+	var first time.Time
+	for i, name := range accounts {
+		at, err := a.pacer.Next(ctx, throttle.Limit{Account: name, Rate: a.Config.Accounts[name].Limits.Rate})
+		if err != nil {
+			return time.Time{}, err
+		}
+		if i == 0 || at.Before(first) {
+			first = at
+		}
+	}
+	if first.After(next) {
+		next = first
+	}
+	return next, nil
+}
+
 // used returns what is used of the quotas of an account.
 func (a *App) used(ctx context.Context, name string) ([]throttle.Usage, error) {
 	zone, _ := a.Config.Location()

@@ -45,7 +45,29 @@ func (r *Runs) limitWaits(ctx context.Context, s Status) ([]report.Wait, error) 
 		}
 		waits = append(waits, spent...)
 	}
-	return waits, nil
+
+	slots, err := r.slotWaits(ctx, s)
+	return append(waits, slots...), err
+}
+
+// longSlot is how far away a slot is that a run waits for: less is a pace, and no
+// wait.
+const longSlot = 5 * time.Second
+
+// slotWaits returns the wait for a slot of a rate that is low, when there is one.
+func (r *Runs) slotWaits(ctx context.Context, s Status) ([]report.Wait, error) {
+	if r.NextSlot == nil {
+		return nil, nil
+	}
+
+	next, err := r.NextSlot(ctx, s.ID, s.Accounts)
+	if err != nil || time.Until(next) < longSlot {
+		return nil, err
+	}
+	return []report.Wait{{
+		For: report.ForSlot, What: s.Campaign, Code: codes.Slot, Until: next,
+		Reason: codes.Slot.Reason("the rate allows the next message then"),
+	}}, nil
 }
 
 // isHeldUpBy reports whether a recipient of the run waits for a lane.

@@ -43,6 +43,9 @@ type Config struct {
 	Firing func(ctx context.Context, campaign string) (time.Time, error)
 	// Used returns what is used of the quotas of an account; nil: no account has any.
 	Used func(ctx context.Context, account string) ([]throttle.Usage, error)
+	// NextSlot returns when the rates of a run and of its accounts allow the next
+	// message; the zero time when they do now. nil: there are no rates.
+	NextSlot func(ctx context.Context, run string, accounts []string) (time.Time, error)
 	// Work does the work of a worker until ctx ends. Only Finish needs it.
 	Work func(ctx context.Context) error
 
