@@ -59,8 +59,7 @@ type account struct {
 	paces   map[paceKey]*pace
 	retired []*pace // of runs that are over
 
-	rules     *reply.Rules
-	escalator reply.Escalator
+	rules *reply.Rules
 }
 
 func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"broadside/campaign"
@@ -31,9 +32,15 @@ const ownFault = -1
 
 // A streak is the failures since the last acceptance.
 type streak struct {
-	what failure
-	n    int
-	refs []ledger.Ref // of those that have failed
+	what   failure
+	n      int
+	failed []failed // of those, who can be pending again
+}
+
+// A failed is a recipient that has failed, and its lane.
+type failed struct {
+	ref  ledger.Ref
+	lane *lane
 }
 
 // A failure is what makes two of them the same. The text is not part of it:
@@ -47,7 +54,7 @@ type failure struct {
 // add counts an outcome before it is recorded. It returns the outcome to record,
 // and whether the run has to be paused: the recipient is then pending and not
 // failed, as is every further one until the run goes on.
-func (f *failures) add(ref ledger.Ref, o ledger.Outcome) (record ledger.Outcome, pause bool) {
+func (f *failures) add(ref ledger.Ref, l *lane, o ledger.Outcome) (record ledger.Outcome, pause bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch o.State {
@@ -72,7 +79,7 @@ func (f *failures) add(ref ledger.Ref, o ledger.Outcome) (record ledger.Outcome,
 		return ledger.Outcome{State: campaign.Pending, Reply: o.Reply}, pause
 	}
 
-	s.refs = append(s.refs, ref)
+	s.failed = append(s.failed, failed{ref, l})
 	return o, false
 }
 
@@ -96,18 +103,25 @@ func (f *failures) streak(part int, o ledger.Outcome) *streak {
 	return s
 }
 
-// take ends the streak of a part, and returns the recipients that failed in it:
-// their lane pauses instead.
-func (f *failures) take(part int) (failed []int) {
+// take takes the recipients of a lane out of the streak of their part, and returns
+// them: the lane pauses instead.
+func (f *failures) take(part int, l *lane) (indexes []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s := f.streaks[part]; s != nil {
-		for _, ref := range s.refs {
-			failed = append(failed, ref.Index)
-		}
-		delete(f.streaks, part)
+	s := f.streaks[part]
+	if s == nil {
+		return nil
 	}
-	return failed
+
+	s.failed = slices.DeleteFunc(s.failed, func(one failed) bool {
+		if one.lane != l {
+			return false
+		}
+		indexes = append(indexes, one.ref.Index)
+		return true
+	})
+	s.n -= len(indexes)
+	return indexes
 }
 
 // stop ends all streaks and returns the recipients that failed in them, by part.
@@ -116,14 +130,14 @@ func (f *failures) stop() map[int][]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stopped = true
-	failed := map[int][]int{}
+	indexes := map[int][]int{}
 	for _, s := range f.streaks {
-		for _, ref := range s.refs {
-			failed[ref.Part] = append(failed[ref.Part], ref.Index)
+		for _, one := range s.failed {
+			indexes[one.ref.Part] = append(indexes[one.ref.Part], one.ref.Index)
 		}
 	}
 	f.streaks = nil
-	return failed
+	return indexes
 }
 
 // resume lets failures count again: the run goes on.

@@ -21,7 +21,7 @@ func TestAStreakIsOfOneFailureWithoutASuccess(t *testing.T) {
 	unprintable := ended(campaign.Failed, 0, "", "render")
 	accepted := ended(campaign.Accepted, 250, "", "")
 	in := func(part int, o ledger.Outcome) func(*failures) {
-		return func(f *failures) { f.add(ledger.Ref{Part: part}, o) }
+		return func(f *failures) { f.add(ledger.Ref{Part: part}, nil, o) }
 	}
 	for _, tt := range []struct {
 		name  string
@@ -64,14 +64,14 @@ func TestWhatStopsARunEndsNoRecipient(t *testing.T) {
 	policy := ledger.Outcome{State: campaign.Failed, Reply: ledger.Reply{Code: 553, Enhanced: "5.7.1", Text: "5.7.1 [TSS09] blocked"}}
 	f := &failures{}
 	for i := range sameFailures {
-		o, pause := f.add(ledger.Ref{Part: 3, Index: i}, policy)
+		o, pause := f.add(ledger.Ref{Part: 3, Index: i}, nil, policy)
 		last := i == sameFailures-1
 		if pause != last || (o.State == campaign.Pending) != last {
 			t.Fatalf("failure %d: recorded as %v, pause %v", i+1, o.State, pause)
 		}
 	}
 
-	if o, _ := f.add(ledger.Ref{Part: 1}, policy); o.State != campaign.Pending {
+	if o, _ := f.add(ledger.Ref{Part: 1}, nil, policy); o.State != campaign.Pending {
 		t.Errorf("a failure while the run stops is recorded as %v", o.State)
 	}
 
@@ -81,7 +81,7 @@ func TestWhatStopsARunEndsNoRecipient(t *testing.T) {
 	}
 
 	f.resume()
-	if o, pause := f.add(ledger.Ref{Part: 3}, policy); o.State != campaign.Failed || pause {
+	if o, pause := f.add(ledger.Ref{Part: 3}, nil, policy); o.State != campaign.Failed || pause {
 		t.Errorf("when the run goes on: recorded as %v, pause %v", o.State, pause)
 	}
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"broadside/sender/reply"
+	"broadside/throttle"
 )
 
 // judge returns what a reply means for a recipient. Where a rule says so, many of
@@ -15,10 +16,28 @@ func (a *account) judge(now time.Time, rcpt *recipient, r reply.Reply) (d reply.
 	if d.Escalate.Count == 0 || d.Verdict == reply.FailNoSuppress && d.Escalate.Count >= sameFailures {
 		return d, false // so many failures pause the run
 	}
+	if a.pausedFor(now, rcpt.lane, d.Rule) { // it was under way when the lane paused
+		d.Verdict = d.Escalate.Verdict
+		return d, true
+	}
 	if a.repeats(rcpt) {
 		return d, false
 	}
-	return a.escalator.Add(now, rcpt.lane.name, d)
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d, escalated = rcpt.lane.escalator.Add(now, d)
+	if escalated {
+		rcpt.lane.escalated = d.Rule
+	}
+	return d, escalated
+}
+
+// pausedFor reports whether the lane has paused after replies by the same rule.
+func (a *account) pausedFor(now time.Time, l *lane, rule string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return l.escalated == rule && l.throttled.State(now) == throttle.LanePaused
 }
 
 // repeats reports whether the last reply of the lane that was counted was to the

@@ -3,6 +3,7 @@ package sender
 import (
 	"time"
 
+	"broadside/sender/reply"
 	"broadside/throttle"
 )
 
@@ -44,6 +45,8 @@ type lane struct {
 	changed   time.Time     // when this worker changed that
 	suspicion suspicion
 	judged    recipientKey // got the last reply of a rule that counts its replies
+	escalator reply.Escalator
+	escalated string // the rule of which there were so many that the lane paused
 	signalled time.Time
 	storm     throttle.Storm
 	speed     meter

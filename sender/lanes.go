@@ -262,6 +262,7 @@ func (ls *lanes) answered(now time.Time, l *lane, accepted, bounced bool) (recov
 	l.speed.count(now)
 	l.suspicion.count()
 	if accepted {
+		l.escalator.Accepted()
 		ls.latest = now
 		ls.breaker.accepted()
 	}

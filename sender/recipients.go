@@ -154,7 +154,7 @@ func (rs *recipients) decide(rcpt *recipient, e end) end {
 	if e.kind == refused || e.kind == settled {
 		e.outcome = rs.confirmDead(rcpt, e)
 		e = rs.countHard(rcpt, e)
-		e.outcome, e.pause = rcpt.run.failing.add(rcpt.ref, e.outcome)
+		e.outcome, e.pause = rcpt.run.failing.add(rcpt.ref, rcpt.lane, e.outcome)
 		e.suppress = e.outcome.State == campaign.Bounced
 	}
 
@@ -300,12 +300,9 @@ func (rs *recipients) takeBack(ctx context.Context, r *run, part int, indexes []
 }
 
 // takeBackLane makes the recipients pending again whose failures have paused their
-// lane. In the long tail it is not known which of the failures were of that domain.
+// lane.
 func (rs *recipients) takeBackLane(rcpt *recipient) {
-	if rcpt.lane.name != string(providerOf(rcpt)) {
-		return
-	}
 	once, cancel := rs.life.within(context.WithoutCancel(rs.life.finish), settleTime)
 	defer cancel()
-	rs.takeBack(once, rcpt.run, rcpt.ref.Part, rcpt.run.failing.take(rcpt.ref.Part), "lane")
+	rs.takeBack(once, rcpt.run, rcpt.ref.Part, rcpt.run.failing.take(rcpt.ref.Part, rcpt.lane), "lane")
 }

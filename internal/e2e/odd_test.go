@@ -53,7 +53,7 @@ func TestOddServers(t *testing.T) {
 			cases = append(cases, c)
 		}
 	}
-	w := newWorld(t, setup{people: 1, accounts: accounts.String()})
+	w := newWorld(t, setup{people: 1, accounts: accounts.String() + noStorm})
 	w.worker()
 	for _, c := range cases {
 		w.oddCampaign(c)

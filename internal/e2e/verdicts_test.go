@@ -78,7 +78,7 @@ func TestOneAddressCostsTheOthersNothing(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(p.Output()) {
-		if strings.Contains(line, " is closed") {
+		if strings.Contains(line, " is closed") || strings.Contains(line, "lane is ") {
 			t.Error(line)
 		}
 	}
@@ -130,14 +130,14 @@ delivery:
 }
 
 // TestABlockEndsNoRecipient: one provider blocks, in words that a rule knows and
-// in words that none knows, while another takes everything. The first closes the
-// lane, the second pauses the run; none of the blocked has failed.
+// in words that none knows, while another takes everything. The lane pauses, at once
+// or after some; none of the blocked has failed.
 func TestABlockEndsNoRecipient(t *testing.T) {
 	t.Parallel()
 	const others, blocked = 2_000, 300
-	for _, tt := range []struct{ name, reply, says string }{
-		{"known", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", `"msg":"lane is closed"`},
-		{"unknown", "553 5.7.1 not today", `"msg":"run paused by a guard"`},
+	for _, tt := range []struct{ name, reply string }{
+		{"known", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org"},
+		{"unknown", "553 5.7.1 not today"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -154,7 +154,7 @@ func TestABlockEndsNoRecipient(t *testing.T) {
 			w.write("people.csv", b.String())
 			p := w.worker()
 			run := w.launch()
-			p.WaitLine(tt.says, time.Minute)
+			p.WaitLine(`"msg":"lane is paused"`, time.Minute)
 			d := w.until(run, time.Minute, "at rest", func(d document) bool {
 				over := d.State == "paused" || d.Counts["accepted"] == others
 				return over && d.Counts["sending"] == 0

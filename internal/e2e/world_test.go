@@ -36,6 +36,10 @@ type setup struct {
 	bin      string // of broadside; empty: testkit.Build
 }
 
+// noStorm is what stands behind the accounts where so many dead addresses are to be
+// met that the storm guard would close their lane.
+const noStorm = "storm: {share: 100%}\n"
+
 // account is the YAML of an account at addr without TLS.
 func account(name, addr, more string) string {
 	host, port, _ := net.SplitHostPort(addr)

@@ -1,9 +1,6 @@
 package reply
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // An Escalate says that after Count matches of a rule within Window another
 // verdict applies. The zero value never does.
@@ -14,97 +11,73 @@ type Escalate struct {
 	Pause   time.Duration // 0: as long as the decision itself says
 }
 
-// maxCounted is how many pairs of rule and lane an Escalator keeps in mind; the
-// one that matched longest ago is forgotten first.
-const maxCounted = 1000
+// forgives is how many accepted messages make up for one match: where four of five
+// messages are accepted, the others are about their recipients, or a pace that is a
+// little too fast.
+const forgives = 4
 
-// An Escalator counts the matches of rules, for each lane by itself, and says
-// when a rule's other verdict applies. The zero value is ready; it may be used by
-// several goroutines.
+// An Escalator counts the matches of rules in one lane, and says when a rule's other
+// verdict applies. The zero value is ready. It is not safe for concurrent use.
 type Escalator struct {
-	mu      sync.Mutex
-	counted map[counted]*matches
+	counted  map[string]*matches // by rule
+	accepted int                 // since a match was forgiven
 }
 
-type counted struct{ rule, lane string }
-
-// matches are the latest of a rule in a lane, the oldest first.
+// matches are the latest of a rule, the oldest first.
 type matches struct {
 	at     []time.Time
 	window time.Duration
 }
 
-// Add counts a decision about a lane, and returns the decision that applies: the
-// same, or escalated the one with the rule's other verdict and pause. After an
-// escalation counting begins anew.
-func (e *Escalator) Add(now time.Time, lane string, d Decision) (_ Decision, escalated bool) {
+// Add counts a decision, and returns the decision that applies: the same, or
+// escalated the one with the rule's other verdict and pause. After an escalation
+// counting begins anew.
+func (e *Escalator) Add(now time.Time, d Decision) (_ Decision, escalated bool) {
 	if d.Escalate.Count < 1 || d.Escalate.Verdict == "" {
 		return d, false
 	}
-	if e.count(now, counted{d.Rule, lane}, d.Escalate) < d.Escalate.Count {
+
+	m := e.counted[d.Rule]
+	if m == nil {
+		if e.counted == nil {
+			e.counted = map[string]*matches{}
+		}
+		m = &matches{}
+		e.counted[d.Rule] = m
+	}
+	m.window = d.Escalate.Window
+	m.drop(now)
+	m.at = append(m.at, now)
+	if len(m.at) < d.Escalate.Count {
 		return d, false
 	}
+	delete(e.counted, d.Rule)
 	return d.escalated(), true
 }
 
-// count adds a match and returns how many there were within the window. When they
-// are as many as the rule wants they are forgotten.
-func (e *Escalator) count(now time.Time, key counted, esc Escalate) int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	m := e.counted[key]
-	if m == nil {
-		e.makeRoom(now)
-		m = &matches{}
-		e.counted[key] = m
+// Accepted counts a message that was accepted in the lane.
+func (e *Escalator) Accepted() {
+	if len(e.counted) == 0 {
+		return
 	}
-
-	m.window = esc.Window
-	m.at = append(m.at, now)
-	m.drop(now)
-
-	n := len(m.at)
-	if n >= esc.Count {
-		delete(e.counted, key)
-	}
-	return n
-}
-
-// drop forgets what has left the window.
-func (m *matches) drop(now time.Time) {
-	kept := m.at[:0]
-	for _, at := range m.at {
-		if now.Sub(at) < m.window {
-			kept = append(kept, at)
-		}
-	}
-	m.at = kept
-}
-
-func (m *matches) last() time.Time { return m.at[len(m.at)-1] }
-
-// makeRoom forgets pairs until there is room for one more.
-func (e *Escalator) makeRoom(now time.Time) {
-	if e.counted == nil {
-		e.counted = map[counted]*matches{}
-	}
-	if len(e.counted) < maxCounted {
+	e.accepted++
+	if e.accepted < forgives {
 		return
 	}
 
-	var oldest counted
-	var since time.Time
-	for key, m := range e.counted {
-		last := m.last()
-		if now.Sub(last) >= m.window {
-			delete(e.counted, key)
-		} else if since.IsZero() || last.Before(since) {
-			oldest, since = key, last
+	e.accepted = 0
+	for rule, m := range e.counted {
+		m.at = m.at[1:]
+		if len(m.at) == 0 {
+			delete(e.counted, rule)
 		}
 	}
-	if len(e.counted) >= maxCounted {
-		delete(e.counted, oldest)
+}
+
+// drop forgets the matches that have left the window.
+func (m *matches) drop(now time.Time) {
+	for len(m.at) > 0 && m.window > 0 && now.Sub(m.at[0]) >= m.window {
+		m.at = m.at[1:]
 	}
 }
 

@@ -1,7 +1,6 @@
 package reply_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -20,24 +19,31 @@ func TestEscalator(t *testing.T) {
 	var e reply.Escalator
 	start := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	steps := []struct {
-		after      time.Duration // from the start
-		rule, lane string
-		want       bool
+		after    time.Duration // from the start
+		accepted int           // before
+		rule     string
+		want     bool
 	}{
-		{0, "busy", "ses/gmail", false},
-		{1 * time.Minute, "busy", "ses/gmail", false},
-		{2 * time.Minute, "busy", "ses/yahoo", false},  // another lane
-		{2 * time.Minute, "other", "ses/gmail", false}, // another rule
-		{11 * time.Minute, "busy", "ses/gmail", false}, // the first two have left the window
-		{12 * time.Minute, "busy", "ses/gmail", false},
-		{13 * time.Minute, "busy", "ses/gmail", true},
-		{13 * time.Minute, "busy", "ses/gmail", false}, // counting begins anew
-		{14 * time.Minute, "busy", "ses/gmail", false},
-		{15 * time.Minute, "busy", "ses/gmail", true},
+		{0, 0, "busy", false},
+		{1 * time.Minute, 0, "busy", false},
+		{2 * time.Minute, 0, "other", false}, // another rule
+		{11 * time.Minute, 0, "busy", false}, // the first two have left the window
+		{12 * time.Minute, 0, "busy", false},
+		{13 * time.Minute, 3, "busy", true},  // three accepted make up for nothing
+		{13 * time.Minute, 0, "busy", false}, // counting begins anew
+		{14 * time.Minute, 0, "busy", false},
+		{15 * time.Minute, 0, "busy", true},
+		{16 * time.Minute, 0, "busy", false},
+		{16 * time.Minute, 0, "busy", false},
+		{17 * time.Minute, 4, "busy", false}, // four make up for one
+		{17 * time.Minute, 0, "busy", true},
 	}
 	for i, s := range steps {
+		for range s.accepted {
+			e.Accepted()
+		}
 		before := decisionOf(s.rule)
-		got, escalated := e.Add(start.Add(s.after), s.lane, before)
+		got, escalated := e.Add(start.Add(s.after), before)
 		if escalated != s.want {
 			t.Errorf("step %d: escalated %t, want %t", i, escalated, s.want)
 		}
@@ -51,12 +57,26 @@ func TestEscalator(t *testing.T) {
 	}
 }
 
+// A server that takes most messages is never escalated, however many it refuses.
+func TestFewAmongManyAcceptedEscalateNothing(t *testing.T) {
+	t.Parallel()
+	var e reply.Escalator
+	for i := range 10_000 {
+		for range 6 {
+			e.Accepted()
+		}
+		if _, escalated := e.Add(time.Unix(0, int64(i)), decisionOf("busy")); escalated {
+			t.Fatalf("escalated at the refusal %d of seven times as many messages", i)
+		}
+	}
+}
+
 func TestEscalatorLeavesOtherRulesAlone(t *testing.T) {
 	t.Parallel()
 	var e reply.Escalator
 	d := reply.Decision{Rule: "plain", Verdict: reply.RetryLane}
 	for range 100 {
-		if got, escalated := e.Add(time.Unix(0, 0), "lane", d); escalated || got != d {
+		if got, escalated := e.Add(time.Unix(0, 0), d); escalated || got != d {
 			t.Fatalf("got %+v, want the decision as it was", got)
 		}
 	}
@@ -68,34 +88,8 @@ func TestEscalationWithoutPause(t *testing.T) {
 	var e reply.Escalator
 	d := decisionOf("busy")
 	d.Escalate.Count, d.Escalate.Pause = 1, 0
-	got, escalated := e.Add(time.Unix(0, 0), "lane", d)
+	got, escalated := e.Add(time.Unix(0, 0), d)
 	if !escalated || got.Verdict != reply.PauseLane || got.Backoff != d.Backoff || got.MaxBackoff != d.MaxBackoff {
 		t.Errorf("got %+v, escalated %t", got, escalated)
-	}
-}
-
-// However many lanes there are, little is kept: what matched longest ago goes.
-func TestEscalatorForgets(t *testing.T) {
-	t.Parallel()
-	var e reply.Escalator
-	now := time.Unix(0, 0)
-	add := func(lane string) bool {
-		now = now.Add(time.Millisecond)
-		_, escalated := e.Add(now, lane, decisionOf("busy"))
-		return escalated
-	}
-	add("first")
-	add("first")
-	for i := range 2000 {
-		add(fmt.Sprint("lane", i))
-	}
-	if add("first") {
-		t.Error("the first lane is still counted after 2000 others")
-	}
-	if add("lane1999") {
-		t.Error("the second match of the last lane escalates")
-	}
-	if !add("lane1999") {
-		t.Error("the last lane is not counted any more")
 	}
 }
