@@ -22,8 +22,9 @@ const sameFailures = 50
 // a hundred dead addresses, and a server may greylist everybody.
 type failures struct {
 	mu      sync.Mutex
-	streaks map[int]*streak // by part
-	stopped bool            // the run is paused for failures of this kind
+	streaks map[int]*streak     // by part
+	stopped bool                // the run is paused for failures of this kind
+	late    map[ledger.Ref]bool // taken back before their failure was recorded
 }
 
 // ownFault is the part of the streak of messages that could not be made: the
@@ -39,8 +40,9 @@ type streak struct {
 
 // A failed is a recipient that has failed, and its lane.
 type failed struct {
-	ref  ledger.Ref
-	lane *lane
+	ref      ledger.Ref
+	lane     *lane
+	recorded bool // the ledger has it
 }
 
 // A failure is what makes two of them the same. The text is not part of it:
@@ -79,7 +81,7 @@ func (f *failures) add(ref ledger.Ref, l *lane, o ledger.Outcome) (record ledger
 		return ledger.Outcome{State: campaign.Pending, Reply: o.Reply}, pause
 	}
 
-	s.failed = append(s.failed, failed{ref, l})
+	s.failed = append(s.failed, failed{ref: ref, lane: l})
 	return o, false
 }
 
@@ -118,6 +120,7 @@ func (f *failures) take(part int, l *lane) (indexes []int) {
 			return false
 		}
 		indexes = append(indexes, one.ref.Index)
+		f.missed(one)
 		return true
 	})
 	s.n -= len(indexes)
@@ -134,10 +137,42 @@ func (f *failures) stop() map[int][]int {
 	for _, s := range f.streaks {
 		for _, one := range s.failed {
 			indexes[one.ref.Part] = append(indexes[one.ref.Part], one.ref.Index)
+			f.missed(one)
 		}
 	}
 	f.streaks = nil
 	return indexes
+}
+
+// missed remembers a failure that is taken back and may be recorded only after that.
+// The caller holds mu.
+func (f *failures) missed(one failed) {
+	if one.recorded {
+		return
+	}
+	if f.late == nil {
+		f.late = map[ledger.Ref]bool{}
+	}
+	f.late[one.ref] = true
+}
+
+// recorded notes that the ledger has a failure. It reports whether that was taken
+// back meanwhile.
+func (f *failures) recorded(ref ledger.Ref) (takenBack bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.late[ref] {
+		delete(f.late, ref)
+		return true
+	}
+	if s := f.streaks[ref.Part]; s != nil {
+		for i := range s.failed {
+			if s.failed[i].ref == ref {
+				s.failed[i].recorded = true
+			}
+		}
+	}
+	return false
 }
 
 // resume lets failures count again: the run goes on.

@@ -139,6 +139,18 @@ func (rs *recipients) record(rcpt *recipient, token string, o ledger.Outcome) {
 		}
 		return err
 	})
+	rs.recorded(rcpt, o)
+}
+
+// recorded notes that the ledger has an outcome. A failure that was taken back before
+// that is taken back now.
+func (rs *recipients) recorded(rcpt *recipient, o ledger.Outcome) {
+	if o.State != campaign.Failed || !rcpt.run.failing.recorded(rcpt.ref) {
+		return
+	}
+	once, cancel := rs.life.within(context.WithoutCancel(rs.life.finish), settleTime)
+	defer cancel()
+	rs.takeBack(once, rcpt.run, rcpt.ref.Part, []int{rcpt.ref.Index}, "lane")
 }
 
 // decide makes an outcome final: it is counted, and the journal has it. The

@@ -104,6 +104,7 @@ func (d *delivery) recorded(err error) {
 		return
 	}
 	d.recipients.recording.Note(nil)
+	d.recipients.recorded(d.unrecorded.rcpt, d.unrecorded.end.outcome)
 	d.endUnrecorded(drop())
 }
 
