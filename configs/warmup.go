@@ -72,3 +72,9 @@ func (w Warmup) Allowance(day int) (messages int, on bool) {
 	}
 	return w.Days[day-1], true
 }
+
+// Later returns the warm-up with its days later by as many as were not taken.
+func (w Warmup) Later(held int) Warmup {
+	w.Start = w.Start.AddDate(0, 0, held)
+	return w
+}

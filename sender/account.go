@@ -25,8 +25,10 @@ type AccountConfig struct {
 	Connections int
 	// Lanes are limits of mailbox providers and of domains, by name.
 	Lanes map[string]LaneLimit
-	// Quotas returns the quotas that count at a moment; nil: there are none.
-	Quotas func(now time.Time) []throttle.Quota
+	// Quotas returns the quotas that count at a moment, when so many steps of the
+	// warm-up have not been taken; nil: there are none.
+	Quotas  func(now time.Time, held int) []throttle.Quota
+	Warming *Warming // nil: the account is not being warmed up
 }
 
 // A StormLimit says when too many addresses of a lane are dead: more than Share of
@@ -58,6 +60,7 @@ type account struct {
 	lanes   lanes
 	paces   map[paceKey]*pace
 	retired []*pace // of runs that are over
+	warming warming
 
 	rules *reply.Rules
 }
@@ -252,6 +255,7 @@ func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, 
 	a.mu.Lock()
 	recovered := a.lanes.answered(now, rcpt.lane, accepted, state == campaign.Bounced)
 	a.mu.Unlock()
+	a.warms(state)
 	if accepted {
 		rcpt.run.setBacks.clear(rcpt.key())
 	}

@@ -388,6 +388,7 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 		return putBackUntil(time.Time{})
 	}
 
+	d.a.warms(campaign.Pending)
 	s := d.a.setBack(time.Now(), rcpt, decision, escalated, r)
 	d.heed(rcpt, s)
 	if s.outcome.State == campaign.Pending {

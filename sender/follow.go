@@ -50,6 +50,7 @@ func (w *Worker) tend(ctx context.Context, a *account) {
 		now := time.Now()
 		a.returnSlots(ctx, now)
 		a.releaseLanes(ctx, w.cfg.Conns)
+		a.warmUp(ctx, w.cfg.Days, now)
 		if now.Sub(shared) >= learntEvery {
 			shared = now
 			a.shareLearnt(ctx)

@@ -43,7 +43,7 @@ func (a *account) pace(now time.Time, rcpt *recipient) *pace {
 func (a *account) limitsOf(now time.Time, rcpt *recipient, laneRate float64) []throttle.Limit {
 	whole := throttle.Limit{Account: a.cfg.Name, Rate: a.cfg.Rate}
 	if a.cfg.Quotas != nil {
-		whole.Quotas = a.cfg.Quotas(now)
+		whole.Quotas = a.cfg.Quotas(now, a.warming.held)
 	}
 
 	list := []throttle.Limit{{Campaign: rcpt.run.handle.ID, Rate: rcpt.run.rate}, whole}

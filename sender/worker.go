@@ -27,6 +27,7 @@ type Config struct {
 	Conns       *throttle.Conns
 	Accounts    *throttle.Accounts
 	Lanes       *throttle.Lanes
+	Days        *throttle.Days
 	Storm       StormLimit
 	Rules       *reply.Rules // nil: the built-in ones
 	Keys        *token.Keys

@@ -80,5 +80,10 @@ func warmupText(w *account.Warmup) string {
 	case w.Day == 0:
 		return "not begun"
 	}
-	return fmt.Sprintf("day %d: %d of %d", w.Day, w.Used, w.Allowance)
+
+	text := fmt.Sprintf("day %d: %d of %d", w.Day, w.Used, w.Allowance)
+	if w.Held > 0 {
+		text += fmt.Sprintf(" (%d steps not taken: too many deferrals or complaints)", w.Held)
+	}
+	return text
 }

@@ -56,6 +56,7 @@ type Warmup struct {
 	Day       int `json:"day"`
 	Allowance int `json:"allowance"`
 	Used      int `json:"used"`
+	Held      int `json:"held"` // steps not taken: too much was deferred or complained about
 }
 
 // Closed says why nothing is sent through an account just now.
@@ -71,6 +72,20 @@ type Store struct {
 	Accounts *throttle.Accounts
 	Conns    *throttle.Conns
 	Pacer    *throttle.Pacer
+	Days     *throttle.Days
+}
+
+// Held returns how many steps of the warm-up of an account have not been taken; 0
+// without a warm-up.
+func (st Store) Held(ctx context.Context, acct configs.Account, now time.Time, zone *time.Location) (int, error) {
+	if len(acct.Warmup.Days) == 0 {
+		return 0, nil
+	}
+	days, err := st.Days.Read(ctx, acct.Name)
+	if err != nil {
+		return 0, err
+	}
+	return Held(acct.Warmup, days, now, zone), nil
 }
 
 // States returns all accounts as they stand at a moment, in the order of their names.
@@ -85,8 +100,14 @@ func (st Store) States(ctx context.Context, cfg *configs.Config, now time.Time) 
 	states := []State{}
 	for _, name := range names {
 		acct := cfg.Accounts[name]
+		held, err := st.Held(ctx, acct, now, zone)
+		if err != nil {
+			return nil, err
+		}
+		acct.Warmup = acct.Warmup.Later(held)
 		s := configured(acct, now, zone)
-		used, err := st.Pacer.Used(ctx, name, Quotas(acct, now, zone))
+		s.hold(held)
+		used, err := st.Pacer.Used(ctx, name, Quotas(acct, now, zone, 0))
 		if err != nil {
 			return nil, err
 		}
@@ -117,6 +138,13 @@ func configured(acct configs.Account, now time.Time, zone *time.Location) State 
 		s.Warmup = &Warmup{Day: day, Allowance: allowance}
 	}
 	return s
+}
+
+// hold notes steps of the warm-up that were not taken.
+func (s *State) hold(held int) {
+	if s.Warmup != nil {
+		s.Warmup.Held = held
+	}
 }
 
 // count fills in how many messages count for the quotas of the account.

@@ -25,6 +25,7 @@ func storeOn(rdb redis.UniversalClient) account.Store {
 	return account.Store{
 		Accounts: throttle.NewAccounts(rdb, "bs", "here", redis.NewScript), Conns: throttle.NewConns(rdb, "bs", redis.NewScript),
 		Pacer: throttle.New(rdb, "bs", redis.NewScript, nil),
+		Days:  throttle.NewDays(rdb, "bs"),
 	}
 }
 

@@ -56,6 +56,7 @@ type App struct {
 	store *store.Store
 	keys  *token.Keys // nil without secrets
 	conns *throttle.Conns
+	days  *throttle.Days
 	pacer *throttle.Pacer
 	queue *queue.Client
 
@@ -87,6 +88,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua),
+		days:        throttle.NewDays(rdb, cfg.Namespace),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
@@ -171,7 +173,7 @@ func (a *App) ImportList(ctx context.Context, name string, rows *audience.Reader
 
 // AccountStates returns how all accounts stand, in the order of their names.
 func (a *App) AccountStates(ctx context.Context) ([]account.State, error) {
-	return account.Store{Accounts: a.Accounts, Conns: a.conns, Pacer: a.pacer}.States(ctx, a.Config, time.Now())
+	return a.accounts().States(ctx, a.Config, time.Now())
 }
 
 // Ping asks whether the store answers.
@@ -230,7 +232,7 @@ func (a *App) work(ctx context.Context, role string) error {
 	line := a.Ledger.Line(claims, a.Suppression)
 	worker := sender.New(sender.Config{
 		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
-		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Lanes: a.Lanes, Keys: a.keys, Ways: ways,
+		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Lanes: a.Lanes, Days: a.days, Keys: a.keys, Ways: ways,
 		Rules: rules, Storm: sender.StormLimit(a.Config.Storm),
 		Tasks: func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
 			return a.serve(ctx, gate, handle)

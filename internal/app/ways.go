@@ -48,8 +48,16 @@ func (a *App) way(acct configs.Account, zone *time.Location) (sender.AccountConf
 			Rate: lane.Rate, Connections: lane.Connections, MessagesPerConnection: lane.MessagesPerConnection,
 		}
 	}
-	if len(account.Quotas(acct, time.Now(), zone)) > 0 || len(acct.Warmup.Days) > 0 {
-		way.Quotas = func(now time.Time) []throttle.Quota { return account.Quotas(acct, now, zone) }
+	if l.PerHour > 0 || l.PerDay > 0 || len(acct.Warmup.Days) > 0 {
+		way.Quotas = func(now time.Time, held int) []throttle.Quota { return account.Quotas(acct, now, zone, held) }
+	}
+	if len(acct.Warmup.Days) > 0 {
+		way.Warming = &sender.Warming{
+			Date: func(now time.Time) string { return account.Date(now, zone) },
+			Held: func(days map[string]throttle.Day, now time.Time) int {
+				return account.Held(acct.Warmup, days, now, zone)
+			},
+		}
 	}
 	return way, nil
 }
@@ -79,8 +87,18 @@ func (a *App) nextSlot(ctx context.Context, run string, accounts []string) (time
 	return next, nil
 }
 
+// accounts is where it is known how accounts stand.
+func (a *App) accounts() account.Store {
+	return account.Store{Accounts: a.Accounts, Conns: a.conns, Pacer: a.pacer, Days: a.days}
+}
+
 // used returns what is used of the quotas of an account.
 func (a *App) used(ctx context.Context, name string) ([]throttle.Usage, error) {
 	zone, _ := a.Config.Location()
-	return a.pacer.Used(ctx, name, account.Quotas(a.Config.Accounts[name], time.Now(), zone))
+	acct, now := a.Config.Accounts[name], time.Now()
+	held, err := a.accounts().Held(ctx, acct, now, zone)
+	if err != nil {
+		return nil, err
+	}
+	return a.pacer.Used(ctx, name, account.Quotas(acct, now, zone, held))
 }
