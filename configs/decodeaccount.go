@@ -111,7 +111,7 @@ func readLanes(m *strictyaml.Map, c *Config) map[string]Lane {
 		readRate(m, "rate", &l.Rate)
 		strictyaml.Int(m, "connections", &l.Connections, 1, 1000, "a number of connections")
 		strictyaml.Int(m, "messages_per_connection", &l.MessagesPerConnection, 1, 1_000_000, "a number of messages")
-		lane, problem := laneName(name)
+		lane, problem := LaneName(name)
 		if _, twice := lanes[lane]; twice && problem == "" {
 			problem = fmt.Sprintf("found %s, whose ceilings are set already as those of %s, expected each lane once", name, lane)
 		}
@@ -130,8 +130,9 @@ func readLanes(m *strictyaml.Map, c *Config) map[string]Lane {
 	return lanes
 }
 
-// laneName returns the lane that a name means: a mailbox provider, or a domain of none.
-func laneName(name string) (lane, problem string) {
+// LaneName returns the lane of an account that a name means: a mailbox provider, which may
+// have other names, or a domain of none. problem says why a name means none.
+func LaneName(name string) (lane, problem string) {
 	if p, ok := campaign.ProviderNamed(name); ok {
 		if p == campaign.Other && name != string(campaign.Other) {
 			return "", fmt.Sprintf("found %s, which has no lane of its own here, expected the domains of its mailboxes, such as acme.example", name)

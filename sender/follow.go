@@ -17,29 +17,34 @@ const followEvery = time.Second
 // followAccounts follows what other workers and operators do to accounts and
 // lanes, until ctx ends.
 func (w *Worker) followAccounts(ctx context.Context) {
-	names := slices.Sorted(maps.Keys(w.accounts))
 	notice := outage.NewNotice(w.cfg.Log, "the state of accounts and lanes cannot be read", "the state of accounts and lanes is read again")
 	for sleep(ctx, followEvery) {
-		read := time.Now()
-		states, err := w.cfg.Accounts.States(ctx, names...)
-		if err != nil {
-			notice.Note(err)
-			continue
-		}
-		shared, err := w.cfg.Lanes.Read(ctx, names...)
-		notice.Note(err)
-		if err != nil {
-			continue
-		}
+		notice.Note(w.readAccounts(ctx))
+	}
+}
 
-		for name, a := range w.accounts {
-			now := time.Now()
-			a.follow(now, read, states[name], shared[name])
-			for _, l := range a.shutLanes(now) {
-				w.recipients.giveBackAll(a.drainShut(now, l))
-			}
+// readAccounts reads how accounts and lanes stand, and gives back what waits in lanes
+// that are shut.
+func (w *Worker) readAccounts(ctx context.Context) error {
+	names := slices.Sorted(maps.Keys(w.accounts))
+	read := time.Now()
+	states, err := w.cfg.Accounts.States(ctx, names...)
+	if err != nil {
+		return err
+	}
+	shared, err := w.cfg.Lanes.Read(ctx, names...)
+	if err != nil {
+		return err
+	}
+
+	for name, a := range w.accounts {
+		now := time.Now()
+		a.follow(now, read, states[name], shared[name])
+		for _, l := range a.shutLanes(now) {
+			w.recipients.giveBackAll(a.drainShut(now, l))
 		}
 	}
+	return nil
 }
 
 // tend gives slots back that were not used, and shares what is known of the

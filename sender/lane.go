@@ -21,6 +21,9 @@ const (
 	laneRoom = 10 * time.Second
 	// maxReturn is the longest that a recipient without room in their lane stays away.
 	maxReturn = 2 * time.Minute
+	// closedReturn is how long a recipient stays away from a lane that is closed until
+	// somebody opens it: whoever does wants to see that it goes on.
+	closedReturn = 10 * time.Second
 )
 
 // A lane is the recipients that wait for an account at one mailbox provider, or in
@@ -115,7 +118,7 @@ func (l *lane) shutFor(now time.Time) time.Duration {
 	case !blocked || l.probing > 0:
 		return 0
 	case again.IsZero():
-		return maxReturn
+		return closedReturn
 	}
 	return min(maxReturn, max(time.Second, again.Sub(now)))
 }

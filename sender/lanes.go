@@ -59,12 +59,24 @@ func (ls *lanes) of(rcpt *recipient) *lane {
 	}
 
 	g := ls.group(providerOf(rcpt))
-	l := &lane{name: name, group: g, limit: ls.limits[name], throttled: ls.shared[name], storm: throttle.Storm{Share: ls.storm.Share, Of: ls.storm.Of, AtLeast: ls.storm.AtLeast}}
+	l := &lane{name: name, group: g, limit: ls.limits[name], throttled: ls.known(name, g.provider), storm: throttle.Storm{Share: ls.storm.Share, Of: ls.storm.Of, AtLeast: ls.storm.AtLeast}}
 	g.lanes = append(g.lanes, l)
 	if ls.byName == nil {
 		ls.byName = map[string]*lane{}
 	}
 	ls.byName[name] = l
+	return l
+}
+
+// known returns how all workers see a lane. The domains of the long tail have a lane
+// each, and the one named other stands for them all when it is closed.
+func (ls *lanes) known(name string, p campaign.Provider) throttle.Lane {
+	l := ls.shared[name]
+	all := ls.shared[string(campaign.Other)]
+	at := time.Time{} // a lane is closed at any time
+	if p == campaign.Other && all.State(at) == throttle.LaneClosed && l.State(at) != throttle.LaneClosed {
+		return all
+	}
 	return l
 }
 

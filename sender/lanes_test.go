@@ -304,6 +304,7 @@ func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 		{name: "it was closed", route: -time.Second, want: answer{taken: true}},
 		{name: "the lane is paused", prepare: func(_ *lanes, l *lane) { l.throttled = paused() }, route: time.Second, want: answer{shut: true, wait: time.Second}},
 		{name: "the pause is longer", prepare: func(_ *lanes, l *lane) { l.throttled = paused() }, want: answer{shut: true, wait: maxReturn}},
+		{name: "somebody has closed the lane", prepare: func(_ *lanes, l *lane) { l.throttled = l.throttled.Close(noon, "", "") }, want: answer{shut: true, wait: closedReturn}},
 		{name: "the account is closed", prepare: func(ls *lanes, _ *lane) { ls.breaker.closedUntil = noon.Add(time.Minute) }, want: answer{shut: true, wait: time.Minute}},
 		{name: "a quota is spent", prepare: func(ls *lanes, _ *lane) { ls.spent = &throttle.Spent{Until: noon.Add(time.Minute)} }, want: answer{shut: true, wait: time.Minute}},
 		{name: "it opens soon", route: time.Millisecond, want: answer{shut: true, wait: time.Second}},
@@ -321,6 +322,18 @@ func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 		}
 		if got := l.size > before; got != tt.want.taken {
 			t.Errorf("%s: it waits: %t", tt.name, got)
+		}
+	}
+}
+
+// The lane other closes all domains of the long tail, and no other provider.
+func TestTheLaneOtherStandsForAllDomains(t *testing.T) {
+	t.Parallel()
+	closed := throttle.Lane{}.Close(noon, "", "all of them")
+	ls := &lanes{shared: map[string]throttle.Lane{"other": closed, "own.example": throttle.Lane{}.Close(noon, "", "its own")}}
+	for domain, want := range map[string]string{"acme.example": "all of them", "own.example": "its own", "gmail.com": ""} {
+		if got := ls.of(at(nil, 0, domain)).throttled.Reason; got != want {
+			t.Errorf("%s is closed for %q, want %q", domain, got, want)
 		}
 	}
 }

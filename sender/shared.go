@@ -130,7 +130,7 @@ func (a *account) follow(now, read time.Time, closed throttle.State, shared map[
 			continue
 		}
 		_, was := l.blocked(now)
-		l.throttled = shared[name]
+		l.throttled = a.lanes.known(name, l.group.provider)
 		_, blocked := l.blocked(now)
 		if was && !blocked {
 			l.storm.Reset() // somebody has decided

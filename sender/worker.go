@@ -104,7 +104,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 
-	err := w.cfg.Tasks(life.begin, w.handle)
+	// A lane that is closed is known to be before the first recipient comes.
+	err := w.readAccounts(ctx)
+	if err != nil && ctx.Err() == nil {
+		w.cfg.Log.Warn("the state of accounts and lanes cannot be read", "err", err)
+	}
+	err = w.cfg.Tasks(life.begin, w.handle)
 	life.end() // also when there are no tasks to be had any more
 	w.giveBackWaiting()
 	senders.Wait()

@@ -10,6 +10,7 @@ const (
 	NoWeb       Code = "BS-NO-WEB"
 	Processes   Code = "BS-PROCESSES"
 
+	LaneClosed Code = "BS-LANE-CLOSED" // by an operator
 	LaneSlowed Code = "BS-LANE-SLOWED"
 	LanePaused Code = "BS-LANE-PAUSED"
 	LaneStorm  Code = "BS-LANE-STORM"
@@ -60,6 +61,11 @@ var stateCodes = []Explanation{
 		Processes, "The processes that are alive",
 		"Which workers, schedulers and web processes give a sign of life in Redis.",
 		[]string{processStep, doctorStep},
+	},
+	{
+		LaneClosed, "An operator has paused the lane",
+		"`lane pause` has closed what one account sends to one mailbox provider. Recipients at other providers go on, and recipients that wait are not charged an attempt; the run's expires_after goes on.",
+		[]string{"`broadside lane resume ACCOUNT/PROVIDER` opens it again."},
 	},
 	{
 		LaneSlowed, "One provider wants mail more slowly",

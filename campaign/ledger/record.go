@@ -384,6 +384,7 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 		pipe.Expire(ctx, l.runKey(r.ID, k), keep)
 	}
 
+	pipe.Expire(ctx, l.stormKey(r.ID), min(keep, addresses))
 	if h := r.Handle(); h != nil {
 		pipe.Expire(ctx, l.runKey(r.ID, h.Attempt+":content"), keep)
 		for _, k := range []string{":chunks", ":rejects", ":receipts", ":patterns"} {

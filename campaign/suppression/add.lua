@@ -11,7 +11,16 @@
 --
 -- Atomic because "keep what holds longer" reads before it writes: of two
 -- writers at once neither may shorten what the other acknowledged. Idempotent.
+-- An entry that a reply in one lane has caused loses the name of the lane when it is
+-- added by another road too: then discard.lua leaves it in place.
 -- Allowed when Redis is out of memory: an unsubscribe must never be refused.
+
+-- lane_of returns the lane that a value names, and the value without it; nil for none.
+local function lane_of(value)
+  local head, lane = string.match(value, '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*)')
+  return lane, head
+end
+
 local now, how = tonumber(ARGV[1]), ARGV[2]
 local added = 0
 for i = 3, #ARGV, 4 do
@@ -26,6 +35,11 @@ for i = 3, #ARGV, 4 do
     end
     if how ~= 'count' and (gone or (ends > 0 and (expires == 0 or expires > ends))) then
       redis.call('HSET', KEYS[1], field, value)
+    elseif how ~= 'count' then
+      local lane, head = lane_of(old)
+      if lane and lane ~= lane_of(value) then
+        redis.call('HSET', KEYS[1], field, head)
+      end
     end
   end
 end

@@ -40,6 +40,12 @@ type Entry struct {
 	Run     string   // the run whose message caused it, if any
 	At      time.Time
 	Expires time.Time // zero: never
+
+	// Lane is "ACCOUNT/LANE" of the message whose reply caused it, and Part and Index name
+	// that recipient of Run: see [Store.Discard]. Empty: no reply did. What is read from the
+	// list has no Part and no Index.
+	Lane        string
+	Part, Index int
 }
 
 // topic returns the topic of the scope, "" for All.
@@ -79,6 +85,7 @@ func (e Entry) complete(now time.Time) (Entry, error) {
 	e.Reason = oneLine(e.Reason)
 	e.Source = oneLine(e.Source)
 	e.Run = oneLine(e.Run)
+	e.Lane = oneLine(e.Lane)
 	return e, nil
 }
 
@@ -135,7 +142,7 @@ func oneLine(s string) string {
 
 // encode returns the stored value:
 //
-//	expires TAB at TAB reason TAB source TAB run TAB address
+//	expires TAB at TAB reason TAB source TAB run TAB address [TAB lane]
 //
 // Times are Unix milliseconds, 0 is never; expires comes first because every
 // look-up reads it. Without an address its place has ":" (which no address
@@ -146,9 +153,13 @@ func (e Entry) encode() string {
 	if person == "" {
 		person = ":" + hex.EncodeToString(e.Hash[len(Key{}):])
 	}
-	return strings.Join([]string{
+	parts := []string{
 		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, person,
-	}, "\t")
+	}
+	if e.Lane != "" {
+		parts = append(parts, e.Lane)
+	}
+	return strings.Join(parts, "\t")
 }
 
 // expiresMilli is never 0 for an entry that expires.
@@ -159,7 +170,8 @@ func (e Entry) expiresMilli() int64 {
 	return max(e.Expires.UnixMilli(), 1)
 }
 
-// removed begins a value that says that an entry was removed, and when:
+// removed begins a value that says that an entry was removed, and when; "discarded"
+// stands in place of "removed" when Discard did it:
 //
 //	1 TAB at TAB "removed"
 //
@@ -184,6 +196,9 @@ func decode(f, value string) (Entry, error) {
 	}
 
 	e := Entry{Reason: v[2], Source: v[3], Run: v[4], Address: v[5], Scope: All}
+	if len(v) > fields {
+		e.Lane = v[fields]
+	}
 	if topic := f[len(Key{}):]; topic != "" {
 		e.Scope = Topic(topic)
 	}

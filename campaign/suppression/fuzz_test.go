@@ -85,3 +85,21 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// The notes of a lane are read as loosely: one that is none is left out.
+func FuzzNote(f *testing.F) {
+	f.Add(note{1_700_000_000_000, Recipient{"news-1", 1, 7}, strings.Repeat("\t", 16) + "news"}.text())
+	f.Add("no\tnote")
+	f.Fuzz(func(t *testing.T, text string) {
+		n, ok := parseNote(text)
+		if !ok {
+			return
+		}
+		if shard := n.shard(); shard < 0 || shard >= shards {
+			t.Fatalf("note %q is of shard %d", text, shard)
+		}
+		if again, ok := parseNote(n.text()); !ok || again != n {
+			t.Fatalf("note %q became %+v", text, again)
+		}
+	})
+}

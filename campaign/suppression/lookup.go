@@ -191,10 +191,11 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		Scope      string `json:"scope,omitempty"`
 		Source     string `json:"source,omitempty"`
 		Run        string `json:"run,omitempty"`
+		Lane       string `json:"lane,omitempty"`
 		At         string `json:"at,omitempty"`
 		Expires    string `json:"expires,omitempty"`
 	}{
-		r.Address, r.Suppressed, r.Entry.Reason, r.Entry.Scope, r.Entry.Source, r.Entry.Run,
+		r.Address, r.Suppressed, r.Entry.Reason, r.Entry.Scope, r.Entry.Source, r.Entry.Run, r.Entry.Lane,
 		timeText(r.Entry.At), timeText(r.Entry.Expires),
 	})
 }

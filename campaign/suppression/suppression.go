@@ -23,6 +23,12 @@ var rmSource string
 //go:embed topics.lua
 var topicsSource string
 
+//go:embed lane.lua
+var laneSource string
+
+//go:embed discard.lua
+var discardSource string
+
 // batch is how many addresses go into one pipeline.
 const batch = 1000
 
@@ -36,17 +42,23 @@ type Store struct {
 	now    func() time.Time
 
 	confirm *redis.Script
+	lane    *redis.Script
+	discard *redis.Script
 }
 
 // New returns the list under prefix. lua makes a script from its source: it
 // is redis.NewScript, or what a store that lacks script flags offers instead.
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
-	return &Store{rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource), now: time.Now}
+	return &Store{
+		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
+		lane: lua(laneSource), discard: lua(discardSource), now: time.Now,
+	}
 }
 
 // Add adds entries and returns how many of them suppress what was not
 // suppressed before. An entry that is already there (same address, same
-// scope) is kept with its reason and time, unless the new one holds longer.
+// scope) is kept with its reason and time, unless the new one holds longer. Entries
+// with a Lane are noted for Discard.
 //
 // When an entry is not valid nothing is added. When Redis fails some may be:
 // adding again is harmless.
@@ -91,6 +103,9 @@ func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries
 	pipe := s.rdb.Pipeline()
 	if w.topics != nil && how != asCount {
 		s.topics.Eval(ctx, pipe, []string{s.topicsKey()}, w.topics...)
+	}
+	if how != asCount {
+		s.queueLanes(ctx, pipe, entries)
 	}
 	counts := s.queueWrite(ctx, pipe, w, w.shards()...)
 	_, err := pipe.Exec(ctx)

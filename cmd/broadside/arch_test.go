@@ -50,6 +50,7 @@ var rank = map[string]int{
 	"internal/account": 6,
 	"internal/web":     7,
 	"internal/doctor":  7, // looks at all of it
+	"internal/lanes":   7, // of accounts
 	"internal/backup":  7, // of schedules too
 
 	"internal/letter":  7,

@@ -9,6 +9,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/codes"
+	"broadside/internal/launch"
 	"broadside/sender/reply"
 )
 
@@ -49,7 +50,7 @@ func (c *cli) completions() []completion {
 		{command: "run recipients", flag: "format", values: fixed("csv", "jsonl")},
 		{command: "run rejects", flag: "format", values: fixed("csv", "jsonl")},
 		{command: "run retry", flag: "state", values: fixed(campaign.Failed.String(), campaign.Bounced.String())},
-		{command: "run retry", flag: "reason", values: fixed("attempts", "expired", "stuck")},
+		{command: "run retry", flag: "reason", values: fixed("attempts", "expired", "stuck", launch.ReasonStorm)},
 		{command: "run resolve", flag: "uncertain", values: fixed("resend", "accept")},
 
 		{command: "campaign validate", values: campaigns},
@@ -73,6 +74,9 @@ func (c *cli) completions() []completion {
 		{command: "list restore", values: c.stored(listVersions)},
 
 		{command: "account check", values: c.accountNames},
+		{command: "lane pause", values: c.laneNames},
+		{command: "lane resume", values: c.laneNames},
+		{command: "lane reset", values: c.laneNames},
 		{command: "explain", values: codeNames},
 		{command: "reply explain", flag: "stage", values: fixed(texts(reply.Stages)...)},
 		{command: "reply explain", flag: "provider", values: fixed(reply.Origins()...)},

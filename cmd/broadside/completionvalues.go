@@ -161,6 +161,32 @@ func (c *cli) accountNames(string) ([]string, cobra.ShellCompDirective) {
 	return slices.Sorted(maps.Keys(cfg.Accounts)), cobra.ShellCompDirectiveNoFileComp
 }
 
+// laneNames are the lanes of the accounts of the configuration: of mailbox providers,
+// and of domains with limits.
+func (c *cli) laneNames(string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
+	defer cancel()
+	cfg, err := c.load(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(cfg.Accounts)) {
+		names := map[string]bool{}
+		for _, p := range campaign.Providers {
+			names[string(p)] = true
+		}
+		for lane := range cfg.Accounts[name].Lanes {
+			names[lane] = true
+		}
+		for _, lane := range slices.Sorted(maps.Keys(names)) {
+			out = append(out, name+"/"+lane)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
 // yamlFiles are the YAML files that begin as it was typed, and the directories
 // on the way to others. broadside.yaml is no campaign.
 func yamlFiles(typed string) ([]string, cobra.ShellCompDirective) {

@@ -19,7 +19,7 @@ const (
 var wordColours = map[string]string{
 	"finished": green, "accepted": green, "ok": green, "open": green, "delivered": green,
 	"running": blue, "expanding": blue, "sending": blue, "firing": blue,
-	"paused": yellow, "held": yellow, "deferred": yellow, "uncertain": yellow, "warning": yellow, "reason": yellow, "waits": yellow, "canary": yellow,
+	"paused": yellow, "slowed": yellow, "held": yellow, "deferred": yellow, "uncertain": yellow, "warning": yellow, "reason": yellow, "waits": yellow, "canary": yellow,
 	"failed": red, "bounced": red, "broken": red, "closed": red, "complained": red, "not accepted": red,
 	"cancelled": dim, "suppressed": dim, "pending": dim, "skipped": dim,
 }

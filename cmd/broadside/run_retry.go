@@ -18,25 +18,34 @@ func runRetryCommand(c *cli) *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
 		Use:   "retry RUN",
-		Short: "Send once more to those who failed or bounced",
-		Long: `Make a run of just those recipients of a run that is over who failed, or bounced.
+		Short: "Send once more to those who failed, or bounced in a storm",
+		Long: `Make a run of just those recipients of a run that is over who failed.
 It has that run's content, accounts and settings, whatever became of the files,
 and is linked to it: "run show" of either names the other. Suppressed people are
-left out and counted; whoever bounced is suppressed since, unless you took them
-off the list (suppression rm). Recipients who got the message by another run that
-is linked to the same one are left out too.
+left out and counted. Recipients who got the message by another run that is linked
+to the same one are left out too.
+
+Whoever bounced is suppressed since and is not tried again. But when a server called
+everybody dead, "lane reset --discard" takes their suppressions away, and --state
+bounced --reason storm sends to them.
 
 --reason takes those whose last reply says so: any part of its code, enhanced
 code and text as "run recipients" shows them, or one of the words attempts (no
 attempt was left), expired and stuck.`,
 		Example: `  broadside run retry october --state failed --dry-run
   broadside run retry october --state failed --reason "5.7.1" --wait
-  broadside run retry october --state failed --reason expired --yes`,
+  broadside run retry october --state failed --reason expired --yes
+  broadside run retry october --state bounced --reason storm`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch state {
-			case campaign.Failed.String(), campaign.Bounced.String():
-				o.State, _ = campaign.ParseState(state)
+			case campaign.Failed.String():
+				o.State = campaign.Failed
+			case campaign.Bounced.String():
+				o.State = campaign.Bounced
+				if o.Reason != launch.ReasonStorm {
+					return usagef(cmd, "--state bounced: found --reason %q, expected --reason storm: whoever bounced is suppressed, and only those of a storm (`broadside lane reset ACCOUNT/PROVIDER --discard`) are sent to again", o.Reason)
+				}
 			case campaign.Uncertain.String():
 				return usagef(cmd, "--state: found uncertain; they may have the message: `broadside run resolve %s --uncertain resend` sends it once more", args[0])
 			default:
@@ -52,7 +61,7 @@ attempt was left), expired and stuck.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&state, "state", "", "those who `STATE`: failed or bounced (required)")
-	flags.StringVar(&o.Reason, "reason", "", "only those whose last reply contains `TEXT`, or attempts, expired, stuck")
+	flags.StringVar(&o.Reason, "reason", "", "only those whose last reply contains `TEXT`, or attempts, expired, stuck; of bounced ones: storm")
 	flags.BoolVar(&f.again, "again", false, "although they were retried before; who got it since is left out")
 	f.sending(cmd)
 
@@ -139,7 +148,7 @@ func (c *cli) retry(cmd *cobra.Command, name string, o launch.RetryOptions, f la
 			return notMade(ctx, err)
 		}
 
-		c.noteRetry(id, launched, o.State)
+		c.noteRetry(id, launched)
 		if !f.wait {
 			return c.launched(ctx, a, launched.Run)
 		}
@@ -150,12 +159,9 @@ func (c *cli) retry(cmd *cobra.Command, name string, o launch.RetryOptions, f la
 
 // noteRetry says how many recipients of run id are in the run that retries it, and
 // how many were left out.
-func (c *cli) noteRetry(id string, l launch.Launched, state campaign.State) {
+func (c *cli) noteRetry(id string, l launch.Launched) {
 	p := l.Plan
 	c.note("run %s is ready: %d recipients of run %s, %d of them suppressed and not mailed", l.Run, p.Total, id, p.Suppressed)
-	if state == campaign.Bounced && p.Suppressed > 0 {
-		c.note("a bounce suppresses the address: where you know better, `broadside suppression rm ADDRESS` first")
-	}
 	if p.Skipped.Excluded > 0 {
 		c.note("left out: %d who got the message since, may have got it, or are getting it", p.Skipped.Excluded)
 	}

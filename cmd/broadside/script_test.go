@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 //	exits N CMD...    runs CMD and expects that very exit code
 //	terminate WORD    sends SIGTERM to the "broadside WORD" in the background
 //	eventually RE CMD...   runs CMD until its output matches, for 20 s
+//	lanestate ACCOUNT/LANE STATE [RUN]   puts a lane into a state as workers do: slowed, paused, storm (RUN: who bounced
+//	                  in it is suppressed by the storm)
 //	remember NAME RE       sets NAME to what RE finds first in the last output
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -63,6 +65,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"project": writeProject, "redis": startRedis, "sink": startSink, "mailbox": startMailbox,
 			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually, "remember": remember,
+			"lanestate": laneState,
 		},
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
+	"broadside/internal/lanes"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
 	"broadside/internal/outage"
@@ -44,6 +45,7 @@ type App struct {
 	Suppression *suppression.Store
 	Accounts    *throttle.Accounts
 	Lanes       *throttle.Lanes
+	LaneControl *lanes.Lanes
 	Tokens      *oauth.Store // access tokens of accounts
 	Processes   *presence.Register
 	Runs        *runs.Runs
@@ -93,6 +95,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
 	}
+	a.LaneControl = &lanes.Lanes{Config: cfg, Learnt: a.Lanes, Conns: a.conns, Ledger: a.Ledger, Suppression: a.Suppression}
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{

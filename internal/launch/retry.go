@@ -28,6 +28,8 @@ type RetryOptions struct {
 	// Message-ID, return path and unsubscribe link.
 	State campaign.State
 	// Reason selects those whose last reply has this text (see reasonMatches); empty: all.
+	// Of those who bounced, ReasonStorm selects those whose suppression was taken away
+	// again, because their server had refused everybody.
 	Reason string
 	// Again makes another run although the same recipients were retried before. Those
 	// that got the message there, may have got it or are still getting it are left out.
@@ -37,6 +39,15 @@ type RetryOptions struct {
 
 	Confirm  func(Plan) error // as in Options
 	Progress func(rows int64) // as in Options
+}
+
+// ReasonStorm is the Reason of a retry of bounced recipients whom no server knows to be
+// dead: see ledger.Storm.
+const ReasonStorm = "storm"
+
+// isStorm reports whether the recipients of a storm are retried.
+func (o RetryOptions) isStorm() bool {
+	return o.State == campaign.Bounced && o.Reason == ReasonStorm
 }
 
 // once is the name that a retry of the same recipients of the same run takes, so that it
@@ -300,6 +311,8 @@ func (r *retryRows) noRecipients() error {
 	switch {
 	case r.matching > 0:
 		text = fmt.Sprintf("all %d of run %s that match have got the message since, may have got it, or are getting it from a run that is linked to it (broadside run show %s)", r.matching, id, id)
+	case r.retry.isStorm():
+		text = fmt.Sprintf("no recipient of run %s who bounced has been taken off the suppression list by `broadside lane reset ACCOUNT/PROVIDER --discard`", id)
 	case r.retry.Reason != "":
 		text += fmt.Sprintf(" with a reply like %q (broadside run recipients %s --state %s)", r.retry.Reason, id, r.retry.State)
 	}

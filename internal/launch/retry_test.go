@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/internal/launch"
 )
@@ -123,4 +124,41 @@ func TestSuppressedAreLeftOutOfARetryAndCounted(t *testing.T) {
 	second := s.retry(first, launch.RetryOptions{State: campaign.Bounced})
 	s.want(second, "bounced+1@example.org pending", "bounced+2@example.org suppressed")
 	s.refused(first, launch.RetryOptions{State: campaign.Bounced}, "already retried: run "+second)
+}
+
+func TestRetryOfAStormIsOfThoseWhoseSuppressionWasTakenAway(t *testing.T) {
+	t.Parallel()
+	s := newProject(t)
+	first := s.launch(launch.Options{}, "bounced+1@example.org", "bounced+2@gmail.com", "bounced+3@gmail.com", "storm@gmail.com")
+	storm := launch.RetryOptions{State: campaign.Bounced, Reason: launch.ReasonStorm}
+	s.refused(first, storm, "lane reset ACCOUNT/PROVIDER --discard")
+
+	rec, err := s.Ledger.Record(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var noted [][2]int
+	s.each(first, func(address string, ref ledger.Ref, _ campaign.State) {
+		if strings.HasSuffix(address, "@gmail.com") { // one of them was accepted
+			noted = append(noted, [2]int{ref.Part, ref.Index})
+		}
+	})
+	if ok, err := s.Ledger.NoteStorm(t.Context(), rec.Handle(), noted); !ok || err != nil {
+		t.Fatalf("noted %v, %v", ok, err)
+	}
+	// Somebody has complained since.
+	if _, err := s.Suppression.Add(t.Context(), suppression.Entry{Address: "bounced+3@gmail.com", Reason: suppression.ReasonComplaint}); err != nil {
+		t.Fatal(err)
+	}
+
+	second := s.retry(first, storm)
+	s.want(second, "bounced+2@gmail.com pending", "bounced+3@gmail.com suppressed")
+	s.refused(first, storm, "already retried: run "+second)
+	s.end(second, func(string) campaign.State { return campaign.Accepted })
+	again := storm
+	again.Again = true
+	third := s.retry(first, again)
+	s.want(third, "bounced+3@gmail.com suppressed")
+	// The word means the storm only for those who bounced.
+	s.refused(first, launch.RetryOptions{State: campaign.Failed, Reason: launch.ReasonStorm}, `failed with a reply like "storm"`)
 }

@@ -27,6 +27,7 @@ type retryRows struct {
 	resent   bool // the run is a resend itself: its rows have an Origin
 
 	replies  map[[2]int]ledger.LastReply // by part and index; read when a Reason is given
+	storm    map[[2]int]bool             // by part and index; read when the Reason is a storm
 	next     func() (audience.Row, error, bool)
 	stop     func()
 	inState  int64 // recipients in the state that were read so far
@@ -35,11 +36,8 @@ type retryRows struct {
 
 // begin starts reading at the first recipient, also when some were read before.
 func (r *retryRows) begin(ctx context.Context) error {
-	if r.retry.Reason != "" && r.replies == nil {
-		var err error
-		if r.replies, err = r.launcher.Ledger.Replies(ctx, r.of.Handle()); err != nil {
-			return err
-		}
+	if err := r.readReasons(ctx); err != nil {
+		return err
 	}
 	if r.stop != nil {
 		r.stop()
@@ -49,6 +47,17 @@ func (r *retryRows) begin(ctx context.Context) error {
 	r.inState = 0
 	r.matching = 0
 	return nil
+}
+
+// readReasons reads what a Reason is compared with, unless it was read before.
+func (r *retryRows) readReasons(ctx context.Context) (err error) {
+	switch {
+	case r.retry.isStorm() && r.storm == nil:
+		r.storm, err = r.launcher.Ledger.Storm(ctx, r.of.Handle())
+	case r.retry.Reason != "" && !r.retry.isStorm() && r.replies == nil:
+		r.replies, err = r.launcher.Ledger.Replies(ctx, r.of.Handle())
+	}
+	return err
 }
 
 // Next fills row with the next recipient. The error is io.EOF after the last one.
@@ -123,6 +132,9 @@ func (r *retryRows) row(part, index int, row audience.Row) (audience.Row, error)
 func (r *retryRows) hasReason(part, index int) bool {
 	if r.retry.Reason == "" {
 		return true
+	}
+	if r.retry.isStorm() {
+		return r.storm[[2]int{part, index}]
 	}
 	last, ok := r.replies[[2]int{part, index}]
 	return ok && reasonMatches(last, r.retry.Reason)
