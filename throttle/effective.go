@@ -1,5 +1,7 @@
 package throttle
 
+import "time"
+
 // Effective returns at which rates slots are handed out where limits of these rates
 // count for the same message: in the order in which they are asked, the run's first and
 // the account's last, none of them 0. They are a little below the limits, for the reasons
@@ -22,4 +24,12 @@ func Effective(rates ...float64) []float64 {
 		effective[i] = 1e6 / (interval(rate) * (1 + slack/1e6))
 	}
 	return effective
+}
+
+// Bucket returns the end of the bucket of a rolling quota in which a message is counted
+// at a moment, and when that bucket is out of the window.
+func (q Quota) Bucket(at time.Time) (end, out time.Time) {
+	width := q.bucket().Microseconds()
+	end = time.UnixMicro((at.UnixMicro()/width + 1) * width)
+	return end, end.Add(q.Window + reach)
 }

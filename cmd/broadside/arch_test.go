@@ -48,6 +48,7 @@ var rank = map[string]int{
 	"scheduler":        6,
 	"internal/runs":    6, // of whatever made them
 	"internal/account": 6,
+	"internal/forecast": 5, // of limits
 	"internal/web":     7,
 	"internal/doctor":  7, // looks at all of it
 	"internal/backup":  7, // of schedules too
