@@ -44,14 +44,14 @@ var rank = map[string]int{
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
-	"sender":           6,
-	"scheduler":        6,
-	"internal/runs":    6, // of whatever made them
-	"internal/account": 6,
+	"sender":            6,
+	"scheduler":         6,
+	"internal/runs":     6, // of whatever made them
+	"internal/account":  6,
 	"internal/forecast": 5, // of limits
-	"internal/web":     7,
-	"internal/doctor":  7, // looks at all of it
-	"internal/backup":  7, // of schedules too
+	"internal/web":      7,
+	"internal/doctor":   7, // looks at all of it
+	"internal/backup":   7, // of schedules too
 
 	"internal/letter":  7,
 	"internal/launch":  8, // reads letters

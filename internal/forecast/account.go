@@ -40,6 +40,7 @@ type lane struct {
 	bounded map[Limit]float64 // seconds
 	starts  float64
 	last    float64
+	gap     float64 // from one message to the next when it sent last
 }
 
 func newAccount(s *simulation, i int) *account {
@@ -198,9 +199,21 @@ func (a *account) count(from, to float64) {
 }
 
 // send notes that the lane sends until a moment.
-func (l *lane) send(s *simulation, to float64) {
+func (l *lane) send(to float64) {
 	if l.starts < 0 {
-		l.starts = s.t
+		l.starts = l.account.s.t
 	}
 	l.last = to
+	switch l.by {
+	case ByCampaign:
+		l.gap = 1 / l.account.s.sum()
+	case ByRate:
+		l.gap = 1 / l.account.rate
+	default:
+		l.gap = 1 / l.rate
+	}
 }
+
+// finish is when the last message leaves: at the beginning of the time that the pace
+// keeps for it.
+func (l *lane) finish() float64 { return max(0, l.starts, l.last-l.gap) }

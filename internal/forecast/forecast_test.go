@@ -133,8 +133,10 @@ func TestForecast(t *testing.T) {
 		},
 		{
 			name: "a warm-up",
-			in: Input{Accounts: []Account{with(main, func(a *Account) { a.Rate = 100; a.Quotas = warmup(200, 400, 800); a.WarmupDay = 1 })},
-				People: []People{people("other", 1000)}},
+			in: Input{
+				Accounts: []Account{with(main, func(a *Account) { a.Rate = 100; a.Quotas = warmup(200, 400, 800); a.WarmupDay = 1 })},
+				People:   []People{people("other", 1000)},
+			},
 			finish:   36 * time.Hour,
 			lines:    []line{{"main", "other", 1000, ByWarmup, 3}},
 			waiting:  []int64{800},
@@ -142,8 +144,10 @@ func TestForecast(t *testing.T) {
 		},
 		{
 			name: "after the last day of a warm-up the limits alone count",
-			in: Input{Accounts: []Account{with(main, func(a *Account) { a.Rate = 100; a.Quotas = warmup(0, 100); a.WarmupDay = 0 })},
-				People: []People{people("other", 1000)}},
+			in: Input{
+				Accounts: []Account{with(main, func(a *Account) { a.Rate = 100; a.Quotas = warmup(0, 100); a.WarmupDay = 0 })},
+				People:   []People{people("other", 1000)},
+			},
 			finish:   36 * time.Hour,
 			lines:    []line{{"main", "other", 1000, ByWarmup, 2}},
 			waiting:  []int64{1000},
@@ -171,15 +175,19 @@ func TestForecast(t *testing.T) {
 		},
 		{
 			name: "a canary",
-			in: Input{Canary: 98, CanaryWait: 10 * time.Minute, Accounts: []Account{with(main, func(a *Account) { a.Rate = 10 })},
-				People: []People{people("other", 980)}},
+			in: Input{
+				Canary: 98, CanaryWait: 10 * time.Minute, Accounts: []Account{with(main, func(a *Account) { a.Rate = 10 })},
+				People: []People{people("other", 980)},
+			},
 			finish: 700 * time.Second,
 			lines:  []line{{"main", "other", 980, ByRate, 1}},
 		},
 		{
 			name: "a run that expires",
-			in: Input{Expires: noon.Add(time.Hour), Accounts: []Account{with(main, func(a *Account) { a.Rate = 100; a.Quotas = always(day(500)) })},
-				People: []People{people("other", 700)}},
+			in: Input{
+				Expires: noon.Add(time.Hour), Accounts: []Account{with(main, func(a *Account) { a.Rate = 100; a.Quotas = always(day(500)) })},
+				People: []People{people("other", 700)},
+			},
 			finish:  24*time.Hour + 5*time.Minute,
 			lines:   []line{{"main", "other", 700, ByQuota, 2}},
 			waiting: []int64{200},
@@ -187,16 +195,20 @@ func TestForecast(t *testing.T) {
 		},
 		{
 			name: "an account that takes nobody ever",
-			in: Input{Accounts: []Account{with(main, func(a *Account) { a.Quotas = always(day(0)) })},
-				People: []People{people("other", 700)}},
+			in: Input{
+				Accounts: []Account{with(main, func(a *Account) { a.Quotas = always(day(0)) })},
+				People:   []People{people("other", 700)},
+			},
 			finish:  -1,
 			lines:   []line{{"main", "other", 700, ByQuota, 0}},
 			waiting: []int64{700},
 		},
 		{
 			name: "an account that warms up for longer than anyone looks ahead",
-			in: Input{Accounts: []Account{with(main, func(a *Account) { a.Rate = 1. / 86400 })},
-				People: []People{people("other", 700)}},
+			in: Input{
+				Accounts: []Account{with(main, func(a *Account) { a.Rate = 1. / 86400 })},
+				People:   []People{people("other", 700)},
+			},
 			finish: -1,
 			lines:  []line{{"main", "other", 700, ByRate, 0}},
 		},
@@ -243,7 +255,9 @@ func BenchmarkMonth(b *testing.B) {
 	}
 	in := Input{Now: noon.Truncate(24 * time.Hour), Accounts: []Account{{
 		Name: "main", Weight: 1, Rate: 100, Connections: many, Lanes: map[string]Lane{"gmail": {Rate: 20}},
-		Quotas: func(now time.Time) []throttle.Quota { return append(warmup(days...)(now), hour(300_000), day(2_000_000)) },
+		Quotas: func(now time.Time) []throttle.Quota {
+			return append(warmup(days...)(now), hour(300_000), day(2_000_000))
+		},
 	}}}
 	for _, p := range campaign.Providers {
 		in.People = append(in.People, people(p, 10_000_000/int64(len(campaign.Providers))))

@@ -19,7 +19,7 @@ func (s *simulation) result() Forecast {
 			if n := whole[l]; n > 0 {
 				flows = append(flows, s.flow(l, n, unfinished[l]))
 			}
-			last = max(last, l.last)
+			last = max(last, l.finish())
 		}
 		slices.SortStableFunc(flows, func(a, b Flow) int { return cmp.Compare(b.Recipients, a.Recipients) })
 		f.Lanes = append(f.Lanes, flows...)
@@ -86,7 +86,7 @@ func (s *simulation) flow(l *lane, recipients int64, unfinished bool) Flow {
 		f.Starts = s.timeOf(l.starts)
 	}
 	if !unfinished {
-		f.Finish = s.timeOf(l.last)
+		f.Finish = s.timeOf(l.finish())
 		f.Days = s.days(f.Starts, f.Finish)
 	}
 	return f

@@ -258,7 +258,7 @@ func (s *simulation) advance(to float64) {
 	took := to - s.t
 	s.bound(took)
 	for _, l := range s.active {
-		l.send(s, to)
+		l.send(to)
 	}
 	for i, a := range s.accounts {
 		if a.rate > 0 {
