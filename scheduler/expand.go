@@ -50,6 +50,9 @@ type Selection struct {
 	// Each is called with every row that becomes a recipient, and its number in the
 	// audience from 1, refused rows included; nil: not called.
 	Each func(n int64, row *audience.Row)
+	// Domains reports whether the recipients of a domain are counted by themselves; nil:
+	// of none.
+	Domains func(domain string) bool
 	// Room is asked before anything is written whether Redis has so many bytes
 	// left, again and again of a very large audience; its error stops the
 	// expansion. nil: not asked.
@@ -62,6 +65,8 @@ type Plan struct {
 	Suppressed int64
 	Skipped    campaign.Skipped
 	Parts      map[int]int64     // recipients per part
+	Mailed     map[int]int64     // the same without those who are suppressed
+	Domains    map[string]int64  // of Mailed, those of the domains that Selection.Domains counts
 	Bytes      int64             // of recipients and rejects, as they are stored
 	Rejects    []audience.Reject // the first ShownRejects of Skipped.Invalid
 }
@@ -84,6 +89,8 @@ func (p Plan) Rows() int64 {
 // caller makes the run ready; a nil expansion only plans.
 func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression.Store, e *ledger.Expansion, progress func(int64)) (Plan, error) {
 	x := &expander{sel: sel, supp: supp, parts: map[int][]audience.Row{}, plan: Plan{Parts: map[int]int64{}}}
+	x.mailed = map[int]int64{}
+	x.domains = map[string]int64{}
 	x.out = outbox{room: sel.Room, most: mostHeld, parts: map[int]int64{}}
 	if e != nil {
 		x.out.store = e
@@ -103,6 +110,8 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 	}
 
 	x.plan.Suppressed = x.suppressed
+	x.plan.Mailed = x.mailed
+	x.plan.Domains = x.domains
 	x.plan.Bytes = x.out.bytes
 	if x.plan.Total == 0 {
 		return x.plan, ErrNoRecipients
@@ -131,6 +140,8 @@ type expander struct {
 	// Used by the writing goroutine alone.
 	out        outbox
 	suppressed int64
+	mailed     map[int]int64
+	domains    map[string]int64
 }
 
 // filled is a chunk on its way to the store, or a block of rejects.
@@ -284,12 +295,7 @@ func (x *expander) write(ctx context.Context) error {
 			continue
 		}
 
-		for _, s := range f.suppressed {
-			if s {
-				x.suppressed++
-			}
-		}
-
+		x.count(f)
 		chunk := ledger.Chunk{Part: f.part, Data: audience.EncodeChunk(nil, f.rows), Suppressed: f.suppressed}
 		if err := x.out.add(ctx, chunk); err != nil {
 			return err
@@ -297,6 +303,21 @@ func (x *expander) write(ctx context.Context) error {
 	}
 
 	return nil
+}
+
+// count notes who of a chunk is mailed.
+func (x *expander) count(f filled) {
+	for i, suppressed := range f.suppressed {
+		if suppressed {
+			x.suppressed++
+			continue
+		}
+		x.mailed[f.part]++
+		domain := f.rows[i].Address.Domain
+		if x.sel.Domains != nil && x.sel.Domains(domain) {
+			x.domains[domain]++
+		}
+	}
 }
 
 func (x *expander) writeRejects(ctx context.Context, rows []audience.Reject) error {

@@ -70,13 +70,32 @@ func (a *account) slot(ctx context.Context, p *pace) (slot, again time.Time, err
 	waiting := func() int {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return a.lanes.waiting(time.Now(), p.key) + 1
+		return min(a.lanes.waiting(time.Now(), p.key)+1, a.fairSlots(p.key))
 	}
 	slot, again, spent, err := p.next(ctx, a.cfg.Connections, waiting)
 	if spent != nil {
 		a.spend(spent)
 	}
 	return slot, again, err
+}
+
+// fairSlots is how many slots the lanes without a rate of their own reserve at a time:
+// where others have one, no more than an even part of what the account's rate has within
+// slotSpan. They would take all of it before the others can ask. The caller holds mu.
+func (a *account) fairSlots(key paceKey) int {
+	if a.cfg.Rate <= 0 || key.lane != "" {
+		return maxSlots
+	}
+	competing := 1
+	for other := range a.paces {
+		if l := a.lanes.byName[other.lane]; other != key && l != nil && l.size > 0 {
+			competing++
+		}
+	}
+	if competing == 1 {
+		return maxSlots
+	}
+	return max(1, int(a.cfg.Rate*slotSpan.Seconds()/float64(competing)))
 }
 
 // spend notes that a quota is spent: nothing leaves by the account before it frees.

@@ -3,7 +3,9 @@ package throttle
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -35,6 +37,15 @@ type Usage struct {
 	Quota Quota
 	Used  int       // messages that count now
 	Until time.Time // when the next message may leave; zero: now
+	// Releases say when the messages stop counting, in the order of time; of a rolling
+	// quota alone.
+	Releases []Release
+}
+
+// A Release is messages that stop counting at a moment.
+type Release struct {
+	At       time.Time
+	Messages int
 }
 
 const (
@@ -104,8 +115,8 @@ func (p *Pacer) Used(ctx context.Context, account string, quotas []Quota) ([]Usa
 	sent := time.Now()
 	reply, err := p.used.Run(ctx, p.rdb, ch.keys(), p.args(ch)...).Int64Slice()
 	received := time.Now()
-	if err == nil && len(reply) != 1+2*len(quotas) {
-		err = fmt.Errorf("found %d numbers, expected %d", len(reply), 1+2*len(quotas))
+	if err == nil && len(reply) == 0 {
+		err = errors.New("found no numbers, expected the time")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the quotas of account %s: %w", account, err)
@@ -113,13 +124,35 @@ func (p *Pacer) Used(ctx context.Context, account string, quotas []Quota) ([]Usa
 
 	c := p.clocks.of(ch.tag)
 	c.observe(reply[0], sent, received)
+	usages, err := readUsages(quotas, reply[1:], c.local)
+	if err != nil {
+		return nil, fmt.Errorf("read the quotas of account %s: %w", account, err)
+	}
+	return usages, nil
+}
+
+// readUsages reads what used.lua returns behind the time.
+func readUsages(quotas []Quota, reply []int64, local func(int64) time.Time) ([]Usage, error) {
 	var usages []Usage
-	for i, q := range quotas {
-		u := Usage{Quota: q, Used: int(reply[1+2*i])}
-		if free := reply[2+2*i]; free > 0 {
-			u.Until = c.local(free)
+	for _, q := range quotas {
+		if len(reply) < 3 || reply[2] < 0 || int64(len(reply)-3)/2 < reply[2] {
+			return nil, fmt.Errorf("quota %s: found %d numbers, expected three and two for each bucket", q.Name, len(reply))
 		}
+		u := Usage{Quota: q, Used: int(reply[0])}
+		if free := reply[1]; free > 0 {
+			u.Until = local(free)
+		}
+		buckets := int(reply[2])
+		reply = reply[3:]
+		for range buckets {
+			u.Releases = append(u.Releases, Release{At: local(reply[0]), Messages: int(reply[1])})
+			reply = reply[2:]
+		}
+		slices.SortFunc(u.Releases, func(a, b Release) int { return a.At.Compare(b.At) })
 		usages = append(usages, u)
+	}
+	if len(reply) > 0 {
+		return nil, fmt.Errorf("found %d numbers too many", len(reply))
 	}
 	return usages, nil
 }

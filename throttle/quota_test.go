@@ -259,3 +259,29 @@ func TestConnectionsOpened(t *testing.T) {
 		t.Errorf("with another limit: got error %v, want one that says it stands alone", err)
 	}
 }
+
+// What is used says when it stops counting, bucket by bucket.
+func TestReleasesOfAQuota(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	quotas := []Quota{{Name: "hour", Messages: 100, Window: time.Hour}, {Name: "warmup", Messages: 100, Begin: b.now.Add(-time.Hour), End: b.now.Add(time.Hour)}}
+	limits := []Limit{{Account: "a", Quotas: quotas}}
+	start := b.now
+	b.wantSlots(t, b.pacers[0], limits, 30, 30)
+	b.advance(10 * time.Minute)
+	b.wantSlots(t, b.pacers[1], limits, 20, 20)
+	u := b.used(t, quotas)
+	if len(u) != 2 || len(u[0].Releases) != 2 || len(u[1].Releases) != 0 {
+		t.Fatalf("got %+v, want two releases of the hour, and none of the stretch", u)
+	}
+	for i, want := range []struct {
+		n     int
+		after time.Duration
+	}{{30, time.Hour}, {20, time.Hour + 10*time.Minute}} {
+		got := u[0].Releases[i]
+		at := time.UnixMicro(b.pacers[0].clocks.of(limits[0].tag()).remote(got.At)).Sub(start)
+		if got.Messages != want.n || at < want.after || at > want.after+2*time.Minute {
+			t.Errorf("got %d after %v, want %d after %v and at most two minutes more", got.Messages, at, want.n, want.after)
+		}
+	}
+}

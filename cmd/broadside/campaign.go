@@ -166,12 +166,12 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 
 	fmt.Fprintf(w, "account     %s\n", strings.Join(p.Accounts, ", "))
 	if p.Rate > 0 {
-		d := time.Duration(float64(p.Total-p.Suppressed) / p.Rate * float64(time.Second)).Round(time.Second)
-		fmt.Fprintf(w, "pace        at most %s, so that it takes about %s\n", units.FormatRate(p.Rate), units.FormatDuration(max(d, time.Second)))
+		fmt.Fprintf(w, "pace        at most %s\n", units.FormatRate(p.Rate))
 	} else {
 		fmt.Fprintf(w, "pace        as fast as the server takes it\n")
 	}
 
+	showForecast(w, p, i, time.Now())
 	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
 	if p.Redis.Limit > 0 {
 		fmt.Fprintf(w, ", %s are free", units.FormatBytes(p.Redis.Free()))
@@ -235,10 +235,16 @@ func planDocument(p launch.Plan) any {
 		Rate       float64             `json:"rate"`
 		Canary     int                 `json:"canary"`
 		Memory     planMemory          `json:"redis_memory"`
+		Forecast   []flowDocument      `json:"forecast"`
+		Finish     *string             `json:"finish"` // null: never
+		Waits      []waitDocument      `json:"waits"`
+		Warmups    []warmupDocument    `json:"warmups"`
+		Expired    int64               `json:"expired"` // wait for longer than the run lasts
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]sources.Exclusion{}, p.Excluded...),
 		append([]audience.Reject{}, p.Rejects...), append([]letter.Gap{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
 		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
+		flowDocuments(p.Forecast), stamp(p.Forecast.Finish), waitDocuments(p.Forecast), warmupDocuments(p.Forecast), p.Forecast.Expired,
 	}
 }
 

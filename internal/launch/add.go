@@ -110,7 +110,12 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 		schedule.Files = append(schedule.Files, staged)
 	}
 
-	plan, err := s.Launcher.Plan(ctx, def, Options{Now: true, Progress: o.Progress, Stored: &schedule})
+	begins, err := s.begins(ctx, schedule.Timing)
+	if err != nil {
+		return Scheduled{}, err
+	}
+
+	plan, err := s.Launcher.Plan(ctx, def, Options{Now: true, Progress: o.Progress, Stored: &schedule, Begins: begins})
 	if err != nil {
 		return Scheduled{}, err
 	}
@@ -139,6 +144,15 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 
 	s.Log.Info("campaign scheduled", "campaign", schedule.ID, "schedule", schedule.Timing.String(), "timezone", schedule.Timing.Zone, "next", e.Next)
 	return Scheduled{Schedule: schedule, Plan: plan, Next: e.Next, Old: old, Changes: changes(old, &schedule)}, nil
+}
+
+// begins returns when a campaign is sent next.
+func (s *Schedules) begins(ctx context.Context, t scheduler.Timing) (time.Time, error) {
+	now, err := s.Stored.Now(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return t.Next(now)
 }
 
 // stage copies a file that the campaign names into Redis.

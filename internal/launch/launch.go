@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
@@ -24,10 +25,12 @@ import (
 	"broadside/campaign/sources"
 	"broadside/configs"
 	"broadside/configs/strictyaml"
+	"broadside/internal/forecast"
 	"broadside/internal/letter"
 	"broadside/internal/runs"
 	"broadside/internal/store"
 	"broadside/scheduler"
+	"broadside/throttle"
 )
 
 // A Launcher makes runs, and can say in advance what a run would be. It is safe for
@@ -40,6 +43,8 @@ type Launcher struct {
 	Runs   *runs.Runs
 	Maker  *scheduler.Maker
 	Stored *scheduler.Schedules // the campaigns that are scheduled, with their files
+	// Used returns what is used of the quotas of an account that count now.
+	Used func(ctx context.Context, account string) ([]throttle.Usage, error)
 }
 
 // Options say how a campaign is launched. With the zero value it is launched as its
@@ -64,6 +69,8 @@ type Options struct {
 
 	// Stored has the files that the campaign names; nil: they are on disk.
 	Stored *scheduler.Schedule
+	// Begins is when it is sent, for the forecast; zero: now.
+	Begins time.Time
 }
 
 // A Plan is what a launch is about to do.
@@ -77,6 +84,8 @@ type Plan struct {
 	Accounts []string // with host and port
 	Loopback bool     // all accounts are on this machine
 	Rate     float64  // the lowest ceiling; 0: none
+	Forecast forecast.Forecast
+	Zone     *time.Location // of times that are shown
 	Source   string
 	Excluded []sources.Exclusion // what was found in each source of exclude
 	Blanks   []letter.Gap        // sentences with a gap
@@ -170,6 +179,7 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 		Loopback: true, Rate: s.Rate, Source: p.spec.Audience, Excluded: p.excluded, Guard: p.spec.Guard, Warnings: p.warnings,
 	}
 
+	plan.Zone, _ = l.Config.Location()
 	limited := true
 	var sum float64
 	for _, name := range s.Accounts {
@@ -193,6 +203,14 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 	}
 
 	plan.NewTopic = !known
+	begins := p.begins
+	if begins.IsZero() {
+		begins = time.Now()
+	}
+	plan.Forecast, err = l.forecast(ctx, p.spec, read, begins)
+	if err != nil {
+		return Plan{}, err
+	}
 	if p.gaps != nil {
 		plan.Blanks, err = p.gaps.Gaps()
 	}

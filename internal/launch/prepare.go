@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
@@ -25,6 +26,7 @@ type prepared struct {
 	def      *campaign.Definition // nil: it is a retry, which has no file
 	excluded []sources.Exclusion
 	warnings strictyaml.Problems
+	begins   time.Time          // when it is sent; zero: now
 	gaps     *letter.GapCounter // counts them while the audience is read; nil: they are not counted
 }
 
@@ -35,7 +37,7 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 		return nil, err
 	}
 
-	p := &prepared{def: def}
+	p := &prepared{def: def, begins: o.Begins}
 	p.spec = campaign.RunSpec{Delivery: def.Delivery, Guard: def.Guard, Audience: def.Audience.Source, Again: o.Again, Key: o.Key}
 	if def.Schedule.Cron == "" {
 		p.spec.Once = campaign.OnceCampaign(def.ID)
@@ -113,6 +115,7 @@ func (l *Launcher) check(ctx context.Context, p *prepared, o Options) error {
 	}
 
 	p.in.Select.Each = p.gaps.Count
+	p.in.Select.Domains = l.hasLane(p.spec.Snapshot.Accounts)
 	p.in.Progress = o.Progress
 	p.in.Explain = func(err error) error { return audienceError(p.spec.Audience, err) }
 	p.in.Confirm = func(context.Context, scheduler.Plan) error { return p.strict() }

@@ -155,7 +155,8 @@ func (l *Launcher) prepareRetry(ctx context.Context, id string, o RetryOptions) 
 
 	p := &prepared{spec: spec, rows: rows, warnings: append(source.Warnings(), letter.WarnPostal(l.Config, spec.Snapshot)...)}
 	p.in = scheduler.Input{
-		Rows: rows, Select: scheduler.Selection{Limit: o.Limit, Topic: rec.Topic, OnlyTo: l.onlyTo()}, Progress: o.Progress,
+		Rows: rows, Progress: o.Progress,
+		Select: scheduler.Selection{Limit: o.Limit, Topic: rec.Topic, OnlyTo: l.onlyTo(), Domains: l.hasLane(snapshot.Accounts)},
 		Explain: func(err error) error {
 			if errors.Is(err, scheduler.ErrNoRecipients) {
 				return rows.noRecipients()

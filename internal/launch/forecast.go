@@ -1,0 +1,102 @@
+package launch
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"broadside/campaign"
+	"broadside/configs"
+	"broadside/internal/account"
+	"broadside/internal/forecast"
+	"broadside/scheduler"
+	"broadside/throttle"
+)
+
+// hasLane returns what reports whether a domain has a lane of its own at one of the
+// accounts; nil when none has.
+func (l *Launcher) hasLane(accounts []string) func(domain string) bool {
+	domains := map[string]bool{}
+	for _, name := range accounts {
+		for lane := range l.Config.Accounts[name].Lanes {
+			if strings.Contains(lane, ".") {
+				domains[lane] = true
+			}
+		}
+	}
+	if len(domains) == 0 {
+		return nil
+	}
+	return func(domain string) bool { return domains[domain] }
+}
+
+// forecast says how long the run takes, with the limits that hold when it begins now.
+func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read scheduler.Plan, now time.Time) (forecast.Forecast, error) {
+	zone, _ := l.Config.Location()
+	s := spec.Snapshot
+	in := forecast.Input{
+		Now: now, Zone: zone, Rate: s.Rate, People: peopleOf(read),
+		Canary: spec.Guard.Canary, CanaryWait: spec.Guard.CanaryWait,
+	}
+	if spec.Delivery.ExpiresAfter > 0 {
+		in.Expires = now.Add(spec.Delivery.ExpiresAfter)
+	}
+
+	for _, name := range s.Accounts {
+		acct := l.Config.Accounts[name]
+		a := accountOf(acct, now, zone)
+		a.Weight = s.Weights.Of(name)
+		used, err := l.Used(ctx, name)
+		if err != nil {
+			return forecast.Forecast{}, err
+		}
+		a.Used = used
+		in.Accounts = append(in.Accounts, a)
+	}
+	return forecast.Of(in), nil
+}
+
+// accountOf returns an account with its limits, without its weight and what is used.
+func accountOf(acct configs.Account, now time.Time, zone *time.Location) forecast.Account {
+	a := forecast.Account{
+		Name: acct.Name, Rate: acct.Limits.Rate, Connections: acct.Limits.Connections,
+		ConnectionRate: acct.Limits.ConnectionRate, MessagesPerConnection: acct.Limits.MessagesPerConnection,
+		PerMessage: forecast.PerMessage, Lanes: map[string]forecast.Lane{},
+	}
+	if acct.Loopback() {
+		a.PerMessage = forecast.PerMessageHere
+	}
+	for name, lane := range acct.Lanes {
+		a.Lanes[name] = forecast.Lane{Rate: lane.Rate, Connections: lane.Connections}
+	}
+	// In the long tail each domain has a lane of its own, and takes no ceiling from
+	// this name.
+	delete(a.Lanes, string(campaign.Other))
+
+	a.Quotas = func(at time.Time) []throttle.Quota { return account.Quotas(acct, at, zone) }
+	if day, _, _, _, on := acct.Warmup.Day(now, zone); on {
+		a.WarmupDay = day
+	}
+	return a
+}
+
+// peopleOf returns who is mailed, by provider and by the domains that were counted.
+func peopleOf(read scheduler.Plan) []forecast.People {
+	mailed := read.Mailed
+	if mailed == nil { // the audience was not read: another process has made the run
+		mailed = read.Parts
+	}
+	rest := maps.Clone(mailed)
+	var people []forecast.People
+	for _, domain := range slices.Sorted(maps.Keys(read.Domains)) {
+		n := read.Domains[domain]
+		rest[campaign.PartOf(domain)] -= n
+		people = append(people, forecast.People{Provider: campaign.ProviderOf(domain), Domain: domain, Number: n})
+	}
+	for _, part := range slices.Sorted(maps.Keys(rest)) {
+		people = append(people, forecast.People{Provider: campaign.Providers[part], Number: rest[part]})
+	}
+	return people
+}
