@@ -32,6 +32,7 @@ const (
 type lane struct {
 	name  string // of the provider, or of the domain
 	limit LaneLimit
+	tail  float64 // messages a second that the whole long tail takes, if the lane is of it; 0: no limit
 	group *group
 
 	runs []*waiting

@@ -59,7 +59,13 @@ func (ls *lanes) of(rcpt *recipient) *lane {
 	}
 
 	g := ls.group(providerOf(rcpt))
-	l := &lane{name: name, group: g, limit: ls.limits[name], throttled: ls.known(name, g.provider), storm: throttle.Storm{Share: ls.storm.Share, Of: ls.storm.Of, AtLeast: ls.storm.AtLeast}}
+	l := &lane{
+		name: name, group: g, limit: ls.limits[name], throttled: ls.known(name, g.provider),
+		storm: throttle.Storm{Share: ls.storm.Share, Of: ls.storm.Of, AtLeast: ls.storm.AtLeast},
+	}
+	if g.provider == campaign.Other && name != string(campaign.Other) {
+		l.tail = ls.limits[string(campaign.Other)].Rate
+	}
 	g.lanes = append(g.lanes, l)
 	if ls.byName == nil {
 		ls.byName = map[string]*lane{}

@@ -2,8 +2,11 @@ package sender
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
 	"broadside/campaign/address"
@@ -400,5 +403,31 @@ func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: %d connections, want %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A domain of the long tail has its own slots where it has a rate, else those that the
+// whole long tail shares where that has one.
+func TestPacesOfTheLongTail(t *testing.T) {
+	t.Parallel()
+	r := &run{handle: &ledger.Run{ID: "news-1"}}
+	a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, newLifetime(0, 0), AccountConfig{
+		Name: "ses", Connections: 1, Lanes: map[string]LaneLimit{"other": {Rate: 20}, "slow.example": {Rate: 1}},
+	})
+	for domain, want := range map[string][]throttle.Limit{
+		"gmail.com":    nil,
+		"a.example":    {{Account: "ses", Provider: "other", Rate: 20}},
+		"slow.example": {{Account: "ses", Domain: "slow.example", Rate: 1}, {Account: "ses", Provider: "other", Rate: 20}},
+	} {
+		rcpt := at(r, 0, domain)
+		rcpt.lane = a.lanes.of(rcpt)
+		got := a.pace(noon, rcpt).limits.Load().all
+		want = append([]throttle.Limit{{Campaign: "news-1"}, {Account: "ses"}}, want...)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", domain, diff)
+		}
+	}
+	if n := len(a.paces); n != 3 {
+		t.Errorf("%d paces, want one without a rate, one of the tail and one of the domain", n)
 	}
 }

@@ -63,8 +63,12 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 
 // suppressionOf is the entry for an address that does not exist.
 func suppressionOf(rcpt *recipient, now time.Time) suppression.Entry {
-	return suppression.Entry{
+	e := suppression.Entry{
 		Address: rcpt.row.Address.Canonical(), Reason: suppression.ReasonBounce, Scope: suppression.All,
-		Source: "smtp", Run: rcpt.ref.Run.ID, At: now,
+		Source: "smtp", Run: rcpt.ref.Run.ID, At: now, Part: rcpt.ref.Part, Index: rcpt.ref.Index,
 	}
+	if rcpt.lane != nil {
+		e.Lane = rcpt.account.laneName(rcpt.lane.name)
+	}
+	return e
 }

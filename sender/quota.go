@@ -4,19 +4,24 @@ import (
 	"context"
 	"time"
 
+	"broadside/campaign"
 	"broadside/throttle"
 )
 
 // A paceKey names the slots of a run on an account that are reserved together: for
-// all lanes without a rate of their own, or for one that has one.
+// all lanes without a rate of their own, for one that has one, or for the long tail
+// where that has one as a whole.
 type paceKey struct {
 	run  *run
 	lane string
 }
 
 func paceOf(now time.Time, r *run, l *lane) paceKey {
-	if l.rate(now) > 0 {
+	switch {
+	case l.rate(now) > 0:
 		return paceKey{r, l.name}
+	case l.tail > 0:
+		return paceKey{r, string(l.group.provider)}
 	}
 	return paceKey{run: r}
 }
@@ -55,6 +60,9 @@ func (a *account) limitsOf(now time.Time, rcpt *recipient, laneRate float64) []t
 			narrow.Domain = rcpt.lane.name
 		}
 		list = append(list, narrow)
+	}
+	if tail := rcpt.lane.tail; tail > 0 {
+		list = append(list, throttle.Limit{Account: a.cfg.Name, Provider: string(campaign.Other), Rate: tail})
 	}
 	return list
 }

@@ -71,11 +71,7 @@ func accountOf(acct configs.Account, now time.Time, zone *time.Location) forecas
 	for name, lane := range acct.Lanes {
 		a.Lanes[name] = forecast.Lane{Rate: lane.Rate, Connections: lane.Connections}
 	}
-	// In the long tail each domain has a lane of its own, and takes no ceiling from
-	// this name.
-	delete(a.Lanes, string(campaign.Other))
-
-	a.Quotas = func(at time.Time) []throttle.Quota { return account.Quotas(acct, at, zone) }
+	a.Quotas = func(at time.Time) []throttle.Quota { return account.Quotas(acct, at, zone, 0) }
 	if day, _, _, _, on := acct.Warmup.Day(now, zone); on {
 		a.WarmupDay = day
 	}
