@@ -143,20 +143,21 @@ func (a *account) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 }
 
 // enter notes that a connection begins to work for a recipient.
-func (a *account) enter(rcpt *recipient) *lane {
+func (a *account) enter(now time.Time, rcpt *recipient) *lane {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l := rcpt.lane
-	l.enter(time.Now())
+	l.enter(now)
 	return l
 }
 
-// leave notes that the work of a connection for a lane is over, and the probes that
-// it was. A slow lane may have waited for it.
-func (a *account) leave(l *lane, p probe, took time.Duration) {
+// leave notes that the work of a connection for a lane, which began then, is over, the
+// probes that it was, and whether it came as far as the server. A slow lane may have
+// waited for it.
+func (a *account) leave(l *lane, p probe, began time.Time, reached bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l.leave(took)
+	l.leave(began, time.Now(), reached)
 	a.lanes.probed(p, l)
 	if l.size > 0 {
 		a.signal()

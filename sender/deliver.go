@@ -72,6 +72,7 @@ type delivery struct {
 	conn      *smtppool.Conn // nil: none, or it is back in the pool
 	claimTime time.Duration  // smoothed time that a claim takes
 	pause     time.Duration  // before the next job
+	reached   bool           // the job came as far as the server
 	step      ledger.Step
 
 	unrecorded unrecorded
@@ -128,6 +129,7 @@ func (d *delivery) transact(j *job) end {
 		d.confirm()
 	}
 
+	d.reached = true
 	if r != nil {
 		return d.refused(j, *r)
 	}

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"slices"
 	"time"
 
 	"broadside/sender/reply"
@@ -15,6 +16,10 @@ const (
 	// slowTransaction is how long a transaction may take before its lane may use no
 	// more than its share of the connections: what is quicker frees them soon.
 	slowTransaction = time.Second
+	// stuckTimes the usual time of a transaction, and stuckMore, is how long one may be
+	// under way before its lane is taken for slow.
+	stuckTimes = 4
+	stuckMore  = 100 * time.Millisecond
 	// signalEvery is how often a lane tells the others that its server slows it down.
 	signalEvery = 2 * time.Second
 	// laneRoom is for how long a lane with a rate has recipients waiting.
@@ -37,7 +42,8 @@ type lane struct {
 	back time.Time // when the latest recipient without room comes back
 
 	using int           // connections that carry its messages now
-	each  time.Duration // smoothed time that a transaction takes
+	begun []time.Time   // when they began, the first first
+	each  time.Duration // smoothed time that a transaction takes; 0: none has ended
 
 	leases int // connections that this process may use for it; counted only under a limit
 
@@ -230,20 +236,39 @@ func (l *lane) full(now time.Time) (time.Duration, bool) {
 	return maxReturn, true
 }
 
-// slow reports whether a transaction of the lane keeps its connection for long.
-func (l *lane) slow() bool { return l.each > slowTransaction }
+// slow reports whether a transaction of the lane keeps its connection for long, or may
+// do so: none has ended yet, or one is under way for longer than is usual.
+func (l *lane) slow(now time.Time) bool {
+	if l.each == 0 || l.each > slowTransaction {
+		return true
+	}
+	return len(l.begun) > 0 && now.Sub(l.begun[0]) > stuckTimes*l.each+stuckMore
+}
 
 // enter notes a connection that carries the lane's messages.
 func (l *lane) enter(now time.Time) {
 	l.using++
+	l.begun = append(l.begun, now)
 	l.group.enter(now)
 }
 
-// leave notes the end of a transaction that took this long.
-func (l *lane) leave(took time.Duration) {
+// leave notes that a connection which has begun then works no longer for the lane.
+// What did not come as far as the server says nothing about the time that it takes.
+func (l *lane) leave(began, now time.Time, reached bool) {
 	l.using--
 	l.group.using--
-	l.each += (took - l.each) / 4
+	i := slices.IndexFunc(l.begun, began.Equal)
+	if i >= 0 {
+		l.begun = slices.Delete(l.begun, i, i+1)
+	}
+	took := max(now.Sub(began), 1)
+	switch {
+	case !reached:
+	case l.each == 0:
+		l.each = took
+	default:
+		l.each = max(l.each+(took-l.each)/4, 1)
+	}
 }
 
 // idle reports whether there is nothing to remember of the lane.

@@ -170,7 +170,11 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 		if ahead != nil && l != ahead && l.limit.Connections > 0 {
 			return false // its connections are counted
 		}
-		return l == ahead || !l.slow() || l.using < ls.share(now, l)
+		using := l.using
+		if l == ahead {
+			using-- // the connection stays in the lane
+		}
+		return !l.slow(now) || using < ls.share(now, l)
 	}
 	for k := range ls.groups {
 		i := (ls.turn + k) % len(ls.groups)

@@ -361,6 +361,7 @@ func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 		want   int // that the lane gets of ten
 	}{
 		{"quick", slowTransaction / 2, 0, 10},
+		{"not known yet, beside one that needs many", 0, 5, 5},
 		{"slow beside one that needs many", 2 * slowTransaction, 5, 5},
 		{"slow beside one that needs few", 2 * slowTransaction, 2, 7},
 	} {
@@ -387,5 +388,36 @@ func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: %d connections, want %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A quick lane counts as slow while one of its transactions is stuck, and whatever
+// did not come as far as the server says nothing about it.
+func TestALaneIsSlowWhileATransactionIsStuck(t *testing.T) {
+	t.Parallel()
+	g := &group{}
+	l := &lane{group: g}
+	slow := func(after time.Duration, want bool) {
+		t.Helper()
+		if got := l.slow(noon.Add(after)); got != want {
+			t.Errorf("after %s: slow %v, want %v", after, got, want)
+		}
+	}
+	l.enter(noon)
+	l.leave(noon, noon.Add(time.Millisecond), false)
+	slow(time.Millisecond, true)
+
+	l.enter(noon)
+	l.leave(noon, noon.Add(10*time.Millisecond), true)
+	slow(10*time.Millisecond, false)
+
+	l.enter(noon)
+	l.enter(noon.Add(time.Second))
+	slow(stuckMore, false)
+	slow(time.Second, true)
+	l.leave(noon, noon.Add(time.Second), false)
+	slow(time.Second, false)
+	if l.using != 1 || g.using != 1 {
+		t.Errorf("%d connections in the lane and %d in its group, want 1", l.using, g.using)
 	}
 }

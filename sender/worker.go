@@ -181,10 +181,11 @@ func (w *Worker) serve(a *account) {
 		}
 		rcpt := d.job.rcpt
 		probe := rcpt.probe
-		lane := a.enter(rcpt)
 		began := time.Now()
+		lane := a.enter(began, rcpt)
+		d.reached = false
 		d.attempt() // the job may be another's afterwards
-		a.leave(lane, probe, time.Since(began))
+		a.leave(lane, probe, began, d.reached)
 	}
 }
 

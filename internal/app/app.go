@@ -22,6 +22,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
+	"broadside/internal/failpoint"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
 	"broadside/internal/outage"
@@ -86,7 +87,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Lists:       audience.NewLists(rdb, cfg.Namespace),
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
-		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua),
+		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua).WithTempo(throttle.DefaultTempo().Scaled(failpoint.LaneTempo())),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
