@@ -186,6 +186,21 @@ func (a *account) drain(which func(*recipient) bool) []*recipient {
 
 func all(*recipient) bool { return true }
 
+// crowd takes out the recipients of slow lanes that have too many, each with the time
+// after which it may come again.
+func (a *account) crowd(now time.Time) (out []*recipient, waits []time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.lanes.byName {
+		for _, rcpt := range l.crowd(now) {
+			wait, _ := l.full(now)
+			out = append(out, rcpt)
+			waits = append(waits, wait)
+		}
+	}
+	return out, waits
+}
+
 // shutUntil is [lanes.shutUntil].
 func (a *account) shutUntil(now time.Time, p campaign.Provider) time.Time {
 	a.mu.Lock()

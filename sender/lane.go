@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -216,24 +217,60 @@ func (l *lane) rate(now time.Time) float64 {
 	return rate
 }
 
-// full reports whether a lane that has a rate of its own has as many recipients as
-// it can use soon, and then when another one may come: the one after the latest
-// that was sent away.
-func (l *lane) full(now time.Time) (time.Duration, bool) {
+// flow returns how many messages a second the lane can be expected to send at most: its
+// rate, or less when its transactions take long; 0: not known, and not little.
+func (l *lane) flow(now time.Time) float64 {
 	rate := l.rate(now)
-	if rate <= 0 || l.size < 2 || float64(l.size) < rate*laneRoom.Seconds() {
+	long := l.each
+	if len(l.begun) > 0 {
+		long = max(long, now.Sub(l.begun[0]))
+	}
+	if long <= slowTransaction {
+		return rate
+	}
+
+	flow := float64(max(1, l.using)) / long.Seconds()
+	if rate > 0 {
+		return min(rate, flow)
+	}
+	return flow
+}
+
+// room returns how many recipients a lane that sends so many a second has use for soon.
+func room(flow float64) int { return max(2, int(math.Ceil(flow*laneRoom.Seconds()))) }
+
+// full reports whether a lane whose flow is known has as many recipients as it can use
+// soon, and then when another one may come: the one after the latest that was sent
+// away.
+func (l *lane) full(now time.Time) (time.Duration, bool) {
+	flow := l.flow(now)
+	if flow <= 0 || l.size < room(flow) {
 		l.back = time.Time{}
 		return 0, false
 	}
 
 	soonest := now.Add(laneRoom / 2)
-	step := time.Duration(float64(time.Second) / rate)
+	step := time.Duration(float64(time.Second) / flow)
 	l.back = later(soonest, l.back.Add(step))
 	if wait := l.back.Sub(now); wait < maxReturn {
 		return wait, true
 	}
 	l.back = now.Add(maxReturn)
 	return maxReturn, true
+}
+
+// crowd takes out the recipients that a lane has no use for soon, since its server has
+// become slow. They would keep others of the provider from coming.
+func (l *lane) crowd(now time.Time) (out []*recipient) {
+	flow := l.flow(now)
+	if flow <= 0 || flow >= l.rate(now) && l.rate(now) > 0 || l.size <= room(flow) {
+		return nil
+	}
+	kept := 0
+	return l.drain(func(*recipient) bool {
+		kept++
+		return kept > room(flow)
+	})
 }
 
 // slow reports whether a transaction of the lane keeps its connection for long, or may
