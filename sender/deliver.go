@@ -107,6 +107,10 @@ func (d *delivery) deliver() {
 	d.recipients.end(j.rcpt, e)
 	d.job = d.next
 	d.next = nil
+}
+
+// rest waits as long as the last job has asked for.
+func (d *delivery) rest() {
 	if d.pause > 0 {
 		sleep(d.life.begin, d.pause)
 		d.pause = 0

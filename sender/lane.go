@@ -21,6 +21,9 @@ const (
 	// under way before its lane is taken for slow.
 	stuckTimes = 4
 	stuckMore  = 100 * time.Millisecond
+	// verySlow is how long a transaction may take before its lane leaves half of the
+	// connections to others, also when there are none now.
+	verySlow = 5 * time.Second
 	// signalEvery is how often a lane tells the others that its server slows it down.
 	signalEvery = 2 * time.Second
 	// laneRoom is for how long a lane with a rate has recipients waiting.
@@ -274,12 +277,25 @@ func (l *lane) crowd(now time.Time) (out []*recipient) {
 }
 
 // slow reports whether a transaction of the lane keeps its connection for long, or may
-// do so: none has ended yet, or one is under way for longer than is usual.
-func (l *lane) slow(now time.Time) bool {
-	if l.each == 0 || l.each > slowTransaction {
-		return true
+// do so.
+func (l *lane) slow(now time.Time) bool { return l.each > slowTransaction || l.doubtful(now) }
+
+// doubtful reports whether it is not known how long a transaction of the lane takes: none
+// has ended yet, or one is under way for longer than is usual.
+func (l *lane) doubtful(now time.Time) bool {
+	return l.each == 0 || len(l.begun) > 0 && now.Sub(l.begun[0]) > stuckTimes*l.each+stuckMore
+}
+
+// most is how many of so many connections a slow lane may use when it is alone. Work
+// for others may come while they are kept.
+func (l *lane) most(now time.Time, connections int) int {
+	switch {
+	case l.doubtful(now):
+		return max(1, connections/4)
+	case l.each > verySlow:
+		return max(1, connections/2)
 	}
-	return len(l.begun) > 0 && now.Sub(l.begun[0]) > stuckTimes*l.each+stuckMore
+	return connections
 }
 
 // enter notes a connection that carries the lane's messages.

@@ -195,7 +195,7 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 }
 
 // share returns how many connections a slow lane may use: an even part of them, or
-// what the others do not need.
+// what the others do not need, but not all of them where it may keep them for long.
 func (ls *lanes) share(now time.Time, l *lane) int {
 	groups := 0
 	for _, g := range ls.groups {
@@ -212,7 +212,8 @@ func (ls *lanes) share(now time.Time, l *lane) int {
 		}
 	}
 
-	return max(1, max(even, left)/max(1, l.group.busy()))
+	share := max(1, max(even, left)/max(1, l.group.busy()))
+	return min(share, l.most(now, ls.connections))
 }
 
 // needs is how many connections the group uses at most lately, and one more.

@@ -361,7 +361,8 @@ func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 		want   int // that the lane gets of ten
 	}{
 		{"quick", slowTransaction / 2, 0, 10},
-		{"not known yet, beside one that needs many", 0, 5, 5},
+		{"not known yet", 0, 0, 2},
+		{"very slow", 2 * verySlow, 0, 5},
 		{"slow beside one that needs many", 2 * slowTransaction, 5, 5},
 		{"slow beside one that needs few", 2 * slowTransaction, 2, 7},
 	} {

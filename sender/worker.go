@@ -186,6 +186,7 @@ func (w *Worker) serve(a *account) {
 		d.reached = false
 		d.attempt() // the job may be another's afterwards
 		a.leave(lane, probe, began, d.reached)
+		d.rest()
 	}
 }
 

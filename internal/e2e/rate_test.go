@@ -50,7 +50,7 @@ func TestRates(t *testing.T) {
 		short, long time.Duration
 	}{
 		{"14 a second", "14/s", 14, time.Second, 15 * time.Second, time.Minute},
-		{"12 a minute", "12/min", 12.0 / 60, 5 * time.Second, 26 * time.Second, 3 * time.Minute},
+		{"30 a minute", "30/min", 30.0 / 60, 2 * time.Second, 12 * time.Second, 3 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -78,9 +78,9 @@ func TestALaneSettlesBelowWhatItsServerTakesAndRecovers(t *testing.T) {
 
 	tempo := throttle.DefaultTempo().Scaled(recoveryTempo)
 	w.until(run, time.Minute, "slowed down", func(d document) bool { return d.waitsFor("lane") != nil })
-	<-time.After(8 * tempo.Step) // it has found its level
+	<-time.After(tempo.Pauses[0] + tempo.Pauses[1] + 5*tempo.Step) // it has found its level
 	from := time.Now()
-	<-time.After(12 * tempo.Step)
+	<-time.After(10 * tempo.Step)
 	settled := pace(server, from, time.Now())
 	if settled < 0.7*limit || settled > limit {
 		t.Errorf("%.1f a second beside a limit of %d, expected between %.0f and %d", settled, limit, 0.7*limit, limit)
