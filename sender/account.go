@@ -151,13 +151,20 @@ func (a *account) enter(now time.Time, rcpt *recipient) *lane {
 	return l
 }
 
-// leave notes that the work of a connection for a lane, which began then, is over, the
-// probes that it was, and whether it came as far as the server. A slow lane may have
-// waited for it.
-func (a *account) leave(l *lane, p probe, began time.Time, reached bool) {
+// transact notes that a transaction for a recipient begins now.
+func (a *account) transact(now time.Time, rcpt *recipient) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l.leave(began, time.Now(), reached)
+	rcpt.lane.transact(now)
+}
+
+// leave notes that the work of a connection for a lane is over, the probes that it was,
+// and when its transaction began (zero: there was none). A slow lane may have waited
+// for it.
+func (a *account) leave(l *lane, p probe, began time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l.leave(began, time.Now())
 	a.lanes.probed(p, l)
 	if l.size > 0 {
 		a.signal()

@@ -72,7 +72,7 @@ type delivery struct {
 	conn      *smtppool.Conn // nil: none, or it is back in the pool
 	claimTime time.Duration  // smoothed time that a claim takes
 	pause     time.Duration  // before the next job
-	reached   bool           // the job came as far as the server
+	began     time.Time      // the transaction of the job; zero: it has not
 	step      ledger.Step
 
 	unrecorded unrecorded
@@ -127,13 +127,14 @@ func (d *delivery) transact(j *job) end {
 		if e.kind != unfinished {
 			return e
 		}
+		d.begins(j)
 		r = d.conn.Envelope(d.life.begin, j.draft.From, j.draft.To, len(j.draft.Message))
 	} else {
+		d.begins(j)
 		r = d.conn.Answer(d.life.finish)
 		d.confirm()
 	}
 
-	d.reached = true
 	if r != nil {
 		return d.refused(j, *r)
 	}
@@ -152,6 +153,12 @@ func (d *delivery) transact(j *job) end {
 	}
 
 	return e
+}
+
+// begins notes that the server is asked about a job.
+func (d *delivery) begins(j *job) {
+	d.began = time.Now()
+	d.a.transact(d.began, j.rcpt)
 }
 
 // carry counts the message for the limit of its lane on one connection.

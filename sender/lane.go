@@ -46,7 +46,7 @@ type lane struct {
 	back time.Time // when the latest recipient without room comes back
 
 	using int           // connections that carry its messages now
-	begun []time.Time   // when they began, the first first
+	begun []time.Time   // when the transactions under way began, the first first
 	each  time.Duration // smoothed time that a transaction takes; 0: none has ended
 
 	leases int // connections that this process may use for it; counted only under a limit
@@ -221,14 +221,15 @@ func (l *lane) rate(now time.Time) float64 {
 }
 
 // flow returns how many messages a second the lane can be expected to send at most: its
-// rate, or less when its transactions take long; 0: not known, and not little.
+// rate, or less when its transactions take long, and it shares the recipients that may
+// wait with other lanes of the group; 0: not known, and not little.
 func (l *lane) flow(now time.Time) float64 {
 	rate := l.rate(now)
 	long := l.each
 	if len(l.begun) > 0 {
 		long = max(long, now.Sub(l.begun[0]))
 	}
-	if long <= slowTransaction {
+	if long <= slowTransaction || len(l.group.lanes) < 2 {
 		return rate
 	}
 
@@ -301,26 +302,30 @@ func (l *lane) most(now time.Time, connections int) int {
 // enter notes a connection that carries the lane's messages.
 func (l *lane) enter(now time.Time) {
 	l.using++
-	l.begun = append(l.begun, now)
 	l.group.enter(now)
 }
 
-// leave notes that a connection which has begun then works no longer for the lane.
-// What did not come as far as the server says nothing about the time that it takes.
-func (l *lane) leave(began, now time.Time, reached bool) {
+// transact notes that a transaction with the server begins.
+func (l *lane) transact(now time.Time) { l.begun = append(l.begun, now) }
+
+// leave notes that a connection works no longer for the lane, and its transaction, which
+// began then; the zero time: there was none.
+func (l *lane) leave(began, now time.Time) {
 	l.using--
 	l.group.using--
 	i := slices.IndexFunc(l.begun, began.Equal)
-	if i >= 0 {
-		l.begun = slices.Delete(l.begun, i, i+1)
+	if began.IsZero() || i < 0 {
+		return
 	}
-	took := max(now.Sub(began), 1)
-	switch {
-	case !reached:
-	case l.each == 0:
-		l.each = took
-	default:
-		l.each = max(l.each+(took-l.each)/4, 1)
+
+	l.begun = slices.Delete(l.begun, i, i+1)
+	took := now.Sub(began)
+	if l.each > 0 {
+		took = l.each + (took-l.each)/4
+	}
+	l.each = max(took, 1)
+	if l.using == 0 {
+		l.begun = nil // also what a panic has left
 	}
 }
 

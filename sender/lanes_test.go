@@ -404,19 +404,23 @@ func TestALaneIsSlowWhileATransactionIsStuck(t *testing.T) {
 			t.Errorf("after %s: slow %v, want %v", after, got, want)
 		}
 	}
+	begin := func(at time.Time) {
+		l.enter(at)
+		l.transact(at)
+	}
 	l.enter(noon)
-	l.leave(noon, noon.Add(time.Millisecond), false)
+	l.leave(time.Time{}, noon.Add(time.Millisecond))
 	slow(time.Millisecond, true)
 
-	l.enter(noon)
-	l.leave(noon, noon.Add(10*time.Millisecond), true)
+	begin(noon)
+	l.leave(noon, noon.Add(10*time.Millisecond))
 	slow(10*time.Millisecond, false)
 
-	l.enter(noon)
-	l.enter(noon.Add(time.Second))
+	begin(noon)
+	l.enter(noon) // it waits for its slot
 	slow(stuckMore, false)
 	slow(time.Second, true)
-	l.leave(noon, noon.Add(time.Second), false)
+	l.leave(noon, noon.Add(20*time.Millisecond))
 	slow(time.Second, false)
 	if l.using != 1 || g.using != 1 {
 		t.Errorf("%d connections in the lane and %d in its group, want 1", l.using, g.using)

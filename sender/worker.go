@@ -181,11 +181,10 @@ func (w *Worker) serve(a *account) {
 		}
 		rcpt := d.job.rcpt
 		probe := rcpt.probe
-		began := time.Now()
-		lane := a.enter(began, rcpt)
-		d.reached = false
+		lane := a.enter(time.Now(), rcpt)
+		d.began = time.Time{}
 		d.attempt() // the job may be another's afterwards
-		a.leave(lane, probe, began, d.reached)
+		a.leave(lane, probe, d.began)
 		d.rest()
 	}
 }

@@ -49,7 +49,7 @@ func sendBy(t *testing.T, delivery string, people []string, outlets map[string]o
 	w.audience(people)
 	w.quietWorker()
 	w.quietWorker()
-	d := w.finished(w.launch(), time.Minute)
+	d := w.finished(w.launch(), 20*time.Second)
 	if d.Counts["accepted"] != int64(len(people)) {
 		t.Errorf("counts %v, expected that all %d are accepted", d.Counts, len(people))
 	}
