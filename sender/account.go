@@ -84,6 +84,15 @@ func (a *account) offer(now time.Time, rcpt *recipient) answer {
 	return got
 }
 
+// shutFor returns for how long the account takes nothing for a recipient; 0 when it
+// may.
+func (a *account) shutFor(now time.Time, rcpt *recipient) time.Duration {
+	routeClosed := a.route.closedUntil()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lanes.shutForRecipient(now, rcpt, routeClosed)
+}
+
 func (a *account) signal() {
 	select {
 	case a.wake <- struct{}{}:

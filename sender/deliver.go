@@ -222,10 +222,21 @@ func (d *delivery) prepare(j *job) end {
 		}
 	}
 	if e.kind != unfinished {
-		j.giveSlotBack()
+		j.leaveSlot()
 	}
 
 	return e
+}
+
+// leaveSlot gives back the slot of a job that did not come as far as the server. One
+// whose time is over is free too.
+func (j *job) leaveSlot() {
+	now := time.Now()
+	if !j.slot.IsZero() && j.slot.Before(now) {
+		j.pace.missed(j.slot)
+		return
+	}
+	j.pace.giveBack(now, j.slot)
 }
 
 func (j *job) giveSlotBack() { j.pace.giveBack(time.Now(), j.slot) }

@@ -98,13 +98,10 @@ type answer struct {
 // when it may be worth trying again. The account's route is closed until a moment
 // of its own.
 func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) answer {
-	l := ls.of(rcpt)
-	if closed := later(routeClosed, ls.closedUntil(now)); closed.After(now) {
-		return answer{shut: true, wait: min(maxReturn, max(time.Second, closed.Sub(now)))}
-	}
-	if wait := l.shutFor(now); wait > 0 {
+	if wait := ls.shutForRecipient(now, rcpt, routeClosed); wait > 0 {
 		return answer{shut: true, wait: wait}
 	}
+	l := ls.of(rcpt)
 	if l.group.size >= l.group.room() {
 		return answer{wait: time.Second}
 	}
@@ -115,6 +112,15 @@ func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) an
 	rcpt.since = now
 	l.push(rcpt, false)
 	return answer{taken: true}
+}
+
+// shutForRecipient returns for how long the account, or the lane of the recipient there,
+// takes nothing, at most maxReturn; 0 when it may.
+func (ls *lanes) shutForRecipient(now time.Time, rcpt *recipient, routeClosed time.Time) time.Duration {
+	if closed := later(routeClosed, ls.closedUntil(now)); closed.After(now) {
+		return min(maxReturn, max(time.Second, closed.Sub(now)))
+	}
+	return ls.of(rcpt).shutFor(now)
 }
 
 // closedUntil returns until when nothing leaves by the account: it is closed, or
