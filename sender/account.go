@@ -87,6 +87,15 @@ func (a *account) offer(now time.Time, rcpt *recipient) answer {
 	return got
 }
 
+// shutFor returns for how long the account takes nothing for a recipient; 0 when it
+// may.
+func (a *account) shutFor(now time.Time, rcpt *recipient) time.Duration {
+	routeClosed := a.route.closedUntil()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lanes.shutForRecipient(now, rcpt, routeClosed)
+}
+
 func (a *account) signal() {
 	select {
 	case a.wake <- struct{}{}:
@@ -146,20 +155,28 @@ func (a *account) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 }
 
 // enter notes that a connection begins to work for a recipient.
-func (a *account) enter(rcpt *recipient) *lane {
+func (a *account) enter(now time.Time, rcpt *recipient) *lane {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l := rcpt.lane
-	l.enter(time.Now())
+	l.enter(now)
 	return l
 }
 
-// leave notes that the work of a connection for a lane is over, and the probes that
-// it was. A slow lane may have waited for it.
-func (a *account) leave(l *lane, p probe, took time.Duration) {
+// transact notes that a transaction for a recipient begins now.
+func (a *account) transact(now time.Time, rcpt *recipient) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l.leave(took)
+	rcpt.lane.transact(now)
+}
+
+// leave notes that the work of a connection for a lane is over, the probes that it was,
+// and when its transaction began (zero: there was none). A slow lane may have waited
+// for it.
+func (a *account) leave(l *lane, p probe, began time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l.leave(began, time.Now())
 	a.lanes.probed(p, l)
 	if l.size > 0 {
 		a.signal()
@@ -187,6 +204,21 @@ func (a *account) drain(which func(*recipient) bool) []*recipient {
 }
 
 func all(*recipient) bool { return true }
+
+// crowd takes out the recipients of slow lanes that have too many, each with the time
+// after which it may come again.
+func (a *account) crowd(now time.Time) (out []*recipient, waits []time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.lanes.byName {
+		for _, rcpt := range l.crowd(now) {
+			wait, _ := l.full(now)
+			out = append(out, rcpt)
+			waits = append(waits, wait)
+		}
+	}
+	return out, waits
+}
 
 // shutUntil is [lanes.shutUntil].
 func (a *account) shutUntil(now time.Time, p campaign.Provider) time.Time {

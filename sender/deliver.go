@@ -72,6 +72,7 @@ type delivery struct {
 	conn      *smtppool.Conn // nil: none, or it is back in the pool
 	claimTime time.Duration  // smoothed time that a claim takes
 	pause     time.Duration  // before the next job
+	began     time.Time      // the transaction of the job; zero: it has not
 	step      ledger.Step
 
 	unrecorded unrecorded
@@ -106,6 +107,10 @@ func (d *delivery) deliver() {
 	d.recipients.end(j.rcpt, e)
 	d.job = d.next
 	d.next = nil
+}
+
+// rest waits as long as the last job has asked for.
+func (d *delivery) rest() {
 	if d.pause > 0 {
 		sleep(d.life.begin, d.pause)
 		d.pause = 0
@@ -122,8 +127,10 @@ func (d *delivery) transact(j *job) end {
 		if e.kind != unfinished {
 			return e
 		}
+		d.begins(j)
 		r = d.conn.Envelope(d.life.begin, j.draft.From, j.draft.To, len(j.draft.Message))
 	} else {
+		d.begins(j)
 		r = d.conn.Answer(d.life.finish)
 		d.confirm()
 	}
@@ -146,6 +153,12 @@ func (d *delivery) transact(j *job) end {
 	}
 
 	return e
+}
+
+// begins notes that the server is asked about a job.
+func (d *delivery) begins(j *job) {
+	d.began = time.Now()
+	d.a.transact(d.began, j.rcpt)
 }
 
 // carry counts the message for the limit of its lane on one connection.
@@ -209,10 +222,21 @@ func (d *delivery) prepare(j *job) end {
 		}
 	}
 	if e.kind != unfinished {
-		j.giveSlotBack()
+		j.leaveSlot()
 	}
 
 	return e
+}
+
+// leaveSlot gives back the slot of a job that did not come as far as the server. One
+// whose time is over is free too.
+func (j *job) leaveSlot() {
+	now := time.Now()
+	if !j.slot.IsZero() && j.slot.Before(now) {
+		j.pace.missed(j.slot)
+		return
+	}
+	j.pace.giveBack(now, j.slot)
 }
 
 func (j *job) giveSlotBack() { j.pace.giveBack(time.Now(), j.slot) }

@@ -1,6 +1,8 @@
 package sender
 
 import (
+	"math"
+	"slices"
 	"time"
 
 	"broadside/sender/reply"
@@ -15,6 +17,13 @@ const (
 	// slowTransaction is how long a transaction may take before its lane may use no
 	// more than its share of the connections: what is quicker frees them soon.
 	slowTransaction = time.Second
+	// stuckTimes the usual time of a transaction, and stuckMore, is how long one may be
+	// under way before its lane is taken for slow.
+	stuckTimes = 4
+	stuckMore  = 100 * time.Millisecond
+	// verySlow is how long a transaction may take before its lane leaves half of the
+	// connections to others, also when there are none now.
+	verySlow = 5 * time.Second
 	// signalEvery is how often a lane tells the others that its server slows it down.
 	signalEvery = 2 * time.Second
 	// laneRoom is for how long a lane with a rate has recipients waiting.
@@ -41,7 +50,8 @@ type lane struct {
 	back time.Time // when the latest recipient without room comes back
 
 	using int           // connections that carry its messages now
-	each  time.Duration // smoothed time that a transaction takes
+	begun []time.Time   // when the transactions under way began, the first first
+	each  time.Duration // smoothed time that a transaction takes; 0: none has ended
 
 	leases int // connections that this process may use for it; counted only under a limit
 
@@ -214,18 +224,41 @@ func (l *lane) rate(now time.Time) float64 {
 	return rate
 }
 
-// full reports whether a lane that has a rate of its own has as many recipients as
-// it can use soon, and then when another one may come: the one after the latest
-// that was sent away.
-func (l *lane) full(now time.Time) (time.Duration, bool) {
+// flow returns how many messages a second the lane can be expected to send at most: its
+// rate, or less when its transactions take long, and it shares the recipients that may
+// wait with other lanes of the group; 0: not known, and not little.
+func (l *lane) flow(now time.Time) float64 {
 	rate := l.rate(now)
-	if rate <= 0 || l.size < 2 || float64(l.size) < rate*laneRoom.Seconds() {
+	long := l.each
+	if len(l.begun) > 0 {
+		long = max(long, now.Sub(l.begun[0]))
+	}
+	if long <= slowTransaction || len(l.group.lanes) < 2 {
+		return rate
+	}
+
+	flow := float64(max(1, l.using)) / long.Seconds()
+	if rate > 0 {
+		return min(rate, flow)
+	}
+	return flow
+}
+
+// room returns how many recipients a lane that sends so many a second has use for soon.
+func room(flow float64) int { return max(2, int(math.Ceil(flow*laneRoom.Seconds()))) }
+
+// full reports whether a lane whose flow is known has as many recipients as it can use
+// soon, and then when another one may come: the one after the latest that was sent
+// away.
+func (l *lane) full(now time.Time) (time.Duration, bool) {
+	flow := l.flow(now)
+	if flow <= 0 || l.size < room(flow) {
 		l.back = time.Time{}
 		return 0, false
 	}
 
 	soonest := now.Add(laneRoom / 2)
-	step := time.Duration(float64(time.Second) / rate)
+	step := time.Duration(float64(time.Second) / flow)
 	l.back = later(soonest, l.back.Add(step))
 	if wait := l.back.Sub(now); wait < maxReturn {
 		return wait, true
@@ -234,8 +267,41 @@ func (l *lane) full(now time.Time) (time.Duration, bool) {
 	return maxReturn, true
 }
 
-// slow reports whether a transaction of the lane keeps its connection for long.
-func (l *lane) slow() bool { return l.each > slowTransaction }
+// crowd takes out the recipients that a lane has no use for soon, since its server has
+// become slow. They would keep others of the provider from coming.
+func (l *lane) crowd(now time.Time) (out []*recipient) {
+	flow := l.flow(now)
+	if flow <= 0 || flow >= l.rate(now) && l.rate(now) > 0 || l.size <= room(flow) {
+		return nil
+	}
+	kept := 0
+	return l.drain(func(*recipient) bool {
+		kept++
+		return kept > room(flow)
+	})
+}
+
+// slow reports whether a transaction of the lane keeps its connection for long, or may
+// do so.
+func (l *lane) slow(now time.Time) bool { return l.each > slowTransaction || l.doubtful(now) }
+
+// doubtful reports whether it is not known how long a transaction of the lane takes: none
+// has ended yet, or one is under way for longer than is usual.
+func (l *lane) doubtful(now time.Time) bool {
+	return l.each == 0 || len(l.begun) > 0 && now.Sub(l.begun[0]) > stuckTimes*l.each+stuckMore
+}
+
+// most is how many of so many connections a slow lane may use when it is alone. Work
+// for others may come while they are kept.
+func (l *lane) most(now time.Time, connections int) int {
+	switch {
+	case l.doubtful(now):
+		return max(1, connections/4)
+	case l.each > verySlow:
+		return max(1, connections/2)
+	}
+	return connections
+}
 
 // enter notes a connection that carries the lane's messages.
 func (l *lane) enter(now time.Time) {
@@ -243,11 +309,28 @@ func (l *lane) enter(now time.Time) {
 	l.group.enter(now)
 }
 
-// leave notes the end of a transaction that took this long.
-func (l *lane) leave(took time.Duration) {
+// transact notes that a transaction with the server begins.
+func (l *lane) transact(now time.Time) { l.begun = append(l.begun, now) }
+
+// leave notes that a connection works no longer for the lane, and its transaction, which
+// began then; the zero time: there was none.
+func (l *lane) leave(began, now time.Time) {
 	l.using--
 	l.group.using--
-	l.each += (took - l.each) / 4
+	i := slices.IndexFunc(l.begun, began.Equal)
+	if began.IsZero() || i < 0 {
+		return
+	}
+
+	l.begun = slices.Delete(l.begun, i, i+1)
+	took := now.Sub(began)
+	if l.each > 0 {
+		took = l.each + (took-l.each)/4
+	}
+	l.each = max(took, 1)
+	if l.using == 0 {
+		l.begun = nil // also what a panic has left
+	}
 }
 
 // idle reports whether there is nothing to remember of the lane.

@@ -116,13 +116,10 @@ type answer struct {
 // when it may be worth trying again. The account's route is closed until a moment
 // of its own.
 func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) answer {
-	l := ls.of(rcpt)
-	if closed := later(routeClosed, ls.closedUntil(now)); closed.After(now) {
-		return answer{shut: true, wait: min(maxReturn, max(time.Second, closed.Sub(now)))}
-	}
-	if wait := l.shutFor(now); wait > 0 {
+	if wait := ls.shutForRecipient(now, rcpt, routeClosed); wait > 0 {
 		return answer{shut: true, wait: wait}
 	}
+	l := ls.of(rcpt)
 	if l.group.size >= l.group.room() {
 		return answer{wait: time.Second}
 	}
@@ -133,6 +130,15 @@ func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) an
 	rcpt.since = now
 	l.push(rcpt, false)
 	return answer{taken: true}
+}
+
+// shutForRecipient returns for how long the account, or the lane of the recipient there,
+// takes nothing, at most maxReturn; 0 when it may.
+func (ls *lanes) shutForRecipient(now time.Time, rcpt *recipient, routeClosed time.Time) time.Duration {
+	if closed := later(routeClosed, ls.closedUntil(now)); closed.After(now) {
+		return min(maxReturn, max(time.Second, closed.Sub(now)))
+	}
+	return ls.of(rcpt).shutFor(now)
 }
 
 // closedUntil returns until when nothing leaves by the account: it is closed, or
@@ -188,7 +194,11 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 		if ahead != nil && l != ahead && l.limit.Connections > 0 {
 			return false // its connections are counted
 		}
-		return l == ahead || !l.slow() || l.using < ls.share(now, l)
+		using := l.using
+		if l == ahead {
+			using-- // the connection stays in the lane
+		}
+		return !l.slow(now) || using < ls.share(now, l)
 	}
 	for k := range ls.groups {
 		i := (ls.turn + k) % len(ls.groups)
@@ -209,7 +219,7 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 }
 
 // share returns how many connections a slow lane may use: an even part of them, or
-// what the others do not need.
+// what the others do not need, but not all of them where it may keep them for long.
 func (ls *lanes) share(now time.Time, l *lane) int {
 	groups := 0
 	for _, g := range ls.groups {
@@ -226,7 +236,8 @@ func (ls *lanes) share(now time.Time, l *lane) int {
 		}
 	}
 
-	return max(1, max(even, left)/max(1, l.group.busy()))
+	share := max(1, max(even, left)/max(1, l.group.busy()))
+	return min(share, l.most(now, ls.connections))
 }
 
 // needs is how many connections the group uses at most lately, and one more.

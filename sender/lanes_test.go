@@ -377,6 +377,8 @@ func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 		want   int // that the lane gets of ten
 	}{
 		{"quick", slowTransaction / 2, 0, 10},
+		{"not known yet", 0, 0, 2},
+		{"very slow", 2 * verySlow, 0, 5},
 		{"slow beside one that needs many", 2 * slowTransaction, 5, 5},
 		{"slow beside one that needs few", 2 * slowTransaction, 2, 7},
 	} {
@@ -429,5 +431,40 @@ func TestPacesOfTheLongTail(t *testing.T) {
 	}
 	if n := len(a.paces); n != 3 {
 		t.Errorf("%d paces, want one without a rate, one of the tail and one of the domain", n)
+	}
+}
+
+// A quick lane counts as slow while one of its transactions is stuck, and whatever
+// did not come as far as the server says nothing about it.
+func TestALaneIsSlowWhileATransactionIsStuck(t *testing.T) {
+	t.Parallel()
+	g := &group{}
+	l := &lane{group: g}
+	slow := func(after time.Duration, want bool) {
+		t.Helper()
+		if got := l.slow(noon.Add(after)); got != want {
+			t.Errorf("after %s: slow %v, want %v", after, got, want)
+		}
+	}
+	begin := func(at time.Time) {
+		l.enter(at)
+		l.transact(at)
+	}
+	l.enter(noon)
+	l.leave(time.Time{}, noon.Add(time.Millisecond))
+	slow(time.Millisecond, true)
+
+	begin(noon)
+	l.leave(noon, noon.Add(10*time.Millisecond))
+	slow(10*time.Millisecond, false)
+
+	begin(noon)
+	l.enter(noon) // it waits for its slot
+	slow(stuckMore, false)
+	slow(time.Second, true)
+	l.leave(noon, noon.Add(20*time.Millisecond))
+	slow(time.Second, false)
+	if l.using != 1 || g.using != 1 {
+		t.Errorf("%d connections in the lane and %d in its group, want 1", l.using, g.using)
 	}
 }

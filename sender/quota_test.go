@@ -1,34 +1,41 @@
 package sender
 
-import "testing"
+import (
+	"context"
+	"testing"
+	"time"
 
-// Lanes without a rate of their own leave slots of the account to those that have one and
-// have work: a call takes what there is for a quarter of a second.
-func TestFairSlots(t *testing.T) {
+	"broadside/campaign"
+	"broadside/throttle"
+)
+
+// The recipient for whom a quota has nothing left waits, at no charge, and has the
+// message when it frees.
+func TestWhoWaitsForAQuotaHasTheMessageAfterwards(t *testing.T) {
 	t.Parallel()
-	r := &run{}
-	all, gmail, yahoo := paceKey{run: r}, paceKey{r, "gmail"}, paceKey{r, "yahoo"}
-	for _, tt := range []struct {
-		name                 string
-		rate                 float64
-		gmailSize, yahooSize int
-		key                  paceKey
-		want                 int
-	}{
-		{"alone", 200, 0, 0, all, maxSlots},
-		{"with one other", 200, 1, 0, all, 25},
-		{"with two others", 200, 1, 1, all, 16},
-		{"of a slow account", 1, 1, 1, all, 1},
-		{"of an account without a rate", 0, 1, 1, all, maxSlots},
-		{"a lane with a rate", 200, 1, 1, gmail, maxSlots},
-	} {
-		a := &account{
-			cfg:   AccountConfig{Rate: tt.rate},
-			lanes: lanes{byName: map[string]*lane{"gmail": {size: tt.gmailSize}, "yahoo": {size: tt.yahooSize}}},
-			paces: map[paceKey]*pace{all: {}, gmail: {}, yahoo: {}},
+	const window = 3 * time.Second
+	b := newFixture(t, "a@example.org", "b@example.org", "c@example.org")
+	b.alter = func(cfg *Config) {
+		cfg.Ways[0].Quotas = func(time.Time, int) []throttle.Quota {
+			return []throttle.Quota{{Name: "day", Messages: 2, Window: window}}
 		}
-		if got := a.fairSlots(tt.key); got != tt.want {
-			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		cfg.Tasks = func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
+			for {
+				for i := range b.to {
+					handle(ctx, campaign.Task{Run: "news-1", Index: i})
+				}
+				if !sleep(ctx, 300*time.Millisecond) {
+					return nil
+				}
+			}
 		}
+	}
+	begun := time.Now()
+	counts := b.work(b.supp, func(c campaign.Counts) bool { return c[campaign.Accepted] == 3 })
+	if waited := time.Since(begun); waited < window {
+		t.Errorf("the third had the message after %s, the window is %s", waited, window)
+	}
+	if counts[campaign.Deferred] > 0 {
+		t.Errorf("counts %v: a recipient was charged", counts)
 	}
 }

@@ -97,6 +97,21 @@ func (rs *recipients) offer(now time.Time, rcpt *recipient) end {
 	return giveBack(wait)
 }
 
+// elsewhere returns how long a recipient waits whose account, or the lane there, is
+// closed for so long: not at all when another account of the run takes them.
+func (rs *recipients) elsewhere(now time.Time, rcpt *recipient, delay time.Duration) time.Duration {
+	if rcpt.account == nil || len(rcpt.run.accounts) < 2 || rcpt.account.shutFor(now, rcpt) == 0 {
+		return delay
+	}
+
+	for name := range rcpt.run.accounts.order(rcpt.ref) {
+		if a := rs.accounts[name]; a != nil {
+			delay = min(delay, a.shutFor(now, rcpt))
+		}
+	}
+	return delay
+}
+
 // end acts on what happens to a recipient. An outcome is recorded for as long as
 // it takes Redis to answer, or until the lifetime is over. What is not recorded
 // then is issued again by the feeder, if it was not claimed; a claim's outcome is
@@ -163,6 +178,13 @@ func (rs *recipients) decide(rcpt *recipient, e end) end {
 	}
 
 	e.decided = true
+	now := time.Now()
+	switch {
+	case e.kind == givenBack:
+		e.delay = rs.elsewhere(now, rcpt, e.delay)
+	case e.outcome.State == campaign.Pending && e.outcome.Delay > 0:
+		e.outcome.Delay = rs.elsewhere(now, rcpt, e.outcome.Delay)
+	}
 	if e.kind == refused || e.kind == settled {
 		e.outcome = rs.confirmDead(rcpt, e)
 		e = rs.countHard(rcpt, e)

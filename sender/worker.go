@@ -187,10 +187,11 @@ func (w *Worker) serve(a *account) {
 		}
 		rcpt := d.job.rcpt
 		probe := rcpt.probe
-		lane := a.enter(rcpt)
-		began := time.Now()
+		lane := a.enter(time.Now(), rcpt)
+		d.began = time.Time{}
 		d.attempt() // the job may be another's afterwards
-		a.leave(lane, probe, time.Since(began))
+		a.leave(lane, probe, d.began)
+		d.rest()
 	}
 }
 
@@ -218,10 +219,14 @@ func (w *Worker) followRuns(ctx context.Context) {
 	}
 }
 
-// giveBackStale gives back what has waited too long for an account, until ctx
-// ends.
+// giveBackStale gives back what has waited too long for an account, and what a slow lane
+// has no use for, until ctx ends.
 func (w *Worker) giveBackStale(ctx context.Context, a *account) {
 	for sleep(ctx, time.Second) {
+		crowd, waits := a.crowd(time.Now())
+		for i, rcpt := range crowd {
+			w.recipients.end(rcpt, giveBack(waits[i]))
+		}
 		limit := time.Now().Add(-staleAfter)
 		w.recipients.giveBackAll(a.drain(func(rcpt *recipient) bool { return rcpt.since.Before(limit) }), 0)
 	}

@@ -22,6 +22,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
+	"broadside/internal/failpoint"
 	"broadside/internal/lanes"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
@@ -89,7 +90,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Lists:       audience.NewLists(rdb, cfg.Namespace),
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
-		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua),
+		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua).WithTempo(throttle.DefaultTempo().Scaled(failpoint.LaneTempo())),
 		days:        throttle.NewDays(rdb, cfg.Namespace),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),

@@ -140,6 +140,7 @@ type document struct {
 	Counts  map[string]int64 `json:"counts"`
 	After   map[string]int64 `json:"after"`
 	Skipped map[string]int64 `json:"skipped"`
+	Waiting []wait           `json:"waiting"`
 }
 
 func (d document) sum() (n int64) {

@@ -14,6 +14,9 @@
 //	after-dot      the whole body has left, its reply has not been read
 //	after-reply    the reply has been read, nothing is done with it yet
 //	before-settle  the outcome is in the journal, and not in the ledger
+//
+// LANE_TEMPO=0.02 makes the times by which lanes slow down, pause and climb so much
+// shorter: a test sees in seconds what takes an hour.
 package failpoint
 
 // The points.

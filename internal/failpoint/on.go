@@ -60,3 +60,12 @@ func Half(n int) int {
 	}
 	return (n + 1) / 2
 }
+
+// LaneTempo returns by what the times of lanes are multiplied: LANE_TEMPO, or 1.
+func LaneTempo() float64 {
+	by, err := strconv.ParseFloat(os.Getenv("LANE_TEMPO"), 64)
+	if err != nil || by <= 0 {
+		return 1
+	}
+	return by
+}

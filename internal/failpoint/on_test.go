@@ -28,3 +28,12 @@ func TestTheNthHitKills(t *testing.T) {
 		}
 	}
 }
+
+func TestLaneTempo(t *testing.T) {
+	for text, want := range map[string]float64{"": 1, "0.5": 0.5, "-1": 1, "nonsense": 1} {
+		t.Setenv("LANE_TEMPO", text)
+		if got := LaneTempo(); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}

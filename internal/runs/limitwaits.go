@@ -76,7 +76,7 @@ func (s Status) isHeldUpBy(lane string) bool {
 	if part < 0 { // a domain
 		part = campaign.PartOf(lane)
 	}
-	return part < len(s.Parts) && s.Parts[part].Open() > 0
+	return s.Parts[part].Open() > 0
 }
 
 // quotaWaits returns the quotas of an account that are spent.
