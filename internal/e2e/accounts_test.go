@@ -110,7 +110,7 @@ func TestAnAccountThatTakesNothingHandsOver(t *testing.T) {
 	t.Parallel()
 	const people, quota = 200, 20
 	badPassword := says("auth", "535 5.7.8 Error: authentication failed: authentication failure")
-	blocked := says("rcpt", "421 4.7.28 Gmail has detected an unusual rate of unsolicited mail originating from your IP address.")
+	blocked := says("rcpt", "550 5.7.28 There is an unusual rate of unsolicited email originating from your IP address.")
 	limited := newOutlet(t, takesAll)
 	limited.more = fmt.Sprintf("    limits: {connections: 4, per_day: %d}\n", quota)
 	for _, c := range []struct {
