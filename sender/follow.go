@@ -39,6 +39,9 @@ func (w *Worker) readAccounts(ctx context.Context) error {
 
 	for name, a := range w.accounts {
 		now := time.Now()
+		if err := a.warmUp(ctx, w.cfg.Days, now); err != nil {
+			return err
+		}
 		a.follow(now, read, states[name], shared[name])
 		for _, l := range a.shutLanes(now) {
 			w.recipients.giveBackAll(a.drainShut(now, l))
@@ -55,7 +58,6 @@ func (w *Worker) tend(ctx context.Context, a *account) {
 		now := time.Now()
 		a.returnSlots(ctx, now)
 		a.releaseLanes(ctx, w.cfg.Conns)
-		a.warmUp(ctx, w.cfg.Days, now)
 		if now.Sub(shared) >= learntEvery {
 			shared = now
 			a.shareLearnt(ctx)

@@ -39,10 +39,10 @@ func (a *account) warms(state campaign.State) {
 }
 
 // warmUp writes what was counted, and now and then reads how many steps are not
-// taken. It reports whether that is known.
-func (a *account) warmUp(ctx context.Context, days *throttle.Days, now time.Time) bool {
+// taken.
+func (a *account) warmUp(ctx context.Context, days *throttle.Days, now time.Time) error {
 	if a.cfg.Warming == nil {
-		return true
+		return nil
 	}
 
 	a.mu.Lock()
@@ -58,15 +58,14 @@ func (a *account) warmUp(ctx context.Context, days *throttle.Days, now time.Time
 		}
 	}
 	if !due {
-		return true
+		return nil
 	}
 
 	all, err := days.Read(ctx, a.cfg.Name)
-	if err != nil {
-		return false
+	if err == nil {
+		a.hold(now, a.cfg.Warming.Held(all, now))
 	}
-	a.hold(now, a.cfg.Warming.Held(all, now))
-	return true
+	return err
 }
 
 // hold notes how many steps of the warm-up are not taken.
