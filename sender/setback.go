@@ -28,6 +28,9 @@ const (
 	// maxUncharged is how often a recipient goes to the back of the queue. The
 	// next such reply is charged as a deferral.
 	maxUncharged = 2
+	// unmeasuredRate is what a lane without a ceiling is taken to have sent whose first
+	// messages are asked to be slower, in messages a second.
+	unmeasuredRate = 10
 	// othersSend is how recent an acceptance has to be for a connection that is
 	// refused to be one too many, and not one of an account that is closed.
 	othersSend = 30 * time.Second
@@ -137,8 +140,12 @@ func (ls *lanes) slowdown(now time.Time, l *lane, d reply.Decision, reason strin
 			code = codes.LanePaused
 		}
 	}
+	rate := l.speed.perSecond
+	if rate == 0 && l.limit.Rate == 0 {
+		rate = unmeasuredRate
+	}
 	return &slowdown{lane: l, rule: d.Rule, signal: throttle.Signal{
-		Rate: l.speed.perSecond, Ceiling: l.limit.Rate, Block: d.Verdict == reply.PauseLane,
+		Rate: rate, Ceiling: l.limit.Rate, Block: d.Verdict == reply.PauseLane,
 		Backoff: d.Backoff, Factor: d.Factor, MaxBackoff: d.MaxBackoff,
 		Code: string(code), Reason: code.Reason("%s", address.Redact(reason)),
 	}}

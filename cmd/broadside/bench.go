@@ -55,6 +55,7 @@ Stages (default: all):
 	f.DurationVar(&o.RedisRTT, "redis-rtt", 0, "how far Redis is away from the workers, as a round-trip time")
 	f.StringVar(&o.Redis, "redis", "", "`URL` of a Redis for tests, which nothing else uses during the measurement (default: start a redis-server)")
 	f.BoolVar(&o.AOF, "aof", false, "the redis-server that is started writes an AOF (everysec)")
+	f.BoolVar(&o.Limits, "limits", false, "set every limit of the account and its lanes, so high that none is reached")
 	f.DurationVar(&o.For, "for", 0, "stop sending after this `DURATION` (default: when all is sent)")
 	f.BoolVar(&o.Alone, "alone", false, "do not let smtp-source send too")
 	f.StringVar(&o.ProfileDir, "profile", "", "`DIR` for CPU and allocation profiles of the workers")

@@ -46,6 +46,9 @@ func (o Options) command() string {
 	if o.AOF {
 		words = append(words, "--aof")
 	}
+	if o.Limits {
+		words = append(words, "--limits")
+	}
 	if o.Alone {
 		words = append(words, "--alone")
 	}

@@ -33,6 +33,7 @@ type Options struct {
 	Redis       string        // its URL; empty: a redis-server is started
 	RedisRTT    time.Duration // added to the workers' way to the started redis-server
 	AOF         bool          // the started redis-server writes an AOF, everysec
+	Limits      bool          // every limit is set, and none is reached
 	For         time.Duration // sending is stopped after this; 0: when all is sent
 	Alone       bool          // smtp-source does not send
 	Stages      []string      // default: all

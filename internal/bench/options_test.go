@@ -76,6 +76,7 @@ func TestCommand(t *testing.T) {
 			o.Recipients, o.AOF, o.Stages = 200_000, true, []string{StageSend}
 		},
 		"broadside bench --fields 2 --size 999 --connections 3 --workers 2 --pipelining off --sink own --rtt 50ms --redis-rtt 1ms --for 1m0s --alone": everything,
+		"broadside bench send --limits": func(o *Options) { o.Limits, o.Stages = true, []string{StageSend} },
 		"broadside bench --smtp 127.0.0.1:25 --redis URL": func(o *Options) {
 			o.SMTP, o.Redis = "127.0.0.1:25", "redis://:secret@127.0.0.1/0"
 		},

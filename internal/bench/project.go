@@ -169,6 +169,11 @@ func (b *bench) configure(smtp, redis, namespace string) error {
 	if err != nil {
 		return fmt.Errorf("configure the account: %w", err)
 	}
+	limits, lanes := "", ""
+	if b.Limits {
+		limits = ", rate: 50000/s, per_hour: 50000000, per_day: 50000000, connection_rate: 1000/s"
+		lanes = ", lanes: {other: {rate: 40000/s}, gmail: {rate: 40000/s, messages_per_connection: 100000}}"
+	}
 	text := fmt.Sprintf(`namespace: %s
 redis_url: %q
 public_url: http://127.0.0.1:8080
@@ -176,8 +181,8 @@ secrets: [%s]
 timezone: UTC
 postal_address: Acme Ltd, 1 High Street, London
 accounts:
-  bench: {host: %q, port: %s, tls: none, pipelining: %q, limits: {connections: %d}}
-`, namespace, redis, b.secret, host, port, b.Pipelining, b.Connections)
+  bench: {host: %q, port: %s, tls: none, pipelining: %q, limits: {connections: %d%s}%s}
+`, namespace, redis, b.secret, host, port, b.Pipelining, b.Connections, limits, lanes)
 	if err := os.WriteFile(filepath.Join(b.dir, "broadside.yaml"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
