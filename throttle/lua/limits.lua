@@ -45,6 +45,7 @@ local function answer(next, spent, ends, points, taken)
     local mine = 0
     if line.mine > 0 then mine = now + math.ceil(line.mine) end
     result[#result + 1] = mine
+    flush(line)
     if line.changed then save(line) end
   end
   for _, q in ipairs(quotas) do

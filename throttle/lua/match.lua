@@ -8,12 +8,13 @@
 -- result   see limits.lua; a point or 0 for each wish. next is the first free point
 --          that the first refused wish could have had, or the end of the last line
 local delay = tonumber(ARGV[own + 1])
-local follow = follower(lines)
-local points, next, taken = {}, 0, 0
+local follow, points, next, taken = nil, {}, 0, 0
 
 local rest, spent, ends = math.huge, 0, 0
 if #ARGV > own + 1 then
-  rest, spent, ends = allowance(tonumber(ARGV[own + 2]) - now, tonumber(ARGV[#ARGV]) - now + delay)
+  local from, to = tonumber(ARGV[own + 2]) - now, tonumber(ARGV[#ARGV]) - now + delay
+  rest, spent, ends = allowance(from, to)
+  follow = follower(lines, math.max(from, earliest), to, #ARGV - own + 50)
 end
 
 for i = own + 2, #ARGV do

@@ -55,7 +55,7 @@ end
 
 -- several takes slots that suit all lines.
 local function several()
-  local follow, refused, c = follower(lines), 0, 1
+  local follow, refused, c = follower(lines, first, horizon + delay, max + 50), 0, 1
 
   -- candidate returns the first free point of the first line from t on.
   local function candidate(t)
