@@ -204,7 +204,7 @@ func (d *delivery) prepare(j *job) end {
 	sleep(ctx, time.Until(slot)-j.pace.ahead())
 	j.taken = time.Now()
 
-	look, err := d.line.Look(ctx, rcpt.ref, rcpt.run.lookPerson(rcpt))
+	look, err := d.line.Look(ctx, rcpt.ref, rcpt.run.lookKey(rcpt))
 	if err != nil {
 		d.pause = settleRest
 	}

@@ -15,15 +15,15 @@ import (
 
 // A recipient is on its way through a worker.
 type recipient struct {
-	run     *run
-	ref     ledger.Ref
-	row     audience.Row
-	person  ledger.SuppressionKey
-	account *account  // in one of whose lanes it waits, or did
-	lane    *lane     // that lane
-	since   time.Time // when it came to the lane
-	tries   int       // connections that broke before the claim
-	probe   probe
+	run            *run
+	ref            ledger.Ref
+	row            audience.Row
+	suppressionKey ledger.SuppressionKey
+	account        *account  // in one of whose lanes it waits, or did
+	lane           *lane     // that lane
+	since          time.Time // when it came to the lane
+	tries          int       // connections that broke before the claim
+	probe          probe
 }
 
 // A probe numbers a message that finds out whether its account, or its lane,

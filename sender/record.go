@@ -50,11 +50,11 @@ func (d *delivery) claim(j *job) {
 	s := &d.step
 	s.Claim.Ref = j.rcpt.ref
 	s.Claim.Token = j.claim.Token
-	s.Claim.SuppressionKey = j.rcpt.person
+	s.Claim.SuppressionKey = j.rcpt.suppressionKey
 	s.Look.Ref = ledger.Ref{}
 	if d.next != nil {
 		s.Look.Ref = d.next.rcpt.ref
-		s.Look.SuppressionKey = d.next.rcpt.run.lookPerson(d.next.rcpt)
+		s.Look.SuppressionKey = d.next.rcpt.run.lookKey(d.next.rcpt)
 	}
 
 	d.awaitRecording()

@@ -100,12 +100,12 @@ func (s *setBacks) clear(key recipientKey) {
 // asks in any case, and what it finds costs no more than a connection.
 const maxFullLooks = 1000
 
-// lookPerson returns the person about whom a look asks for suppressions; the zero
+// lookKey returns the key by which a look asks for suppressions; the zero
 // SuppressionKey where it asks for the state of the cell alone.
-func (r *run) lookPerson(rcpt *recipient) ledger.SuppressionKey {
+func (r *run) lookKey(rcpt *recipient) ledger.SuppressionKey {
 	if r.fullLooks.Load() > 0 {
 		r.fullLooks.Add(-1)
-		return rcpt.person
+		return rcpt.suppressionKey
 	}
 	return ledger.SuppressionKey{}
 }

@@ -161,7 +161,7 @@ func (w *Worker) handle(ctx context.Context, t campaign.Task) {
 	}
 
 	w.reading.Note(nil)
-	rcpt = &recipient{run: r, ref: ref, row: row, person: ledger.SuppressionKey{
+	rcpt = &recipient{run: r, ref: ref, row: row, suppressionKey: ledger.SuppressionKey{
 		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())),
 	}}
 	if w.recipients.take(rcpt) {
