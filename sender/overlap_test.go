@@ -374,20 +374,32 @@ func TestAnOutcomeIsFinalWithTheAnswerBehindIt(t *testing.T) {
 	}{{"replies one by one", true}, {"replies together", false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			asked, release := make(chan struct{}), make(chan struct{})
+			asked, release, both := make(chan struct{}), make(chan struct{}), make(chan struct{})
 			j := &scriptedServer{each: tt.each, rcpt: func(to string) string {
+				until := both // the envelope of the second goes with the body of the first
 				if strings.HasPrefix(to, "slow") {
 					close(asked)
-					select {
-					case <-release:
-					case <-t.Context().Done():
-					}
+					until = release
+				}
+				select {
+				case <-until:
+				case <-t.Context().Done():
 				}
 				return ""
 			}}
 			j.listen(t)
 			b := newFixture(t, "ada@example.org", "slow@example.org")
-			b.toServer(j.l.Addr().String(), 1)
+			b.toServer(j.l.Addr().String(), 1, func(cfg *Config) {
+				tasks := cfg.Tasks
+				cfg.Tasks = func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
+					return tasks(ctx, func(ctx context.Context, task campaign.Task) {
+						handle(ctx, task)
+						if task.Index == 1 {
+							close(both)
+						}
+					})
+				}
+			})
 			waits := asked
 			b.work(b.supp, func(c campaign.Counts) bool {
 				select {
