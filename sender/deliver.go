@@ -386,6 +386,9 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 	rcpt := j.rcpt
 	decision, escalated := d.a.judge(time.Now(), rcpt, r)
 	fresh := d.conn.First()
+	if decision.Action == "lower_msgs_per_conn" {
+		d.a.route.pool.Learn(d.conn.Transactions()-1, time.Now().Add(learntFor))
+	}
 	if decision.AtOnce || r.Stage == reply.Mail && !fresh {
 		d.discard() // it may be this connection that has had enough
 	} else {

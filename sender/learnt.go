@@ -11,6 +11,9 @@ import (
 // limits of a server.
 const learntEvery = 30 * time.Second
 
+// learntFor is how long a limit of the server counts that was found out.
+const learntFor = 24 * time.Hour
+
 // shareLearnt tells the other workers what this one has found out about the limits
 // of the account's server, and follows what they have.
 func (a *account) shareLearnt(ctx context.Context) {

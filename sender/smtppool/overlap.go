@@ -318,7 +318,7 @@ func (s *steps) ended(c *Conn) {
 func (s *steps) learn(most int, till time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.most == 0 || !time.Now().Before(s.mostTill) {
+	if most > 0 && (s.most == 0 || !time.Now().Before(s.mostTill)) {
 		s.most, s.mostTill = most, till
 	}
 }
