@@ -115,6 +115,9 @@ func readLanes(m *strictyaml.Map, c *Config) map[string]Lane {
 		if _, twice := lanes[lane]; twice && problem == "" {
 			problem = fmt.Sprintf("found %s, whose ceilings are set already as those of %s, expected each lane once", name, lane)
 		}
+		if lane == string(campaign.Other) && l.Connections+l.MessagesPerConnection > 0 {
+			m.Problem("", "found connections or messages_per_connection, expected rate alone: each domain of the long tail has connections of its own")
+		}
 		if problem != "" {
 			m.Problem("", "%s", problem)
 			return true

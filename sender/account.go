@@ -69,7 +69,7 @@ func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {
 	return &account{
 		cfg: way, log: cfg.Log.With("account", way.Name), pacer: cfg.Pacer, shown: cfg.Accounts, shared: cfg.Lanes,
 		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), began: time.Now(), paces: map[paceKey]*pace{}, rules: cfg.Rules,
-		lanes: lanes{account: way.Name, limits: way.Lanes, storm: cfg.Storm, connections: way.Connections},
+		lanes: lanes{limits: way.Lanes, storm: cfg.Storm, connections: way.Connections},
 	}
 }
 
@@ -229,6 +229,7 @@ func (a *account) shutUntil(now time.Time, p campaign.Provider) time.Time {
 
 // setBack is [lanes.setBack].
 func (a *account) setBack(now time.Time, rcpt *recipient, d reply.Decision, escalated bool, r reply.Reply) setback {
+	a.warms(campaign.Pending)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.lanes.setBack(now, rcpt, d, escalated, r)
@@ -287,7 +288,9 @@ func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, 
 	a.mu.Lock()
 	recovered := a.lanes.answered(now, rcpt.lane, accepted, state == campaign.Bounced)
 	a.mu.Unlock()
-	a.warms(state)
+	if state != campaign.Pending { // set back: counted there, or it is not about the server
+		a.warms(state)
+	}
 	if accepted {
 		rcpt.run.setBacks.clear(rcpt.key())
 	}

@@ -91,6 +91,7 @@ func (d *delivery) afterClaim(j *job) end {
 // with it: it is inside of DATA.
 func (d *delivery) withoutBody(j *job, e end) end {
 	e = d.decide(j, e)
+	j.leaveSlot()
 	d.discard()
 	d.unpick()
 	return e
@@ -172,6 +173,7 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 		}
 		d.a.log.Debug("slot missed", "late_ms", now.Sub(j.slot).Milliseconds())
 		j.pace.missed(j.slot)
+		j.slot = time.Time{}
 		if !d.reserveAgain(j, limit) {
 			return false
 		}

@@ -177,13 +177,9 @@ func (d *delivery) prepare(j *job) end {
 		return giveBack(0)
 	}
 
-	if rcpt.probe.lane > 0 && !d.a.leaseProbe(ctx, rcpt.lane, time.Now()) {
-		return putBackUntil(time.Now().Add(probeRest)) // another worker has it
-	}
-
 	leased, err := d.a.leaseLane(ctx, rcpt.lane)
 	if err == nil && !leased {
-		return putBackUntil(time.Now().Add(leaseRest))
+		return putBackUntil(time.Time{})
 	}
 
 	slot, again := time.Time{}, time.Time{}
@@ -200,6 +196,11 @@ func (d *delivery) prepare(j *job) end {
 	}
 
 	j.slot = slot
+	if rcpt.probe.lane > 0 && !d.a.leaseProbe(ctx, rcpt.lane, time.Now()) {
+		j.leaveSlot()
+		return putBackUntil(time.Now().Add(probeRest)) // another worker has it
+	}
+
 	// A slot that is still far does not need a connection yet: others use it.
 	sleep(ctx, time.Until(slot)-j.pace.ahead())
 	j.taken = time.Now()
@@ -361,7 +362,7 @@ func (d *delivery) endNext(e end) {
 		return
 	}
 	d.next = nil
-	n.giveSlotBack()
+	n.leaveSlot()
 	d.recipients.end(n.rcpt, e)
 }
 
@@ -386,9 +387,6 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 	rcpt := j.rcpt
 	decision, escalated := d.a.judge(time.Now(), rcpt, r)
 	fresh := d.conn.First()
-	if decision.Action == "lower_msgs_per_conn" {
-		d.a.route.pool.Learn(d.conn.Transactions()-1, time.Now().Add(learntFor))
-	}
 	if decision.AtOnce || r.Stage == reply.Mail && !fresh {
 		d.discard() // it may be this connection that has had enough
 	} else {
@@ -415,7 +413,6 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 		return putBackUntil(time.Time{})
 	}
 
-	d.a.warms(campaign.Pending)
 	s := d.a.setBack(time.Now(), rcpt, decision, escalated, r)
 	d.heed(rcpt, s)
 	if s.outcome.State == campaign.Pending {

@@ -165,7 +165,11 @@ func (f *failures) recorded(ref ledger.Ref) (takenBack bool) {
 		delete(f.late, ref)
 		return true
 	}
-	if s := f.streaks[ref.Part]; s != nil {
+	for _, part := range []int{ref.Part, ownFault} {
+		s := f.streaks[part]
+		if s == nil {
+			continue
+		}
 		for i := range s.failed {
 			if s.failed[i].ref == ref {
 				s.failed[i].recorded = true

@@ -18,7 +18,7 @@ func (d *delivery) attempt() {
 	attrs := []any{"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index}
 	defer d.crash.Recover(func(*crash.Fault) { // of the rescue
 		d.recipients.end(rcpt, drop())
-		*d = delivery{tools: d.tools}
+		*d = delivery{tools: d.tools, began: d.began}
 	}, attrs...)
 	defer d.crash.Recover(func(f *crash.Fault) { d.rescue(j, f) }, attrs...)
 	d.deliver()
@@ -41,7 +41,7 @@ func (d *delivery) rescue(j *job, f *crash.Fault) {
 
 	rcpt := j.rcpt
 	e := d.afterFault(j, f)
-	*d = delivery{tools: d.tools, claimTime: d.claimTime} // half made
+	*d = delivery{tools: d.tools, claimTime: d.claimTime, began: d.began} // half made
 	d.recipients.end(rcpt, e)
 }
 

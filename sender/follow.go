@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -37,17 +38,16 @@ func (w *Worker) readAccounts(ctx context.Context) error {
 		return err
 	}
 
+	var errs []error
 	for name, a := range w.accounts {
 		now := time.Now()
-		if err := a.warmUp(ctx, w.cfg.Days, now); err != nil {
-			return err
-		}
 		a.follow(now, read, states[name], shared[name])
 		for _, l := range a.shutLanes(now) {
 			w.recipients.giveBackAll(a.drainShut(now, l))
 		}
+		errs = append(errs, a.warmUp(ctx, w.cfg.Days, now))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // tend gives slots back that were not used, and shares what is known of the
@@ -67,6 +67,7 @@ func (w *Worker) tend(ctx context.Context, a *account) {
 	defer cancel()
 	a.retireAll()
 	a.returnSlots(last, time.Now())
+	a.releaseAllLanes(last, w.cfg.Conns)
 }
 
 // ShutUntil returns until when nothing can be sent to the recipients of a part by

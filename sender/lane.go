@@ -53,7 +53,8 @@ type lane struct {
 	begun []time.Time   // when the transactions under way began, the first first
 	each  time.Duration // smoothed time that a transaction takes; 0: none has ended
 
-	leases int // connections that this process may use for it; counted only under a limit
+	leases  int       // connections that this process may use for it; counted only under a limit
+	noLease time.Time // other processes have all of them; it is not asked for more before
 
 	throttled throttle.Lane // as all workers see it
 	changed   time.Time     // when this worker changed that
@@ -318,6 +319,9 @@ func (l *lane) leave(began, now time.Time) {
 	l.using--
 	l.group.using--
 	i := slices.IndexFunc(l.begun, began.Equal)
+	if l.using == 0 {
+		defer func() { l.begun = nil }() // also what a panic has left
+	}
 	if began.IsZero() || i < 0 {
 		return
 	}
@@ -328,9 +332,6 @@ func (l *lane) leave(began, now time.Time) {
 		took = l.each + (took-l.each)/4
 	}
 	l.each = max(took, 1)
-	if l.using == 0 {
-		l.begun = nil // also what a panic has left
-	}
 }
 
 // idle reports whether there is nothing to remember of the lane.

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"time"
 
 	"broadside/throttle"
 )
@@ -31,10 +32,22 @@ func (a *account) leaseLane(ctx context.Context, l *lane) (bool, error) {
 		return true, nil
 	}
 	ok, err := a.route.conns.Acquire(ctx, laneAccount(a.cfg.Name, l.name), a.route.member.ID(), l.limit.Connections, a.route.member.Listed())
-	if ok {
+	switch {
+	case ok:
 		a.leased(l, 1)
+	case err == nil:
+		a.mu.Lock()
+		l.noLease = time.Now().Add(leaseRest)
+		a.mu.Unlock()
 	}
 	return ok, err
+}
+
+// leasable reports whether one more connection may begin to work for the lane: its
+// limit allows it, and there is a lease, or it is worth asking for one.
+func (l *lane) leasable(now time.Time) bool {
+	limit := l.limit.Connections
+	return limit == 0 || l.using < limit && (l.using < l.leases || !l.noLease.After(now))
 }
 
 // leased adds leases to a lane, and reports whether there is one for each
@@ -56,11 +69,28 @@ func (a *account) releaseLanes(ctx context.Context, conns *throttle.Conns) {
 			continue
 		}
 		for range a.takeLeases(l, wanted, excess) {
-			err := conns.Release(ctx, name, a.route.member.ID())
-			if err != nil && ctx.Err() == nil {
-				a.log.Debug("lease of a lane's connection could not be given back", "lane", a.laneName(l.name), "err", err)
-			}
+			a.releaseLane(ctx, conns, l)
 		}
+	}
+}
+
+// releaseAllLanes gives back all leases: the worker ends.
+func (a *account) releaseAllLanes(ctx context.Context, conns *throttle.Conns) {
+	for _, l := range a.leasing() {
+		a.mu.Lock()
+		n := l.leases
+		l.leases = 0
+		a.mu.Unlock()
+		for range n {
+			a.releaseLane(ctx, conns, l)
+		}
+	}
+}
+
+func (a *account) releaseLane(ctx context.Context, conns *throttle.Conns, l *lane) {
+	err := conns.Release(ctx, laneAccount(a.cfg.Name, l.name), a.route.member.ID())
+	if err != nil && ctx.Err() == nil {
+		a.log.Debug("lease of a lane's connection could not be given back", "lane", a.laneName(l.name), "err", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/internal/testkit"
 	"broadside/throttle"
@@ -71,4 +72,23 @@ func TestALanesConnectionsAreCountedOverAllWorkers(t *testing.T) {
 	}
 	lease(one, true)
 	lease(two, false)
+}
+
+// A lane with fewer connections than its account keeps those busy, and none is counted
+// any more when the worker has ended.
+func TestALaneKeepsItsConnectionsBusy(t *testing.T) {
+	t.Parallel()
+	const n = 100
+	b := newFixture(t, people("p", n)...)
+	j := &scriptedServer{}
+	j.listen(t)
+	b.toServer(j.l.Addr().String(), 10, func(cfg *Config) {
+		cfg.Ways[0].Lanes = map[string]LaneLimit{"example.org": {Connections: 2}}
+	})
+	b.work(b.supp, func(c campaign.Counts) bool { return c[campaign.Accepted] == n })
+
+	left, err := b.rdb.HGetAll(t.Context(), "bs:{acct:sink/example.org}:conns").Result()
+	if err != nil || len(left) > 0 {
+		t.Errorf("connections of the lane are still counted: %v, %v", left, err)
+	}
 }

@@ -13,7 +13,6 @@ import (
 // what the server has answered, and return which recipient may go next, and when.
 // They have no clock, and do nothing else.
 type lanes struct {
-	account     string
 	limits      map[string]LaneLimit // by the name of the lane
 	storm       StormLimit
 	connections int // that this process may have
@@ -22,7 +21,7 @@ type lanes struct {
 	byName  map[string]*lane
 	turn    int
 	breaker breaker
-	spent   *throttle.Spent // a quota of the account; nil: none
+	spent   spentQuota
 	latest  time.Time       // when the server accepted the latest message
 
 	shared map[string]throttle.Lane // by name, of those that are not simply open
@@ -101,7 +100,6 @@ func (ls *lanes) tidy(now time.Time) {
 			}
 			return gone
 		})
-		g.turn = 0
 	}
 }
 
@@ -144,10 +142,7 @@ func (ls *lanes) shutForRecipient(now time.Time, rcpt *recipient, routeClosed ti
 // closedUntil returns until when nothing leaves by the account: it is closed, or
 // has spent a quota.
 func (ls *lanes) closedUntil(now time.Time) time.Time {
-	until := ls.breaker.closedUntil
-	if ls.spent != nil {
-		until = later(until, ls.spent.Until)
-	}
+	until := later(ls.breaker.closedUntil, ls.spent.until(now))
 	if until.After(now) {
 		return until
 	}
@@ -186,13 +181,19 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 	if blocked || ahead != nil && ls.breaker.troubled() {
 		return nil, again
 	}
-	if ls.spent != nil && ls.spent.Until.After(now) {
-		return nil, ls.spent.Until
+	if until := ls.spent.until(now); until.After(now) {
+		return nil, until
 	}
 
 	allowed := func(l *lane) bool {
 		if ahead != nil && l != ahead && l.limit.Connections > 0 {
 			return false // its connections are counted
+		}
+		if l != ahead && !l.leasable(now) {
+			if l.noLease.After(now) {
+				again = earliest(again, l.noLease)
+			}
+			return false
 		}
 		using := l.using
 		if l == ahead {

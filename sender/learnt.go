@@ -11,16 +11,13 @@ import (
 // limits of a server.
 const learntEvery = 30 * time.Second
 
-// learntFor is how long a limit of the server counts that was found out.
-const learntFor = 24 * time.Hour
-
 // shareLearnt tells the other workers what this one has found out about the limits
 // of the account's server, and follows what they have.
 func (a *account) shareLearnt(ctx context.Context) {
-	messages, _ := a.route.pool.Learnt()
+	messages, till := a.route.pool.Learnt()
 	connections := a.route.refusedAt()
 	if messages > 0 || connections > 0 {
-		err := a.shared.Learn(ctx, a.cfg.Name, throttle.Learnt{MessagesPerConnection: messages, Connections: connections})
+		err := a.shared.Learn(ctx, a.cfg.Name, throttle.Learnt{MessagesPerConnection: messages, Connections: connections, Until: till})
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("limit of the server could not be written to Redis", "err", err)
 			return

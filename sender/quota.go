@@ -82,7 +82,7 @@ func (a *account) slot(ctx context.Context, p *pace) (slot, again time.Time, err
 	}
 	slot, again, spent, err := p.next(ctx, a.cfg.Connections, waiting)
 	if spent != nil {
-		a.spend(spent)
+		a.spend(time.Now(), spent, again)
 	}
 	return slot, again, err
 }
@@ -106,12 +106,36 @@ func (a *account) fairSlots(key paceKey) int {
 	return max(1, int(a.cfg.Rate*slotSpan.Seconds()/float64(competing)))
 }
 
-// spend notes that a quota is spent: nothing leaves by the account before it frees.
-func (a *account) spend(s *throttle.Spent) {
+// returnTime is how long after a quota is spent slots may still come back that were
+// reserved and not used.
+const returnTime = 30 * time.Second
+
+// A spentQuota is a quota of an account that has nothing left; the zero value is none.
+type spentQuota struct {
+	throttle.Spent
+	since time.Time // when that was found out
+	again time.Time // when to ask once more, as long as slots may come back
+}
+
+// until returns until when nothing leaves.
+func (s spentQuota) until(now time.Time) time.Time {
+	if now.Sub(s.since) < returnTime {
+		return s.again
+	}
+	return s.Until
+}
+
+// spend notes that a quota is spent, and when to ask again.
+func (a *account) spend(now time.Time, s *throttle.Spent, again time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	fresh := a.lanes.spent == nil || a.lanes.spent.Quota != s.Quota || s.Until.Sub(a.lanes.spent.Until) > time.Minute
-	a.lanes.spent = s
+	known := a.lanes.spent
+	fresh := known.Quota != s.Quota || !known.Until.After(now)
+	since := known.since
+	if fresh {
+		since = now
+	}
+	a.lanes.spent = spentQuota{*s, since, again}
 	if fresh {
 		a.log.Info("quota of the account is spent: its recipients wait", "quota", s.Quota, "until", s.Until.UTC().Format(time.RFC3339))
 	}

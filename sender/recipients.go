@@ -333,8 +333,8 @@ func (rs *recipients) takeBack(ctx context.Context, r *run, part int, indexes []
 	log.Info("failures that stopped the "+stopped+" are taken back", "recipients", n)
 }
 
-// takeBackLane makes the recipients pending again whose failures have paused their
-// lane.
+// takeBackLane makes the recipients of a run pending again whose failures have paused
+// their lane. Those of other runs that were under way at the same time stay failed.
 func (rs *recipients) takeBackLane(rcpt *recipient) {
 	once, cancel := rs.life.within(context.WithoutCancel(rs.life.finish), settleTime)
 	defer cancel()

@@ -99,7 +99,7 @@ func (ls *lanes) setBack(now time.Time, rcpt *recipient, d reply.Decision, escal
 	}
 
 	s.escalated = escalated
-	s.slow = ls.slowdown(now, l, d, r.String())
+	s.slow = ls.slowdown(now, l, d, escalated, r.String())
 	s.outcome.Delay = backOfQueue
 	return s
 }
@@ -128,8 +128,8 @@ func uncharged(rcpt *recipient) ledger.Outcome {
 }
 
 // slowdown is what the lane tells all workers; nil when it has done so just now.
-func (ls *lanes) slowdown(now time.Time, l *lane, d reply.Decision, reason string) *slowdown {
-	if now.Sub(l.signalled) < signalEvery {
+func (ls *lanes) slowdown(now time.Time, l *lane, d reply.Decision, escalated bool, reason string) *slowdown {
+	if now.Sub(l.signalled) < signalEvery && !escalated {
 		return nil
 	}
 	l.signalled = now

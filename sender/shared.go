@@ -105,8 +105,13 @@ func (a *account) counted(now time.Time, l *lane, hard bool) (storm bool, from t
 func (a *account) closeForStorm(ctx context.Context, now time.Time, l *lane, from time.Time, reply string) {
 	reason := codes.LaneStorm.Reason("the server calls too many addresses dead, lately with %q", reply)
 	a.change(ctx, l, now, func(t throttle.Lane) throttle.Lane {
-		t = t.Close(now, string(codes.LaneStorm), reason)
-		t.From = from
+		if t.State(now) != throttle.LaneClosed {
+			t = t.Close(now, string(codes.LaneStorm), reason)
+			t.From = from
+		}
+		if t.Code == string(codes.LaneStorm) && from.Before(t.From) {
+			t.From = from // another worker has seen it begin earlier
+		}
 		return t
 	})
 }

@@ -48,7 +48,8 @@ func (a *account) warmUp(ctx context.Context, days *throttle.Days, now time.Time
 	a.mu.Lock()
 	counts := a.warming.counts
 	a.warming.counts = throttle.Day{}
-	due := now.Sub(a.warming.read) >= heldEvery
+	nextDay := a.cfg.Warming.Date(now) != a.cfg.Warming.Date(a.warming.read)
+	due := nextDay || now.Sub(a.warming.read) >= heldEvery
 	a.mu.Unlock()
 
 	if counts != (throttle.Day{}) {

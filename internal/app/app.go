@@ -104,7 +104,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
 	})
 	a.Launcher = &launch.Launcher{
-		Config: cfg, Store: st, Ledger: a.Ledger, Lists: a.Lists, Runs: a.Runs, Stored: stored, Used: a.used,
+		Config: cfg, Store: st, Ledger: a.Ledger, Lists: a.Lists, Runs: a.Runs, Stored: stored, Used: a.used, Held: a.held,
 		Maker: &scheduler.Maker{
 			Ledger: a.Ledger, Suppression: a.Suppression, Room: launch.RoomForRun(st), KeepRuns: cfg.Retention.Runs, Log: o.Log,
 		},

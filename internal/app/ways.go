@@ -92,6 +92,12 @@ func (a *App) accounts() account.Store {
 	return account.Store{Accounts: a.Accounts, Conns: a.conns, Pacer: a.pacer, Days: a.days}
 }
 
+// held returns how many steps of the warm-up of an account were not taken.
+func (a *App) held(ctx context.Context, name string) (int, error) {
+	zone, _ := a.Config.Location()
+	return a.accounts().Held(ctx, a.Config.Accounts[name], time.Now(), zone)
+}
+
 // used returns what is used of the quotas of an account.
 func (a *App) used(ctx context.Context, name string) ([]throttle.Usage, error) {
 	zone, _ := a.Config.Location()

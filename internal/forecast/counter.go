@@ -95,7 +95,9 @@ func (c *counter) count(from, to time.Time, messages float64) {
 	// What has left the window again at the end needs no bucket.
 	rate := messages / to.Sub(from).Seconds()
 	if oldest := to.Add(-2 * c.quota.Window); from.Before(oldest) {
-		c.used -= oldest.Sub(from).Seconds() * rate
+		gone := oldest.Sub(from).Seconds() * rate
+		c.used -= gone
+		messages -= gone
 		from = oldest
 	}
 	left := messages

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/configs"
@@ -73,7 +74,7 @@ func (s *Lanes) List(ctx context.Context, now time.Time) ([]Lane, error) {
 			shown[lane] = true
 		}
 		for lane, l := range learnt[name] {
-			shown[lane] = shown[lane] || l.State(now) != throttle.LaneOpen || l.Code != ""
+			shown[lane] = shown[lane] || l.State(now) != throttle.LaneOpen || l.Code == string(codes.BrokenState)
 		}
 		for lane, n := range queued[name] {
 			shown[lane] = shown[lane] || n > 0
@@ -106,6 +107,10 @@ func (s *Lanes) lane(ctx context.Context, now time.Time, name Name, l throttle.L
 	out := Lane{
 		Account: name.Account, Provider: name.Lane, State: l.State(now),
 		Code: l.Code, Reason: l.Reason, Since: l.Since, Until: l.Until,
+	}
+	if out.State == throttle.LaneOpen && out.Code != string(codes.BrokenState) { // why it was slowed down once
+		out.Code, out.Reason = "", ""
+		out.Since, out.Until = time.Time{}, time.Time{}
 	}
 	limits := s.Config.Accounts[name.Account].Lanes[name.Lane]
 	if limits.Rate > 0 {

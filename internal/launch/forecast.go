@@ -46,6 +46,11 @@ func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read sch
 
 	for _, name := range s.Accounts {
 		acct := l.Config.Accounts[name]
+		held, err := l.Held(ctx, name)
+		if err != nil {
+			return forecast.Forecast{}, err
+		}
+		acct.Warmup = acct.Warmup.Later(held)
 		a := accountOf(acct, now, zone)
 		a.Weight = s.Weights.Of(name)
 		used, err := l.Used(ctx, name)

@@ -45,6 +45,8 @@ type Launcher struct {
 	Stored *scheduler.Schedules // the campaigns that are scheduled, with their files
 	// Used returns what is used of the quotas of an account that count now.
 	Used func(ctx context.Context, account string) ([]throttle.Usage, error)
+	// Held returns how many steps of an account's warm-up were not taken.
+	Held func(ctx context.Context, account string) (int, error)
 }
 
 // Options say how a campaign is launched. With the zero value it is launched as its

@@ -92,9 +92,6 @@ func (c *Conn) Carry(name string) int {
 // Retire lets no message follow the one under way.
 func (c *Conn) Retire() { c.retired = true }
 
-// Transactions returns how many were begun.
-func (c *Conn) Transactions() int { return c.transactions }
-
 // First reports whether no transaction was begun before the latest one.
 func (c *Conn) First() bool { return c.transactions <= 1 }
 
