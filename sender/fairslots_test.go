@@ -4,7 +4,7 @@ import "testing"
 
 // Lanes without a rate of their own leave slots of the account to those that have one and
 // have work: a call takes what there is for a quarter of a second.
-func TestFairSlots(t *testing.T) {
+func TestFairShare(t *testing.T) {
 	t.Parallel()
 	r := &run{}
 	all, gmail, yahoo := paceKey{run: r}, paceKey{r, "gmail"}, paceKey{r, "yahoo"}
@@ -27,7 +27,7 @@ func TestFairSlots(t *testing.T) {
 			lanes: lanes{byName: map[string]*lane{"gmail": {size: tt.gmailSize}, "yahoo": {size: tt.yahooSize}}},
 			paces: map[paceKey]*pace{all: {}, gmail: {}, yahoo: {}},
 		}
-		if got := a.fairSlots(tt.key); got != tt.want {
+		if got, _ := a.fairShare(tt.key); got != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 		}
 	}

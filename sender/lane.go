@@ -30,9 +30,11 @@ const (
 	laneRoom = 10 * time.Second
 	// maxReturn is the longest that a recipient without room in their lane stays away.
 	maxReturn = 2 * time.Minute
-	// closedReturn is how long a recipient stays away from a lane that is closed until
-	// somebody opens it: whoever does wants to see that it goes on.
-	closedReturn = 10 * time.Second
+	// shutReturn is how long a recipient stays away from a lane that is paused or closed
+	// at most: whoever resets it wants to see that it goes on. In the long tail the feeder
+	// goes on handing out the recipients of the domain, so there it is longer.
+	shutReturn = 10 * time.Second
+	tailReturn = 30 * time.Second
 )
 
 // A lane is the recipients that wait for an account at one mailbox provider, or in
@@ -122,17 +124,22 @@ func (l *lane) blocked(now time.Time) (again time.Time, blocked bool) {
 	return time.Time{}, false
 }
 
-// shutFor returns for how long a lane that is paused or closed stays so, at most
-// maxReturn; 0 when it is neither.
+// shutFor returns for how long a recipient stays away from a lane that is paused or
+// closed; 0 when it is neither.
 func (l *lane) shutFor(now time.Time) time.Duration {
 	again, blocked := l.blocked(now)
-	switch {
-	case !blocked || l.probing > 0:
+	if !blocked || l.probing > 0 {
 		return 0
-	case again.IsZero():
-		return closedReturn
 	}
-	return min(maxReturn, max(time.Second, again.Sub(now)))
+
+	most := shutReturn
+	if l.name != string(l.group.provider) {
+		most = tailReturn
+	}
+	if again.IsZero() {
+		return most
+	}
+	return min(most, max(time.Second, again.Sub(now)))
 }
 
 // begin notes that a message goes out, and returns the number of the probe that

@@ -22,7 +22,7 @@ type lanes struct {
 	turn    int
 	breaker breaker
 	spent   spentQuota
-	latest  time.Time       // when the server accepted the latest message
+	latest  time.Time // when the server accepted the latest message
 
 	shared map[string]throttle.Lane // by name, of those that are not simply open
 }

@@ -40,6 +40,7 @@ type pace struct {
 	slots  []time.Time
 	unused []time.Time // their time is over; they go back before more are reserved
 	again  time.Time
+	last   time.Time     // the latest slot that was reserved
 	lead   time.Duration // smoothed time from a slot taken to a body in hand
 	spread time.Duration // its smoothed deviation
 	each   time.Duration // smoothed time that one message takes a connection
@@ -53,7 +54,10 @@ func (p *pace) unlimited() bool {
 // returns when to ask again. conns is how many connections could use slots,
 // waiting how many messages. A quota that is spent comes with the moment at which
 // it frees.
-func (p *pace) next(ctx context.Context, conns int, waiting func() int) (slot, again time.Time, spent *throttle.Spent, err error) {
+//
+// Where span is not 0 no slot is reserved while the latest is further ahead than that:
+// others want slots of the same account.
+func (p *pace) next(ctx context.Context, conns int, span time.Duration, waiting func() int) (slot, again time.Time, spent *throttle.Spent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range 2 {
@@ -65,6 +69,9 @@ func (p *pace) next(ctx context.Context, conns int, waiting func() int) (slot, a
 		if p.again.After(now) {
 			return time.Time{}, p.again, nil, nil
 		}
+		if span > 0 && p.last.Sub(now) > span {
+			return time.Time{}, p.last.Add(-span), nil, nil
+		}
 		n := conns
 		if p.each > 0 {
 			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
@@ -75,8 +82,9 @@ func (p *pace) next(ctx context.Context, conns int, waiting func() int) (slot, a
 		}
 		p.slots = grant.Slots
 		p.again = grant.Again
-		if len(p.slots) > 0 {
+		if n := len(p.slots); n > 0 {
 			p.again = time.Time{}
+			p.last = p.slots[n-1]
 		}
 		if grant.Spent != nil && len(p.slots) == 0 {
 			return time.Time{}, grant.Again, grant.Spent, nil

@@ -75,25 +75,30 @@ func (a *account) slot(ctx context.Context, p *pace) (slot, again time.Time, err
 		return time.Time{}, time.Time{}, nil
 	}
 
+	a.mu.Lock()
+	n, span := a.fairShare(p.key)
+	a.mu.Unlock()
 	waiting := func() int {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return min(a.lanes.waiting(time.Now(), p.key)+1, a.fairSlots(p.key))
+		return min(a.lanes.waiting(time.Now(), p.key)+1, n)
 	}
-	slot, again, spent, err := p.next(ctx, a.cfg.Connections, waiting)
+	slot, again, spent, err := p.next(ctx, a.cfg.Connections, span, waiting)
 	if spent != nil {
 		a.spend(time.Now(), spent, again)
 	}
 	return slot, again, err
 }
 
-// fairSlots is how many slots the lanes without a rate of their own reserve at a time:
-// where others have one, no more than an even part of what the account's rate has within
-// slotSpan. They would take all of it before the others can ask. The caller holds mu.
-func (a *account) fairSlots(key paceKey) int {
+// fairShare is how many slots the lanes without a rate of their own reserve at a time,
+// and how far ahead: where others have one, no more than an even part of what the
+// account's rate has within slotSpan. They would take all of it before the others can
+// ask. The caller holds mu.
+func (a *account) fairShare(key paceKey) (slots int, span time.Duration) {
 	if a.cfg.Rate <= 0 || key.lane != "" {
-		return maxSlots
+		return maxSlots, 0
 	}
+
 	competing := 1
 	for other := range a.paces {
 		if l := a.lanes.byName[other.lane]; other != key && l != nil && l.size > 0 {
@@ -101,19 +106,24 @@ func (a *account) fairSlots(key paceKey) int {
 		}
 	}
 	if competing == 1 {
-		return maxSlots
+		return maxSlots, 0
 	}
-	return max(1, int(a.cfg.Rate*slotSpan.Seconds()/float64(competing)))
+	span = slotSpan / time.Duration(competing)
+	return max(1, int(a.cfg.Rate*span.Seconds())), span
 }
 
 // returnTime is how long after a quota is spent slots may still come back that were
 // reserved and not used.
 const returnTime = 30 * time.Second
 
+// askAgain is how often a quota that is spent is asked afterwards.
+const askAgain = time.Minute
+
 // A spentQuota is a quota of an account that has nothing left; the zero value is none.
 type spentQuota struct {
 	throttle.Spent
 	since time.Time // when that was found out
+	asked time.Time // the last time
 	again time.Time // when to ask once more, as long as slots may come back
 }
 
@@ -121,6 +131,9 @@ type spentQuota struct {
 func (s spentQuota) until(now time.Time) time.Time {
 	if now.Sub(s.since) < returnTime {
 		return s.again
+	}
+	if look := s.asked.Add(askAgain); look.Before(s.Until) {
+		return look
 	}
 	return s.Until
 }
@@ -135,7 +148,7 @@ func (a *account) spend(now time.Time, s *throttle.Spent, again time.Time) {
 	if fresh {
 		since = now
 	}
-	a.lanes.spent = spentQuota{*s, since, again}
+	a.lanes.spent = spentQuota{Spent: *s, since: since, asked: now, again: again}
 	if fresh {
 		a.log.Info("quota of the account is spent: its recipients wait", "quota", s.Quota, "until", s.Until.UTC().Format(time.RFC3339))
 	}

@@ -39,3 +39,22 @@ func TestWhoWaitsForAQuotaHasTheMessageAfterwards(t *testing.T) {
 		t.Errorf("counts %v: a recipient was charged", counts)
 	}
 }
+
+// A quota that has just been spent is asked again soon, since slots may come back that
+// were reserved and not used; later once a minute.
+func TestASpentQuotaIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	end := noon.Add(time.Hour)
+	s := spentQuota{Spent: throttle.Spent{Until: end}, since: noon, asked: noon, again: noon.Add(time.Second)}
+	if got := s.until(noon); !got.Equal(noon.Add(time.Second)) {
+		t.Errorf("at once: until %s", got)
+	}
+	s.asked = noon.Add(returnTime)
+	if got := s.until(s.asked); !got.Equal(s.asked.Add(askAgain)) {
+		t.Errorf("later: until %s", got)
+	}
+	s.asked = end.Add(-time.Second)
+	if got := s.until(s.asked); !got.Equal(end) {
+		t.Errorf("just before it frees: until %s", got)
+	}
+}

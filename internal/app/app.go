@@ -60,6 +60,7 @@ type App struct {
 	keys  *token.Keys // nil without secrets
 	conns *throttle.Conns
 	days  *throttle.Days
+	rules *reply.Rules // about replies, with those of the user in front
 	pacer *throttle.Pacer
 	queue *queue.Client
 
@@ -78,6 +79,11 @@ type Options struct {
 // Open connects to the store and builds the parts. Without redis_url it is the
 // embedded one.
 func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
+	rules, err := reply.Open(ctx, cfg.ReplyRules)
+	if err != nil {
+		return nil, err
+	}
+
 	st, err := openStore(ctx, cfg, o)
 	if err != nil {
 		return nil, err
@@ -85,7 +91,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 
 	rdb, lua := st.Client(), st.Lua
 	a := &App{
-		Config: cfg, log: o.Log, store: st,
+		Config: cfg, log: o.Log, store: st, rules: rules,
 		Ledger:      ledger.New(rdb, cfg.Namespace, lua),
 		Lists:       audience.NewLists(rdb, cfg.Namespace),
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
@@ -226,18 +232,13 @@ func (a *App) work(ctx context.Context, role string) error {
 		return err
 	}
 	defer a.enlist(role, member.ID)()
-	rules, err := reply.Open(ctx, a.Config.ReplyRules)
-	if err != nil {
-		return err
-	}
-
 	gate, down := queue.NewGate(a.log), shutdownOf(a.Config.Worker.Drain)
 	claims := a.store.Claims(func(_ context.Context, runID string) error { return member.Admit(runID) })
 	line := a.Ledger.Line(claims, a.Suppression)
 	worker := sender.New(sender.Config{
 		Ledger: a.Ledger, Line: line, Member: member, Suppression: a.Suppression,
 		Pacer: a.pacer, Conns: a.conns, Accounts: a.Accounts, Lanes: a.Lanes, Days: a.days, Keys: a.keys, Ways: ways,
-		Rules: rules, Storm: sender.StormLimit(a.Config.Storm),
+		Rules: a.rules, Storm: sender.StormLimit(a.Config.Storm),
 		Tasks: func(ctx context.Context, handle func(context.Context, campaign.Task)) error {
 			return a.serve(ctx, gate, handle)
 		},
