@@ -309,7 +309,9 @@ func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 		{name: "the pause is longer", prepare: func(_ *lanes, l *lane) { l.throttled = paused() }, want: answer{shut: true, wait: shutReturn}},
 		{name: "somebody has closed the lane", prepare: func(_ *lanes, l *lane) { l.throttled = l.throttled.Close(noon, "", "") }, want: answer{shut: true, wait: shutReturn}},
 		{name: "the account is closed", prepare: func(ls *lanes, _ *lane) { ls.breaker.closedUntil = noon.Add(time.Minute) }, want: answer{shut: true, wait: time.Minute}},
-		{name: "a quota is spent", prepare: func(ls *lanes, _ *lane) { ls.spent = spentQuota{Spent: throttle.Spent{Until: noon.Add(time.Minute)}, asked: noon} }, want: answer{shut: true, wait: time.Minute}},
+		{name: "a quota is spent", prepare: func(ls *lanes, _ *lane) {
+			ls.spent = spentQuota{Spent: throttle.Spent{Until: noon.Add(time.Minute)}, asked: noon}
+		}, want: answer{shut: true, wait: time.Minute}},
 		{name: "it opens soon", route: time.Millisecond, want: answer{shut: true, wait: time.Second}},
 		{name: "no room", prepare: fill(minRoom), want: answer{wait: time.Second}},
 		{name: "a slow lane has enough", prepare: func(ls *lanes, l *lane) { l.limit.Rate = 1; fill(10)(ls, l) }, want: answer{wait: laneRoom / 2}},

@@ -29,7 +29,10 @@ func TestShutUntil(t *testing.T) {
 		{"both open", func(*account, *account) {}, time.Time{}},
 		{"one closed", func(a, _ *account) { a.lanes.breaker.closedUntil = soon }, time.Time{}},
 		{"both closed", func(a, b *account) { a.lanes.breaker.closedUntil, b.lanes.breaker.closedUntil = later, soon }, soon},
-		{"a spent quota and a paused lane", func(a, b *account) { a.lanes.spent = spentQuota{Spent: throttle.Spent{Until: later}, asked: now.Add(time.Hour)}; block(b, soon) }, soon},
+		{"a spent quota and a paused lane", func(a, b *account) {
+			a.lanes.spent = spentQuota{Spent: throttle.Spent{Until: later}, asked: now.Add(time.Hour)}
+			block(b, soon)
+		}, now.Add(shutReturn)},
 		{"closed long ago", func(a, b *account) { a.lanes.breaker.closedUntil, b.lanes.breaker.closedUntil = now.Add(-1), soon }, time.Time{}},
 	} {
 		cfg := &Config{Log: slog.New(slog.DiscardHandler)}

@@ -21,12 +21,12 @@ const drained = 25*time.Second + 5*time.Second
 func hanging(t *testing.T, process ...string) (*world, *testkit.Proc, string) {
 	t.Helper()
 	sink := testkit.NewRecsink(t, "-delay", "1h")
-	w := newWorld(t, setup{people: 50, accounts: account("sink", sink.Addr(), "    limits: {connections: 2}\n")})
+	w := newWorld(t, setup{people: 50, accounts: account("sink", sink.Addr(), "    limits: {connections: 8}\n")}) // a lane that never answers uses a quarter of them
 	w.env = append(w.env, fmt.Sprintf("PORT=%d", testkit.Port(t)))
 	p := w.start(process...)
 	p.WaitLine("worker started", 20*time.Second)
 	run := w.launch()
-	w.until(run, 30*time.Second, "on the wire", func(d document) bool { return d.Counts["sending"] > 0 })
+	w.until(run, 30*time.Second, "on the wire", func(d document) bool { return d.Counts["sending"] == 2 })
 	return w, p, run
 }
 
