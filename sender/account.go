@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -253,7 +254,11 @@ func (a *account) refusedConnection(now time.Time, d reply.Decision, reason stri
 // to the other processes.
 func (a *account) show(ctx context.Context, c *closing) {
 	code := c.code()
-	first, err := a.shown.Close(ctx, a.cfg.Name, c.until, string(code), code.Reason("%s", c.reason))
+	reason := c.reason
+	if remedy := c.remedy(); remedy != "" {
+		reason = strings.TrimRight(reason, ". ") + ": " + remedy
+	}
+	first, err := a.shown.Close(ctx, a.cfg.Name, c.until, string(code), code.Reason("%s", reason))
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("account is closed, which could not be written to Redis", "err", err)
 	}

@@ -31,10 +31,9 @@ const (
 	// maxReturn is the longest that a recipient without room in their lane stays away.
 	maxReturn = 2 * time.Minute
 	// shutReturn is how long a recipient stays away from a lane that is paused or closed
-	// at most: whoever resets it wants to see that it goes on. In the long tail the feeder
-	// goes on handing out the recipients of the domain, so there it is longer.
+	// at most: whoever resets it wants to see that it goes on. From a paused domain of
+	// the long tail they stay away longer, since the feeder goes on handing them out.
 	shutReturn = 10 * time.Second
-	tailReturn = 30 * time.Second
 )
 
 // A lane is the recipients that wait for an account at one mailbox provider, or in
@@ -133,11 +132,11 @@ func (l *lane) shutFor(now time.Time) time.Duration {
 	}
 
 	most := shutReturn
-	if l.name != string(l.group.provider) {
-		most = tailReturn
-	}
 	if again.IsZero() {
 		return most
+	}
+	if l.name != string(l.group.provider) {
+		most = maxReturn
 	}
 	return min(most, max(time.Second, again.Sub(now)))
 }

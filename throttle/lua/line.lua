@@ -84,12 +84,13 @@ local function addHoles(line, points)
 end
 
 -- passed returns the points from the end of the line on that have a successor at
--- or before t: all of them up to 64, else every second, third, ... so that a fast
+-- or before t: all of them up to 500, of a fast line 64, else every second, third, ... so that a fast
 -- line in little use costs no more.
 local function passed(line, t)
   -- A thousandth of a microsecond makes up for what doubles round.
   local n = math.floor((t - line.tat + 0.001) / line.interval)
-  local every, points = math.max(math.ceil(n / 64), 1), {}
+  local most = line.interval < 1000 and 64 or 500
+  local every, points = math.max(math.ceil(n / most), 1), {}
   for i = 0, n - 1, every do points[#points + 1] = line.tat + i * line.interval end
   return points
 end
