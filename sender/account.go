@@ -255,7 +255,7 @@ func (a *account) refusedConnection(now time.Time, d reply.Decision, reason stri
 func (a *account) show(ctx context.Context, c *closing) {
 	code := c.code()
 	reason := c.reason
-	if remedy := c.remedy(); remedy != "" {
+	if remedy := code.Remedy(); remedy != "" {
 		reason = strings.TrimRight(reason, ". ") + ": " + remedy
 	}
 	first, err := a.shown.Close(ctx, a.cfg.Name, c.until, string(code), code.Reason("%s", reason))
