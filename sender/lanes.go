@@ -251,8 +251,8 @@ func (g *group) needs(now time.Time) int {
 
 // probed ends the probes that a message was.
 func (ls *lanes) probed(p probe, l *lane) {
-	ls.breaker.probed(p.account)
-	l.probed(p.lane)
+	ls.breaker.probes.end(p.account)
+	l.probes.end(p.lane)
 }
 
 // empty reports whether no recipient waits.
