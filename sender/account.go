@@ -32,6 +32,10 @@ type AccountConfig struct {
 	Warming *Warming // nil: the account is not being warmed up
 }
 
+// laneName is the full name of a lane, for people, and under which its connections are
+// counted.
+func (c AccountConfig) laneName(lane string) string { return c.Name + "/" + lane }
+
 // A StormLimit says when too many addresses of a lane are dead: more than Share of
 // the last Of, and AtLeast so many. The zero value is never.
 type StormLimit struct {
@@ -303,8 +307,6 @@ func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, 
 		a.reopen(ctx, now, rcpt.lane)
 	}
 }
-
-func (a *account) laneName(name string) string { return a.cfg.Name + "/" + name }
 
 // ledgerReply is a reply as the ledger keeps it.
 func (a *account) ledgerReply(r reply.Reply) ledger.Reply {

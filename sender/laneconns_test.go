@@ -66,7 +66,7 @@ func TestALanesConnectionsAreCountedOverAllWorkers(t *testing.T) {
 
 	one.a.leave(one.lane, probe{}, time.Time{})
 	one.a.releaseLanes(t.Context(), one.a.route.conns)
-	counts, err := two.a.route.conns.Counts(t.Context(), laneAccount("ses", "gmail"))
+	counts, err := two.a.route.conns.Counts(t.Context(), "ses/gmail")
 	if err != nil || len(counts) != 1 {
 		t.Errorf("connections by worker %v, %v, want those of one worker alone", counts, err)
 	}
