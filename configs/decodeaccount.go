@@ -26,7 +26,8 @@ func readAccount(m *strictyaml.Map, c *Config, name, base string) Account {
 	m.Choice("pipelining", &a.Pipelining, "auto", "envelope", "off")
 	m.Map("limits", func(m *strictyaml.Map) { readLimits(m, &a.Limits) })
 	a.Lanes = readLanes(m, c)
-	m.Map("warmup", func(m *strictyaml.Map) { readWarmup(m, &a.Warmup) })
+	given := m.Has("warmup")
+	m.Map("warmup", func(m *strictyaml.Map) { readWarmup(m, given, &a.Warmup) })
 
 	p.fill(m, &a)
 	noteSources(m, c, a, p)
