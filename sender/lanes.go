@@ -155,8 +155,14 @@ func (ls *lanes) shutUntil(now time.Time, p campaign.Provider) time.Time {
 	if until := ls.closedUntil(now); !until.IsZero() {
 		return until
 	}
+	if p == campaign.Other {
+		if ls.shared[string(p)].State(now) == throttle.LaneClosed {
+			return now.Add(shutReturn)
+		}
+		return time.Time{}
+	}
 	l := ls.byName[string(p)]
-	if l == nil || p == campaign.Other || len(l.group.lanes) > 1 {
+	if l == nil || len(l.group.lanes) > 1 {
 		return time.Time{}
 	}
 	if wait := l.shutFor(now); wait > 0 {

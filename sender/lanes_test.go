@@ -343,6 +343,28 @@ func TestTheLaneOtherStandsForAllDomains(t *testing.T) {
 	}
 }
 
+// The feeder stops for the long tail when all of it is closed, and not when one domain is.
+func TestTheLongTailIsShutAsAWhole(t *testing.T) {
+	t.Parallel()
+	closed := throttle.Lane{}.Close(noon, "", "")
+	for _, tt := range []struct {
+		name   string
+		shared map[string]throttle.Lane
+		want   time.Time
+	}{
+		{"open", nil, time.Time{}},
+		{"all of it closed", map[string]throttle.Lane{"other": closed}, noon.Add(shutReturn)},
+		{"one domain closed", map[string]throttle.Lane{"acme.example": closed}, time.Time{}},
+		{"the lane other paused, which stands for no domain", map[string]throttle.Lane{"other": paused()}, time.Time{}},
+	} {
+		ls := &lanes{shared: tt.shared}
+		ls.of(at(nil, 0, "acme.example"))
+		if got := ls.shutUntil(noon, campaign.Other); !got.Equal(tt.want) {
+			t.Errorf("%s: until %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // fill lets n recipients wait.
 func fill(n int) func(*lanes, *lane) {
 	return func(ls *lanes, l *lane) {
