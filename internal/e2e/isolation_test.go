@@ -11,7 +11,7 @@ import (
 
 // isolationSlack is added to the 5 % by which lanes may be later beside others that
 // are in trouble than alone: a machine that does more is slower.
-const isolationSlack = 3 * time.Second
+const isolationSlack = time.Second
 
 // TestLanesInTroubleSlowNoOther sends through five lanes of an account. One is
 // answered 421 to everything, one is answered 5 s late, in one connections are
