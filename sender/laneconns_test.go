@@ -10,7 +10,6 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
-	"broadside/internal/testkit"
 	"broadside/throttle"
 )
 
@@ -18,12 +17,7 @@ import (
 // gives its part back.
 func TestALanesConnectionsAreCountedOverAllWorkers(t *testing.T) {
 	t.Parallel()
-	opt, err := redis.ParseURL(testkit.Redis(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb := redis.NewClient(opt)
-	t.Cleanup(func() { rdb.Close() })
+	rdb := newRedis(t)
 	l := ledger.New(rdb, "bs", redis.NewScript)
 	nothing := func(context.Context, string) error { return nil }
 

@@ -109,7 +109,7 @@ func (a *account) closeForStorm(ctx context.Context, now time.Time, l *lane, fro
 			t = t.Close(now, string(codes.LaneStorm), reason)
 			t.From = from
 		}
-		if t.Code == string(codes.LaneStorm) && from.Before(t.From) {
+		if from.Before(t.From) {
 			t.From = from // another worker has seen it begin earlier
 		}
 		return t

@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
-	"broadside/internal/testkit"
 	"broadside/throttle"
 )
 
@@ -20,18 +18,11 @@ func dateOf(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 // warmedUp returns an account that is being warmed up, and where its days are counted.
 func warmedUp(t *testing.T, held func(days map[string]throttle.Day, now time.Time) int) (*account, *throttle.Days) {
 	t.Helper()
-	opt, err := redis.ParseURL(testkit.Redis(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb := redis.NewClient(opt)
-	t.Cleanup(func() { rdb.Close() })
-
 	cfg := &Config{Log: slog.New(slog.DiscardHandler)}
 	a := newAccount(cfg, newLifetime(0, 0), AccountConfig{
 		Name: "new", Connections: 1, Warming: &Warming{Date: dateOf, Held: held},
 	})
-	return a, throttle.NewDays(rdb, "bs")
+	return a, throttle.NewDays(newRedis(t), "bs")
 }
 
 func never(map[string]throttle.Day, time.Time) int { return 0 }

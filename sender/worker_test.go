@@ -36,6 +36,18 @@ func (l *suppressionAnswers) Queue(context.Context, redis.Pipeliner, string, [16
 	return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
 }
 
+// newRedis starts a Redis of the test's own.
+func newRedis(t *testing.T) *redis.Client {
+	t.Helper()
+	opt, err := redis.ParseURL(testkit.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(opt)
+	t.Cleanup(func() { rdb.Close() })
+	return rdb
+}
+
 // A fixture is a worker with its recipients, a real Redis and a real sink.
 type fixture struct {
 	t      *testing.T
@@ -50,16 +62,12 @@ type fixture struct {
 
 func newFixture(t *testing.T, to ...string) *fixture {
 	t.Helper()
-	opt, err := redis.ParseURL(testkit.Redis(t))
+	received, err := sink.Listen("127.0.0.1:0", sink.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	b := &fixture{t: t, rdb: redis.NewClient(opt)}
-	t.Cleanup(func() { b.rdb.Close() })
-	if b.sink, err = sink.Listen("127.0.0.1:0", sink.Config{}); err != nil {
-		t.Fatal(err)
-	}
+	b := &fixture{t: t, rdb: newRedis(t), sink: received}
 
 	ctx, stop := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
