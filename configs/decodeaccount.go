@@ -184,7 +184,7 @@ func checkLogin(m *strictyaml.Map, a Account, p Preset) {
 	}
 	switch {
 	case a.OAuth2 != nil && m.Has("password"):
-		m.Problem("oauth2", "found a password beside it, expected one of the two: with oauth2 the access token is what logs in")
+		m.Problem("oauth2", "found a password as well, expected one of the two: with oauth2 the access token is what logs in")
 	case a.OAuth2 != nil && a.Auth != AuthXOAUTH2:
 		m.Problem("auth", "found %s with oauth2, expected %s", a.Auth, AuthXOAUTH2)
 	case a.OAuth2 != nil && !m.Has("username"):

@@ -178,7 +178,7 @@ func checkAccountNames(m *strictyaml.Map, c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		folded := strings.ReplaceAll(name, "_", "-")
 		if other, twice := seen[folded]; twice {
-			m.Problem("accounts."+name, "found this name beside %s, expected names that differ in more than _ and -", other)
+			m.Problem("accounts."+name, "found this name as well as %s, expected names that differ in more than _ and -", other)
 		}
 		seen[folded] = name
 	}

@@ -31,7 +31,7 @@ const (
 	// maxReturn is the longest that a recipient without room in their lane stays away.
 	maxReturn = 2 * time.Minute
 	// shutReturn is how long a recipient stays away from a lane that is paused or closed
-	// at most: whoever resets it wants to see that it goes on. From a paused domain of
+	// at most: an operator who resets it wants to see that it goes on. From a paused domain of
 	// the long tail they stay away longer, since the feeder goes on handing them out.
 	shutReturn = 10 * time.Second
 )

@@ -375,7 +375,7 @@ func fill(n int) func(*lanes, *lane) {
 	}
 }
 
-// Those for whom a slow lane has no room come back one after the other, as fast as
+// Recipients without room in a slow lane come back one after the other, as fast as
 // it can take them.
 func TestRecipientsWithoutRoomComeBackInTurn(t *testing.T) {
 	t.Parallel()
@@ -403,8 +403,8 @@ func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 		{"quick", slowTransaction / 2, 0, 10},
 		{"not known yet", 0, 0, 2},
 		{"very slow", 2 * verySlow, 0, 5},
-		{"slow beside one that needs many", 2 * slowTransaction, 5, 5},
-		{"slow beside one that needs few", 2 * slowTransaction, 2, 7},
+		{"slow next to one that needs many", 2 * slowTransaction, 5, 5},
+		{"slow next to one that needs few", 2 * slowTransaction, 2, 7},
 	} {
 		ls, r := &lanes{connections: 10}, &run{}
 		for i := range 20 {

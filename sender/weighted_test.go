@@ -10,7 +10,9 @@ import (
 )
 
 // refOf names a recipient of a run.
-func refOf(index int) ledger.Ref { return ledger.Ref{Run: &ledger.Run{ID: "news-1"}, Part: 1, Index: index} }
+func refOf(index int) ledger.Ref {
+	return ledger.Ref{Run: &ledger.Run{ID: "news-1"}, Part: 1, Index: index}
+}
 
 func orderOf(w weighted, index int) []string { return slices.Collect(w.order(refOf(index))) }
 

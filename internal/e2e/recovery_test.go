@@ -83,7 +83,7 @@ func TestALaneSettlesBelowWhatItsServerTakesAndRecovers(t *testing.T) {
 	<-time.After(10 * tempo.Step)
 	settled := pace(server, from, time.Now())
 	if settled < 0.7*limit || settled > limit {
-		t.Errorf("%.1f a second beside a limit of %d, expected between %.0f and %d", settled, limit, 0.7*limit, limit)
+		t.Errorf("%.1f a second under a limit of %d, expected between %.0f and %d", settled, limit, 0.7*limit, limit)
 	}
 
 	g.lift()
@@ -92,7 +92,7 @@ func TestALaneSettlesBelowWhatItsServerTakesAndRecovers(t *testing.T) {
 	recovered := tempo.Pauses[0] + 2*tempo.Step + steps*tempo.Step
 	w.until(run, recovered+time.Minute, "open again", func(d document) bool { return d.waitsFor("lane") == nil })
 	took := time.Since(lifted)
-	t.Logf("%.1f a second beside a limit of %d, back at the ceiling after %s of %s", settled, limit, took, recovered)
+	t.Logf("%.1f a second under a limit of %d, back at the ceiling after %s of %s", settled, limit, took, recovered)
 	if took > recovered+5*time.Second {
 		t.Errorf("back at the ceiling %s after the limit was lifted, expected within %s", took, recovered)
 	}
