@@ -101,14 +101,24 @@ func (r *Runs) quotaWaits(ctx context.Context, account string) ([]report.Wait, e
 
 func quotaWait(account string, u throttle.Usage) report.Wait {
 	w := report.Wait{For: report.ForQuota, What: account, Code: codes.Quota, Until: u.Until}
-	limit := fmt.Sprintf("%d messages in any %s are sent", u.Quota.Messages, u.Quota.Name)
 	if u.Quota.Window == 0 {
 		w.For = report.ForWarmup
 		w.Code = codes.Warmup
-		limit = fmt.Sprintf("the %d messages of this day of the warm-up are sent", u.Quota.Messages)
 	}
-	w.Reason = w.Code.Reason("%s", limit)
+	w.Reason = w.Code.Reason("%s", limitText(account, u.Quota))
 	return w
+}
+
+// limitText says which quota is spent. One of a warm-up that allows nothing is that of
+// the days before the first.
+func limitText(account string, q throttle.Quota) string {
+	switch {
+	case q.Window > 0:
+		return fmt.Sprintf("%d messages in any %s are sent", q.Messages, q.Name)
+	case q.Messages == 0:
+		return fmt.Sprintf("the warm-up of %s begins on %s", account, q.End.Format(time.DateOnly))
+	}
+	return fmt.Sprintf("the %d messages of this day of the warm-up are sent", q.Messages)
 }
 
 // AccountWait puts a closed account into the words of reports.
