@@ -28,13 +28,14 @@ func (r *Runs) limitWaits(ctx context.Context, s Status) ([]report.Wait, error) 
 
 	var waits []report.Wait
 	now := time.Now()
+	without := r.withoutRecipients(ctx, s.Handle(), shutDomains(now, lanes))
 	for _, name := range s.Accounts {
 		if c, found := closed[name]; found && c.Code != string(codes.BrokenState) {
 			waits = append(waits, AccountWait(name, c))
 		}
 		for _, lane := range slices.Sorted(maps.Keys(lanes[name])) {
 			l := lanes[name][lane]
-			if l.State(now) != throttle.LaneOpen && s.isHeldUpBy(lane) {
+			if l.State(now) != throttle.LaneOpen && s.isHeldUpBy(lane) && !without[lane] {
 				waits = append(waits, LaneWait(now, name, lane, l))
 			}
 		}
@@ -70,7 +71,7 @@ func (r *Runs) slotWaits(ctx context.Context, s Status) ([]report.Wait, error) {
 	}}, nil
 }
 
-// isHeldUpBy reports whether a recipient of the run waits for a lane.
+// isHeldUpBy reports whether a recipient of the run waits in the part of a lane.
 func (s Status) isHeldUpBy(lane string) bool {
 	part := slices.Index(campaign.Providers, campaign.Provider(lane))
 	if part < 0 { // a domain
