@@ -186,6 +186,12 @@ func (a *App) AccountStates(ctx context.Context) ([]account.State, error) {
 	return a.accounts().States(ctx, a.Config, time.Now())
 }
 
+// AccountClosed returns why nothing is sent through an account now; nil when it is
+// open.
+func (a *App) AccountClosed(ctx context.Context, name string) (*account.Closed, error) {
+	return a.accounts().Closed(ctx, name)
+}
+
 // Ping asks whether the store answers.
 func (a *App) Ping(ctx context.Context) error { return a.store.Client().Ping(ctx).Err() }
 
