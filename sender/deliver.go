@@ -40,7 +40,7 @@ const (
 type job struct {
 	rcpt   *recipient
 	pace   *pace
-	slot   *slot     // at which the body may leave; nil: at any time
+	slot   *slot // at which the body may leave; nil: at any time
 	draft  compose.Draft
 	begun  time.Time // when the work on it began
 	taken  time.Time // when it had its slot, less the time that it waited for others

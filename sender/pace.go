@@ -42,6 +42,8 @@ type pace struct {
 	mu     sync.Mutex
 	slots  []time.Time // ascending
 	booked []*slot     // by messages on their way
+	filled int         // how many slots came last, where that was all that were asked for; else 0
+	asking bool        // more are being reserved while there are some
 	unused []time.Time // their time is over; they go back before more are reserved
 	again  time.Time
 	last   time.Time     // the latest slot that was reserved
@@ -77,6 +79,9 @@ func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Durat
 		if at, ok := p.take(now, inHand); ok {
 			s = &slot{at: at, ready: inHand}
 			p.booked = append(p.booked, s)
+			if span == 0 && len(p.slots) < p.filled/4 && !p.asking {
+				p.refill(ctx, conns, waiting)
+			}
 			return s, time.Time{}, nil, nil
 		}
 		p.returnUnused(ctx)
@@ -90,17 +95,41 @@ func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Durat
 		if err != nil {
 			return nil, time.Time{}, nil, err
 		}
-		p.slots = grant.Slots
-		p.again = grant.Again
-		if n := len(p.slots); n > 0 {
-			p.again = time.Time{}
-			p.last = p.slots[n-1]
-		}
+		p.add(grant)
 		if grant.Spent != nil && len(p.slots) == 0 {
 			return nil, grant.Again, grant.Spent, nil
 		}
 	}
 	return nil, later(time.Now().Add(time.Millisecond), p.again), nil, nil
+}
+
+// refill reserves more slots before the last ones are taken, so that only this caller
+// waits for Redis. That is for limits that gave all they were asked for: the slots of
+// others are not to be had sooner than they are needed. The caller holds mu; it is free
+// meanwhile. What fails is met by the next who finds no slot.
+func (p *pace) refill(ctx context.Context, conns int, waiting func() int) {
+	p.asking = true
+	lead, n := p.wish(conns, waiting)
+	grant, err := func() (throttle.Grant, error) {
+		p.mu.Unlock()
+		defer p.mu.Lock()
+		return p.pacer.Reserve(ctx, p.limits.Load().all, lead, n)
+	}()
+	p.asking = false
+	if err == nil && len(grant.Slots) > 0 {
+		p.add(grant)
+	}
+}
+
+// add notes what was granted. The caller holds mu.
+func (p *pace) add(grant throttle.Grant) {
+	p.again = grant.Again
+	if n := len(grant.Slots); n > 0 {
+		p.again = time.Time{}
+		p.last = grant.Slots[n-1]
+		p.slots = append(p.slots, grant.Slots...)
+		slices.SortFunc(p.slots, time.Time.Compare)
+	}
 }
 
 // reserve asks for the slots of as many messages as will need one soon. The caller
@@ -110,12 +139,22 @@ func (p *pace) reserve(ctx context.Context, inHand bool, conns int, waiting func
 	if inHand {
 		return p.pacer.Reserve(ctx, all, 0, 1)
 	}
+	lead, n := p.wish(conns, waiting)
+	grant, err := p.pacer.Reserve(ctx, all, lead, n)
+	p.filled = 0
+	if len(grant.Slots) == n {
+		p.filled = n
+	}
+	return grant, err
+}
 
-	n := conns
+// wish returns how far ahead slots should be reserved, and how many. The caller holds mu.
+func (p *pace) wish(conns int, waiting func() int) (lead time.Duration, n int) {
+	n = conns
 	if p.each > 0 {
 		n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 	}
-	return p.pacer.Reserve(ctx, all, p.lead+2*p.spread-earlyBody, max(1, min(maxSlots, n, waiting())))
+	return p.lead + 2*p.spread - earlyBody, max(1, min(maxSlots, n, waiting()))
 }
 
 // take takes the next slot that can still be reached. The caller holds mu.

@@ -6,8 +6,8 @@ import "fmt"
 // hash slot, and so the node whose clock its points are in.
 type line struct {
 	tag, slot, free string
-	rate             float64
-	slack            int64 // longest delay from a point to the body that uses it, microseconds
+	rate            float64
+	slack           int64 // longest delay from a point to the body that uses it, microseconds
 }
 
 // guard is the key that makes giving back happen once per id.
