@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// snsHost is where SNS has its certificates and its confirmations.
-var snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`)
+// snsHost is where SNS has its certificates and its confirmations: sns, and the name of a
+// region such as us-gov-west-1. sns.s3 and sns.s3-us-west-2 would be somebody's storage.
+var snsHost = regexp.MustCompile(`^sns\.[a-z]+(-[a-z]+)+-[0-9]+\.amazonaws\.com(\.cn)?$`)
 
 // maxCertificates is more than SNS has in use.
 const maxCertificates = 100
