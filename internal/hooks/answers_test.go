@@ -75,6 +75,21 @@ func TestChangedRequestsAreRefused(t *testing.T) {
 	same(t, 0, len(d.notices))
 }
 
+// The example of Standard Webhooks has the right signature, and an old time.
+func TestPublishedExample(t *testing.T) {
+	t.Parallel()
+	cfg, _ := all(t)
+	d := newDesk(t, cfg)
+	d.expect(t, 401, letter{"generic", map[string]string{
+		"webhook-id":        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+		"webhook-timestamp": "1614265330",
+		"webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+	}, `{"test": 2432232314}`})
+	if want := "signed at 2021-02-25T15:02:10Z"; !strings.Contains(d.log.String(), want) {
+		t.Errorf("got %s, want that only the time is wrong: %s", d.log, want)
+	}
+}
+
 func TestOldRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	cfg, _ := all(t)
