@@ -40,6 +40,7 @@ var rank = map[string]int{
 	"templates/compose":  5,
 	"sender/reply":       4,
 	"internal/feedback":  5,
+	"internal/hooks":     5,
 	"sender/oauth":       4,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,

@@ -93,10 +93,16 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		}
 	}
 
+	webhooks, err := a.webhooks(notRecorded{}) // the one place that says who stores notices
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+
 	server, err := web.New(web.Config{
 		Keys:     a.keys,
 		Feedback: feedback.New(feedback.Config{Suppression: a.Suppression, Counter: a.Ledger, Server: a.server, Log: a.log}),
 		Ready:    a.Ping,
+		Hooks:    webhooks,
 		Topics:   topics, PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
