@@ -1,0 +1,270 @@
+package bounce
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"broadside/campaign"
+)
+
+// Limits of what is said of a recipient in a text for people.
+const (
+	maxLines = 60   // lines that are looked at behind the recipient
+	maxSaid  = 1000 // bytes that are kept
+)
+
+// plain makes a text comparable with the phrases of marks.go.
+func plain(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	blank := false
+	for _, r := range text {
+		switch {
+		case unicode.IsSpace(r):
+			blank = b.Len() > 0
+			continue
+		case r == '’' || r == '‘' || r == '`' || r == '´':
+			r = '\''
+		default:
+			r = unicode.ToLower(r)
+		}
+		if blank {
+			b.WriteByte(' ')
+			blank = false
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func containsAny(text string, phrases []string) bool {
+	for _, phrase := range phrases {
+		if strings.Contains(text, phrase) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLetter(r rune) bool { return unicode.IsLetter(r) }
+
+// headerLines find the header of a returned message without a line that says so.
+var headerLines = regexp.MustCompile(`(?m)^(?:Received|Return-Path|DKIM-Signature|X-Originating-IP):[ \t]*\S.*$|^(?:From|To|Subject|Date|Message-ID|MIME-Version|X-Mailer):[ \t]*\S.*\n(?:[ \t]+\S.*\n)*(?:From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|X-Mailer):[ \t]*\S.*\n(?:[ \t]+\S.*\n)*(?:From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|X-Mailer):`)
+
+// returnedAt finds where a text quotes the message that it returns: at is where the
+// notice ends, below 0 when the text returns nothing, and next where the message begins.
+func returnedAt(text string) (at, next int) {
+	at = -1
+	if found := headerLines.FindStringIndex(text); found != nil {
+		at = found[0]
+		next = found[0]
+	}
+
+	start := 0
+	for line := range strings.Lines(text) {
+		end := start + len(line)
+		if at >= 0 && start >= at {
+			break
+		}
+		if len(line) < 200 && start > 0 && containsAny(plain(line), returnedMarks) && headed(text[end:]) {
+			return start, end
+		}
+		start = end
+	}
+	return at, next
+}
+
+// headed reports whether a text begins with a header, or ends. The phrases of
+// returnedMarks occur in sentences too, behind which the notice goes on.
+func headed(text string) bool {
+	for line := range strings.Lines(text) {
+		line = strings.Trim(line, "> \t\r\n-=*_#")
+		if line == "" {
+			continue
+		}
+		_, _, ok := cutField([]byte(line))
+		return ok
+	}
+	return true
+}
+
+// A finding is a recipient that a text names, and what it says of it.
+type finding struct {
+	address string
+	said    string
+}
+
+// findings returns the recipients that the text for people names.
+func (c *contents) findings() []finding {
+	if c.found != nil {
+		return c.found
+	}
+
+	lines := strings.Split(c.text, "\n")
+	not := c.notRecipients()
+
+	at := namesIn(lines, not)
+	var all []finding
+	for i, name := range at {
+		end := len(lines)
+		for _, next := range at[i+1:] {
+			if !strings.EqualFold(next.address, name.address) {
+				end = next.line
+				break
+			}
+		}
+		block := strings.Join(lines[name.line:min(end, name.line+maxLines)], "\n")
+		all = addFinding(all, name.address, block)
+	}
+
+	for i := range all {
+		all[i].said = said(all[i].said)
+	}
+	if len(all) == 1 && replyForm.FindString(all[0].said) == "" {
+		all[0].said = said(c.text) // what is said may stand before the address
+	}
+	c.found = all
+	return all
+}
+
+// addFinding adds what a text says of an address to what it said before.
+func addFinding(all []finding, address, block string) []finding {
+	for i := range all {
+		if strings.EqualFold(all[i].address, address) {
+			if !strings.Contains(all[i].said, block) {
+				all[i].said += "\n" + block
+			}
+			return all
+		}
+	}
+	if len(all) == maxNotices {
+		return all
+	}
+	return append(all, finding{address, block})
+}
+
+// A name is the address of a recipient in a line.
+type name struct {
+	address string
+	line    int
+}
+
+// namesIn finds the recipients in lines. Addresses of which it is known that they are
+// no recipients do not count, nor do those of postmasters where others are named.
+func namesIn(lines, not []string) []name {
+	var strong, weak []name
+	weakest := len(recipientForms)
+	for i, line := range lines {
+		if len(line) > maxSaid || !strings.Contains(line, "@") || strings.HasPrefix(line, ">") && !strings.HasPrefix(line, ">>>") {
+			continue
+		}
+		for n, form := range recipientForms {
+			if n > weakest {
+				break
+			}
+			found := form.expr.FindStringSubmatch(line)
+			if found == nil {
+				continue
+			}
+			address := strings.TrimLeft(found[1], "'.")
+			if hasAddress(not, address) || ofOperator(address) {
+				continue
+			}
+			if n < strongForms {
+				strong = append(strong, name{address, i})
+			} else if n < weakest {
+				weakest = n
+				weak = []name{{address, i}}
+			}
+			break
+		}
+	}
+	if strong != nil {
+		return strong
+	}
+	return weak
+}
+
+// ofOperator reports whether an address is one of those that notices give for help.
+func ofOperator(address string) bool {
+	local, _, _ := strings.Cut(strings.ToLower(address), "@")
+	switch local {
+	case "postmaster", "mailer-daemon", "abuse", "support", "helpdesk", "hostmaster", "root":
+		return true
+	}
+	return false
+}
+
+// said makes one line of what a text says, not more than is kept: around the reply
+// of a server where there is one, else from its beginning.
+func said(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) <= maxSaid {
+		return text
+	}
+
+	start := 0
+	if at := replyForm.FindStringIndex(text); at != nil {
+		start = max(0, at[0]-maxSaid/4)
+	}
+	end := min(len(text), start+maxSaid)
+	return strings.ToValidUTF8(text[start:end], "")
+}
+
+// textNotices returns what a notice in the words of a mail system says.
+func (c *contents) textNotices() []campaign.Notice {
+	class := c.textClass()
+	var all []campaign.Notice
+	found := c.findings()
+	for _, a := range c.failed() {
+		n := campaign.Notice{Class: class, Recipient: a, Reply: saidOf(found, a)}
+		if n.Reply == "" {
+			n.Reply = said(c.text)
+		}
+		all = append(all, n)
+	}
+	if all != nil {
+		return all
+	}
+
+	for _, f := range found {
+		all = append(all, campaign.Notice{Class: class, Recipient: f.address, Reply: f.said})
+	}
+	if all != nil {
+		return all
+	}
+
+	n := campaign.Notice{Class: class, Reply: said(c.text)}
+	if to := c.sentTo(); len(to) > 0 {
+		n.Recipient = to[0]
+	}
+	return []campaign.Notice{n}
+}
+
+// failed returns the addresses of the field that Exim and Gmail add.
+func (c *contents) failed() []string {
+	var all []string
+	for _, value := range c.head.all("X-Failed-Recipients") {
+		all = append(all, addressesIn(value)...)
+	}
+	return all[:min(len(all), maxNotices)]
+}
+
+func saidOf(found []finding, address string) string {
+	for _, f := range found {
+		if strings.EqualFold(f.address, address) {
+			return f.said
+		}
+	}
+	return ""
+}
+
+// textClass returns what a notice claims for its recipients.
+func (c *contents) textClass() campaign.Class {
+	late := containsAny(c.subject, delays) || containsAny(c.phrases, delays)
+	if late && !containsAny(c.subject, givenUp) && !containsAny(c.phrases, givenUp) {
+		return campaign.ClassDelayed
+	}
+	return campaign.ClassHard
+}
