@@ -96,24 +96,21 @@ func hexDigit(c byte) int {
 	return 16
 }
 
-// toUTF8 returns text of a charset as UTF-8. Where the charset is not known, or the
-// text is not of it, it is taken for UTF-8, else for Windows-1252.
+// toUTF8 returns text of a charset as UTF-8. Text that is good UTF-8 is that, whatever
+// it claims to be; text of no known charset is taken for Windows-1252.
 func toUTF8(raw []byte, charset string) string {
+	if utf8.Valid(raw) && bytes.IndexByte(raw, 0x1b) < 0 {
+		return string(raw)
+	}
 	if bytes.Contains(raw, []byte("\x1b$")) {
 		charset = "iso-2022-jp" // nothing else has these sequences
 	}
-	charset = strings.ToLower(charset)
-	if charset != "" && charset != "utf-8" && charset != "us-ascii" {
-		if known, err := htmlindex.Get(charset); err == nil {
-			if out, err := known.NewDecoder().Bytes(raw); err == nil {
-				return string(out)
-			}
+	if known, err := htmlindex.Get(charset); err == nil && charset != "utf-8" {
+		if out, err := known.NewDecoder().Bytes(raw); err == nil {
+			return string(out)
 		}
 	}
 
-	if utf8.Valid(raw) {
-		return string(raw)
-	}
 	out, err := charmap.Windows1252.NewDecoder().Bytes(raw)
 	if err != nil {
 		return strings.ToValidUTF8(string(raw), "?")

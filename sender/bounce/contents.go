@@ -24,6 +24,7 @@ type contents struct {
 func contentsOf(m *entity) *contents {
 	c := &contents{head: m.header}
 	c.add(m)
+	c.unwrap()
 	if strings.EqualFold(m.params["report-type"], "disposition-notification") {
 		c.receipt = true
 	}
@@ -32,6 +33,19 @@ func contentsOf(m *entity) *contents {
 	c.phrases = plain(c.text)
 	c.subject = plain(m.header.get("Subject"))
 	return c
+}
+
+// unwrap takes the contents of a notice that a virus scanner or a gateway has put
+// into one of its own, which says nothing.
+func (c *contents) unwrap() {
+	if c.status != nil || c.feedback != nil || len(c.returned) != 1 || c.returned[0].kind != "multipart/report" || !c.fromDaemon() {
+		return
+	}
+	inner := &contents{head: c.head}
+	inner.add(c.returned[0])
+	if inner.status != nil {
+		*c = *inner
+	}
 }
 
 func (c *contents) add(e *entity) {

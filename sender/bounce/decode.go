@@ -45,7 +45,7 @@ func (c *contents) notices() []campaign.Notice {
 	if c.feedback != nil {
 		return c.feedbackNotices()
 	}
-	if c.receipt && c.status == nil {
+	if c.receipt && c.status == nil && !c.certain() {
 		return []campaign.Notice{{Class: campaign.ClassAutoReply, Reply: "read receipt"}}
 	}
 	if all := c.statusNotices(); all != nil {

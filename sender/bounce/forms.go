@@ -23,17 +23,17 @@ func form(id, expr, example string) recipientForm {
 // recipientForms are tried in their order. The line of a recipient begins what is
 // said of it.
 var recipientForms = []recipientForm{
-	form("alone", `^[\s*•-]*ADDRESS[:;,.]?\s*(?:\(generated from [^)]*\))?\s*$`, "  <ann@example.net>:"), // qmail, Exim, Sendmail, Yahoo, Gmail
-	form("expanded", `^\s*ADDRESS\s*\(expanded from`, "<ann@example.net> (expanded from <all@example.net>): host mx"),
+	form("alone", `^[\s*•-]*ADDRESS[:;,.]?\s*(?:\(generated from [^)]*\))?\s*$`, "  <ann@example.net>:"),                             // qmail, Exim, Sendmail, Yahoo, Gmail
+	form("expanded", `\(expanded from:?\s*ADDRESS`, "<ann-smith@example.net> (expanded from <ann@example.net>): host mx"),            // the address that we wrote to
 	form("explained", `^[\s*•-]*ADDRESS\s*(?:\.\.\.|:|;|,|=>|--?>?|\()\s*\S`, "<ann@example.net>: host mx.example.net said: 550 no"), // Postfix
 	form("named", `^\s*(?:[^<>@]{1,60}\s)?<ADDRESS>?\s*$`, "\"Ann Example\" <ann@example.net>"),
 	form("on-date", `^\s*ADDRESS on \S+, \d`, "ann@example.net on Fri, 20 Jul 2001 11:08:59 -0700"), // Exchange
-	form("x400", `dda:smtp=ADDRESS`, "c=US;a= ;p=IKON;dda:SMTP=ann@example.net; on Fri"),           // Exchange 5.5
-	form("label", `^[\s*•>-]*(?:original address|recipient address|undeliverable address|invalid address|failed address|failed recipient|recipients?(?: address)?|email address|e-mail|address|user|rcpt to|to|addressee|destinatar(?:io|ário|ul)|destinataire|empfänger|adressat|odbiorca|получатель|ontvanger|geadresseerde|收件人|收信人|受信者|宛先|받는 ?사람|수신자)\s*[:：=]\s*(?:rfc822;)?\s*ADDRESS`, "Recipient: [ann@example.net]"),
+	form("x400", `dda:smtp=ADDRESS`, "c=US;a= ;p=IKON;dda:SMTP=ann@example.net; on Fri"),            // Exchange 5.5
+	form("label", `^[\s*•>-]*(?:original address|recipient address|undeliverable address|invalid address|failed address|failed recipient|recipients?(?: address)?|email address|e-mail|address|user|rcpt to|addressee|destinatar(?:io|ário|ul)|destinataire|empfänger|adressat|odbiorca|получатель|ontvanger|geadresseerde|收件人|收信人|受信者|宛先|받는 ?사람|수신자)\s*[:：=]\s*(?:rfc822;)?\s*ADDRESS`, "Recipient: [ann@example.net]"),
 	form("reply", `^\s*(?:<<<\s*)?[45]\d\d[ -](?:[45]\.\d+\.\d+ )?(?:[^<>@]{0,40}\s)?<?ADDRESS`, "550 5.1.1 <ann@example.net>... User unknown"), // Sendmail
 	form("command", `rcpt to:\s*ADDRESS`, ">>> RCPT To:<ann@example.net>"),
 	form("full", `(?:exceeds allowed size|mailbox is full|over quota|mailbox full|unknown user|user unknown|invalid user|no such user|invalid recipient|unable to relay for)[^:]{0,20}:?\s*ADDRESS`, "User mailbox exceeds allowed size: ann@example.net"), // IMail
-	form("to-whom", `(?:deliver(?:ed|y|ing)?|sent|addressed|message|mail|relay|send|reach|reached|returned permanent errors)\s*(?:to|for|the following recipients?)?\s*:?\s*ADDRESS`, "Delivery to ann@example.net failed"),
+	form("to-whom", `\b(?:deliver(?:ed|y|ing)?|sent|addressed|message|mail|relay|send|reach|reached|returned permanent errors)\b(?: to| for| the following recipients?)?[:\s]+ADDRESS`, "Delivery to ann@example.net failed"),
 	form("to-whom-else", `(?:\bto|\bfor|\buser|\baccount|\bmailbox|\brecipient|\baddress|\ban|\bà|\ba|\bпользователя|\bдля)\s+ADDRESS`, "The account ann@example.net is not here"),
 	form("anywhere", `ADDRESS`, "Sorry, ann@example.net is not here"),
 }
@@ -42,6 +42,34 @@ var recipientForms = []recipientForm{
 // that occurs counts.
 const strongForms = 10
 
-// replyForm finds the reply of a server in a text: its code, and the enhanced code
-// where there is one. RFC 5321 4.2 knows no codes above 559; some servers do.
-var replyForm = regexp.MustCompile(`(?i)(?:^|said: ?|<<< ?|reason: ?|response(?: was)?: ?|error(?: code)? ?:? ?"?|code ?:? ?|status ?:? ?|reply:? ?|[;:(\["'>,] ?|\. |=> ?|- |smtp ?|with )([45][0-9]\d)(?:[ -]{1,3}#?([245]\.\d{1,3}\.\d{1,3})\b|[ :,;-]{1,3}(?:[<"'(\[:;]|[^\d\s])|[ :]*$|["\])])`)
+// fromForm finds an address that is said to be a sender's.
+var fromForm = regexp.MustCompile(`(?i)\bfrom:?\s+` + anyAddress)
+
+// replyForms find the reply of a server in a text: its code, which is the first group.
+// The first form has an enhanced code behind it, and can stand anywhere. RFC 5321 4.2
+// knows no codes above 559; some servers do.
+var replyForms = []*regexp.Regexp{
+	regexp.MustCompile(`(?:^|[^\d.])([45][0-9]\d)[ :-]{1,3}[#(]{0,2}[245]\.\d{1,3}\.\d{1,3}\b`),
+	regexp.MustCompile(`(?i)(?:^|said:|<<<|reason:|response(?: was)?:|error(?: code)? ?:?|code ?:?|status ?:?|reply:?|[;:(\["'>,.]|=>|-|smtp|with)\s?"?(?:[45]\d\d )?([45][0-9]\d)(?:[ :,;-]{1,3}(?:[<"'(\[:;]|[^\d\s])|\s*$|["\])])`),
+	regexp.MustCompile(`\s([45][0-9]\d)[ -]+<`),
+}
+
+// replyIn finds the code of a server's reply in a text: start and end; ok is false when
+// there is none.
+func replyIn(text string) (start, end int, ok bool) {
+	for _, form := range replyForms {
+		if found := form.FindStringSubmatchIndex(text); found != nil {
+			return found[2], found[3], true
+		}
+	}
+	return 0, 0, false
+}
+
+// hasReply reports whether the reply of a server is in a text.
+func hasReply(text string) bool {
+	_, _, ok := replyIn(text)
+	return ok
+}
+
+// statusInText finds an enhanced status code that stands alone, and is the first group.
+var statusInText = regexp.MustCompile(`(?:^|[^\d.])([45]\.\d\.\d{1,3})(?:[^\d.]|$)`)

@@ -72,7 +72,7 @@ func splitHeader(raw []byte) (header, []byte) {
 			return h, raw[next:]
 		case ok:
 			h = append(h, field{name, limited(value)})
-		case (line[0] == ' ' || line[0] == '\t') && len(h) > 0:
+		case len(h) > 0 && (line[0] == ' ' || line[0] == '\t' || bytes.HasPrefix(line, []byte("boundary="))):
 			last := &h[len(h)-1]
 			if len(last.value) < maxField {
 				last.value = limited(last.value + " " + string(trimmed))

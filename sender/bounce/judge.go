@@ -28,7 +28,7 @@ func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason 
 	if n.Reply == "" {
 		return judgeStatus(n)
 	}
-	r := replyOf(n)
+	r, quoted := replyOf(n)
 	d := rules.Classify(r)
 	switch {
 	case n.Class == campaign.ClassDelayed:
@@ -37,14 +37,34 @@ func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason 
 		return campaign.ClassBlocked, d.Rule
 	case n.Class != campaign.ClassHard:
 		return n.Class, d.Rule
-	case d.Verdict == reply.SuppressHard:
-		return campaign.ClassHard, d.Rule
-	case n.Signed && (d.Confirm > 0 || undecided(d)):
+	case n.Signed && (d.Verdict == reply.SuppressHard || d.Confirm > 0 || undecided(d)):
 		return campaign.ClassHard, d.Rule // whoever signed it knows more than the text
-	case deadByStatus(n, rules):
+	case quoted && d.Verdict == reply.SuppressHard && !inUse(n, r):
+		return campaign.ClassHard, d.Rule
+	case !quoted && isDead(n.Reply) && nothingElse(rules, n.Reply):
+		return campaign.ClassHard, "words of the mail system"
+	case !quoted && deadStatus[n.Status] && !containsAny(plain(n.Reply), doubts) && nothingElse(rules, n.Reply):
 		return campaign.ClassHard, "status " + n.Status
 	}
 	return campaign.ClassSoft, d.Rule
+}
+
+// inUse reports whether a reply that names no such user may be about an address in use.
+// A code of the class 5.2 is about a mailbox that is there. A server that knows its
+// users refuses them at RCPT: after the body the mobile carriers of Japan say "User
+// unknown" where a reader's filter takes no mail from this sender.
+func inUse(n campaign.Notice, r reply.Reply) bool {
+	if strings.HasPrefix(r.Enhanced, "5.2.") || r.Enhanced == "" && strings.HasPrefix(n.Status, "5.2.") {
+		return true
+	}
+	return r.Stage == reply.Dot && !deadStatus[r.Enhanced]
+}
+
+// nothingElse reports whether a text speaks of nothing that can befall an address in
+// use: with a sign of that no rule believes the words that are put before it.
+func nothingElse(rules *reply.Rules, text string) bool {
+	r := reply.New(reply.Rcpt, 550, "5.1.1 User unknown. "+text)
+	return rules.Classify(r).Verdict == reply.SuppressHard
 }
 
 // reasonOf returns the reason of a notice that is about no reply of a server.
@@ -92,55 +112,48 @@ func aboutSender(r reply.Reply, d reply.Decision) bool {
 		d.Verdict == reply.FailNoSuppress && strings.Contains(r.Enhanced, ".7.")
 }
 
-// deadByStatus reports whether the status of a notice alone means that the address is
-// dead: where no server was asked, so that the text is one for people, in any language.
-// Such a text has a veto: with the sign of anything that can befall an address in use
-// no rule believes the words that are put before it.
-func deadByStatus(n campaign.Notice, rules *reply.Rules) bool {
-	if !deadStatus[n.Status] || replyForm.MatchString(n.Reply) {
-		return false
-	}
-	r := reply.New(reply.Rcpt, 550, n.Status+" User unknown. "+n.Reply)
-	return rules.Classify(r).Verdict == reply.SuppressHard
-}
-
 // stageForms tell at which stage of the dialogue a reply was given. Without one it is
 // taken for the reply to RCPT.
 var stageForms = []struct {
 	stage reply.Stage
 	expr  *regexp.Regexp
 }{
-	{reply.Dot, regexp.MustCompile(`(?i)in reply to end of data|after end of (?:message|data)|after sending message|end of data`)},
+	{reply.Dot, regexp.MustCompile(`(?i)in reply to end of data|after end of (?:message|data)|after i sent the message|smtp command:? data|for text command|smtp:data`)},
 	{reply.Mail, regexp.MustCompile(`(?i)in reply to mail from|after (?:pipelined )?mail from|>>> mail from|smtp:mail\b`)},
 	{reply.Auth, regexp.MustCompile(`(?i)in reply to auth|after auth\b|>>> auth`)},
 	{reply.Ehlo, regexp.MustCompile(`(?i)in reply to (?:ehlo|helo|starttls|lhlo)|after (?:ehlo|helo|starttls)|>>> (?:ehlo|helo)|smtp:(?:ehlo|helo)\b`)},
 	{reply.Connect, regexp.MustCompile(`(?i)refused to talk to me|after initial connection|while receiving the initial server greeting`)},
 }
 
-// replyOf finds the reply of a server in what a notice says.
-func replyOf(n campaign.Notice) reply.Reply {
-	text := n.Reply
+// replyOf finds the reply of a server in what a notice says. quoted is false where
+// there is none, and the result is made from the words of the mail system.
+func replyOf(n campaign.Notice) (r reply.Reply, quoted bool) {
 	code := 550
 	if n.Class != campaign.ClassHard || strings.HasPrefix(n.Status, "4") {
 		code = 450
 	}
 
-	if found := replyForm.FindStringSubmatchIndex(text); found != nil {
-		number := text[found[2]:found[3]]
-		if said, err := strconv.Atoi(number); err == nil {
-			code = said
-		}
-		text = joined(text[found[3]:], number)
+	text := n.Reply
+	start, end, quoted := replyIn(text)
+	if quoted {
+		code, _ = strconv.Atoi(text[start:end]) // three digits
+		text = joined(text[start:], text[start:end], before(text, start))
+	} else if at := statusInText.FindStringSubmatchIndex(text); at != nil {
+		quoted = true // some leave the code of three digits out
+		code = int(text[at[2]]-'0')*100 + 50
+		text = text[at[2]:]
 	} else if n.Status != "" && !strings.HasSuffix(n.Status, ".0.0") {
 		text = n.Status + " " + text
 	}
 
-	r := reply.New(stageOf(n.Reply), code, text)
+	r = reply.New(stageOf(n.Reply), code, text)
 	r.Direct = true
 	_, domain, _ := strings.Cut(n.Recipient, "@")
 	r.Provider = campaign.ProviderOf(strings.ToLower(domain))
-	return r
+	return r, quoted
 }
+
+func before(text string, at int) string { return text[max(0, at-1):at] }
 
 func stageOf(text string) reply.Stage {
 	for _, form := range stageForms {
@@ -151,15 +164,50 @@ func stageOf(text string) reply.Stage {
 	return reply.Rcpt
 }
 
+// stageWords returns the words of a text that tell the stage; empty when none do.
+func stageWords(text string) string {
+	for _, form := range stageForms {
+		if words := form.expr.FindString(text); words != "" {
+			return words
+		}
+	}
+	return ""
+}
+
 // behindReply is what mail systems write behind the reply of a server.
 var behindReply = regexp.MustCompile(`(?i)\s*\((?:in reply to|#?end of|delivery attempts).*| giving up on .*|\s*(?:final-log-id|remote host said|-{3,}).*`)
 
-// joined makes one text of the lines of a reply, which have the code before each.
-func joined(text, code string) string {
-	text = strings.TrimLeft(text, " -:,;\"'=[]")
+// joined makes one text of the lines of a reply, which have the code before each. A
+// reply in brackets ends with them.
+func joined(text, code, before string) string {
+	switch before {
+	case "[":
+		text, _, _ = strings.Cut(text, "]")
+	case "(":
+		text = upToBracket(text)
+	}
+
+	text = strings.TrimLeft(text[len(code):], " -:,;\"'=[]")
 	text = behindReply.ReplaceAllString(text, "")
 	for _, between := range []string{" " + code + "-", " " + code + " "} {
 		text = strings.ReplaceAll(text, between, " ")
 	}
 	return strings.TrimPrefix(text, "#")
+}
+
+// upToBracket cuts a text at the bracket that closes one before it.
+func upToBracket(text string) string {
+	depth := 1
+	for i, c := range text {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		if depth == 0 {
+			return text[:i]
+		}
+	}
+	return text
 }

@@ -20,13 +20,13 @@ func (c *contents) returnsMessage() bool {
 			signs++
 		}
 	}
-	return signs >= 2 || signs == 1 && c.fromDaemon() && (c.returned != nil || replyForm.MatchString(c.text))
+	return signs >= 2 || signs == 1 && c.fromDaemon() && (c.returned != nil || hasReply(c.text))
 }
 
 // certain reports whether the message comes from a mail system beyond doubt, though it
 // may call itself an automatic reply, as Exim's do.
 func (c *contents) certain() bool {
-	return c.head.has("X-Failed-Recipients") || c.fromDaemon() && containsAny(c.subject, bounceSubjects)
+	return c.head.has("X-Failed-Recipients") || strings.Contains(c.head.get("Auto-Submitted"), "(rejected)") || c.fromDaemon() && containsAny(c.subject, bounceSubjects)
 }
 
 // answers reports whether a subject is one of a person who answers or forwards.

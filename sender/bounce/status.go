@@ -181,24 +181,38 @@ func (c *contents) statusTexts() []string {
 
 var inlineStatus = regexp.MustCompile(`(?im)^(?:Reporting-MTA|Original-Recipient|Final-Recipient)[ \t]*:[ \t]*(?:dns|rfc822|utf-8)[ \t]*;`)
 
+// statusNotice returns the notice about one recipient. What is missing may stand in the
+// text for people; the stage of the dialogue stands only there.
 func (c *contents) statusNotice(s *recipientStatus) campaign.Notice {
 	n := campaign.Notice{Class: s.class(), Recipient: s.recipient(), Status: s.status(), Reply: s.diagnostic()}
-	if n.Recipient != "" && n.Reply != "" {
+	if n.Class == campaign.ClassDelivered {
 		return n
 	}
 
-	// What is missing may stand in the text for people.
-	for _, f := range c.findings() {
-		if n.Recipient == "" || strings.EqualFold(n.Recipient, f.address) {
-			n.Recipient = f.address
-			if n.Reply == "" {
-				n.Reply = f.said
-			}
-			break
-		}
+	block := c.blockOf(n.Recipient)
+	if n.Recipient == "" {
+		n.Recipient = block.address
 	}
-	if n.Reply == "" && len(c.findings()) == 0 {
-		n.Reply = said(c.text)
+	if n.Reply == "" {
+		n.Reply = block.said
+	}
+	if words := stageWords(block.whole); words != "" && stageWords(n.Reply) == "" {
+		n.Reply += " (" + strings.Join(strings.Fields(words), " ") + ")"
 	}
 	return n
+}
+
+// blockOf returns what the text for people says of a recipient; where it names none,
+// or no address is given, the whole text is about it.
+func (c *contents) blockOf(address string) finding {
+	found := c.findings()
+	for _, f := range found {
+		if address == "" || strings.EqualFold(address, f.address) {
+			return f
+		}
+	}
+	if len(found) > 0 {
+		return finding{}
+	}
+	return finding{said: explanation("", c.text, true), whole: c.text}
 }

@@ -67,7 +67,7 @@ func returnedAt(text string) (at, next int) {
 		if at >= 0 && start >= at {
 			break
 		}
-		if len(line) < 200 && start > 0 && containsAny(plain(line), returnedMarks) && headed(text[end:]) {
+		if len(line) < 200 && start > 0 && marksReturned(line, text[end:]) {
 			return start, end
 		}
 		start = end
@@ -75,8 +75,20 @@ func returnedAt(text string) (at, next int) {
 	return at, next
 }
 
-// headed reports whether a text begins with a header, or ends. The phrases of
-// returnedMarks occur in sentences too, behind which the notice goes on.
+// marksReturned reports whether the message that came back begins behind a line. The
+// phrases of returnedMarks occur in sentences too, behind which the notice goes on.
+func marksReturned(line, rest string) bool {
+	line = plain(line)
+	for _, mark := range returnedMarks {
+		if strings.Contains(line, mark) {
+			ruled := strings.Contains(line, "---") || strings.Contains(line, "===") || strings.Contains(line, "***")
+			return ruled || len(line) < len(mark)+12 || headed(rest)
+		}
+	}
+	return false
+}
+
+// headed reports whether a text begins with a header, or ends.
 func headed(text string) bool {
 	for line := range strings.Lines(text) {
 		line = strings.Trim(line, "> \t\r\n-=*_#")
@@ -92,7 +104,8 @@ func headed(text string) bool {
 // A finding is a recipient that a text names, and what it says of it.
 type finding struct {
 	address string
-	said    string
+	whole   string // the lines about it
+	said    string // what they say, as one line
 }
 
 // findings returns the recipients that the text for people names.
@@ -105,6 +118,9 @@ func (c *contents) findings() []finding {
 	not := c.notRecipients()
 
 	at := namesIn(lines, not)
+	if at == nil {
+		at = namesIn(lines, nil) // who wrote to oneself
+	}
 	var all []finding
 	for i, name := range at {
 		end := len(lines)
@@ -119,21 +135,78 @@ func (c *contents) findings() []finding {
 	}
 
 	for i := range all {
-		all[i].said = said(all[i].said)
-	}
-	if len(all) == 1 && replyForm.FindString(all[0].said) == "" {
-		all[0].said = said(c.text) // what is said may stand before the address
+		all[i].said = explanation(all[i].whole, c.text, len(all) == 1)
 	}
 	c.found = all
 	return all
 }
 
+// explanation returns what a notice says of a recipient: the reply of a server, or what
+// stands behind the address, or the whole text where it is about this recipient only.
+func explanation(block, text string, only bool) string {
+	if reply := withReply(block); reply != "" {
+		return reply
+	}
+	if reply := withReply(text); only && reply != "" {
+		return reply
+	}
+	if only && !worded(block) {
+		return said(text)
+	}
+	return said(block)
+}
+
+// worded reports whether a text says more than an address.
+func worded(text string) bool {
+	letters := 0
+	for _, r := range addressForm.ReplaceAllString(text, "") {
+		if isLetter(r) {
+			letters++
+		}
+	}
+	return letters > 8
+}
+
+// withReply returns the first paragraph that has the reply of a server; empty when
+// none has.
+func withReply(text string) string {
+	for _, paragraph := range paragraphs(text) {
+		if hasReply(paragraph) {
+			return paragraph
+		}
+	}
+	return ""
+}
+
+// paragraphs divides a text at blank lines and rules, and makes one line of each.
+func paragraphs(text string) []string {
+	var all []string
+	var now strings.Builder
+	end := func() {
+		if now.Len() > 0 {
+			all = append(all, said(now.String()))
+			now.Reset()
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.ContainsFunc(line, wordRune) {
+			now.WriteString(line)
+		} else {
+			end()
+		}
+	}
+	end()
+	return all
+}
+
+func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
 // addFinding adds what a text says of an address to what it said before.
 func addFinding(all []finding, address, block string) []finding {
 	for i := range all {
 		if strings.EqualFold(all[i].address, address) {
-			if !strings.Contains(all[i].said, block) {
-				all[i].said += "\n" + block
+			if !strings.Contains(all[i].whole, block) {
+				all[i].whole += "\n" + block
 			}
 			return all
 		}
@@ -141,7 +214,7 @@ func addFinding(all []finding, address, block string) []finding {
 	if len(all) == maxNotices {
 		return all
 	}
-	return append(all, finding{address, block})
+	return append(all, finding{address: address, whole: block})
 }
 
 // A name is the address of a recipient in a line.
@@ -162,6 +235,9 @@ func namesIn(lines, not []string) []name {
 		for n, form := range recipientForms {
 			if n > weakest {
 				break
+			}
+			if n == strongForms {
+				line = fromForm.ReplaceAllString(line, "")
 			}
 			found := form.expr.FindStringSubmatch(line)
 			if found == nil {
@@ -205,8 +281,8 @@ func said(text string) string {
 	}
 
 	start := 0
-	if at := replyForm.FindStringIndex(text); at != nil {
-		start = max(0, at[0]-maxSaid/4)
+	if at, _, ok := replyIn(text); ok {
+		start = max(0, at-maxSaid/4)
 	}
 	end := min(len(text), start+maxSaid)
 	return strings.ToValidUTF8(text[start:end], "")
@@ -218,11 +294,7 @@ func (c *contents) textNotices() []campaign.Notice {
 	var all []campaign.Notice
 	found := c.findings()
 	for _, a := range c.failed() {
-		n := campaign.Notice{Class: class, Recipient: a, Reply: saidOf(found, a)}
-		if n.Reply == "" {
-			n.Reply = said(c.text)
-		}
-		all = append(all, n)
+		all = append(all, campaign.Notice{Class: class, Recipient: a, Reply: c.blockOf(a).said})
 	}
 	if all != nil {
 		return all
@@ -249,15 +321,6 @@ func (c *contents) failed() []string {
 		all = append(all, addressesIn(value)...)
 	}
 	return all[:min(len(all), maxNotices)]
-}
-
-func saidOf(found []finding, address string) string {
-	for _, f := range found {
-		if strings.EqualFold(f.address, address) {
-			return f.said
-		}
-	}
-	return ""
 }
 
 // textClass returns what a notice claims for its recipients.
