@@ -23,9 +23,9 @@ func form(id, expr, example string) recipientForm {
 // recipientForms are tried in their order. The line of a recipient begins what is
 // said of it.
 var recipientForms = []recipientForm{
-	form("alone", `^[\s*•-]*ADDRESS[:;,.]?\s*(?:\(generated from [^)]*\))?\s*$`, "  <ann@example.net>:"),                             // qmail, Exim, Sendmail, Yahoo, Gmail
-	form("expanded", `\(expanded from:?\s*ADDRESS`, "<ann-smith@example.net> (expanded from <ann@example.net>): host mx"),            // the address that we wrote to
-	form("explained", `^[\s*•-]*ADDRESS\s*(?:\.\.\.|:|;|,|=>|--?>?|\()\s*\S`, "<ann@example.net>: host mx.example.net said: 550 no"), // Postfix
+	form("expanded", `\((?:expanded|generated) from:?\s*ADDRESS`, "<ann-smith@example.net> (expanded from <ann@example.net>): host mx"), // the address that we wrote to
+	form("alone", `^[\s*•-]*ADDRESS[:;,.]?\s*$`, "  <ann@example.net>:"),                                                                // qmail, Exim, Sendmail, Yahoo, Gmail
+	form("explained", `^[\s*•-]*ADDRESS\s*(?:\.\.\.|:|;|,|=>|--?>?|\()\s*\S`, "<ann@example.net>: host mx.example.net said: 550 no"),    // Postfix
 	form("named", `^\s*(?:[^<>@]{1,60}\s)?<ADDRESS>?\s*$`, "\"Ann Example\" <ann@example.net>"),
 	form("on-date", `^\s*ADDRESS on \S+, \d`, "ann@example.net on Fri, 20 Jul 2001 11:08:59 -0700"), // Exchange
 	form("x400", `dda:smtp=ADDRESS`, "c=US;a= ;p=IKON;dda:SMTP=ann@example.net; on Fri"),            // Exchange 5.5

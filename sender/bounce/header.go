@@ -91,9 +91,21 @@ func goesOn(raw []byte, at, next int) bool {
 	if at == 0 && !bytes.HasPrefix(raw, []byte("From ")) && !bytes.HasPrefix(raw, []byte(">From ")) {
 		return false
 	}
-	line, _ := lineAt(raw, min(next, len(raw)))
-	_, _, ok := cutField(line)
-	return ok
+	for range 20 {
+		if next >= len(raw) {
+			return false
+		}
+		var line []byte
+		line, next = lineAt(raw, next)
+		if len(bytes.TrimSpace(line)) == 0 {
+			return false
+		}
+		name, _, ok := cutField(line)
+		if ok && (strings.Contains(name, "-") || header{{name: name}}.ofMessage()) {
+			return true
+		}
+	}
+	return false
 }
 
 // cutField divides a line into the name of a field and its value.

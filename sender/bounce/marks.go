@@ -37,7 +37,7 @@ var bounceSubjects = []string{
 
 // bounceOpenings are what mail systems say before they name the recipients.
 var bounceOpenings = []string{
-	"this is the qmail-send program", "i wasn't able to deliver your message", "was not able to deliver your message", "were unable to deliver your message", "was unable to deliver your message", "weren't able to deliver", // qmail and its kin
+	"this is the qmail-send program", "i wasn't able to deliver", "was not able to deliver your message", "were unable to deliver your message", "was unable to deliver your message", "weren't able to deliver", // qmail and its kin
 	"unable to deliver message to the following address", "were not able to deliver your message", "unable to deliver your message", "unable to deliver mail", "having trouble delivering", "had trouble delivering your message",
 	"your message could not be delivered", "could not be delivered to", "cannot be delivered to the following", "couldn't be delivered to", "wasn't delivered to", "was not delivered to", "has not been delivered to", "your mail message to the following address",
 	"message that you sent could not be delivered", "message that you sent has not yet been delivered", "this message was created automatically by mail delivery software", "following address(es) failed", "addresses had permanent fatal errors", "addresses had transient non-fatal errors", // Exim, Sendmail
