@@ -44,7 +44,7 @@ var deadForms = []deadForm{
 // doubts are what a text says that does not know for certain, or whose own mail system
 // failed.
 var doubts = []string{
-	"may not", "might not", "may have", "might have", "maybe", "perhaps", "possibly", "probably", "or you", "or is unable", "either ", "one of the following", "couldn't create", "can't create", "cannot create", "could not create", "can't open", "cannot open", "permission denied", "lock failure", "error while writing", "command died", "virus", "spam",
+	"may not", "might not", "may have", "might have", "maybe", "perhaps", "possibly", "probably", "or you", "or is unable", "either", "one of the following", "couldn't create", "can't create", "cannot create", "could not create", "can't open", "cannot open", "permission denied", "lock failure", "error while writing", "command died", "virus", "spam",
 	"möglicherweise", "vielleicht", "eventuell", "oder sie", // de
 	"il se peut", "peut-être", "ou que vous", "ou vous", // fr
 	"puede que", "quizás", "es posible que", "o no tiene", // es

@@ -20,8 +20,8 @@ func form(id, expr, example string) recipientForm {
 	return recipientForm{id, regexp.MustCompile(`(?i)` + strings.ReplaceAll(expr, "ADDRESS", anyAddress)), example}
 }
 
-// recipientForms are tried in their order. The line of a recipient begins what is
-// said of it.
+// recipientForms leave no doubt. They are tried in their order, and the line of a
+// recipient begins what is said of it.
 var recipientForms = []recipientForm{
 	form("expanded", `\((?:expanded|generated) from:?\s*ADDRESS`, "<ann-smith@example.net> (expanded from <ann@example.net>): host mx"), // the address that we wrote to
 	form("alone", `^[\s*•-]*ADDRESS[:;,.]?\s*$`, "  <ann@example.net>:"),                                                                // qmail, Exim, Sendmail, Yahoo, Gmail
@@ -33,14 +33,15 @@ var recipientForms = []recipientForm{
 	form("reply", `^\s*(?:<<<\s*)?[45]\d\d[ -](?:[45]\.\d+\.\d+ )?(?:[^<>@]{0,40}\s)?<?ADDRESS`, "550 5.1.1 <ann@example.net>... User unknown"), // Sendmail
 	form("command", `rcpt to:\s*ADDRESS`, ">>> RCPT To:<ann@example.net>"),
 	form("full", `(?:exceeds allowed size|mailbox is full|over quota|mailbox full|unknown user|user unknown|invalid user|no such user|invalid recipient|unable to relay for)[^:]{0,20}:?\s*ADDRESS`, "User mailbox exceeds allowed size: ann@example.net"), // IMail
+}
+
+// looseForms count where no line has one of recipientForms: only the first line that has
+// the first of them.
+var looseForms = []recipientForm{
 	form("to-whom", `\b(?:deliver(?:ed|y|ing)?|sent|addressed|message|mail|relay|send|reach|reached|returned permanent errors)\b(?: to| for| the following recipients?)?[:\s]+ADDRESS`, "Delivery to ann@example.net failed"),
 	form("to-whom-else", `(?:\bto|\bfor|\buser|\baccount|\bmailbox|\brecipient|\baddress|\ban|\bà|\ba|\bпользователя|\bдля)\s+ADDRESS`, "The account ann@example.net is not here"),
 	form("anywhere", `ADDRESS`, "Sorry, ann@example.net is not here"),
 }
-
-// strongForms is how many of the forms leave no doubt: of the others only the first
-// that occurs counts.
-const strongForms = 10
 
 // fromForm finds an address that is said to be a sender's.
 var fromForm = regexp.MustCompile(`(?i)\bfrom:?\s+` + anyAddress)

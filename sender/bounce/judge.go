@@ -18,7 +18,9 @@ import (
 // decides, or the word of a sender that signed the notice.
 func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason string) {
 	switch n.Class {
-	case campaign.ClassHard, campaign.ClassSoft, campaign.ClassBlocked, campaign.ClassDelayed:
+	case campaign.ClassHard, campaign.ClassSoft, campaign.ClassBlocked:
+	case campaign.ClassDelayed:
+		return n.Class, "delayed"
 	case campaign.ClassNotABounce:
 		return n.Class, "not a bounce"
 	default:
@@ -31,8 +33,6 @@ func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason 
 	r, quoted := replyOf(n)
 	d := rules.Classify(r)
 	switch {
-	case n.Class == campaign.ClassDelayed:
-		return n.Class, d.Rule
 	case aboutSender(r, d):
 		return campaign.ClassBlocked, d.Rule
 	case n.Class != campaign.ClassHard:
@@ -86,8 +86,6 @@ func judgeStatus(n campaign.Notice) (class campaign.Class, reason string) {
 		reason = "status " + n.Status
 	}
 	switch {
-	case n.Class == campaign.ClassDelayed:
-		return n.Class, reason
 	case strings.Contains(n.Status, ".7."):
 		return campaign.ClassBlocked, reason
 	case n.Class != campaign.ClassHard:

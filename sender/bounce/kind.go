@@ -6,22 +6,20 @@ import "strings"
 // message came back or is late, though it has no delivery-status part. One sign alone
 // proves nothing: newsletters and people quote such notices.
 func (c *contents) returnsMessage() bool {
-	if c.head.has("X-Failed-Recipients") {
+	subject := containsAny(c.subject, bounceSubjects) && !answers(c.subject)
+	switch {
+	case c.head.has("X-Failed-Recipients"):
 		return true
+	case c.fromDaemon():
+		return subject || containsAny(c.phrases, bounceOpenings) || c.returned != nil || hasReply(c.text)
+	case c.head.has("List-Unsubscribe", "List-ID"):
+		return false
 	}
-
-	signs := 0
-	for _, sign := range []bool{
-		c.fromDaemon(),
-		containsAny(c.subject, bounceSubjects) && !answers(c.subject),
-		containsAny(c.phrases, bounceOpenings),
-	} {
-		if sign {
-			signs++
-		}
-	}
-	return signs >= 2 || signs == 1 && c.fromDaemon() && (c.returned != nil || hasReply(c.text))
+	return subject && containsAny(c.phrases[:min(len(c.phrases), maxOpening)], bounceOpenings)
 }
+
+// maxOpening is within how many bytes of its text a notice says what it is.
+const maxOpening = 1000
 
 // certain reports whether the message comes from a mail system beyond doubt, though it
 // may call itself an automatic reply, as Exim's do.
@@ -41,7 +39,7 @@ func answers(subject string) bool {
 
 // automatic returns what kind of automatic reply the message is; empty when it is none.
 func (c *contents) automatic() string {
-	begin := c.phrases[:min(len(c.phrases), 2000)]
+	begin := c.phrases[:min(len(c.phrases), maxOpening)]
 	auto := strings.ToLower(c.head.get("Auto-Submitted"))
 	from := plain(strings.Join(c.head.all("From", "Sender"), " "))
 	switch {

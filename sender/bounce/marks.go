@@ -100,17 +100,17 @@ var returnedMarks = []string{
 
 // autoSubjects are subjects that vacation programs and the like write.
 var autoSubjects = []string{
-	"out of office", "out of the office", "out-of-office", "automatic reply", "automated reply", "automatic response", "autoreply", "auto-reply", "auto reply", "autoresponse", "autorespons", "auto response", "auto:", "vacation", "on holiday", "on leave", "away from", "i am away", "i'm away", "away until", "thank you for your e-mail", "thank you for your email", "thank you for contacting", "we have received your", "ticket received", "read:", "gelesen:", "read receipt", "return receipt",
-	"abwesend", "abwesenheit", "automatische antwort", "eingangsbestätigung", "urlaubsbenachrichtigung", // de
-	"absence", "absent", "réponse automatique", "accusé de lecture", "accusé de réception", "hors du bureau", // fr
-	"respuesta automática", "fuera de la oficina", "fuera de oficina", "acuse de recibo", "leído:", // es
-	"risposta automatica", "fuori sede", "fuori ufficio", "assente", // it
-	"resposta automática", "fora do escritório", "ausente", "ausência", // pt
-	"automatisch antwoord", "automatisch bericht", "afwezig", "niet op kantoor", // nl
-	"automatyczna odpowiedź", "autoodpowiedź", "nieobecność", "poza biurem", // pl
-	"автоответ", "автоматический ответ", "вне офиса", "отпуск", // ru
-	"自動応答", "自動返信", "不在通知", "不在のお知らせ", "外出中", // ja
-	"自动回复", "自動回覆", "自动答复", "外出", "休假", // zh
+	"out of office", "out of the office", "out-of-office", "automatic reply", "automated reply", "automatic response", "autoreply", "auto-reply", "auto reply", "autoresponse", "autorespons", "auto response", "auto: ", "vacation reply", "i'm on vacation", "i am on vacation", "on annual leave", "away from the office", "away from my", "i am away", "i'm away", "away until", "thank you for your e-mail", "thank you for your email", "thank you for contacting", "we have received your", "ticket received", "read receipt", "return receipt",
+	"abwesenheitsnotiz", "abwesenheit:", "automatische antwort", "eingangsbestätigung", "urlaubsbenachrichtigung", // de
+	"absence du bureau", "message d'absence", "absent du bureau", "réponse automatique", "accusé de lecture", "accusé de réception", // fr
+	"respuesta automática", "fuera de la oficina", "fuera de oficina", "acuse de recibo", // es
+	"risposta automatica", "fuori sede", "fuori ufficio", // it
+	"resposta automática", "fora do escritório", "aviso de ausência", // pt
+	"automatisch antwoord", "automatisch bericht", "afwezigheid", "niet op kantoor", // nl
+	"automatyczna odpowiedź", "autoodpowiedź", "poza biurem", // pl
+	"автоответ", "автоматический ответ", "вне офиса", "в отпуске", // ru
+	"自動応答", "自動返信", "不在通知", "不在のお知らせ", // ja
+	"自动回复", "自動回覆", "自动答复", // zh
 	"자동 응답", "자동 회신", "부재중", "부재 중", // ko
 }
 

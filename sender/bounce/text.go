@@ -224,42 +224,47 @@ type name struct {
 }
 
 // namesIn finds the recipients in lines. Addresses of which it is known that they are
-// no recipients do not count, nor do those of postmasters where others are named.
+// no recipients do not count, nor do those of postmasters.
 func namesIn(lines, not []string) []name {
-	var strong, weak []name
-	weakest := len(recipientForms)
+	var certain, loose []name
+	forms := len(looseForms) // of these, those that are still worth looking for
 	for i, line := range lines {
 		if len(line) > maxSaid || !strings.Contains(line, "@") || strings.HasPrefix(line, ">") && !strings.HasPrefix(line, ">>>") {
 			continue
 		}
-		for n, form := range recipientForms {
-			if n > weakest {
-				break
-			}
-			if n == strongForms {
-				line = fromForm.ReplaceAllString(line, "")
-			}
-			found := form.expr.FindStringSubmatch(line)
-			if found == nil {
-				continue
-			}
-			address := strings.TrimLeft(found[1], "'.")
-			if hasAddress(not, address) || ofOperator(address) {
-				continue
-			}
-			if n < strongForms {
-				strong = append(strong, name{address, i})
-			} else if n < weakest {
-				weakest = n
-				weak = []name{{address, i}}
-			}
-			break
+		if address, _ := recipientIn(line, recipientForms, not); address != "" {
+			certain = append(certain, name{address, i})
+			continue
+		}
+		if certain != nil {
+			continue
+		}
+		line = fromForm.ReplaceAllString(line, "")
+		if address, form := recipientIn(line, looseForms[:forms], not); address != "" {
+			loose = []name{{address, i}}
+			forms = form
 		}
 	}
-	if strong != nil {
-		return strong
+	if certain != nil {
+		return certain
 	}
-	return weak
+	return loose
+}
+
+// recipientIn returns the recipient in a line, and the number of the form that found
+// it; empty when no form does.
+func recipientIn(line string, forms []recipientForm, not []string) (address string, form int) {
+	for i, form := range forms {
+		found := form.expr.FindStringSubmatch(line)
+		if found == nil {
+			continue
+		}
+		address := strings.TrimLeft(found[1], "'.")
+		if !hasAddress(not, address) && !ofOperator(address) {
+			return address, i
+		}
+	}
+	return "", 0
 }
 
 // ofOperator reports whether an address is one of those that notices give for help.
