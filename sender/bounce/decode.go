@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"net/mail"
+	"strings"
 	"time"
 
 	"broadside/campaign"
@@ -27,6 +28,7 @@ func Decode(r io.Reader, envelope ...string) ([]campaign.Notice, error) {
 	common := campaign.Notice{At: sentAt(m.header)}
 	c.takeTokens(&common, envelope)
 
+	id := idOf(m)
 	notices := c.notices()
 	for i := range notices {
 		n := &notices[i]
@@ -34,7 +36,7 @@ func Decode(r io.Reader, envelope ...string) ([]campaign.Notice, error) {
 		n.Returned = common.Returned
 		n.Quoted = common.Quoted
 		n.Links = common.Links
-		n.ID = idOf(m, n.Recipient)
+		n.ID = strings.TrimSpace(id + " " + n.Recipient)
 	}
 	return notices, nil
 }
@@ -75,27 +77,18 @@ func sentAt(h header) time.Time {
 	return at
 }
 
-// idOf names the notice about a recipient: the same when the message comes again.
-func idOf(m *entity, recipient string) string {
-	id := limitedID(m.header.get("Message-ID"))
-	if id == "" {
-		sum := sha256.New()
-		for _, f := range m.header {
-			_, _ = io.WriteString(sum, f.name+":"+f.value+"\n") // a hash takes everything
-		}
-		_, _ = sum.Write(m.raw)
-		id = hex.EncodeToString(sum.Sum(nil)[:16])
-	}
-	if recipient == "" {
+// maxID is the longest Message-ID that becomes part of the ID of a notice, in bytes.
+const maxID = 250
+
+// idOf names the message: the same when it comes again.
+func idOf(m *entity) string {
+	if id := m.header.get("Message-ID"); id != "" && len(id) <= maxID {
 		return id
 	}
-	return id + " " + recipient
-}
-
-// limitedID bounds what becomes part of a key.
-func limitedID(id string) string {
-	if len(id) > 250 {
-		return ""
+	sum := sha256.New()
+	for _, f := range m.header {
+		_, _ = io.WriteString(sum, f.name+":"+f.value+"\n") // a hash takes everything
 	}
-	return id
+	_, _ = sum.Write(m.raw)
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

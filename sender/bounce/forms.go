@@ -58,6 +58,9 @@ var replyForms = []*regexp.Regexp{
 // replyIn finds the code of a server's reply in a text: start and end; ok is false when
 // there is none.
 func replyIn(text string) (start, end int, ok bool) {
+	if !hasCode(text) {
+		return 0, 0, false
+	}
 	for _, form := range replyForms {
 		if found := form.FindStringSubmatchIndex(text); found != nil {
 			return found[2], found[3], true
@@ -65,6 +68,19 @@ func replyIn(text string) (start, end int, ok bool) {
 	}
 	return 0, 0, false
 }
+
+// hasCode reports whether three digits are in a text that may be a code: most texts
+// have none, and the forms take their time.
+func hasCode(text string) bool {
+	for i := 0; i+3 <= len(text); i++ {
+		if (text[i] == '4' || text[i] == '5') && isDigit(text[i+1]) && isDigit(text[i+2]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // hasReply reports whether the reply of a server is in a text.
 func hasReply(text string) bool {

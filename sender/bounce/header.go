@@ -63,13 +63,14 @@ func (h header) ofPart() bool {
 func splitHeader(raw []byte) (header, []byte) {
 	var h header
 	end := min(len(raw), maxHeader)
-	for at := 0; at < end && len(h) < maxFields; {
+	for at := 0; at < end; {
 		line, next := lineAt(raw, at)
 		trimmed := bytes.TrimSpace(line)
 		name, value, ok := cutField(line)
 		switch {
 		case len(trimmed) == 0:
 			return h, raw[next:]
+		case ok && len(h) == maxFields: // what follows is not looked at
 		case ok:
 			h = append(h, field{name, limited(value)})
 		case len(h) > 0 && (line[0] == ' ' || line[0] == '\t' || bytes.HasPrefix(line, []byte("boundary="))):

@@ -27,7 +27,7 @@ func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason 
 		return n.Class, reasonOf(n)
 	}
 
-	if n.Reply == "" {
+	if strings.TrimSpace(n.Reply) == "" {
 		return judgeStatus(n)
 	}
 	r, quoted := replyOf(n)
@@ -43,8 +43,8 @@ func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason 
 		return campaign.ClassHard, d.Rule
 	case !quoted && isDead(n.Reply) && nothingElse(rules, n.Reply):
 		return campaign.ClassHard, "words of the mail system"
-	case !quoted && deadStatus[n.Status] && !containsAny(plain(n.Reply), doubts) && nothingElse(rules, n.Reply):
-		return campaign.ClassHard, "status " + n.Status
+	case !quoted && deadStatus[n.Status] && d.Verdict == reply.SuppressHard && !containsAny(plain(n.Reply), doubts):
+		return campaign.ClassHard, d.Rule
 	}
 	return campaign.ClassSoft, d.Rule
 }
@@ -180,9 +180,9 @@ var behindReply = regexp.MustCompile(`(?i)\s*\((?:in reply to|#?end of|delivery 
 func joined(text, code, before string) string {
 	switch before {
 	case "[":
-		text, _, _ = strings.Cut(text, "]")
+		text = upTo(text, '[', ']')
 	case "(":
-		text = upToBracket(text)
+		text = upTo(text, '(', ')')
 	}
 
 	text = strings.TrimLeft(text[len(code):], " -:,;\"'=[]")
@@ -193,14 +193,14 @@ func joined(text, code, before string) string {
 	return strings.TrimPrefix(text, "#")
 }
 
-// upToBracket cuts a text at the bracket that closes one before it.
-func upToBracket(text string) string {
+// upTo cuts a text at the bracket that closes one that was opened before it.
+func upTo(text string, opening, closing rune) string {
 	depth := 1
 	for i, c := range text {
 		switch c {
-		case '(':
+		case opening:
 			depth++
-		case ')':
+		case closing:
 			depth--
 		}
 		if depth == 0 {

@@ -46,7 +46,8 @@ func statusesOf(text string) []recipientStatus {
 			continue
 		}
 
-		if now.fields.has(name) || blank && now.complete() {
+		opens := name == "original-recipient" || name == "final-recipient" || name == "action"
+		if now.fields.has(name) || blank && opens && now.complete() {
 			all = append(all, now)
 			now = recipientStatus{}
 		}
@@ -193,11 +194,14 @@ func (c *contents) statusNotice(s *recipientStatus) campaign.Notice {
 	if n.Recipient == "" {
 		n.Recipient = block.address
 	}
+	if to := c.sentTo(); n.Recipient == "" && len(to) > 0 {
+		n.Recipient = to[0]
+	}
 	if n.Reply == "" {
 		n.Reply = block.said
 	}
-	if words := stageWords(block.whole); words != "" && stageWords(n.Reply) == "" {
-		n.Reply += " (" + strings.Join(strings.Fields(words), " ") + ")"
+	if words := stageWords(strings.Join(strings.Fields(block.whole), " ")); words != "" && stageWords(n.Reply) == "" {
+		n.Reply += " (" + words + ")"
 	}
 	return n
 }

@@ -10,6 +10,7 @@ import (
 
 // Limits of what is said of a recipient in a text for people.
 const (
+	maxNames = 500  // lines that name a recipient
 	maxLines = 60   // lines that are looked at behind the recipient
 	maxSaid  = 1000 // bytes that are kept
 )
@@ -151,7 +152,7 @@ func explanation(block, text string, only bool) string {
 		return reply
 	}
 	if only && !worded(block) {
-		return said(text)
+		return said(withoutOpenings(text))
 	}
 	return said(block)
 }
@@ -164,7 +165,37 @@ func worded(text string) bool {
 			letters++
 		}
 	}
-	return letters > 8
+	return letters > 4
+}
+
+// maxAround is how much longer a sentence may be than the phrase by which it is known.
+const maxAround = 40
+
+// withoutOpenings returns the text without the sentences that say only that a message
+// came back, and not why.
+func withoutOpenings(text string) string {
+	var rest strings.Builder
+	for _, paragraph := range paragraphs(text) {
+		for sentence := range strings.SplitSeq(paragraph, ". ") {
+			if !opensOnly(sentence) {
+				rest.WriteString(sentence + ". ")
+			}
+		}
+	}
+	if !worded(rest.String()) {
+		return ""
+	}
+	return rest.String()
+}
+
+func opensOnly(sentence string) bool {
+	form := plain(sentence)
+	for _, phrase := range bounceOpenings {
+		if strings.Contains(form, phrase) {
+			return len(form) <= len(phrase)+maxAround && nothingElse(nil, sentence)
+		}
+	}
+	return false
 }
 
 // withReply returns the first paragraph that has the reply of a server; empty when
@@ -224,11 +255,14 @@ type name struct {
 }
 
 // namesIn finds the recipients in lines. Addresses of which it is known that they are
-// no recipients do not count, nor do those of postmasters.
+// no recipients do not count, nor do postmasters and our return paths.
 func namesIn(lines, not []string) []name {
 	var certain, loose []name
 	forms := len(looseForms) // of these, those that are still worth looking for
 	for i, line := range lines {
+		if len(certain) == maxNames {
+			break
+		}
 		if len(line) > maxSaid || !strings.Contains(line, "@") || strings.HasPrefix(line, ">") && !strings.HasPrefix(line, ">>>") {
 			continue
 		}
@@ -260,7 +294,7 @@ func recipientIn(line string, forms []recipientForm, not []string) (address stri
 			continue
 		}
 		address := strings.TrimLeft(found[1], "'.")
-		if !hasAddress(not, address) && !ofOperator(address) {
+		if !hasAddress(not, address) && !ofOperator(address) && !returnPathToken.MatchString(address) {
 			return address, i
 		}
 	}

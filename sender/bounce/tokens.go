@@ -14,8 +14,9 @@ const (
 	maxTokens = 20
 	// maxReturned is how much of the text of a returned message is searched for links.
 	maxReturned = 256 << 10
-	// maxToken is the longest token of a link, in characters; package token has the
-	// same limit.
+	// minToken and maxToken are the shortest token, and the longest token of a link, in
+	// characters, as package token has them.
+	minToken = 40
 	maxToken = 2048
 )
 
@@ -76,7 +77,7 @@ func bodies(e *entity) []string {
 
 // addTokens adds those of a text to the others.
 func addTokens(all []string, form *regexp.Regexp, text string) []string {
-	for len(all) < maxTokens {
+	for len(all) < maxTokens && len(text) >= minToken {
 		found := form.FindStringSubmatchIndex(text)
 		if found == nil {
 			break
