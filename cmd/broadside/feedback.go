@@ -86,7 +86,7 @@ func (c *cli) ingest(ctx context.Context, file string, rules *reply.Rules, lenie
 		return err
 	}
 
-	if err := c.printIngested(all); err != nil {
+	if err := c.printIngested(all, len(wrong) > 0); err != nil {
 		return err
 	}
 	if lenient {
@@ -144,11 +144,14 @@ func publicClass(class campaign.Class) string {
 // maxReplyShown is how much of a reply a line has, in characters.
 const maxReplyShown = 80
 
-func (c *cli) printIngested(all []ingested) error {
-	if c.asJSON {
+// printIngested prints what was found. wrong: something else was, which is said elsewhere.
+func (c *cli) printIngested(all []ingested, wrong bool) error {
+	switch {
+	case c.asJSON:
 		return c.json(all)
-	}
-	if len(all) == 0 {
+	case len(all) == 0 && wrong:
+		return nil
+	case len(all) == 0:
 		c.note("there are no messages")
 		return nil
 	}
