@@ -16,11 +16,6 @@ import (
 	"broadside/campaign"
 )
 
-// snsTries is how long SNS repeats a request at most
-// (https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html). Each try
-// carries the time of the first.
-const snsTries = time.Hour
-
 // ses reads the notifications of Amazon SES, which SNS signs and delivers
 // (https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html).
 type ses struct {
@@ -111,7 +106,7 @@ func (s *ses) verify(ctx context.Context, m snsMessage, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("%w: verify the signature of SNS: %w", errUnsigned, err)
 	}
-	return checkTime(iso(m.Timestamp), now, snsTries+off)
+	return checkTime(iso(m.Timestamp), now, off)
 }
 
 // signed returns the bytes that SNS signs: names and values, each with a line break.
