@@ -137,7 +137,7 @@ func (b *fixture) work(supp ledger.Suppressions, done func(campaign.Counts) bool
 	b.t.Helper()
 	defer b.start(supp)()
 	var counts campaign.Counts
-	for range testkit.Tries(10 * time.Second) {
+	for range testkit.Tries(time.Minute) {
 		tally, err := b.ledger.Counts(context.Background(), "news-1")
 		if err != nil {
 			b.t.Fatal(err)
