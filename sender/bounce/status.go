@@ -169,7 +169,7 @@ func (c *contents) statusTexts() []string {
 	for _, e := range c.status {
 		all = append(all, string(e.decoded(maxText)))
 	}
-	if all != nil {
+	if all != nil || !c.returnsMessage() {
 		return all
 	}
 	for _, text := range c.texts {

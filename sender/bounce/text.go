@@ -122,7 +122,7 @@ func (c *contents) findings() []finding {
 	if at == nil {
 		at = namesIn(lines, nil) // who wrote to oneself
 	}
-	var all []finding
+	all := []finding{}
 	for i, name := range at {
 		end := len(lines)
 		for _, next := range at[i+1:] {
