@@ -45,7 +45,9 @@ func TestMessagesOfAStream(t *testing.T) {
 		{"a From line at the end", from + "a: b\n\n" + from, []string{"a: b\n\n", ""}},
 		{"a From line that was cut off", from + "a: b\n\n" + strings.TrimSuffix(from, "\n"), []string{"a: b\n\n", ""}},
 	} {
-		_, got := all(t, func(do func(Message) error) error { return EachOf(iotest.HalfReader(strings.NewReader(test.in)), "x", do) })
+		_, got := all(t, func(do func(Message) error) error {
+			return EachOf(iotest.HalfReader(strings.NewReader(test.in)), "x", do)
+		})
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: found %.300q, expected %.300q", test.name, got, test.want)
 		}

@@ -42,13 +42,9 @@ func hasAddress(all []string, address string) bool {
 
 // fromDaemon reports whether the message says that a mail system wrote it.
 func (c *contents) fromDaemon() bool {
-	for _, from := range append(c.head.all("From"), c.head.all("Sender")...) {
-		from = plain(decodeWords(from))
-		if containsAny(from, daemons) || strings.Contains(from, "<>") {
-			return true
-		}
-	}
-	return slices.Contains(c.head.all("Return-Path"), "<>")
+	return slices.ContainsFunc(c.head.all("From", "Sender"), func(from string) bool {
+		return containsAny(plain(decodeWords(from)), daemons)
+	})
 }
 
 // destinations are the fields that name the addresses a message was sent to.

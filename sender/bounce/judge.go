@@ -27,18 +27,18 @@ func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason 
 		return n.Class, reasonOf(n)
 	}
 
-	if strings.TrimSpace(n.Reply) == "" {
-		return judgeStatus(n)
-	}
 	r, quoted := replyOf(n)
+	if !strings.ContainsFunc(n.Reply, isLetter) || quoted && !strings.ContainsFunc(r.Text, isLetter) {
+		return judgeStatus(n, r, quoted)
+	}
 	d := rules.Classify(r)
 	switch {
 	case aboutSender(r, d):
 		return campaign.ClassBlocked, d.Rule
 	case n.Class != campaign.ClassHard:
 		return n.Class, d.Rule
-	case n.Signed && (d.Verdict == reply.SuppressHard || d.Confirm > 0 || undecided(d)):
-		return campaign.ClassHard, d.Rule // whoever signed it knows more than the text
+	case n.Signed && confirms(rules, n, d, quoted):
+		return campaign.ClassHard, d.Rule
 	case quoted && d.Verdict == reply.SuppressHard && !inUse(n, r):
 		return campaign.ClassHard, d.Rule
 	case !quoted && isDead(n.Reply) && nothingElse(rules, n.Reply):
@@ -79,12 +79,19 @@ func reasonOf(n campaign.Notice) string {
 // (RFC 3463 3.2, RFC 7505 4.2).
 var deadStatus = map[string]bool{"5.1.1": true, "5.1.3": true, "5.1.6": true, "5.1.10": true}
 
-// judgeStatus judges a notice without a text.
-func judgeStatus(n campaign.Notice) (class campaign.Class, reason string) {
+// judgeStatus judges a notice without a word; r is what was found of a reply.
+func judgeStatus(n campaign.Notice, r reply.Reply, quoted bool) (class campaign.Class, reason string) {
+	if quoted && r.Code < 500 && n.Class == campaign.ClassHard {
+		n.Class = campaign.ClassSoft
+	}
+	if quoted && r.Enhanced != "" {
+		n.Status = r.Enhanced
+	}
 	reason = "no reply"
 	if n.Status != "" {
 		reason = "status " + n.Status
 	}
+
 	switch {
 	case strings.Contains(n.Status, ".7."):
 		return campaign.ClassBlocked, reason
@@ -96,8 +103,17 @@ func judgeStatus(n campaign.Notice) (class campaign.Class, reason string) {
 	return campaign.ClassSoft, reason
 }
 
-// undecided reports whether no rule knew the text: only the code decided.
-func undecided(d reply.Decision) bool { return d.Rule == "f-5xx" || d.Rule == "f-protocol" }
+// confirms reports whether what is known of the reply is enough for the word of a
+// sender that signed the notice. Some of them call hard whatever begins with a 5.
+func confirms(rules *reply.Rules, n campaign.Notice, d reply.Decision, quoted bool) bool {
+	switch {
+	case d.Verdict == reply.SuppressHard, d.Confirm > 0:
+		return true
+	case d.Rule == "f-5xx": // which no rule knows
+		return !quoted && nothingElse(rules, n.Reply)
+	}
+	return false
+}
 
 // aboutSender reports whether the reply is about who sent the message, what is in it,
 // or a policy.

@@ -31,7 +31,13 @@ func TestJudge(t *testing.T) {
 		{"a reply without a code of three digits", func(n *campaign.Notice) { n.Reply = "5.1.1 <ann@example.net>... User unknown" }, campaign.ClassHard},
 		{"a reply that wants confirmation", func(n *campaign.Notice) { n.Reply = "550 5.2.1 This mailbox is disabled" }, campaign.ClassSoft},
 		{"a signed reply that wants confirmation", func(n *campaign.Notice) { n.Signed = true; n.Reply = "550 5.2.1 This mailbox is disabled" }, campaign.ClassHard},
-		{"a signed reply that no rule knows", func(n *campaign.Notice) { n.Signed = true; n.Reply = "550 zzz" }, campaign.ClassHard},
+		{"signed words that no rule knows", func(n *campaign.Notice) { n.Signed = true; n.Reply = "General" }, campaign.ClassHard},
+		{"signed words about something else", func(n *campaign.Notice) { n.Signed = true; n.Reply = "Mail loop detected" }, campaign.ClassSoft},
+		{"a signed reply that no rule knows", func(n *campaign.Notice) { n.Signed = true; n.Reply = "550 zzz" }, campaign.ClassSoft},
+		{"codes alone, signed", func(n *campaign.Notice) { n.Signed = true; n.Reply = "smtp;550 5.1.1" }, campaign.ClassHard},
+		{"codes alone", func(n *campaign.Notice) { n.Reply = "smtp; 550 5.1.1" }, campaign.ClassHard},
+		{"codes of a full mailbox alone", func(n *campaign.Notice) { n.Status = "5.1.1"; n.Reply = "552 5.2.2" }, campaign.ClassSoft},
+		{"codes of a temporary failure alone", func(n *campaign.Notice) { n.Signed = true; n.Reply = "450 4.1.1" }, campaign.ClassSoft},
 		{"a reply that no rule knows", func(n *campaign.Notice) { n.Reply = "550 zzz" }, campaign.ClassSoft},
 		{"a signed full mailbox", func(n *campaign.Notice) { n.Signed = true; n.Reply = "552 5.2.2 mailbox full" }, campaign.ClassSoft},
 		{"a signed reply about a policy", func(n *campaign.Notice) { n.Signed = true; n.Reply = "550 5.7.1 Message rejected due to local policy" }, campaign.ClassBlocked},
@@ -132,7 +138,7 @@ func TestLivingAreNeverDead(t *testing.T) {
 			text, "550 " + text, "550 5.1.1 " + text, "smtp; 550-5.1.1 " + text, "host mx.example.net[192.0.2.7] said: 550 5.1.1 " + text + " (in reply to RCPT TO command)",
 			"Remote host said: 550 5.1.1 " + text + " Giving up on 192.0.2.7.", "[550 5.1.1 " + text + "]",
 		} {
-			for _, status := range []string{"", "5.1.1", "5.0.0"} {
+			for _, status := range []string{"", "5.1.1"} {
 				n := campaign.Notice{Class: campaign.ClassHard, Recipient: "ann@example.net", Status: status, Reply: said}
 				if class, reason := Judge(nil, n); class == campaign.ClassHard {
 					t.Errorf("%q with %q is hard by %s", said, status, reason)

@@ -1,30 +1,52 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // returnsMessage reports whether the message is a notice of a mail system that a
 // message came back or is late, though it has no delivery-status part. One sign alone
-// proves nothing: newsletters and people quote such notices.
+// proves nothing: newsletters and people quote such notices, and vacation programs
+// write from no address too.
 func (c *contents) returnsMessage() bool {
-	subject := containsAny(c.subject, bounceSubjects) && !answers(c.subject)
+	opens := containsAny(c.phrases[:min(len(c.phrases), maxOpening)], bounceOpenings)
 	switch {
 	case c.head.has("X-Failed-Recipients"):
 		return true
-	case c.fromDaemon():
-		return subject || containsAny(c.phrases, bounceOpenings) || c.returned != nil || hasReply(c.text)
-	case c.head.has("List-Unsubscribe", "List-ID"):
+	case c.head.has("List-Unsubscribe", "List-ID") && !c.fromMailer():
 		return false
+	case c.fromDaemon():
+		return opens || c.namesReturn() || c.returned != nil || containsAny(c.phrases, bounceOpenings) || hasReply(c.text)
+	case c.fromNobody():
+		return opens || c.namesReturn()
 	}
-	return subject && containsAny(c.phrases[:min(len(c.phrases), maxOpening)], bounceOpenings)
+	return opens && c.namesReturn()
 }
 
 // maxOpening is within how many bytes of its text a notice says what it is.
 const maxOpening = 1000
 
+// namesReturn reports whether the subject is one of a message that came back.
+func (c *contents) namesReturn() bool {
+	return containsAny(c.subject, bounceSubjects) && !answers(c.subject)
+}
+
+// fromMailer reports whether the message has the sender that only mail systems have.
+func (c *contents) fromMailer() bool {
+	from := strings.ToLower(strings.Join(c.head.all("From"), " "))
+	return strings.Contains(from, "mailer-daemon") || strings.Contains(from, "postmaster@")
+}
+
+// fromNobody reports whether the message has no address to which it can come back.
+func (c *contents) fromNobody() bool {
+	return slices.Contains(c.head.all("Return-Path"), "<>") || slices.ContainsFunc(c.head.all("From"), func(from string) bool { return strings.HasSuffix(from, "<>") })
+}
+
 // certain reports whether the message comes from a mail system beyond doubt, though it
 // may call itself an automatic reply, as Exim's do.
 func (c *contents) certain() bool {
-	return c.head.has("X-Failed-Recipients") || strings.Contains(c.head.get("Auto-Submitted"), "(rejected)") || c.fromDaemon() && containsAny(c.subject, bounceSubjects)
+	return c.head.has("X-Failed-Recipients") || strings.Contains(c.head.get("Auto-Submitted"), "(rejected)") || c.fromDaemon() && c.namesReturn()
 }
 
 // answers reports whether a subject is one of a person who answers or forwards.

@@ -124,12 +124,12 @@ func (s *recipientStatus) status() string { return statusForm.FindString(s.field
 
 // diagnostic returns what the server said, else what the comment of the status says.
 func (s *recipientStatus) diagnostic() string {
-	said := afterType(s.fields.get("diagnostic-code"))
-	if strings.ContainsFunc(said, isLetter) {
-		return said
+	diagnostic := afterType(s.fields.get("diagnostic-code"))
+	if strings.ContainsFunc(diagnostic, isLetter) {
+		return said(diagnostic)
 	}
 	_, comment, _ := strings.Cut(s.fields.get("status"), "(")
-	return strings.TrimRight(comment, ") ")
+	return said(strings.TrimRight(comment, ") "))
 }
 
 // class returns what the part claims for the recipient.
@@ -169,7 +169,7 @@ func (c *contents) statusTexts() []string {
 	for _, e := range c.status {
 		all = append(all, string(e.decoded(maxText)))
 	}
-	if all != nil {
+	if all != nil || !c.returnsMessage() {
 		return all
 	}
 	for _, text := range c.texts {

@@ -122,7 +122,7 @@ func (c *contents) findings() []finding {
 	if at == nil {
 		at = namesIn(lines, nil) // who wrote to oneself
 	}
-	var all []finding
+	all := []finding{}
 	for i, name := range at {
 		end := len(lines)
 		for _, next := range at[i+1:] {
@@ -148,10 +148,13 @@ func explanation(block, text string, only bool) string {
 	if reply := withReply(block); reply != "" {
 		return reply
 	}
-	if reply := withReply(text); only && reply != "" {
+	if !only {
+		return said(block)
+	}
+	if reply := withReply(text); reply != "" {
 		return reply
 	}
-	if only && !worded(block) {
+	if !worded(block) {
 		return said(withoutOpenings(text))
 	}
 	return said(block)
