@@ -61,6 +61,7 @@ type Worker struct {
 // Feedback says where bounces go.
 type Feedback struct {
 	ReturnPath string // domain of VERP return paths; empty: the From address
+	Soft       Soft
 }
 
 // A Storm says when so many addresses are refused for good in one lane that the server
