@@ -62,6 +62,7 @@ type Worker struct {
 type Feedback struct {
 	ReturnPath string // domain of VERP return paths; empty: the From address
 	Hooks      Hooks
+	Soft       Soft
 }
 
 // A Storm says when so many addresses are refused for good in one lane that the server
