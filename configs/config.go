@@ -61,6 +61,8 @@ type Worker struct {
 // Feedback says where bounces go.
 type Feedback struct {
 	ReturnPath string // domain of VERP return paths; empty: the From address
+	Mailbox    []Mailbox
+	Every      time.Duration // between two looks into a mailbox
 }
 
 // A Storm says when so many addresses are refused for good in one lane that the server

@@ -97,6 +97,7 @@ func defaults() layer {
 		{"retention.addresses", "7d"},
 		{"worker.concurrency", "auto"},
 		{"worker.drain", "25s"},
+		{"feedback.every", "1m"},
 		{"storm.share", "10%"},
 		{"storm.of", "200"},
 		{"storm.at_least", "10"},
