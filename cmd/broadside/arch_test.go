@@ -40,6 +40,7 @@ var rank = map[string]int{
 	"templates/compose":  5,
 	"sender/reply":       4,
 	"internal/feedback":  5,
+	"internal/mailbox":   5,
 	"sender/oauth":       4,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
@@ -115,6 +116,9 @@ var owners = map[string][]string{
 	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
 	"github.com/spf13/cobra":           {"cmd/broadside"},
 	"github.com/spf13/viper":           {"configs"},
+
+	"github.com/emersion/go-imap/v2":            {"internal/mailbox"},
+	"github.com/emersion/go-imap/v2/imapclient": {"internal/mailbox"},
 }
 
 func TestLibrariesHaveOnePlace(t *testing.T) {

@@ -47,7 +47,7 @@ func (a *App) firing(ctx context.Context, name string) (time.Time, error) {
 }
 
 // Schedule is the scheduler process: it fires what is due until ctx ends, each occurrence
-// exactly once, however many schedulers run.
+// exactly once, however many schedulers run, and reads the mailboxes to which bounces come.
 func (a *App) Schedule(ctx context.Context) error {
 	defer a.enlist(presence.Scheduler, nil)()
 	return a.fire(ctx)
@@ -58,8 +58,13 @@ func (a *App) fire(ctx context.Context) error {
 		return err
 	}
 	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Log: a.log})
-	a.log.Info("scheduler started")
-	err := a.runBounded(ctx, firer.Run)
+	a.log.Info("scheduler started", "mailboxes", len(a.Config.Feedback.Mailbox))
+	err := a.runBounded(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return firer.Run(ctx) })
+		g.Go(func() error { return a.readMailboxes(ctx) })
+		return g.Wait()
+	})
 	a.log.Info("scheduler stopped")
 	return err
 }
