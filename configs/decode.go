@@ -105,6 +105,10 @@ func readFeedback(m *strictyaml.Map, f *Feedback) {
 		m.Problem("mailbox", "found %d mailboxes, expected at most %d", len(f.Mailbox), maxMailboxes)
 	}
 	strictyaml.Duration(m, "every", &f.Every, time.Second, 24*time.Hour)
+	m.Check("listen", &f.Listen, "an address such as 127.0.0.1:2526 or :25", isListen)
+	if f.Listen != "" && f.ReturnPath == "" {
+		m.Problem("listen", "found an address and no feedback.return_path, expected the domain whose mail is taken there")
+	}
 }
 
 func readRetention(m *strictyaml.Map, r *Retention) {

@@ -55,6 +55,8 @@ var rank = map[string]int{
 	"internal/backup":   7, // of schedules too
 	"internal/forecast": 5, // of limits
 
+	"internal/mailbox/listener": 6,
+
 	"internal/letter":  7,
 	"internal/launch":  8, // reads letters
 	"internal/project": 3,

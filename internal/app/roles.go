@@ -80,7 +80,7 @@ func (a *App) Listen(ctx context.Context) (net.Listener, error) {
 }
 
 // Web is the web process: it serves readers' links on ln until ctx ends, and
-// closes ln.
+// closes ln. Where feedback.listen is set it takes bounces as well.
 func (a *App) Web(ctx context.Context, ln net.Listener) error {
 	defer a.enlist(presence.Web, nil)()
 	return a.serveReaders(ctx, ln)
@@ -109,7 +109,12 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	}
 
 	a.log.Info("web started", "listen", ln.Addr().String(), "public_url", a.Config.PublicURL)
-	err = a.runBounded(ctx, func(ctx context.Context) error { return server.Run(ctx, ln) })
+	err = a.runBounded(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return server.Run(ctx, ln) })
+		g.Go(func() error { return a.takeBounces(ctx) })
+		return g.Wait()
+	})
 	a.log.Info("web stopped")
 	return err
 }

@@ -98,7 +98,7 @@ func (s *imapSession) readSome(ctx context.Context, folder *imap.SelectData, uid
 	return failed
 }
 
-// readOne fetches a message and hands it over; the results are those of gate.offer. A
+// readOne fetches a message and hands it over; the results are those of gate.Offer. A
 // message that the server cannot give is as unfit as one that the sink cannot use.
 func (s *imapSession) readOne(ctx context.Context, uid imap.UID) (unfit, err error) {
 	message, err := s.fetch(uid)
@@ -108,7 +108,7 @@ func (s *imapSession) readOne(ctx context.Context, uid imap.UID) (unfit, err err
 	if err != nil {
 		return nil, err
 	}
-	return s.gate.offer(ctx, s.name, message)
+	return s.gate.Offer(ctx, s.name, message)
 }
 
 // mark tells the folder that messages were read.

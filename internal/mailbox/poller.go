@@ -53,7 +53,7 @@ type box struct {
 	configs.Mailbox
 	name     string
 	dialer   dialer
-	gate     *gate
+	gate     *Gate
 	register *Register
 	log      *slog.Logger
 	notice   *outage.Notice
@@ -69,7 +69,7 @@ type session interface {
 // New returns a poller.
 func New(cfg Config) *Poller {
 	p := &Poller{every: cfg.Every}
-	g := newGate(cfg.Sink, cfg.Log)
+	g := NewGate(cfg.Sink, cfg.Log)
 	d := dialer{roots: cfg.Roots, dial: new(net.Dialer).DialContext}
 	for _, m := range cfg.Mailboxes {
 		p.boxes = append(p.boxes, &box{

@@ -87,7 +87,7 @@ func (s *pop3Session) readOne(ctx context.Context, p *pop3Client, m listed) (sto
 	message, unfit := p.retrieve(m.number)
 	switch {
 	case unfit == nil:
-		unfit, err = s.gate.offer(ctx, s.name, message)
+		unfit, err = s.gate.Offer(ctx, s.name, message)
 		if err != nil {
 			return false, err
 		}

@@ -35,24 +35,29 @@ const (
 	maxIngests = 30
 )
 
-// A gate hands messages to the sink. What the sink does with one, and for how long, does
-// no harm to the next.
-type gate struct {
+// ErrTooSlow: the sink took longer than it may.
+var ErrTooSlow = fmt.Errorf("it was not stored within %s", ingestWithin)
+
+// A Gate hands messages to a sink. What the sink does with one, and for how long, does
+// no harm to the next. It is safe for concurrent use.
+type Gate struct {
 	sink    Sink
 	crashes *crash.Reporter
 	places  chan struct{} // has an entry for each message that is with the sink
 }
 
-func newGate(sink Sink, log *slog.Logger) *gate {
-	return &gate{sink: sink, crashes: crash.NewReporter(log), places: make(chan struct{}, maxIngests)}
+// NewGate returns a gate in front of sink.
+func NewGate(sink Sink, log *slog.Logger) *Gate {
+	return &Gate{sink: sink, crashes: crash.NewReporter(log), places: make(chan struct{}, maxIngests)}
 }
 
-// offer gives a message to the sink. unfit is why the message has to go to quarantine,
-// err why it has to come again; both are nil when it is stored.
+// Offer gives a message to the sink. unfit is why the message has to go to quarantine,
+// ErrTooSlow among others; err is why it has to come again. Both are nil when it is
+// stored.
 //
 // A sink that takes too long, whatever its context says, is left behind with its message;
 // there are at most maxIngests of those.
-func (g *gate) offer(ctx context.Context, source string, message []byte) (unfit, err error) {
+func (g *Gate) Offer(ctx context.Context, source string, message []byte) (unfit, err error) {
 	select {
 	case g.places <- struct{}{}:
 	case <-ctx.Done():
@@ -80,7 +85,7 @@ func (g *gate) offer(ctx context.Context, source string, message []byte) (unfit,
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("it was not stored within %s", ingestWithin), nil
+		return ErrTooSlow, nil
 	case errors.Is(err, failure.ErrInvalid) || errors.As(err, &fault):
 		return err, nil
 	}
@@ -88,7 +93,7 @@ func (g *gate) offer(ctx context.Context, source string, message []byte) (unfit,
 }
 
 // ingest calls the sink; a panic becomes an error.
-func (g *gate) ingest(ctx context.Context, source string, message []byte) (err error) {
+func (g *Gate) ingest(ctx context.Context, source string, message []byte) (err error) {
 	defer g.crashes.Recover(func(f *crash.Fault) { err = f }, "mailbox", source)
 	return g.sink.Ingest(ctx, source, bytes.NewReader(message))
 }

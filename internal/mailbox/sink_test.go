@@ -43,9 +43,9 @@ func TestWhatBecomesOfAMessage(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			release = make(chan struct{})
-			g := newGate(sinkFunc(tt.sink), slog.New(slog.DiscardHandler))
+			g := NewGate(sinkFunc(tt.sink), slog.New(slog.DiscardHandler))
 			began := time.Now()
-			unfit, err := g.offer(t.Context(), "imap://bounces@imap.acme.example:143/INBOX", []byte("x"))
+			unfit, err := g.Offer(t.Context(), "imap://bounces@imap.acme.example:143/INBOX", []byte("x"))
 			if (unfit != nil) != tt.unfit || !errors.Is(err, tt.err) || time.Since(began) != tt.takes {
 				t.Errorf("%s: got unfit %v, error %v after %s", tt.name, unfit, err, time.Since(began))
 			}
@@ -58,16 +58,16 @@ func TestASinkThatHangsIsNotLeftBehindWithoutEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		g := newGate(sinkFunc(func(context.Context) error { <-release; return nil }), slog.New(slog.DiscardHandler))
+		g := NewGate(sinkFunc(func(context.Context) error { <-release; return nil }), slog.New(slog.DiscardHandler))
 		for range maxIngests {
-			if unfit, err := g.offer(t.Context(), "", nil); unfit == nil || err != nil {
+			if unfit, err := g.Offer(t.Context(), "", nil); unfit == nil || err != nil {
 				t.Fatalf("got %v, %v", unfit, err)
 			}
 		}
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if unfit, err := g.offer(ctx, "", nil); unfit != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if unfit, err := g.Offer(ctx, "", nil); unfit != nil || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one more: got %v, %v, want to wait for a place", unfit, err)
 		}
 		close(release)
