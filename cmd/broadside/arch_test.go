@@ -43,6 +43,7 @@ var rank = map[string]int{
 	"sender/bounce":      5, // judges by the rules of replies
 	"internal/feedback":  5,
 	"internal/hooks":     5,
+	"internal/mailbox":   5,
 	"sender/oauth":       4,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
@@ -56,6 +57,8 @@ var rank = map[string]int{
 	"internal/lanes":    7, // of accounts
 	"internal/backup":   7, // of schedules too
 	"internal/forecast": 5, // of limits
+
+	"internal/mailbox/listener": 6,
 
 	"internal/letter":  7,
 	"internal/launch":  8, // reads letters
@@ -118,6 +121,9 @@ var owners = map[string][]string{
 	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
 	"github.com/spf13/cobra":           {"cmd/broadside"},
 	"github.com/spf13/viper":           {"configs"},
+
+	"github.com/emersion/go-imap/v2":            {"internal/mailbox"},
+	"github.com/emersion/go-imap/v2/imapclient": {"internal/mailbox"},
 }
 
 func TestLibrariesHaveOnePlace(t *testing.T) {

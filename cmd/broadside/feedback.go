@@ -19,7 +19,7 @@ import (
 const maxIngested = 100_000
 
 func feedbackCommand(c *cli) *cobra.Command {
-	return noun("feedback", "What mail systems and readers send back", ingestCommand(c))
+	return noun("feedback", "What mail systems and readers send back", ingestCommand(c), pollCommand(c))
 }
 
 func ingestCommand(c *cli) *cobra.Command {
