@@ -9,6 +9,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs/strictyaml"
+	"broadside/internal/app"
 	"broadside/internal/failure"
 	"broadside/internal/mailfile"
 	"broadside/sender/bounce"
@@ -19,29 +20,32 @@ import (
 const maxIngested = 100_000
 
 func feedbackCommand(c *cli) *cobra.Command {
-	return noun("feedback", "What mail systems and readers send back", ingestCommand(c), pollCommand(c))
+	return noun("feedback", "What mail systems and readers send back", ingestCommand(c), pollCommand(c), feedbackListCommand(c))
 }
 
 func ingestCommand(c *cli) *cobra.Command {
 	var dryRun, lenient bool
 	cmd := &cobra.Command{
 		Use:   "ingest [FILE|-]",
-		Short: "Read a bounce message or a feedback report, and say what it means",
+		Short: "Read bounce messages and feedback reports",
 		Long: `Reads one message, an mbox or a maildir, and says for each recipient that it finds
-what became of the message to it. Without FILE the standard input is read.
+what became of the message to it; then it counts that, and suppresses addresses that
+are dead. Without FILE the standard input is read: a pipe of Postfix or procmail.
 
-It needs no store, and changes nothing: --dry-run is required. A message that
-cannot be understood is none of ours, which is no error; a file that is no
-message at all is one (exit 3), unless --lenient is given.`,
-		Example: "  broadside feedback ingest bounce.eml --dry-run\n  broadside feedback ingest ~/Maildir --dry-run --json",
+With --dry-run it needs no store, and changes nothing. A message that cannot be
+understood, or is not proven to be about one of ours, is no error; a file that is no
+message at all is one (exit 3), unless --lenient is given: a pipe must not bounce.`,
+		Example: "  broadside feedback ingest bounce.eml --dry-run\n  broadside feedback ingest ~/Maildir\n  broadside feedback ingest --lenient < message",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !dryRun {
-				return usagef(cmd, "this version only shows what messages mean: add --dry-run")
-			}
 			file := "-"
 			if len(args) > 0 {
 				file = args[0]
+			}
+			if !dryRun {
+				return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+					return c.record(ctx, file, a, lenient)
+				})
 			}
 			rules, err := c.replyRules(cmd.Context())
 			if err != nil {
@@ -89,13 +93,7 @@ func (c *cli) ingest(ctx context.Context, file string, rules *reply.Rules, lenie
 	if err := c.printIngested(all, len(wrong) > 0); err != nil {
 		return err
 	}
-	if lenient {
-		for _, err := range wrong {
-			c.note("%v", err)
-		}
-		return nil
-	}
-	return errors.Join(wrong...)
+	return c.noMessages(wrong, lenient)
 }
 
 func tooMany(n int) error {
@@ -103,6 +101,55 @@ func tooMany(n int) error {
 		return nil
 	}
 	return failure.Invalid(fmt.Sprintf("found more than %d notices, which is the limit of one call: divide the file", maxIngested))
+}
+
+// record records what the messages of a file say. What is no message is reported when
+// the others have been recorded.
+func (c *cli) record(ctx context.Context, file string, a *app.App, lenient bool) error {
+	read := 0
+	var wrong []error
+	err := c.eachMessage(ctx, file, func(m mailfile.Message) error {
+		err := a.Ingest(ctx, "ingest", m)
+		switch {
+		case errors.Is(err, failure.ErrInvalid):
+			wrong = append(wrong, fmt.Errorf("%s: %w", m.Name, err))
+			return tooMany(len(wrong))
+		case err != nil:
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+		read++
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+
+	if err := c.printRecorded(read, len(wrong)); err != nil {
+		return err
+	}
+	return c.noMessages(wrong, lenient)
+}
+
+func (c *cli) printRecorded(read, wrong int) error {
+	if c.asJSON {
+		return c.json(struct {
+			Read  int `json:"read"`
+			Wrong int `json:"wrong"`
+		}{read, wrong})
+	}
+	_, err := fmt.Fprintf(c.stdout, "%d messages read; `broadside feedback ls` shows what they meant\n", read)
+	return err
+}
+
+// noMessages reports what was no message: as an error, or as notes for a lenient caller.
+func (c *cli) noMessages(wrong []error, lenient bool) error {
+	if !lenient {
+		return errors.Join(wrong...)
+	}
+	for _, err := range wrong {
+		c.note("%v", err)
+	}
+	return nil
 }
 
 // eachMessage reads the messages of a file or of the standard input.

@@ -97,14 +97,15 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		}
 	}
 
-	webhooks, err := a.webhooks(notRecorded{}) // the one place that says who stores notices
+	recorder := a.recorder()
+	webhooks, err := a.webhooks(recorder)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 
 	server, err := web.New(web.Config{
 		Keys:     a.keys,
-		Feedback: a.recorder(),
+		Feedback: recorder,
 		Ready:    a.Ping,
 		Hooks:    webhooks,
 		Topics:   topics, PublicURL: a.Config.PublicURL, Log: a.log,
@@ -117,7 +118,7 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	err = a.runBounded(ctx, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return server.Run(ctx, ln) })
-		g.Go(func() error { return a.takeBounces(ctx) })
+		g.Go(func() error { return a.takeBounces(ctx, bounces{recorder}) })
 		return g.Wait()
 	})
 	a.log.Info("web stopped")

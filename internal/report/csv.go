@@ -46,6 +46,7 @@ func columns(r Run) []fact {
 	for _, s := range states {
 		cols = append(cols, fact{s.String(), plain(r.Counts.Report(s))})
 	}
+	counts, texts := r.returnCells()
 	return append(
 		cols,
 		fact{"after_delivered", plain(r.After.Delivered)},
@@ -68,6 +69,8 @@ func columns(r Run) []fact {
 		fact{"audience", cell(r.Audience)},
 		fact{"accounts", cell(strings.Join(r.Accounts, " "))},
 		fact{"parent", r.Parent},
+		fact{"came_back", cell(counts)},
+		fact{"came_back_texts", cell(texts)},
 	)
 }
 

@@ -38,6 +38,8 @@ type section struct {
 	After    []line
 	Parts    []partLine
 	Replies  []replyLine
+	Returns  [][]string // by day and provider; the first row is the header
+	Said     []saidLine
 }
 
 // A partLine is the recipients at one provider. Rest says in words who was
@@ -55,6 +57,12 @@ type replyLine struct {
 	State  string
 	Result string
 	Text   string
+}
+
+type saidLine struct {
+	Count int64
+	Kind  string
+	Text  string
 }
 
 // HTML writes the report as one page that needs nothing else and runs no
@@ -91,12 +99,16 @@ func newSection(r Run) section {
 		Facts:    r.facts(sender(r.From)),
 		States:   states,
 		After:    r.afterLines(),
+		Returns:  r.returnRows(grouped),
 	}
 	for _, p := range r.Parts {
 		s.Parts = append(s.Parts, newPartLine(p))
 	}
 	for _, c := range r.Replies {
 		s.Replies = append(s.Replies, replyLine{c.Count, c.State.String(), c.result(), Redact(c.Text)})
+	}
+	for _, t := range r.ReturnTexts {
+		s.Said = append(s.Said, saidLine{t.Count, string(t.Kind), t.shown()})
 	}
 	return s
 }

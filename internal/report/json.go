@@ -36,6 +36,9 @@ type document struct {
 	Linked   []string `json:"linked,omitempty"`
 	Parts    []part   `json:"parts,omitempty"`
 	Replies  []reply  `json:"replies,omitempty"`
+
+	CameBack      []Return     `json:"came_back,omitempty"`
+	CameBackTexts []ReturnText `json:"came_back_texts,omitempty"`
 }
 
 type canary struct {
@@ -74,6 +77,11 @@ func (r Run) MarshalJSON() ([]byte, error) {
 	}
 	for _, p := range r.Replies {
 		d.Replies = append(d.Replies, reply{p.Code, p.Enhanced, Redact(p.Text), p.State.String(), p.Count})
+	}
+	d.CameBack = r.Returns
+	for _, t := range r.ReturnTexts {
+		t.Text = Redact(t.Text)
+		d.CameBackTexts = append(d.CameBackTexts, t)
 	}
 	// Whether < becomes \u003c is the caller's choice: what is escaped here
 	// could not be undone by them.

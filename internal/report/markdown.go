@@ -73,6 +73,23 @@ func markdownRun(b *bytes.Buffer, r Run) {
 	}
 	markdownParts(b, r.Parts)
 	markdownReplies(b, r.Replies)
+	markdownReturns(b, r)
+}
+
+func markdownReturns(b *bytes.Buffer, r Run) {
+	if rows := r.returnRows(grouped); rows != nil {
+		b.WriteString("\n## What came back, by day\n\n")
+		markdownTable(b, "ll"+strings.Repeat("r", len(rows[0])-2), rows[0], rows[1:])
+	}
+	if len(r.ReturnTexts) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, t := range r.ReturnTexts {
+		rows = append(rows, []string{grouped(t.Count), string(t.Kind), t.shown()})
+	}
+	b.WriteString("\n## What was said about it\n\n")
+	markdownTable(b, "rll", []string{"messages", "kind", "text"}, rows)
 }
 
 func markdownLines(b *bytes.Buffer, lines []line) {

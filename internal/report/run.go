@@ -40,6 +40,9 @@ type Run struct {
 
 	Parts   []Part       // by mailbox provider, those without recipients left out
 	Replies []ReplyCount // most frequent first
+
+	Returns     []Return     // what After counts, by day and provider
+	ReturnTexts []ReturnText // most frequent first
 }
 
 // A Canary is the first recipients of a run, while all others wait for them.

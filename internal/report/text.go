@@ -42,6 +42,7 @@ func Text(w io.Writer, r Run, paint Paint) error {
 	textCounts(&b, r, paint)
 	textParts(&b, r.Parts)
 	textReplies(&b, r.Replies, paint)
+	textReturns(&b, r)
 	return write(w, b.Bytes())
 }
 
@@ -123,6 +124,26 @@ func textReplies(b *bytes.Buffer, replies []ReplyCount, paint Paint) {
 	}
 	b.WriteByte('\n')
 	table(b, "rsll", rows, paint)
+}
+
+// textReturns writes what came back, by day and provider, and what was said.
+func textReturns(b *bytes.Buffer, r Run) {
+	if rows := r.returnRows(plain); rows != nil {
+		for i, name := range rows[0] {
+			rows[0][i] = strings.ToUpper(name)
+		}
+		b.WriteByte('\n')
+		table(b, "ll"+strings.Repeat("r", len(rows[0])-2), rows, plainPaint)
+	}
+	if len(r.ReturnTexts) == 0 {
+		return
+	}
+	rows := [][]string{{"CAME BACK", "KIND", "TEXT"}}
+	for _, t := range r.ReturnTexts {
+		rows = append(rows, []string{plain(t.Count), string(t.Kind), t.shown()})
+	}
+	b.WriteByte('\n')
+	table(b, "rll", rows, plainPaint)
 }
 
 // table writes rows of equal length, two spaces apart and two from the left;

@@ -80,8 +80,38 @@ func (r *Runs) Report(ctx context.Context, id string) (report.Run, error) {
 		}
 	}
 
-	run.Replies, err = r.replies(ctx, handle)
+	if run.Replies, err = r.replies(ctx, handle); err != nil {
+		return report.Run{}, err
+	}
+	run.Returns, run.ReturnTexts, err = r.returns(ctx, handle)
 	return run, err
+}
+
+// returns reads what came back, by day and provider, and what was said about it.
+func (r *Runs) returns(ctx context.Context, run *ledger.Run) ([]report.Return, []report.ReturnText, error) {
+	counts, said, err := r.Ledger.Afters(ctx, run)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	var returns []report.Return
+	for _, c := range counts {
+		if c.Part < 0 || c.Part >= len(campaign.Providers) {
+			continue
+		}
+		b := report.Return{Day: c.Day, Provider: campaign.Providers[c.Part], Kind: c.Kind, Count: c.Count}
+		if n := len(returns) - 1; n >= 0 && returns[n].Day == b.Day && returns[n].Provider == b.Provider && returns[n].Kind == b.Kind {
+			returns[n].Count += b.Count // of another account
+			continue
+		}
+		returns = append(returns, b)
+	}
+
+	var texts []report.ReturnText
+	for _, t := range said[:min(len(said), maxReplies)] {
+		texts = append(texts, report.ReturnText{Kind: t.Kind, Text: t.Text, Count: t.Count})
+	}
+	return returns, texts, nil
 }
 
 // report puts a status into the words of reports.
