@@ -36,8 +36,11 @@ func TestOverviewShowsWhatCameByWhichRoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []feedback.Road{
-		{"hook:sendgrid", "delivered", 1, 1}, {"hook:sendgrid", "other", 1, 1},
-		{"mailbox", "not-a-bounce", 1, 1}, {"mailbox", "quarantined", 1, 1}, {"mailbox", "untrusted", 1, 1},
+		{"hook:sendgrid", "delivered", 1, 1},
+		{"hook:sendgrid", "other", 1, 1},
+		{"mailbox", "not-a-bounce", 1, 1},
+		{"mailbox", "quarantined", 1, 1},
+		{"mailbox", "untrusted", 1, 1},
 	}
 	if diff := gocmp.Diff(want, got.Roads); diff != "" {
 		t.Errorf("roads (-want +got):\n%s", diff)

@@ -29,11 +29,14 @@ func october() report.Run {
 		Counts: campaign.Counts{
 			campaign.Accepted: 12010, campaign.Bounced: 150, campaign.Failed: 42, campaign.Suppressed: 140, campaign.Uncertain: 3,
 		},
-		After:     report.After{Delivered: 11800, Bounced: 21, Complained: 4, Unsubscribed: 63},
+		After: report.After{Delivered: 11800, Bounced: 21, Complained: 4, Unsubscribed: 63},
 		Returns: []report.Return{
-			{"2026-10-01", "gmail", campaign.EventDelivered, 7900}, {"2026-10-01", "gmail", campaign.EventComplained, 4},
-			{"2026-10-01", "other", campaign.EventDelivered, 3900}, {"2026-10-01", "other", campaign.EventBounced, 20},
-			{"2026-10-02", "other", campaign.EventBounced, 1}, {"2026-10-02", "gmail", campaign.EventUnsubscribed, 63},
+			{"2026-10-01", "gmail", campaign.EventDelivered, 7900},
+			{"2026-10-01", "gmail", campaign.EventComplained, 4},
+			{"2026-10-01", "other", campaign.EventDelivered, 3900},
+			{"2026-10-01", "other", campaign.EventBounced, 20},
+			{"2026-10-02", "other", campaign.EventBounced, 1},
+			{"2026-10-02", "gmail", campaign.EventUnsubscribed, 63},
 		},
 		ReturnTexts: []report.ReturnText{
 			{campaign.EventBounced, "550 5.1.1 <(address)>: user unknown | #", 18}, {campaign.EventBounced, "", 3},
