@@ -85,6 +85,12 @@ func (p *progress) line(s runs.Status) string {
 		}
 	}
 
+	for _, kind := range campaign.EventKinds {
+		if n := s.After[kind]; n > 0 && kind != campaign.EventDelivered {
+			fmt.Fprintf(&b, ", %d %s later", n, kind)
+		}
+	}
+
 	if rate, ok := p.pace.perSecond(); ok && s.State == campaign.Running {
 		fmt.Fprintf(&b, ", %s", paceText(rate))
 	}

@@ -58,6 +58,19 @@ func TestProgressLines(t *testing.T) {
 	})
 }
 
+// What comes back while a run goes on is told with it; that messages were delivered is not.
+func TestProgressTellsWhatCameBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := statusOf(500, 0)
+		s.After = map[campaign.EventKind]int64{campaign.EventDelivered: 400, campaign.EventComplained: 2, campaign.EventBounced: 3}
+		got := shown(&cli{term: &terminal{}}, s, s)
+		if want := "running 500 of 1000, 3 bounced later, 2 complained later\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 func TestProgressBar(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

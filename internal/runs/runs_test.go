@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
@@ -15,6 +16,7 @@ import (
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/internal/presence"
+	"broadside/internal/report"
 	"broadside/internal/testkit"
 	"broadside/throttle"
 )
@@ -203,5 +205,45 @@ func TestBrokenRunIsListedAndNotWaitedFor(t *testing.T) {
 	}
 	if _, err := f.Report(ctx, id); !campaign.IsBroken(err) {
 		t.Errorf("report: got %v, want that it is broken", err)
+	}
+}
+
+// A report has what came back, by day and provider, whatever account it went by.
+func TestReportHasWhatCameBack(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, testkit.Redis(t))
+	id := f.ready()
+	rec, err := f.Ledger.Record(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []ledger.After
+	for i, account := range []string{"main", "second"} {
+		for _, p := range rec.Sizes {
+			all = append(all, ledger.After{
+				Kind: campaign.EventUnsubscribed, Place: ledger.Place{Part: p.Part, Index: -1}, Person: account, Day: "2026-12-01",
+				Account: account, Text: []string{"one", "two"}[i],
+			})
+		}
+	}
+	if _, err := f.Ledger.CountAfter(t.Context(), rec.Handle(), all); err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := f.Report(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Persons count once in a run, whatever the part.
+	want := []report.Return{{Day: "2026-12-01", Provider: campaign.Providers[rec.Sizes[0].Part], Kind: campaign.EventUnsubscribed, Count: 2}}
+	if diff := cmp.Diff(want, got.Returns); diff != "" {
+		t.Errorf("returns (-want +got):\n%s", diff)
+	}
+	wantTexts := []report.ReturnText{{Kind: campaign.EventUnsubscribed, Text: "one", Count: 1}, {Kind: campaign.EventUnsubscribed, Text: "two", Count: 1}}
+	if diff := cmp.Diff(wantTexts, got.ReturnTexts); diff != "" {
+		t.Errorf("texts (-want +got):\n%s", diff)
+	}
+	if got.After.Unsubscribed != 2 {
+		t.Errorf("after: %+v", got.After)
 	}
 }
