@@ -38,19 +38,23 @@ func TestPOP3Servers(t *testing.T) {
 		{"no messages", in + "+OK\r\n.\r\n+OK\r\n", configs.TLSNone, Came{}, ""},
 		{
 			"one message", in + "+OK\r\n1 a\r\n.\r\n+OK\r\nSubject: x\r\n\r\n..\r\n.\r\n+OK\r\n+OK\r\n", configs.TLSNone,
-			Came{Stored: 1}, "",
+			Came{Stored: 1},
+			"",
 		},
 		{
 			"a message that the server cannot give", in + "+OK\r\n1 a\r\n.\r\n-ERR cannot be read\r\n+OK\r\n", configs.TLSNone,
-			Came{Quarantined: 1}, "",
+			Came{Quarantined: 1},
+			"",
 		},
 		{
 			"a server that has no time", in + "+OK\r\n1 a\r\n.\r\n-ERR [SYS/TEMP] later\r\n+OK\r\n", configs.TLSNone,
-			Came{}, "[SYS/TEMP] later",
+			Came{},
+			"[SYS/TEMP] later",
 		},
 		{
 			"a message that cannot be deleted", in + "+OK\r\n1 a\r\n.\r\n+OK\r\nSubject: x\r\n.\r\n-ERR read only\r\n+OK\r\n", configs.TLSNone,
-			Came{}, `DELE was refused: "read only"`,
+			Came{},
+			`DELE was refused: "read only"`,
 		},
 		{"no UIDL", in + "-ERR unknown command\r\n", configs.TLSNone, Came{}, "without unique ids"},
 		{"UIDL that is none", in + "+OK\r\n1\r\n.\r\n", configs.TLSNone, Came{}, `found "1"`},
