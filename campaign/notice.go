@@ -21,7 +21,7 @@ const (
 
 // A Notice is what a bounce message, a feedback report or a webhook says about one
 // recipient of one message, before anybody has looked up whose message that was.
-// Whoever decodes it fills in what is there and believes none of it.
+// Its decoder fills in what is there and believes none of it.
 type Notice struct {
 	ID     string // how its sender names it: a notice that comes again has the same; may be empty
 	Source string // the road it came by: "hook:ses", "mailbox", "listen", "ingest"

@@ -78,4 +78,4 @@ type Lane struct {
 }
 
 // Loopback reports whether the account's host is this machine.
-func (a Account) Loopback() bool { return isLoopback(strings.Trim(a.Host, "[]")) }
+func (a Account) Loopback() bool { return IsLoopback(strings.Trim(a.Host, "[]")) }

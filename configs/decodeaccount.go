@@ -3,7 +3,6 @@ package configs
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"broadside/campaign"
 	"broadside/configs/strictyaml"
@@ -26,7 +25,8 @@ func readAccount(m *strictyaml.Map, c *Config, name, base string) Account {
 	m.Choice("pipelining", &a.Pipelining, "auto", "envelope", "off")
 	m.Map("limits", func(m *strictyaml.Map) { readLimits(m, &a.Limits) })
 	a.Lanes = readLanes(m, c)
-	m.Map("warmup", func(m *strictyaml.Map) { readWarmup(m, &a.Warmup) })
+	given := m.Has("warmup")
+	m.Map("warmup", func(m *strictyaml.Map) { readWarmup(m, given, &a.Warmup) })
 
 	p.fill(m, &a)
 	noteSources(m, c, a, p)
@@ -64,21 +64,15 @@ func readPreset(m *strictyaml.Map, a *Account) Preset {
 func readLogin(m *strictyaml.Map, a *Account) {
 	m.Choice("auth", &a.Auth, "auto", "plain", "login", "cram-md5", "scram-sha-256", AuthXOAUTH2, "none")
 	m.Text("username", &a.Username, strictyaml.OneLine)
-	readPassword := func(m *strictyaml.Map, name, expected string, dst *Secret) {
-		m.Secret(name, expected, func(text string) bool {
-			*dst = Secret(text)
-			return !strings.ContainsFunc(text, unicode.IsControl)
-		})
-	}
-	readPassword(m, "password", "a password on one line", &a.Password)
+	readSecret(m, "password", &a.Password, "a password on one line", isOneLine)
 
 	given := m.Has("oauth2")
 	var o OAuth2
 	m.Map("oauth2", func(m *strictyaml.Map) {
 		m.Check("token_url", &o.TokenURL, "an address such as https://oauth2.googleapis.com/token (http on this machine only)", isTokenURL)
 		m.Line("client_id", &o.ClientID)
-		readPassword(m, "client_secret", "a secret on one line", &o.ClientSecret)
-		readPassword(m, "refresh_token", "a token on one line", &o.RefreshToken)
+		readSecret(m, "client_secret", &o.ClientSecret, "a secret on one line", isOneLine)
+		readSecret(m, "refresh_token", &o.RefreshToken, "a token on one line", isOneLine)
 		if given {
 			m.Require("token_url", "the address at which the provider gives access tokens, such as https://oauth2.googleapis.com/token")
 			m.Require("client_id", "the id of the application that the provider gave you")
@@ -183,7 +177,7 @@ func checkLogin(m *strictyaml.Map, a Account, p Preset) {
 	}
 	switch {
 	case a.OAuth2 != nil && m.Has("password"):
-		m.Problem("oauth2", "found a password beside it, expected one of the two: with oauth2 the access token is what logs in")
+		m.Problem("oauth2", "found a password as well, expected one of the two: with oauth2 the access token is what logs in")
 	case a.OAuth2 != nil && a.Auth != AuthXOAUTH2:
 		m.Problem("auth", "found %s with oauth2, expected %s", a.Auth, AuthXOAUTH2)
 	case a.OAuth2 != nil && !m.Has("username"):

@@ -98,6 +98,8 @@ func defaults() layer {
 		{"worker.concurrency", "auto"},
 		{"worker.drain", "25s"},
 		{"feedback.every", "1m"},
+		{"feedback.soft.suppress_after", "5"},
+		{"feedback.soft.within", "30d"},
 		{"storm.share", "10%"},
 		{"storm.of", "200"},
 		{"storm.at_least", "10"},

@@ -224,5 +224,5 @@ func (c *Config) RequireSecrets() error {
 // this one.
 func (c *Config) ReadersElsewhere() bool {
 	u, err := url.Parse(c.PublicURL)
-	return err == nil && u.Hostname() != "" && !isLoopback(u.Hostname())
+	return err == nil && u.Hostname() != "" && !IsLoopback(u.Hostname())
 }

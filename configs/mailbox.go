@@ -90,7 +90,7 @@ func ParseMailbox(text string) (m Mailbox, problem string) {
 	if strings.ContainsFunc(m.User+password, unicode.IsControl) || password == "" {
 		return m, "found an address without a password, or with control characters (not shown), expected " + mailboxForm
 	}
-	if m.TLS == TLSStartTLS && isLoopback(m.Host) {
+	if m.TLS == TLSStartTLS && IsLoopback(m.Host) {
 		m.TLS = TLSNone
 	}
 

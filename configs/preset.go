@@ -92,7 +92,7 @@ func (p Preset) Ports() []Port {
 }
 
 // TLS returns the TLS mode that the relay's own host and port are used with.
-func (p Preset) TLS() string { return p.tlsOn(p.Port, isLoopback(p.Host)) }
+func (p Preset) TLS() string { return p.tlsOn(p.Port, IsLoopback(p.Host)) }
 
 func (p Preset) tlsOn(port int, loopback bool) string {
 	switch {

@@ -56,6 +56,9 @@ func (c *Config) Rows() []Row {
 	add("feedback.mailbox", mailboxList(c.Feedback.Mailbox))
 	add("feedback.every", units.FormatDuration(c.Feedback.Every))
 	add("feedback.listen", c.Feedback.Listen)
+	c.Feedback.Hooks.rows(func(key, value string) { add("feedback.hooks."+key, value) })
+	add("feedback.soft.suppress_after", strconv.Itoa(c.Feedback.Soft.SuppressAfter))
+	add("feedback.soft.within", units.FormatDuration(c.Feedback.Soft.Within))
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
 	}

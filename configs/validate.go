@@ -44,7 +44,7 @@ func publicURL(text string) (out, problem string) {
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", "found " + strictyaml.Quote(text) + ", expected " + publicURLForm
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		return "", "found " + strictyaml.Quote(text) + ", expected https: mailbox providers do not use a one-click unsubscribe link without it"
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", "found " + strictyaml.Quote(text) + ", expected " + publicURLForm
@@ -109,7 +109,7 @@ func isTokenURL(text string) bool {
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return false
 	}
-	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname())
 }
 
 // isReturnPath reports whether text is a domain to which bounces can go.
@@ -117,8 +117,8 @@ func isReturnPath(text string) bool {
 	return len(text) <= campaign.MaxSenderDomain && campaign.IsDomain(text)
 }
 
-// isLoopback reports whether host names this machine.
-func isLoopback(host string) bool {
+// IsLoopback reports whether host names this machine.
+func IsLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
 	}
@@ -178,7 +178,7 @@ func checkAccountNames(m *strictyaml.Map, c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		folded := strings.ReplaceAll(name, "_", "-")
 		if other, twice := seen[folded]; twice {
-			m.Problem("accounts."+name, "found this name beside %s, expected names that differ in more than _ and -", other)
+			m.Problem("accounts."+name, "found this name as well as %s, expected names that differ in more than _ and -", other)
 		}
 		seen[folded] = name
 	}

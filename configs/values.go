@@ -55,7 +55,8 @@ func readMessages(m *strictyaml.Map, name string, dst *int) {
 	})
 }
 
-func readWarmup(m *strictyaml.Map, w *Warmup) {
+// readWarmup reads the warm-up of an account. given is whether there is one.
+func readWarmup(m *strictyaml.Map, given bool, w *Warmup) {
 	m.Choice("preset", &w.Preset, WarmupPreset)
 	var days []int
 	var texts []string
@@ -75,8 +76,11 @@ func readWarmup(m *strictyaml.Map, w *Warmup) {
 	})
 
 	w.Days = days
-	switch given := m.Has("preset") || m.Has("days") || m.Has("start"); {
+	switch {
 	case !given:
+		return
+	case !m.Has("preset") && !m.Has("days") && !m.Has("start"):
+		m.Problem("", "found a warm-up without days, expected its days and its start, such as {preset: %s, start: 2026-12-01}", WarmupPreset)
 		return
 	case m.Has("preset") && m.Has("days"):
 		m.Problem("days", "found preset and days, expected just one of them")

@@ -23,7 +23,7 @@ type Warmup struct {
 // Plans that providers publish begin between 50 and 500 a day. SendGrid's automatic
 // warm-up begins at 20 an hour and adds 40 % a day; others double at first and reach
 // millions in the same time. This one stays below them all from its second week on: slow
-// is safe, and whoever is sure can write days of their own.
+// is safe, and those who are sure can write days of their own.
 //
 // https://www.twilio.com/docs/sendgrid/concepts/reputation/warm-up-ip-addresses
 func ThirtyDays() []int {
@@ -63,8 +63,8 @@ func (w Warmup) Day(now time.Time, zone *time.Location) (day, allowance int, beg
 }
 
 // Allowance returns how many messages may leave on a day of the warm-up, from 1. on is
-// false after the last day. Whoever does not take the step of a day asks with the number
-// of the day before.
+// false after the last day. Where the step of a day is not taken it is asked with the
+// number of the day before.
 func (w Warmup) Allowance(day int) (messages int, on bool) {
 	day = max(day, 1)
 	if day > len(w.Days) {

@@ -32,6 +32,10 @@ type AccountConfig struct {
 	Warming *Warming // nil: the account is not being warmed up
 }
 
+// laneName is the full name of a lane, for people, and under which its connections are
+// counted.
+func (c AccountConfig) laneName(lane string) string { return c.Name + "/" + lane }
+
 // A StormLimit says when too many addresses of a lane are dead: more than Share of
 // the last Of, and AtLeast so many. The zero value is never.
 type StormLimit struct {
@@ -255,7 +259,7 @@ func (a *account) refusedConnection(now time.Time, d reply.Decision, reason stri
 func (a *account) show(ctx context.Context, c *closing) {
 	code := c.code()
 	reason := c.reason
-	if remedy := c.remedy(); remedy != "" {
+	if remedy := code.Remedy(); remedy != "" {
 		reason = strings.TrimRight(reason, ". ") + ": " + remedy
 	}
 	first, err := a.shown.Close(ctx, a.cfg.Name, c.until, string(code), code.Reason("%s", reason))
@@ -303,8 +307,6 @@ func (a *account) answered(ctx context.Context, now time.Time, rcpt *recipient, 
 		a.reopen(ctx, now, rcpt.lane)
 	}
 }
-
-func (a *account) laneName(name string) string { return a.cfg.Name + "/" + name }
 
 // ledgerReply is a reply as the ledger keeps it.
 func (a *account) ledgerReply(r reply.Reply) ledger.Reply {

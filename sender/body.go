@@ -52,9 +52,12 @@ func (d *delivery) body(j *job) end {
 // mayClaim waits until it is time to ask for the claim, and reports whether there
 // may be one.
 func (d *delivery) mayClaim(j *job) bool {
-	if wait := time.Until(j.slot) - d.claimTime; !j.slot.IsZero() && wait > 0 {
-		d.startRecording()
-		sleep(d.life.begin, wait)
+	if j.slot != nil {
+		wait := time.Until(j.pace.ready(time.Now(), j.slot)) - d.claimTime
+		if wait > 0 {
+			d.startRecording()
+			sleep(d.life.begin, wait)
+		}
 	}
 	return !d.life.ending() && d.member.IsClear()
 }
@@ -160,36 +163,40 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 			d.next.taken = d.next.taken.Add(time.Since(began))
 		}
 	}()
-	for {
-		if !j.slot.IsZero() && !sleep(ctx, time.Until(j.slot)) {
+	for j.slot != nil {
+		at := j.pace.ready(time.Now(), j.slot)
+		if !sleep(ctx, time.Until(at)) {
 			return false
 		}
-		now := time.Now()
-		if ctx.Err() != nil || !now.Before(limit) {
-			return false
+
+		late := time.Since(at)
+		if late <= lateSlot {
+			break
 		}
-		if j.slot.IsZero() || now.Sub(j.slot) <= lateSlot {
-			return true
-		}
-		d.a.log.Debug("slot missed", "late_ms", now.Sub(j.slot).Milliseconds())
-		j.pace.missed(j.slot)
-		j.slot = time.Time{}
+		d.a.log.Debug("slot missed", "late_ms", late.Milliseconds())
+		j.leaveSlot()
 		if !d.reserveAgain(j, limit) {
 			return false
 		}
 	}
+
+	if ctx.Err() != nil || !time.Now().Before(limit) {
+		return false
+	}
+	j.useSlot()
+	return true
 }
 
 // reserveAgain takes another slot for the job; false when there is none before
 // limit.
 func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 	for {
-		slot, again, err := d.a.slot(d.life.begin, j.pace)
+		s, again, err := d.a.slot(d.life.begin, j.pace, true)
 		if err != nil || !again.Before(limit) {
 			return false
 		}
 		if again.IsZero() {
-			j.slot = slot
+			j.slot = s
 			return true
 		}
 		if !sleep(d.life.begin, time.Until(again)) {

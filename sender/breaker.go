@@ -18,8 +18,7 @@ type breaker struct {
 
 	suspicion suspicion
 
-	probing uint64 // the probe under way; 0: none
-	probes  uint64 // so far
+	probes probes
 }
 
 // closed reports whether nothing may go out at all.
@@ -33,7 +32,7 @@ func (b *breaker) blocked(now time.Time) (again time.Time, blocked bool) {
 	switch {
 	case b.closed(now):
 		return b.closedUntil, true
-	case b.troubled() && b.probing > 0:
+	case b.troubled() && b.probes.underWay():
 		return now.Add(time.Second), true
 	}
 	return time.Time{}, false
@@ -45,23 +44,13 @@ func (b *breaker) begin() uint64 {
 	if !b.troubled() {
 		return 0
 	}
-	b.probes++
-	b.probing = b.probes
-	return b.probing
-}
-
-// probed ends a probe, however it went: the next message may be one. A message
-// that left before the closing (0), or was an earlier probe, ends none.
-func (b *breaker) probed(number uint64) {
-	if b.probing == number {
-		b.probing = 0
-	}
+	return b.probes.begin()
 }
 
 // close closes the breaker and returns for how long.
 func (b *breaker) close(now time.Time, d reply.Decision, first time.Duration) time.Duration {
 	b.failures++
-	b.probing = 0
+	b.probes.endAll()
 	pause := closeFor(d, first, b.failures)
 	b.closedUntil = now.Add(pause)
 	return pause
@@ -75,7 +64,7 @@ func (b *breaker) open(now time.Time) bool {
 	}
 	was := b.troubled()
 	b.failures = 0
-	b.probing = 0
+	b.probes.endAll()
 	return was
 }
 
@@ -90,7 +79,7 @@ func (b *breaker) follow(now, until time.Time) bool {
 	}
 	b.closedUntil = until
 	b.failures = max(b.failures, 1)
-	b.probing = 0
+	b.probes.endAll()
 	return true
 }
 

@@ -40,7 +40,7 @@ const (
 type job struct {
 	rcpt   *recipient
 	pace   *pace
-	slot   time.Time // at which the body may leave; zero: at any time
+	slot   *slot // at which the body may leave; nil: at any time
 	draft  compose.Draft
 	begun  time.Time // when the work on it began
 	taken  time.Time // when it had its slot, less the time that it waited for others
@@ -182,9 +182,9 @@ func (d *delivery) prepare(j *job) end {
 		return putBackUntil(time.Time{})
 	}
 
-	slot, again := time.Time{}, time.Time{}
+	var again time.Time
 	if err == nil {
-		slot, again, err = d.a.slot(ctx, j.pace)
+		j.slot, again, err = d.a.slot(ctx, j.pace, false)
 	}
 	if err != nil {
 		d.pause = time.Second // Redis is away: not a busy loop
@@ -195,14 +195,15 @@ func (d *delivery) prepare(j *job) end {
 		return putBackUntil(again)
 	}
 
-	j.slot = slot
 	if rcpt.probe.lane > 0 && !d.a.leaseProbe(ctx, rcpt.lane, time.Now()) {
 		j.leaveSlot()
 		return putBackUntil(time.Now().Add(probeRest)) // another worker has it
 	}
 
 	// A slot that is still far does not need a connection yet: others use it.
-	sleep(ctx, time.Until(slot)-j.pace.ahead())
+	if j.slot != nil {
+		sleep(ctx, time.Until(j.pace.at(j.slot))-j.pace.ahead())
+	}
 	j.taken = time.Now()
 
 	look, err := d.line.Look(ctx, rcpt.ref, rcpt.run.lookKey(rcpt))
@@ -229,18 +230,30 @@ func (d *delivery) prepare(j *job) end {
 	return e
 }
 
-// leaveSlot gives back the slot of a job that did not come as far as the server. One
-// whose time is over is free too.
+// leaveSlot gives back the slot of a job that did not come as far as the server.
 func (j *job) leaveSlot() {
-	now := time.Now()
-	if !j.slot.IsZero() && j.slot.Before(now) {
-		j.pace.missed(j.slot)
-		return
+	if j.slot != nil {
+		j.pace.giveBack(time.Now(), j.slot)
+		j.slot = nil
 	}
-	j.pace.giveBack(now, j.slot)
 }
 
-func (j *job) giveSlotBack() { j.pace.giveBack(time.Now(), j.slot) }
+// payWithSlot gives back the slot of a job that the server has refused, unless its time
+// is over: the refusal has cost the server something.
+func (j *job) payWithSlot() {
+	if j.slot != nil && time.Now().Before(j.pace.at(j.slot)) {
+		j.leaveSlot()
+	}
+	j.useSlot()
+}
+
+// useSlot notes that the slot of a job is used.
+func (j *job) useSlot() {
+	if j.slot != nil {
+		j.pace.left(j.slot)
+		j.slot = nil
+	}
+}
 
 // afterLook is the end of a recipient that is done with already, or suppressed.
 func (d *delivery) afterLook(look ledger.Look, err error) end {
@@ -331,18 +344,20 @@ func (d *delivery) pick() {
 
 	n := d.other()
 	d.reset(n, rcpt)
-	slot, again, err := d.a.slot(d.life.begin, n.pace)
-	now := time.Now()
-	if err == nil && again.IsZero() && slot.Sub(now) > n.pace.ahead()+lateSlot {
-		n.pace.giveBack(now, slot)
-		again = slot.Add(-n.pace.ahead())
+	s, again, err := d.a.slot(d.life.begin, n.pace, false)
+	n.slot = s
+	if s != nil {
+		at := n.pace.at(s)
+		if time.Until(at) > n.pace.ahead()+lateSlot {
+			n.leaveSlot()
+			again = at.Add(-n.pace.ahead())
+		}
 	}
 	if err != nil || !again.IsZero() {
 		d.recipients.end(rcpt, putBackUntil(again))
 		return
 	}
 
-	n.slot = slot
 	d.next = n
 }
 
@@ -382,7 +397,7 @@ func (d *delivery) unprintable(rcpt *recipient, err error) end {
 // refused returns what a reply before the body makes of a recipient: no claim is
 // needed.
 func (d *delivery) refused(j *job, r reply.Reply) end {
-	j.giveSlotBack()
+	j.payWithSlot()
 	d.record()
 	rcpt := j.rcpt
 	decision, escalated := d.a.judge(time.Now(), rcpt, r)

@@ -16,36 +16,29 @@ func (a *account) judge(now time.Time, rcpt *recipient, r reply.Reply) (d reply.
 	if d.Escalate.Count == 0 || d.Verdict == reply.FailNoSuppress && d.Escalate.Count >= sameFailures {
 		return d, false // so many failures pause the run
 	}
-	if a.pausedFor(now, rcpt.lane, d.Rule) { // it was under way when the lane paused
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return rcpt.lane.judge(now, rcpt.key(), d)
+}
+
+// judge counts a reply to a recipient whose rule counts its replies, and returns what
+// it means. Several from the same recipient count once: one alone must not pause a lane.
+func (l *lane) judge(now time.Time, key recipientKey, d reply.Decision) (_ reply.Decision, escalated bool) {
+	if l.escalated == d.Rule && l.throttled.State(now) == throttle.LanePaused { // it was under way when the lane paused
 		d.Verdict = d.Escalate.Verdict
 		return d, true
 	}
-	if a.repeats(rcpt) {
+
+	repeated := l.judged == key
+	l.judged = key
+	if repeated {
 		return d, false
 	}
 
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	d, escalated = rcpt.lane.escalator.Add(now, d)
+	d, escalated = l.escalator.Add(now, d)
 	if escalated {
-		rcpt.lane.escalated = d.Rule
+		l.escalated = d.Rule
 	}
 	return d, escalated
-}
-
-// pausedFor reports whether the lane has paused after replies by the same rule.
-func (a *account) pausedFor(now time.Time, l *lane, rule string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return l.escalated == rule && l.throttled.State(now) == throttle.LanePaused
-}
-
-// repeats reports whether the last reply of the lane that was counted was to the
-// same recipient: one alone must not pause a lane.
-func (a *account) repeats(rcpt *recipient) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	again := rcpt.lane.judged == rcpt.key()
-	rcpt.lane.judged = rcpt.key()
-	return again
 }

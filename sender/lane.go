@@ -31,7 +31,7 @@ const (
 	// maxReturn is the longest that a recipient without room in their lane stays away.
 	maxReturn = 2 * time.Minute
 	// shutReturn is how long a recipient stays away from a lane that is paused or closed
-	// at most: whoever resets it wants to see that it goes on. From a paused domain of
+	// at most: an operator who resets it wants to see that it goes on. From a paused domain of
 	// the long tail they stay away longer, since the feeder goes on handing them out.
 	shutReturn = 10 * time.Second
 )
@@ -67,8 +67,7 @@ type lane struct {
 	storm     throttle.Storm
 	speed     meter
 
-	probing uint64 // the probe under way; 0: none
-	probes  uint64 // so far
+	probes probes
 }
 
 // waiting is the recipients of one run in a lane, first in, first out.
@@ -116,7 +115,7 @@ func (l *lane) blocked(now time.Time) (again time.Time, blocked bool) {
 		if l.throttled.Until.After(now) {
 			return l.throttled.Until, true
 		}
-		if l.probing > 0 {
+		if l.probes.underWay() {
 			return now.Add(time.Second), true
 		}
 	}
@@ -127,7 +126,7 @@ func (l *lane) blocked(now time.Time) (again time.Time, blocked bool) {
 // closed; 0 when it is neither.
 func (l *lane) shutFor(now time.Time) time.Duration {
 	again, blocked := l.blocked(now)
-	if !blocked || l.probing > 0 {
+	if !blocked || l.probes.underWay() {
 		return 0
 	}
 
@@ -147,16 +146,7 @@ func (l *lane) begin(now time.Time) uint64 {
 	if l.throttled.State(now) != throttle.LanePaused {
 		return 0
 	}
-	l.probes++
-	l.probing = l.probes
-	return l.probing
-}
-
-// probed ends a probe, however it went.
-func (l *lane) probed(number uint64) {
-	if l.probing == number {
-		l.probing = 0
-	}
+	return l.probes.begin()
 }
 
 // pop takes the next recipient; when there is none now, the moment at which it is
@@ -342,7 +332,7 @@ func (l *lane) leave(began, now time.Time) {
 
 // idle reports whether there is nothing to remember of the lane.
 func (l *lane) idle(now time.Time) bool {
-	return l.size == 0 && l.using == 0 && l.probing == 0 && l.throttled.State(now) == throttle.LaneOpen
+	return l.size == 0 && l.using == 0 && !l.probes.underWay() && l.throttled.State(now) == throttle.LaneOpen
 }
 
 // earliest returns the earlier of two moments, of which zero is none.

@@ -11,15 +11,12 @@ import (
 // processes, as an account has. A process keeps its part as long as the lane has
 // work here and no other process needs it.
 
-// laneAccount is the name under which the connections of a lane are counted.
-func laneAccount(account, lane string) string { return account + "/" + lane }
-
 // Counted returns the names under which connections of the account are counted.
 func (c AccountConfig) Counted() []string {
 	names := []string{c.Name}
 	for lane, limit := range c.Lanes {
 		if limit.Connections > 0 {
-			names = append(names, laneAccount(c.Name, lane))
+			names = append(names, c.laneName(lane))
 		}
 	}
 	return names
@@ -31,7 +28,7 @@ func (a *account) leaseLane(ctx context.Context, l *lane) (bool, error) {
 	if l.limit.Connections == 0 || a.leased(l, 0) {
 		return true, nil
 	}
-	ok, err := a.route.conns.Acquire(ctx, laneAccount(a.cfg.Name, l.name), a.route.member.ID(), l.limit.Connections, a.route.member.Listed())
+	ok, err := a.route.conns.Acquire(ctx, a.cfg.laneName(l.name), a.route.member.ID(), l.limit.Connections, a.route.member.Listed())
 	switch {
 	case ok:
 		a.leased(l, 1)
@@ -63,7 +60,7 @@ func (a *account) leased(l *lane, more int) bool {
 // or other processes wait for them.
 func (a *account) releaseLanes(ctx context.Context, conns *throttle.Conns) {
 	for _, l := range a.leasing() {
-		name := laneAccount(a.cfg.Name, l.name)
+		name := a.cfg.laneName(l.name)
 		wanted, excess, err := conns.Excess(ctx, name, a.route.member.ID(), l.limit.Connections)
 		if err != nil {
 			continue
@@ -88,9 +85,9 @@ func (a *account) releaseAllLanes(ctx context.Context, conns *throttle.Conns) {
 }
 
 func (a *account) releaseLane(ctx context.Context, conns *throttle.Conns, l *lane) {
-	err := conns.Release(ctx, laneAccount(a.cfg.Name, l.name), a.route.member.ID())
+	err := conns.Release(ctx, a.cfg.laneName(l.name), a.route.member.ID())
 	if err != nil && ctx.Err() == nil {
-		a.log.Debug("lease of a lane's connection could not be given back", "lane", a.laneName(l.name), "err", err)
+		a.log.Debug("lease of a lane's connection could not be given back", "lane", a.cfg.laneName(l.name), "err", err)
 	}
 }
 

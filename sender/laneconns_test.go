@@ -10,7 +10,6 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
-	"broadside/internal/testkit"
 	"broadside/throttle"
 )
 
@@ -18,12 +17,7 @@ import (
 // gives its part back.
 func TestALanesConnectionsAreCountedOverAllWorkers(t *testing.T) {
 	t.Parallel()
-	opt, err := redis.ParseURL(testkit.Redis(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb := redis.NewClient(opt)
-	t.Cleanup(func() { rdb.Close() })
+	rdb := newRedis(t)
 	l := ledger.New(rdb, "bs", redis.NewScript)
 	nothing := func(context.Context, string) error { return nil }
 
@@ -66,7 +60,7 @@ func TestALanesConnectionsAreCountedOverAllWorkers(t *testing.T) {
 
 	one.a.leave(one.lane, probe{}, time.Time{})
 	one.a.releaseLanes(t.Context(), one.a.route.conns)
-	counts, err := two.a.route.conns.Counts(t.Context(), laneAccount("ses", "gmail"))
+	counts, err := two.a.route.conns.Counts(t.Context(), "ses/gmail")
 	if err != nil || len(counts) != 1 {
 		t.Errorf("connections by worker %v, %v, want those of one worker alone", counts, err)
 	}

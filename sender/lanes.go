@@ -155,8 +155,14 @@ func (ls *lanes) shutUntil(now time.Time, p campaign.Provider) time.Time {
 	if until := ls.closedUntil(now); !until.IsZero() {
 		return until
 	}
+	if p == campaign.Other {
+		if ls.shared[string(p)].State(now) == throttle.LaneClosed {
+			return now.Add(shutReturn)
+		}
+		return time.Time{}
+	}
 	l := ls.byName[string(p)]
-	if l == nil || p == campaign.Other || len(l.group.lanes) > 1 {
+	if l == nil || len(l.group.lanes) > 1 {
 		return time.Time{}
 	}
 	if wait := l.shutFor(now); wait > 0 {
@@ -251,8 +257,8 @@ func (g *group) needs(now time.Time) int {
 
 // probed ends the probes that a message was.
 func (ls *lanes) probed(p probe, l *lane) {
-	ls.breaker.probed(p.account)
-	l.probed(p.lane)
+	ls.breaker.probes.end(p.account)
+	l.probes.end(p.lane)
 }
 
 // empty reports whether no recipient waits.

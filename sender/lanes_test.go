@@ -343,6 +343,28 @@ func TestTheLaneOtherStandsForAllDomains(t *testing.T) {
 	}
 }
 
+// The feeder stops for the long tail when all of it is closed, and not when one domain is.
+func TestTheLongTailIsShutAsAWhole(t *testing.T) {
+	t.Parallel()
+	closed := throttle.Lane{}.Close(noon, "", "")
+	for _, tt := range []struct {
+		name   string
+		shared map[string]throttle.Lane
+		want   time.Time
+	}{
+		{"open", nil, time.Time{}},
+		{"all of it closed", map[string]throttle.Lane{"other": closed}, noon.Add(shutReturn)},
+		{"one domain closed", map[string]throttle.Lane{"acme.example": closed}, time.Time{}},
+		{"the lane other paused, which stands for no domain", map[string]throttle.Lane{"other": paused()}, time.Time{}},
+	} {
+		ls := &lanes{shared: tt.shared}
+		ls.of(at(nil, 0, "acme.example"))
+		if got := ls.shutUntil(noon, campaign.Other); !got.Equal(tt.want) {
+			t.Errorf("%s: until %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // fill lets n recipients wait.
 func fill(n int) func(*lanes, *lane) {
 	return func(ls *lanes, l *lane) {
@@ -353,7 +375,7 @@ func fill(n int) func(*lanes, *lane) {
 	}
 }
 
-// Those for whom a slow lane has no room come back one after the other, as fast as
+// Recipients without room in a slow lane come back one after the other, as fast as
 // it can take them.
 func TestRecipientsWithoutRoomComeBackInTurn(t *testing.T) {
 	t.Parallel()
@@ -381,8 +403,8 @@ func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 		{"quick", slowTransaction / 2, 0, 10},
 		{"not known yet", 0, 0, 2},
 		{"very slow", 2 * verySlow, 0, 5},
-		{"slow beside one that needs many", 2 * slowTransaction, 5, 5},
-		{"slow beside one that needs few", 2 * slowTransaction, 2, 7},
+		{"slow next to one that needs many", 2 * slowTransaction, 5, 5},
+		{"slow next to one that needs few", 2 * slowTransaction, 2, 7},
 	} {
 		ls, r := &lanes{connections: 10}, &run{}
 		for i := range 20 {

@@ -44,7 +44,7 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 	rcpt := j.rcpt
 	attrs := []any{
 		"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index,
-		"lane", d.a.laneName(rcpt.lane.name), "verdict", string(decision.Verdict), "rule", decision.Rule,
+		"lane", d.a.cfg.laneName(rcpt.lane.name), "verdict", string(decision.Verdict), "rule", decision.Rule,
 		"stage", string(r.Stage), "code", r.Code, "reply", address.Redact(r.String()),
 	}
 	if attempt > 0 {
@@ -68,7 +68,7 @@ func suppressionOf(rcpt *recipient, now time.Time) suppression.Entry {
 		Source: "smtp", Run: rcpt.ref.Run.ID, At: now, Part: rcpt.ref.Part, Index: rcpt.ref.Index,
 	}
 	if rcpt.lane != nil {
-		e.Lane = rcpt.account.laneName(rcpt.lane.name)
+		e.Lane = rcpt.account.cfg.laneName(rcpt.lane.name)
 	}
 	return e
 }

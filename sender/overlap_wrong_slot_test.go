@@ -133,7 +133,7 @@ func TestNoRecipientIsClaimedLongBeforeTheSlot(t *testing.T) {
 		if h.d.unrecorded.rcpt == nil || h.d.job == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
-		slot, asking = h.d.job.slot, h.d.claimTime
+		slot, asking = h.pace().at(h.d.job.slot), h.d.claimTime
 		h.deliver(t.Context())
 		if claims != 1 {
 			t.Errorf("%d claims of the second, want 1", claims)
@@ -190,7 +190,7 @@ func TestTheGate(t *testing.T) {
 				d.reset(d.next, rcpt)
 				j.pace.lead = 0
 				if tt.slot != 0 {
-					j.slot = now.Add(tt.slot)
+					j.slot = &slot{at: now.Add(tt.slot)}
 				}
 				var more []time.Time
 				for _, at := range tt.more {

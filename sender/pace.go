@@ -13,6 +13,9 @@ import (
 const (
 	// lateSlot is how late a body may leave; after that its slot is lost.
 	lateSlot = 20 * time.Millisecond
+	// earlyBody is how much sooner than a body is likely to be ready its slot is
+	// reserved: it may leave late, and a body that waits for its slot holds a connection.
+	earlyBody = lateSlot / 2
 	// slotSpan is the time for which slots are reserved in one call.
 	slotSpan = 250 * time.Millisecond
 	maxSlots = 64
@@ -37,13 +40,22 @@ type pace struct {
 	limits atomic.Pointer[limits]
 
 	mu     sync.Mutex
-	slots  []time.Time
+	slots  []time.Time // ascending
+	booked []*slot     // by messages on their way
+	filled int         // how many slots came last, where that was all that were asked for; else 0
+	asking bool        // more are being reserved while there are some
 	unused []time.Time // their time is over; they go back before more are reserved
 	again  time.Time
 	last   time.Time     // the latest slot that was reserved
 	lead   time.Duration // smoothed time from a slot taken to a body in hand
 	spread time.Duration // its smoothed deviation
 	each   time.Duration // smoothed time that one message takes a connection
+}
+
+// A slot is the moment at which the body of one message may leave.
+type slot struct {
+	at    time.Time // changes until the body is ready, as its pace's mu guards
+	ready bool      // the body waits for it
 }
 
 func (p *pace) unlimited() bool {
@@ -55,62 +67,166 @@ func (p *pace) unlimited() bool {
 // waiting how many messages. A quota that is spent comes with the moment at which
 // it frees.
 //
+// A body that is inHand needs no time to become ready.
+//
 // Where span is not 0 no slot is reserved while the latest is further ahead than that:
 // others want slots of the same account.
-func (p *pace) next(ctx context.Context, conns int, span time.Duration, waiting func() int) (slot, again time.Time, spent *throttle.Spent, err error) {
+func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Duration, waiting func() int) (s *slot, again time.Time, spent *throttle.Spent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range 2 {
 		now := time.Now()
-		if slot, ok := p.take(now); ok {
-			return slot, time.Time{}, nil, nil
+		if at, ok := p.take(now, inHand); ok {
+			s = &slot{at: at, ready: inHand}
+			p.booked = append(p.booked, s)
+			if span == 0 && len(p.slots) < p.filled/4 && !p.asking {
+				p.refill(ctx, conns, waiting)
+			}
+			return s, time.Time{}, nil, nil
 		}
 		p.returnUnused(ctx)
 		if p.again.After(now) {
-			return time.Time{}, p.again, nil, nil
+			return nil, p.again, nil, nil
 		}
 		if span > 0 && p.last.Sub(now) > span {
-			return time.Time{}, p.last.Add(-span), nil, nil
+			return nil, p.last.Add(-span), nil, nil
 		}
-		n := conns
-		if p.each > 0 {
-			n = int(float64(conns) * float64(slotSpan) / float64(p.each))
-		}
-		grant, err := p.pacer.Reserve(ctx, p.limits.Load().all, p.lead+2*p.spread, max(1, min(maxSlots, n, waiting())))
+		grant, err := p.reserve(ctx, inHand, conns, waiting)
 		if err != nil {
-			return time.Time{}, time.Time{}, nil, err
+			return nil, time.Time{}, nil, err
 		}
-		p.slots = grant.Slots
-		p.again = grant.Again
-		if n := len(p.slots); n > 0 {
-			p.again = time.Time{}
-			p.last = p.slots[n-1]
-		}
+		p.add(grant)
 		if grant.Spent != nil && len(p.slots) == 0 {
-			return time.Time{}, grant.Again, grant.Spent, nil
+			return nil, grant.Again, grant.Spent, nil
 		}
 	}
-	return time.Time{}, later(time.Now().Add(time.Millisecond), p.again), nil, nil
+	return nil, later(time.Now().Add(time.Millisecond), p.again), nil, nil
+}
+
+// refill reserves more slots before the last ones are taken, so that only this caller
+// waits for Redis. That is for limits that gave all they were asked for: the slots of
+// others are not to be had sooner than they are needed. The caller holds mu; it is free
+// meanwhile. What fails is met by the next who finds no slot.
+func (p *pace) refill(ctx context.Context, conns int, waiting func() int) {
+	p.asking = true
+	lead, n := p.wish(conns, waiting)
+	grant, err := func() (throttle.Grant, error) {
+		p.mu.Unlock()
+		defer p.mu.Lock()
+		return p.pacer.Reserve(ctx, p.limits.Load().all, lead, n)
+	}()
+	p.asking = false
+	if err == nil && len(grant.Slots) > 0 {
+		p.add(grant)
+	}
+}
+
+// add notes what was granted. The caller holds mu.
+func (p *pace) add(grant throttle.Grant) {
+	p.again = grant.Again
+	if n := len(grant.Slots); n > 0 {
+		p.again = time.Time{}
+		p.last = grant.Slots[n-1]
+		p.slots = append(p.slots, grant.Slots...)
+		slices.SortFunc(p.slots, time.Time.Compare)
+	}
+}
+
+// reserve asks for the slots of as many messages as will need one soon. The caller
+// holds mu.
+func (p *pace) reserve(ctx context.Context, inHand bool, conns int, waiting func() int) (throttle.Grant, error) {
+	all := p.limits.Load().all
+	if inHand {
+		return p.pacer.Reserve(ctx, all, 0, 1)
+	}
+	lead, n := p.wish(conns, waiting)
+	grant, err := p.pacer.Reserve(ctx, all, lead, n)
+	p.filled = 0
+	if len(grant.Slots) == n {
+		p.filled = n
+	}
+	return grant, err
+}
+
+// wish returns how far ahead slots should be reserved, and how many. The caller holds mu.
+func (p *pace) wish(conns int, waiting func() int) (lead time.Duration, n int) {
+	n = conns
+	if p.each > 0 {
+		n = int(float64(conns) * float64(slotSpan) / float64(p.each))
+	}
+	return p.lead + 2*p.spread - earlyBody, max(1, min(maxSlots, n, waiting()))
 }
 
 // take takes the next slot that can still be reached. The caller holds mu.
-func (p *pace) take(now time.Time) (slot time.Time, ok bool) {
+func (p *pace) take(now time.Time, inHand bool) (at time.Time, ok bool) {
+	needs := p.lead + min(p.spread, earlyBody)
+	if inHand {
+		needs = 0
+	}
 	for len(p.slots) > 0 {
-		slot, p.slots = p.slots[0], p.slots[1:]
-		if slot.Sub(now) > -lateSlot+p.lead {
-			return slot, true
+		at, p.slots = p.slots[0], p.slots[1:]
+		if !at.Add(lateSlot).Before(now.Add(needs)) {
+			return at, true
 		}
-		p.keep(slot)
+		p.keep(at)
 	}
 	return time.Time{}, false
 }
 
-// missed notes that a body which is ready was too late for its slot. A slot
-// that was used up otherwise is not free: a refusal has cost the server something.
-func (p *pace) missed(slot time.Time) {
+// ready notes that the body of a message is ready, and returns when it may leave: at
+// the earliest slot that is still good and that no other body waits for. Messages do
+// not become ready in the order in which they were begun.
+func (p *pace) ready(now time.Time, s *slot) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.keep(slot)
+	s.ready = true
+	good := func(at time.Time) bool { return now.Sub(at) < lateSlot-lateSlot/10 }
+
+	for _, other := range p.booked {
+		if !other.ready && good(other.at) && (other.at.Before(s.at) || !good(s.at)) {
+			s.at, other.at = other.at, s.at
+		}
+	}
+	return s.at
+}
+
+// at returns the moment of a slot, as it is now.
+func (p *pace) at(s *slot) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.at
+}
+
+// left notes that a body leaves at its slot, or costs it for another reason.
+func (p *pace) left(s *slot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unbook(s)
+}
+
+// unbook removes a slot from those of messages on their way. The caller holds mu.
+func (p *pace) unbook(s *slot) {
+	if i := slices.Index(p.booked, s); i >= 0 {
+		p.booked = slices.Delete(p.booked, i, i+1)
+	}
+}
+
+// giveBack returns a slot that was not used. One whose time is over is free too, if it
+// is worth giving back.
+func (p *pace) giveBack(now time.Time, s *slot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unbook(s)
+	if s.at.Before(now) {
+		p.keep(s.at)
+		return
+	}
+
+	i := 0
+	for i < len(p.slots) && p.slots[i].Before(s.at) {
+		i++
+	}
+	p.slots = slices.Insert(p.slots, i, s.at)
 }
 
 // keep remembers a slot that was not used, if it is worth giving back. The caller
@@ -163,20 +279,6 @@ func (p *pace) ahead() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lead + 2*p.spread
-}
-
-// giveBack returns a slot that was not used, if it can still be.
-func (p *pace) giveBack(now, slot time.Time) {
-	if slot.IsZero() || slot.Before(now) {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i := 0
-	for i < len(p.slots) && p.slots[i].Before(slot) {
-		i++
-	}
-	p.slots = slices.Insert(p.slots, i, slot)
 }
 
 // observe smooths how long the way to a body took, and the whole message.

@@ -67,12 +67,13 @@ func (a *account) limitsOf(now time.Time, rcpt *recipient, laneRate float64) []t
 	return list
 }
 
-// slot takes the next slot for a message; without one it returns when to ask
-// again. It reserves for the recipients that wait here and for as many as the
-// connections can send in that time: a slot that is not used is lost.
-func (a *account) slot(ctx context.Context, p *pace) (slot, again time.Time, err error) {
+// slot takes the next slot for a message, nil where nothing limits it; without one it
+// returns when to ask again. It reserves for the recipients that wait here and for as many as the
+// connections can send in that time: a slot that is not used is lost. For a body that
+// is inHand it reserves one alone.
+func (a *account) slot(ctx context.Context, p *pace, inHand bool) (s *slot, again time.Time, err error) {
 	if p.unlimited() {
-		return time.Time{}, time.Time{}, nil
+		return nil, time.Time{}, nil
 	}
 
 	a.mu.Lock()
@@ -83,11 +84,11 @@ func (a *account) slot(ctx context.Context, p *pace) (slot, again time.Time, err
 		defer a.mu.Unlock()
 		return min(a.lanes.waiting(time.Now(), p.key)+1, n)
 	}
-	slot, again, spent, err := p.next(ctx, a.cfg.Connections, span, waiting)
+	s, again, spent, err := p.next(ctx, inHand, a.cfg.Connections, span, waiting)
 	if spent != nil {
 		a.spend(time.Now(), spent, again)
 	}
-	return slot, again, err
+	return s, again, err
 }
 
 // fairShare is how many slots the lanes without a rate of their own reserve at a time,

@@ -9,7 +9,7 @@ import (
 	"broadside/throttle"
 )
 
-// The recipient for whom a quota has nothing left waits, at no charge, and has the
+// A recipient that a quota has nothing left for waits, at no charge, and has the
 // message when it frees.
 func TestWhoWaitsForAQuotaHasTheMessageAfterwards(t *testing.T) {
 	t.Parallel()

@@ -26,10 +26,6 @@ type recipient struct {
 	probe          probe
 }
 
-// A probe numbers a message that finds out whether its account, or its lane,
-// works again after a closing; 0 where it is not one.
-type probe struct{ account, lane uint64 }
-
 // A recipientKey names a recipient within a worker.
 type recipientKey struct {
 	run         *ledger.Run

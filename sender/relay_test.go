@@ -37,7 +37,7 @@ var relayTexts = []struct {
 }
 
 // What a relay says about the account closes it, with a code whose explanation has the
-// remedy. Nobody is charged, refused or suppressed.
+// remedy. No recipient is charged, refused or suppressed.
 func TestARelaysOwnTextClosesTheAccount(t *testing.T) {
 	t.Parallel()
 	for _, c := range relayTexts {

@@ -53,22 +53,6 @@ func (c *closing) code() codes.Code {
 	return codes.AccountBusy
 }
 
-// remedy is what an operator can do about the account, in a few words; empty where the
-// reason alone says it.
-func (c *closing) remedy() string {
-	switch c.code() {
-	case codes.AccountQuota:
-		return "it is tried again by itself; a larger plan or a second account ends the wait, limits.per_day keeps below the limit"
-	case codes.AccountSuspended:
-		return "ask the provider what it takes to be allowed again"
-	case codes.AccountSender:
-		return "verify the sender's address or domain with the provider, or correct from"
-	case codes.AccountRelay:
-		return "let the server relay for this account, or use the host and port that are meant for it"
-	}
-	return ""
-}
-
 // A slowdown is what a server says about a lane, to be told to all workers.
 type slowdown struct {
 	lane   *lane

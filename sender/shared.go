@@ -22,7 +22,7 @@ func (a *account) change(ctx context.Context, l *lane, now time.Time, alter func
 		before = l.throttled
 		after = alter(before)
 		if ctx.Err() == nil {
-			a.log.Warn("state of the lane could not be written to Redis", "lane", a.laneName(l.name), "err", err)
+			a.log.Warn("state of the lane could not be written to Redis", "lane", a.cfg.laneName(l.name), "err", err)
 		}
 	}
 
@@ -40,7 +40,7 @@ func (a *account) logChange(l *lane, now time.Time, before, after throttle.Lane)
 		return
 	}
 
-	log := a.log.With("lane", a.laneName(l.name))
+	log := a.log.With("lane", a.cfg.laneName(l.name))
 	switch is {
 	case throttle.LaneOpen:
 		log.Info("lane is open again")
@@ -109,7 +109,7 @@ func (a *account) closeForStorm(ctx context.Context, now time.Time, l *lane, fro
 			t = t.Close(now, string(codes.LaneStorm), reason)
 			t.From = from
 		}
-		if t.Code == string(codes.LaneStorm) && from.Before(t.From) {
+		if from.Before(t.From) {
 			t.From = from // another worker has seen it begin earlier
 		}
 		return t

@@ -45,21 +45,9 @@ func (a *account) warmUp(ctx context.Context, days *throttle.Days, now time.Time
 		return nil
 	}
 
-	a.mu.Lock()
-	counts := a.warming.counts
-	a.warming.counts = throttle.Day{}
-	nextDay := a.cfg.Warming.Date(now) != a.cfg.Warming.Date(a.warming.read)
-	due := nextDay || now.Sub(a.warming.read) >= heldEvery
-	a.mu.Unlock()
-
-	if counts != (throttle.Day{}) {
-		err := days.Count(ctx, a.cfg.Name, a.cfg.Warming.Date(now), counts)
-		if err != nil && ctx.Err() == nil {
-			a.log.Warn("messages of a warm-up could not be counted", "err", err)
-		}
-	}
-	if !due {
-		return nil
+	err := a.writeWarming(ctx, days, now)
+	if err != nil || !a.warmingIsDue(now) {
+		return err
 	}
 
 	all, err := days.Read(ctx, a.cfg.Name)
@@ -67,6 +55,36 @@ func (a *account) warmUp(ctx context.Context, days *throttle.Days, now time.Time
 		a.hold(now, a.cfg.Warming.Held(all, now))
 	}
 	return err
+}
+
+// writeWarming writes what was counted. What Redis did not take is written with the
+// next counts.
+func (a *account) writeWarming(ctx context.Context, days *throttle.Days, now time.Time) error {
+	a.mu.Lock()
+	counts := a.warming.counts
+	a.warming.counts = throttle.Day{}
+	a.mu.Unlock()
+	if counts == (throttle.Day{}) {
+		return nil
+	}
+
+	err := days.Count(ctx, a.cfg.Name, a.cfg.Warming.Date(now), counts)
+	if err != nil {
+		a.mu.Lock()
+		a.warming.counts.Sent += counts.Sent
+		a.warming.counts.Deferred += counts.Deferred
+		a.mu.Unlock()
+	}
+	return err
+}
+
+// warmingIsDue reports whether it is time to read how many steps are not taken: it is
+// another day, or a while has gone by.
+func (a *account) warmingIsDue(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	read := a.warming.read
+	return a.cfg.Warming.Date(now) != a.cfg.Warming.Date(read) || now.Sub(read) >= heldEvery
 }
 
 // hold notes how many steps of the warm-up are not taken.

@@ -124,6 +124,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 
 	for _, a := range w.accounts {
+		if err := a.writeWarming(last, w.cfg.Days, time.Now()); err != nil {
+			a.log.Warn("messages of a warm-up could not be counted", "err", err)
+		}
 		a.route.pool.Close(last)
 	}
 

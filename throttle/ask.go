@@ -17,12 +17,12 @@ type reply struct {
 }
 
 // ask runs reserve.lua.
-func (p *Pacer) ask(ctx context.Context, ch chain, delay int64, lead time.Duration, n int, notBefore int64) (reply, error) {
+func (p *Pacer) ask(ctx context.Context, ch chain, lead time.Duration, n int, notBefore int64) (reply, error) {
 	err := p.sync(ctx, ch)
 	if err != nil {
 		return reply{}, err
 	}
-	answer, err := p.run(ctx, p.reserve, ch, lead.Microseconds(), window.Microseconds(), n, notBefore, delay)
+	answer, err := p.run(ctx, p.reserve, ch, lead.Microseconds(), window.Microseconds(), n, notBefore)
 	if err != nil {
 		return reply{}, fmt.Errorf("reserve %d slots of %s: %w", n, ch.tag, err)
 	}

@@ -5,13 +5,13 @@ import "fmt"
 // A line is the points of one limit: KEYS of the slot scripts. Its tag names the
 // hash slot, and so the node whose clock its points are in.
 type line struct {
-	tag, slot, holes string
-	rate             float64
-	slack            int64 // longest delay from a point to the body that uses it, microseconds
+	tag, slot, free string
+	rate            float64
+	slack           int64 // longest delay from a point to the body that uses it, microseconds
 }
 
 // guard is the key that makes giving back happen once per id.
-func (l line) guard(id string) string { return l.holes + ":" + id }
+func (l line) guard(id string) string { return l.slot + ":returned:" + id }
 
 // A chain is the limits of one hash slot. A body needs a point of each of its lines,
 // and is counted by each of its counters.
@@ -26,7 +26,7 @@ func (ch chain) isEmpty() bool { return len(ch.lines)+len(ch.counters) == 0 }
 func (ch chain) keys() []string {
 	var keys []string
 	for _, l := range ch.lines {
-		keys = append(keys, l.slot, l.holes)
+		keys = append(keys, l.slot, l.free)
 	}
 	for _, c := range ch.counters {
 		keys = append(keys, c.key)
@@ -131,5 +131,14 @@ func (r *route) stretch() {
 			ch.lines[i].slack = r.delay
 		}
 	}
-	last.slack = 0
+	last.slack = lastSlack(last.rate)
+}
+
+// lastSlack is the slack of the last line of a route, whose pace it costs. Of a slow
+// line nothing is spared; a fast one gives points in a row, which is less work.
+func lastSlack(rate float64) int64 {
+	if rate < fast {
+		return 0
+	}
+	return rowSlack.Microseconds()
 }

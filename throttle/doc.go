@@ -14,25 +14,25 @@
 //
 //	        now      now+lead        now+lead+250ms
 //	---------|----------|---------------------|-------------> time
-//	     o   o   o   o  x   x   x   x         .   .
-//	         holes      slots of this call    line goes on
+//	     [ free stretch )  x   x   x   x   [ end of the line: free
+//	                     slots of this call
 //
-// Points that a call skips because its lane cannot be ready in time (or that a
-// second limit refuses) are not lost: they are holes in front of the line's end,
-// and a lane that is quicker takes them. So a lane that needs two seconds to
-// reach its body takes nothing from the others.
+// What a call skips because its lane cannot be ready in time (or because a second limit
+// refuses) is not lost: it is a free stretch in front of the line's end, and a lane
+// that is quicker takes its points from there. So a lane that needs two seconds to
+// reach its body takes nothing from the others. A line keeps up to 32 stretches.
 //
 // A body needs a point on the line of every Limit that counts for it: its run's,
-// and those of the account, of its provider there and of its domain there. The
-// points lie one after the other, in this order, all within 20 ms: the run's,
-// the domain's, the provider's, the account's. The body leaves at the last.
-// Therefore the last ceiling holds as it is; the others hold because their
-// intervals are stretched by that delay.
+// and those of the account, of its provider there and of its domain there. The body
+// leaves at the latest of them, at most 20 ms after each. A ceiling holds for bodies
+// though it counts points: the interval is stretched by the delay that is allowed. The
+// account's allows none if it is slow, for most messages share it, else 1 ms. Where the
+// lines have room, a call takes points in a row: of fast lines this costs hardly more
+// than a single one.
 //
 // The lines of an account are in one hash slot and give their points in one script,
 // all or none. The run's is in another. It is asked first, and what the account
-// refuses goes back to it: as a hole, or where the line ends with that point, as
-// its end. So only the slots of a worker that died are wasted.
+// refuses goes back to it. So only the slots of a worker that died are wasted.
 //
 // How fast an account opens connections is a line of its own.
 //

@@ -18,8 +18,8 @@ func Effective(rates ...float64) []float64 {
 
 	effective := make([]float64, len(rates))
 	for i, rate := range rates {
-		if i == len(rates)-1 {
-			slack = 0 // the last one holds as it is
+		if len(rates) > 1 && i == len(rates)-1 {
+			slack = float64(lastSlack(rate))
 		}
 		effective[i] = 1e6 / (interval(rate) * (1 + slack/1e6))
 	}

@@ -58,7 +58,7 @@ func (p *Pacer) returnPoints(ctx context.Context, l line, points []int64, early,
 	for _, t := range points {
 		args = append(args, t)
 	}
-	keys := []string{l.slot, l.holes, l.guard(rand.Text())}
+	keys := []string{l.slot, l.free, l.guard(rand.Text())}
 	if err := p.giveBack.Run(ctx, p.rdb, keys, args...).Err(); err != nil {
 		p.log.Debug("slots not given back", "line", l.slot, "slots", len(points), "err", err)
 	}

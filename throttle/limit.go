@@ -65,7 +65,7 @@ func (l Limit) line(prefix string) line {
 		part = "domain:" + l.Domain + ":"
 	}
 	base := prefix + ":" + l.tag() + ":" + part
-	return line{tag: l.tag(), slot: base + "slot", holes: base + "holes", rate: l.Rate}
+	return line{tag: l.tag(), slot: base + "slot", free: base + "free", rate: l.Rate}
 }
 
 // tag is the hash tag of the keys of the limit.

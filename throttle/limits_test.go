@@ -312,8 +312,8 @@ func TestKeysStayTheSame(t *testing.T) {
 		"bs:{acct:a}:provider:gmail:slot":     {Account: "a", Provider: "gmail"},
 		"bs:{acct:a}:domain:example.com:slot": {Account: "a", Domain: "example.com"},
 	} {
-		if got := l.line("bs"); got.slot != want || got.holes != strings.TrimSuffix(want, "slot")+"holes" {
-			t.Errorf("%+v: got keys %s and %s, want %s", l, got.slot, got.holes, want)
+		if got := l.line("bs"); got.slot != want || got.free != strings.TrimSuffix(want, "slot")+"free" {
+			t.Errorf("%+v: got keys %s and %s, want %s", l, got.slot, got.free, want)
 		}
 	}
 }

@@ -22,6 +22,10 @@ const (
 	// maxDelay is the longest that a body waits from the point of its first limit to
 	// that of the last. It costs the other limits 2 % of their pace.
 	maxDelay = 20 * time.Millisecond
+	// rowSlack is what the last limit of a route is stretched by, from fast messages a
+	// second on: a thousandth of its pace.
+	rowSlack = time.Millisecond
+	fast     = 200
 	// reach is how far ahead of its reservation a body can leave: a bit more than all
 	// of the above. line.lua has it too.
 	reach = 6 * time.Second
@@ -118,9 +122,9 @@ func (p *Pacer) Reserve(ctx context.Context, limits []Limit, lead time.Duration,
 	case r.camp.isEmpty() && r.acct.isEmpty():
 		return unlimited(n), nil
 	case r.camp.isEmpty():
-		return p.one(ctx, r.acct, r.delay, lead, n)
+		return p.one(ctx, r.acct, lead, n)
 	case r.acct.isEmpty():
-		return p.one(ctx, r.camp, r.delay, lead, n)
+		return p.one(ctx, r.camp, lead, n)
 	}
 	points, grant, err := p.both(ctx, r, lead, n)
 	if err != nil {
@@ -143,8 +147,8 @@ func unlimited(n int) Grant {
 func interval(rate float64) float64 { return 1e6 / (rate * pace) }
 
 // one reserves where the limits have one hash slot.
-func (p *Pacer) one(ctx context.Context, ch chain, delay int64, lead time.Duration, n int) (Grant, error) {
-	reply, err := p.ask(ctx, ch, delay, lead, n, 0)
+func (p *Pacer) one(ctx context.Context, ch chain, lead time.Duration, n int) (Grant, error) {
+	reply, err := p.ask(ctx, ch, lead, n, 0)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -161,7 +165,7 @@ func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (p
 	ac, cc := p.clocks.of(r.acct.tag), p.clocks.of(r.camp.tag)
 	var notBefore int64 // in the time of the run's node
 	for range tries {
-		wishes, err := p.ask(ctx, r.camp, r.delay, lead, n, notBefore)
+		wishes, err := p.ask(ctx, r.camp, lead, n, notBefore)
 		if err != nil {
 			return nil, Grant{}, err
 		}

@@ -75,6 +75,22 @@ func (c Code) ByGuard() bool {
 	return false
 }
 
+// Remedy returns what an operator can do about a closed account, in a few words; empty
+// where the reason says it.
+func (c Code) Remedy() string {
+	switch c {
+	case AccountQuota:
+		return "it is tried again by itself; a larger plan or a second account ends the wait, limits.per_day keeps below the limit"
+	case AccountSuspended:
+		return "ask the provider what it takes to be allowed again"
+	case AccountSender:
+		return "verify the sender's address or domain with the provider, or correct from"
+	case AccountRelay:
+		return "let the server relay for this account, or use the host and port that are meant for it"
+	}
+	return ""
+}
+
 // An Explanation says what a code means and what to do first.
 type Explanation struct {
 	Code  Code     `json:"code"`

@@ -89,3 +89,16 @@ func TestCodesDocument(t *testing.T) {
 		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }
+
+// A remedy stands behind a reason in one line.
+func TestRemedies(t *testing.T) {
+	t.Parallel()
+	for _, code := range []codes.Code{codes.AccountQuota, codes.AccountSuspended, codes.AccountSender, codes.AccountRelay} {
+		if text := code.Remedy(); text == "" || strings.HasSuffix(text, ".") || strings.ContainsAny(text, "\n") {
+			t.Errorf("%s: %q is not the end of a line", code, text)
+		}
+	}
+	if text := codes.AccountBusy.Remedy(); text != "" {
+		t.Errorf("an account that opens by itself: %q", text)
+	}
+}

@@ -118,7 +118,7 @@ var stateCodes = []Explanation{
 	},
 	{
 		Warmup, "The allowance of this day of the warm-up is used up",
-		"The account is being warmed up: it may send only so much on each day, a little more on the next. Recipients wait for the next day, or go by another account of the campaign.",
+		"The account is being warmed up: it may send only so much on each day, a little more on the next, and nothing before the first. Recipients wait for the next day, or go by another account of the campaign.",
 		[]string{"The run goes on by itself. `broadside account ls` shows the day, its allowance and what is used."},
 	},
 }

@@ -53,7 +53,7 @@ func (l *Ledger) Storm(ctx context.Context, r *Run) (map[[2]int]bool, error) {
 		part, index, _ := strings.Cut(text, ":")
 		p, partErr := strconv.Atoi(part)
 		i, indexErr := strconv.Atoi(index)
-		if partErr == nil && indexErr == nil { // else it is nobody
+		if partErr == nil && indexErr == nil { // else it names no recipient
 			all[[2]int{p, i}] = true
 		}
 	}

@@ -146,7 +146,7 @@ func TestContentFromDisk(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "october")
 	def := parse(t, dir, "audience: {source: people.csv}\n")
-	write(t, dir, "letter.md", "beside the campaign")
+	write(t, dir, "letter.md", "next to the campaign")
 	write(t, dir, "parts/letter.md", "below the campaign")
 	shared := write(t, root, "shared.md", "shared")
 	if err := os.Symlink(shared, filepath.Join(dir, "link.md")); err != nil {
@@ -154,7 +154,7 @@ func TestContentFromDisk(t *testing.T) {
 	}
 
 	for name, want := range map[string]string{
-		"letter.md":       "beside the campaign",
+		"letter.md":       "next to the campaign",
 		"parts/letter.md": "below the campaign",
 		"../shared.md":    "shared", // a campaign is its author's own: it may name what they may read
 		"link.md":         "shared",
@@ -253,7 +253,7 @@ func TestAudience(t *testing.T) {
 		audience, instead, stdin string
 		want                     string
 	}{
-		"a file beside the campaign":    {audience: "people.csv", want: "file@example.org"},
+		"a file next to the campaign":   {audience: "people.csv", want: "file@example.org"},
 		"a file by its full path":       {audience: elsewhere, want: "other@example.org"},
 		"a list":                        {audience: "list:friends", want: "list@example.org"},
 		"the standard input":            {audience: "-", stdin: "email\nin@example.org\n", want: "in@example.org"},

@@ -13,7 +13,7 @@ import (
 
 const stormLane = "ses-main/gmail"
 
-// refused is the entry for a recipient whom the server of stormLane called dead.
+// refused is the entry for a recipient that the server of stormLane called dead.
 func refused(index int, at time.Time) suppression.Entry {
 	return suppression.Entry{
 		Address: fmt.Sprintf("p%d@gmail.com", index), Reason: suppression.ReasonBounce, Source: "smtp",
@@ -71,7 +71,7 @@ func TestDiscardTakesAwayWhatTheLaneHasCausedSince(t *testing.T) {
 			wantSuppressed(t, s, 6, 0, 1, 2, 3)
 		}
 
-		// Nobody brings it back, unless it is said anew: and then it stays.
+		// It does not come back unless it is said again, and then it stays.
 		if _, err := s.Replay(t.Context(), suppression.Barrier{}, refused(5, since)); err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestNotesOfALaneAreBoundedAndEnd(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *suppression.Store, rdb redis.UniversalClient) {
 		const key = "bs:supp:lane:" + stormLane
-		// What is no list keeps nobody from the list.
+		// What is no list keeps no address from the list.
 		if err := rdb.Set(t.Context(), key, "x", 0).Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,7 @@
 --
 -- A script so that it is allowed when Redis is out of memory, as the entry itself is,
 -- and because a key that is no list must not keep an address from the list: it is
--- begun anew. A note that is there twice does no harm.
+-- begun again. A note that is there twice does no harm.
 if type(redis.pcall('LLEN', KEYS[1])) ~= 'number' then
   redis.call('DEL', KEYS[1])
 end

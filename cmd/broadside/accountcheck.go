@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"broadside/configs"
 	"broadside/internal/doctor"
-	"broadside/sender/oauth"
 )
 
 func checkAccountCommand(c *cli) *cobra.Command {
@@ -18,8 +18,9 @@ func checkAccountCommand(c *cli) *cobra.Command {
 		Use:   "check NAME",
 		Short: "Connect to an account: TLS, login, what is offered, what to mend",
 		Long: `Connect to an account as a worker would: EHLO, TLS and login. Nothing is sent, and no
-Redis is needed; the access token of an account with oauth2 is shared through it where
-there is one. When nothing answers, the other ports of the server are tried.`,
+Redis is needed; where there is one it says whether workers have closed the account, and
+the access token of an account with oauth2 is shared through it. When nothing answers,
+the other ports of the server are tried.`,
 		Example: `  broadside account check ses-main`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,9 +36,9 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	tokens, done := c.tokensOf(ctx, cfg, name)
+	o, done := c.sharedOf(ctx, cfg, name)
 	defer done()
-	check, err := doctor.CheckAccount(ctx, cfg, name, doctor.AccountOptions{Tokens: tokens})
+	check, err := doctor.CheckAccount(ctx, cfg, name, o)
 	if check == nil {
 		return err
 	}
@@ -48,19 +49,29 @@ func (c *cli) checkAccount(ctx context.Context, name string) error {
 	return err
 }
 
-// tokensOf returns where the access tokens of an account are kept, and how to let go of
-// it. Redis is opened only for an account that has such tokens; without it they are for
-// this process alone (nil).
-func (c *cli) tokensOf(ctx context.Context, cfg *configs.Config, name string) (*oauth.Store, func()) {
-	if cfg.Accounts[name].OAuth2 == nil || cfg.RedisURL == "" {
-		return nil, func() {}
+// sharedOf returns what the workers know of an account: its access tokens, and whether it
+// is closed; and how to let go of it. Without Redis nothing is known.
+func (c *cli) sharedOf(ctx context.Context, cfg *configs.Config, name string) (doctor.AccountOptions, func()) {
+	acct, known := cfg.Accounts[name]
+	if cfg.RedisURL == "" || !known {
+		return doctor.AccountOptions{}, func() {}
 	}
+
 	a, err := c.openWith(ctx, cfg, false)
 	if err != nil {
-		c.note("the access token is not shared with the workers: %v", err)
-		return nil, func() {}
+		c.note("no access token is shared with the workers, and whether they have closed the account is not known: %v", err)
+		return doctor.AccountOptions{}, func() {}
 	}
-	return a.Tokens, func() { c.close(a) }
+
+	closed, err := a.AccountClosed(ctx, name)
+	if err != nil {
+		c.note("whether the account is closed is not known: %v", err)
+	}
+	o := doctor.AccountOptions{Closed: closed}
+	if acct.OAuth2 != nil {
+		o.Tokens = a.Tokens
+	}
+	return o, func() { c.close(a) }
 }
 
 // printCheck prints what was found; err is printed by the caller.
@@ -78,6 +89,10 @@ func (c *cli) printCheck(check *doctor.AccountCheck, err error) {
 	}
 	for i, text := range check.Ceilings {
 		line(labelOf("limits", i), text)
+	}
+
+	if check.Closed != nil {
+		line("closed", fmt.Sprintf("until %s: %s", check.Closed.Until.UTC().Format(time.RFC3339), printable(check.Closed.Reason)))
 	}
 
 	notes := check.Problems

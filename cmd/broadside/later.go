@@ -23,7 +23,7 @@ func laterFlag(cmd *cobra.Command, name string) {
 // name, as keys and flags are, and not advertised.
 var later = map[string][]string{
 	"broadside": {"person", "trace", "send", "dkim", "token", "audit"},
-	"feedback":  {"ingest"},
+	"feedback":  {"ls"},
 }
 
 func notYetCommand(name string) *cobra.Command {

@@ -25,7 +25,7 @@ and is linked to it: "run show" of either names the other. Suppressed people are
 left out and counted. Recipients who got the message by another run that is linked
 to the same one are left out too.
 
-Whoever bounced is suppressed since and is not tried again. But when a server called
+Recipients that bounced are suppressed since and are not tried again. But when a server called
 everybody dead, "lane reset --discard" takes their suppressions away, and --state
 bounced --reason storm sends to them.
 
@@ -44,7 +44,7 @@ attempt was left), expired and stuck.`,
 			case campaign.Bounced.String():
 				o.State = campaign.Bounced
 				if o.Reason != launch.ReasonStorm {
-					return usagef(cmd, "--state bounced: found --reason %q, expected --reason storm: whoever bounced is suppressed, and only those of a storm (`broadside lane reset ACCOUNT/PROVIDER --discard`) are sent to again", o.Reason)
+					return usagef(cmd, "--state bounced: found --reason %q, expected --reason storm: recipients that bounced are suppressed, and only those of a storm (`broadside lane reset ACCOUNT/PROVIDER --discard`) are sent to again", o.Reason)
 				}
 			case campaign.Uncertain.String():
 				return usagef(cmd, "--state: found uncertain; they may have the message: `broadside run resolve %s --uncertain resend` sends it once more", args[0])

@@ -132,7 +132,8 @@ func (d *draft) tokens(ctx context.Context, c *cli) (*oauth.Store, func()) {
 	}
 	for _, name := range account.Names(d.Config) {
 		if d.Config.Accounts[name].OAuth2 != nil {
-			return c.tokensOf(ctx, d.Config, name)
+			known, done := c.sharedOf(ctx, d.Config, name)
+			return known.Tokens, done
 		}
 	}
 	return nil, func() {}

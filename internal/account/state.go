@@ -64,7 +64,8 @@ type Closed struct {
 	Code   string    `json:"code"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until"` // when it opens by itself
+	Until  time.Time `json:"until"`  // when it opens by itself
+	Remedy string    `json:"remedy"` // what an operator can do; empty: the reason says it
 }
 
 // A Store is where it is known how accounts stand, for all processes.
@@ -119,13 +120,29 @@ func (st Store) States(ctx context.Context, cfg *configs.Config, now time.Time) 
 		for _, n := range counts {
 			s.Connections += n
 		}
-		if c, ok := closed[name]; ok && c.Code != string(codes.BrokenState) { // `doctor` names that
-			s.Closed = &Closed{c.Code, c.Reason, c.Since, c.Until}
-		}
+		s.Closed = closedOf(closed, name)
 		states = append(states, s)
 	}
 
 	return states, nil
+}
+
+// Closed returns why nothing is sent through an account now; nil when it is open.
+func (st Store) Closed(ctx context.Context, name string) (*Closed, error) {
+	closed, err := st.Accounts.States(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return closedOf(closed, name), nil
+}
+
+// closedOf returns the closing of one account; nil when there is none.
+func closedOf(closed map[string]throttle.State, name string) *Closed {
+	c, found := closed[name]
+	if !found || c.Code == string(codes.BrokenState) { // `doctor` names that
+		return nil
+	}
+	return &Closed{Code: c.Code, Reason: c.Reason, Since: c.Since, Until: c.Until, Remedy: codes.Code(c.Code).Remedy()}
 }
 
 // configured is what the configuration says of an account at a moment.

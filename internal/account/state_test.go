@@ -78,12 +78,22 @@ func TestStates(t *testing.T) {
 	s.check(t, cfg, local, ses)
 
 	now := time.Now()
-	if _, err := s.Accounts.Close(ctx, "ses", now.Add(time.Hour), string(codes.AccountLogin), "the login was refused"); err != nil {
+	if _, err := s.Accounts.Close(ctx, "ses", now.Add(time.Hour), string(codes.AccountSuspended), "the account is under review"); err != nil {
 		t.Fatal(err)
 	}
 
-	ses.Closed = &account.Closed{Code: string(codes.AccountLogin), Reason: "the login was refused", Since: now, Until: now.Add(time.Hour)}
+	ses.Closed = &account.Closed{
+		Code: string(codes.AccountSuspended), Reason: "the account is under review", Since: now, Until: now.Add(time.Hour),
+		Remedy: "ask the provider what it takes to be allowed again",
+	}
 	s.check(t, cfg, local, ses)
+	one, err := s.Closed(ctx, "ses")
+	if err != nil || one == nil || one.Remedy != ses.Closed.Remedy {
+		t.Errorf("the account alone: %+v, %v; want it closed", one, err)
+	}
+	if open, err := s.Closed(ctx, "local"); err != nil || open != nil {
+		t.Errorf("an open account alone: %+v, %v", open, err)
+	}
 
 	// An account that is not configured any more is none.
 	if _, err := s.Accounts.Close(ctx, "gone", now.Add(time.Hour), "BS-A", "closed"); err != nil {

@@ -23,6 +23,7 @@ import (
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
 	"broadside/internal/failpoint"
+	"broadside/internal/feedback"
 	"broadside/internal/lanes"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
@@ -56,6 +57,7 @@ type App struct {
 	Schedules   *launch.Schedules
 	Backup      *backup.Installation
 	Doctor      *doctor.Doctor
+	Feedback    *feedback.Journal
 
 	log   *slog.Logger
 	store *store.Store
@@ -99,6 +101,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua).WithTempo(throttle.DefaultTempo().Scaled(failpoint.LaneTempo())),
+		Feedback:    feedback.NewJournal(rdb, cfg.Namespace, lua),
 		days:        throttle.NewDays(rdb, cfg.Namespace),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
@@ -187,6 +190,12 @@ func (a *App) ImportList(ctx context.Context, name string, rows *audience.Reader
 // AccountStates returns how all accounts stand, in the order of their names.
 func (a *App) AccountStates(ctx context.Context) ([]account.State, error) {
 	return a.accounts().States(ctx, a.Config, time.Now())
+}
+
+// AccountClosed returns why nothing is sent through an account now; nil when it is
+// open.
+func (a *App) AccountClosed(ctx context.Context, name string) (*account.Closed, error) {
+	return a.accounts().Closed(ctx, name)
 }
 
 // Ping asks whether the store answers.

@@ -57,6 +57,6 @@ func (a *App) takeBounces(ctx context.Context) error {
 // notIngested stores nothing and says so: the messages stay where they are.
 type notIngested struct{}
 
-func (notIngested) Ingest(context.Context, string, io.Reader) error {
+func (notIngested) Ingest(context.Context, string, io.Reader, ...string) error {
 	return errors.New("bounces are not stored by this version")
 }

@@ -5,11 +5,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"broadside/configs"
 )
 
 // The SMTP servers that can be started.
@@ -144,8 +145,7 @@ func checkSMTP(addr string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return wrong("smtp", "found the port %q, expected 1 to 65535", port)
 	}
-	ip, err := netip.ParseAddr(host)
-	if !strings.EqualFold(host, "localhost") && (err != nil || !ip.Unmap().IsLoopback()) {
+	if !configs.IsLoopback(host) {
 		return wrong("smtp", "found the host %q, expected this machine (localhost, 127.0.0.1 or ::1): nothing is encrypted on the way", host)
 	}
 	return nil

@@ -46,6 +46,7 @@ type AccountCheck struct {
 	Limits   account.Limits   `json:"limits"`
 	Ceilings []string         `json:"-"` // all of the limits in words, those of lanes too
 	Problems []AccountProblem `json:"problems"`
+	Closed   *account.Closed  `json:"closed"` // why workers send nothing through it now; nil: they do, or it is not known
 	// OtherPort is one that can be reached where the account's own cannot; else nil.
 	OtherPort *AccountPort `json:"other_port,omitempty"`
 }
@@ -71,8 +72,9 @@ type AccountProblem struct {
 
 // AccountOptions say how an account is tried.
 type AccountOptions struct {
-	Tokens *oauth.Store   // where access tokens are kept; nil: in this process alone
-	Ports  []configs.Port // to try when the account's own cannot be reached; nil: those of its preset and the usual ones
+	Tokens *oauth.Store    // where access tokens are kept; nil: in this process alone
+	Closed *account.Closed // why workers send nothing through it now; nil: they do, or it is not known
+	Ports  []configs.Port  // to try when the account's own cannot be reached; nil: those of its preset and the usual ones
 }
 
 // CheckAccount connects to an account as a worker would: TCP, EHLO, TLS and login.
@@ -90,7 +92,7 @@ func CheckAccount(ctx context.Context, cfg *configs.Config, name string, o Accou
 	}
 
 	check := &AccountCheck{
-		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct.Limits), Ceilings: ceilings(acct), Problems: []AccountProblem{},
+		Account: name, Address: net.JoinHostPort(acct.Host, strconv.Itoa(acct.Port)), Limits: account.LimitsOf(acct.Limits), Ceilings: ceilings(acct), Problems: []AccountProblem{}, Closed: o.Closed,
 	}
 	check.foresee(acct)
 	if wrongTLS(acct) {

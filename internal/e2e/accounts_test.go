@@ -99,13 +99,13 @@ func TestAccountsDivideARunByWeight(t *testing.T) {
 		t.Errorf("messages %v, expected about %d by one and none by spare", took, people/4)
 	}
 	if len(first) == 0 {
-		t.Error("nobody was deferred")
+		t.Error("no recipient was deferred")
 	}
 }
 
 // TestAnAccountThatTakesNothingHandsOver sends by an account that is closed, out of
-// quota, or blocked in the lane of the recipients: another one takes over, and nobody
-// is charged an attempt.
+// quota, or blocked in the lane of the recipients: another one takes over, and no
+// recipient is charged an attempt.
 func TestAnAccountThatTakesNothingHandsOver(t *testing.T) {
 	t.Parallel()
 	const people, quota = 200, 20
@@ -188,7 +188,7 @@ func TestAServerThatCallsEverybodyUnknownIsStopped(t *testing.T) {
 	d = w.until(run, 30*time.Second, "at rest", func(d document) bool {
 		return d.Counts["sending"] == 0 && d.Counts["accepted"]+d.Counts["bounced"] > 0
 	})
-	<-time.After(3 * time.Second) // whoever does not stop goes on
+	<-time.After(3 * time.Second) // a worker that does not stop goes on
 	d = w.show(run)
 	mu.Lock()
 	defer mu.Unlock()

@@ -27,7 +27,7 @@ type forecastDocument struct {
 func TestForecast(t *testing.T) {
 	const gmail, other = 240, 400
 	// The slack is for a busy machine, and for the first connections.
-	const slack = 1500 * time.Millisecond
+	const slack = 500 * time.Millisecond
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{accounts: account("sink", sink.Addr(), "    limits: {rate: 200/s, connections: 10}\n    lanes: {gmail: {rate: 40/s}}\n")})
 	var b strings.Builder

@@ -39,7 +39,7 @@ func TestAQuotaOfADayHolds(t *testing.T) {
 	w.redis.Kill()
 	w.redis.Start()
 	w.until(second, 30*time.Second, "waiting for the quota", spent)
-	<-time.After(2 * time.Second) // whoever forgot it would send now
+	<-time.After(2 * time.Second) // a worker that forgot it would send now
 	d = w.show(second)
 	if n := len(server.Taken()); n != quota || d.waitsFor("quota") == nil {
 		t.Errorf("%d messages, expected %d and that the run still waits: %s", n, quota, d.text())

@@ -57,7 +57,7 @@ func TestRates(t *testing.T) {
 			lasts := rateTime(c.short, c.long)
 			at := sendFor(t, lasts, c.perSecond, "    limits: {rate: "+c.rate+", connections: 8}\n", nil)
 			isCeiling(t, "account", at, c.perSecond, c.window)
-			isUsed(t, at, 0.8, c.perSecond, lasts)
+			isUsed(t, at, 0.97, c.perSecond, lasts)
 		})
 	}
 	t.Run("a worker is killed", func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestAHighRateIsReached(t *testing.T) {
 	lasts := rateTime(5*time.Second, 20*time.Second)
 	at := sendFor(t, lasts, rate, "    limits: {rate: 1000/s, connections: 24}\n", nil)
 	isCeiling(t, "account", at, rate, time.Second)
-	isUsed(t, at, 0.5, rate, lasts) // what the machine can do counts too
+	isUsed(t, at, 0.9, rate, lasts) // what the machine can do counts too
 }
 
 // sendFor has four workers send for a time with the limits of an account, meanwhile
@@ -139,7 +139,7 @@ func lanesUnderAnAccount(t *testing.T) {
 	}
 	all := acceptedAt(sink, "")
 	isCeiling(t, "account", all, whole, time.Second)
-	isUsed(t, all, 0.7, whole, lasts) // on a busy machine bodies miss their slots
+	isUsed(t, all, 0.90, whole, lasts) // on a busy machine bodies miss their slots
 }
 
 // quietWorker is worker without a line for each message.
@@ -211,8 +211,7 @@ func isCeiling(t *testing.T, what string, at []time.Time, rate float64, window t
 	t.Logf("%s: at most %d messages in %s, %d in %s", what, worst, window, len(at), took)
 }
 
-// isUsed checks that nothing starves: at least a share of a rate was used for some time. How
-// much exactly is in the log; a busy machine uses less than a quiet one. It begins with
+// isUsed checks that at least a share of a rate was used for some time, which begins with
 // the last message of the first second: until then workers find out how long their
 // way to a body is.
 func isUsed(t *testing.T, at []time.Time, least, rate float64, lasts time.Duration) {

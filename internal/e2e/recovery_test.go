@@ -82,8 +82,8 @@ func TestALaneSettlesBelowWhatItsServerTakesAndRecovers(t *testing.T) {
 	from := time.Now()
 	<-time.After(10 * tempo.Step)
 	settled := pace(server, from, time.Now())
-	if settled < limit/2 || settled > limit {
-		t.Errorf("%.1f a second beside a limit of %d, expected between %d and %d", settled, limit, limit/2, limit)
+	if settled < 0.7*limit || settled > limit {
+		t.Errorf("%.1f a second under a limit of %d, expected between %.0f and %d", settled, limit, 0.7*limit, limit)
 	}
 
 	g.lift()
@@ -92,13 +92,13 @@ func TestALaneSettlesBelowWhatItsServerTakesAndRecovers(t *testing.T) {
 	recovered := tempo.Pauses[0] + 2*tempo.Step + steps*tempo.Step
 	w.until(run, recovered+time.Minute, "open again", func(d document) bool { return d.waitsFor("lane") == nil })
 	took := time.Since(lifted)
-	t.Logf("%.1f a second beside a limit of %d, back at the ceiling after %s of %s", settled, limit, took, recovered)
-	if took > recovered+20*time.Second {
+	t.Logf("%.1f a second under a limit of %d, back at the ceiling after %s of %s", settled, limit, took, recovered)
+	if took > recovered+5*time.Second {
 		t.Errorf("back at the ceiling %s after the limit was lifted, expected within %s", took, recovered)
 	}
 	from = time.Now()
 	<-time.After(2 * time.Second)
-	if got := pace(server, from, time.Now()); got < ceiling/2 || got > ceiling {
+	if got := pace(server, from, time.Now()); got < 0.9*ceiling || got > ceiling {
 		t.Errorf("%.1f a second afterwards, expected about %d", got, ceiling)
 	}
 }

@@ -194,7 +194,7 @@ func TestForecast(t *testing.T) {
 			expired: 200,
 		},
 		{
-			name: "an account that takes nobody ever",
+			name: "an account that never takes a recipient",
 			in: Input{
 				Accounts: []Account{with(main, func(a *Account) { a.Quotas = always(day(0)) })},
 				People:   []People{people("other", 700)},

@@ -33,7 +33,7 @@ func (s *simulation) result() Forecast {
 	return f
 }
 
-// leave counts those whom the simulation has not reached in the lanes of their first
+// leave counts those that the simulation has not reached in the lanes of their first
 // account, and returns these.
 func (s *simulation) leave() map[*lane]bool {
 	lanes := map[*lane]bool{}

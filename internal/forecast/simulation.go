@@ -25,7 +25,7 @@ type simulation struct {
 	people   []People
 	classes  []class
 	left     [][]float64 // recipients by class and people
-	held     [][]float64 // those that wait for the canary; nil: nobody does
+	held     [][]float64 // those that wait for the canary; nil: none do
 	lanes    []*lane     // of all accounts
 	active   []*lane     // those that send at the moment
 	waits    []Wait

@@ -30,7 +30,7 @@ func (l Lane) document() document {
 	}
 }
 
-// MarshalJSON writes the lane, and what was discarded beside it.
+// MarshalJSON writes the lane, and what was discarded with it.
 func (d Discarded) MarshalJSON() ([]byte, error) {
 	type discarded struct {
 		Suppressions int      `json:"suppressions"`

@@ -41,7 +41,7 @@ type RetryOptions struct {
 	Progress func(rows int64) // as in Options
 }
 
-// ReasonStorm is the Reason of a retry of bounced recipients whom no server knows to be
+// ReasonStorm is the Reason of a retry of bounced recipients that no server knows to be
 // dead: see ledger.Storm.
 const ReasonStorm = "storm"
 

@@ -15,7 +15,9 @@ import (
 // A sinkFunc is a sink.
 type sinkFunc func(ctx context.Context) error
 
-func (f sinkFunc) Ingest(ctx context.Context, _ string, _ io.Reader) error { return f(ctx) }
+func (f sinkFunc) Ingest(ctx context.Context, _ string, _ io.Reader, _ ...string) error {
+	return f(ctx)
+}
 
 func TestWhatBecomesOfAMessage(t *testing.T) {
 	t.Parallel()

@@ -28,13 +28,14 @@ func (r *Runs) limitWaits(ctx context.Context, s Status) ([]report.Wait, error) 
 
 	var waits []report.Wait
 	now := time.Now()
+	without := r.withoutRecipients(ctx, s.Handle(), shutDomains(now, lanes))
 	for _, name := range s.Accounts {
 		if c, found := closed[name]; found && c.Code != string(codes.BrokenState) {
 			waits = append(waits, AccountWait(name, c))
 		}
 		for _, lane := range slices.Sorted(maps.Keys(lanes[name])) {
 			l := lanes[name][lane]
-			if l.State(now) != throttle.LaneOpen && s.isHeldUpBy(lane) {
+			if l.State(now) != throttle.LaneOpen && s.isHeldUpBy(lane) && !without[lane] {
 				waits = append(waits, LaneWait(now, name, lane, l))
 			}
 		}
@@ -70,7 +71,7 @@ func (r *Runs) slotWaits(ctx context.Context, s Status) ([]report.Wait, error) {
 	}}, nil
 }
 
-// isHeldUpBy reports whether a recipient of the run waits for a lane.
+// isHeldUpBy reports whether a recipient of the run waits in the part of a lane.
 func (s Status) isHeldUpBy(lane string) bool {
 	part := slices.Index(campaign.Providers, campaign.Provider(lane))
 	if part < 0 { // a domain
@@ -101,14 +102,24 @@ func (r *Runs) quotaWaits(ctx context.Context, account string) ([]report.Wait, e
 
 func quotaWait(account string, u throttle.Usage) report.Wait {
 	w := report.Wait{For: report.ForQuota, What: account, Code: codes.Quota, Until: u.Until}
-	limit := fmt.Sprintf("%d messages in any %s are sent", u.Quota.Messages, u.Quota.Name)
 	if u.Quota.Window == 0 {
 		w.For = report.ForWarmup
 		w.Code = codes.Warmup
-		limit = fmt.Sprintf("the %d messages of this day of the warm-up are sent", u.Quota.Messages)
 	}
-	w.Reason = w.Code.Reason("%s", limit)
+	w.Reason = w.Code.Reason("%s", limitText(account, u.Quota))
 	return w
+}
+
+// limitText says which quota is spent. One of a warm-up that allows nothing is that of
+// the days before the first.
+func limitText(account string, q throttle.Quota) string {
+	switch {
+	case q.Window > 0:
+		return fmt.Sprintf("%d messages in any %s are sent", q.Messages, q.Name)
+	case q.Messages == 0:
+		return fmt.Sprintf("the warm-up of %s begins on %s", account, q.End.Format(time.DateOnly))
+	}
+	return fmt.Sprintf("the %d messages of this day of the warm-up are sent", q.Messages)
 }
 
 // AccountWait puts a closed account into the words of reports.

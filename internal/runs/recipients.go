@@ -109,31 +109,38 @@ func ReplyText(l ledger.LastReply) string {
 // of the run are not kept any more.
 func (r *Runs) Each(ctx context.Context, run *ledger.Run, do func(part, index int, cell ledger.Cell, row audience.Row) error) error {
 	for _, p := range run.Sizes {
-		var cells []ledger.Cell
-		for first := 0; first < p.Size; first += audience.ChunkSize {
-			chunk, err := r.chunk(ctx, run, p.Part, first)
-			if err != nil {
-				return err
-			}
+		if err := r.eachOf(ctx, run, p, do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-			for i := range chunk.Len() {
-				at := (first + i) % ledger.PageCells
-				if at == 0 {
-					if cells, err = r.Ledger.Page(ctx, run, p.Part, (first+i)/ledger.PageCells); err != nil {
-						return err
-					}
-				}
+// eachOf is Each for one part.
+func (r *Runs) eachOf(ctx context.Context, run *ledger.Run, p ledger.PartSize, do func(part, index int, cell ledger.Cell, row audience.Row) error) error {
+	var cells []ledger.Cell
+	for first := 0; first < p.Size; first += audience.ChunkSize {
+		chunk, err := r.chunk(ctx, run, p.Part, first)
+		if err != nil {
+			return err
+		}
 
-				if at >= len(cells) {
-					return fmt.Errorf("run %s has fewer cells than recipients", run.ID)
-				}
-				if err := do(p.Part, first+i, cells[at], chunk.Row(i)); err != nil {
+		for i := range chunk.Len() {
+			at := (first + i) % ledger.PageCells
+			if at == 0 {
+				if cells, err = r.Ledger.Page(ctx, run, p.Part, (first+i)/ledger.PageCells); err != nil {
 					return err
 				}
 			}
+
+			if at >= len(cells) {
+				return fmt.Errorf("run %s has fewer cells than recipients", run.ID)
+			}
+			if err := do(p.Part, first+i, cells[at], chunk.Row(i)); err != nil {
+				return err
+			}
 		}
 	}
-
 	return nil
 }
 

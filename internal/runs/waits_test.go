@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"broadside/campaign"
+	"broadside/campaign/address"
+	"broadside/campaign/audience"
 	"broadside/campaign/codes"
+	"broadside/campaign/ledger"
 	"broadside/internal/presence"
 	"broadside/internal/report"
 	"broadside/internal/testkit"
@@ -42,8 +46,8 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 	}
 	const noWorker = "worker  BS-NO-WORKER"
 	check("no worker is alive", noWorker)
-	for _, provider := range []string{"gmail", "yahoo"} {
-		_, _, err := f.Lanes.Change(ctx, "default", provider, func(l throttle.Lane) throttle.Lane {
+	for _, lane := range []string{"gmail", "yahoo", "acme.example"} {
+		_, _, err := f.Lanes.Change(ctx, "default", lane, func(l throttle.Lane) throttle.Lane {
 			return l.Close(time.Now(), string(codes.LaneStorm), "421 too fast")
 		})
 		if err != nil {
@@ -51,7 +55,7 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 		}
 	}
 
-	check("a lane with recipients and one without are closed", noWorker, "lane default/gmail BS-LANE-STORM")
+	check("a lane with recipients and two without are closed", noWorker, "lane default/gmail BS-LANE-STORM")
 	if _, err := f.Accounts.Close(ctx, "default", time.Time{}, string(codes.AccountLogin), "535"); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +74,41 @@ func TestARunThatStandsStillSaysWhy(t *testing.T) {
 	}
 
 	check("the run is paused")
+}
+
+// A lane of the long tail counts where a recipient of the run waits in its domain.
+func TestARunWaitsForTheDomainsOfItsRecipients(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, testkit.Redis(t))
+	id := f.create("news", time.Now(), "")
+	e := f.Ledger.Expand(id)
+	if err := e.Content(t.Context(), campaign.Snapshot{}); err != nil {
+		t.Fatal(err)
+	}
+	rows := []audience.Row{
+		{Line: 2, Address: address.Address{Local: "ada", Domain: "waits.example"}},
+		{Line: 3, Address: address.Address{Local: "zoe", Domain: "suppressed.example"}},
+	}
+	if err := e.Add(t.Context(), ledger.Chunk{Data: audience.EncodeChunk(nil, rows), Suppressed: []bool{false, true}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Ready(t.Context(), campaign.Skipped{}); err != nil {
+		t.Fatal(err)
+	}
+	f.join()
+
+	for _, lane := range []string{"waits.example", "suppressed.example", "strange.example", "other"} {
+		_, _, err := f.Lanes.Change(t.Context(), "default", lane, func(l throttle.Lane) throttle.Lane {
+			return l.Close(time.Now(), string(codes.LaneClosed), "")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"lane default/other BS-LANE-CLOSED", "lane default/waits.example BS-LANE-CLOSED"}
+	if got := f.waitsOf(id); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestAnAudienceThatNoProcessReadsIsNamed(t *testing.T) {

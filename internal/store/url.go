@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"broadside/configs"
 )
 
 // ErrOptions: the settings of the store cannot be used. Its text never holds
@@ -212,12 +213,5 @@ func (s *server) extras() string {
 // loopback reports whether addr (host:port) is this machine.
 func loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	return err == nil && configs.IsLoopback(host)
 }

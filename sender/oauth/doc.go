@@ -13,7 +13,7 @@
 // secret is in an error, in a log, or readable in Redis.
 //
 // A server that hands out a new refresh token with an access token (RFC 6749 section 6)
-// expects it from then on: it is kept beside the access token. When it stops working the
+// expects it from then on: it is kept next to the access token. When it stops working the
 // configured one is tried. What was kept for another configuration does not count.
 //
 //	{acct:<name>}:oauth         access token, sealed; ends before the token does

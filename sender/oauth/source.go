@@ -4,9 +4,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
-	"strings"
+
+	"broadside/configs"
 )
 
 // A Source is where the access tokens of an account come from.
@@ -43,18 +43,10 @@ func checkURL(text string) error {
 		return fmt.Errorf("oauth2.token_url is no address: %s", expected)
 	case u.User != nil:
 		return fmt.Errorf("oauth2.token_url has a user in it: %s, and the secret in client_secret", expected)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !configs.IsLoopback(u.Hostname()):
 		return fmt.Errorf("oauth2.token_url begins with http and %s is not this machine: secrets would travel in clear; %s", u.Hostname(), expected)
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }
 
 // host is the name of the token endpoint, for people.

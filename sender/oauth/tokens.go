@@ -141,7 +141,7 @@ func (t *Tokens) renew(ctx context.Context) (string, error) {
 // fetch gets a token from the endpoint. old is returned when that fails and it is still
 // valid.
 func (t *Tokens) fetch(ctx context.Context, old token) (string, error) {
-	shared, _ := t.load(ctx) // whoever had the lease before may have renewed it
+	shared, _ := t.load(ctx) // the holder of the lease before may have renewed it
 	if shared.fresh(time.Now()) {
 		t.adopt(shared)
 		return shared.Access, nil

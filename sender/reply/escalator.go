@@ -31,7 +31,7 @@ type matches struct {
 
 // Add counts a decision, and returns the decision that applies: the same, or
 // escalated the one with the rule's other verdict and pause. After an escalation
-// counting begins anew.
+// counting begins again.
 func (e *Escalator) Add(now time.Time, d Decision) (_ Decision, escalated bool) {
 	if d.Escalate.Count < 1 || d.Escalate.Verdict == "" {
 		return d, false

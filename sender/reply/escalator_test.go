@@ -30,7 +30,7 @@ func TestEscalator(t *testing.T) {
 		{11 * time.Minute, 0, "busy", false}, // the first two have left the window
 		{12 * time.Minute, 0, "busy", false},
 		{13 * time.Minute, 3, "busy", true},  // three accepted make up for nothing
-		{13 * time.Minute, 0, "busy", false}, // counting begins anew
+		{13 * time.Minute, 0, "busy", false}, // counting begins again
 		{14 * time.Minute, 0, "busy", false},
 		{15 * time.Minute, 0, "busy", true},
 		{16 * time.Minute, 0, "busy", false},

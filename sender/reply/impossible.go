@@ -177,7 +177,7 @@ func (f *fileReader) checkVerdict(key string, r *rule) {
 	case verdict != Accepted && c.below(300):
 		f.doc.Problem(key+".match.code", "found only codes of acceptance, so that the rule cannot match: what the server accepted is accepted; expected codes from 400 to 599")
 	case atDot && c.events != nil && verdict != Uncertain:
-		f.doc.Problem(key+".verdict", "found %s for what happens after the final dot, expected uncertain: nobody knows whether the message has arrived", verdict)
+		f.doc.Problem(key+".verdict", "found %s for what happens after the final dot, expected uncertain: it is not known whether the message has arrived", verdict)
 	}
 }
 

@@ -56,5 +56,5 @@ func (s *Rules) Classify(r Reply) Decision {
 }
 
 // settled reports whether there is nothing to decide after the final dot: the
-// message was accepted, or nobody can know.
+// message was accepted, or it cannot be known.
 func (r Reply) settled() bool { return r.Stage == Dot && (r.Event != "" || r.Code < 400) }

@@ -56,7 +56,7 @@ func or[T any](list []T, def T) []T {
 	return list
 }
 
-// A rule that names a provider is for nobody else.
+// A rule that names a provider is for no other.
 func TestProvidersOfRules(t *testing.T) {
 	t.Parallel()
 	for i := range builtin().rules {

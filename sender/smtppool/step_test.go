@@ -114,7 +114,7 @@ func TestNothingIsReadAsAnAnswerThatCameUnasked(t *testing.T) {
 				}
 
 				if d := reply.Classify(got); got.Event != reply.IdleClosed || !d.AtOnce || c.Desync() == "" || c.Alive() {
-					t.Errorf("got %s (%s), desync %q; want the connection ended and nobody charged", got, d.Verdict, c.Desync())
+					t.Errorf("got %s (%s), desync %q; want the connection ended and no recipient charged", got, d.Verdict, c.Desync())
 				}
 			})
 		}

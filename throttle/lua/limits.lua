@@ -1,13 +1,51 @@
 -- Third part of the slot scripts that take slots: all limits together.
 --
--- Result of every script: {now, next, spent, until, for each line the first point
--- behind all that were taken or 0, for each quota the bucket that is counted in,
+-- Result of every script: {now, next, spent, until, for each line the end of
+-- all points that were taken or 0, for each quota the bucket that is counted in,
 -- point...}, microseconds since 1970. spent is the number of the quota that
 -- stands in the way, or 0; until is when it no longer does.
 local lines = {}
 for n = 1, nLines do
   local a = 4 * n
   lines[n] = open(n, tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]))
+end
+
+-- apart is how far from each other bodies in a row are at least; patience how long one
+-- waits for a point that leaves room for others.
+local apart, patience = 0, 0
+for _, line in ipairs(lines) do
+  apart, patience = math.max(apart, line.interval), math.max(patience, line.early)
+end
+
+-- meet returns the first moment at or after t, but at most at limit, at which a body
+-- can have a point of every line; without one nil, and when to look again.
+local function meet(t, limit)
+  local agreed, i = 0, 1
+  while agreed < #lines do
+    local body = ready(lines[i], t, patience)
+    if body > limit then return nil, body end
+    if body > t then t, agreed = body, 0 end
+    agreed, i = agreed + 1, i % #lines + 1
+  end
+  return t
+end
+
+-- fit reports whether every line has n points in a row for bodies from first to last,
+-- moments that are at least apart from each other, of which meet returned the first.
+local function fit(first, last, n)
+  for _, line in ipairs(lines) do
+    local from, to = line.from[line.at] or line.tat, line.to[line.at] or math.huge
+    local point = place(line, from, to, first) or first
+    local width = (n - 1) * line.interval
+    if to - point < width + line.interval - rounding then return false end
+    if last - point - width > line.early + 1 then return false end
+  end
+  return true
+end
+
+-- takeAll takes n points in a row of every line.
+local function takeAll(first, n)
+  for _, line in ipairs(lines) do take(line, first, n) end
 end
 
 -- earliest and latest are the bounds of the stretches of time that quotas are for.
@@ -45,7 +83,6 @@ local function answer(next, spent, ends, points, taken)
     local mine = 0
     if line.mine > 0 then mine = now + math.ceil(line.mine) end
     result[#result + 1] = mine
-    flush(line)
     if line.changed then save(line) end
   end
   for _, q in ipairs(quotas) do

@@ -1,10 +1,12 @@
 -- Beginning of every slot script: lines of slots, read and written.
 --
 -- KEYS     two for each line:
---          the line: "tat at slack". tat: next free point; at: Redis time of the
+--          the line: "tat at slack". tat: the end of the line; at: Redis time of the
 --          last write; both microseconds since 1970. slack: the longest delay, in
 --          microseconds, with which a point of this line may be used.
---          holes: sorted set of free points before tat (member = score = time)
+--          free: "base from to from to ...": the stretches before tat that are free,
+--          in the order of time, microseconds after base. A point may lie anywhere in
+--          a stretch that has room for an interval behind it.
 --
 -- All times below are relative to now, so that doubles hold them exactly.
 -- Atomic because a point must be handed out once, and because a body that needs
@@ -20,31 +22,32 @@ end
 -- lead, window and delay, and how late a body may be.
 local reach = 6000000
 
+-- A body leaves at a whole microsecond, up to one after its point.
+local rounding = 1.001
+
+-- mostFree is how many stretches of a line are kept: the last ones.
+local mostFree = 32
+
 -- open reads the nth line. interval is in microseconds, with fraction, for slack 0.
 -- floor and wrote are what the caller remembers of the line, absolute, 0 for
--- nothing: the first point behind all that it was given, and when that was written.
+-- nothing: the end of all that it was given, and when that was written.
 -- A Redis that lost its last writes learns it from them.
 local function open(n, interval, slack, floor, wrote)
-  local line = {key = KEYS[2 * n - 1], holes = KEYS[2 * n], tat = 0, slack = slack, changed = false, mine = 0}
-  local written = 0
-  local stored = redis.call('GET', line.key)
-  if stored then
-    local a, b, c = string.match(stored, '^(%d+) (%d+) (%d+)$')
-    if a then
-      local at = tonumber(b)
-      written = at
-      line.slack = math.max(slack, tonumber(c))
-      if now < at then
-        -- The clock stepped back: what was in front then is at most what is
-        -- in front now. The holes are times of the other clock.
-        line.tat = tonumber(a) - at
-        redis.call('DEL', line.holes)
-      else
-        line.tat = tonumber(a) - now
-      end
-    end
+  local line = {
+    key = KEYS[2 * n - 1], freeKey = KEYS[2 * n], slack = slack, early = slack,
+    tat = 0, from = {}, to = {}, at = 1, changed = false, mine = 0,
+  }
+  local stored, written, steppedBack = redis.call('MGET', line.key, line.freeKey), 0, false
+  local a, b, c = string.match(stored[1] or '', '^(%d+) (%d+) (%d+)$')
+  if a then
+    written = tonumber(b)
+    line.slack = math.max(slack, tonumber(c))
+    -- Where the clock stepped back, what was in front then is at most what is in
+    -- front now. The stretches are times of the other clock.
+    steppedBack = now < written
+    line.tat = tonumber(a) - (steppedBack and written or now)
   end
-  if line.tat < 0 then line.tat = 0 end
+  line.tat = math.max(line.tat, 0)
   line.interval = interval * (1 + line.slack / 1000000)
 
   -- No point further ahead was handed out: the line was left by a lower rate.
@@ -58,169 +61,114 @@ local function open(n, interval, slack, floor, wrote)
     line.tat = floor - now
     line.changed = true
   end
-  -- Some of the holes were taken since they were written.
-  if written < wrote then redis.call('DEL', line.holes) end
 
-  redis.call('ZREMRANGEBYSCORE', line.holes, '-inf', '(' .. abs(0))
+  line.hasFree = stored[2]
+  -- Where less was written than the caller knows of, some of the stretches are taken.
+  if not stored[2] or steppedBack or written < wrote then return line end
+  local base, rest = string.match(stored[2], '^(%d+)(.*)$')
+  local shift = tonumber(base) - now
+  for from, to in string.gmatch(rest, ' (%S+) (%S+)') do
+    from = math.max(tonumber(from) + shift, 0)
+    to = math.min(tonumber(to) + shift, line.tat)
+    if to - from >= line.interval - rounding then
+      line.from[#line.from + 1], line.to[#line.to + 1] = from, to
+    end
+  end
   return line
 end
 
 local function save(line)
   redis.call('SET', line.key, abs(line.tat) .. ' ' .. abs(0) .. ' ' .. string.format('%.0f', line.slack), 'EX', 172800)
+  local free = {abs(0)}
+  for i = math.max(1, #line.from - mostFree + 1), #line.from do
+    free[#free + 1] = string.format('%.3f %.3f', line.from[i], line.to[i])
+  end
+  if #free > 1 then
+    -- No free stretch is further ahead than that.
+    redis.call('SET', line.freeKey, table.concat(free, ' '), 'EX', 10)
+  elseif line.hasFree then
+    redis.call('DEL', line.freeKey)
+  end
 end
 
--- addHoles frees points (relative times); they are of no use after a minute.
-local function addHoles(line, points)
-  for i = 1, #points, 500 do
-    local args = {}
-    for j = i, math.min(i + 499, #points) do
-      local t = abs(points[j])
-      args[#args + 1] = t
-      args[#args + 1] = t
+-- place returns where a line has a point for a body in a free stretch, nil where it has
+-- none: at the beginning, else a whole number of intervals behind that, else at the end,
+-- so that what remains of the stretch has room for others.
+local function place(line, from, to, body)
+  local first, last = body - line.early - 1, to - line.interval + rounding
+  if from > first then return from end
+  local steps = math.floor((body - from) / line.interval) * line.interval
+  local point = math.min(from + steps, last)
+  if point > first then return point end
+end
+
+-- ready returns the first moment at or after t at which a body can have a point of
+-- the line. The times that it is asked for do not go back. Where a body has no point,
+-- it waits up to patience for one that leaves room for others.
+local function ready(line, t, patience)
+  while true do
+    local from, to = line.from[line.at] or line.tat, line.to[line.at] or math.huge
+    local point = place(line, from, to, t)
+    if point then return math.max(t, math.ceil(point)) end
+
+    local last = to - line.interval + rounding
+    if t <= last then
+      local later = from + math.ceil((t - from) / line.interval) * line.interval
+      if later <= last and later - t <= patience then return math.ceil(later) end
+      return t
     end
-    redis.call('ZADD', line.holes, unpack(args))
+    line.at = line.at + 1
   end
-  if #points > 0 then redis.call('EXPIRE', line.holes, 60) end
 end
 
--- passed returns the points from the end of the line on that have a successor at
--- or before t: all of them up to 500, of a fast line 64, else every second, third, ... so that a fast
--- line in little use costs no more.
-local function passed(line, t)
-  -- A thousandth of a microsecond makes up for what doubles round.
-  local n = math.floor((t - line.tat + 0.001) / line.interval)
-  local most = line.interval < 1000 and 64 or 500
-  local every, points = math.max(math.ceil(n / most), 1), {}
-  for i = 0, n - 1, every do points[#points + 1] = line.tat + i * line.interval end
-  return points
-end
-
--- load reads the holes of a line from a time to another at once, at most so many. They
--- are in list, false when they are taken; those behind the first stored are new. at is
--- where to look first, upto the time to which all are there.
-local function load(line, from, to, most)
-  local members = redis.call('ZRANGEBYSCORE', line.holes, abs(from), abs(to), 'LIMIT', 0, most)
-  line.list, line.at, line.stored, line.upto = {}, 1, #members, to
-  for i, member in ipairs(members) do line.list[i] = tonumber(member) - now end
-  if #members == most then line.upto = line.list[most] end
-end
-
--- pass makes points holes that can be taken in the same call. Where a list was not
--- read they are written at once.
-local function pass(line, points)
-  if not line.list then return addHoles(line, points) end
-  for _, point in ipairs(points) do line.list[#line.list + 1] = math.ceil(point) end
-end
-
--- flush writes what became of the holes in the list.
-local function flush(line)
-  if not line.list then return end
-  local gone, new = {}, {}
-  for _, i in ipairs(line.taken or {}) do gone[#gone + 1] = abs(i) end
-  for i = line.stored + 1, #line.list do
-    if line.list[i] then new[#new + 1] = line.list[i] end
-  end
-  for i = 1, #gone, 500 do
-    redis.call('ZREM', line.holes, unpack(gone, i, math.min(i + 499, #gone)))
-  end
-  addHoles(line, new)
-end
-
--- take takes a point that was found. hole is its member in holes, or its place in the
--- list. Those that it passes become holes if keep.
-local function take(line, point, hole, keep)
+-- take takes n points in a row, the first for a body at a moment that the line is
+-- ready for.
+local function take(line, body, n)
+  local i = line.at
+  local from, to = line.from[i] or line.tat, line.to[i] or math.huge
+  local point = place(line, from, to, body) or body
+  local after = point + n * line.interval
   line.changed = true
-  line.mine = math.max(line.mine, point + line.interval)
-  if type(hole) == 'number' then
-    if hole <= line.stored then
-      line.taken = line.taken or {}
-      line.taken[#line.taken + 1] = line.list[hole]
+  line.mine = math.max(line.mine, after)
+
+  if line.from[i] then
+    table.remove(line.from, i)
+    table.remove(line.to, i)
+    if to - after >= line.interval - rounding then
+      table.insert(line.from, i, after)
+      table.insert(line.to, i, to)
     end
-    line.list[hole] = false
-    return
+  else
+    line.tat = after
   end
-  if hole then
-    redis.call('ZREM', line.holes, hole)
-    return
+  -- Every lane needs some time to come to its body. So what a fast line has in the
+  -- next moments is of no use to another lane, and not worth keeping.
+  if point - from >= line.interval - rounding and (line.interval > 1000 or point > 20000) then
+    table.insert(line.from, i, from)
+    table.insert(line.to, i, point)
   end
-  if keep and point > line.tat then pass(line, passed(line, point)) end
-  line.tat = point + line.interval
 end
 
--- follower returns the functions that look at several lines, from a time to another.
--- They are made only where they are needed: most calls are for one line, and making
--- them is work too. The times that they are asked for do not go back.
-local function follower(lines, from, to, most)
-  -- written returns the first free point from t on that is not in the list, and its
-  -- member in holes.
-  local function written(line, t, limit)
-    local hole = redis.call('ZRANGEBYSCORE', line.holes, abs(math.max(t, line.upto + 1)), limit, 'LIMIT', 0, 1)[1]
-    if hole then return tonumber(hole) - now, hole end
+-- release frees a point that was taken for a body at t.
+local function release(line, t)
+  local from, to, i = t, t + line.interval - 1, 1
+  while line.from[i] and line.from[i] < from do i = i + 1 end
+  if line.from[i] and line.from[i] - to <= 2 * rounding then
+    to = line.to[i]
+    table.remove(line.from, i)
+    table.remove(line.to, i)
   end
-
-  -- nextPlace returns the place of the first free point from t on in the list.
-  local function nextPlace(line, t)
-    for i = line.at, #line.list do
-      if line.list[i] and line.list[i] >= t then return i end
-    end
+  if i > 1 and from - line.to[i - 1] <= 2 * rounding then
+    i = i - 1
+    from = line.from[i]
+    table.remove(line.from, i)
+    table.remove(line.to, i)
   end
-
-  -- firstHole returns the first free point from t to limit before the end of the
-  -- line, and its place in the list, or its member in holes.
-  local function firstHole(line, t, limit)
-    local place = nextPlace(line, t)
-    local point = place and line.list[place]
-    if point and point > limit then point, place = nil, nil end
-    if line.upto >= to or place and place <= line.stored then return point, place end
-
-    -- One that is not in the list may come before a new one.
-    local other, member = written(line, t, abs(limit))
-    if other and (not point or other < point) then return other, member end
-    return point, place
+  line.changed = true
+  if line.tat - to <= 2 * rounding then
+    line.tat = from
+  else
+    table.insert(line.from, i, from)
+    table.insert(line.to, i, to)
   end
-
-  -- find returns a free point from t to limit, and where it is in holes if it is one.
-  local function find(line, t, limit)
-    local point, hole = firstHole(line, t, math.ceil(limit))
-    if point then return point, hole end
-    if line.tat > limit then return nil end
-    if line.tat >= t then return line.tat end
-    local behind = (t - line.tat) % line.interval
-    if behind == 0 then return t end
-    if t - behind + line.interval <= limit then return t - behind + line.interval end
-    return t -- leaves the raster: less than one interval is lost
-  end
-
-  -- free returns the first free point from t on, or the end of the line.
-  local function free(line, t)
-    local place = nextPlace(line, t)
-    if place and place <= line.stored then return line.list[place] end
-    local other = written(line, t, '+inf') or line.tat
-    if place then return math.min(other, line.list[place]) end
-    return other
-  end
-
-  for i = 1, #lines do load(lines[i], from, to, most) end
-
-  -- follow takes one point of each line from the nth on, each at the moment of the
-  -- one before it or later, the first at t or later and the last at most at limit.
-  -- It returns the last point. Where a line has none it takes nothing and returns
-  -- nil, and the first free point of that line.
-  local function follow(n, t, limit)
-    local points, holes = {}, {}
-    for i = n, #lines do
-      local line = lines[i]
-      while line.at <= #line.list and (not line.list[line.at] or line.list[line.at] < t) do line.at = line.at + 1 end
-    end
-    for i = n, #lines do
-      local point, hole = find(lines[i], t, limit)
-      if not point then return nil, free(lines[i], t) end
-      points[i], holes[i] = point, hole
-      t = math.ceil(point)
-    end
-    for i = n, #lines do take(lines[i], points[i], holes[i], true) end
-    return t
-  end
-
-  return follow
 end

@@ -1,35 +1,45 @@
--- Gives each wished moment a point of every line, each at the moment of the one
--- before it or later, all at most the allowed delay after the wish, as many as the
--- quotas leave. The body leaves at the last of them.
+-- Gives each wished moment a point of every line, all at most the allowed delay after
+-- the wish, as many as the quotas leave. The body leaves when all lines are ready.
 --
 -- KEYS     see line.lua and quota.lua
 -- ARGV     see quota.lua; then the allowed delay, then the wishes (absolute
 --          microseconds, ascending)
--- result   see limits.lua; a point or 0 for each wish. next is the first free point
+-- result   see limits.lua; a slot or 0 for each wish. next is the first free one
 --          that the first refused wish could have had, or the end of the last line
 local delay = tonumber(ARGV[own + 1])
-local follow, points, next, taken = nil, {}, 0, 0
+local slots, next, taken = {}, 0, 0
 
 local rest, spent, ends = math.huge, 0, 0
 if #ARGV > own + 1 then
-  local from, to = tonumber(ARGV[own + 2]) - now, tonumber(ARGV[#ARGV]) - now + delay
-  rest, spent, ends = allowance(from, to)
-  follow = follower(lines, math.max(from, earliest), to, #ARGV - own + 50)
+  rest, spent, ends = allowance(tonumber(ARGV[own + 2]) - now, tonumber(ARGV[#ARGV]) - now + delay)
 end
 
+local wishes, even = {}, true
 for i = own + 2, #ARGV do
-  local wish, point, freed = tonumber(ARGV[i]) - now, nil, nil
-  if taken < rest then
-    point, freed = follow(1, math.max(wish, earliest), math.min(wish + delay, latest))
-  end
-  if point and point <= math.min(wish + delay, latest) then
-    taken = taken + 1
-    points[#points + 1] = now + point
-  else
-    points[#points + 1] = 0
-    if next == 0 and freed then next = now + math.ceil(freed) end
-  end
+  local wish = tonumber(ARGV[i]) - now
+  if #wishes > 0 and wish - wishes[#wishes] < apart then even = false end
+  wishes[#wishes + 1] = wish
+end
+
+local function grant(body, n)
+  takeAll(body, n)
+  taken = taken + n
+end
+
+-- All together where that is possible: of fast lines a row costs no more than a slot.
+if even and #wishes > 1 and #wishes <= rest and wishes[1] >= earliest and wishes[#wishes] <= latest
+  and meet(wishes[1], wishes[1]) and fit(wishes[1], wishes[#wishes], #wishes) then
+  grant(wishes[1], #wishes)
+  for i, wish in ipairs(wishes) do slots[i] = now + wish end
+end
+
+for i = #slots + 1, #wishes do
+  local wish, limit, body, free = math.max(wishes[i], earliest), math.min(wishes[i] + delay, latest), nil, nil
+  if taken < rest and wish <= limit then body, free = meet(wish, limit) end
+  if body then grant(body, 1) end
+  slots[i] = body and now + body or 0
+  if free and next == 0 then next = now + free end
 end
 
 if next == 0 then next = now + math.ceil(#lines > 0 and lines[#lines].tat or 0) end
-return answer(next, spent, ends, points, taken)
+return answer(next, spent, ends, slots, taken)

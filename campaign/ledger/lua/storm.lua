@@ -4,7 +4,7 @@
 -- KEYS  1 record  2 chunks  3 storm
 -- ARGV  1... part:index
 -- Returns how many were new; -1 when the run, or the addresses of its recipients, are
--- gone. It ends with the addresses, without which nobody could be sent to again.
+-- gone. It ends with the addresses, without which no message could be sent to them again.
 if redis.call('HEXISTS', KEYS[1], 'created') == 0 or redis.call('EXISTS', KEYS[2]) == 0 then return -1 end
 local added = 0
 for i = 1, #ARGV do

@@ -1,0 +1,78 @@
+package sender
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/throttle"
+)
+
+// A body that is ready leaves at the earliest slot that is still good, also where that
+// was meant for a message that is not ready yet; that one has the later slot then.
+func TestReadyBodiesTradeSlots(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		name   string
+		mine   time.Duration // from now
+		others []time.Duration
+		ready  []bool // others that wait for theirs
+		want   time.Duration
+		left   []time.Duration // to the others
+	}{
+		{name: "its own is the earliest", mine: 5 * ms, others: []time.Duration{9 * ms}, ready: []bool{false}, want: 5 * ms, left: []time.Duration{9 * ms}},
+		{name: "another is earlier", mine: 9 * ms, others: []time.Duration{5 * ms, -3 * ms, 2 * ms}, ready: make([]bool, 3), want: -3 * ms, left: []time.Duration{9 * ms, 5 * ms, 2 * ms}},
+		{name: "the other one waits for it", mine: 9 * ms, others: []time.Duration{5 * ms}, ready: []bool{true}, want: 9 * ms, left: []time.Duration{5 * ms}},
+		{name: "the other one is nearly over", mine: 9 * ms, others: []time.Duration{-19 * ms}, ready: []bool{false}, want: 9 * ms, left: []time.Duration{-19 * ms}},
+		{name: "its own is over", mine: -30 * ms, others: []time.Duration{40 * ms}, ready: []bool{false}, want: 40 * ms, left: []time.Duration{-30 * ms}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Now()
+			mine := &slot{at: now.Add(tt.mine)}
+			p := &pace{booked: []*slot{mine}}
+			var others []*slot
+			for i, at := range tt.others {
+				others = append(others, &slot{at: now.Add(at), ready: tt.ready[i]})
+			}
+			p.booked = append(p.booked, others...)
+
+			if got := p.ready(now, mine).Sub(now); got != tt.want {
+				t.Errorf("leaves after %s, want %s", got, tt.want)
+			}
+			var left []time.Duration
+			for _, other := range others {
+				left = append(left, other.at.Sub(now))
+			}
+			if diff := cmp.Diff(tt.left, left); diff != "" {
+				t.Errorf("slots of the others (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A slot that comes back is taken by the next message if its time is still to come, and
+// is kept for giving back if it is over. Neither is booked any more.
+func TestSlotsComeBack(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	p := &pace{slots: []time.Time{now.Add(time.Second), now.Add(3 * time.Second)}}
+	p.limits.Store(&limits{all: []throttle.Limit{{Account: "a", Rate: 0.1}}})
+	soon, over := &slot{at: now.Add(2 * time.Second)}, &slot{at: now.Add(-time.Second)}
+	p.booked = []*slot{over, soon}
+	p.giveBack(now, soon)
+	p.giveBack(now, over)
+
+	want := []time.Time{now.Add(time.Second), now.Add(2 * time.Second), now.Add(3 * time.Second)}
+	if diff := cmp.Diff(want, p.slots); diff != "" {
+		t.Errorf("slots (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]time.Time{over.at}, p.unused); diff != "" {
+		t.Errorf("unused (-want +got):\n%s", diff)
+	}
+	if len(p.booked) > 0 {
+		t.Errorf("%d slots are still booked", len(p.booked))
+	}
+}
