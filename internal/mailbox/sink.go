@@ -66,10 +66,10 @@ func (g *Gate) Offer(ctx context.Context, source string, message []byte, envelop
 	}
 
 	limited, cancel := context.WithTimeout(ctx, ingestWithin)
+	defer cancel()
 	done := make(chan error, 1)
 	go func() {
 		defer func() { <-g.places }()
-		defer cancel()
 		done <- g.ingest(limited, source, message, envelope)
 	}()
 

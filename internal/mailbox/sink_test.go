@@ -56,6 +56,18 @@ func TestWhatBecomesOfAMessage(t *testing.T) {
 	}
 }
 
+// TestAMessageThatWasStoredIsNeverTakenForOneThatWasNot offers many messages to a sink that
+// is quick: whether one was stored must not depend on which goroutine is ahead.
+func TestAMessageThatWasStoredIsNeverTakenForOneThatWasNot(t *testing.T) {
+	t.Parallel()
+	g := NewGate(sinkFunc(func(context.Context) error { return nil }), slog.New(slog.DiscardHandler))
+	for range 20_000 {
+		if unfit, err := g.Offer(t.Context(), "", nil); unfit != nil || err != nil {
+			t.Fatalf("got %v, %v", unfit, err)
+		}
+	}
+}
+
 func TestASinkThatHangsIsNotLeftBehindWithoutEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
