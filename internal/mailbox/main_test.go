@@ -40,7 +40,7 @@ type recorder struct {
 
 func newRecorder() *recorder { return &recorder{grown: make(chan struct{}, 1000)} }
 
-func (r *recorder) Ingest(ctx context.Context, source string, message io.Reader) error {
+func (r *recorder) Ingest(ctx context.Context, source string, message io.Reader, envelope ...string) error {
 	all, err := io.ReadAll(message)
 	if err != nil {
 		return err
@@ -49,6 +49,9 @@ func (r *recorder) Ingest(ctx context.Context, source string, message io.Reader)
 	subject := strings.TrimSpace(strings.TrimPrefix(first, "Subject:"))
 	if strings.Contains(source, password) {
 		return fmt.Errorf("the source shows the password: %s", source)
+	}
+	if len(envelope) > 0 {
+		return fmt.Errorf("a mailbox knows no envelope, got %q", envelope)
 	}
 	if r.refuse != nil {
 		if err := r.refuse(ctx, subject); err != nil {

@@ -19,9 +19,10 @@ import (
 // be stored now.
 //
 // source is the mailbox, without its password. message ends early where the message is
-// longer than MaxMessage bytes.
+// longer than MaxMessage bytes. envelope are the recipients of its envelope, where they are
+// known.
 type Sink interface {
-	Ingest(ctx context.Context, source string, message io.Reader) error
+	Ingest(ctx context.Context, source string, message io.Reader, envelope ...string) error
 }
 
 // MaxMessage is how much of a message is handed over, in bytes.
@@ -57,7 +58,7 @@ func NewGate(sink Sink, log *slog.Logger) *Gate {
 //
 // A sink that takes too long, whatever its context says, is left behind with its message;
 // there are at most maxIngests of those.
-func (g *Gate) Offer(ctx context.Context, source string, message []byte) (unfit, err error) {
+func (g *Gate) Offer(ctx context.Context, source string, message []byte, envelope ...string) (unfit, err error) {
 	select {
 	case g.places <- struct{}{}:
 	case <-ctx.Done():
@@ -65,11 +66,11 @@ func (g *Gate) Offer(ctx context.Context, source string, message []byte) (unfit,
 	}
 
 	limited, cancel := context.WithTimeout(ctx, ingestWithin)
+	defer cancel()
 	done := make(chan error, 1)
 	go func() {
 		defer func() { <-g.places }()
-		defer cancel()
-		done <- g.ingest(limited, source, message)
+		done <- g.ingest(limited, source, message, envelope)
 	}()
 
 	select {
@@ -93,7 +94,7 @@ func (g *Gate) Offer(ctx context.Context, source string, message []byte) (unfit,
 }
 
 // ingest calls the sink; a panic becomes an error.
-func (g *Gate) ingest(ctx context.Context, source string, message []byte) (err error) {
+func (g *Gate) ingest(ctx context.Context, source string, message []byte, envelope []string) (err error) {
 	defer g.crashes.Recover(func(f *crash.Fault) { err = f }, "mailbox", source)
-	return g.sink.Ingest(ctx, source, bytes.NewReader(message))
+	return g.sink.Ingest(ctx, source, bytes.NewReader(message), envelope...)
 }

@@ -6,8 +6,8 @@
 // the message. When that fails now, the reply is 451, and the client keeps the message
 // and tries again.
 //
-// A message goes to the sink as a delivery agent leaves it in a mailbox: with a field
-// Return-Path for the envelope's sender and one Delivered-To for each recipient in front.
+// A message goes to the sink with the recipients of its envelope. A field Return-Path with
+// its sender is put in front, as at every final delivery (RFC 5321, 4.4).
 //
 // It offers neither TLS nor logins. To take mail from the internet, put your own mail
 // server in front of it (docs/mailboxes.md).

@@ -67,9 +67,6 @@ func (s *session) Data(r io.Reader) error {
 
 	var message bytes.Buffer
 	fmt.Fprintf(&message, "Return-Path: <%s>\r\n", s.from)
-	for _, to := range s.to {
-		fmt.Fprintf(&message, "Delivered-To: %s\r\n", to)
-	}
 	if _, err := io.Copy(&message, r); err != nil {
 		var answer *smtp.SMTPError
 		if errors.As(err, &answer) {
@@ -78,7 +75,7 @@ func (s *session) Data(r io.Reader) error {
 		return reply(451, smtp.EnhancedCode{4, 3, 0}, "The message did not come to its end")
 	}
 
-	unfit, err := s.listener.gate.Offer(s.ctx, source, message.Bytes())
+	unfit, err := s.listener.gate.Offer(s.ctx, source, message.Bytes(), s.to...)
 	if errors.Is(unfit, mailbox.ErrTooSlow) {
 		err = unfit
 	}
