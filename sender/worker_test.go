@@ -32,8 +32,10 @@ type suppressionAnswers struct {
 	answer func(n int64) bool
 }
 
-func (l *suppressionAnswers) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
-	return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
+func (l *suppressionAnswers) Queue(context.Context, redis.Pipeliner) func(string, [16]byte, string) func() (bool, error) {
+	return func(string, [16]byte, string) func() (bool, error) {
+		return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
+	}
 }
 
 // newRedis starts a Redis of the test's own.

@@ -325,9 +325,9 @@ func BenchmarkImport(b *testing.B) {
 
 func BenchmarkSuppressed(b *testing.B) {
 	s := suppression.New(client(b, testkit.Redis(b)), "bs", redis.NewScript)
-	keys := make([]suppression.Key, 1000)
+	keys := make([]suppression.Person, 1000)
 	for i := range keys {
-		keys[i] = suppression.KeyOf(fmt.Sprintf("r%d@example.com", i))
+		keys[i].Key = suppression.KeyOf(fmt.Sprintf("r%d@example.com", i))
 	}
 
 	for b.Loop() {

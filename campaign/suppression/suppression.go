@@ -6,10 +6,10 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"broadside/campaign"
-	"broadside/campaign/address"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -44,6 +44,8 @@ type Store struct {
 	confirm *redis.Script
 	lane    *redis.Script
 	discard *redis.Script
+
+	known atomic.Pointer[domainList] // the newest that was read
 }
 
 // New returns the list under prefix. lua makes a script from its source: it
@@ -99,6 +101,10 @@ func (s *Store) addAll(ctx context.Context, how string, entries []Entry) (int, e
 }
 
 func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries []Entry) (int, error) {
+	if err := s.checkRoom(ctx, entries); err != nil {
+		return 0, err
+	}
+
 	w := newWrite(how, now, entries)
 	pipe := s.rdb.Pipeline()
 	if w.topics != nil && how != asCount {
@@ -107,17 +113,18 @@ func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries
 	if how != asCount {
 		s.queueLanes(ctx, pipe, entries)
 	}
-	counts := s.queueWrite(ctx, pipe, w, w.shards()...)
+	counts := s.queueWrite(ctx, pipe, w, w.places()...)
 	_, err := pipe.Exec(ctx)
 	added, failed := sum(counts)
 	return added, cmp.Or(failed, err)
 }
 
-// Rm takes addresses off the list, in every scope, and returns how many
-// entries it removed, expired ones included. That they were removed is noted,
+// Rm takes addresses, and domains ("*@example.com"), off the list, in every scope,
+// and returns how many entries it removed, expired ones included. An address stays
+// suppressed when its domain is. That they were removed is noted,
 // with the time of Redis: see Replay.
 func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
-	keys, err := keysOf(addresses)
+	subjects, err := parseSubjects(addresses)
 	if err != nil {
 		return 0, fmt.Errorf("remove suppression: %w", err)
 	}
@@ -133,7 +140,7 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 	}
 
 	removed := 0
-	for part := range slices.Chunk(keys, batch) {
+	for part := range slices.Chunk(subjects, batch) {
 		n, err := s.rmBatch(ctx, now, part, topics)
 		removed += n
 		if err != nil {
@@ -144,23 +151,23 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 	return removed, nil
 }
 
-func (s *Store) rmBatch(ctx context.Context, now time.Time, keys []Key, topics []string) (int, error) {
-	var args [shards][]any
-	for _, k := range keys {
-		a := &args[shardOf(k)]
+func (s *Store) rmBatch(ctx context.Context, now time.Time, subjects []subject, topics []string) (int, error) {
+	var args [places][]any
+	for _, s := range subjects {
+		a := &args[s.place]
 		if *a == nil {
-			*a = []any{now.UnixMilli()}
+			*a = []any{now.UnixMilli(), versionFor(s.place)}
 		}
-		for _, f := range fields(k, topics) {
+		for _, f := range fields(KeyOf(s.shown), topics) {
 			*a = append(*a, f)
 		}
 	}
 
 	pipe := s.rdb.Pipeline()
 	var counts []*redis.Cmd
-	for shard, a := range args {
+	for place, a := range args {
 		if a != nil {
-			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.shardKey(shard)}, a...))
+			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.placeKey(place)}, a...))
 		}
 	}
 
@@ -185,16 +192,4 @@ func fields(k Key, topics []string) []string {
 		f[i] = field(k, t)
 	}
 	return f
-}
-
-func keysOf(addresses []string) ([]Key, error) {
-	keys := make([]Key, len(addresses))
-	for i, text := range addresses {
-		a, err := address.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("address %q: %w", text, err)
-		}
-		keys[i] = KeyOf(a.Canonical())
-	}
-	return keys, nil
 }
