@@ -262,7 +262,7 @@ func TestExportWhileOthersWrite(t *testing.T) {
 	var lines []string
 	for range 3 {
 		var out bytes.Buffer
-		if _, err := s.Export(t.Context(), &out); err != nil {
+		if _, err := s.Export(t.Context(), &out, false); err != nil {
 			t.Fatalf("Export: %v", err)
 		}
 		lines = sorted(out.String())
@@ -287,7 +287,7 @@ func TestExportWhileOthersWrite(t *testing.T) {
 func export(t *testing.T, s *suppression.Store, want int) string {
 	t.Helper()
 	var out bytes.Buffer
-	n, err := s.Export(t.Context(), &out)
+	n, err := s.Export(t.Context(), &out, false)
 	if err != nil || n != want {
 		t.Fatalf("Export: got %d, %v, want %d", n, err, want)
 	}

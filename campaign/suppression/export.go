@@ -12,19 +12,35 @@ import (
 	"broadside/campaign/codes"
 )
 
+// hashedColumns is the header of the CSV form without addresses, in the order of Export.
+var hashedColumns = []string{"domain", "sha256", "reason", "scope", "source", "run", "at", "expires"}
+
 // Export writes the list as CSV, with a header, in no order, and returns the
-// number of entries. What Each says of them holds. Import reads it back.
-func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
+// number of entries. What Each says of them holds. Import reads it back. Hashed, the
+// addresses are left out: their SHA-256 stands for them, and domains have a column.
+func (s *Store) Export(ctx context.Context, w io.Writer, hashed bool) (int, error) {
 	out := csv.NewWriter(w)
-	if err := out.Write(columns); err != nil {
+	header := columns
+	if hashed {
+		header = hashedColumns
+	}
+	if err := out.Write(header); err != nil {
 		return 0, fmt.Errorf("export suppressions: %w", err)
 	}
 
 	n := 0
 	err := s.Each(ctx, func(e Entry) error {
 		n++
+		who := e.Shown()
+		sum := hex.EncodeToString(e.Hash[:])
+		if hashed {
+			who = e.Domain
+		}
+		if hashed && e.Domain != "" {
+			sum = ""
+		}
 		return out.Write([]string{
-			e.Shown(), hex.EncodeToString(e.Hash[:]), e.Reason, e.Scope, e.Source, e.Run, timeText(e.At), timeText(e.Expires),
+			who, sum, e.Reason, e.Scope, e.Source, e.Run, timeText(e.At), timeText(e.Expires),
 		})
 	})
 	out.Flush()

@@ -196,7 +196,7 @@ func TestExpiredCountsAsAbsent(t *testing.T) {
 		}
 
 		var out strings.Builder
-		if n, err := s.Export(t.Context(), &out); err != nil || n != 0 {
+		if n, err := s.Export(t.Context(), &out, false); err != nil || n != 0 {
 			t.Errorf("Export: got %d, %v, want nothing", n, err)
 		}
 
@@ -359,7 +359,7 @@ func TestUnreadableEntrySuppresses(t *testing.T) {
 		}
 
 		var out strings.Builder
-		n, err := s.Export(t.Context(), &out)
+		n, err := s.Export(t.Context(), &out, false)
 		if n != 1 || !strings.Contains(out.String(), "good@example.com") {
 			t.Errorf("Export: got %d entries, %q, want the one that can be read", n, out.String())
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,8 +102,8 @@ func suppressionSubjects(cmd *cobra.Command, texts, domains []string) ([]suppres
 	return entries, err
 }
 
-// shown returns how the list shows who entries are about.
-func shown(entries []suppression.Entry) []string {
+// shownSubjects returns how the list shows who entries are about.
+func shownSubjects(entries []suppression.Entry) []string {
 	texts := make([]string, len(entries))
 	for i, e := range entries {
 		texts[i] = e.Shown()
@@ -197,7 +198,7 @@ addresses of the domain that are on the list themselves stay there.`,
 			}
 
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				n, err := a.Suppression.Rm(ctx, shown(subjects)...)
+				n, err := a.Suppression.Rm(ctx, shownSubjects(subjects)...)
 				if err != nil {
 					return err
 				}
@@ -232,7 +233,7 @@ func checkSuppressionCommand(c *cli) *cobra.Command {
 			}
 
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				results, err := a.Suppression.Check(ctx, shown(subjects)...)
+				results, err := a.Suppression.Check(ctx, shownSubjects(subjects)...)
 				if err != nil {
 					return err
 				}
@@ -264,17 +265,24 @@ func (c *cli) printChecks(results []suppression.Result) error {
 
 func importSuppressionCommand(c *cli) *cobra.Command {
 	var opts audience.Options
+	var service string
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Add the addresses, or their SHA-256, of a file",
 		Long: `Add the addresses of a file, wherever they stand in a row: CSV with or without a
 header, one a line, JSON lines, or a workbook (.xlsx). A column sha256 (hex, of the lower-cased address)
 will do instead; with a header reason, scope, source, run, at and expires are read as
-export writes them. Nobody is removed. FILE - is the standard input.
+export writes them. *@example.com is all of a domain, as is a domain alone in a column
+of that name. Nobody is removed. FILE - is the standard input.
+
+--format reads what a service has exported: ses and postmark the JSON of their API,
+mailgun and sendgrid also CSV. Reasons become bounce, complaint, unsubscribe and manual.
+Blocks of SendGrid are refused: they are about a message, not about the address.
 
 A row with neither an address nor a SHA-256 is shown; the others are added, and the
 exit code is 1.`,
 		Example: `  broadside suppression import unsubscribed.csv
+  broadside suppression import --format sendgrid bounces.csv
   broadside suppression import - < bounces.csv`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -284,14 +292,12 @@ exit code is 1.`,
 			}
 			defer in.Close() //nolint:errcheck // only read
 			opts.File = name
+			if err := checkFormat(cmd, service, name); err != nil {
+				return err
+			}
 
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				rows, err := audience.OpenAddresses(ctx, audience.Source{Path: "-", Reader: in}, opts)
-				if err != nil {
-					return err
-				}
-				defer rows.Close() //nolint:errcheck // only read
-				sum, err := a.Suppression.Import(ctx, rows)
+				sum, err := importSuppressions(ctx, a.Suppression, service, in, opts)
 				if err != nil {
 					return err
 				}
@@ -300,11 +306,42 @@ exit code is 1.`,
 			})
 		},
 	}
+	cmd.Flags().StringVar(&service, "format", anyFormat, "`NAME` of the form: "+strings.Join(importFormats(), ", "))
 	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column of addresses (default: the one that looks like it, else any)")
 	cmd.Flags().StringVar(&opts.Sheet, "sheet", "", "`NAME` of the worksheet of an .xlsx file (default: the only one with rows)")
 	cmd.Flags().StringVar(&opts.Encoding, "encoding", "", "`NAME` of the file's encoding, such as windows-1252, when it is not UTF-8")
 
 	return cmd
+}
+
+// anyFormat is the form in which an address is taken wherever it stands.
+const anyFormat = "csv"
+
+func importFormats() []string { return append([]string{anyFormat}, suppression.Formats()...) }
+
+// checkFormat checks --format, and refuses what is known to be a file of blocks.
+func checkFormat(cmd *cobra.Command, service, file string) error {
+	if !slices.Contains(importFormats(), service) {
+		return usagef(cmd, "--format: found %q, expected one of %s", service, strings.Join(importFormats(), ", "))
+	}
+	if service == "sendgrid" && strings.Contains(strings.ToLower(filepath.Base(file)), "block") {
+		return failure.Invalid(file + ": SendGrid's blocks are no suppressions: a server refused these messages for their content or their sender, and the addresses may be good; " +
+			"import the files of bounces, spam reports and unsubscribes (a file that is one of these needs another name)")
+	}
+	return nil
+}
+
+func importSuppressions(ctx context.Context, store *suppression.Store, service string, in io.Reader, opts audience.Options) (suppression.Imported, error) {
+	if service != anyFormat {
+		return store.ImportFormat(ctx, service, in, opts)
+	}
+
+	rows, err := audience.OpenAddresses(ctx, audience.Source{Path: "-", Reader: in}, opts)
+	if err != nil {
+		return suppression.Imported{}, err
+	}
+	defer rows.Close() //nolint:errcheck // only read
+	return store.Import(ctx, rows)
 }
 
 func (c *cli) importedSuppressions(name string, sum suppression.Imported) error {
@@ -352,20 +389,29 @@ func (c *cli) printImported(sum suppression.Imported) error {
 }
 
 func exportSuppressionCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	var hashed bool
+	cmd := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the list as CSV",
 		Long: `Write the list as CSV, to the standard output without FILE. import reads it back.
---json prints an array of objects instead.`,
+--json prints an array of objects instead.
+
+--hashed leaves the addresses out and writes their SHA-256 alone, for another system that
+is to keep the same people out without learning who they are. Domains are written as
+they are.`,
 		Example: `  broadside suppression export suppressed.csv
-  broadside suppression export | gzip > suppressed.csv.gz`,
+  broadside suppression export | gzip > suppressed.csv.gz
+  broadside suppression export --hashed for-the-agency.csv`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				return c.export(args, func(w io.Writer) error { return a.Backup.ExportSuppressions(ctx, w) })
+				return c.export(args, func(w io.Writer) error { return a.Backup.ExportSuppressions(ctx, w, hashed) })
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&hashed, "hashed", false, "no addresses, only their SHA-256")
+
+	return cmd
 }
 
 func suppressionStatsCommand(c *cli) *cobra.Command {
