@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -215,6 +216,28 @@ func TestABadAddressIsSuppressedForTheNextCampaign(t *testing.T) {
 
 // An unsubscribe that comes between the look before the envelope and the claim
 // keeps the body back (promise 4).
+func TestADomainSuppressedBeforeTheClaimKeepsTheBodyBack(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, "ada@example.org")
+	b.issue()
+	j := &scriptedServer{}
+	b.stepByStep(j, b.supp, func(h *stepper) {
+		// The process has seen that there was none.
+		if got, err := b.supp.Suppressed(t.Context(), "news", []suppression.Person{{Domain: "example.org"}}); err != nil || got[0] {
+			t.Fatalf("suppressed before: %v, %v", got, err)
+		}
+		if _, err := suppression.New(b.rdb, "bs", redis.NewScript).Add(t.Context(), suppression.Entry{Domain: "example.org"}); err != nil {
+			t.Fatal(err)
+		}
+		for len(h.waiting()) > 0 || h.d.job != nil {
+			h.deliver(t.Context())
+		}
+	})
+	if cells := b.cells(); !strings.HasPrefix(cells["ada@example.org"], "s") {
+		t.Errorf("cells: got %v, want suppressed", cells)
+	}
+}
+
 func TestASuppressionFoundWithTheClaimKeepsTheBodyBack(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org")

@@ -55,7 +55,6 @@ const (
 	Hyphen         Reason = "hyphen at an end of a domain label"
 	DomainChar     Reason = "character not allowed in the domain"
 	BadIDN         Reason = "not a valid international domain"
-	WholeDomain    Reason = "* stands for all of a domain, and is nobody's address"
 )
 
 // Parse reads one address alone, without a name or comment; blanks and hidden
@@ -181,8 +180,6 @@ func checkLocal(s string) Reason {
 		return LocalTooLong
 	case s[0] == '.' || s[len(s)-1] == '.':
 		return LocalDot
-	case s == "*":
-		return WholeDomain
 	}
 
 	prev := rune(0)

@@ -3,6 +3,7 @@ package suppression_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,7 +215,14 @@ func TestAStarFromStrangersIsNoDomain(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *suppression.Store, _ redis.UniversalClient) {
 		for _, text := range []string{"*@a.example", `"*"@a.example`} {
-			_, _ = s.Add(t.Context(), suppression.Entry{Address: text}) // refused or not: no matter
+			add(t, s, 1, suppression.Entry{Address: text})
+			if !suppressed(t, s, text, "news") {
+				t.Errorf("%s is not suppressed", text)
+			}
+		}
+		var out strings.Builder
+		if _, err := s.Export(t.Context(), &out, false); err != nil || strings.Contains(out.String(), "\n*@") {
+			t.Errorf("Export: %v\n%s", err, out.String())
 		}
 		if suppressed(t, s, "ada@a.example", "news") {
 			t.Error("ada@a.example is suppressed")

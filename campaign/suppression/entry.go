@@ -96,6 +96,9 @@ func (e Entry) complete(now time.Time) (Entry, error) {
 		}
 		e.Address = a.Canonical()
 		e.Hash = address.Hash(e.Address)
+		if strings.HasPrefix(e.Address, everyone) {
+			e.Address = "" // a mailbox of that name; as a text it would be taken for the domain
+		}
 	case e.Hash == [32]byte{}:
 		return e, errors.New("neither an address nor a hash of one")
 	}
