@@ -214,11 +214,10 @@ func TestReplayOfADomain(t *testing.T) {
 func TestAStarFromStrangersIsNoDomain(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *suppression.Store, _ redis.UniversalClient) {
-		for _, text := range []string{"*@a.example", `"*"@a.example`} {
-			add(t, s, 1, suppression.Entry{Address: text})
-			if !suppressed(t, s, text, "news") {
-				t.Errorf("%s is not suppressed", text)
-			}
+		const mailbox = "*@a.example"
+		add(t, s, 1, suppression.Entry{Address: mailbox})
+		if !suppressed(t, s, mailbox, "news") {
+			t.Errorf("%s is not suppressed", mailbox)
 		}
 		var out strings.Builder
 		if _, err := s.Export(t.Context(), &out, false); err != nil || strings.Contains(out.String(), "\n*@") {

@@ -182,7 +182,7 @@ func oneLine(s string) string {
 func (e Entry) encode() string {
 	who := e.Shown()
 	if who == "" {
-		who = ":" + hex.EncodeToString(e.Hash[len(Key{}):])
+		who = hashOnly(e.Hash)
 	}
 	parts := []string{
 		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, who,

@@ -44,6 +44,7 @@ type Store struct {
 	confirm *redis.Script
 	lane    *redis.Script
 	discard *redis.Script
+	erase   *redis.Script
 
 	known atomic.Pointer[domainList] // the newest that was read
 }
@@ -53,7 +54,7 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
 		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
-		lane: lua(laneSource), discard: lua(discardSource), now: time.Now,
+		lane: lua(laneSource), discard: lua(discardSource), erase: lua(eraseSource), now: time.Now,
 	}
 }
 
