@@ -75,7 +75,7 @@ func (c *cli) noteUnread(runs []string) {
 }
 
 func erasePersonCommand(c *cli) *cobra.Command {
-	var dryRun, yes bool
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "erase ADDRESS",
 		Short: "Forget an address, and do not mail it again",
@@ -84,15 +84,12 @@ suppression list, so that it is not mailed again, whoever imports it; a run that
 way does not mail it either. Older versions of a list that have it are removed.
 
 What this does not reach is in docs/privacy.md: files, backups, and what a schedule has
-stored. It cannot be undone.`,
+stored. It cannot be undone, and asks nothing.`,
 		Example: `  broadside person erase ada@example.org --dry-run
-  broadside person erase ada@example.org --yes`,
+  broadside person erase ada@example.org`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withPerson(cmd, args[0], func(ctx context.Context, p *person.People, a address.Address) error {
-				if err := c.agree("this cannot be undone", "erase", yes || dryRun); err != nil {
-					return err
-				}
 				erased, err := p.Erase(ctx, a, dryRun)
 				if err != nil {
 					return err
@@ -103,7 +100,6 @@ stored. It cannot be undone.`,
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say where the address is, and change nothing")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 
 	return cmd
 }
