@@ -35,7 +35,8 @@ func TestImportFormat(t *testing.T) {
 				{"Reason": "BOUNCE"}
 			], "NextToken": "a@b.example"}`,
 			want: []entry{
-				{"ada@example.org", "bounce", "2020-04-11T04:03:05Z"}, {"bob@example.org", "complaint", "2020-04-11T04:03:05.5Z"},
+				{"ada@example.org", "bounce", "2020-04-11T04:03:05Z"},
+				{"bob@example.org", "complaint", "2020-04-11T04:03:05.5Z"},
 				{"cat@example.org", "imported", ""},
 			},
 			rejects: []suppression.Reject{
@@ -51,8 +52,10 @@ func TestImportFormat(t *testing.T) {
 				{"EmailAddress":"cat@example.org","SuppressionReason":"SpamComplaint","Origin":"Recipient","CreatedAt":"2019-12-17T08:58:33-05:00"},
 				{"EmailAddress":"dan@example.org","SuppressionReason":"ManualSuppression","Origin":"Customer","CreatedAt":"2019-12-17T08:58:33-05:00"}]}`,
 			want: []entry{
-				{"ada@example.org", "unsubscribe", "2019-12-17T13:58:33Z"}, {"bob@example.org", "bounce", "2019-12-17T13:58:33Z"},
-				{"cat@example.org", "complaint", "2019-12-17T13:58:33Z"}, {"dan@example.org", "manual", "2019-12-17T13:58:33Z"},
+				{"ada@example.org", "unsubscribe", "2019-12-17T13:58:33Z"},
+				{"bob@example.org", "bounce", "2019-12-17T13:58:33Z"},
+				{"cat@example.org", "complaint", "2019-12-17T13:58:33Z"},
+				{"dan@example.org", "manual", "2019-12-17T13:58:33Z"},
 			},
 		},
 		{
@@ -60,7 +63,8 @@ func TestImportFormat(t *testing.T) {
 				{"items":[{"address":"bob@example.org","tags":["*"],"created_at":"Fri, 21 Oct 2011 11:02:55 GMT"}]}
 				{"items":[{"address":"cat@example.org","created_at":"Fri, 21 Oct 2011 11:02:55 UTC"}]}`,
 			want: []entry{
-				{"ada@example.org", "bounce", "2011-10-21T11:02:55Z"}, {"bob@example.org", "unsubscribe", "2011-10-21T11:02:55Z"},
+				{"ada@example.org", "bounce", "2011-10-21T11:02:55Z"},
+				{"bob@example.org", "unsubscribe", "2011-10-21T11:02:55Z"},
 				{"cat@example.org", "complaint", "2011-10-21T11:02:55Z"},
 			},
 		},

@@ -154,12 +154,12 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 
 func (s *Store) rmBatch(ctx context.Context, now time.Time, subjects []subject, topics []string) (int, error) {
 	var args [places][]any
-	for _, s := range subjects {
-		a := &args[s.place]
+	for _, who := range subjects {
+		a := &args[who.place]
 		if *a == nil {
-			*a = []any{now.UnixMilli(), versionFor(s.place)}
+			*a = []any{now.UnixMilli(), versionFor(who.place)}
 		}
-		for _, f := range fields(KeyOf(s.shown), topics) {
+		for _, f := range fields(KeyOf(who.shown), topics) {
 			*a = append(*a, f)
 		}
 	}
