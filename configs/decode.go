@@ -41,7 +41,9 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 	m.Map("worker", func(m *strictyaml.Map) { readWorker(m, &c.Worker) })
 	m.Map("feedback", func(m *strictyaml.Map) {
 		m.Check("return_path", &c.Feedback.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", campaign.MaxSenderDomain), isReturnPath)
+		m.Map("soft", func(m *strictyaml.Map) { readSoft(m, &c.Feedback.Soft) })
 		m.Off("mailbox", "leave the key out; bounces that arrive later are not read yet")
+		m.Map("hooks", func(m *strictyaml.Map) { readHooks(m, &c.Feedback.Hooks) })
 	})
 	c.Accounts = map[string]Account{}
 	m.Maps("accounts", "1 to 64 letters, digits, - and _", func(name string, m *strictyaml.Map) bool {

@@ -97,6 +97,8 @@ func defaults() layer {
 		{"retention.addresses", "7d"},
 		{"worker.concurrency", "auto"},
 		{"worker.drain", "25s"},
+		{"feedback.soft.suppress_after", "5"},
+		{"feedback.soft.within", "30d"},
 		{"storm.share", "10%"},
 		{"storm.of", "200"},
 		{"storm.at_least", "10"},

@@ -53,6 +53,9 @@ func (c *Config) Rows() []Row {
 	add("worker.concurrency", concurrency)
 	add("worker.drain", units.FormatDuration(c.Worker.Drain))
 	add("feedback.return_path", c.Feedback.ReturnPath)
+	c.Feedback.Hooks.rows(func(key, value string) { add("feedback.hooks."+key, value) })
+	add("feedback.soft.suppress_after", strconv.Itoa(c.Feedback.Soft.SuppressAfter))
+	add("feedback.soft.within", units.FormatDuration(c.Feedback.Soft.Within))
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
 	}

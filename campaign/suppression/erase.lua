@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Takes the address out of entries of one shard, which hold as before.
+-- Takes the address out of entries of one shard, which hold as before, and what a server
+-- said, as that may have the address too.
 --
 -- KEYS[1]  hash: field -> value, as add.lua has it
 -- ARGV[1]  what stands in the place of the address
@@ -13,7 +14,8 @@ for i = 2, #ARGV do
   local value = redis.call('HGET', KEYS[1], ARGV[i]) or ''
   local head, address, tail = string.match(value, '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t)([^\t]*)(.*)$')
   if head and address ~= ARGV[1] then
-    redis.call('HSET', KEYS[1], ARGV[i], head .. ARGV[1] .. tail)
+    local lane = string.match(tail, '^\t[^\t]*') or ''
+    redis.call('HSET', KEYS[1], ARGV[i], head .. ARGV[1] .. lane)
     erased = erased + 1
   end
 end

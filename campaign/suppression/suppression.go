@@ -42,6 +42,7 @@ type Store struct {
 	now    func() time.Time
 
 	confirm *redis.Script
+	soft    *redis.Script
 	lane    *redis.Script
 	discard *redis.Script
 	erase   *redis.Script
@@ -54,7 +55,7 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
 		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
-		lane: lua(laneSource), discard: lua(discardSource), erase: lua(eraseSource), now: time.Now,
+		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), erase: lua(eraseSource), now: time.Now,
 	}
 }
 
@@ -170,6 +171,10 @@ func (s *Store) rmBatch(ctx context.Context, now time.Time, subjects []subject, 
 		if a != nil {
 			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.placeKey(place)}, a...))
 		}
+	}
+	for _, who := range subjects {
+		k := KeyOf(who.shown)
+		pipe.HDel(ctx, s.softKey(shardOf(k)), field(k, "")) // see CountReturns
 	}
 
 	_, _ = pipe.Exec(ctx) // each command has its own error

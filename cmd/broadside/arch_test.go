@@ -27,6 +27,7 @@ var rank = map[string]int{
 	"internal/failure":  0,
 	"internal/outage":   0,
 	"internal/wire":     0,
+	"internal/mailfile": 0,
 	"internal/presence": 4,
 	"internal/crash":    3, // takes addresses out of what it logs
 
@@ -39,7 +40,9 @@ var rank = map[string]int{
 	"templates":          4,
 	"templates/compose":  5,
 	"sender/reply":       4,
+	"sender/bounce":      5, // judges by the rules of replies
 	"internal/feedback":  5,
+	"internal/hooks":     5,
 	"sender/oauth":       4,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,

@@ -23,6 +23,7 @@ import (
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
 	"broadside/internal/failpoint"
+	"broadside/internal/feedback"
 	"broadside/internal/lanes"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
@@ -54,6 +55,7 @@ type App struct {
 	Schedules   *launch.Schedules
 	Backup      *backup.Installation
 	Doctor      *doctor.Doctor
+	Feedback    *feedback.Journal
 
 	log   *slog.Logger
 	store *store.Store
@@ -97,6 +99,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua).WithTempo(throttle.DefaultTempo().Scaled(failpoint.LaneTempo())),
+		Feedback:    feedback.NewJournal(rdb, cfg.Namespace, lua),
 		days:        throttle.NewDays(rdb, cfg.Namespace),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),

@@ -13,7 +13,6 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/internal/account"
 	"broadside/internal/failure"
-	"broadside/internal/feedback"
 	"broadside/internal/presence"
 	"broadside/internal/web"
 	"broadside/scheduler"
@@ -93,10 +92,16 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		}
 	}
 
+	webhooks, err := a.webhooks(notRecorded{}) // the one place that says who stores notices
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+
 	server, err := web.New(web.Config{
 		Keys:     a.keys,
-		Feedback: feedback.New(feedback.Config{Suppression: a.Suppression, Counter: a.Ledger, Server: a.server, Log: a.log}),
+		Feedback: a.recorder(),
 		Ready:    a.Ping,
+		Hooks:    webhooks,
 		Topics:   topics, PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
