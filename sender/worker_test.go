@@ -34,8 +34,10 @@ type suppressionAnswers struct {
 	answer func(n int64) bool
 }
 
-func (l *suppressionAnswers) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
-	return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
+func (l *suppressionAnswers) Queue(context.Context, redis.Pipeliner) func(string, [16]byte, string) func() (bool, error) {
+	return func(string, [16]byte, string) func() (bool, error) {
+		return func() (bool, error) { return l.answer(l.n.Add(1)), nil }
+	}
 }
 
 // newRedis starts a Redis of the test's own.
@@ -238,6 +240,28 @@ func TestABadAddressIsSuppressedForTheNextCampaign(t *testing.T) {
 
 // An unsubscribe that comes between the look before the envelope and the claim
 // keeps the body back (promise 4).
+func TestADomainSuppressedBeforeTheClaimKeepsTheBodyBack(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, "ada@example.org")
+	b.issue()
+	j := &scriptedServer{}
+	b.stepByStep(j, b.supp, func(h *stepper) {
+		// The process has seen that there was none.
+		if got, err := b.supp.Suppressed(t.Context(), "news", []suppression.Person{{Domain: "example.org"}}); err != nil || got[0] {
+			t.Fatalf("suppressed before: %v, %v", got, err)
+		}
+		if _, err := suppression.New(b.rdb, "bs", redis.NewScript).Add(t.Context(), suppression.Entry{Domain: "example.org"}); err != nil {
+			t.Fatal(err)
+		}
+		for len(h.waiting()) > 0 || h.d.job != nil {
+			h.deliver(t.Context())
+		}
+	})
+	if cells := b.cells(); !strings.HasPrefix(cells["ada@example.org"], "x") {
+		t.Errorf("cells: got %v, want suppressed", cells)
+	}
+}
+
 func TestASuppressionFoundWithTheClaimKeepsTheBodyBack(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, "ada@example.org")

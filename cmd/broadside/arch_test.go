@@ -55,6 +55,7 @@ var rank = map[string]int{
 	"internal/web":      7,
 	"internal/doctor":   7, // looks at all of it
 	"internal/lanes":    7, // of accounts
+	"internal/person":   7, // in runs too
 	"internal/backup":   7, // of schedules too
 	"internal/forecast": 5, // of limits
 

@@ -45,8 +45,8 @@ type bounces struct{ recorder *feedback.Recorder }
 
 // Ingest records what a message says. What is no message would be none the next time
 // either, which the error tells.
-func (b bounces) Ingest(ctx context.Context, source string, message io.Reader) error {
-	err := b.recorder.Ingest(ctx, source, message)
+func (b bounces) Ingest(ctx context.Context, source string, message io.Reader, envelope ...string) error {
+	err := b.recorder.Ingest(ctx, source, message, envelope...)
 	if errors.Is(err, bounce.ErrNoMessage) {
 		return fmt.Errorf("%w: %w", failure.ErrInvalid, err)
 	}
