@@ -44,6 +44,7 @@ type Store struct {
 	confirm *redis.Script
 	lane    *redis.Script
 	discard *redis.Script
+	undo    *redis.Script
 }
 
 // New returns the list under prefix. lua makes a script from its source: it
@@ -51,14 +52,15 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
 		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
-		lane: lua(laneSource), discard: lua(discardSource), now: time.Now,
+		lane: lua(laneSource), discard: lua(discardSource), undo: lua(undoSource), now: time.Now,
 	}
 }
 
 // Add adds entries and returns how many of them suppress what was not
 // suppressed before. An entry that is already there (same address, same
-// scope) is kept with its reason and time, unless the new one holds longer. Entries
-// with a Lane are noted for Discard.
+// scope) is kept with its reason and time, unless the new one holds longer; or the old
+// one is an unsubscribe, which could be undone, and the new one has another reason and
+// holds as long. Entries with a Lane are noted for Discard.
 //
 // When an entry is not valid nothing is added. When Redis fails some may be:
 // adding again is harmless.
