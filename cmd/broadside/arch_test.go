@@ -44,15 +44,16 @@ var rank = map[string]int{
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
-	"sender":            6,
-	"scheduler":         6,
-	"internal/runs":     6, // of whatever made them
-	"internal/account":  6,
-	"internal/web":      7,
-	"internal/doctor":   7, // looks at all of it
-	"internal/lanes":    7, // of accounts
-	"internal/backup":   7, // of schedules too
-	"internal/forecast": 5, // of limits
+	"sender":             6,
+	"scheduler":          6,
+	"internal/runs":      6, // of whatever made them
+	"internal/account":   6,
+	"internal/web":       7,
+	"internal/web/theme": 2,
+	"internal/doctor":    7, // looks at all of it
+	"internal/lanes":     7, // of accounts
+	"internal/backup":    7, // of schedules too
+	"internal/forecast":  5, // of limits
 
 	"internal/letter":  7,
 	"internal/launch":  8, // reads letters
