@@ -110,7 +110,7 @@ func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 	return s
 }
 
-// do makes a request; a redirect is not followed.
+// do makes a request.
 func (s *site) do(t *testing.T, method, path, contentType, body string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.http.URL+path, strings.NewReader(body))
@@ -122,11 +122,17 @@ func (s *site) do(t *testing.T, method, path, contentType, body string) (*http.R
 		req.Header.Set("Content-Type", contentType)
 	}
 
+	return exchange(t, req)
+}
+
+// exchange sends a request; a redirect is not followed.
+func exchange(t *testing.T, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
+		t.Fatalf("%s %s: %v", req.Method, req.URL.Path, err)
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
