@@ -116,6 +116,7 @@ var owners = map[string][]string{
 	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
 	"github.com/spf13/cobra":           {"cmd/broadside"},
 	"github.com/spf13/viper":           {"configs"},
+	"github.com/chromedp/chromedp":     {}, // tests alone
 }
 
 func TestLibrariesHaveOnePlace(t *testing.T) {
