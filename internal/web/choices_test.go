@@ -96,17 +96,20 @@ func TestEachTopicIsLeftAndTakenBack(t *testing.T) {
 			{"", "Unsubscribe from Acme &lt;News&gt;?", []string{"leave=news", "leave=events", "leave=offers", "leave=*"}, nil},
 			{
 				"leave=offers", "nothing more of Offers to r***@example.com",
-				[]string{"undo=offers", "leave=news", "leave=events", "leave=*"}, []string{"topic:offers"},
+				[]string{"undo=offers", "leave=news", "leave=events", "leave=*"},
+				[]string{"topic:offers"},
 			},
 			{"", "Unsubscribe from Acme &lt;News&gt;?", []string{"leave=news", "leave=events", "undo=offers", "leave=*"}, []string{"topic:offers"}},
 			{
 				"leave=*", "nothing more of our messages",
-				[]string{"undo=*"}, []string{"all", "topic:offers"},
+				[]string{"undo=*"},
+				[]string{"all", "topic:offers"},
 			},
 			{"", "You are unsubscribed", []string{"undo=*"}, []string{"all", "topic:offers"}},
 			{
 				"undo=*", "We will send our messages to r***@example.com as before",
-				[]string{"leave=*", "leave=news", "leave=events", "undo=offers"}, []string{"topic:offers"},
+				[]string{"leave=*", "leave=news", "leave=events", "undo=offers"},
+				[]string{"topic:offers"},
 			},
 			{"undo=offers", "You are subscribed again", []string{"leave=offers", "leave=news", "leave=events", "leave=*"}, nil},
 			{"undo=offers", "You are subscribed again", []string{"leave=offers", "leave=news", "leave=events", "leave=*"}, nil},
