@@ -15,6 +15,9 @@ const (
 	EventUnsubscribed EventKind = "unsubscribed"
 )
 
+// EventKinds are all kinds, in the order in which reports show them.
+var EventKinds = []EventKind{EventDelivered, EventBounced, EventBlocked, EventComplained, EventUnsubscribed}
+
 // An Event is one thing that a reader or a mail server reported about a message
 // after it was accepted.
 type Event struct {

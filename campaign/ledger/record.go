@@ -261,19 +261,6 @@ func parseTally(m map[string]string) *Tally {
 	return t
 }
 
-// CountAfter counts an event that came after acceptance, when the run still
-// exists.
-func (l *Ledger) CountAfter(ctx context.Context, id string, kind campaign.EventKind) error {
-	n, err := l.rdb.Exists(ctx, l.runKey(id, "record")).Result()
-	if err == nil && n > 0 {
-		err = l.rdb.HIncrBy(ctx, l.runKey(id, "counts"), "after:"+string(kind), 1).Err()
-	}
-	if err != nil {
-		return fmt.Errorf("count %s of run %s: %w", kind, id, err)
-	}
-	return nil
-}
-
 func (l *Ledger) activeKey() string                  { return l.prefix + ":runs:active" }
 func (l *Ledger) runsKey() string                    { return l.prefix + ":runs" }
 func (l *Ledger) campaignKey(campaign string) string { return l.prefix + ":runs:of:" + campaign }
@@ -392,6 +379,9 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 		}
 		for _, p := range h.Sizes {
 			pipe.Expire(ctx, l.cellsKey(h, p.Part), keep)
+		}
+		for _, key := range l.afterKeys(h) {
+			pipe.Expire(ctx, key, keep)
 		}
 	}
 

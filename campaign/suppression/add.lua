@@ -19,8 +19,9 @@
 
 -- lane_of returns the lane that a value names, and the value without it; nil for none.
 local function lane_of(value)
-  local head, lane = string.match(value, '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*)')
-  return lane, head
+  local head, lane, rest = string.match(value, '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*)(.*)$')
+  if not lane or lane == '' then return nil end
+  return lane, rest == '' and head or head .. '\t' .. rest
 end
 
 -- reason_of returns the reason that a value gives.

@@ -30,6 +30,8 @@
 //	                       shows it
 //	<prefix>:supp:confirm:<0-f>   16 bytes of the hash -> how many signs of a dead
 //	                       address were seen, and when the last: see Confirm
+//	<prefix>:supp:soft:<0-f>   16 bytes of the hash -> messages that came back although
+//	                       the address may be in use: see CountReturns
 //	<prefix>:supp:lane:<account>/<lane>   list of the newest entries that replies in
 //	                       one lane have caused: see Discard
 //	<prefix>:supp:topics   every topic that ever had an entry: which fields an

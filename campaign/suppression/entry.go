@@ -46,6 +46,8 @@ type Entry struct {
 	// list has no Part and no Index.
 	Lane        string
 	Part, Index int
+
+	Evidence string // what was said, such as the reply of a server; may be empty
 }
 
 // topic returns the topic of the scope, "" for All.
@@ -86,6 +88,7 @@ func (e Entry) complete(now time.Time) (Entry, error) {
 	e.Source = oneLine(e.Source)
 	e.Run = oneLine(e.Run)
 	e.Lane = oneLine(e.Lane)
+	e.Evidence = oneLine(e.Evidence)
 	return e, nil
 }
 
@@ -142,7 +145,7 @@ func oneLine(s string) string {
 
 // encode returns the stored value:
 //
-//	expires TAB at TAB reason TAB source TAB run TAB address [TAB lane]
+//	expires TAB at TAB reason TAB source TAB run TAB address [TAB lane [TAB evidence]]
 //
 // Times are Unix milliseconds, 0 is never; expires comes first because every
 // look-up reads it. Without an address its place has ":" (which no address
@@ -156,7 +159,10 @@ func (e Entry) encode() string {
 	parts := []string{
 		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, person,
 	}
-	if e.Lane != "" {
+	switch {
+	case e.Evidence != "":
+		parts = append(parts, e.Lane, e.Evidence)
+	case e.Lane != "":
 		parts = append(parts, e.Lane)
 	}
 	return strings.Join(parts, "\t")
@@ -198,6 +204,9 @@ func decode(f, value string) (Entry, error) {
 	e := Entry{Reason: v[2], Source: v[3], Run: v[4], Address: v[5], Scope: All}
 	if len(v) > fields {
 		e.Lane = v[fields]
+	}
+	if len(v) > fields+1 {
+		e.Evidence = v[fields+1]
 	}
 	if topic := f[len(Key{}):]; topic != "" {
 		e.Scope = Topic(topic)

@@ -23,6 +23,8 @@ func (s *Store) confirmKey(shard int) string {
 	return s.prefix + ":supp:confirm:" + digits[shard:shard+1]
 }
 
+func (s *Store) softKey(shard int) string { return s.prefix + ":supp:soft:" + digits[shard:shard+1] }
+
 func (s *Store) laneKey(lane string) string { return s.prefix + ":supp:lane:" + lane }
 
 func (s *Store) topicsKey() string { return s.prefix + ":supp:topics" }

@@ -192,10 +192,11 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		Source     string `json:"source,omitempty"`
 		Run        string `json:"run,omitempty"`
 		Lane       string `json:"lane,omitempty"`
+		Evidence   string `json:"evidence,omitempty"`
 		At         string `json:"at,omitempty"`
 		Expires    string `json:"expires,omitempty"`
 	}{
-		r.Address, r.Suppressed, r.Entry.Reason, r.Entry.Scope, r.Entry.Source, r.Entry.Run, r.Entry.Lane,
+		r.Address, r.Suppressed, r.Entry.Reason, r.Entry.Scope, r.Entry.Source, r.Entry.Run, r.Entry.Lane, r.Entry.Evidence,
 		timeText(r.Entry.At), timeText(r.Entry.Expires),
 	})
 }

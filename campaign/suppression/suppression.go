@@ -42,6 +42,7 @@ type Store struct {
 	now    func() time.Time
 
 	confirm *redis.Script
+	soft    *redis.Script
 	lane    *redis.Script
 	discard *redis.Script
 	undo    *redis.Script
@@ -52,7 +53,7 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
 		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
-		lane: lua(laneSource), discard: lua(discardSource), undo: lua(undoSource), now: time.Now,
+		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), undo: lua(undoSource), now: time.Now,
 	}
 }
 
@@ -164,6 +165,9 @@ func (s *Store) rmBatch(ctx context.Context, now time.Time, keys []Key, topics [
 		if a != nil {
 			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.shardKey(shard)}, a...))
 		}
+	}
+	for _, k := range keys {
+		pipe.HDel(ctx, s.softKey(shardOf(k)), field(k, "")) // see CountReturns
 	}
 
 	_, _ = pipe.Exec(ctx) // each command has its own error

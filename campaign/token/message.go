@@ -33,11 +33,17 @@ var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(b
 // refOf returns the short reference of a run id that message tokens carry: the
 // first 64 bits of its SHA-256. A run id itself can be longer than a local part
 // may be. Two of a million runs share a reference with a probability of 1 in 37
-// million; a reference can be resolved only if it was stored with the run.
+// million. It is resolved by those of the runs that are kept.
 func refOf(run string) [refSize]byte {
 	var id [64]byte // on the stack: most ids are shorter
 	sum := sha256.Sum256(append(id[:0], run...))
 	return [refSize]byte(sum[:])
+}
+
+// Ref returns the reference of a run as ParseMessage returns it.
+func Ref(run string) string {
+	ref := refOf(run)
+	return lower.EncodeToString(ref[:])
 }
 
 // Message returns the token of one message of a run, for its return path and

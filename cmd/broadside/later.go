@@ -22,7 +22,8 @@ func laterFlag(cmd *cobra.Command, name string) {
 // later are the verbs of later versions, by their nouns: they are refused by
 // name, as keys and flags are, and not advertised.
 var later = map[string][]string{
-	"broadside": {"person", "feedback", "trace", "send", "dkim", "token", "audit"},
+	"broadside": {"person", "trace", "send", "dkim", "token", "audit"},
+	"feedback":  {"ls"},
 }
 
 func notYetCommand(name string) *cobra.Command {

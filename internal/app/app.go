@@ -23,9 +23,11 @@ import (
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
 	"broadside/internal/failpoint"
+	"broadside/internal/feedback"
 	"broadside/internal/lanes"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
+	"broadside/internal/mailbox"
 	"broadside/internal/outage"
 	"broadside/internal/presence"
 	"broadside/internal/queue"
@@ -49,11 +51,13 @@ type App struct {
 	LaneControl *lanes.Lanes
 	Tokens      *oauth.Store // access tokens of accounts
 	Processes   *presence.Register
+	Mailboxes   *mailbox.Register
 	Runs        *runs.Runs
 	Launcher    *launch.Launcher
 	Schedules   *launch.Schedules
 	Backup      *backup.Installation
 	Doctor      *doctor.Doctor
+	Feedback    *feedback.Journal
 
 	log   *slog.Logger
 	store *store.Store
@@ -97,6 +101,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua).WithTempo(throttle.DefaultTempo().Scaled(failpoint.LaneTempo())),
+		Feedback:    feedback.NewJournal(rdb, cfg.Namespace, lua),
 		days:        throttle.NewDays(rdb, cfg.Namespace),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
@@ -104,6 +109,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 	a.LaneControl = &lanes.Lanes{Config: cfg, Learnt: a.Lanes, Conns: a.conns, Ledger: a.Ledger, Suppression: a.Suppression}
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
+	a.Mailboxes = mailbox.NewRegister(rdb, cfg.Namespace)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{
 		Ledger: a.Ledger, Accounts: a.Accounts, Lanes: a.Lanes, Processes: a.Processes, Firing: a.firing, Used: a.used, NextSlot: a.nextSlot, Work: a.workForLaunch,
@@ -122,7 +128,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 	a.Doctor = &doctor.Doctor{
 		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Lanes: a.Lanes, Schedules: stored,
-		Processes: a.Processes, Log: o.Log,
+		Processes: a.Processes, Mailboxes: a.Mailboxes, Log: o.Log,
 	}
 	if a.Tokens, err = oauth.New(rdb, cfg.Namespace, revealed(cfg.Secrets), lua, o.Log); err != nil {
 		return nil, errors.Join(err, st.Close())

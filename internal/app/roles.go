@@ -15,7 +15,6 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/internal/account"
 	"broadside/internal/failure"
-	"broadside/internal/feedback"
 	"broadside/internal/presence"
 	"broadside/internal/web"
 	"broadside/internal/web/theme"
@@ -50,7 +49,7 @@ func (a *App) firing(ctx context.Context, name string) (time.Time, error) {
 }
 
 // Schedule is the scheduler process: it fires what is due until ctx ends, each occurrence
-// exactly once, however many schedulers run.
+// exactly once, however many schedulers run, and reads the mailboxes to which bounces come.
 func (a *App) Schedule(ctx context.Context) error {
 	defer a.enlist(presence.Scheduler, nil)()
 	return a.fire(ctx)
@@ -61,8 +60,13 @@ func (a *App) fire(ctx context.Context) error {
 		return err
 	}
 	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Log: a.log})
-	a.log.Info("scheduler started")
-	err := a.runBounded(ctx, firer.Run)
+	a.log.Info("scheduler started", "mailboxes", len(a.Config.Feedback.Mailbox))
+	err := a.runBounded(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return firer.Run(ctx) })
+		g.Go(func() error { return a.readMailboxes(ctx) })
+		return g.Wait()
+	})
 	a.log.Info("scheduler stopped")
 	return err
 }
@@ -78,7 +82,7 @@ func (a *App) Listen(ctx context.Context) (net.Listener, error) {
 }
 
 // Web is the web process: it serves readers' links on ln until ctx ends, and
-// closes ln.
+// closes ln. Where feedback.listen is set it takes bounces as well.
 func (a *App) Web(ctx context.Context, ln net.Listener) error {
 	defer a.enlist(presence.Web, nil)()
 	return a.serveReaders(ctx, ln)
@@ -94,10 +98,16 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close())
 	}
 
+	webhooks, err := a.webhooks(notRecorded{}) // the one place that says who stores notices
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+
 	server, err := web.New(web.Config{
 		Keys:     a.keys,
-		Feedback: feedback.New(feedback.Config{Suppression: a.Suppression, Counter: a.Ledger, Server: a.server, Log: a.log}),
+		Feedback: a.recorder(),
 		Ready:    a.Ping,
+		Hooks:    webhooks,
 		Topics:   a.Config.Topics, List: a.Suppression, Language: a.languageOf, Theme: look,
 		PublicURL: a.Config.PublicURL, Log: a.log,
 	})
@@ -106,7 +116,12 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	}
 
 	a.log.Info("web started", "listen", ln.Addr().String(), "public_url", a.Config.PublicURL)
-	err = a.runBounded(ctx, func(ctx context.Context) error { return server.Run(ctx, ln) })
+	err = a.runBounded(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return server.Run(ctx, ln) })
+		g.Go(func() error { return a.takeBounces(ctx) })
+		return g.Wait()
+	})
 	a.log.Info("web stopped")
 	return err
 }

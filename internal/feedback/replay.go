@@ -101,7 +101,7 @@ func (r *replayer) remember(ctx context.Context, e suppression.Entry, serverID s
 		a.warned = true
 		// Where the log is kept, this line is a second journal: suppression import
 		// takes the hash.
-		r.log.WarnContext(ctx, "unsubscribe not confirmed to last", "sha256", hex.EncodeToString(a.key.address[:]),
+		r.log.WarnContext(ctx, "suppression not confirmed to last", "sha256", hex.EncodeToString(a.key.address[:]),
 			"scope", e.Scope, "run", e.Run, "at", e.At.UTC())
 	}
 
@@ -112,7 +112,7 @@ func (r *replayer) remember(ctx context.Context, e suppression.Entry, serverID s
 func (r *replayer) makeRoom(ctx context.Context) {
 	if !r.full {
 		r.full = true
-		r.log.WarnContext(ctx, "more unsubscribes than can be kept to add them again: the oldest are in redis alone", "kept", keepMost)
+		r.log.WarnContext(ctx, "more suppressions than can be kept to add them again: the oldest are in redis alone", "kept", keepMost)
 	}
 	r.forget(r.recent.Front())
 }
@@ -186,7 +186,7 @@ func (r *replayer) due(id string, b suppression.Barrier, now time.Time) (due []*
 	defer r.mu.Unlock()
 
 	if r.serverID != "" && r.serverID != id {
-		r.log.Warn("redis was restarted or replaced: unsubscribes are replayed", "kept", r.recent.Len())
+		r.log.Warn("redis was restarted or replaced: suppressions are replayed", "kept", r.recent.Len())
 		r.repeatAt = now.Add(repeatAfter)
 	}
 
@@ -220,14 +220,14 @@ func (r *replayer) replay(ctx context.Context, id string, b suppression.Barrier,
 	defer r.mu.Unlock()
 	if err != nil {
 		if !r.failed {
-			r.log.WarnContext(ctx, "unsubscribes not replayed yet", "kept", len(due), "err", err)
+			r.log.WarnContext(ctx, "suppressions not replayed yet", "kept", len(due), "err", err)
 		}
 		r.failed = true
 		return false
 	}
 
 	if r.failed || noted.Added > 0 {
-		r.log.InfoContext(ctx, "unsubscribes replayed", "kept", len(due), "missing", noted.Added)
+		r.log.InfoContext(ctx, "suppressions replayed", "kept", len(due), "missing", noted.Added)
 	}
 
 	r.failed = false

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 )
 
@@ -18,11 +19,20 @@ func (acceptor) AddLasting(context.Context, suppression.Barrier, ...suppression.
 	return suppression.Noted{Added: 1, Lasting: true}, nil
 }
 
+// noRuns is a ledger without runs.
+type noRuns struct{ Ledger }
+
+func (noRuns) Record(context.Context, string) (*ledger.Record, error) { return nil, ledger.ErrNoRun }
+
+func (acceptor) CountReturns(_ context.Context, _ suppression.SoftLimit, all []suppression.Return) ([]bool, error) {
+	return make([]bool, len(all)), nil
+}
+
 // What can be added again is bounded, and the log says once that some cannot.
 func TestForgettingTheOldestIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	r := New(Config{Suppression: acceptor{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	r := New(Config{Suppression: acceptor{}, Ledger: noRuns{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	const line = "the oldest are in redis alone"
 	for n := range keepMost + 3 {
 		event := campaign.Event{Kind: campaign.EventUnsubscribed, Recipient: fmt.Sprintf("ada%d@example.org", n)}

@@ -9,6 +9,7 @@
 //	GET  /u/TOKEN           a page with a button for each topic; changes nothing (scanners
 //	                        open every link)
 //	GET  /u/style-HASH.css  the stylesheet of the page
+//	POST /hooks/NAME        a webhook of a provider, as Config.Hooks answers it
 //	GET  /healthz           200 while the process runs
 //	GET  /readyz            200 while the store answers within a second
 //

@@ -29,14 +29,16 @@ type Feedback interface {
 	Run(ctx context.Context)
 }
 
-// Config is what a Server needs. Only Keys, Feedback and Ready
-// must be there.
+// Config is what a Server needs. Only Keys, Feedback and Ready must be there.
 type Config struct {
 	Keys     *token.Keys // open the links
 	Feedback Feedback
 
 	// Ready says whether the store answers; its context ends after a second.
 	Ready func(context.Context) error
+
+	// Hooks answers the webhooks of providers, by the path value "name"; nil: none is taken.
+	Hooks http.Handler
 
 	Topics map[string]configs.Topic // what readers can get; a link may have another one
 

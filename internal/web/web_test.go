@@ -11,11 +11,13 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/configs"
@@ -71,12 +73,24 @@ func onBoth(t *testing.T, test func(t *testing.T, s *site)) {
 	}
 }
 
-// A counter writes down the runs whose events it counts.
-type counter struct{ runs io.Writer }
+// A counter is a ledger that has every run, and writes down the runs whose events it
+// counts, once for each person.
+type counter struct {
+	feedback.Ledger
+	runs io.Writer
+	seen sync.Map
+}
 
-func (c counter) CountAfter(_ context.Context, run string, _ campaign.EventKind) error {
-	_, err := io.WriteString(c.runs, run+"\n")
-	return err
+func (c *counter) Record(_ context.Context, id string) (*ledger.Record, error) {
+	return &ledger.Record{ID: id, Attempt: "a"}, nil
+}
+
+func (c *counter) CountAfter(_ context.Context, run *ledger.Run, all []ledger.After) ([]bool, error) {
+	if _, again := c.seen.LoadOrStore(run.ID+all[0].Person, true); again {
+		return make([]bool, len(all)), nil
+	}
+	_, err := io.WriteString(c.runs, run.ID+"\n")
+	return make([]bool, len(all)), err
 }
 
 // newSite starts a server on list, if cfg has no other feedback.
@@ -97,7 +111,7 @@ func newSite(t *testing.T, cfg web.Config, list *suppression.Store) *site {
 		cfg.Topics = map[string]configs.Topic{"news": {Name: "Acme <News>"}}
 	}
 	if cfg.Feedback == nil {
-		cfg.Feedback = feedback.New(feedback.Config{Suppression: list, Counter: counter{s.told}, Log: cfg.Log})
+		cfg.Feedback = feedback.New(feedback.Config{Suppression: list, Ledger: &counter{runs: s.told}, Log: cfg.Log})
 	}
 
 	srv, err := web.New(cfg)
