@@ -70,7 +70,7 @@ type Content struct {
 	HTML     string // html: FILE (exactly one of the two)
 	Text     string // text: FILE that overrides the automatic text part
 	Layout   string // layout: default "plain"; "none" only for html
-	Language string // language: of the letter, such as de or pt-BR; default "en"
+	Language string // language: of the letter, such as de or pt-BR; empty: DefaultLanguage, and each reader's own on pages
 	Logo     string // logo: URL of an image in place of the sender's name above the letter
 	Strict   bool   // strict: a blank value that leaves a gap is an error
 }

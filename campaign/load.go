@@ -33,7 +33,7 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 	}
 	d := &Definition{
 		File: file, Dir: dir, Source: data,
-		Content:  Content{Layout: DefaultLayout, Language: DefaultLanguage},
+		Content:  Content{Layout: DefaultLayout},
 		Schedule: Schedule{MaxLateness: DefaultMaxLateness},
 		Delivery: Delivery{
 			Retry:        slices.Clone(DefaultRetry),

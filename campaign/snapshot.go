@@ -17,7 +17,7 @@ type Snapshot struct {
 	BodyFile  string   `json:"body_file"`      // names for messages about errors
 	TextFile  string   `json:"text_file,omitempty"`
 	Layout    string   `json:"layout"`
-	Language  string   `json:"language,omitempty"` // of the layout's page; empty in runs made before it was known
+	Language  string   `json:"language,omitempty"` // of the letter and of readers' pages; empty: the campaign says nothing of it
 	Logo      string   `json:"logo,omitempty"`     // URL of the image above the letter; empty: the sender's name
 	Postal    string   `json:"postal_address"`
 	PublicURL string   `json:"public_url"`  // what readers' links begin with, without a final slash

@@ -15,7 +15,9 @@
 -- writers at once neither may shorten what the other acknowledged, and because no
 -- entry may be there without its version. Idempotent.
 -- An entry that a reply in one lane has caused loses the name of the lane when it is
--- added by another road too: then discard.lua leaves it in place.
+-- added by another road too: then discard.lua leaves it in place. An unsubscribe gives
+-- way to an entry for another reason that holds as long, so that undo.lua cannot take
+-- back, with the unsubscribe, what a complaint said.
 -- Allowed when Redis is out of memory: an unsubscribe must never be refused.
 
 -- lane_of returns the lane that a value names, and the value without it; nil for none.
@@ -23,6 +25,11 @@ local function lane_of(value)
   local head, lane, rest = string.match(value, '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*)(.*)$')
   if not lane or lane == '' then return nil end
   return lane, rest == '' and head or head .. '\t' .. rest
+end
+
+-- reason_of returns the reason that a value gives.
+local function reason_of(value)
+  return string.match(value, '^%d+\t%d+\t([^\t]*)')
 end
 
 local now, version, how = tonumber(ARGV[1]), ARGV[2], ARGV[3]
@@ -37,7 +44,9 @@ for i = 4, #ARGV, 4 do
     if gone then
       added = added + 1
     end
-    if how ~= 'count' and (gone or (ends > 0 and (expires == 0 or expires > ends))) then
+    local longer = not gone and ends > 0 and (expires == 0 or expires > ends)
+    local firmer = not gone and expires == ends and reason_of(old) == 'unsubscribe' and reason_of(value) ~= 'unsubscribe'
+    if how ~= 'count' and (gone or longer or firmer) then
       redis.call('HSET', KEYS[1], field, value)
     elseif how ~= 'count' then
       local lane, head = lane_of(old)

@@ -4,7 +4,7 @@
 // It keeps the promise that a suppressed address is not mailed: an entry that
 // [Store.Add] has acknowledged is seen by every look-up that begins after it,
 // and one behind a [Barrier] survives the death of its server too.
-// Adding is a union and never takes anything away; only [Store.Rm] and
+// Adding is a union and never takes anything away; only [Store.Rm], [Store.Undo] and
 // [Store.Discard] do, and leave a mark, so that [Store.Replay] of an older
 // entry does not undo it. An entry is found by the SHA-256 of the canonical
 // address, so that lists of hashes can be imported, and a person can be

@@ -46,6 +46,7 @@ type Store struct {
 	lane    *redis.Script
 	discard *redis.Script
 	erase   *redis.Script
+	undo    *redis.Script
 
 	known atomic.Pointer[domainList] // the newest that was read
 }
@@ -55,14 +56,15 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
 		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
-		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), erase: lua(eraseSource), now: time.Now,
+		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), erase: lua(eraseSource), undo: lua(undoSource), now: time.Now,
 	}
 }
 
 // Add adds entries and returns how many of them suppress what was not
 // suppressed before. An entry that is already there (same address, same
-// scope) is kept with its reason and time, unless the new one holds longer. Entries
-// with a Lane are noted for Discard.
+// scope) is kept with its reason and time, unless the new one holds longer; or the old
+// one is an unsubscribe, which could be undone, and the new one has another reason and
+// holds as long. Entries with a Lane are noted for Discard.
 //
 // When an entry is not valid nothing is added. When Redis fails some may be:
 // adding again is harmless.

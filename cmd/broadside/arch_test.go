@@ -48,16 +48,17 @@ var rank = map[string]int{
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
-	"sender":            6,
-	"scheduler":         6,
-	"internal/runs":     6, // of whatever made them
-	"internal/account":  6,
-	"internal/web":      7,
-	"internal/doctor":   7, // looks at all of it
-	"internal/lanes":    7, // of accounts
-	"internal/person":   7, // in runs too
-	"internal/backup":   7, // of schedules too
-	"internal/forecast": 5, // of limits
+	"sender":             6,
+	"scheduler":          6,
+	"internal/runs":      6, // of whatever made them
+	"internal/account":   6,
+	"internal/web":       7,
+	"internal/web/theme": 2,
+	"internal/doctor":    7, // looks at all of it
+	"internal/lanes":     7, // of accounts
+	"internal/person":    7, // in runs too
+	"internal/backup":    7, // of schedules too
+	"internal/forecast":  5, // of limits
 
 	"internal/mailbox/listener": 6,
 
@@ -122,6 +123,7 @@ var owners = map[string][]string{
 	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
 	"github.com/spf13/cobra":           {"cmd/broadside"},
 	"github.com/spf13/viper":           {"configs"},
+	"github.com/chromedp/chromedp":     {}, // tests alone
 
 	"github.com/emersion/go-imap/v2":            {"internal/mailbox"},
 	"github.com/emersion/go-imap/v2/imapclient": {"internal/mailbox"},

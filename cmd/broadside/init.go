@@ -6,17 +6,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/internal/project"
+	"broadside/internal/web/theme"
 )
 
 func initCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	var themeOnly bool
+	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a project to start from",
 		Long: `Write a project that works at once: configuration with a secret of its own,
 campaign, letter, a few subscribers, Procfile and .gitignore. Nothing that is
-there is overwritten.`,
+there is overwritten.
+
+--theme writes, into a project, what readers see behind unsubscribe links: a
+page and a stylesheet to change (docs/unsubscribe.md).`,
 		Example: `  broadside init
-  broadside init newsletter`,
+  broadside init newsletter
+  broadside init newsletter --theme`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := "."
@@ -24,7 +30,11 @@ there is overwritten.`,
 				dir = args[0]
 			}
 
-			files, err := project.New(dir)
+			write := project.New
+			if themeOnly {
+				write = theme.Write
+			}
+			files, err := write(dir)
 			if err != nil {
 				return err
 			}
@@ -33,10 +43,14 @@ there is overwritten.`,
 				return err
 			}
 
-			c.note("%s", nextSteps(dir))
+			if !themeOnly {
+				c.note("%s", nextSteps(dir))
+			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&themeOnly, "theme", false, "write the theme of readers' pages, and nothing else")
+	return cmd
 }
 
 // written prints the files that a command has written.

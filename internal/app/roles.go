@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"broadside/campaign"
+	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/internal/account"
 	"broadside/internal/failure"
 	"broadside/internal/presence"
 	"broadside/internal/web"
+	"broadside/internal/web/theme"
 	"broadside/scheduler"
 )
 
@@ -90,11 +93,9 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close())
 	}
 
-	topics := map[string]string{}
-	for id, t := range a.Config.Topics {
-		if t.Name != "" {
-			topics[id] = t.Name
-		}
+	look, err := a.theme()
+	if err != nil {
+		return errors.Join(err, ln.Close())
 	}
 
 	recorder := a.recorder()
@@ -108,7 +109,8 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		Feedback: recorder,
 		Ready:    a.Ping,
 		Hooks:    webhooks,
-		Topics:   topics, PublicURL: a.Config.PublicURL, Log: a.log,
+		Topics:   a.Config.Topics, List: a.Suppression, Language: a.languageOf, Theme: look,
+		PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())
@@ -123,6 +125,31 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	})
 	a.log.Info("web stopped")
 	return err
+}
+
+// theme reads what readers' pages look like: the files next to the configuration, else
+// the built-in ones.
+func (a *App) theme() (*theme.Theme, error) { return theme.Load(filepath.Dir(a.Config.FileName())) }
+
+// languageOf returns the language that the campaign of a run gives; empty when it gives
+// none, or the run is forgotten.
+func (a *App) languageOf(ctx context.Context, run string) (string, error) {
+	rec, err := a.Ledger.Record(ctx, run)
+	if errors.Is(err, ledger.ErrNoRun) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+
+	snapshot, err := a.Ledger.Snapshot(ctx, rec.Handle())
+	if errors.Is(err, ledger.ErrNoRun) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return snapshot.Language, nil
 }
 
 // server tells which Redis is in charge, and what can be asked of it.
@@ -152,5 +179,6 @@ func (a *App) Release() error {
 		errs = append(errs, account.NoneConfigured(a.Config))
 	}
 	_, err := a.ways()
-	return errors.Join(append(errs, err)...)
+	_, themeErr := a.theme()
+	return errors.Join(append(errs, err, themeErr)...)
 }

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -66,7 +67,7 @@ var fieldsOfFile = []struct {
 	{"audience", func(d *campaign.Definition) string { return d.Audience.Source }},
 	{"exclude", func(d *campaign.Definition) string { return fmt.Sprint(d.Exclude) }},
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
-	{"language", func(d *campaign.Definition) string { return d.Content.Language }},
+	{"language", func(d *campaign.Definition) string { return cmp.Or(d.Content.Language, campaign.DefaultLanguage) }},
 	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},
 	{"accounts", func(d *campaign.Definition) string { return accountList(d.Delivery) }},
 	{"rate", func(d *campaign.Definition) string { return fmt.Sprint(d.Delivery.Rate) }},

@@ -5,11 +5,18 @@
 // list, that looking at a link changes nothing, and that a link says nothing
 // to strangers: every token that does not open gets the same answer.
 //
-//	POST /u/TOKEN     one-click unsubscribe (RFC 8058), and the button of the page
-//	GET  /u/TOKEN     a page with that button; changes nothing (scanners open every link)
-//	POST /hooks/NAME  a webhook of a provider, as Config.Hooks answers it
-//	GET  /healthz     200 while the process runs
-//	GET  /readyz      200 while the store answers within a second
+//	POST /u/TOKEN           one-click unsubscribe (RFC 8058), and the buttons of the page
+//	GET  /u/TOKEN           a page with a button for each topic; changes nothing (scanners
+//	                        open every link)
+//	GET  /u/style-HASH.css  the stylesheet of the page
+//	POST /hooks/NAME        a webhook of a provider, as Config.Hooks answers it
+//	GET  /healthz           200 while the process runs
+//	GET  /readyz            200 while the store answers within a second
+//
+// What a link has had its reader leave, it can take back: unsubscribes of the same
+// address and run, and never a bounce or a complaint. A page needs neither the store nor
+// the run: without them it does not say what was left, and speaks the language of the
+// browser.
 //
 // There is never a redirect: RFC 8058 section 3.1 forbids it for POST, and
 // some mail providers give up at one. That is why paths are matched here and

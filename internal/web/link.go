@@ -41,3 +41,6 @@ func singleSlashes(path string) string {
 	}
 	return path
 }
+
+// stylePath returns the path of the stylesheet, as a browser asks for it.
+func (s *Server) stylePath() string { return s.base + token.Path + s.cfg.Theme.StyleName + ".css" }

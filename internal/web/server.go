@@ -16,8 +16,10 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/token"
+	"broadside/configs"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
+	"broadside/internal/web/theme"
 )
 
 // Feedback applies unsubscribes; *feedback.Recorder is one. Its Run keeps them
@@ -27,7 +29,7 @@ type Feedback interface {
 	Run(ctx context.Context)
 }
 
-// Config is what a Server needs. Only Hooks, PublicURL, Topics and Log may be left out.
+// Config is what a Server needs. Only Keys, Feedback and Ready must be there.
 type Config struct {
 	Keys     *token.Keys // open the links
 	Feedback Feedback
@@ -38,7 +40,17 @@ type Config struct {
 	// Hooks answers the webhooks of providers, by the path value "name"; nil: none is taken.
 	Hooks http.Handler
 
-	Topics map[string]string // what readers call a topic; without an entry its id
+	Topics map[string]configs.Topic // what readers can get; a link may have another one
+
+	// List tells what a reader has left. Without it pages say nothing of that, and undo
+	// nothing.
+	List List
+
+	// Language returns the language that the campaign of a run gives; empty when it gives
+	// none, or there is no such run any more. Without it the browser's counts.
+	Language func(ctx context.Context, run string) (string, error)
+
+	Theme *theme.Theme // what pages look like; nil: as they are built in
 
 	// PublicURL is what readers' links begin with. Links work under its path and
 	// without it; where it is https, browsers are told to insist on that.
@@ -52,7 +64,7 @@ type Server struct {
 	log    *slog.Logger
 	base   string // path of the public URL, without a final slash
 	https  bool
-	page   *page
+	runs   *runLanguages
 	crash  *crash.Reporter
 	outage *outage.Notice // while unsubscribes cannot be recorded
 }
@@ -73,17 +85,22 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("make web server: %w", err)
 	}
 
-	s := &Server{cfg: cfg, log: cfg.Log, base: strings.TrimRight(public.Path, "/"), https: public.Scheme == "https"}
+	if cfg.Theme == nil {
+		if cfg.Theme, err = theme.Load(""); err != nil {
+			return nil, fmt.Errorf("make web server: %w", err)
+		}
+	}
+
+	s := &Server{
+		cfg: cfg, log: cfg.Log, base: strings.TrimRight(public.Path, "/"), https: public.Scheme == "https",
+		runs: &runLanguages{read: cfg.Language},
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 
 	s.outage = outage.NewNotice(s.log, "unsubscribes cannot be noted, readers are asked to try again", "unsubscribes are noted again")
 	s.crash = crash.NewReporter(s.log)
-	if s.page, err = newPage(); err != nil {
-		return nil, fmt.Errorf("make web server: %w", err)
-	}
-
 	return s, nil
 }
 

@@ -2,6 +2,8 @@ package web
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/token"
+	"broadside/internal/web/theme"
 )
 
 // Sources of events that come from links.
@@ -43,91 +46,137 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request, text string
 	if !allow(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
+	if text == s.cfg.Theme.StyleName {
+		s.style(w)
+		return
+	}
 
 	u, err := s.open(text)
 	if err != nil {
-		s.show(w, r, http.StatusNotFound, content{
-			Title: "This link does not work",
-			Text:  "It may have been cut or changed on its way. Please copy the whole link from the message, or reply to the message and ask to be taken off the list.",
-		})
+		v := s.visitOf(browserLanguage(r), u)
+		s.show(w, r, http.StatusNotFound, v.page(v.texts.brokenTitle, v.texts.brokenText, ""))
 		return
 	}
 
-	name := s.topicName(u.Topic)
-	ask := content{
-		Title:  "Unsubscribe from " + name + "?",
-		Text:   "We will send nothing more of it to " + masked(u.Address) + ".",
-		Button: "Unsubscribe",
-	}
 	switch {
 	case u.Test:
-		s.show(w, r, http.StatusOK, content{
-			Title: "This is a test link",
-			Text:  "It belongs to a test message and unsubscribes nobody. In a real message, readers can unsubscribe from " + name + " here.",
-		})
+		v := s.visitOf(s.language(r, u.Run), u)
+		s.show(w, r, http.StatusOK, v.page(v.texts.testTitle, v.texts.testText, v.linked()))
 	case r.Method != http.MethodPost:
-		s.show(w, r, http.StatusOK, ask)
+		v := s.visitOf(s.language(r, u.Run), u)
+		s.show(w, r, http.StatusOK, v.look(s.seen(r.Context(), u)))
 	default:
-		s.post(w, r, u, ask)
+		s.post(w, r, u)
 	}
 }
 
-// post unsubscribes, if the body says that the POST is meant.
-func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscribe, ask content) {
-	source, err := readSource(w, r)
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		s.show(w, r, http.StatusRequestEntityTooLarge, ask)
+// post does what the body of a POST says.
+func (s *Server) post(w http.ResponseWriter, r *http.Request, u token.Unsubscribe) {
+	want, err := s.readWish(w, r, u)
+	if err == nil && want.source == sourceOneClick {
+		s.oneClick(w, r, u)
 		return
 	}
 
-	if err != nil {
-		s.show(w, r, http.StatusBadRequest, ask)
-		return
+	v := s.visitOf(s.language(r, u.Run), u)
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLarge:
+		s.show(w, r, http.StatusRequestEntityTooLarge, v.ask())
+	case err != nil:
+		s.show(w, r, http.StatusBadRequest, v.ask())
+	case want.undo:
+		left, err := s.undo(r.Context(), u, want.topic)
+		if err != nil {
+			s.log.WarnContext(r.Context(), "unsubscribe not undone, the reader is asked to try again", "run", u.Run, "err", err)
+			s.tryAgain(w, r, v, want)
+			return
+		}
+		s.show(w, r, http.StatusOK, v.undone(want.topic, left))
+	default:
+		if s.leave(r.Context(), u, want) != nil {
+			s.tryAgain(w, r, v, want)
+			return
+		}
+		s.show(w, r, http.StatusOK, v.left(want.topic, s.seen(r.Context(), u)))
 	}
-
-	err = s.cfg.Feedback.Apply(r.Context(), campaign.Event{
-		Recipient: u.Address, Run: u.Run, Kind: campaign.EventUnsubscribed, Topic: u.Topic, Source: source,
-	})
-	s.outage.Note(err, "run", u.Run, "source", source)
-	if err != nil {
-		w.Header().Set("Retry-After", retryAfter)
-		s.show(w, r, http.StatusServiceUnavailable, content{
-			Title:  "Please try again in a minute",
-			Text:   "We could not note it just now. You are still subscribed.",
-			Button: "Try again",
-		})
-		return
-	}
-
-	s.show(w, r, http.StatusOK, content{
-		Title: "You are unsubscribed",
-		Text:  "We will send nothing more of " + s.topicName(u.Topic) + " to " + masked(u.Address) + ". You can close this page.",
-	})
 }
 
-// readSource reads where a POST comes from: a mail program sends
+// oneClick unsubscribes from the topic of the link. Mail programs do not show the answer,
+// so that nothing is looked up for it.
+func (s *Server) oneClick(w http.ResponseWriter, r *http.Request, u token.Unsubscribe) {
+	v := s.visitOf(browserLanguage(r), u)
+	want := wish{source: sourceOneClick, topic: v.linked()}
+	if s.leave(r.Context(), u, want) != nil {
+		s.tryAgain(w, r, v, want)
+		return
+	}
+	s.show(w, r, http.StatusOK, v.left(want.topic, nil))
+}
+
+// leave has a topic left, or everything.
+func (s *Server) leave(ctx context.Context, u token.Unsubscribe, want wish) error {
+	e := campaign.Event{
+		Recipient: u.Address, Run: u.Run, Kind: campaign.EventUnsubscribed, Topic: want.topic, Source: want.source,
+	}
+	if want.topic == everything {
+		e.Topic = ""
+	}
+	err := s.cfg.Feedback.Apply(ctx, e)
+	s.outage.Note(err, "run", u.Run, "source", want.source)
+	return err
+}
+
+// tryAgain answers while the store is away.
+func (s *Server) tryAgain(w http.ResponseWriter, r *http.Request, v visit, want wish) {
+	w.Header().Set("Retry-After", retryAfter)
+	s.show(w, r, http.StatusServiceUnavailable, v.tryAgain(want))
+}
+
+// A wish is what a POST asks for.
+type wish struct {
+	source string // sourceOneClick or sourcePage
+	undo   bool   // take back that the topic was left
+	topic  string // or everything
+}
+
+// Fields of the forms of pages, each with a topic, or everything, as its value. The last
+// one is for pages of earlier versions: it means the topic of the link.
+const (
+	fieldLeave   = "leave"
+	fieldUndo    = "undo"
+	fieldConfirm = "confirm"
+)
+
+// readWish reads what a POST asks for: a mail program sends
 // List-Unsubscribe=One-Click as multipart/form-data or urlencoded (RFC 8058
-// section 3.1), our page its own field. The query of the URL does not count,
-// and a body without either is refused: it may not be meant.
-func readSource(w http.ResponseWriter, r *http.Request) (string, error) {
+// section 3.1), our page its own fields. The query of the URL does not count,
+// and a body without any of them is refused: it may not be meant.
+func (s *Server) readWish(w http.ResponseWriter, r *http.Request, u token.Unsubscribe) (wish, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return "", fmt.Errorf("read body: %w", err)
+		return wish{}, fmt.Errorf("read body: %w", err)
 	}
 
 	values, err := parseForm(body, r.Header.Get("Content-Type"))
 	if err != nil {
-		return "", fmt.Errorf("parse form: %w", err)
+		return wish{}, fmt.Errorf("parse form: %w", err)
 	}
 
+	linked := linkedTopic(u)
+	topic := cmp.Or(values.Get(fieldLeave), values.Get(fieldUndo))
+	_, known := s.cfg.Topics[topic]
+	known = known || topic == linked || topic == everything
 	switch {
 	case strings.EqualFold(values.Get("List-Unsubscribe"), "One-Click"):
-		return sourceOneClick, nil
-	case values.Get("confirm") != "":
-		return sourcePage, nil
+		return wish{source: sourceOneClick, topic: linked}, nil
+	case values.Get(fieldConfirm) != "":
+		return wish{source: sourcePage, topic: linked}, nil
+	case known:
+		return wish{source: sourcePage, topic: topic, undo: values.Get(fieldLeave) == ""}, nil
 	}
 
-	return "", errors.New("body says neither List-Unsubscribe=One-Click nor confirm")
+	return wish{}, errors.New("body has neither List-Unsubscribe=One-Click nor a known topic to leave")
 }
 
 // parseForm reads a form. What is not multipart is taken for urlencoded,
@@ -144,29 +193,32 @@ func parseForm(body []byte, contentType string) (url.Values, error) {
 	return form.Value, form.RemoveAll()
 }
 
-func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, c content) {
-	if err := s.page.write(w, status, c); err != nil {
+// show answers with a page.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, p theme.Page) {
+	var out bytes.Buffer
+	if err := s.cfg.Theme.Render(&out, p); err != nil {
 		s.log.ErrorContext(r.Context(), "page not shown", "err", err)
 		plain(w, http.StatusInternalServerError, "something went wrong")
+		return
 	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // an error means that the client is gone
 }
 
-func (s *Server) topicName(topic string) string {
-	if name := s.cfg.Topics[topic]; name != "" {
-		return name
-	}
-	if topic == "" {
-		return "our messages"
-	}
-	return topic
+// style answers with the stylesheet, whose name changes with its text.
+func (s *Server) style(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(s.cfg.Theme.Style) // an error means that the client is gone
 }
 
 // masked shows enough of an address for its owner to know it: a link may be
-// forwarded, and its page photographed.
+// forwarded, and its page photographed. It is empty for what is no address.
 func masked(address string) string {
 	i := strings.LastIndex(address, "@")
 	if i < 1 {
-		return "you"
+		return ""
 	}
 	_, size := utf8.DecodeRuneInString(address)
 	return address[:size] + "***" + address[i:]

@@ -119,7 +119,7 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 	return nil
 }
 
-// address fills in the envelope, the Message-ID and the unsubscribe link.
+// address fills in the envelope, the Message-ID, and the link and address that unsubscribe.
 func (c *Composer) address(d *Draft, r *Recipient) {
 	to := r.Row.Address.String()
 	w := c.keys.AppendMessage(d.words[:0], r.Run, r.Part, r.Index)
@@ -139,6 +139,7 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 	d.part.MessageID = all[:id]
 	d.part.Unsubscribe = all[id:link]
 	d.From = all[link:]
+	d.part.UnsubscribeMail = d.From // mail to the return path says which message it is about
 	if d.From == "" {
 		d.From = c.from
 	}

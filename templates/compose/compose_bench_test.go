@@ -13,8 +13,8 @@ import (
 )
 
 // newsletter returns the composer of a newsletter of 20 KB with twelve merge
-// fields, and recipients for it.
-func newsletter(t testing.TB) (*Composer, []Recipient) {
+// fields, and recipients for it. Its return paths are under returnTo, if that is not empty.
+func newsletter(t testing.TB, returnTo string) (*Composer, []Recipient) {
 	t.Helper()
 	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
 	if err != nil {
@@ -43,7 +43,7 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 	c, err := New(campaign.Snapshot{
 		Campaign: "news", Topic: "news", From: "News <news@acme.example>", ReplyTo: "hello@acme.example",
 		Subject: "{{.first_name}}, {{.points}} points and three things from {{.shop}}", Preheader: "What is new for {{.company}} in {{.city}}",
-		Markdown: letter.String(), Layout: "plain", Postal: "Acme Ltd, 1 High Street, London", PublicURL: "https://news.acme.example",
+		Markdown: letter.String(), Layout: "plain", Postal: "Acme Ltd, 1 High Street, London", PublicURL: "https://news.acme.example", ReturnTo: returnTo,
 		Columns: []string{"first_name", "last_name", "company", "street", "city", "country", "plan", "since", "orders", "points", "shop", "code"},
 	}, keys)
 	if err != nil {
@@ -65,8 +65,11 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 	return c, all
 }
 
-func BenchmarkCompose(b *testing.B) {
-	c, people := newsletter(b)
+func BenchmarkCompose(b *testing.B)           { benchmarkCompose(b, "") }
+func BenchmarkComposeReturnPath(b *testing.B) { benchmarkCompose(b, "bounce.acme.example") }
+
+func benchmarkCompose(b *testing.B, returnTo string) {
+	c, people := newsletter(b, returnTo)
 	var d Draft
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -82,7 +85,7 @@ func BenchmarkCompose(b *testing.B) {
 // away, which may add some.
 func TestComposeAllocations(t *testing.T) {
 	const most = 10
-	c, people := newsletter(t)
+	c, people := newsletter(t, "bounce.acme.example")
 	var d Draft
 	n := testing.AllocsPerRun(100, func() {
 		for _, p := range people {

@@ -80,3 +80,15 @@ func TestAMessageIsTheSameInARunThatSendsItOnceMore(t *testing.T) {
 		}
 	}
 }
+
+// The address that unsubscribes is the return path of the message, which names it.
+func TestReturnPathUnsubscribes(t *testing.T) {
+	t.Parallel()
+	d, err := composed(t, "", Recipient{Run: "news-1", Part: 3, Index: 17, Row: audience.Row{Values: []string{"Ada"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(d.From, token.Prefix) || !strings.Contains(string(d.Message), ">,\r\n <mailto:"+d.From+"?subject=unsubscribe>\r\n") {
+		t.Errorf("the message from %s has no such address:\n%s", d.From, d.Message)
+	}
+}

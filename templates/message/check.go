@@ -77,6 +77,16 @@ func checkAddress(s string) error {
 	return nil
 }
 
+// checkMailto refuses an address that would have to be percent-encoded in a mailto URL
+// (RFC 6068), which none of ours has to be.
+func checkMailto(s string) error {
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || at == len(s)-1 || len(s) > maxAddress || strings.ContainsFunc(s[:at], notInDomain) || strings.ContainsFunc(s[at+1:], notInDomain) {
+		return fmt.Errorf("address to unsubscribe %q: expected letters, digits, dots and hyphens around one @, at most %d bytes", s, maxAddress)
+	}
+	return nil
+}
+
 func notInDomain(r rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", r)
 }

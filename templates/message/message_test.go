@@ -77,12 +77,15 @@ func cases() map[string]struct {
 	long.Subject = strings.Repeat("eighty ", 40) + "words"
 	long.Unsubscribe = "https://news.acme.example/u/" + strings.Repeat("t0ken-", 120)
 
+	mail := part()
+	mail.UnsubscribeMail = "b-" + strings.Repeat("a2", 20) + "@bounce.acme.example"
+
 	return map[string]struct {
 		spec message.Spec
 		part message.Part
 	}{
 		"plain": {spec, plain}, "german": {spec, german}, "japanese": {japaneseSpec, japanese},
-		"odd": {oddSpec, odd}, "long": {spec, long},
+		"odd": {oddSpec, odd}, "long": {spec, long}, "mail": {spec, mail},
 	}
 }
 
@@ -162,7 +165,7 @@ func TestGoMessageReadsWhatWasMeant(t *testing.T) {
 				t.Errorf("to %v (%v), want %s", to, err, c.part.To)
 			}
 
-			if got := r.Header.Get("List-Unsubscribe"); got != "<"+c.part.Unsubscribe+">" {
+			if got := r.Header.Get("List-Unsubscribe"); got != listUnsubscribe(c.part) {
 				t.Errorf("List-Unsubscribe %q", got)
 			}
 
@@ -228,7 +231,7 @@ func TestPythonReadsWhatWasMeant(t *testing.T) {
 
 			for key, want := range map[string]string{
 				"Subject": c.part.Subject, "Date": "Thu, 01 Oct 2026 07:00:00 +0000",
-				"Message-ID": "<" + c.part.MessageID + ">", "List-Unsubscribe": "<" + c.part.Unsubscribe + ">",
+				"Message-ID": "<" + c.part.MessageID + ">", "List-Unsubscribe": listUnsubscribe(c.part),
 				"List-Unsubscribe-Post": "List-Unsubscribe=One-Click", "Precedence": "bulk", "MIME-Version": "1.0",
 				"Feedback-ID": c.spec.FeedbackID, "X-Campaign": "october-news",
 			} {
@@ -253,6 +256,14 @@ func TestPythonReadsWhatWasMeant(t *testing.T) {
 	}
 }
 
+// listUnsubscribe returns what a parser must find in List-Unsubscribe.
+func listUnsubscribe(p message.Part) string {
+	if p.UnsubscribeMail == "" {
+		return "<" + p.Unsubscribe + ">"
+	}
+	return "<" + p.Unsubscribe + ">, <mailto:" + p.UnsubscribeMail + "?subject=unsubscribe>"
+}
+
 // checkWire checks what must be true of every message on the wire.
 func checkWire(t testing.TB, b []byte) {
 	t.Helper()
@@ -266,7 +277,7 @@ func checkWire(t testing.TB, b []byte) {
 			t.Errorf("line %d has a bare CR, LF or NUL: %q", i+1, line)
 		}
 		limit := 76
-		if strings.HasPrefix(line, "List-Unsubscribe: ") {
+		if strings.HasPrefix(line, "List-Unsubscribe: ") || strings.HasPrefix(line, " <mailto:") {
 			limit = 998 - len("\r\n")
 		}
 		if len(line) > limit {
@@ -339,6 +350,10 @@ func TestPartRefusals(t *testing.T) {
 		{"link with LF", func(p *message.Part) { p.Unsubscribe = "https://a.example/\nBcc:x" }, true},
 		{"link with a bracket", func(p *message.Part) { p.Unsubscribe = "https://a.example/>" }, false},
 		{"link by mail", func(p *message.Part) { p.Unsubscribe = "mailto:a@example.com" }, false},
+		{"address to unsubscribe with LF", func(p *message.Part) { p.UnsubscribeMail = "a@b.example\nBcc:x" }, false},
+		{"address to unsubscribe with a bracket", func(p *message.Part) { p.UnsubscribeMail = "a@b.example>" }, false},
+		{"address to unsubscribe with a field", func(p *message.Part) { p.UnsubscribeMail = "a?cc=x@b.example" }, false},
+		{"address to unsubscribe without a domain", func(p *message.Part) { p.UnsubscribeMail = "a@" }, false},
 		{"link too long", func(p *message.Part) { p.Unsubscribe = "https://a.example/" + strings.Repeat("a", 900) }, false},
 		{"no date", func(p *message.Part) { p.Date = time.Time{} }, false},
 	} {

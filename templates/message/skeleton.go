@@ -50,9 +50,12 @@ type Part struct {
 	To          string // the address alone
 	Subject     string
 	HTML, Text  Body
-	MessageID   string    // unique@domain, without brackets; the same in every retry
-	Unsubscribe string    // https URL that unsubscribes by POST (RFC 8058)
-	Date        time.Time // written in UTC
+	MessageID   string // unique@domain, without brackets; the same in every retry
+	Unsubscribe string // https URL that unsubscribes by POST (RFC 8058)
+	// UnsubscribeMail is an address that unsubscribes who writes to it (RFC 2369, 3.2);
+	// empty: there is none.
+	UnsubscribeMail string
+	Date            time.Time // written in UTC
 
 	encoder Encoder
 	text    []byte // of a body that goes out as base64
@@ -208,7 +211,7 @@ func (sk *Skeleton) Append(dst []byte, p *Part) ([]byte, error) {
 		case slotMessageID:
 			out = append(out, p.MessageID...)
 		case slotUnsubscribe:
-			out = append(out, p.Unsubscribe...)
+			out = p.appendUnsubscribe(out)
 		case slotBoundary:
 			// "=_" occurs neither in quoted-printable nor in base64.
 			out = hex.AppendEncode(append(out, "=_"...), sum[:16])
@@ -227,6 +230,18 @@ func (sk *Skeleton) Append(dst []byte, p *Part) ([]byte, error) {
 	}
 
 	return out, nil
+}
+
+// appendUnsubscribe appends what stands between the brackets of List-Unsubscribe. The
+// https URL comes first: RFC 8058 allows just one, and some programs look no further.
+func (p *Part) appendUnsubscribe(dst []byte) []byte {
+	dst = append(dst, p.Unsubscribe...)
+	if p.UnsubscribeMail == "" {
+		return dst
+	}
+	dst = append(dst, ">,\r\n <mailto:"...)
+	dst = append(dst, p.UnsubscribeMail...)
+	return append(dst, "?subject=unsubscribe"...)
 }
 
 // appendBody appends a body as quoted-printable, as was announced at
@@ -259,6 +274,11 @@ func (p *Part) check() error {
 	}
 	if err := checkURL(p.Unsubscribe); err != nil {
 		return err
+	}
+	if p.UnsubscribeMail != "" {
+		if err := checkMailto(p.UnsubscribeMail); err != nil {
+			return err
+		}
 	}
 	if y := p.Date.UTC().Year(); y < 1970 || y > 9999 {
 		return fmt.Errorf("date %v: expected the time of sending", p.Date)
