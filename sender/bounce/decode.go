@@ -30,6 +30,10 @@ func Decode(r io.Reader, envelope ...string) ([]campaign.Notice, error) {
 
 	id := idOf(m)
 	notices := c.notices()
+	if notices[0].Class == campaign.ClassNotABounce && len(common.Returned) > 0 && c.asksToLeave() {
+		notices[0].Class = campaign.ClassUnsubscribed
+		notices[0].Reply = "unsubscribe by mail"
+	}
 	for i := range notices {
 		n := &notices[i]
 		n.At = common.At

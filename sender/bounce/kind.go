@@ -49,6 +49,16 @@ func (c *contents) certain() bool {
 	return c.head.has("X-Failed-Recipients") || strings.Contains(c.head.get("Auto-Submitted"), "(rejected)") || c.fromDaemon() && c.namesReturn()
 }
 
+// asksToLeave reports whether the message is one that List-Unsubscribe asks for by mailto
+// (RFC 2369, section 3.2): its subject, or else its text, begins with the word. Whose it
+// is says the address that it was sent to.
+func (c *contents) asksToLeave() bool {
+	begins := func(text string) bool {
+		return slices.ContainsFunc(leavingWords, func(word string) bool { return strings.HasPrefix(text, word) })
+	}
+	return begins(c.subject) || c.subject == "" && begins(c.phrases)
+}
+
 // answers reports whether a subject is one of a person who answers or forwards.
 func answers(subject string) bool {
 	for _, prefix := range []string{"re:", "fwd:", "fw:", "aw:", "wg:", "tr:", "rv:", "sv:"} {

@@ -134,3 +134,11 @@ var autoTexts = []string{
 var challenges = []string{
 	"please confirm that you sent", "confirm your message", "verify that you are a real person", "verify that you are human", "prove that you are human", "to release your message", "i apologize for this automatic reply", "challenge/response", "challenge-response", "spam arrest", "spamarrest", "boxbe", "click the link below to be added to", "added to my guest list", "added to the guest list", "awaiting my approval", "awaiting your confirmation", "requires confirmation", "bluebottle", "complete this verification", "antispam.uol", "just this once, click", "one-time authentication", "one time authentication",
 }
+
+// leavingWords begin a message of somebody who wants no more.
+var leavingWords = []string{
+	"unsubscribe",
+	"abmelden", "abbestellen", // de
+	"désabonner", "désinscription", "se désabonner", // fr
+	"cancelar suscripción", "darse de baja", "baja", // es
+}

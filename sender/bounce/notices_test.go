@@ -93,3 +93,31 @@ func only(t *testing.T, message []byte) campaign.Notice {
 	}
 	return notices[0]
 }
+
+// A mailto of List-Unsubscribe leads to a message to the token's own address. To any
+// other address, and where the word only occurs, it is a message like others.
+func TestUnsubscribeByMail(t *testing.T) {
+	t.Parallel()
+	const token = "cgk3owrkumydjsonamaacelqz3oksajibthqmyb2"
+	const ours = "To: b-" + token + "@bounce.acme.example\n"
+	for _, tt := range []struct {
+		name, header, body string
+		want               campaign.Class
+	}{
+		{"subject", ours + "From: ann@example.net\nSubject: unsubscribe", "", campaign.ClassUnsubscribed},
+		{"subject in German", ours + "From: ann@example.net\nSubject: Abmelden bitte", "", campaign.ClassUnsubscribed},
+		{"text without a subject", ours + "From: ann@example.net", "Unsubscribe\n", campaign.ClassUnsubscribed},
+		{"to another address", "To: news@acme.example\nFrom: ann@example.net\nSubject: unsubscribe", "", campaign.ClassNotABounce},
+		{"a question", ours + "From: ann@example.net\nSubject: How do I unsubscribe?", "", campaign.ClassNotABounce},
+		{"another subject", ours + "From: ann@example.net\nSubject: Thanks", "unsubscribe me one day", campaign.ClassNotABounce},
+		{"a vacation reply", ours + "From: ann@example.net\nAuto-Submitted: auto-replied\nSubject: unsubscribe", "", campaign.ClassAutoReply},
+	} {
+		n := only(t, message(tt.header, tt.body))
+		if class, _ := Judge(nil, n); class != tt.want {
+			t.Errorf("%s: found %s, expected %s", tt.name, class, tt.want)
+		}
+		if tt.want == campaign.ClassUnsubscribed && !slices.Equal(n.Returned, []string{token}) {
+			t.Errorf("%s: found the tokens %v, expected %s", tt.name, n.Returned, token)
+		}
+	}
+}
