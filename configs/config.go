@@ -58,10 +58,14 @@ type Worker struct {
 	Drain       time.Duration // from SIGTERM to the end
 }
 
-// Feedback says where bounces go.
+// Feedback says where bounces go, and who may tell what became of messages.
 type Feedback struct {
 	ReturnPath string // domain of VERP return paths; empty: the From address
+	Hooks      Hooks
 	Soft       Soft
+	Mailbox    []Mailbox
+	Every      time.Duration // between two looks into a mailbox
+	Listen     string        // address for SMTP and LMTP; empty: none
 }
 
 // A Storm says when so many addresses are refused for good in one lane that the server

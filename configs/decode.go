@@ -39,11 +39,7 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 	m.Strings("only_to", &c.OnlyTo, `an address or pattern such as "*@acme.example"`, isAddressPattern)
 	m.Map("retention", func(m *strictyaml.Map) { readRetention(m, &c.Retention) })
 	m.Map("worker", func(m *strictyaml.Map) { readWorker(m, &c.Worker) })
-	m.Map("feedback", func(m *strictyaml.Map) {
-		m.Check("return_path", &c.Feedback.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", campaign.MaxSenderDomain), isReturnPath)
-		m.Map("soft", func(m *strictyaml.Map) { readSoft(m, &c.Feedback.Soft) })
-		m.Off("mailbox", "leave the key out; bounces that arrive later are not read yet")
-	})
+	m.Map("feedback", func(m *strictyaml.Map) { readFeedback(m, &c.Feedback) })
 	c.Accounts = map[string]Account{}
 	m.Maps("accounts", "1 to 64 letters, digits, - and _", func(name string, m *strictyaml.Map) bool {
 		if !accountPattern.MatchString(name) {
@@ -88,6 +84,35 @@ func readTopics(m *strictyaml.Map, c *Config) {
 		c.Topics[name] = t
 		return true
 	})
+}
+
+func readFeedback(m *strictyaml.Map, f *Feedback) {
+	m.Check("return_path", &f.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", campaign.MaxSenderDomain), isReturnPath)
+	m.Map("soft", func(m *strictyaml.Map) { readSoft(m, &f.Soft) })
+	m.Map("hooks", func(m *strictyaml.Map) { readHooks(m, &f.Hooks) })
+	names := map[string]bool{}
+	m.SecretOrSecrets("mailbox", func(text string) (problem string) {
+		box, problem := ParseMailbox(text)
+		switch {
+		case problem != "":
+			return problem
+		case names[box.String()]:
+			return "found this mailbox twice, expected it once"
+		}
+		names[box.String()] = true
+		f.Mailbox = append(f.Mailbox, box)
+		return ""
+	})
+	if len(f.Mailbox) > maxMailboxes {
+		m.Problem("mailbox", "found %d mailboxes, expected at most %d", len(f.Mailbox), maxMailboxes)
+	}
+	strictyaml.Duration(m, "every", &f.Every, time.Second, 24*time.Hour)
+	m.Check("listen", &f.Listen, "an address such as 127.0.0.1:2526 or :25", isListen)
+	m.Map("soft", func(m *strictyaml.Map) { readSoft(m, &f.Soft) })
+	m.Map("hooks", func(m *strictyaml.Map) { readHooks(m, &f.Hooks) })
+	if f.Listen != "" && f.ReturnPath == "" {
+		m.Problem("listen", "found an address and no feedback.return_path, expected the domain whose mail is taken there")
+	}
 }
 
 func readRetention(m *strictyaml.Map, r *Retention) {

@@ -3,7 +3,6 @@ package configs
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"broadside/campaign"
 	"broadside/configs/strictyaml"
@@ -65,21 +64,15 @@ func readPreset(m *strictyaml.Map, a *Account) Preset {
 func readLogin(m *strictyaml.Map, a *Account) {
 	m.Choice("auth", &a.Auth, "auto", "plain", "login", "cram-md5", "scram-sha-256", AuthXOAUTH2, "none")
 	m.Text("username", &a.Username, strictyaml.OneLine)
-	readPassword := func(m *strictyaml.Map, name, expected string, dst *Secret) {
-		m.Secret(name, expected, func(text string) bool {
-			*dst = Secret(text)
-			return !strings.ContainsFunc(text, unicode.IsControl)
-		})
-	}
-	readPassword(m, "password", "a password on one line", &a.Password)
+	readSecret(m, "password", &a.Password, "a password on one line", isOneLine)
 
 	given := m.Has("oauth2")
 	var o OAuth2
 	m.Map("oauth2", func(m *strictyaml.Map) {
 		m.Check("token_url", &o.TokenURL, "an address such as https://oauth2.googleapis.com/token (http on this machine only)", isTokenURL)
 		m.Line("client_id", &o.ClientID)
-		readPassword(m, "client_secret", "a secret on one line", &o.ClientSecret)
-		readPassword(m, "refresh_token", "a token on one line", &o.RefreshToken)
+		readSecret(m, "client_secret", &o.ClientSecret, "a secret on one line", isOneLine)
+		readSecret(m, "refresh_token", &o.RefreshToken, "a token on one line", isOneLine)
 		if given {
 			m.Require("token_url", "the address at which the provider gives access tokens, such as https://oauth2.googleapis.com/token")
 			m.Require("client_id", "the id of the application that the provider gave you")

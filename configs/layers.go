@@ -99,6 +99,7 @@ func defaults() layer {
 		{"worker.drain", "25s"},
 		{"feedback.soft.suppress_after", "5"},
 		{"feedback.soft.within", "30d"},
+		{"feedback.every", "1m"},
 		{"storm.share", "10%"},
 		{"storm.of", "200"},
 		{"storm.at_least", "10"},

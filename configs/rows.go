@@ -19,7 +19,7 @@ type Row struct {
 
 // Rows returns every setting with its value and where it came from, accounts
 // and topics in alphabetical order. Passwords and secrets are redacted; of
-// redis_url only the user and password are.
+// redis_url only the user and password are, of a mailbox only the password.
 func (c *Config) Rows() []Row {
 	var rows []Row
 	add := func(key, value string) {
@@ -53,8 +53,12 @@ func (c *Config) Rows() []Row {
 	add("worker.concurrency", concurrency)
 	add("worker.drain", units.FormatDuration(c.Worker.Drain))
 	add("feedback.return_path", c.Feedback.ReturnPath)
+	c.Feedback.Hooks.rows(func(key, value string) { add("feedback.hooks."+key, value) })
 	add("feedback.soft.suppress_after", strconv.Itoa(c.Feedback.Soft.SuppressAfter))
 	add("feedback.soft.within", units.FormatDuration(c.Feedback.Soft.Within))
+	add("feedback.mailbox", mailboxList(c.Feedback.Mailbox))
+	add("feedback.every", units.FormatDuration(c.Feedback.Every))
+	add("feedback.listen", c.Feedback.Listen)
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
 	}
@@ -69,6 +73,14 @@ func secretList(secrets []Secret) string {
 	shown := make([]string, len(secrets))
 	for i, s := range secrets {
 		shown[i] = s.String()
+	}
+	return strings.Join(shown, ", ")
+}
+
+func mailboxList(boxes []Mailbox) string {
+	shown := make([]string, len(boxes))
+	for i, m := range boxes {
+		shown[i] = m.String()
 	}
 	return strings.Join(shown, ", ")
 }

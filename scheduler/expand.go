@@ -331,19 +331,18 @@ func (x *expander) writeRejects(ctx context.Context, rows []audience.Reject) err
 func (x *expander) look(ctx context.Context, rows []audience.Row) ([]bool, error) {
 	// Lists of hashes come from other systems, which may have hashed addresses that
 	// were not in canonical form.
-	keys := make([]suppression.Key, 0, len(rows))
-	of := make([]int, 0, len(rows)) // the row of each key
+	people := make([]suppression.Person, 0, len(rows))
+	of := make([]int, 0, len(rows)) // the row of each of them
 	for i, row := range rows {
-		hash := row.Address.Hash()
-		keys = append(keys, suppression.Key(hash[:]))
+		people = append(people, suppression.PersonOf(row.Address))
 		of = append(of, i)
 		for _, spelling := range row.Address.OtherSpellings() {
-			keys = append(keys, suppression.KeyOf(spelling))
+			people = append(people, suppression.Person{Key: suppression.KeyOf(spelling)})
 			of = append(of, i)
 		}
 	}
 
-	found, err := x.supp.Suppressed(ctx, x.sel.Topic, keys)
+	found, err := x.supp.Suppressed(ctx, x.sel.Topic, people)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,8 @@ func (j *scriptedServer) listen(t *testing.T) {
 
 func (j *scriptedServer) serve(c net.Conn) {
 	defer c.Close()
-	r, w := bufio.NewReader(c), bufio.NewWriter(c)
+	r := bufio.NewReaderSize(c, 64<<10) // all that was written at once: in memory a write waits for its reader
+	w := bufio.NewWriter(c)
 	defer w.Flush()
 	text := textproto.NewReader(r)
 	say := func(reply string) bool {

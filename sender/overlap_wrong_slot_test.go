@@ -101,9 +101,11 @@ func TestAnEnvelopeDoesNotGoLongBeforeItsSlot(t *testing.T) {
 // asked is called for each claim, right before it goes to Redis.
 type asked func()
 
-func (a asked) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
-	a()
-	return func() (bool, error) { return false, nil }
+func (a asked) Queue(context.Context, redis.Pipeliner) func(string, [16]byte, string) func() (bool, error) {
+	return func(string, [16]byte, string) func() (bool, error) {
+		a()
+		return func() (bool, error) { return false, nil }
+	}
 }
 
 // Before the slot of the next one has come, the outcome is recorded and no recipient

@@ -103,6 +103,29 @@ func TestStepsOfAWarmUpAreLookedUp(t *testing.T) {
 	}
 }
 
+// Steps that are not taken stay so while the days cannot be read, and are looked up again
+// at once.
+func TestStepsStayHeldWhileDaysCannotBeRead(t *testing.T) {
+	t.Parallel()
+	rdb := newRedis(t)
+	a := &account{cfg: AccountConfig{Name: "new", Warming: &Warming{Date: dateOf, Held: never}}, warming: warming{held: 2}}
+	days := throttle.NewDays(rdb, "bs")
+	key := "bs:{acct:new}:days"
+	if err := rdb.Set(t.Context(), key, "no hash", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.warmUp(t.Context(), days, noon); err == nil || a.warming.held != 2 {
+		t.Errorf("%d steps held, %v; want two and an error", a.warming.held, err)
+	}
+
+	if err := rdb.Del(t.Context(), key).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.warmUp(t.Context(), days, noon.Add(time.Second)); err != nil || a.warming.held != 0 {
+		t.Errorf("%d steps held, %v; want none as soon as they can be read", a.warming.held, err)
+	}
+}
+
 // A worker that ends writes what it has counted.
 func TestCountsOfAWarmUpAreWrittenAtTheEnd(t *testing.T) {
 	t.Parallel()

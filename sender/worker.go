@@ -165,7 +165,7 @@ func (w *Worker) handle(ctx context.Context, t campaign.Task) {
 
 	w.reading.Note(nil)
 	rcpt = &recipient{run: r, ref: ref, row: row, suppressionKey: ledger.SuppressionKey{
-		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())),
+		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())), Domain: row.Address.Domain,
 	}}
 	if w.recipients.take(rcpt) {
 		w.recipients.end(rcpt, w.recipients.offer(time.Now(), rcpt))

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
 	"broadside/configs/strictyaml"
 
 	"github.com/redis/go-redis/v9"
@@ -156,6 +157,62 @@ func (l *Lists) Rm(ctx context.Context, name string) error {
 	}
 
 	return nil
+}
+
+// Erase takes an address out of a list, and removes the older versions of the list that
+// have it. It reports whether any version had it.
+func (l *Lists) Erase(ctx context.Context, name string, a address.Address) (bool, error) {
+	removed, err := l.Remove(ctx, name, a)
+	if err != nil {
+		return false, err
+	}
+
+	versions, err := l.existing(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	pipe := l.rdb.TxPipeline()
+	for _, v := range versions[1:] {
+		had, err := l.has(ctx, name, v, a)
+		if err != nil {
+			return removed > 0, err
+		}
+		if had { // then no version without the address has these chunks
+			pipe.HDel(ctx, l.versions(name), strconv.Itoa(v.N), strconv.Itoa(v.N)+":data")
+			pipe.Del(ctx, l.data(name, v.data))
+		}
+	}
+
+	erased := removed > 0 || pipe.Len() > 0
+	if _, err := pipe.Exec(ctx); err != nil {
+		return erased, fmt.Errorf("erase an address from older versions of list %s: %w", name, err)
+	}
+	return erased, nil
+}
+
+// Has reports whether the newest version of a list, or an older one that is kept, has an
+// address.
+func (l *Lists) Has(ctx context.Context, name string, a address.Address) (bool, error) {
+	versions, err := l.existing(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	for _, v := range versions {
+		had, err := l.has(ctx, name, v, a)
+		if had || err != nil {
+			return had, err
+		}
+	}
+	return false, nil
+}
+
+func (l *Lists) has(ctx context.Context, name string, v Version, a address.Address) (bool, error) {
+	found := false
+	err := l.each(ctx, name, v, func(row *Row) error {
+		found = found || row.Address.Canonical() == a.Canonical()
+		return nil
+	})
+	return found, err
 }
 
 // Restore makes version n, one of those kept, the newest again.

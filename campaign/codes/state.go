@@ -9,6 +9,7 @@ const (
 	NoScheduler Code = "BS-NO-SCHEDULER"
 	NoWeb       Code = "BS-NO-WEB"
 	Processes   Code = "BS-PROCESSES"
+	Mailbox     Code = "BS-MAILBOX"
 
 	LaneClosed Code = "BS-LANE-CLOSED" // by an operator
 	LaneSlowed Code = "BS-LANE-SLOWED"
@@ -61,6 +62,16 @@ var stateCodes = []Explanation{
 		Processes, "The processes that are alive",
 		"Which workers, schedulers and web processes give a sign of life in Redis.",
 		[]string{processStep, doctorStep},
+	},
+	{
+		Mailbox, "A bounce mailbox is not read",
+		"A scheduler reads the mailboxes of `feedback.mailbox`. This one has not been read, or its server does not answer or refuses the login. No message is lost: they are read when it works again.",
+		[]string{
+			"The message has the error and when it was last read; `broadside feedback poll` tries it now. docs/mailboxes.md has what each kind of mailbox needs.",
+			"A wrong password: correct it in `feedback.mailbox` and start the scheduler again.",
+			"Never read, and no error: start `broadside scheduler` (or `broadside all`) with the same configuration.",
+			doctorStep,
+		},
 	},
 	{
 		LaneClosed, "An operator has paused the lane",

@@ -120,18 +120,21 @@ func (b *batcher) ask(ctx context.Context, pipe redis.Pipeliner, c *call) {
 	c.cmd = b.script(c).EvalSha(ctx, pipe, keys, args...)
 }
 
-// askSuppressions puts the suppression look-ups on a pipeline. Redis must answer
-// them after the claims.
-func (b *batcher) askSuppressions(ctx context.Context, pipe redis.Pipeliner, c *call) {
-	for _, q := range c.parts {
-		for _, p := range q.claims {
-			p.claimed = b.supp.Queue(ctx, pipe, p.Claim.SuppressionKey.Topic, p.Claim.SuppressionKey.Hash)
-		}
-		for _, p := range q.looks {
-			if p.Look.SuppressionKey == (SuppressionKey{}) {
-				continue
+// askSuppressions puts the suppression look-ups of some calls on a pipeline. Redis must
+// answer them after the claims.
+func (b *batcher) askSuppressions(ctx context.Context, pipe redis.Pipeliner, calls ...*call) {
+	ask := b.supp.Queue(ctx, pipe)
+	for _, c := range calls {
+		for _, q := range c.parts {
+			for _, p := range q.claims {
+				p.claimed = ask(p.Claim.SuppressionKey.Topic, p.Claim.SuppressionKey.Hash, p.Claim.SuppressionKey.Domain)
 			}
-			p.looked = b.supp.Queue(ctx, pipe, p.Look.SuppressionKey.Topic, p.Look.SuppressionKey.Hash)
+			for _, p := range q.looks {
+				if p.Look.SuppressionKey == (SuppressionKey{}) {
+					continue
+				}
+				p.looked = ask(p.Look.SuppressionKey.Topic, p.Look.SuppressionKey.Hash, p.Look.SuppressionKey.Domain)
+			}
 		}
 	}
 }
@@ -296,10 +299,12 @@ func (b *batcher) send(ctx context.Context, calls []*call) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	pipe := b.rdb.Pipeline()
+	together := make([]*call, 0, len(calls))
 	for _, c := range calls {
 		if c.replicated() {
 			wg.Go(func() { b.sendReplicated(ctx, c) })
 		} else {
+			together = append(together, c)
 			b.ask(ctx, pipe, c)
 		}
 	}
@@ -311,12 +316,7 @@ func (b *batcher) send(ctx context.Context, calls []*call) {
 		pipe = b.rdb.Pipeline()
 	}
 
-	for _, c := range calls {
-		if !c.replicated() {
-			b.askSuppressions(ctx, pipe, c)
-		}
-	}
-
+	b.askSuppressions(ctx, pipe, together...)
 	if pipe.Len() > 0 {
 		_, _ = pipe.Exec(ctx) // each command has its own error
 	}

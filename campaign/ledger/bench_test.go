@@ -17,11 +17,14 @@ import (
 // aShard asks a hash as campaign/suppression does.
 type aShard struct{}
 
-func (aShard) Queue(ctx context.Context, pipe redis.Pipeliner, topic string, hash [16]byte) func() (bool, error) {
-	cmd := pipe.HMGet(ctx, "bs:supp:"+strconv.Itoa(int(hash[0]&63)), string(hash[:]), string(hash[:])+topic)
-	return func() (bool, error) {
-		v, err := cmd.Result()
-		return err == nil && (v[0] != nil || v[1] != nil), err
+func (aShard) Queue(ctx context.Context, pipe redis.Pipeliner) func(string, [16]byte, string) func() (bool, error) {
+	pipe.HGet(ctx, "bs:supp:domains", "version")
+	return func(topic string, hash [16]byte, _ string) func() (bool, error) {
+		cmd := pipe.HMGet(ctx, "bs:supp:"+strconv.Itoa(int(hash[0]&63)), string(hash[:]), string(hash[:])+topic)
+		return func() (bool, error) {
+			v, err := cmd.Result()
+			return err == nil && (v[0] != nil || v[1] != nil), err
+		}
 	}
 }
 

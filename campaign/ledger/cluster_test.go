@@ -14,9 +14,11 @@ import (
 // A key is asked in place of suppressions.
 type aKey string
 
-func (k aKey) Queue(ctx context.Context, pipe redis.Pipeliner, _ string, _ [16]byte) func() (bool, error) {
-	cmd := pipe.Exists(ctx, string(k))
-	return func() (bool, error) { n, err := cmd.Result(); return n == 1, err }
+func (k aKey) Queue(ctx context.Context, pipe redis.Pipeliner) func(string, [16]byte, string) func() (bool, error) {
+	return func(string, [16]byte, string) func() (bool, error) {
+		cmd := pipe.Exists(ctx, string(k))
+		return func() (bool, error) { n, err := cmd.Result(); return n == 1, err }
+	}
 }
 
 // The node with the suppressions may be faster than the one with the run.

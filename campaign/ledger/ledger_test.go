@@ -51,8 +51,10 @@ func newLedger(t testing.TB, rdb *redis.Client, lua func(string) *redis.Script) 
 // noSuppressions is a suppression list without entries.
 type noSuppressions struct{}
 
-func (noSuppressions) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
-	return func() (bool, error) { return false, nil }
+func (noSuppressions) Queue(context.Context, redis.Pipeliner) func(string, [16]byte, string) func() (bool, error) {
+	return func(string, [16]byte, string) func() (bool, error) {
+		return func() (bool, error) { return false, nil }
+	}
 }
 
 // everywhere runs a test on each backend.

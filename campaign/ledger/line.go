@@ -15,18 +15,19 @@ import (
 	"broadside/campaign"
 )
 
-// A Suppressions puts the question whether an address is suppressed on a
-// pipeline and returns how to read the answer afterwards.
-// campaign/suppression has it.
+// A Suppressions begins a batch of questions whether an address or its domain is
+// suppressed. What it returns puts one of them on the pipeline, and returns how to read
+// the answer afterwards. campaign/suppression has it.
 type Suppressions interface {
-	Queue(ctx context.Context, pipe redis.Pipeliner, topic string, hash [16]byte) func() (bool, error)
+	Queue(ctx context.Context, pipe redis.Pipeliner) func(topic string, hash [16]byte, domain string) func() (bool, error)
 }
 
 // A SuppressionKey is by what the suppression of a recipient is looked up: the topic of
-// the campaign, and the beginning of the hash of the address (suppression.Key).
+// the campaign, the beginning of the hash of the address (suppression.Key), and its domain.
 type SuppressionKey struct {
-	Topic string
-	Hash  [16]byte
+	Topic  string
+	Hash   [16]byte
+	Domain string
 }
 
 // A Line is a worker's way to the ledger while it sends: the questions of all

@@ -308,11 +308,13 @@ type interrupter struct {
 	left chan struct{}
 }
 
-func (i interrupter) Queue(context.Context, redis.Pipeliner, string, [16]byte) func() (bool, error) {
-	return func() (bool, error) {
-		i.end()
-		<-i.left
-		return false, nil
+func (i interrupter) Queue(context.Context, redis.Pipeliner) func(string, [16]byte, string) func() (bool, error) {
+	return func(string, [16]byte, string) func() (bool, error) {
+		return func() (bool, error) {
+			i.end()
+			<-i.left
+			return false, nil
+		}
 	}
 }
 

@@ -4,13 +4,16 @@
 -- KEYS[1]  hash: field -> value; a value begins with its expiry in Unix
 --          milliseconds (0 is never, 1 marks a removal), a tab and its time
 -- ARGV[1]  now, Unix milliseconds
--- ARGV[2]  add; replay: entries that were acknowledged before, which do not
+-- ARGV[2]  what the field "version" becomes, so that who has read the whole hash
+--          sees that it has changed; '' where nobody does
+-- ARGV[3]  add; replay: entries that were acknowledged before, which do not
 --          come back where a later removal stands; or count: change nothing
 -- ARGV     then for each entry: field, expiry, time, value
 -- returns  how many addresses were not suppressed before
 --
 -- Atomic because "keep what holds longer" reads before it writes: of two
--- writers at once neither may shorten what the other acknowledged. Idempotent.
+-- writers at once neither may shorten what the other acknowledged, and because no
+-- entry may be there without its version. Idempotent.
 -- An entry that a reply in one lane has caused loses the name of the lane when it is
 -- added by another road too: then discard.lua leaves it in place.
 -- Allowed when Redis is out of memory: an unsubscribe must never be refused.
@@ -22,9 +25,9 @@ local function lane_of(value)
   return lane, rest == '' and head or head .. '\t' .. rest
 end
 
-local now, how = tonumber(ARGV[1]), ARGV[2]
+local now, version, how = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local added = 0
-for i = 3, #ARGV, 4 do
+for i = 4, #ARGV, 4 do
   local field, expires, at, value = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
   local old = redis.call('HGET', KEYS[1], field) or ''
   local ends = tonumber(string.match(old, '^(%d+)\t') or '')
@@ -43,5 +46,8 @@ for i = 3, #ARGV, 4 do
       end
     end
   end
+end
+if version ~= '' and how ~= 'count' then
+  redis.call('HSET', KEYS[1], 'version', version)
 end
 return added

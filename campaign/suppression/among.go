@@ -9,12 +9,12 @@ import (
 // Among returns those of some addresses that must not get messages of topic, in
 // their order.
 func (s *Store) Among(ctx context.Context, topic string, addresses []address.Address) ([]string, error) {
-	keys := make([]Key, len(addresses))
+	people := make([]Person, len(addresses))
 	for i, a := range addresses {
-		keys[i] = KeyOf(a.Canonical())
+		people[i] = PersonOf(a)
 	}
 
-	suppressed, err := s.Suppressed(ctx, topic, keys)
+	suppressed, err := s.Suppressed(ctx, topic, people)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,10 @@
 // address, so that lists of hashes can be imported, and a person can be
 // forgotten and still not be mailed.
 //
+// An entry of a domain holds for every address in it, and not for its subdomains. A
+// process keeps these entries in memory and asks once per batch whether they have
+// changed, so that they cost a message nothing.
+//
 // An entry holds for everything ([All]) or for one topic ([Topic]). It may
 // expire; an expired entry counts as absent, and stays where it is until the
 // next one replaces it.
@@ -20,7 +24,7 @@
 //
 //	store := suppression.New(rdb, "bs", redis.NewScript)
 //	n, err := store.Add(ctx, suppression.Entry{Address: a, Reason: suppression.ReasonBounce, Source: "smtp", Run: run})
-//	mailable, err := store.Suppressed(ctx, "newsletter", keys)
+//	suppressed, err := store.Suppressed(ctx, "newsletter", people)
 //
 // In Redis it is 16 hashes (few and large: a look-up costs 1 us whatever
 // their size), each in a slot of its own in a cluster:
@@ -28,6 +32,8 @@
 //	<prefix>:supp:<0-f>    field: 16 bytes of the hash, then the topic ("" is all)
 //	                       value: see encode and removed; text, so that redis-cli
 //	                       shows it
+//	<prefix>:supp:domains   the same for domains: the hash is that of "*@" and the
+//	                       domain. Its field "version" changes with every change
 //	<prefix>:supp:confirm:<0-f>   16 bytes of the hash -> how many signs of a dead
 //	                       address were seen, and when the last: see Confirm
 //	<prefix>:supp:soft:<0-f>   16 bytes of the hash -> messages that came back although

@@ -32,8 +32,9 @@ const (
 
 // An Entry says that an address must not be mailed.
 type Entry struct {
-	Address string   // empty in an entry that knows only the hash
-	Hash    [32]byte // SHA-256 of the canonical address; needed only without Address
+	Address string   // empty in an entry of a Domain, and in one that knows only the hash
+	Domain  string   // an entry of all addresses of this domain, but not of its subdomains
+	Hash    [32]byte // SHA-256 of the canonical address; needed only without Address and Domain
 	Reason  string   // a word: ReasonBounce, ...
 	Scope   string   // All or Topic(name); empty is All
 	Source  string   // who said so: "smtp", "one-click", "import", ...
@@ -60,17 +61,47 @@ func (e Entry) topic() string {
 
 func (e Entry) key() Key { return Key(e.Hash[:]) }
 
+// place returns where a complete entry is kept.
+func (e Entry) place() int {
+	if e.Domain != "" {
+		return domains
+	}
+	return shardOf(e.key())
+}
+
+// Shown returns what people see of who an entry holds for: the address, or "*@" and the
+// domain. It is empty where only the hash is known.
+func (e Entry) Shown() string {
+	if e.Domain != "" {
+		return everyone + e.Domain
+	}
+	return e.Address
+}
+
 // complete checks an entry that is to be added and fills in what it leaves
 // out.
 func (e Entry) complete(now time.Time) (Entry, error) {
-	if e.Address != "" {
+	switch {
+	case e.Domain != "":
+		domain, err := ParseDomain(e.Domain)
+		if err != nil {
+			return e, fmt.Errorf("domain %q: %w", e.Domain, err)
+		}
+		e.Address = ""
+		e.Domain = domain
+		e.Lane = "" // no reply is about a whole domain
+		e.Hash = address.Hash(e.Shown())
+	case e.Address != "":
 		a, err := address.Parse(e.Address)
 		if err != nil {
 			return e, fmt.Errorf("address %q: %w", e.Address, err)
 		}
 		e.Address = a.Canonical()
 		e.Hash = address.Hash(e.Address)
-	} else if e.Hash == [32]byte{} {
+		if strings.HasPrefix(e.Address, everyone) {
+			e.Address = "" // a mailbox of that name; as a text it would be taken for the domain
+		}
+	case e.Hash == [32]byte{}:
 		return e, errors.New("neither an address nor a hash of one")
 	}
 
@@ -148,16 +179,16 @@ func oneLine(s string) string {
 //	expires TAB at TAB reason TAB source TAB run TAB address [TAB lane [TAB evidence]]
 //
 // Times are Unix milliseconds, 0 is never; expires comes first because every
-// look-up reads it. Without an address its place has ":" (which no address
-// contains) and the second half of the hash in hexadecimal. Fields may be
-// added at the end.
+// look-up reads it. In place of the address an entry of a domain has "*@" and the
+// domain; one that knows only the hash has ":" (which no address contains) and the
+// second half of the hash in hexadecimal. Fields may be added at the end.
 func (e Entry) encode() string {
-	person := e.Address
-	if person == "" {
-		person = ":" + hex.EncodeToString(e.Hash[len(Key{}):])
+	who := e.Shown()
+	if who == "" {
+		who = hashOnly(e.Hash)
 	}
 	parts := []string{
-		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, person,
+		strconv.FormatInt(e.expiresMilli(), 10), strconv.FormatInt(e.At.UnixMilli(), 10), e.Reason, e.Source, e.Run, who,
 	}
 	switch {
 	case e.Evidence != "":
@@ -225,6 +256,10 @@ func decode(f, value string) (Entry, error) {
 	tail, hashed := strings.CutPrefix(e.Address, ":")
 	if !hashed {
 		e.Hash = address.Hash(e.Address)
+		if domain, isDomain := strings.CutPrefix(e.Address, everyone); isDomain {
+			e.Address = ""
+			e.Domain = domain
+		}
 		return e, nil
 	}
 

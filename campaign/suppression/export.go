@@ -12,19 +12,35 @@ import (
 	"broadside/campaign/codes"
 )
 
+// hashedColumns is the header of the CSV form without addresses, in the order of Export.
+var hashedColumns = []string{"domain", "sha256", "reason", "scope", "source", "run", "at", "expires"}
+
 // Export writes the list as CSV, with a header, in no order, and returns the
-// number of entries. What Each says of them holds. Import reads it back.
-func (s *Store) Export(ctx context.Context, w io.Writer) (int, error) {
+// number of entries. What Each says of them holds. Import reads it back. Hashed, the
+// addresses are left out: their SHA-256 stands for them, and domains have a column.
+func (s *Store) Export(ctx context.Context, w io.Writer, hashed bool) (int, error) {
 	out := csv.NewWriter(w)
-	if err := out.Write(columns); err != nil {
+	header := columns
+	if hashed {
+		header = hashedColumns
+	}
+	if err := out.Write(header); err != nil {
 		return 0, fmt.Errorf("export suppressions: %w", err)
 	}
 
 	n := 0
 	err := s.Each(ctx, func(e Entry) error {
 		n++
+		who := e.Shown()
+		sum := hex.EncodeToString(e.Hash[:])
+		if hashed {
+			who = e.Domain
+		}
+		if hashed && e.Domain != "" {
+			sum = ""
+		}
 		return out.Write([]string{
-			e.Address, hex.EncodeToString(e.Hash[:]), e.Reason, e.Scope, e.Source, e.Run, timeText(e.At), timeText(e.Expires),
+			who, sum, e.Reason, e.Scope, e.Source, e.Run, timeText(e.At), timeText(e.Expires),
 		})
 	})
 	out.Flush()
@@ -81,42 +97,50 @@ func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 	return err
 }
 
-// scan calls f once for each stored entry. HSCAN returns whatever is present
-// throughout, but may return it twice.
+// scan calls f once for each stored entry.
 func (s *Store) scan(ctx context.Context, f func(field, value string) error) error {
-	for shard := range shards {
-		seen := map[string]struct{}{}
-		var cursor uint64
-		for {
-			key := s.shardKey(shard)
-			pairs, next, err := s.rdb.HScan(ctx, key, cursor, "", batch).Result()
-			if err != nil {
-				return campaign.ReadError(err, "a part of the suppression list", key)
-			}
-
-			for i := 0; i+1 < len(pairs); i += 2 {
-				if _, twice := seen[pairs[i]]; twice {
-					continue
-				}
-				seen[pairs[i]] = struct{}{}
-				if err := f(pairs[i], pairs[i+1]); err != nil {
-					return err
-				}
-			}
-
-			if cursor = next; cursor == 0 {
-				break
-			}
+	for place := range places {
+		if err := s.scanPlace(ctx, place, f); err != nil {
+			return err
 		}
 	}
-
 	return nil
+}
+
+// scanPlace calls f once for each entry of one place. HSCAN returns whatever is present
+// throughout, but may return it twice.
+func (s *Store) scanPlace(ctx context.Context, place int, f func(field, value string) error) error {
+	key := s.placeKey(place)
+	seen := map[string]struct{}{versionField: {}}
+	var cursor uint64
+	for {
+		pairs, next, err := s.rdb.HScan(ctx, key, cursor, "", batch).Result()
+		if err != nil {
+			return campaign.ReadError(err, "a part of the suppression list", key)
+		}
+
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if _, twice := seen[pairs[i]]; twice {
+				continue
+			}
+			seen[pairs[i]] = struct{}{}
+			if err := f(pairs[i], pairs[i+1]); err != nil {
+				return err
+			}
+		}
+
+		cursor = next
+		if cursor == 0 {
+			return nil
+		}
+	}
 }
 
 // Stats counts the entries of the list.
 type Stats struct {
 	Total   int            `json:"total"`   // entries that hold now
 	Hashed  int            `json:"hashed"`  // of these: known only by their hash
+	Domains int            `json:"domains"` // of these: for every address of a domain
 	Expired int            `json:"expired"` // in addition to these
 	Reasons map[string]int `json:"reasons"`
 	Scopes  map[string]int `json:"scopes"`
@@ -145,8 +169,11 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 			return nil
 		}
 
-		if e.Address == "" {
+		if e.Shown() == "" {
 			st.Hashed++
+		}
+		if e.Domain != "" {
+			st.Domains++
 		}
 
 		st.Reasons[e.Reason]++

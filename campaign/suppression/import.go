@@ -40,7 +40,9 @@ type Reject struct {
 // removed. A header with the columns that Export writes, in any order, gives reason,
 // scope, time and the rest; without one every address in the file is suppressed for
 // everything. An address is taken wherever it can be found in a row; a row with
-// neither an address nor the SHA-256 of one is a Reject, and the others are added.
+// neither an address nor the SHA-256 of one is a Reject, and the others are added. A row
+// with "*@" and a domain is an entry of the domain; so is one with a domain in a column
+// of that name, and neither an address nor a hash.
 //
 // The rest of a row never keeps its address out: a scope that cannot be read is All,
 // and a time at which it expires that cannot be read is never. The Notes have what
@@ -50,18 +52,28 @@ type Reject struct {
 // it may have been added, which is harmless: it is on the list that was to be
 // imported.
 func (s *Store) Import(ctx context.Context, rows *audience.AddressReader) (Imported, error) {
-	im := &importer{now: s.now(), result: Imported{Rejects: []Reject{}, Notes: []Reject{}, Ignored: ignored(rows.Header())}}
+	im := newImporter(s.now())
+	im.result.Ignored = ignored(rows.Header())
+	return s.merge(ctx, im, func() ([]Entry, error) {
+		var row audience.AddressRow
+		if err := rows.Next(&row); err != nil {
+			return nil, err
+		}
+		return im.read(&row), nil
+	})
+}
+
+// merge adds the entries of one row after another, until next returns io.EOF.
+func (s *Store) merge(ctx context.Context, im *importer, next func() ([]Entry, error)) (Imported, error) {
 	entries := make([]Entry, 0, batch)
 	for done := false; !done; {
-		var row audience.AddressRow
-		err := rows.Next(&row)
+		more, err := next()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return im.result, err
 		}
 
-		if done = err != nil; !done {
-			entries = append(entries, im.read(&row)...)
-		}
+		done = err != nil
+		entries = append(entries, more...)
 		if len(entries) == 0 || !done && len(entries) < batch {
 			continue
 		}
@@ -82,7 +94,7 @@ func (s *Store) Import(ctx context.Context, rows *audience.AddressReader) (Impor
 func ignored(header []string) []string {
 	names := []string{}
 	for _, name := range header {
-		if name != "" && !audience.IsAddressHeader(name) && !slices.Contains(columns, strings.ToLower(name)) {
+		if name != "" && !audience.IsAddressHeader(name) && !slices.Contains(columns, strings.ToLower(name)) && !strings.EqualFold(name, "domain") {
 			names = append(names, name)
 		}
 	}
@@ -95,6 +107,10 @@ type importer struct {
 	result Imported
 }
 
+func newImporter(now time.Time) *importer {
+	return &importer{now: now, result: Imported{Rejects: []Reject{}, Notes: []Reject{}, Ignored: []string{}}}
+}
+
 // read returns the entries of a row, and counts it.
 func (im *importer) read(row *audience.AddressRow) []Entry {
 	im.result.Rows++
@@ -104,8 +120,18 @@ func (im *importer) read(row *audience.AddressRow) []Entry {
 		return nil
 	}
 
-	addresses, hashes := im.people(row)
 	var entries []Entry
+	for _, domain := range rowDomains(row) {
+		e := base
+		e.Domain = domain
+		e.Hash = address.Hash(e.Shown())
+		entries = append(entries, e)
+	}
+	if len(entries) > 0 {
+		return entries
+	}
+
+	addresses, hashes := im.people(row)
 	for _, a := range addresses {
 		e := base
 		e.Address = a.Canonical()
@@ -195,6 +221,34 @@ func (im *importer) people(row *audience.AddressRow) (addresses []address.Addres
 
 	return addresses, hashes
 }
+
+// rowDomains returns the domains that a row means: those that stand behind "*@", or the
+// one in a column of domains. A row that names an address or the hash of one does not mean
+// the domain next to it, which would keep out everyone at a large provider.
+func rowDomains(row *audience.AddressRow) []string {
+	if len(row.Named) > 0 {
+		return nil
+	}
+
+	var domains []string
+	for _, found := range everyoneOf.FindAllStringSubmatch(row.Text, -1) {
+		if domain, err := ParseDomain(found[1]); err == nil && !slices.Contains(domains, domain) {
+			domains = append(domains, domain)
+		}
+	}
+	if len(domains) > 0 || row.Cell("domain") == "" || row.Cell("sha256") != "" || len(row.Addresses()) > 0 {
+		return domains
+	}
+
+	domain, err := ParseDomain(row.Cell("domain"))
+	if err != nil {
+		return nil
+	}
+	return []string{domain}
+}
+
+// everyoneOf is "*@" and a domain, set off from what is around it.
+var everyoneOf = regexp.MustCompile(`(?:^|[\s,;:"'<(\[])\*@([^\s,;:"'<>()\[\]]+)`)
 
 // hexHash is the SHA-256 of something.
 var hexHash = regexp.MustCompile(`\b[0-9A-Fa-f]{64}\b`)

@@ -15,9 +15,20 @@ func KeyOf(canonical string) Key {
 const (
 	shards = 16
 	digits = "0123456789abcdef"
+
+	// A place is a shard, or the hash that has the entries of domains.
+	domains = shards
+	places  = shards + 1
 )
 
 func (s *Store) shardKey(shard int) string { return s.prefix + ":supp:" + digits[shard:shard+1] }
+
+func (s *Store) placeKey(place int) string {
+	if place == domains {
+		return s.prefix + ":supp:domains"
+	}
+	return s.shardKey(place)
+}
 
 func (s *Store) confirmKey(shard int) string {
 	return s.prefix + ":supp:confirm:" + digits[shard:shard+1]

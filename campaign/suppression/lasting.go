@@ -73,8 +73,8 @@ func (s *Store) note(ctx context.Context, how string, b Barrier, entries []Entry
 			return noted, err
 		}
 
-		for server, shards := range byServer {
-			n, lasting, err := s.behind(ctx, server, b, w, shards)
+		for server, places := range byServer {
+			n, lasting, err := s.behind(ctx, server, b, w, places)
 			noted.Added += n
 			noted.Lasting = noted.Lasting && lasting
 			if err != nil {
@@ -90,31 +90,31 @@ func (s *Store) note(ctx context.Context, how string, b Barrier, entries []Entry
 // the same connection.
 type server interface{ Pipeline() redis.Pipeliner }
 
-// byServer returns the shards that w writes to, by the server that has them.
+// byServer returns the places that w writes to, by the server that has them.
 func (s *Store) byServer(ctx context.Context, w *write) (map[server][]int, error) {
 	cluster, isCluster := s.rdb.(*redis.ClusterClient)
-	shards := map[server][]int{}
-	for shard, args := range w.args {
+	places := map[server][]int{}
+	for place, args := range w.args {
 		switch {
 		case args == nil:
 		case !isCluster:
-			shards[s.rdb] = append(shards[s.rdb], shard)
+			places[s.rdb] = append(places[s.rdb], place)
 		default:
-			node, err := cluster.MasterForKey(ctx, s.shardKey(shard))
+			node, err := cluster.MasterForKey(ctx, s.placeKey(place))
 			if err != nil {
-				return nil, fmt.Errorf("find the server of shard %d: %w", shard, err)
+				return nil, fmt.Errorf("find the server of key %s: %w", s.placeKey(place), err)
 			}
-			shards[node] = append(shards[node], shard)
+			places[node] = append(places[node], place)
 		}
 	}
 
-	return shards, nil
+	return places, nil
 }
 
-// behind writes shards to one server and waits for its barrier.
-func (s *Store) behind(ctx context.Context, to server, b Barrier, w *write, shards []int) (added int, lasting bool, err error) {
+// behind writes places to one server and waits for its barrier.
+func (s *Store) behind(ctx context.Context, to server, b Barrier, w *write, places []int) (added int, lasting bool, err error) {
 	pipe := to.Pipeline()
-	counts := s.queueWrite(ctx, pipe, w, shards...)
+	counts := s.queueWrite(ctx, pipe, w, places...)
 	millis := barrierWait.Milliseconds()
 	disk := redis.NewIntSliceCmd(ctx, "WAITAOF", 1, 0, millis)
 	replica := redis.NewIntCmd(ctx, "WAIT", 1, millis)
@@ -131,7 +131,7 @@ func (s *Store) behind(ctx context.Context, to server, b Barrier, w *write, shar
 			return added, false, err
 		}
 		pipe = s.rdb.Pipeline() // which follows the slot to its new server
-		counts = s.queueWrite(ctx, pipe, w, shards...)
+		counts = s.queueWrite(ctx, pipe, w, places...)
 		_, _ = pipe.Exec(ctx)
 		added, err = sum(counts)
 		return added, false, err

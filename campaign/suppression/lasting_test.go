@@ -17,7 +17,7 @@ import (
 // suppressed reports whether mail of topic is kept from address.
 func suppressed(t *testing.T, s *suppression.Store, address, topic string) bool {
 	t.Helper()
-	got, err := s.Suppressed(t.Context(), topic, []suppression.Key{suppression.KeyOf(address)})
+	got, err := s.Suppressed(t.Context(), topic, people(address))
 	if err != nil {
 		t.Fatalf("Suppressed: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"broadside/campaign/address"
 	"broadside/campaign/suppression"
 	"broadside/internal/testkit"
 
@@ -24,6 +25,19 @@ func onBoth(t *testing.T, test func(t *testing.T, s *suppression.Store, rdb redi
 		rdb := client(t, testkit.Redis(t))
 		test(t, suppression.New(rdb, "bs", redis.NewScript), rdb)
 	})
+}
+
+// people returns what is asked about addresses.
+func people(addresses ...string) []suppression.Person {
+	all := make([]suppression.Person, len(addresses))
+	for i, text := range addresses {
+		a, err := address.Parse(text)
+		if err != nil {
+			panic(err)
+		}
+		all[i] = suppression.PersonOf(a)
+	}
+	return all
 }
 
 // withoutFlags makes a script for the embedded store, which does not know the

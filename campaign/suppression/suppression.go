@@ -6,10 +6,10 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"broadside/campaign"
-	"broadside/campaign/address"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -45,6 +45,9 @@ type Store struct {
 	soft    *redis.Script
 	lane    *redis.Script
 	discard *redis.Script
+	erase   *redis.Script
+
+	known atomic.Pointer[domainList] // the newest that was read
 }
 
 // New returns the list under prefix. lua makes a script from its source: it
@@ -52,7 +55,7 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
 		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
-		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), now: time.Now,
+		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), erase: lua(eraseSource), now: time.Now,
 	}
 }
 
@@ -100,6 +103,10 @@ func (s *Store) addAll(ctx context.Context, how string, entries []Entry) (int, e
 }
 
 func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries []Entry) (int, error) {
+	if err := s.checkRoom(ctx, entries); err != nil {
+		return 0, err
+	}
+
 	w := newWrite(how, now, entries)
 	pipe := s.rdb.Pipeline()
 	if w.topics != nil && how != asCount {
@@ -108,17 +115,18 @@ func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries
 	if how != asCount {
 		s.queueLanes(ctx, pipe, entries)
 	}
-	counts := s.queueWrite(ctx, pipe, w, w.shards()...)
+	counts := s.queueWrite(ctx, pipe, w, w.places()...)
 	_, err := pipe.Exec(ctx)
 	added, failed := sum(counts)
 	return added, cmp.Or(failed, err)
 }
 
-// Rm takes addresses off the list, in every scope, and returns how many
-// entries it removed, expired ones included. That they were removed is noted,
+// Rm takes addresses, and domains ("*@example.com"), off the list, in every scope,
+// and returns how many entries it removed, expired ones included. An address stays
+// suppressed when its domain is. That they were removed is noted,
 // with the time of Redis: see Replay.
 func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
-	keys, err := keysOf(addresses)
+	subjects, err := parseSubjects(addresses)
 	if err != nil {
 		return 0, fmt.Errorf("remove suppression: %w", err)
 	}
@@ -134,7 +142,7 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 	}
 
 	removed := 0
-	for part := range slices.Chunk(keys, batch) {
+	for part := range slices.Chunk(subjects, batch) {
 		n, err := s.rmBatch(ctx, now, part, topics)
 		removed += n
 		if err != nil {
@@ -145,26 +153,27 @@ func (s *Store) Rm(ctx context.Context, addresses ...string) (int, error) {
 	return removed, nil
 }
 
-func (s *Store) rmBatch(ctx context.Context, now time.Time, keys []Key, topics []string) (int, error) {
-	var args [shards][]any
-	for _, k := range keys {
-		a := &args[shardOf(k)]
+func (s *Store) rmBatch(ctx context.Context, now time.Time, subjects []subject, topics []string) (int, error) {
+	var args [places][]any
+	for _, who := range subjects {
+		a := &args[who.place]
 		if *a == nil {
-			*a = []any{now.UnixMilli()}
+			*a = []any{now.UnixMilli(), versionFor(who.place)}
 		}
-		for _, f := range fields(k, topics) {
+		for _, f := range fields(KeyOf(who.shown), topics) {
 			*a = append(*a, f)
 		}
 	}
 
 	pipe := s.rdb.Pipeline()
 	var counts []*redis.Cmd
-	for shard, a := range args {
+	for place, a := range args {
 		if a != nil {
-			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.shardKey(shard)}, a...))
+			counts = append(counts, s.rm.Eval(ctx, pipe, []string{s.placeKey(place)}, a...))
 		}
 	}
-	for _, k := range keys {
+	for _, who := range subjects {
+		k := KeyOf(who.shown)
 		pipe.HDel(ctx, s.softKey(shardOf(k)), field(k, "")) // see CountReturns
 	}
 
@@ -189,16 +198,4 @@ func fields(k Key, topics []string) []string {
 		f[i] = field(k, t)
 	}
 	return f
-}
-
-func keysOf(addresses []string) ([]Key, error) {
-	keys := make([]Key, len(addresses))
-	for i, text := range addresses {
-		a, err := address.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("address %q: %w", text, err)
-		}
-		keys[i] = KeyOf(a.Canonical())
-	}
-	return keys, nil
 }

@@ -40,10 +40,7 @@ func TestScopes(t *testing.T) {
 			suppression.Entry{Address: "all@example.com", Scope: suppression.Topic("all")})
 
 		addresses := []string{"gone@example.com", "left@example.com", "all@example.com", "fine@example.com"}
-		var keys []suppression.Key
-		for _, a := range addresses {
-			keys = append(keys, suppression.KeyOf(a))
-		}
+		asked := people(addresses...)
 
 		for topic, want := range map[string][]bool{
 			"":      {true, false, false, false},
@@ -51,7 +48,7 @@ func TestScopes(t *testing.T) {
 			"all":   {true, false, true, false},
 			"other": {true, false, false, false},
 		} {
-			got, err := s.Suppressed(t.Context(), topic, keys)
+			got, err := s.Suppressed(t.Context(), topic, asked)
 			if err != nil {
 				t.Fatalf("Suppressed: %v", err)
 			}
@@ -62,8 +59,9 @@ func TestScopes(t *testing.T) {
 
 			pipe := rdb.Pipeline()
 			var read []func() (bool, error)
-			for _, k := range keys {
-				read = append(read, s.Queue(t.Context(), pipe, topic, k))
+			ask := s.Queue(t.Context(), pipe)
+			for _, p := range asked {
+				read = append(read, ask(topic, p.Key, p.Domain))
 			}
 			if _, err := read[0](); err == nil {
 				t.Error("Queue: an answer before the pipeline was executed")
@@ -85,11 +83,11 @@ func TestSuppressedKeepsTheOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *suppression.Store, _ redis.UniversalClient) {
 		const n = 2500 // more than two batches
 		var entries []suppression.Entry
-		keys := make([]suppression.Key, n)
+		keys := make([]suppression.Person, n)
 		want := make([]bool, n)
 		for i := range n {
 			a := fmt.Sprintf("reader%d@example.com", i)
-			keys[i] = suppression.KeyOf(a)
+			keys[i].Key = suppression.KeyOf(a)
 			if want[i] = i%3 == 0; want[i] {
 				entries = append(entries, suppression.Entry{Address: a, Scope: suppression.Topic("news")})
 			}
@@ -187,7 +185,7 @@ func TestExpiredCountsAsAbsent(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *suppression.Store, _ redis.UniversalClient) {
 		past := suppression.Entry{Address: "past@example.com", Expires: time.Now().Add(-time.Second)}
 		add(t, s, 1, past)
-		got, err := s.Suppressed(t.Context(), "news", []suppression.Key{suppression.KeyOf("past@example.com")})
+		got, err := s.Suppressed(t.Context(), "news", people("past@example.com"))
 		if err != nil || got[0] {
 			t.Errorf("Suppressed: got %v, %v, want false", got, err)
 		}
@@ -198,7 +196,7 @@ func TestExpiredCountsAsAbsent(t *testing.T) {
 		}
 
 		var out strings.Builder
-		if n, err := s.Export(t.Context(), &out); err != nil || n != 0 {
+		if n, err := s.Export(t.Context(), &out, false); err != nil || n != 0 {
 			t.Errorf("Export: got %d, %v, want nothing", n, err)
 		}
 
@@ -325,7 +323,7 @@ func TestAddWhenRedisIsFull(t *testing.T) {
 	}
 
 	add(t, s, 1, suppression.Entry{Address: "left@example.com", Scope: suppression.Topic("news")})
-	got, err := s.Suppressed(t.Context(), "news", []suppression.Key{suppression.KeyOf("left@example.com")})
+	got, err := s.Suppressed(t.Context(), "news", people("left@example.com"))
 	if err != nil || !got[0] {
 		t.Errorf("Suppressed: got %v, %v, want true", got, err)
 	}
@@ -344,7 +342,7 @@ func TestUnreadableEntrySuppresses(t *testing.T) {
 			t.Fatalf("HSET: %v", err)
 		}
 
-		got, err := s.Suppressed(t.Context(), "news", []suppression.Key{k})
+		got, err := s.Suppressed(t.Context(), "news", []suppression.Person{{Key: k}})
 		if err != nil || !got[0] {
 			t.Errorf("Suppressed: got %v, %v, want true", got, err)
 		}
@@ -361,7 +359,7 @@ func TestUnreadableEntrySuppresses(t *testing.T) {
 		}
 
 		var out strings.Builder
-		n, err := s.Export(t.Context(), &out)
+		n, err := s.Export(t.Context(), &out, false)
 		if n != 1 || !strings.Contains(out.String(), "good@example.com") {
 			t.Errorf("Export: got %d entries, %q, want the one that can be read", n, out.String())
 		}
@@ -379,12 +377,12 @@ func TestUnreachableIsAnErrorNotAnAnswer(t *testing.T) {
 	rdb := client(t, "redis://127.0.0.1:1?max_retries=-1")
 	s := suppression.New(rdb, "bs", redis.NewScript)
 	k := suppression.KeyOf("a@example.com")
-	if got, err := s.Suppressed(t.Context(), "news", []suppression.Key{k}); err == nil {
+	if got, err := s.Suppressed(t.Context(), "news", []suppression.Person{{Key: k}}); err == nil {
 		t.Errorf("Suppressed: got %v without an error", got)
 	}
 
 	pipe := rdb.Pipeline()
-	read := s.Queue(t.Context(), pipe, "news", k)
+	read := s.Queue(t.Context(), pipe)("news", k, "example.com")
 	if _, err := pipe.Exec(t.Context()); err == nil {
 		t.Error("Exec: got no error")
 	}

@@ -18,7 +18,7 @@ const (
 // A write is a batch of entries as add.lua and topics.lua take them.
 type write struct {
 	topics []any
-	args   [shards][]any // nil: nothing for that shard
+	args   [places][]any // nil: nothing for that place
 }
 
 // newWrite arranges complete entries.
@@ -30,9 +30,9 @@ func newWrite(how string, now time.Time, entries []Entry) *write {
 			seen[t] = true
 			w.topics = append(w.topics, t)
 		}
-		a := &w.args[shardOf(e.key())]
+		a := &w.args[e.place()]
 		if *a == nil {
-			*a = []any{now.UnixMilli(), how}
+			*a = []any{now.UnixMilli(), versionFor(e.place()), how}
 		}
 		*a = append(*a, field(e.key(), e.topic()), strconv.FormatInt(e.expiresMilli(), 10), e.At.UnixMilli(), e.encode())
 	}
@@ -40,24 +40,33 @@ func newWrite(how string, now time.Time, entries []Entry) *write {
 	return w
 }
 
-// shards returns those that are written to.
-func (w *write) shards() []int {
+// versionFor returns the version that a place gets by a change; "" where nobody asks for
+// it.
+func versionFor(place int) string {
+	if place == domains {
+		return newVersion()
+	}
+	return ""
+}
+
+// places returns those that are written to.
+func (w *write) places() []int {
 	var all []int
-	for shard, a := range w.args {
+	for place, a := range w.args {
 		if a != nil {
-			all = append(all, shard)
+			all = append(all, place)
 		}
 	}
 	return all
 }
 
-// queueWrite puts the shards of a write on a pipeline. It is EVAL with the source:
+// queueWrite puts the places of a write on a pipeline. It is EVAL with the source:
 // in a pipeline there is no falling back from EVALSHA when the server has
 // forgotten the script.
-func (s *Store) queueWrite(ctx context.Context, pipe redis.Pipeliner, w *write, shards ...int) []*redis.Cmd {
-	counts := make([]*redis.Cmd, len(shards))
-	for i, shard := range shards {
-		counts[i] = s.add.Eval(ctx, pipe, []string{s.shardKey(shard)}, w.args[shard]...)
+func (s *Store) queueWrite(ctx context.Context, pipe redis.Pipeliner, w *write, places ...int) []*redis.Cmd {
+	counts := make([]*redis.Cmd, len(places))
+	for i, place := range places {
+		counts[i] = s.add.Eval(ctx, pipe, []string{s.placeKey(place)}, w.args[place]...)
 	}
 	return counts
 }

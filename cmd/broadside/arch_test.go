@@ -27,6 +27,7 @@ var rank = map[string]int{
 	"internal/failure":  0,
 	"internal/outage":   0,
 	"internal/wire":     0,
+	"internal/mailfile": 0,
 	"internal/presence": 4,
 	"internal/crash":    3, // takes addresses out of what it logs
 
@@ -39,7 +40,10 @@ var rank = map[string]int{
 	"templates":          4,
 	"templates/compose":  5,
 	"sender/reply":       4,
+	"sender/bounce":      5, // judges by the rules of replies
 	"internal/feedback":  5,
+	"internal/hooks":     5,
+	"internal/mailbox":   5,
 	"sender/oauth":       4,
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
@@ -51,8 +55,11 @@ var rank = map[string]int{
 	"internal/web":      7,
 	"internal/doctor":   7, // looks at all of it
 	"internal/lanes":    7, // of accounts
+	"internal/person":   7, // in runs too
 	"internal/backup":   7, // of schedules too
 	"internal/forecast": 5, // of limits
+
+	"internal/mailbox/listener": 6,
 
 	"internal/letter":  7,
 	"internal/launch":  8, // reads letters
@@ -115,6 +122,9 @@ var owners = map[string][]string{
 	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
 	"github.com/spf13/cobra":           {"cmd/broadside"},
 	"github.com/spf13/viper":           {"configs"},
+
+	"github.com/emersion/go-imap/v2":            {"internal/mailbox"},
+	"github.com/emersion/go-imap/v2/imapclient": {"internal/mailbox"},
 }
 
 func TestLibrariesHaveOnePlace(t *testing.T) {

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	sink              starts an SMTP server and sets SMTP_URL, SINK (host:port)
 //	mailbox           starts a provider with XOAUTH2 and sets TOKEN_URL, MAILBOX_PORT; the file asked has a line for
 //	                  each token that was asked for, and a file revoked ends the grant
+//	dovecot           starts a Dovecot with an empty mailbox and sets IMAP, POP3 (host:port; bounces, hunter2)
 //	accepted N        waits until the sink has taken N messages for N recipients
 //	exits N CMD...    runs CMD and expects that very exit code
 //	terminate WORD    sends SIGTERM to the "broadside WORD" in the background
@@ -63,7 +64,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"project": writeProject, "redis": startRedis, "sink": startSink, "mailbox": startMailbox,
+			"project": writeProject, "redis": startRedis, "sink": startSink, "mailbox": startMailbox, "dovecot": startDovecot,
 			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually, "remember": remember,
 			"lanestate": laneState,
 		},

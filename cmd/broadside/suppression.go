@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,29 +32,83 @@ func suppressionCommand(c *cli) *cobra.Command {
 
 func suppressCommand(c *cli) *cobra.Command {
 	var topic, expires string
+	var domains []string
 	var e suppression.Entry
 	cmd := &cobra.Command{
-		Use:   "add ADDRESS...",
-		Short: "Keep addresses from being mailed",
+		Use:   "add [ADDRESS...]",
+		Short: "Keep addresses, or whole domains, from being mailed",
 		Long: `Keep addresses from being mailed, from now on and in runs that are under way. An
-address that is on the list already keeps its reason and time.`,
+address that is on the list already keeps its reason and time.
+
+--domain does so for every address of a domain, but not for those of its subdomains.
+Such an entry is shown as *@DOMAIN.`,
 		Example: `  broadside suppression add ada@example.org
   broadside suppression add ada@example.org --reason complaint --topic newsletter
-  broadside suppression add ada@example.org --expires 90d`,
-		Args: args(cobra.MinimumNArgs(1)),
+  broadside suppression add ada@example.org --expires 90d
+  broadside suppression add --domain example.net --domain example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var err error
+			subjects, err := suppressionSubjects(cmd, args, domains)
+			if err != nil {
+				return err
+			}
 			if e.Expires, err = expiry(cmd, expires, time.Now()); err != nil {
 				return err
 			}
-			return c.suppress(cmd.Context(), e, topic, args)
+			return c.suppress(cmd.Context(), e, topic, subjects)
 		},
 	}
+	domainFlag(cmd, &domains)
 	cmd.Flags().StringVar(&e.Reason, "reason", suppression.ReasonManual, "`WORD` that says why: bounce, complaint, unsubscribe, manual, ...")
 	cmd.Flags().StringVar(&topic, "topic", "", "only for messages of this `TOPIC` (default: for all)")
 	cmd.Flags().StringVar(&expires, "expires", "", "until then: a `TIME` such as 2030-01-31, or a duration such as 90d (default: for ever)")
 
 	return cmd
+}
+
+func domainFlag(cmd *cobra.Command, domains *[]string) {
+	cmd.Flags().StringArrayVar(domains, "domain", nil, "every address of this `DOMAIN`; may be given several times")
+}
+
+// suppressionSubjects returns entries that have only who they are about: addresses and
+// domains that a person named. "*@DOMAIN" is a domain too.
+func suppressionSubjects(cmd *cobra.Command, texts, domains []string) ([]suppression.Entry, error) {
+	if len(texts) == 0 && len(domains) == 0 {
+		return nil, usagef(cmd, "found neither an address nor --domain, expected at least one of them")
+	}
+
+	var addresses []string
+	for _, text := range texts {
+		if name, isDomain := strings.CutPrefix(text, "*@"); isDomain {
+			domains = append(domains, name)
+			continue
+		}
+		addresses = append(addresses, text)
+	}
+
+	parsed, err := address.ParseAll(addresses)
+	var entries []suppression.Entry
+	for _, a := range parsed {
+		entries = append(entries, suppression.Entry{Address: a.Canonical()})
+	}
+	for _, name := range domains {
+		domain, wrong := suppression.ParseDomain(name)
+		if wrong != nil {
+			err = errors.Join(err, failure.Invalid(fmt.Sprintf("%q is not a domain: %v", name, wrong)))
+			continue
+		}
+		entries = append(entries, suppression.Entry{Domain: domain})
+	}
+
+	return entries, err
+}
+
+// shownSubjects returns how the list shows who entries are about.
+func shownSubjects(entries []suppression.Entry) []string {
+	texts := make([]string, len(entries))
+	for i, e := range entries {
+		texts[i] = e.Shown()
+	}
+	return texts
 }
 
 // expiry reads --expires.
@@ -87,12 +143,7 @@ func checkTopic(cfg *configs.Config, name string) error {
 	return failure.Invalid(fmt.Sprintf("no topic %q in %s", name, cfg.Where()))
 }
 
-func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, texts []string) error {
-	addresses, err := address.ParseAll(texts)
-	if err != nil {
-		return err
-	}
-
+func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, subjects []suppression.Entry) error {
 	return c.kept(ctx, false, func(ctx context.Context, a *app.App) error {
 		e.Scope = suppression.All
 		e.Source = "operator"
@@ -103,10 +154,11 @@ func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, t
 			e.Scope = suppression.Topic(topic)
 		}
 
-		entries := make([]suppression.Entry, len(addresses))
-		for i, address := range addresses {
+		entries := make([]suppression.Entry, len(subjects))
+		for i, subject := range subjects {
 			entries[i] = e
-			entries[i].Address = address.String()
+			entries[i].Address = subject.Address
+			entries[i].Domain = subject.Domain
 		}
 
 		added, err := a.Suppression.Add(ctx, entries...)
@@ -127,21 +179,26 @@ func (c *cli) suppress(ctx context.Context, e suppression.Entry, topic string, t
 }
 
 func unsuppressCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:     "rm ADDRESS...",
+	var domains []string
+	cmd := &cobra.Command{
+		Use:     "rm [ADDRESS...]",
 		Aliases: []string{"remove"},
-		Short:   "Take addresses off the list, for every topic",
+		Short:   "Take addresses or domains off the list, for every topic",
 		Long: `Take addresses off the list, in every scope. Do it only when the person asked for
-it: mail to people who unsubscribed or complained ruins a sender's name.`,
-		Example: `  broadside suppression rm ada@example.org`,
-		Args:    args(cobra.MinimumNArgs(1)),
+it: mail to people who unsubscribed or complained ruins a sender's name.
+
+An address whose domain is on the list stays suppressed until --domain takes that off;
+addresses of the domain that are on the list themselves stay there.`,
+		Example: `  broadside suppression rm ada@example.org
+  broadside suppression rm --domain example.net`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := address.ParseAll(args); err != nil {
+			subjects, err := suppressionSubjects(cmd, args, domains)
+			if err != nil {
 				return err
 			}
 
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				n, err := a.Suppression.Rm(ctx, args...)
+				n, err := a.Suppression.Rm(ctx, shownSubjects(subjects)...)
 				if err != nil {
 					return err
 				}
@@ -157,21 +214,26 @@ it: mail to people who unsubscribed or complained ruins a sender's name.`,
 			})
 		},
 	}
+	domainFlag(cmd, &domains)
+
+	return cmd
 }
 
 func checkSuppressionCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:     "check ADDRESS...",
-		Short:   "Is an address on the list, and why",
-		Example: `  broadside suppression check ada@example.org --json`,
-		Args:    args(cobra.MinimumNArgs(1)),
+	var domains []string
+	cmd := &cobra.Command{
+		Use:   "check [ADDRESS...]",
+		Short: "Is an address or its domain on the list, and why",
+		Example: `  broadside suppression check ada@example.org --json
+  broadside suppression check --domain example.net`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := address.ParseAll(args); err != nil {
+			subjects, err := suppressionSubjects(cmd, args, domains)
+			if err != nil {
 				return err
 			}
 
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				results, err := a.Suppression.Check(ctx, args...)
+				results, err := a.Suppression.Check(ctx, shownSubjects(subjects)...)
 				if err != nil {
 					return err
 				}
@@ -179,6 +241,9 @@ func checkSuppressionCommand(c *cli) *cobra.Command {
 			})
 		},
 	}
+	domainFlag(cmd, &domains)
+
+	return cmd
 }
 
 func (c *cli) printChecks(results []suppression.Result) error {
@@ -188,29 +253,36 @@ func (c *cli) printChecks(results []suppression.Result) error {
 
 	var rows [][]string
 	for _, r := range results {
-		row := []string{r.Address, "no", "", "", "", "", ""}
+		row := []string{r.Address, "no", "", "", "", "", "", ""}
 		if e := r.Entry; r.Suppressed {
-			row = []string{r.Address, "yes", e.Reason, e.Scope, e.Source, e.Run, e.At.UTC().Format(time.RFC3339)}
+			row = []string{r.Address, "yes", e.Reason, e.Scope, e.Source, e.Run, e.At.UTC().Format(time.RFC3339), e.Shown()}
 		}
 		rows = append(rows, row)
 	}
 
-	return c.table([]string{"ADDRESS", "SUPPRESSED", "REASON", "SCOPE", "SOURCE", "RUN", "AT"}, rows)
+	return c.table([]string{"ADDRESS", "SUPPRESSED", "REASON", "SCOPE", "SOURCE", "RUN", "AT", "ENTRY"}, rows)
 }
 
 func importSuppressionCommand(c *cli) *cobra.Command {
 	var opts audience.Options
+	var service string
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Add the addresses, or their SHA-256, of a file",
 		Long: `Add the addresses of a file, wherever they stand in a row: CSV with or without a
 header, one a line, JSON lines, or a workbook (.xlsx). A column sha256 (hex, of the lower-cased address)
 will do instead; with a header reason, scope, source, run, at and expires are read as
-export writes them. Nobody is removed. FILE - is the standard input.
+export writes them. *@example.com is all of a domain, as is a domain alone in a column
+of that name. Nobody is removed. FILE - is the standard input.
+
+--format reads what a service has exported: ses and postmark the JSON of their API,
+mailgun and sendgrid also CSV. Reasons become bounce, complaint, unsubscribe and manual.
+Blocks of SendGrid are refused: they are about a message, not about the address.
 
 A row with neither an address nor a SHA-256 is shown; the others are added, and the
 exit code is 1.`,
 		Example: `  broadside suppression import unsubscribed.csv
+  broadside suppression import --format sendgrid bounces.csv
   broadside suppression import - < bounces.csv`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -220,14 +292,12 @@ exit code is 1.`,
 			}
 			defer in.Close() //nolint:errcheck // only read
 			opts.File = name
+			if err := checkFormat(cmd, service, name); err != nil {
+				return err
+			}
 
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				rows, err := audience.OpenAddresses(ctx, audience.Source{Path: "-", Reader: in}, opts)
-				if err != nil {
-					return err
-				}
-				defer rows.Close() //nolint:errcheck // only read
-				sum, err := a.Suppression.Import(ctx, rows)
+				sum, err := importSuppressions(ctx, a.Suppression, service, in, opts)
 				if err != nil {
 					return err
 				}
@@ -236,11 +306,42 @@ exit code is 1.`,
 			})
 		},
 	}
+	cmd.Flags().StringVar(&service, "format", anyFormat, "`NAME` of the form: "+strings.Join(importFormats(), ", "))
 	cmd.Flags().StringVar(&opts.Email, "email", "", "`HEADER` of the column of addresses (default: the one that looks like it, else any)")
 	cmd.Flags().StringVar(&opts.Sheet, "sheet", "", "`NAME` of the worksheet of an .xlsx file (default: the only one with rows)")
 	cmd.Flags().StringVar(&opts.Encoding, "encoding", "", "`NAME` of the file's encoding, such as windows-1252, when it is not UTF-8")
 
 	return cmd
+}
+
+// anyFormat is the form in which an address is taken wherever it stands.
+const anyFormat = "csv"
+
+func importFormats() []string { return append([]string{anyFormat}, suppression.Formats()...) }
+
+// checkFormat checks --format, and refuses what is known to be a file of blocks.
+func checkFormat(cmd *cobra.Command, service, file string) error {
+	if !slices.Contains(importFormats(), service) {
+		return usagef(cmd, "--format: found %q, expected one of %s", service, strings.Join(importFormats(), ", "))
+	}
+	if service == "sendgrid" && strings.Contains(strings.ToLower(filepath.Base(file)), "block") {
+		return failure.Invalid(file + ": SendGrid's blocks are no suppressions: a server refused these messages for their content or their sender, and the addresses may be good; " +
+			"import the files of bounces, spam reports and unsubscribes (a file that is one of these needs another name)")
+	}
+	return nil
+}
+
+func importSuppressions(ctx context.Context, store *suppression.Store, service string, in io.Reader, opts audience.Options) (suppression.Imported, error) {
+	if service != anyFormat {
+		return store.ImportFormat(ctx, service, in, opts)
+	}
+
+	rows, err := audience.OpenAddresses(ctx, audience.Source{Path: "-", Reader: in}, opts)
+	if err != nil {
+		return suppression.Imported{}, err
+	}
+	defer rows.Close() //nolint:errcheck // only read
+	return store.Import(ctx, rows)
 }
 
 func (c *cli) importedSuppressions(name string, sum suppression.Imported) error {
@@ -288,20 +389,29 @@ func (c *cli) printImported(sum suppression.Imported) error {
 }
 
 func exportSuppressionCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	var hashed bool
+	cmd := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the list as CSV",
 		Long: `Write the list as CSV, to the standard output without FILE. import reads it back.
---json prints an array of objects instead.`,
+--json prints an array of objects instead.
+
+--hashed leaves the addresses out and writes their SHA-256 alone, for another system that
+is to keep the same people out without learning who they are. Domains are written as
+they are.`,
 		Example: `  broadside suppression export suppressed.csv
-  broadside suppression export | gzip > suppressed.csv.gz`,
+  broadside suppression export | gzip > suppressed.csv.gz
+  broadside suppression export --hashed for-the-agency.csv`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				return c.export(args, func(w io.Writer) error { return a.Backup.ExportSuppressions(ctx, w) })
+				return c.export(args, func(w io.Writer) error { return a.Backup.ExportSuppressions(ctx, w, hashed) })
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&hashed, "hashed", false, "no addresses, only their SHA-256")
+
+	return cmd
 }
 
 func suppressionStatsCommand(c *cli) *cobra.Command {
@@ -327,7 +437,7 @@ func suppressionStatsCommand(c *cli) *cobra.Command {
 
 func statsRows(s suppression.Stats) [][]string {
 	rows := [][]string{
-		{"total", strconv.Itoa(s.Total)}, {"known by hash only", strconv.Itoa(s.Hashed)}, {"expired, beside the total", strconv.Itoa(s.Expired)},
+		{"total", strconv.Itoa(s.Total)}, {"known by hash only", strconv.Itoa(s.Hashed)}, {"whole domains", strconv.Itoa(s.Domains)}, {"expired, in addition", strconv.Itoa(s.Expired)},
 	}
 	for _, group := range []struct {
 		name   string

@@ -107,6 +107,20 @@ func (m *Map) Secrets(name string, read func(text string) (problem string)) {
 	})
 }
 
+// SecretOrSecrets is Secrets that takes a single one without a list, too.
+func (m *Map) SecretOrSecrets(name string, read func(text string) (problem string)) {
+	n := m.n.Get(name)
+	if n != nil && n.Kind == Scalar && n.At.Env == "" {
+		single := *n
+		*n = Node{Kind: Null, At: n.At, Bad: n.Bad}
+		if !single.empty() {
+			n.Kind = List
+			n.Items = []*Node{&single}
+		}
+	}
+	m.Secrets(name, read)
+}
+
 // Value hands text to read, which returns all that is wrong with it, "" when
 // nothing is.
 func (m *Map) Value(name, expected string, read func(text string) (problem string)) {

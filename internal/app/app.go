@@ -27,6 +27,7 @@ import (
 	"broadside/internal/lanes"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
+	"broadside/internal/mailbox"
 	"broadside/internal/outage"
 	"broadside/internal/presence"
 	"broadside/internal/queue"
@@ -50,6 +51,7 @@ type App struct {
 	LaneControl *lanes.Lanes
 	Tokens      *oauth.Store // access tokens of accounts
 	Processes   *presence.Register
+	Mailboxes   *mailbox.Register
 	Runs        *runs.Runs
 	Launcher    *launch.Launcher
 	Schedules   *launch.Schedules
@@ -107,6 +109,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 	a.LaneControl = &lanes.Lanes{Config: cfg, Learnt: a.Lanes, Conns: a.conns, Ledger: a.Ledger, Suppression: a.Suppression}
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
+	a.Mailboxes = mailbox.NewRegister(rdb, cfg.Namespace)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{
 		Ledger: a.Ledger, Accounts: a.Accounts, Lanes: a.Lanes, Processes: a.Processes, Firing: a.firing, Used: a.used, NextSlot: a.nextSlot, Work: a.workForLaunch,
@@ -125,7 +128,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 	a.Doctor = &doctor.Doctor{
 		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Lanes: a.Lanes, Schedules: stored,
-		Processes: a.Processes, Log: o.Log,
+		Processes: a.Processes, Mailboxes: a.Mailboxes, Log: o.Log,
 	}
 	if a.Tokens, err = oauth.New(rdb, cfg.Namespace, revealed(cfg.Secrets), lua, o.Log); err != nil {
 		return nil, errors.Join(err, st.Close())

@@ -46,7 +46,7 @@ func (a *App) firing(ctx context.Context, name string) (time.Time, error) {
 }
 
 // Schedule is the scheduler process: it fires what is due until ctx ends, each occurrence
-// exactly once, however many schedulers run.
+// exactly once, however many schedulers run, and reads the mailboxes to which bounces come.
 func (a *App) Schedule(ctx context.Context) error {
 	defer a.enlist(presence.Scheduler, nil)()
 	return a.fire(ctx)
@@ -57,8 +57,13 @@ func (a *App) fire(ctx context.Context) error {
 		return err
 	}
 	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Log: a.log})
-	a.log.Info("scheduler started")
-	err := a.runBounded(ctx, firer.Run)
+	a.log.Info("scheduler started", "mailboxes", len(a.Config.Feedback.Mailbox))
+	err := a.runBounded(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return firer.Run(ctx) })
+		g.Go(func() error { return a.readMailboxes(ctx) })
+		return g.Wait()
+	})
 	a.log.Info("scheduler stopped")
 	return err
 }
@@ -74,7 +79,7 @@ func (a *App) Listen(ctx context.Context) (net.Listener, error) {
 }
 
 // Web is the web process: it serves readers' links on ln until ctx ends, and
-// closes ln.
+// closes ln. Where feedback.listen is set it takes bounces as well.
 func (a *App) Web(ctx context.Context, ln net.Listener) error {
 	defer a.enlist(presence.Web, nil)()
 	return a.serveReaders(ctx, ln)
@@ -92,10 +97,17 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		}
 	}
 
+	recorder := a.recorder()
+	webhooks, err := a.webhooks(recorder)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+
 	server, err := web.New(web.Config{
 		Keys:     a.keys,
-		Feedback: a.recorder(),
+		Feedback: recorder,
 		Ready:    a.Ping,
+		Hooks:    webhooks,
 		Topics:   topics, PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
@@ -103,7 +115,12 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 	}
 
 	a.log.Info("web started", "listen", ln.Addr().String(), "public_url", a.Config.PublicURL)
-	err = a.runBounded(ctx, func(ctx context.Context) error { return server.Run(ctx, ln) })
+	err = a.runBounded(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return server.Run(ctx, ln) })
+		g.Go(func() error { return a.takeBounces(ctx, bounces{recorder}) })
+		return g.Wait()
+	})
 	a.log.Info("web stopped")
 	return err
 }

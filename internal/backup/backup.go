@@ -51,10 +51,10 @@ func (i *Installation) Write(ctx context.Context, w io.Writer) (Counts, error) {
 	return counts, err
 }
 
-// ExportSuppressions writes the suppression list as CSV.
-func (i *Installation) ExportSuppressions(ctx context.Context, w io.Writer) error {
+// ExportSuppressions writes the suppression list as CSV; hashed, without addresses.
+func (i *Installation) ExportSuppressions(ctx context.Context, w io.Writer, hashed bool) error {
 	return i.Store.OneServer(ctx, func() error {
-		_, err := i.Suppression.Export(ctx, w)
+		_, err := i.Suppression.Export(ctx, w, hashed)
 		return err
 	})
 }

@@ -71,6 +71,7 @@ type header struct {
 // entry is a suppression as it is written.
 type entry struct {
 	Address string `json:"address,omitempty"`
+	Domain  string `json:"domain,omitempty"` // all addresses of it
 	Sum     string `json:"sha256,omitempty"` // where there is no address
 	Reason  string `json:"reason,omitempty"`
 	Scope   string `json:"scope,omitempty"` // empty: all
@@ -97,8 +98,8 @@ type trailer struct {
 }
 
 func written(e suppression.Entry) *entry {
-	w := &entry{Address: e.Address, Reason: e.Reason, Source: e.Source, Run: e.Run, At: e.At.UnixMilli()}
-	if e.Address == "" {
+	w := &entry{Address: e.Address, Domain: e.Domain, Reason: e.Reason, Source: e.Source, Run: e.Run, At: e.At.UnixMilli()}
+	if e.Shown() == "" {
 		w.Sum = hex.EncodeToString(e.Hash[:])
 	}
 	if e.Scope != suppression.All {
@@ -112,7 +113,7 @@ func written(e suppression.Entry) *entry {
 
 func (w *entry) read() (*suppression.Entry, error) {
 	e := &suppression.Entry{
-		Address: w.Address, Reason: w.Reason, Scope: w.Scope, Source: w.Source, Run: w.Run, At: time.UnixMilli(w.At).UTC(),
+		Address: w.Address, Domain: w.Domain, Reason: w.Reason, Scope: w.Scope, Source: w.Source, Run: w.Run, At: time.UnixMilli(w.At).UTC(),
 	}
 	if w.Scope == "" {
 		e.Scope = suppression.All

@@ -23,6 +23,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/configs"
 	"broadside/internal/failure"
+	"broadside/internal/mailbox"
 	"broadside/internal/presence"
 	"broadside/internal/runs"
 	"broadside/internal/store"
@@ -41,12 +42,13 @@ type Doctor struct {
 	Lanes     *throttle.Lanes
 	Schedules *scheduler.Schedules
 	Processes *presence.Register
+	Mailboxes *mailbox.Register
 	Log       *slog.Logger
 }
 
 // A Finding is the outcome of one check of one thing.
 type Finding struct {
-	Subject string // redis, clock, queue, links, settings, "account NAME"
+	Subject string // redis, clock, queue, links, settings, "account NAME", "mailbox URL"
 	store.Finding
 }
 

@@ -51,11 +51,12 @@ func (d *Doctor) LogAtStart(ctx context.Context) {
 }
 
 // Installation looks at Redis and at what is in it: closed accounts and lanes,
-// missing processes, entries that cannot be read, and campaigns that will do harm.
+// missing processes, mailboxes that are not read, entries that cannot be read, and campaigns that will do harm.
 func (d *Doctor) Installation(ctx context.Context) []Finding {
 	found := d.Redis(ctx)
 	found = append(found, d.closings(ctx)...)
 	found = append(found, d.processes(ctx)...)
+	found = append(found, d.mailboxes(ctx)...)
 	return append(found, d.campaigns(ctx)...)
 }
 

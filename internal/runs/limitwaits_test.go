@@ -37,15 +37,18 @@ func TestQuotaWaits(t *testing.T) {
 		what, why string
 	}{
 		{
-			throttle.Quota{Name: "hour", Messages: 100, Window: time.Hour}, report.ForQuota,
+			throttle.Quota{Name: "hour", Messages: 100, Window: time.Hour},
+			report.ForQuota,
 			"BS-QUOTA: 100 messages in any hour are sent",
 		},
 		{
-			throttle.Quota{Name: "warmup", Messages: 200, Begin: first, End: second}, report.ForWarmup,
+			throttle.Quota{Name: "warmup", Messages: 200, Begin: first, End: second},
+			report.ForWarmup,
 			"BS-WARMUP: the 200 messages of this day of the warm-up are sent",
 		},
 		{
-			throttle.Quota{Name: "warmup", Begin: first.AddDate(0, 0, -3), End: first}, report.ForWarmup,
+			throttle.Quota{Name: "warmup", Begin: first.AddDate(0, 0, -3), End: first},
+			report.ForWarmup,
 			"BS-WARMUP: the warm-up of ses begins on 2026-12-01",
 		},
 	} {

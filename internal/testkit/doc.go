@@ -1,5 +1,5 @@
 // Package testkit starts the real servers that Broadside's tests run against:
-// redis-server, Postfix, exim, OpenSMTPD, a recording SMTP sink, and the broadside
+// redis-server, Postfix, exim, OpenSMTPD, Dovecot, a recording SMTP sink, and the broadside
 // binary itself, each as a process of its own; and the network to them, which
 // can be long or cut (NewWire).
 //

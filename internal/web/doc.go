@@ -5,10 +5,11 @@
 // list, that looking at a link changes nothing, and that a link says nothing
 // to strangers: every token that does not open gets the same answer.
 //
-//	POST /u/TOKEN   one-click unsubscribe (RFC 8058), and the button of the page
-//	GET  /u/TOKEN   a page with that button; changes nothing (scanners open every link)
-//	GET  /healthz   200 while the process runs
-//	GET  /readyz    200 while the store answers within a second
+//	POST /u/TOKEN     one-click unsubscribe (RFC 8058), and the button of the page
+//	GET  /u/TOKEN     a page with that button; changes nothing (scanners open every link)
+//	POST /hooks/NAME  a webhook of a provider, as Config.Hooks answers it
+//	GET  /healthz     200 while the process runs
+//	GET  /readyz      200 while the store answers within a second
 //
 // There is never a redirect: RFC 8058 section 3.1 forbids it for POST, and
 // some mail providers give up at one. That is why paths are matched here and

@@ -6,24 +6,27 @@ import (
 	"broadside/campaign/token"
 )
 
-// route returns what a path asks for: the token of an unsubscribe link, or the
-// path of another page. base is the path of the public URL: a proxy may leave
+// route returns what a path asks for: an unsubscribe link with its token, a webhook
+// with its name, or the path of another page. base is the path of the public URL: a proxy may leave
 // it in or take it away. Doubled slashes count as one, as some mail programs
 // and proxies make them.
-func route(path, base string) (page, sealed string) {
+func route(path, base string) (page, rest string) {
 	path = singleSlashes(path)
 	if inside, ok := strings.CutPrefix(path, base+"/"); ok && base != "" {
-		if page, sealed = match("/" + inside); page != "" {
-			return page, sealed
+		if page, rest = match("/" + inside); page != "" {
+			return page, rest
 		}
 	}
 	return match(path)
 }
 
 // match is route for a path without the base; page is empty when there is none.
-func match(path string) (page, sealed string) {
+func match(path string) (page, rest string) {
 	if text, ok := strings.CutPrefix(path, token.Path); ok {
 		return token.Path, token.Cut(text)
+	}
+	if name, ok := strings.CutPrefix(path, hooksPath); ok {
+		return hooksPath, strings.TrimSuffix(name, "/")
 	}
 	switch path {
 	case healthPath, readyPath:

@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -65,6 +67,34 @@ func TestPathOfThePublicURL(t *testing.T) {
 				t.Errorf("got %d, want %d", res.StatusCode, tt.status)
 			}
 		})
+	}
+}
+
+// A webhook is found by its name, under the path of the public URL and without it.
+func TestWebhooksAreHandedOn(t *testing.T) {
+	t.Parallel()
+	named := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "hook "+r.PathValue("name"))
+	})
+	for _, tt := range []struct {
+		path   string
+		hooks  http.Handler
+		status int
+		want   string
+	}{
+		{"/hooks/ses", named, 200, "hook ses"},
+		{"/news/hooks/ses/", named, 200, "hook ses"},
+		{"//hooks//mailgun", named, 200, "hook mailgun"},
+		{"/hooks/", named, 200, "hook "},
+		{"/hooks", named, 404, "not found\n"},
+		{"/other/hooks/ses", named, 404, "not found\n"},
+		{"/hooks/ses", nil, 404, "not found\n"},
+	} {
+		s := newSite(t, web.Config{Feedback: applier(func() error { return nil }), Ready: ready, PublicURL: "https://acme.example/news", Hooks: tt.hooks}, nil)
+		res, text := s.do(t, "POST", tt.path, "application/json", "{}")
+		if res.StatusCode != tt.status || text != tt.want {
+			t.Errorf("%s: got %d %q, want %d %q", tt.path, res.StatusCode, text, tt.status, tt.want)
+		}
 	}
 }
 

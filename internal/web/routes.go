@@ -13,6 +13,7 @@ import (
 const (
 	healthPath = "/healthz"
 	readyPath  = "/readyz"
+	hooksPath  = "/hooks/"
 )
 
 // readyWithin is how long the store may take to answer /readyz.
@@ -23,9 +24,11 @@ func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recover(w, r)
 		s.setHeaders(w.Header())
-		switch page, sealed := route(r.URL.Path, s.base); page {
+		switch page, rest := route(r.URL.Path, s.base); page {
 		case token.Path:
-			s.unsubscribe(w, r, sealed)
+			s.unsubscribe(w, r, rest)
+		case hooksPath:
+			s.hook(w, r, rest)
 		case healthPath:
 			s.health(w, r, func(context.Context) error { return nil })
 		case readyPath:
@@ -34,6 +37,16 @@ func (s *Server) Handler() http.Handler {
 			plain(w, http.StatusNotFound, "not found")
 		}
 	})
+}
+
+// hook hands a webhook to its handler, under the name that is in the path.
+func (s *Server) hook(w http.ResponseWriter, r *http.Request, name string) {
+	if s.cfg.Hooks == nil {
+		plain(w, http.StatusNotFound, "not found")
+		return
+	}
+	r.SetPathValue("name", name)
+	s.cfg.Hooks.ServeHTTP(w, r)
 }
 
 // setHeaders sets what every answer has. A link is a secret of its reader: no

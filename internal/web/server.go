@@ -27,13 +27,16 @@ type Feedback interface {
 	Run(ctx context.Context)
 }
 
-// Config is what a Server needs. Only PublicURL, Topics and Log may be left out.
+// Config is what a Server needs. Only Hooks, PublicURL, Topics and Log may be left out.
 type Config struct {
 	Keys     *token.Keys // open the links
 	Feedback Feedback
 
 	// Ready says whether the store answers; its context ends after a second.
 	Ready func(context.Context) error
+
+	// Hooks answers the webhooks of providers, by the path value "name"; nil: none is taken.
+	Hooks http.Handler
 
 	Topics map[string]string // what readers call a topic; without an entry its id
 

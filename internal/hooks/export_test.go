@@ -1,0 +1,10 @@
+package hooks
+
+import "broadside/campaign"
+
+// ReadSES reads what SES says, without a signature.
+func ReadSES(message string) ([]campaign.Notice, error) {
+	notices, err := sesNotices(snsMessage{Message: message})
+	complete(notices, "ses")
+	return notices, err
+}
