@@ -157,7 +157,7 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	if f.run, err = r.runs.record(ctx, e.Run); err == nil {
 		err = r.count(ctx, []*finding{f})
 	}
-	err = errors.Join(err, r.note(ctx, []*finding{f}))
+	err = errors.Join(err, r.addUp(ctx, []*finding{f}), r.note(ctx, []*finding{f}))
 	if err != nil {
 		r.log.WarnContext(ctx, "event not counted for its run", "kind", string(e.Kind), "run", e.Run, "err", err)
 	}

@@ -3,9 +3,9 @@ package feedback
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"sync"
 
+	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
@@ -58,7 +58,7 @@ func (p *people) address(ctx context.Context, r *ledger.Run, at ledger.Place) (s
 	}
 	i := at.Index % audience.ChunkSize
 	if i >= chunk.Len() {
-		return "", fmt.Errorf("run %s: found a chunk of %d recipients, expected one with number %d", r.ID, chunk.Len(), i)
+		return "", nil
 	}
 	return chunk.Row(i).Address.String(), nil
 }
@@ -97,10 +97,10 @@ func (p *people) hashes(ctx context.Context, r *ledger.Run, at ledger.Place) ([]
 }
 
 // chunk reads the chunk of a place; nil when the addresses of the run are not kept any
-// more.
+// more, or cannot be read: what comes back must not come again and again for that.
 func (p *people) chunk(ctx context.Context, r *ledger.Run, at ledger.Place) (*audience.Chunk, error) {
 	data, err := p.ledger.Chunk(ctx, r, at.Part, at.Index-at.Index%audience.ChunkSize)
-	if ledger.Gone(err) {
+	if ledger.Gone(err) || campaign.IsBroken(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -108,7 +108,7 @@ func (p *people) chunk(ctx context.Context, r *ledger.Run, at ledger.Place) (*au
 	}
 	chunk, err := audience.DecodeChunk(data)
 	if err != nil {
-		return nil, fmt.Errorf("decode recipients of run %s: %w", r.ID, err)
+		return nil, nil
 	}
 	return chunk, nil
 }

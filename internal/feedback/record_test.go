@@ -21,6 +21,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/internal/feedback"
+	"broadside/internal/store"
 	"broadside/internal/testkit"
 )
 
@@ -407,5 +408,56 @@ func TestSoftBouncesAddUp(t *testing.T) {
 	e := results[0].Entry
 	if e.Reason != suppression.ReasonBounce || e.Evidence != "3 messages within 30d came back, the last one with: 452 mailbox is full" {
 		t.Errorf("entry: %+v", e)
+	}
+}
+
+// What cannot be read of a run must not make its notices come again for ever.
+func TestABrokenRunHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	const run = "news-1"
+	o := newOffice(t)
+	r := o.run(t, run, begin, 20)
+	o.rdb.HSet(t.Context(), "bs:{run:"+run+"}:"+r.Attempt+":chunks", "0:0", "broken")
+	o.run(t, "news-2", begin.Add(time.Hour), 20)
+	o.rdb.Set(t.Context(), "bs:{run:news-2}:record", "broken", 0)
+	for _, id := range []string{run, "news-2"} {
+		o.record(t,
+			campaign.Notice{Class: campaign.ClassHard, Returned: []string{o.keys.Message(id, 0, 1)}},
+			campaign.Notice{Class: campaign.ClassHard, Signed: true, Recipient: person(2)},
+		)
+	}
+	if diff := gocmp.Diff([]string{"person2@example.com bounce all"}, o.listed(t, person(1), person(2))); diff != "" {
+		t.Errorf("suppressed (-want +got):\n%s", diff)
+	}
+}
+
+func TestRecordOnTheEmbeddedStore(t *testing.T) {
+	t.Parallel()
+	st, err := store.OpenEmbedded(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	list := suppression.New(st.Client(), "bs", st.Lua)
+	journal := feedback.NewJournal(st.Client(), "bs", st.Lua)
+	r := feedback.New(feedback.Config{
+		Suppression: list, Ledger: ledger.New(st.Client(), "bs", st.Lua), Journal: journal,
+		Soft: suppression.SoftLimit{Messages: 2, Within: time.Hour}, Log: slog.New(slog.DiscardHandler),
+	})
+	n := campaign.Notice{ID: "1", Source: "hook:ses", Signed: true, Recipient: person(1)}
+	for _, n.Class = range []campaign.Class{campaign.ClassSoft, campaign.ClassDelivered, campaign.ClassHard} {
+		for range 2 {
+			if err := r.Record(t.Context(), []campaign.Notice{n}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	results, err := list.Check(t.Context(), person(1))
+	if err != nil || !results[0].Suppressed {
+		t.Errorf("%+v, %v", results, err)
+	}
+	got, err := journal.Overview(t.Context())
+	if err != nil || len(got.Roads) != 3 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

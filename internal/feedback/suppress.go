@@ -19,96 +19,84 @@ const addWithin = 5 * time.Second
 
 // suppress puts on the list whom the findings are about.
 func (r *Recorder) suppress(ctx context.Context, all []*finding) error {
-	ctx, cancel := context.WithTimeout(ctx, addWithin)
-	defer cancel()
-
-	tooMany, err := r.countReturns(ctx, all)
-	if err != nil {
-		return err
-	}
-
 	var of []*finding
 	var entries []suppression.Entry
-	for i, f := range all {
+	for _, f := range all {
 		if !f.proven || f.address == "" {
 			continue
 		}
-		if e, ok := r.entryOf(f, tooMany[i]); ok {
-			of = append(of, f)
-			entries = append(entries, e)
+		e := r.entryOf(f)
+		switch f.class {
+		case campaign.ClassHard:
+			e.Reason = suppression.ReasonBounce
+		case campaign.ClassComplaint:
+			e.Reason = suppression.ReasonComplaint
+		case campaign.ClassUnsubscribed:
+			e.Reason = suppression.ReasonUnsubscribe
+			if f.topic != "" {
+				e.Scope = suppression.Topic(f.topic)
+			}
+		default:
+			continue
 		}
+		of = append(of, f)
+		entries = append(entries, e)
 	}
-	if len(entries) == 0 {
-		return nil
-	}
-
-	barrier, server := r.replayer.current()
-	noted, err := r.cfg.Suppression.AddLasting(ctx, barrier, entries...)
-	if err != nil {
-		return err
-	}
-
-	added := noted.Added > 0
-	first := false
-	for _, e := range entries {
-		if e.At.IsZero() {
-			e.At = noted.At
-		}
-		if r.replayer.remember(ctx, e, server, noted) {
-			first = true
-		}
-	}
-	if first || added {
-		f := of[0]
-		r.log.InfoContext(ctx, string(effects[f.class].kind), "run", f.runID, "topic", f.topic, "source", f.notice.Source,
-			"new", added, "entries", len(entries))
-	}
-	return nil
+	return r.add(ctx, of, entries)
 }
 
-// entryOf returns the suppression that a finding leads to; false for none. tooMany means
-// that too many messages to the address came back.
-func (r *Recorder) entryOf(f *finding, tooMany bool) (suppression.Entry, bool) {
+// entryOf returns an entry for the address of a finding, without a reason.
+func (r *Recorder) entryOf(f *finding) suppression.Entry {
 	e := suppression.Entry{
 		Address: f.address, Scope: suppression.All, Source: f.notice.Source, Run: f.runID, Evidence: evidence(f.notice),
 	}
 	if !f.notice.At.IsZero() {
 		e.At = f.at(time.Now())
 	}
-
-	switch {
-	case f.class == campaign.ClassHard:
-		e.Reason = suppression.ReasonBounce
-	case tooMany:
-		e.Reason = suppression.ReasonBounce
-		e.Evidence = fmt.Sprintf("%d messages within %s came back, the last one with: %s",
-			r.cfg.Soft.Messages, units.FormatDuration(r.cfg.Soft.Within), e.Evidence)
-	case f.class == campaign.ClassComplaint:
-		e.Reason = suppression.ReasonComplaint
-	case f.class == campaign.ClassUnsubscribed:
-		e.Reason = suppression.ReasonUnsubscribe
-		if f.topic != "" {
-			e.Scope = suppression.Topic(f.topic)
-		}
-	default:
-		return e, false
-	}
-	return e, true
+	return e
 }
 
-// countReturns counts messages that came back although the address may be in use, and
-// reports for each finding whether they were too many. That a message arrived, or was
-// answered by its reader, takes back those before it.
-func (r *Recorder) countReturns(ctx context.Context, all []*finding) ([]bool, error) {
-	tooMany := make([]bool, len(all))
-	if r.cfg.Soft.Messages == 0 {
-		return tooMany, nil
+// add puts the entries of findings on the list, to last.
+func (r *Recorder) add(ctx context.Context, of []*finding, entries []suppression.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, addWithin)
+	defer cancel()
+	barrier, server := r.replayer.current()
+	noted, err := r.cfg.Suppression.AddLasting(ctx, barrier, entries...)
+	if err != nil {
+		return err
 	}
 
-	var of []int
+	news := noted.Added > 0
+	for _, e := range entries {
+		if e.At.IsZero() {
+			e.At = noted.At
+		}
+		first := r.replayer.remember(ctx, e, server, noted)
+		news = news || first
+	}
+	if news {
+		f := of[0]
+		r.log.InfoContext(ctx, string(effects[f.class].kind), "run", f.runID, "topic", f.topic, "source", f.notice.Source,
+			"new", noted.Added > 0, "entries", len(entries))
+	}
+	return nil
+}
+
+// addUp counts messages that came back although the address may be in use, and puts the
+// address on the list when they are too many. That a message arrived, or was answered by
+// its reader, takes back those before it.
+func (r *Recorder) addUp(ctx context.Context, all []*finding) error {
+	if r.cfg.Soft.Messages == 0 {
+		return nil
+	}
+
+	var of []*finding
 	var returns []suppression.Return
 	now := time.Now()
-	for i, f := range all {
+	for _, f := range all {
 		if !f.proven || f.address == "" {
 			continue
 		}
@@ -120,21 +108,31 @@ func (r *Recorder) countReturns(ctx context.Context, all []*finding) ([]bool, er
 		default:
 			continue
 		}
-		of = append(of, i)
+		of = append(of, f)
 		returns = append(returns, back)
 	}
 	if len(returns) == 0 {
-		return tooMany, nil
+		return nil
 	}
 
-	reached, err := r.cfg.Suppression.CountReturns(ctx, r.cfg.Soft, returns)
+	tooMany, err := r.cfg.Suppression.CountReturns(ctx, r.cfg.Soft, returns)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for k, i := range of {
-		tooMany[i] = reached[k]
+	var dead []*finding
+	var entries []suppression.Entry
+	for i, f := range of {
+		if !tooMany[i] {
+			continue
+		}
+		e := r.entryOf(f)
+		e.Reason = suppression.ReasonBounce
+		e.Evidence = fmt.Sprintf("%d messages within %s came back, the last one with: %s",
+			r.cfg.Soft.Messages, units.FormatDuration(r.cfg.Soft.Within), e.Evidence)
+		dead = append(dead, f)
+		entries = append(entries, e)
 	}
-	return tooMany, nil
+	return r.add(ctx, dead, entries)
 }
 
 // message names the message of a finding. Where it is not known, all that comes back on
