@@ -88,8 +88,6 @@ func readTopics(m *strictyaml.Map, c *Config) {
 
 func readFeedback(m *strictyaml.Map, f *Feedback) {
 	m.Check("return_path", &f.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", campaign.MaxSenderDomain), isReturnPath)
-	m.Map("soft", func(m *strictyaml.Map) { readSoft(m, &f.Soft) })
-	m.Map("hooks", func(m *strictyaml.Map) { readHooks(m, &f.Hooks) })
 	names := map[string]bool{}
 	m.SecretOrSecrets("mailbox", func(text string) (problem string) {
 		box, problem := ParseMailbox(text)
