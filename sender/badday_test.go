@@ -20,7 +20,7 @@ import (
 	"broadside/throttle"
 )
 
-var update = flag.Bool("update", false, "live through a whole bad day, which takes minutes, and rewrite docs/worker-day.svg")
+var wholeDay = flag.Bool("day", false, "live through a whole bad day, which takes minutes, and rewrite docs/worker-day.svg")
 
 // A badDay is the server of a provider that takes less for a while, nothing at all in
 // the middle of that, and afterwards puts some recipients off.
@@ -95,7 +95,7 @@ func (d *badDay) answer(to string) string {
 // what is tested each time.
 func TestAWorkerOnABadDay(t *testing.T) {
 	t.Parallel()
-	if *update {
+	if *wholeDay {
 		t.Run("24 hours", func(t *testing.T) {
 			d := &badDay{
 				slow: span{2 * time.Hour, 9 * time.Hour}, block: span{5 * time.Hour, 6 * time.Hour}, puttingOff: span{10 * time.Hour, 12 * time.Hour},
