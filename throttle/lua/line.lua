@@ -37,8 +37,9 @@ local function open(n, interval, slack, floor, wrote)
     key = KEYS[2 * n - 1], freeKey = KEYS[2 * n], slack = slack, early = slack,
     tat = 0, from = {}, to = {}, at = 1, changed = false, mine = 0,
   }
-  local stored, written, steppedBack = redis.call('MGET', line.key, line.freeKey), 0, false
-  local a, b, c = string.match(stored[1] or '', '^(%d+) (%d+) (%d+)$')
+  local stored, free = redis.call('GET', line.key), redis.call('GET', line.freeKey)
+  local written, steppedBack = 0, false
+  local a, b, c = string.match(stored or '', '^(%d+) (%d+) (%d+)$')
   if a then
     written = tonumber(b)
     line.slack = math.max(slack, tonumber(c))
@@ -62,10 +63,10 @@ local function open(n, interval, slack, floor, wrote)
     line.changed = true
   end
 
-  line.hasFree = stored[2]
+  line.hasFree = free
   -- Where less was written than the caller knows of, some of the stretches are taken.
-  if not stored[2] or steppedBack or written < wrote then return line end
-  local base, rest = string.match(stored[2], '^(%d+)(.*)$')
+  if not free or steppedBack or written < wrote then return line end
+  local base, rest = string.match(free, '^(%d+)(.*)$')
   local shift = tonumber(base) - now
   for from, to in string.gmatch(rest, ' (%S+) (%S+)') do
     from = math.max(tonumber(from) + shift, 0)
