@@ -133,11 +133,12 @@ func (l *Ledger) countAfter(ctx context.Context, r *Run, all []After, some []int
 func (l *Ledger) Left(ctx context.Context, r *Run, places []Place) ([]bool, error) {
 	pipe := l.rdb.Pipeline()
 	states := make([]*redis.StringCmd, len(places))
-	bounced := make([]*redis.IntCmd, len(places))
+	bounced := make([]*redis.StringCmd, len(places)) // the byte with the recipient's bit
 	for i, p := range places {
 		at := int64(p.Index * cellSize)
 		states[i] = pipe.GetRange(ctx, l.cellsKey(r, p.Part), at, at)
-		bounced[i] = pipe.GetBit(ctx, l.bitsKey(r, campaign.EventBounced, p.Part), int64(p.Index))
+		of := int64(p.Index / 8)
+		bounced[i] = pipe.GetRange(ctx, l.bitsKey(r, campaign.EventBounced, p.Part), of, of)
 	}
 
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -145,7 +146,7 @@ func (l *Ledger) Left(ctx context.Context, r *Run, places []Place) ([]bool, erro
 	}
 
 	left := make([]bool, len(places))
-	for i := range places {
+	for i, p := range places {
 		if states[i].Val() == "" {
 			continue
 		}
@@ -153,7 +154,8 @@ func (l *Ledger) Left(ctx context.Context, r *Run, places []Place) ([]bool, erro
 		case campaign.Accepted, campaign.Uncertain, campaign.Sending:
 			left[i] = true
 		case campaign.Bounced: // it was uncertain where the bounce came later
-			left[i] = bounced[i].Val() == 1
+			bits := bounced[i].Val()
+			left[i] = bits != "" && bits[0]>>(7-p.Index%8)&1 == 1
 		}
 	}
 	return left, nil

@@ -17,6 +17,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadside/campaign"
+	"broadside/campaign/token"
 	"broadside/internal/testkit"
 	"broadside/internal/wire"
 )
@@ -372,6 +374,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	if d.Counts["suppressed"] != 1 || d.Counts["accepted"] != people-1 {
 		t.Errorf("counts %v", d.Counts)
 	}
+	w.comesBack(run)
 	cancelled := w.launch("--again")
 	w.until(cancelled, time.Minute, "under way", accepted(10))
 	w.run(0, "run", "cancel", cancelled)
@@ -575,5 +578,25 @@ func TestTLSVerifiesAgainstTheSystem(t *testing.T) {
 		if d := parseDocument(t, out); d.Counts["accepted"] != 50 {
 			t.Errorf("with %s: %+v", trust, d.Counts)
 		}
+	}
+}
+
+// comesBack has the message to the first recipient of a run come back, as its mailbox is
+// full, and looks at what is counted.
+func (w *world) comesBack(run string) {
+	w.t.Helper()
+	keys, err := token.NewKeys([]string{secret})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	to := fmt.Sprintf(pattern, 0)
+	domain := to[strings.LastIndex(to, "@")+1:]
+	w.write("bounce.eml", "From: MAILER-DAEMON@mx.example.com\nTo: "+token.Prefix+keys.Message(run, campaign.PartOf(domain), 0)+"@bounce.acme.example\n"+
+		"Subject: Undelivered Mail Returned to Sender\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"+
+		"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.com\n\n"+
+		"Final-Recipient: rfc822; "+to+"\nAction: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.2.2 mailbox full\n\n--b--\n")
+	w.run(0, "feedback", "ingest", "bounce.eml")
+	if d := w.show(run); d.After["bounced"] != 1 {
+		w.t.Errorf("after acceptance %v, want 1 bounced", d.After)
 	}
 }
