@@ -16,6 +16,7 @@ import (
 func (d *delivery) body(j *job) end {
 	if !d.mayClaim(j) {
 		d.record()
+		j.leaveSlot()
 		d.discard()
 		return giveBack(0)
 	}

@@ -86,6 +86,7 @@ func (d *delivery) begin(rcpt *recipient) {
 }
 
 func (d *delivery) reset(j *job, rcpt *recipient) {
+	j.leaveSlot() // that of a job which ended in a panic
 	now := time.Now()
 	*j = job{rcpt: rcpt, pace: d.a.pace(now, rcpt), draft: j.draft, begun: now, taken: now}
 }

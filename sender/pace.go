@@ -116,8 +116,17 @@ func (p *pace) refill(ctx context.Context, conns int, waiting func() int) {
 		return p.pacer.Reserve(ctx, p.limits.Load().all, lead, n)
 	}()
 	p.asking = false
+	p.noteFill(grant, n)
 	if err == nil && len(grant.Slots) > 0 {
 		p.add(grant)
+	}
+}
+
+// noteFill notes whether all slots that were asked for were granted. The caller holds mu.
+func (p *pace) noteFill(grant throttle.Grant, asked int) {
+	p.filled = 0
+	if len(grant.Slots) == asked {
+		p.filled = asked
 	}
 }
 
@@ -126,7 +135,7 @@ func (p *pace) add(grant throttle.Grant) {
 	p.again = grant.Again
 	if n := len(grant.Slots); n > 0 {
 		p.again = time.Time{}
-		p.last = grant.Slots[n-1]
+		p.last = later(p.last, grant.Slots[n-1])
 		p.slots = append(p.slots, grant.Slots...)
 		slices.SortFunc(p.slots, time.Time.Compare)
 	}
@@ -141,10 +150,7 @@ func (p *pace) reserve(ctx context.Context, inHand bool, conns int, waiting func
 	}
 	lead, n := p.wish(conns, waiting)
 	grant, err := p.pacer.Reserve(ctx, all, lead, n)
-	p.filled = 0
-	if len(grant.Slots) == n {
-		p.filled = n
-	}
+	p.noteFill(grant, n)
 	return grant, err
 }
 

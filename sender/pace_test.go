@@ -1,11 +1,13 @@
 package sender
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"broadside/campaign/ledger"
 	"broadside/throttle"
 )
 
@@ -74,5 +76,26 @@ func TestSlotsComeBack(t *testing.T) {
 	}
 	if len(p.booked) > 0 {
 		t.Errorf("%d slots are still booked", len(p.booked))
+	}
+}
+
+// A delivery whose job ended without a word, as after a panic, leaves no slot booked.
+func TestAJobThatBeginsHoldsNoOldSlot(t *testing.T) {
+	t.Parallel()
+	p := &pace{}
+	p.limits.Store(&limits{all: []throttle.Limit{{Account: "a", Rate: 100}}})
+	s := &slot{at: time.Now().Add(time.Minute)}
+	p.booked = []*slot{s}
+	life := &lifetime{begin: t.Context()}
+	a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, life, AccountConfig{Name: "relay", Connections: 1})
+	rcpt := &recipient{run: &run{handle: &ledger.Run{ID: "news-1"}}}
+	rcpt.lane = a.lanes.of(rcpt)
+	d := &delivery{tools: tools{a: a, life: life}}
+	d.begin(rcpt)
+	d.job.pace, d.job.slot = p, s
+
+	d.begin(rcpt)
+	if len(p.booked) > 0 || len(p.slots) != 1 {
+		t.Errorf("%d slots are booked and %d are free, want 0 and 1", len(p.booked), len(p.slots))
 	}
 }
