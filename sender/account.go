@@ -117,10 +117,10 @@ func (a *account) putBack(rcpt *recipient, notBefore time.Time) {
 	a.signal()
 }
 
-// take waits for the next recipient. Lanes take turns.
+// take waits for the next recipient, and enters its lane. Lanes take turns.
 func (a *account) take(ctx context.Context) (*recipient, error) {
 	for {
-		rcpt, again := a.next(time.Now(), nil)
+		rcpt, again := a.begin(time.Now())
 		if rcpt != nil {
 			return rcpt, nil
 		}
@@ -148,24 +148,33 @@ func (a *account) rest(ctx context.Context, again time.Time) error {
 	return nil
 }
 
-// next is [lanes.next]. There is work for another connection when more wait.
+// begin is next for a connection that is free, which works for the recipient's lane from
+// now on: others that ask at the same time count it.
+func (a *account) begin(now time.Time) (*recipient, time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rcpt, again := a.draw(now, nil)
+	if rcpt != nil {
+		rcpt.lane.enter(now)
+	}
+	return rcpt, again
+}
+
+// next is [lanes.next].
 func (a *account) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.draw(now, ahead)
+}
+
+// draw is [lanes.next]. There is work for another connection when more wait. The caller
+// holds mu.
+func (a *account) draw(now time.Time, ahead *lane) (*recipient, time.Time) {
 	rcpt, again := a.lanes.next(now, ahead)
 	if rcpt != nil && !a.lanes.empty() {
 		a.signal()
 	}
 	return rcpt, again
-}
-
-// enter notes that a connection begins to work for a recipient.
-func (a *account) enter(now time.Time, rcpt *recipient) *lane {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	l := rcpt.lane
-	l.enter(now)
-	return l
 }
 
 // transact notes that a transaction for a recipient begins now.
@@ -176,12 +185,16 @@ func (a *account) transact(now time.Time, rcpt *recipient) {
 }
 
 // leave notes that the work of a connection for a lane is over, the probes that it was,
-// and when its transaction began (zero: there was none). A slow lane may have waited
-// for it.
-func (a *account) leave(l *lane, p probe, began time.Time) {
+// and when its transaction began (zero: there was none). Where its envelope has gone ahead
+// the connection goes on with the next recipient. A slow lane may have waited for it.
+func (a *account) leave(l *lane, p probe, began time.Time, next *recipient) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l.leave(began, time.Now())
+	now := time.Now()
+	l.leave(began, now)
+	if next != nil {
+		next.lane.enter(now)
+	}
 	a.lanes.probed(p, l)
 	if l.size > 0 {
 		a.signal()

@@ -110,6 +110,14 @@ func (d *delivery) deliver() {
 	d.next = nil
 }
 
+// nextRecipient returns whose envelope has gone ahead; nil when none has.
+func (d *delivery) nextRecipient() *recipient {
+	if d.job == nil {
+		return nil
+	}
+	return d.job.rcpt
+}
+
 // rest waits as long as the last job has asked for.
 func (d *delivery) rest() {
 	if d.pause > 0 {

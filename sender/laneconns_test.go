@@ -50,7 +50,7 @@ func TestALanesConnectionsAreCountedOverAllWorkers(t *testing.T) {
 			t.Errorf("leased %t, %v; want %t", ok, err, want)
 		}
 		if !ok {
-			w.a.leave(w.lane, probe{}, time.Time{})
+			w.a.leave(w.lane, probe{}, time.Time{}, nil)
 		}
 	}
 	lease(one, true)
@@ -58,7 +58,7 @@ func TestALanesConnectionsAreCountedOverAllWorkers(t *testing.T) {
 	lease(one, false) // two of two are in use
 	lease(two, false)
 
-	one.a.leave(one.lane, probe{}, time.Time{})
+	one.a.leave(one.lane, probe{}, time.Time{}, nil)
 	one.a.releaseLanes(t.Context(), one.a.route.conns)
 	counts, err := two.a.route.conns.Counts(t.Context(), "ses/gmail")
 	if err != nil || len(counts) != 1 {

@@ -492,3 +492,31 @@ func TestALaneIsSlowWhileATransactionIsStuck(t *testing.T) {
 		t.Errorf("%d connections in the lane and %d in its group, want 1", l.using, g.using)
 	}
 }
+
+// Connections that ask at the same moment count each other: of eight, a lane of which no
+// transaction has ended yet has two, whenever their work begins.
+func TestConnectionsThatAskAtOnceCountEachOther(t *testing.T) {
+	t.Parallel()
+	a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, &lifetime{}, AccountConfig{Name: "relay", Connections: 8})
+	r := &run{}
+	for i := range 5 {
+		a.lanes.putBack(at(r, i, "example.org"), time.Time{})
+	}
+
+	var taken []*recipient
+	for range 8 {
+		if rcpt, _ := a.begin(noon); rcpt != nil {
+			taken = append(taken, rcpt)
+		}
+	}
+	if len(taken) != 2 {
+		t.Fatalf("%d connections work for the lane, want 2", len(taken))
+	}
+	if rcpt, _ := a.begin(noon); rcpt != nil {
+		t.Error("a third one may")
+	}
+	a.leave(taken[0].lane, probe{}, time.Time{}, nil)
+	if rcpt, _ := a.begin(noon); rcpt == nil {
+		t.Error("none may when one has left")
+	}
+}

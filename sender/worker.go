@@ -188,12 +188,10 @@ func (w *Worker) serve(a *account) {
 			}
 			d.begin(rcpt)
 		}
-		rcpt := d.job.rcpt
-		probe := rcpt.probe
-		lane := a.enter(time.Now(), rcpt)
+		lane, probe := d.job.rcpt.lane, d.job.rcpt.probe // the job may be another's afterwards
 		d.began = time.Time{}
-		d.attempt() // the job may be another's afterwards
-		a.leave(lane, probe, d.began)
+		d.attempt()
+		a.leave(lane, probe, d.began, d.nextRecipient())
 		d.rest()
 	}
 }
