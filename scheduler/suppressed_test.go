@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// An expansion leaves out those whom Check calls suppressed: by their address and by
+// An expansion leaves out those that Check calls suppressed: by their address and by
 // their domain, in any spelling, for the topic and for everything.
 func TestExpansionAgreesWithTheSuppressionList(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,7 @@ func TestWhatComesBackCountsOnceForEachRecipient(t *testing.T) {
 	})
 }
 
-// What comes back settles those of whom nothing is known, and nobody else.
+// What comes back settles uncertain recipients, and no others.
 func TestWhatComesBackSettlesTheUncertain(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		r := newRun(t, l, "r", 4)

@@ -80,7 +80,7 @@ func TestCountOfReturnedMessagesEnds(t *testing.T) {
 		t.Errorf("the count ends in %s", ttl)
 	}
 
-	// Whoever takes an address off the list gives it another chance.
+	// Taking an address off the list gives it another chance.
 	if _, err := s.Rm(t.Context(), "ann@example.com"); err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func erasePersonCommand(c *cli) *cobra.Command {
 		Use:   "erase ADDRESS",
 		Short: "Forget an address, and do not mail it again",
 		Long: `Take an address out of all lists, runs and suppressions in Redis. Its hash stays on the
-suppression list, so that it is not mailed again, whoever imports it; a run that is under
+suppression list, so that it is not mailed again, even if it is imported; a run that is under
 way does not mail it either. Older versions of a list that have it are removed.
 
 What this does not reach is in docs/privacy.md: files, backups, and what a schedule has

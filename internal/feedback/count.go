@@ -11,8 +11,8 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// effects says what each class counts as, and what it makes of a recipient of whom
-// nothing is known. Classes without one change nothing.
+// effects says what each class counts as, and what it makes of an uncertain
+// recipient. Classes without one change nothing.
 var effects = map[campaign.Class]struct {
 	kind  campaign.EventKind
 	state campaign.State
@@ -25,7 +25,7 @@ var effects = map[campaign.Class]struct {
 	campaign.ClassUnsubscribed: {campaign.EventUnsubscribed, campaign.Accepted},
 }
 
-// count counts findings for their runs, and settles recipients of whom nothing is known.
+// count counts findings for their runs, and settles uncertain recipients.
 func (r *Recorder) count(ctx context.Context, all []*finding) error {
 	byRun := map[*ledger.Record][]*finding{}
 	for _, f := range all {

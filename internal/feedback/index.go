@@ -19,7 +19,7 @@ const (
 )
 
 // An index finds the recipients of a run by address. It is made chunk by chunk, so that
-// whoever has no more time leaves to the next what is done.
+// a caller that runs out of time leaves to the next what is done.
 type index struct {
 	entries []indexEntry // by hash, once it is complete
 	part    int          // index in Sizes of the part that is read next

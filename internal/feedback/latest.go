@@ -8,7 +8,7 @@ import (
 	"broadside/campaign/ledger"
 )
 
-// clocksApart is how far the clock of whoever sends a notice may be behind ours.
+// clocksApart is how far the clock of a notice's sender may be behind ours.
 const clocksApart = 5 * time.Minute
 
 // latestRuns looks for the latest run from which a message may have left to the addresses

@@ -143,7 +143,7 @@ func (o *office) insist(t *testing.T, random *rand.Rand, notices []campaign.Noti
 	o.record(t, notices...)
 }
 
-// checkStates looks at what became of the recipients of whom nothing was known.
+// checkStates looks at what became of the the uncertain recipients.
 func (o *office) checkStates(t *testing.T, round uint64, run *ledger.Run, notices []campaign.Notice, hard map[int]bool) {
 	t.Helper()
 	told := map[int]bool{}

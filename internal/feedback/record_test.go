@@ -323,7 +323,7 @@ func without(all, gone []string) []string {
 }
 
 // When the addresses of a run are not kept any more, a token alone does not tell whose
-// address it was: whoever has got one of our messages could name anybody.
+// address it was: every reader of one of our messages could name anybody.
 func TestAfterTheAddressesAreGoneTheNamedOneNeedsProof(t *testing.T) {
 	t.Parallel()
 	const run = "news-1"

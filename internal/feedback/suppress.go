@@ -17,7 +17,7 @@ import (
 // addWithin bounds the writing of suppressions.
 const addWithin = 5 * time.Second
 
-// suppress puts on the list whom the findings are about.
+// suppress puts the addresses of findings on the list.
 func (r *Recorder) suppress(ctx context.Context, all []*finding) error {
 	var of []*finding
 	var entries []suppression.Entry

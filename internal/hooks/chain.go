@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	// snsName is whom a certificate of SNS names: sns.amazonaws.com, or one of a region,
+	// snsName is the host that a certificate of SNS is for: sns.amazonaws.com, or one of a region,
 	// such as sns-signing.af-south-1.amazonaws.com.
 	snsName = regexp.MustCompile(`^sns(-[a-z0-9-]+)?(\.[a-z0-9-]+)?\.amazonaws\.com(\.cn)?$`)
 

@@ -74,7 +74,7 @@ func TestSESEvents(t *testing.T) {
 
 const delivery = `{"notificationType":"Delivery","delivery":{"recipients":["a@example.net"]}}`
 
-// Whoever SNS has not signed for, or has signed for a topic of others, stores nothing
+// What SNS has not signed, or has signed for another topic, stores nothing
 // and has nothing asked of other hosts.
 func TestSNSIsNotBelieved(t *testing.T) {
 	t.Parallel()

@@ -205,6 +205,6 @@ func (s *imapSession) quarantine(ctx context.Context, uid imap.UID, why error) e
 	if err != nil {
 		return fmt.Errorf("put message %d in quarantine: %w", uid, err)
 	}
-	s.log.Warn("message put in quarantine", "mailbox", s.name, "uid", uint32(uid), "place", place, "err", why)
+	s.noteQuarantine(ctx, why, "uid", uint32(uid), "place", place)
 	return nil
 }

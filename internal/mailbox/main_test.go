@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -90,6 +91,7 @@ type setting struct {
 	sink     *recorder
 	roots    *x509.CertPool
 	log      *lines
+	aside    atomic.Int64 // messages in quarantine that the poller told of
 }
 
 func arrange(t *testing.T, capability string) *setting {
@@ -136,6 +138,7 @@ func (s *setting) mailbox(scheme string, port int, rest string) configs.Mailbox 
 func (s *setting) poller(boxes ...configs.Mailbox) *Poller {
 	return New(Config{
 		Mailboxes: boxes, Every: testEvery, Sink: s.sink, Register: s.register, Roots: s.roots,
+		Quarantined: func(context.Context, string, string) error { s.aside.Add(1); return nil },
 		Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	})
 }

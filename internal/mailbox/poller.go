@@ -24,8 +24,13 @@ type Config struct {
 	Every     time.Duration // between two looks into a mailbox
 	Sink      Sink
 	Register  *Register
-	Roots     *x509.CertPool // that vouch for servers; nil: those of the system
-	Log       *slog.Logger
+
+	// Quarantined is told of each message that went to quarantine, and why. Without it
+	// that is in the log alone.
+	Quarantined func(ctx context.Context, source, reason string) error
+
+	Roots *x509.CertPool // that vouch for servers; nil: those of the system
+	Log   *slog.Logger
 }
 
 // A Poller reads mailboxes. It is safe for concurrent use.
@@ -51,12 +56,13 @@ type Result struct {
 // A box is one mailbox and what it takes to read it.
 type box struct {
 	configs.Mailbox
-	name     string
-	dialer   dialer
-	gate     *Gate
-	register *Register
-	log      *slog.Logger
-	notice   *outage.Notice
+	name        string
+	dialer      dialer
+	gate        *Gate
+	quarantined func(ctx context.Context, source, reason string) error // may be nil
+	register    *Register
+	log         *slog.Logger
+	notice      *outage.Notice
 }
 
 // A session is what a protocol offers: reading what is new, and waiting for more.
@@ -73,7 +79,7 @@ func New(cfg Config) *Poller {
 	d := dialer{roots: cfg.Roots, dial: new(net.Dialer).DialContext}
 	for _, m := range cfg.Mailboxes {
 		p.boxes = append(p.boxes, &box{
-			Mailbox: m, name: m.String(), dialer: d, gate: g, register: cfg.Register, log: cfg.Log,
+			Mailbox: m, name: m.String(), dialer: d, gate: g, register: cfg.Register, quarantined: cfg.Quarantined, log: cfg.Log,
 			notice: outage.NewNotice(cfg.Log, "mailbox cannot be read", "mailbox is read again"),
 		})
 	}
@@ -245,4 +251,17 @@ func (b *box) withoutPassword(err error) error {
 		return err
 	}
 	return errors.New(strings.ReplaceAll(text, b.Password.Reveal(), b.Password.String()))
+}
+
+// noteQuarantine says that a message went to quarantine, why, and by what it is found
+// there. Where that cannot be counted it is in the log.
+func (b *box) noteQuarantine(ctx context.Context, why error, found ...any) {
+	b.log.Warn("message put in quarantine", append([]any{"mailbox", b.name, "err", why}, found...)...)
+	if b.quarantined == nil {
+		return
+	}
+	err := b.quarantined(ctx, b.name, why.Error())
+	if err != nil {
+		b.log.Warn("message in quarantine is not counted", "mailbox", b.name, "err", err)
+	}
 }

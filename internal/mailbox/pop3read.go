@@ -101,7 +101,7 @@ func (s *pop3Session) readOne(ctx context.Context, p *pop3Client, m listed) (sto
 	if err := s.register.quarantined(ctx, s.Mailbox, m.id); err != nil {
 		return false, err
 	}
-	s.log.Warn("message put in quarantine", "mailbox", s.name, "uidl", m.id, "place", "the mailbox itself; it is not fetched again", "err", unfit)
+	s.noteQuarantine(ctx, unfit, "uidl", m.id, "place", "the mailbox itself; it is not fetched again")
 	return false, nil
 }
 

@@ -145,6 +145,9 @@ func TestAMessageThatCannotBeUsedGoesToQuarantine(t *testing.T) {
 			if came := s.poll(p); came.Stored != 2 || came.Quarantined != 1 {
 				t.Errorf("%s, %s: came %+v, want 2 stored and 1 in quarantine", tt.name, box, came)
 			}
+			if told := s.aside.Swap(0); told != 1 {
+				t.Errorf("%s, %s: told of %d messages in quarantine, want 1", tt.name, box, told)
+			}
 			s.sink.refuse = nil
 			if came := s.poll(p); came != (Came{}) {
 				t.Errorf("%s, %s: then came %+v, want nothing", tt.name, box, came)

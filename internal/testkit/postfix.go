@@ -20,11 +20,12 @@ import (
 
 // A PostfixConfig says what a Postfix of a test asks of its clients.
 type PostfixConfig struct {
-	User, Password string  // whom SASL lets in; both are needed
-	Cert           KeyPair // of both ports
-	NoStartTLS     bool    // the submission port offers no STARTTLS, but AUTH in clear
-	Transport      string  // to which all mail goes, such as lmtp:[127.0.0.1]:2526; default: the maildir
-	Mechanisms     string  // of SASL; default "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256"
+	User, Password string            // whom SASL lets in; both are needed
+	Cert           KeyPair           // of both ports
+	NoStartTLS     bool              // the submission port offers no STARTTLS, but AUTH in clear
+	Transport      string            // to which all mail goes, such as lmtp:[127.0.0.1]:2526; default: the maildir
+	Elsewhere      map[string]string // transports of single domains
+	Mechanisms     string            // of SASL; default "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256"
 }
 
 // A PostfixServer is a private Postfix. It takes mail only from who has

@@ -7,7 +7,7 @@ import (
 )
 
 // addressForm finds addresses in any text. It takes what occurs, also what RFC 5321
-// does not allow: whoever uses an address looks it up.
+// does not allow: the caller checks an address before it uses it.
 var addressForm = regexp.MustCompile(`(?:"[^"\s@<>]+"|[\pL\pN!#$%&'*+/=?^_{|}~.-]+)@[\pL\pN-]+(?:\.[\pL\pN-]+)+`)
 
 // maxAddress is the longest address, in bytes (RFC 5321 4.5.3.1.3).

@@ -75,7 +75,7 @@ func reasonOf(n campaign.Notice) string {
 	return string(n.Class)
 }
 
-// deadStatus are the codes that mean that there is no such address, whoever gives them
+// deadStatus are the codes that mean that there is no such address, whichever server gives them
 // (RFC 3463 3.2, RFC 7505 4.2).
 var deadStatus = map[string]bool{"5.1.1": true, "5.1.3": true, "5.1.6": true, "5.1.10": true}
 

@@ -6,12 +6,12 @@
 -- ARGV  2 how many texts are kept
 --       for each: part; which of KEYS has its cells, 0 for none; which has its mark;
 --         index; member of the set of marks, empty where the mark is the bit of the
---         index; what a recipient becomes of whom that is not known (byte of the
+--         index; what an uncertain recipient becomes (byte of the
 --         state letter, 0 = what it is); the reply to a bounced one; kind; field in
 --         figures; text, may be empty
 -- Returns for each 1 when it was counted now, 0 when it had been or the run is gone.
 --
--- Cells, marks and counters change together: whoever gets no answer says it again.
+-- Cells, marks and counters change together: a caller without an answer calls again.
 -- Allowed when Redis is out of memory, as the suppressions are.
 local width, counted, figures, texts, answer = 10, {}, {}, {}, {}
 local n = (#ARGV - 2) / width
