@@ -139,7 +139,7 @@ func (s *setting) poller(boxes ...configs.Mailbox) *Poller {
 	return New(Config{
 		Mailboxes: boxes, Every: testEvery, Sink: s.sink, Register: s.register, Roots: s.roots,
 		Quarantined: func(context.Context, string, string) error { s.aside.Add(1); return nil },
-		Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Log:         slog.New(slog.NewTextHandler(s.log, nil)),
 	})
 }
 
