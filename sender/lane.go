@@ -53,6 +53,7 @@ type lane struct {
 	using int           // connections that carry its messages now
 	begun []time.Time   // when the transactions under way began, the first first
 	each  time.Duration // smoothed time that a transaction takes; 0: none has ended
+	late  time.Time     // since when each is more than slowTransaction; zero: it is not
 
 	leases  int       // connections that this process may use for it; counted only under a limit
 	noLease time.Time // other processes have all of them; it is not asked for more before
@@ -246,7 +247,8 @@ func room(flow float64) int { return max(2, int(math.Ceil(flow*laneRoom.Seconds(
 
 // full reports whether a lane whose flow is known has as many recipients as it can use
 // soon, and then when another one may come: the one after the latest that was sent
-// away.
+// away. From a lane that only is slow nobody stays away for longer than it has been: a
+// server that hesitates once goes on at its usual pace.
 func (l *lane) full(now time.Time) (time.Duration, bool) {
 	flow := l.flow(now)
 	if flow <= 0 || l.size < room(flow) {
@@ -254,14 +256,23 @@ func (l *lane) full(now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 
+	most := maxReturn
+	if flow != l.rate(now) {
+		most = min(most, max(time.Second, l.lateFor(now)))
+	}
 	soonest := now.Add(laneRoom / 2)
 	step := time.Duration(float64(time.Second) / flow)
-	l.back = later(soonest, l.back.Add(step))
-	if wait := l.back.Sub(now); wait < maxReturn {
-		return wait, true
+	l.back = earliest(later(soonest, l.back.Add(step)), now.Add(most))
+	return l.back.Sub(now), true
+}
+
+// lateFor returns for how long transactions of the lane have been slow.
+func (l *lane) lateFor(now time.Time) time.Duration {
+	since := l.late
+	if since.IsZero() && len(l.begun) > 0 {
+		since = l.begun[0]
 	}
-	l.back = now.Add(maxReturn)
-	return maxReturn, true
+	return now.Sub(since)
 }
 
 // crowd takes out the recipients that a lane has no use for soon, since its server has
@@ -328,6 +339,12 @@ func (l *lane) leave(began, now time.Time) {
 		took = l.each + (took-l.each)/4
 	}
 	l.each = max(took, 1)
+	switch {
+	case l.each <= slowTransaction:
+		l.late = time.Time{}
+	case l.late.IsZero():
+		l.late = began
+	}
 }
 
 // idle reports whether there is nothing to remember of the lane.

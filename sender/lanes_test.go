@@ -392,6 +392,49 @@ func TestRecipientsWithoutRoomComeBackInTurn(t *testing.T) {
 
 // A lane whose transactions take long uses its share of the connections, and more
 // only as far as the others do not need them. A quick one uses what is free.
+// What a slow domain has no use for stays away for as long as the domain has been slow,
+// so that one transaction that took long does not slow down the rest of a run.
+func TestOneLateAnswerSendsNobodyAwayForLong(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ slow, most time.Duration }{
+		{2 * time.Second, 2 * time.Second},
+		{30 * time.Second, 30 * time.Second},
+		{time.Hour, maxReturn},
+	} {
+		ls, r := &lanes{connections: 4}, &run{}
+		ls.putBack(at(r, 0, "other.example"), time.Time{})
+		for i := range 100 {
+			ls.putBack(at(r, i, "slow.example"), time.Time{})
+		}
+		l := ls.byName["slow.example"]
+		for _, at := range []time.Duration{-tt.slow, -2 * time.Second} {
+			began := noon.Add(at)
+			l.enter(began)
+			l.transact(began)
+			l.leave(began, began.Add(2*time.Second))
+		}
+
+		out := l.crowd(noon)
+		longest := time.Duration(0)
+		for range out {
+			wait, _ := l.full(noon)
+			longest = max(longest, wait)
+		}
+		if len(out) < 80 || longest != tt.most {
+			t.Errorf("slow for %s: %d recipients stay away for %s at most, want %s", tt.slow, len(out), longest, tt.most)
+		}
+
+		for range 20 {
+			l.enter(noon)
+			l.transact(noon)
+			l.leave(noon, noon.Add(10*time.Millisecond))
+		}
+		if !l.late.IsZero() || l.flow(noon) != 0 {
+			t.Errorf("slow for %s, then quick: late since %s, flow %v", tt.slow, l.late, l.flow(noon))
+		}
+	}
+}
+
 func TestASlowLaneLeavesConnectionsToOthers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -41,6 +41,18 @@ func (s *setting) waitStored(n int) {
 	}
 }
 
+// waitRead waits until the register counts n messages of the mailbox, whose
+// place is then recorded too: the sink has a message a moment earlier.
+func (s *setting) waitRead(box configs.Mailbox, n int) {
+	s.t.Helper()
+	for range testkit.Tries(soon) {
+		if standing, err := s.register.Standing(s.t.Context(), box); err == nil && standing.Stored >= n {
+			return
+		}
+	}
+	s.t.Fatalf("the register does not count %d messages after %s", n, soon)
+}
+
 // waitLogged waits for a line in the log.
 func (s *setting) waitLogged(text string) {
 	s.t.Helper()
@@ -134,7 +146,7 @@ func TestTheNextProcessGoesOn(t *testing.T) {
 	box := s.mailbox("imap", s.dovecot.IMAP, "")
 	stop := run(t, s.poller(box))
 	s.dovecot.Deliver("INBOX", letter("one"))
-	s.waitStored(1)
+	s.waitRead(box, 1)
 	stop()
 
 	run(t, s.poller(box))
