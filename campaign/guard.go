@@ -12,18 +12,29 @@ import (
 type Guard struct {
 	MaxBounceRate    float64       `json:"max_bounce_rate,omitempty"`    // max_bounce_rate: 5%, of those tried
 	MaxDeferralRate  float64       `json:"max_deferral_rate,omitempty"`  // max_deferral_rate: 30%, of those tried
-	MaxComplaintRate float64       `json:"max_complaint_rate,omitempty"` // max_complaint_rate: 0.1%, of those accepted
+	MaxComplaintRate float64       `json:"max_complaint_rate,omitempty"` // max_complaint_rate: default 0.3%, of those accepted, in all and at each provider
 	Canary           int           `json:"canary,omitempty"`             // canary: so many first; 0: none
 	CanaryWait       time.Duration `json:"canary_wait,omitempty"`        // canary_wait: default 30m
 }
 
-// What applies where the file says nothing. The rates are for the
-// canary alone: what comes after it is held to the file's own limits only.
+// What applies where the file says nothing. The rates of bounces and deferrals are for
+// the canary alone: what comes after it is held to the file's own limits only.
+//
+// Gmail asks bulk senders to stay below 0.1 % of complaints and never to reach 0.3 %
+// (support.google.com/a/answer/81126), Yahoo to stay below 0.3 % (senders.yahooinc.com).
 const (
-	DefaultCanaryWait      = 30 * time.Minute
-	CanaryMaxBounceRate    = 0.05
-	CanaryMaxDeferralRate  = 0.3
-	CanaryMaxComplaintRate = 0.003
+	DefaultCanaryWait       = 30 * time.Minute
+	DefaultMaxComplaintRate = 0.003
+	CanaryMaxBounceRate     = 0.05
+	CanaryMaxDeferralRate   = 0.3
+
+	// ComplaintWarning is the rate from which people are warned, where it does not
+	// pause the run.
+	ComplaintWarning = 0.001
+	// LeastComplaints is how many complaints say something about a run, or about a
+	// provider where LeastAccepted got the message.
+	LeastComplaints = 3
+	LeastAccepted   = 100
 )
 
 const (
@@ -39,7 +50,7 @@ func (g Guard) ForCanary() Guard {
 	}{
 		{&g.MaxBounceRate, CanaryMaxBounceRate},
 		{&g.MaxDeferralRate, CanaryMaxDeferralRate},
-		{&g.MaxComplaintRate, CanaryMaxComplaintRate},
+		{&g.MaxComplaintRate, DefaultMaxComplaintRate},
 	} {
 		if *r.rate == 0 {
 			*r.rate = r.fallback
@@ -57,15 +68,32 @@ type Sample struct {
 	Uncertain  int64 `json:"uncertain"`
 	Deferred   int64 `json:"deferred"` // now: a recipient that is deferred twice counts once
 	Complained int64 `json:"complained"`
+
+	At map[Provider]SampleAt `json:"at,omitempty"` // providers of which somebody complained
+}
+
+// A SampleAt is what of a sample belongs to one provider.
+type SampleAt struct {
+	Accepted   int64 `json:"accepted"`
+	Complained int64 `json:"complained"`
 }
 
 // Since returns what came after the sample base.
 func (s Sample) Since(base Sample) Sample {
-	return Sample{
+	since := Sample{
 		Accepted: max(0, s.Accepted-base.Accepted), Bounced: max(0, s.Bounced-base.Bounced),
 		Failed: max(0, s.Failed-base.Failed), Uncertain: max(0, s.Uncertain-base.Uncertain),
 		Deferred: max(0, s.Deferred-base.Deferred), Complained: max(0, s.Complained-base.Complained),
 	}
+
+	for p, at := range s.At {
+		before := base.At[p]
+		if since.At == nil {
+			since.At = map[Provider]SampleAt{}
+		}
+		since.At[p] = SampleAt{Accepted: max(0, at.Accepted-before.Accepted), Complained: max(0, at.Complained-before.Complained)}
+	}
+	return since
 }
 
 // Tried returns how many recipients have had an answer of some kind.

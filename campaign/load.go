@@ -42,7 +42,7 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 			OnUncertain:  Hold,
 			Durability:   Fast,
 		},
-		Guard: Guard{CanaryWait: DefaultCanaryWait},
+		Guard: Guard{MaxComplaintRate: DefaultMaxComplaintRate, CanaryWait: DefaultCanaryWait},
 		Lines: map[string]Pos{},
 	}
 	for key, at := range doc.Places() {
@@ -87,7 +87,9 @@ func (d *Definition) read(m *strictyaml.Map) {
 	m.Map("content", d.readContent)
 	m.Map("schedule", d.readSchedule)
 	m.Map("delivery", d.readDelivery)
-	m.MapOrOff("guard", d.readGuard)
+	if m.MapOrOff("guard", d.readGuard) {
+		d.Guard = Guard{}
+	}
 	m.Map("tracking", func(m *strictyaml.Map) {
 		m.Off("opens", "leave the key out")
 		m.Off("clicks", "leave the key out")

@@ -4,25 +4,28 @@ package campaign
 // with the run when it is created: editing a file afterwards changes nothing.
 // It is stored as JSON.
 type Snapshot struct {
-	Campaign  string   `json:"campaign"`
-	Topic     string   `json:"topic"`
-	TopicName string   `json:"topic_name"` // what readers see; the topic when none is declared
-	From      string   `json:"from"`       // RFC 5322 mailbox
-	ReplyTo   string   `json:"reply_to,omitempty"`
-	Subject   string   `json:"subject"`             // template
-	Preheader string   `json:"preheader,omitempty"` // template
-	Markdown  string   `json:"markdown,omitempty"`  // body template; exactly one of Markdown and HTML
-	HTML      string   `json:"html,omitempty"`
-	Text      string   `json:"text,omitempty"` // template of the text part; empty: made from the HTML
-	BodyFile  string   `json:"body_file"`      // names for messages about errors
-	TextFile  string   `json:"text_file,omitempty"`
-	Layout    string   `json:"layout"`
-	Language  string   `json:"language,omitempty"` // of the letter and of readers' pages; empty: the campaign says nothing of it
-	Logo      string   `json:"logo,omitempty"`     // URL of the image above the letter; empty: the sender's name
-	Postal    string   `json:"postal_address"`
-	PublicURL string   `json:"public_url"`  // what readers' links begin with, without a final slash
-	ReturnTo  string   `json:"return_path"` // VERP domain; empty: the From address
-	Columns   []string `json:"columns"`     // merge fields, in the order of the rows' values
+	Campaign  string `json:"campaign"`
+	Topic     string `json:"topic"`
+	TopicName string `json:"topic_name"` // what readers see; the topic when none is declared
+	From      string `json:"from"`       // RFC 5322 mailbox
+	ReplyTo   string `json:"reply_to,omitempty"`
+	Subject   string `json:"subject"`             // template
+	Preheader string `json:"preheader,omitempty"` // template
+	Markdown  string `json:"markdown,omitempty"`  // body template; exactly one of Markdown and HTML
+	HTML      string `json:"html,omitempty"`
+	Text      string `json:"text,omitempty"` // template of the text part; empty: made from the HTML
+	BodyFile  string `json:"body_file"`      // names for messages about errors
+	TextFile  string `json:"text_file,omitempty"`
+	Layout    string `json:"layout"`
+	Language  string `json:"language,omitempty"` // of the letter and of readers' pages; empty: the campaign says nothing of it
+	Logo      string `json:"logo,omitempty"`     // URL of the image above the letter; empty: the sender's name
+	Postal    string `json:"postal_address"`
+	PublicURL string `json:"public_url"`  // what readers' links begin with, without a final slash
+	ReturnTo  string `json:"return_path"` // VERP domain; empty: the From address
+	// TokenHeader names a header for the message's token, for relays whose webhooks repeat
+	// nothing else that is ours; empty: none.
+	TokenHeader string   `json:"token_header,omitempty"`
+	Columns     []string `json:"columns"` // merge fields, in the order of the rows' values
 	// Origin is the run that sent these messages first, in a run that resends them.
 	// Then each row has its place in that run in its Meta.
 	Origin   string   `json:"origin,omitempty"`

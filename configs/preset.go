@@ -29,6 +29,10 @@ type Preset struct {
 	Username string // what to write as the username, or the one that every customer has
 	Password string // what to write as the password
 
+	// TokenHeader is the header whose value its webhooks repeat, where they have nothing else
+	// that names our message; empty: they have.
+	TokenHeader string
+
 	Documented Documented
 	Also       []string // ceilings that the relay states and that no field of Documented has
 	Suggested  Limits   // in force until the configuration says otherwise

@@ -15,6 +15,7 @@ func (p *Preset) read(m *strictyaml.Map) {
 	p.readHosts(m)
 	m.Strings("auth", &p.Auth, "a way to log in", nil)
 	p.readLogin(m)
+	m.Line("token_header", &p.TokenHeader)
 
 	m.Map("documented", func(m *strictyaml.Map) {
 		d := &p.Documented

@@ -14,13 +14,12 @@ import (
 
 // A rate says nothing about a few recipients: the first bounce of a run is
 // 100 %. A run is judged from the tenth bad recipient on, when a hundred were
-// tried or twenty are bad; complaints, which are rarer and weigh more, from the
-// third on.
+// tried or twenty are bad; complaints, which are rarer and weigh more, from
+// [campaign.LeastComplaints] on.
 const (
-	leastBad        = 10
-	leastTried      = 100
-	manyBad         = 20
-	leastComplaints = 3
+	leastBad   = 10
+	leastTried = 100
+	manyBad    = 20
 )
 
 // enough reports whether this many bad recipients, of those tried, are enough to
@@ -29,7 +28,7 @@ type enough func(code codes.Code, bad, tried int64) bool
 
 func inFlight(code codes.Code, bad, tried int64) bool {
 	if code == codes.GuardComplaint {
-		return bad >= leastComplaints
+		return bad >= campaign.LeastComplaints
 	}
 	return bad >= leastBad && (tried >= leastTried || bad >= manyBad)
 }
@@ -38,31 +37,68 @@ func inFlight(code codes.Code, bad, tried int64) bool {
 // One bad recipient alone does not stop the run, unless only one was tried.
 func ofCanary(_ codes.Code, bad, tried int64) bool { return bad >= min(2, tried) }
 
+// A share is a part of a run's recipients to whom something happened.
+type share struct {
+	code       codes.Code
+	limit      float64 // 0: none
+	bad, tried int64
+	what       string
+}
+
+// over reports whether the share is more than a limit.
+func (s share) over(limit float64) bool {
+	return s.bad > 0 && float64(s.bad)/float64(max(s.tried, 1)) > limit
+}
+
+// say returns the share in words.
+func (s share) say() string {
+	rate := float64(s.bad) / float64(max(s.tried, 1))
+	return fmt.Sprintf("%s of %d %s", units.FormatPercent(math.Round(rate*1e4)/1e4), s.tried, s.what)
+}
+
 // breach returns which limit is exceeded, and how; an empty code for none.
 // base is what had happened when the guards began to count.
 func breach(g campaign.Guard, all, base campaign.Sample, isEnough enough) (codes.Code, string) {
 	since := all.Since(base)
-	for _, r := range []struct {
-		code       codes.Code
-		limit      float64
-		bad, tried int64
-		what       string
-	}{
+	rates := []share{
 		{codes.GuardBounce, g.MaxBounceRate, since.Bounced, since.Tried(), "bounced"},
 		{codes.GuardDeferral, g.MaxDeferralRate, since.Deferred, since.Tried(), "are deferred"},
-		// Complaints come late, so they are compared with all who got the message.
-		{codes.GuardComplaint, g.MaxComplaintRate, since.Complained, all.Accepted, "complained"},
-	} {
-		if r.limit == 0 || r.bad == 0 || !isEnough(r.code, r.bad, r.tried) {
-			continue
-		}
-		if rate := float64(r.bad) / float64(max(r.tried, 1)); rate > r.limit {
-			shown := units.FormatPercent(math.Round(rate*1e4) / 1e4)
-			return r.code, fmt.Sprintf("%s of %d %s (limit %s)", shown, r.tried, r.what, units.FormatPercent(r.limit))
+	}
+	for _, s := range append(rates, complaints(g, all, since)...) {
+		if s.limit > 0 && s.over(s.limit) && isEnough(s.code, s.bad, s.tried) {
+			return s.code, fmt.Sprintf("%s (limit %s)", s.say(), units.FormatPercent(s.limit))
 		}
 	}
 
 	return "", ""
+}
+
+// complaints returns who complained: of all, and of those at each provider. Complaints
+// come late, so they are compared with all who got the message.
+func complaints(g campaign.Guard, all, since campaign.Sample) []share {
+	out := []share{{codes.GuardComplaint, g.MaxComplaintRate, since.Complained, all.Accepted, "complained"}}
+	for _, p := range campaign.Providers {
+		if at := since.At[p]; at.Complained >= campaign.LeastComplaints && all.At[p].Accepted >= campaign.LeastAccepted {
+			out = append(out, share{codes.GuardComplaint, g.MaxComplaintRate, at.Complained, all.At[p].Accepted, "at " + string(p) + " complained"})
+		}
+	}
+	return out
+}
+
+// warn logs once, for the run and for each provider, that more complain than providers
+// like to see.
+func (f *Feeder) warn(s *sweep, rec *ledger.Record, all campaign.Sample) {
+	if rec.Guard.MaxComplaintRate == 0 {
+		return
+	}
+	for _, c := range complaints(rec.Guard, all, all) {
+		if !c.over(campaign.ComplaintWarning) || c.bad < campaign.LeastComplaints || s.warned[c.what] {
+			continue
+		}
+		s.warned[c.what] = true
+		f.cfg.Log.Warn("many readers mark the run as spam", "run", rec.ID, "complaints", c.say(),
+			"healthy_below", units.FormatPercent(campaign.ComplaintWarning), "pauses_above", units.FormatPercent(c.limit))
+	}
 }
 
 // guard pauses a run that exceeds its limits, and watches over its canary. It
@@ -72,6 +108,7 @@ func (f *Feeder) guard(ctx context.Context, s *sweep, rec *ledger.Record, tally 
 	if code, why := breach(rec.Guard, all, rec.Watch.Base, inFlight); code != "" {
 		return true, f.stop(ctx, rec, code, why)
 	}
+	f.warn(s, rec, all)
 
 	switch ends := rec.CanaryEnds(); {
 	case !rec.Canary():

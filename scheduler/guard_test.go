@@ -17,6 +17,10 @@ import (
 func TestBreachNeedsEnoughToSaySomething(t *testing.T) {
 	t.Parallel()
 	limits := campaign.Guard{MaxBounceRate: 0.05, MaxDeferralRate: 0.3, MaxComplaintRate: 0.001}
+	gmail := campaign.Guard{MaxComplaintRate: campaign.DefaultMaxComplaintRate}
+	at := func(accepted, complained int64, atGmail campaign.SampleAt) campaign.Sample {
+		return campaign.Sample{Accepted: accepted, Complained: complained, At: map[campaign.Provider]campaign.SampleAt{"gmail": atGmail}}
+	}
 	for _, tt := range []struct {
 		name     string
 		g        campaign.Guard
@@ -44,6 +48,11 @@ func TestBreachNeedsEnoughToSaySomething(t *testing.T) {
 		{"new numbers after a resume", limits, campaign.Sample{Accepted: 170, Bounced: 30}, campaign.Sample{Accepted: 90, Bounced: 10}, inFlight, codes.GuardBounce, "20% of 100 bounced (limit 5%)"},
 		{"deferred before, accepted since", limits, campaign.Sample{Accepted: 200}, campaign.Sample{Accepted: 60, Deferred: 40}, inFlight, "", ""},
 		{"complaints after a resume are about all", limits, campaign.Sample{Accepted: 10_000, Complained: 23}, campaign.Sample{Accepted: 9_900, Complained: 20}, inFlight, "", ""},
+		{"complaints at one provider", gmail, at(10_000, 9, campaign.SampleAt{Accepted: 2000, Complained: 9}), campaign.Sample{}, inFlight, codes.GuardComplaint, "0.45% of 2000 at gmail complained (limit 0.3%)"},
+		{"complaints at one provider below the limit", gmail, at(10_000, 9, campaign.SampleAt{Accepted: 3000, Complained: 9}), campaign.Sample{}, inFlight, "", ""},
+		{"few got it at the provider", gmail, at(10_000, 5, campaign.SampleAt{Accepted: 99, Complained: 5}), campaign.Sample{}, inFlight, "", ""},
+		{"old complaints at the provider after a resume", gmail, at(10_000, 11, campaign.SampleAt{Accepted: 2000, Complained: 11}), at(9000, 9, campaign.SampleAt{Accepted: 1900, Complained: 9}), inFlight, "", ""},
+		{"new complaints at the provider after a resume", gmail, at(10_000, 19, campaign.SampleAt{Accepted: 2000, Complained: 19}), at(9000, 9, campaign.SampleAt{Accepted: 1900, Complained: 9}), inFlight, codes.GuardComplaint, "0.5% of 2000 at gmail complained (limit 0.3%)"},
 		{"one of the canary", limits, campaign.Sample{Accepted: 3, Bounced: 1}, campaign.Sample{}, ofCanary, "", ""},
 		{"two of the canary", limits, campaign.Sample{Accepted: 3, Bounced: 2}, campaign.Sample{}, ofCanary, codes.GuardBounce, "40% of 5 bounced (limit 5%)"},
 		{"the whole canary", limits, campaign.Sample{Bounced: 1}, campaign.Sample{}, ofCanary, codes.GuardBounce, "100% of 1 bounced (limit 5%)"},
@@ -238,6 +247,44 @@ func TestARunThatBouncesIsPausedOnceForTheSameNumbers(t *testing.T) {
 
 		refuse(campaign.Bounced, upTo(109, 120)...)
 		await(t, l, "paused again", func(r *ledger.Record) bool { return r.State == campaign.Paused })
+	})
+}
+
+// A complaint counts once, for the run and for the provider of the recipient.
+func TestComplaintsPauseARun(t *testing.T) {
+	t.Parallel()
+	stores(t, func(t *testing.T, l *ledger.Ledger) {
+		run := makeGuarded(t, l, 400, campaign.Guard{MaxComplaintRate: 0.01})
+		q := newRecorder()
+		feedWith(t, l, q, isOpen)
+		q.wait(t, "the first backlog", func(m map[campaign.Task]int) bool { return len(m) == minBacklog })
+		refuser(t, l, run)(campaign.Uncertain, upTo(0, 100)...)
+		comes := func(kind campaign.EventKind, indexes ...int) {
+			t.Helper()
+			var all []ledger.After
+			for _, i := range indexes {
+				all = append(all, ledger.After{Kind: kind, State: campaign.Accepted, Place: ledger.Place{Index: i}, Day: "2026-10-01", Account: "a"})
+			}
+			if _, err := l.CountAfter(t.Context(), run, all); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		comes(campaign.EventDelivered, upTo(0, 100)...)
+		comes(campaign.EventComplained, 1, 2)
+		comes(campaign.EventComplained, 1, 2) // told twice
+		comes(campaign.EventComplained, 3)
+		rec := await(t, l, "paused", func(r *ledger.Record) bool { return r.State == campaign.Paused })
+		if want := "BS-GUARD-COMPLAINT: 3% of 100 complained (limit 1%)"; rec.Reason != want {
+			t.Errorf("reason %q, want %q", rec.Reason, want)
+		}
+		tally, err := l.Counts(t.Context(), "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[campaign.Provider]campaign.SampleAt{campaign.Other: {Accepted: 100, Complained: 3}}, tally.Sample().At); diff != "" {
+			t.Errorf("by provider (-want +got):\n%s", diff)
+		}
 	})
 }
 

@@ -31,6 +31,7 @@ type sweep struct {
 	canary  bool      // only the first recipients are released
 	looked  time.Time // at the canary's cells
 	counts  countsCheck
+	warned  map[string]bool // whose complaints were logged
 }
 
 type partSweep struct {
@@ -51,7 +52,7 @@ type partSweep struct {
 }
 
 func newSweep(rec *ledger.Record) *sweep {
-	s := &sweep{run: rec.Handle(), expires: rec.Expires, deaths: -1}
+	s := &sweep{run: rec.Handle(), expires: rec.Expires, deaths: -1, warned: map[string]bool{}}
 	for _, p := range s.run.Sizes {
 		pages := (p.Size + ledger.PageCells - 1) / ledger.PageCells
 		part := newPartSweep(pages)

@@ -55,12 +55,23 @@ func (d *delivery) body(j *job) end {
 func (d *delivery) mayClaim(j *job) bool {
 	if j.slot != nil {
 		wait := time.Until(j.pace.ready(time.Now(), j.slot)) - d.claimTime
-		if wait > 0 {
+		if wait > soonClaimed {
 			d.startRecording()
-			sleep(d.life.begin, wait)
+		}
+		if wait > 0 {
+			sleep(d.life.begin, together(time.Now(), wait))
 		}
 	}
 	return !d.life.ending() && d.member.IsClear()
+}
+
+// together lengthens a wait so that all that end at about the same moment end together:
+// what they ask of Redis then goes there at once.
+func together(now time.Time, wait time.Duration) time.Duration {
+	if rest := time.Duration(now.Add(wait).UnixNano()) % claimsEvery; rest > 0 {
+		return wait + claimsEvery - rest
+	}
+	return wait
 }
 
 // afterClaim is the end of a recipient when the answer to the claim does not allow

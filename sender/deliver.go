@@ -20,6 +20,11 @@ const (
 	// leave. Later (the process was frozen, perhaps before it read the answer)
 	// the claim is released and the connection closed.
 	claimLife = 10 * time.Second
+	// claimsEvery is how far apart the moments are at which bodies that wait for their
+	// slots ask for their claims. A slot is good for longer.
+	claimsEvery = 2 * time.Millisecond
+	// soonClaimed is how long an outcome waits for the claim that is asked for with it.
+	soonClaimed = 10 * time.Millisecond
 	// maxTries is how many broken connections one recipient survives in a row.
 	maxTries = 3
 	// dialTime is how long getting a connection takes when it was not at hand.

@@ -84,7 +84,9 @@ func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Durat
 			}
 			return s, time.Time{}, nil, nil
 		}
-		p.returnUnused(ctx)
+		if p.isTight() {
+			p.returnUnused(ctx)
+		}
 		if p.again.After(now) {
 			return nil, p.again, nil, nil
 		}
@@ -241,6 +243,13 @@ func (p *pace) keep(slot time.Time) {
 	if slices.ContainsFunc(p.limits.Load().all, throttle.Limit.Scarce) {
 		p.unused = append(p.unused, slot)
 	}
+}
+
+// isTight reports whether a slot that comes back now is missed: the limits gave fewer than
+// were asked for, or one of them is slow. The slots of others go back together, later.
+// The caller holds mu.
+func (p *pace) isTight() bool {
+	return p.filled == 0 || slices.ContainsFunc(p.limits.Load().all, throttle.Limit.Slow)
 }
 
 // returnUnused gives unused slots back, so that the next is not an interval of a

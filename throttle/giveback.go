@@ -29,7 +29,7 @@ const (
 // lost.
 func (p *Pacer) GiveBack(ctx context.Context, limits []Limit, slots []time.Time) {
 	for _, limit := range limits {
-		if limit.isSlow() {
+		if limit.Slow() {
 			l := limit.line(p.prefix)
 			c := p.clocks.of(l.tag)
 			var points []int64

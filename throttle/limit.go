@@ -21,12 +21,13 @@ type Limit struct {
 
 // Scarce reports whether a slot that was not used is worth giving back: the next one
 // is far away, or it has been counted by a quota.
-func (l Limit) Scarce() bool { return l.isSlow() || len(l.Quotas) > 0 }
+func (l Limit) Scarce() bool { return l.Slow() || len(l.Quotas) > 0 }
 
 // Counts reports whether the limit limits anything.
 func (l Limit) Counts() bool { return l.Rate > 0 || len(l.Quotas) > 0 }
 
-func (l Limit) isSlow() bool { return l.Rate > 0 && interval(l.Rate) >= slow }
+// Slow reports whether the next slot is far away.
+func (l Limit) Slow() bool { return l.Rate > 0 && interval(l.Rate) >= slow }
 
 // ofAccount reports whether the limit counts for all that leaves by the account.
 func (l Limit) ofAccount() bool {

@@ -174,7 +174,7 @@ func (b *bench) checkNothingIsLocked(t *rapid.T, meters []*meter) {
 // giveBack does what GiveBack does, in the time of the store.
 func (b *bench) giveBack(t *testing.T, p *Pacer, limits []Limit, point int64) {
 	for _, l := range limits {
-		if l.isSlow() {
+		if l.Slow() {
 			p.returnPoints(t.Context(), l.line("bs"), []int64{point}, maxDelay+clockError, clockError)
 		}
 		if len(l.Quotas) > 0 {

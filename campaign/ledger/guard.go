@@ -37,10 +37,21 @@ func (r *Record) CanaryEnds() time.Time {
 
 // Sample returns what the guards look at.
 func (t *Tally) Sample() campaign.Sample {
-	return campaign.Sample{
+	s := campaign.Sample{
 		Accepted: t.Counts[campaign.Accepted], Bounced: t.Counts[campaign.Bounced], Failed: t.Counts[campaign.Failed],
 		Uncertain: t.Counts[campaign.Uncertain], Deferred: t.Counts[campaign.Deferred], Complained: t.After[campaign.EventComplained],
 	}
+
+	for part, n := range t.Complained {
+		if part < 0 || part >= len(campaign.Providers) {
+			continue
+		}
+		if s.At == nil {
+			s.At = map[campaign.Provider]campaign.SampleAt{}
+		}
+		s.At[campaign.Providers[part]] = campaign.SampleAt{Accepted: t.Parts[part][campaign.Accepted], Complained: n}
+	}
+	return s
 }
 
 // PauseFor pauses a run that is running, and reports whether it was: another

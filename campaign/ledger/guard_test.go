@@ -29,11 +29,11 @@ func TestGuardsAndTheirMemoryStandInTheRecord(t *testing.T) {
 		if diff := cmp.Diff(guard, read().Guard); diff != "" {
 			t.Errorf("guard (-want +got):\n%s", diff)
 		}
-		if w := read().Watch; w != (Watch{}) || !read().CanaryEnds().IsZero() {
+		if w := read().Watch; !cmp.Equal(w, Watch{}) || !read().CanaryEnds().IsZero() {
 			t.Errorf("a new run remembers %+v", w)
 		}
 
-		base := campaign.Sample{Accepted: 7, Bounced: 1, Complained: 2}
+		base := campaign.Sample{Accepted: 7, Bounced: 1, Complained: 2, At: map[campaign.Provider]campaign.SampleAt{"gmail": {Accepted: 4, Complained: 2}}}
 		at := time.UnixMilli(1_790_000_000_123).UTC()
 		if err := errors.Join(l.NoteBase(ctx, "r", base), l.NoteCanarySettled(ctx, "r", at), l.NoteCanaryOver(ctx, "r", at.Add(time.Hour))); err != nil {
 			t.Fatal(err)

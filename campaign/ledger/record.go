@@ -231,13 +231,18 @@ type Tally struct {
 	FirstAccepted time.Time
 	LastAccepted  time.Time
 	After         map[campaign.EventKind]int64 // events after acceptance
+	Complained    map[int]int64                // complaints by part
 }
 
 func parseTally(m map[string]string) *Tally {
-	t := &Tally{Counts: campaign.Counts{}, Parts: map[int]campaign.Counts{}, After: map[campaign.EventKind]int64{}}
+	t := &Tally{Counts: campaign.Counts{}, Parts: map[int]campaign.Counts{}, After: map[campaign.EventKind]int64{}, Complained: map[int]int64{}}
 	t.FirstAccepted = fromMillis(m["first"])
 	t.LastAccepted = fromMillis(m["last"])
 	for field, v := range m {
+		if part, ok := strings.CutPrefix(field, "after:complained:"); ok {
+			t.Complained[int(atoi64(part))] = atoi64(v)
+			continue
+		}
 		if kind, ok := strings.CutPrefix(field, "after:"); ok {
 			t.After[campaign.EventKind(kind)] = atoi64(v)
 			continue

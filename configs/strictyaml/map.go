@@ -205,12 +205,15 @@ func (m *Map) Map(name string, read func(m *Map)) {
 	sub.done()
 }
 
-// MapOrOff is Map for a feature that false and off in place of the keys turn off.
-func (m *Map) MapOrOff(name string, read func(m *Map)) {
+// MapOrOff is Map for a feature that false and off in place of the keys turn off. It
+// reports whether they do.
+func (m *Map) MapOrOff(name string, read func(m *Map)) (off bool) {
 	if n := m.n.Get(name); n != nil && n.Kind == Scalar && !n.Bad && n.off(nil) {
 		n.Kind = Null
+		off = true
 	}
 	m.Map(name, read)
+	return off
 }
 
 // Maps reads a mapping from free names to mappings of known keys. read is

@@ -64,3 +64,17 @@ func TestWeightsAreInTheSnapshot(t *testing.T) {
 		}
 	}
 }
+
+// Postmark's webhooks name a message by an id of Postmark's own, unless the message has a
+// header whose value they repeat.
+func TestTheTokenHeaderIsThatOfTheRelay(t *testing.T) {
+	t.Parallel()
+	cfg := &configs.Config{Accounts: map[string]configs.Account{"own": {Name: "own"}, "ses": {Name: "ses", Preset: "ses"}, "pm": {Name: "pm", Preset: "postmark"}}}
+	for accounts, want := range map[string]string{"own ses": "", "ses pm": "X-PM-Metadata-token"} {
+		def := &campaign.Definition{Delivery: campaign.Delivery{Accounts: strings.Fields(accounts)}}
+		s, _ := Read(t.Context(), cfg, def, nil, sources.Sources{}) // it has no content, which is reported
+		if s.TokenHeader != want {
+			t.Errorf("%s: header %q, want %q", accounts, s.TokenHeader, want)
+		}
+	}
+}

@@ -49,8 +49,20 @@ func Read(ctx context.Context, cfg *configs.Config, def *campaign.Definition, co
 	accounts, err := accountsOf(cfg, def)
 	s.Accounts = accounts
 	s.Weights = def.Delivery.Weights
+	s.TokenHeader = tokenHeader(cfg, accounts)
 	errs = append(errs, err, readContent(ctx, def, from, &s), Locate(def, templates.Review(s)))
 	return s, errors.Join(errs...)
+}
+
+// tokenHeader returns the header by which the webhooks of an account's relay know a message;
+// empty where the Message-ID is enough.
+func tokenHeader(cfg *configs.Config, accounts []string) string {
+	for _, name := range accounts {
+		if p, ok := configs.FindPreset(cfg.Accounts[name].Preset); ok && p.TokenHeader != "" {
+			return p.TokenHeader
+		}
+	}
+	return ""
 }
 
 // readContent reads the files of the content. Of a campaign file that was read in part

@@ -32,7 +32,7 @@ type section struct {
 	Accepted line
 	Rows     string // the additions, in words
 	Sum      string
-	Doubts   []string
+	Warnings []string
 	Facts    []fact
 	States   []line
 	After    []line
@@ -95,7 +95,7 @@ func newSection(r Run) section {
 		Accepted: line{Word: "accepted", Count: r.Counts[campaign.Accepted], Of: r.Total},
 		Rows:     fmt.Sprintf("%s rows read = %s", grouped(r.Rows()), sum(r.rowLines(), grouped)),
 		Sum:      fmt.Sprintf("%s recipients = %s", grouped(r.Total), sum(states, grouped)),
-		Doubts:   r.doubts(),
+		Warnings: r.warnings(),
 		Facts:    r.facts(sender(r.From)),
 		States:   states,
 		After:    r.afterLines(),

@@ -63,8 +63,8 @@ func markdownRun(b *bytes.Buffer, r Run) {
 	lines := stateLines(r.Counts, r.Total)
 	fmt.Fprintf(b, "\n%s rows read = %s\\\n", grouped(r.Rows()), sum(r.rowLines(), grouped))
 	fmt.Fprintf(b, "%s recipients = %s\n\n", grouped(r.Total), sum(lines, grouped))
-	for _, d := range r.doubts() {
-		fmt.Fprintf(b, "**Warning:** %s\n\n", d)
+	for _, w := range r.warnings() {
+		fmt.Fprintf(b, "**Warning:** %s\n\n", w)
 	}
 	markdownLines(b, lines)
 	if after := r.afterLines(); len(after) > 0 {

@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"broadside/campaign"
+	"broadside/configs/units"
 )
 
 // A Return is how often something of one kind came back on one day from one provider.
@@ -83,4 +85,31 @@ func (r Run) returnCells() (counts, texts string) {
 		said = append(said, fmt.Sprintf("%d %s: %s", t.Count, t.Kind, t.shown()))
 	}
 	return strings.Join(all, "; "), strings.Join(said, "; ")
+}
+
+// complaints says where more readers mark the run as spam than providers like to see: in
+// all, and at each provider.
+func (r Run) complaints() (warnings []string) {
+	at := map[campaign.Provider]int64{}
+	for _, b := range r.Returns {
+		if b.Kind == campaign.EventComplained {
+			at[b.Provider] += b.Count
+		}
+	}
+
+	warn := func(n, accepted int64, where string) {
+		rate := float64(n) / float64(max(accepted, 1))
+		if n < campaign.LeastComplaints || rate <= campaign.ComplaintWarning {
+			return
+		}
+		warnings = append(warnings, fmt.Sprintf("%s of %d%s complained: providers expect less than %s.",
+			units.FormatPercent(math.Round(rate*1e4)/1e4), accepted, where, units.FormatPercent(campaign.ComplaintWarning)))
+	}
+	warn(r.After.Complained, r.Counts[campaign.Accepted], " recipients")
+	for _, p := range r.Parts {
+		if accepted := p.Counts[campaign.Accepted]; accepted >= campaign.LeastAccepted {
+			warn(at[p.Provider], accepted, " at "+string(p.Provider))
+		}
+	}
+	return warnings
 }

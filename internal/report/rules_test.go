@@ -96,6 +96,45 @@ func TestDoubts(t *testing.T) {
 	}
 }
 
+// TestComplaintWarnings: providers act against senders of whom too many complain, so
+// every form that people read says where it is so.
+func TestComplaintWarnings(t *testing.T) {
+	t.Parallel()
+	run := func(gmail, complaints int64) report.Run {
+		accepted := func(n int64) campaign.Counts { return campaign.Counts{campaign.Accepted: n} }
+		return report.Run{
+			Total: 10_000, Counts: accepted(10_000), After: report.After{Complained: complaints},
+			Parts:   []report.Part{{"gmail", gmail, accepted(gmail)}, {"other", 10_000 - gmail, accepted(10_000 - gmail)}},
+			Returns: []report.Return{{"2026-10-01", "gmail", campaign.EventComplained, 1}, {"2026-10-02", "gmail", campaign.EventComplained, complaints - 1}},
+		}
+	}
+	for name, c := range map[string]struct {
+		run  report.Run
+		want []string
+	}{
+		"healthy":              {run(5000, 5), nil},
+		"at a provider":        {run(2000, 5), []string{"0.25% of 2000 at gmail complained: providers expect less than 0.1%."}},
+		"in all":               {run(9000, 12), []string{"0.12% of 10000 recipients complained", "0.13% of 9000 at gmail complained"}},
+		"two are no rate":      {run(200, 2), nil},
+		"few at the provider":  {run(99, 5), nil},
+		"exactly what is good": {run(5000, 10), []string{"0.2% of 5000 at gmail"}},
+	} {
+		for form, got := range forms(t, c.run) {
+			if form == "csv" {
+				continue
+			}
+			if n := strings.Count(got, "complained: providers"); n != len(c.want) {
+				t.Errorf("%s as %s: %d warnings, want %q in\n%s", name, form, n, c.want, got)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("%s as %s: want %q in\n%s", name, form, want, got)
+				}
+			}
+		}
+	}
+}
+
 // forms renders a run in every form that is not JSON.
 func forms(t testing.TB, r report.Run) map[string]string {
 	t.Helper()

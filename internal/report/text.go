@@ -50,8 +50,8 @@ func textCounts(b *bytes.Buffer, r Run, paint Paint) {
 	lines := stateLines(r.Counts, r.Total)
 	fmt.Fprintf(b, "\n%d rows read = %s\n", r.Rows(), sum(r.rowLines(), plain))
 	fmt.Fprintf(b, "%d recipients = %s\n\n", r.Total, sum(lines, plain))
-	for _, d := range r.doubts() {
-		fmt.Fprintf(b, "%s\n\n", paint("warning: "+d))
+	for _, w := range r.warnings() {
+		fmt.Fprintf(b, "%s\n\n", paint("warning: "+w))
 	}
 	textLines(b, lines, paint)
 	if after := r.afterLines(); len(after) > 0 {

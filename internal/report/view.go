@@ -100,6 +100,9 @@ func sum(lines []line, number func(int64) string) string {
 	return strings.Join(terms, " + ")
 }
 
+// warnings returns what does not add up, and where too many complain.
+func (r Run) warnings() []string { return append(r.doubts(), r.complaints()...) }
+
 // doubts returns what does not add up. Before a run is ready, and when it
 // never became ready, its numbers are not final.
 func (r Run) doubts() []string {

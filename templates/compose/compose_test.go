@@ -1,6 +1,8 @@
 package compose
 
 import (
+	"bytes"
+	"net/mail"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,7 @@ func composed(t *testing.T, origin string, r Recipient) (Draft, error) {
 
 	c, err := New(campaign.Snapshot{
 		Campaign: "news", Topic: "news", From: "News <news@acme.example>", Subject: "Hello {{.name}}", Markdown: "Hello {{.name}}\n",
-		Layout: "plain", Postal: "Acme", PublicURL: "https://acme.example", ReturnTo: "bounce.acme.example",
+		Layout: "plain", Postal: "Acme", PublicURL: "https://acme.example", ReturnTo: "bounce.acme.example", TokenHeader: "X-PM-Metadata-token",
 		Columns: []string{"name"}, Accounts: []string{"a"}, Origin: origin,
 	}, keys)
 	if err != nil {
@@ -90,5 +92,21 @@ func TestReturnPathUnsubscribes(t *testing.T) {
 	}
 	if !strings.HasPrefix(d.From, token.Prefix) || !strings.Contains(string(d.Message), ">,\r\n <mailto:"+d.From+"?subject=unsubscribe>\r\n") {
 		t.Errorf("the message from %s has no such address:\n%s", d.From, d.Message)
+	}
+}
+
+func TestTheTokenHeaderHasTheTokenOfTheMessageID(t *testing.T) {
+	t.Parallel()
+	d, err := composed(t, "", Recipient{Run: "news-1", Part: 3, Index: 17, Row: audience.Row{Values: []string{"Ada"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(d.Message))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, id := m.Header.Get("X-PM-Metadata-token"), m.Header.Get("Message-ID")
+	if header == "" || len(header) > 80 || !strings.HasPrefix(id, "<"+header+"@") { // Postmark keeps 80 characters
+		t.Errorf("the header has %q, the Message-ID is %q", header, id)
 	}
 }

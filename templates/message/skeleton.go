@@ -27,6 +27,7 @@ const (
 	slotText
 	slotHTMLEncoding
 	slotHTML
+	slotToken
 	slots
 )
 
@@ -137,6 +138,10 @@ func layout(spec Spec, mark string) (*gomail.Msg, error) {
 		m.SetGenHeader("Feedback-ID", spec.FeedbackID)
 	}
 
+	if spec.TokenHeader != "" {
+		m.SetGenHeader(gomail.Header(spec.TokenHeader), placeholder(mark, slotToken))
+	}
+
 	for _, h := range spec.Headers {
 		m.SetGenHeader(gomail.Header(h.Name), h.Value)
 	}
@@ -174,8 +179,11 @@ func split(b []byte, mark string) (*Skeleton, error) {
 
 	for s := slotDate; s < slots; s++ {
 		want := 1
-		if s == slotBoundary {
+		switch s {
+		case slotBoundary:
 			want = 4 // the header, two parts, the end
+		case slotToken:
+			want = min(1, seen[s]) // few relays need it
 		}
 		if seen[s] != want {
 			return nil, fmt.Errorf("lay out the message: slot %d occurs %d times, not %d", s, seen[s], want)
@@ -210,6 +218,8 @@ func (sk *Skeleton) Append(dst []byte, p *Part) ([]byte, error) {
 			out = appendUnstructured(out, len("Subject: "), p.Subject)
 		case slotMessageID:
 			out = append(out, p.MessageID...)
+		case slotToken:
+			out = append(out, p.MessageID[:strings.IndexByte(p.MessageID, '@')]...)
 		case slotUnsubscribe:
 			out = p.appendUnsubscribe(out)
 		case slotBoundary:

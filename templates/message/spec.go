@@ -20,7 +20,10 @@ type Spec struct {
 	// the sender's stable id (support.google.com/mail/answer/6254652). Empty:
 	// no header.
 	FeedbackID string
-	Headers    []Header // further headers, the same in every message
+	// TokenHeader names a header with the local part of the Message-ID: some relays give a
+	// message an id of their own. Empty: no header.
+	TokenHeader string
+	Headers     []Header // further headers, the same in every message
 }
 
 // A Header is one further header field.
@@ -36,11 +39,12 @@ func FromSnapshot(s campaign.Snapshot) (Spec, error) {
 
 	domain := strings.ToLower(from.Address[strings.LastIndexByte(from.Address, '@')+1:])
 	return Spec{
-		From:       s.From,
-		ReplyTo:    s.ReplyTo,
-		ListName:   s.TopicName,
-		ListID:     s.Topic + "." + domain,
-		FeedbackID: strings.Join([]string{field(s.Campaign), field(s.Topic), "broadside", senderID(domain)}, ":"),
+		From:        s.From,
+		ReplyTo:     s.ReplyTo,
+		ListName:    s.TopicName,
+		ListID:      s.Topic + "." + domain,
+		FeedbackID:  strings.Join([]string{field(s.Campaign), field(s.Topic), "broadside", senderID(domain)}, ":"),
+		TokenHeader: s.TokenHeader,
 	}, nil
 }
 
@@ -94,6 +98,10 @@ func (s Spec) check() error {
 	}
 	if s.FeedbackID != "" && (!isToken(s.FeedbackID) || strings.Count(s.FeedbackID, ":") > 3) {
 		return fmt.Errorf("feedback id %q: expected at most four fields with colons between them, in ASCII", s.FeedbackID)
+	}
+
+	if s.TokenHeader != "" && (!isToken(s.TokenHeader) || strings.Contains(s.TokenHeader, ":")) {
+		return fmt.Errorf("header name %q: expected printable ASCII without a colon", s.TokenHeader)
 	}
 
 	seen := map[string]bool{}

@@ -90,6 +90,7 @@ local function answer(next, spent, ends, points, taken)
     saveQuota(q)
     result[#result + 1] = q.bucket
   end
-  for _, point in ipairs(points) do result[#result + 1] = point end
+  local before = #result
+  for i = 1, #points do result[before + i] = points[i] end
   return result
 end

@@ -14,10 +14,6 @@
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 
-local function abs(t)
-  return string.format('%.0f', now + math.ceil(t))
-end
-
 -- reach is how far ahead of now points are handed out at most, in microseconds:
 -- lead, window and delay, and how late a body may be.
 local reach = 6000000
@@ -79,8 +75,8 @@ local function open(n, interval, slack, floor, wrote)
 end
 
 local function save(line)
-  redis.call('SET', line.key, abs(line.tat) .. ' ' .. abs(0) .. ' ' .. string.format('%.0f', line.slack), 'EX', 172800)
-  local free = {abs(0)}
+  redis.call('SET', line.key, string.format('%.0f %.0f %.0f', now + math.ceil(line.tat), now, line.slack), 'EX', 172800)
+  local free = {string.format('%.0f', now)}
   for i = math.max(1, #line.from - mostFree + 1), #line.from do
     free[#free + 1] = string.format('%.3f %.3f', line.from[i], line.to[i])
   end

@@ -50,6 +50,7 @@ for k = 1, n do
   if new then
     touched[mark] = true
     add(counted, 'after:' .. ARGV[a + 7], 1)
+    if ARGV[a + 7] == 'complained' then add(counted, 'after:complained:' .. its_part, 1) end -- the guards look at each provider
     add(figures, ARGV[a + 8], 1)
     if ARGV[a + 9] ~= '' then add(texts, ARGV[a + 7] .. '\t' .. ARGV[a + 9], 1) end
   end
