@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +67,102 @@ func TestABounceComesBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+var pollSeeds = flag.Int("poll.seeds", 3, "how often TestAKilledPollLosesNoBounce fills each mailbox")
+
+// TestAKilledPollLosesNoBounce kills the process that reads a bounce mailbox, at moments
+// by chance, and again and again. In the end each bounce has been counted once.
+func TestAKilledPollLosesNoBounce(t *testing.T) {
+	t.Parallel()
+	const people, domain = 40, "bounce.acme.example" // people in each fill
+	certs := testkit.Certs(t)
+	for _, road := range []string{"imap://bounces:hunter2@127.0.0.1:%d/INBOX?move=Processed", "imap://bounces:hunter2@127.0.0.1:%d/INBOX", "pop3://bounces:hunter2@127.0.0.1:%d"} {
+		protocol, rest, _ := strings.Cut(road, ":")
+		t.Run(protocol+map[bool]string{true: " and moves"}[strings.HasSuffix(rest, "Processed")], func(t *testing.T) {
+			t.Parallel()
+			dovecot := testkit.Dovecot(t, testkit.DovecotConfig{User: "bounces", Password: "hunter2", Cert: certs.Valid})
+			port := dovecot.IMAP
+			if protocol == "pop3" {
+				port = dovecot.POP3
+			}
+			sink := testkit.NewRecsink(t)
+			w := newWorld(t, setup{
+				people:   people * *pollSeeds,
+				accounts: account("sink", sink.Addr(), "") + "feedback: {return_path: " + domain + ", mailbox: \"" + fmt.Sprintf(road, port) + "\"}\n",
+			})
+			run := w.launch()
+			w.worker()
+			w.finished(run, time.Minute)
+			sent := slices.DeleteFunc(sink.Records(), func(r testkit.Record) bool { return r.Kind != 'A' })
+
+			kills := 0
+			for seed := range *pollSeeds {
+				chance := rand.New(rand.NewPCG(uint64(seed), 14))
+				for _, r := range sent[seed*people : (seed+1)*people] {
+					dovecot.Deliver("INBOX", notification(r, domain))
+				}
+				for range 5 {
+					poll := w.start("feedback", "poll")
+					select {
+					case <-poll.Done():
+					case <-time.After(time.Duration(chance.IntN(180)) * time.Millisecond):
+						poll.Kill()
+						kills++
+					}
+				}
+				w.run(0, "feedback", "poll")
+				want := int64((seed + 1) * people)
+				if d := w.show(run); d.After["bounced"] != want {
+					t.Fatalf("fill %d: %d bounces were counted, want %d", seed, d.After["bounced"], want)
+				}
+			}
+			t.Logf("%d polls were killed", kills)
+
+			addresses := make([]string, len(sent))
+			for i, r := range sent {
+				addresses[i] = r.Rcpt
+			}
+			out, _ := w.run(0, append([]string{"suppression", "check", "--json"}, addresses...)...)
+			if n := strings.Count(out, `"suppressed": true`); n != len(sent) {
+				t.Errorf("%d of %d addresses are suppressed", n, len(sent))
+			}
+		})
+	}
+}
+
+// notification is a bounce message (RFC 3464) about a message that was sent.
+func notification(r testkit.Record, domain string) string {
+	id := strings.Trim(r.ID, "<>")
+	local, _, _ := strings.Cut(id, "@")
+	return strings.ReplaceAll(fmt.Sprintf(`From: MAILER-DAEMON@mx.example
+To: %s
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+Your message could not be delivered.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; %s
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 user unknown
+
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <%s>
+
+--b--
+`, token.Prefix+local+"@"+domain, r.Rcpt, id), "\n", "\r\n")
 }
 
 // bracketed is an address as the transports of Postfix have it: no MX is looked up.
