@@ -39,8 +39,20 @@ type Audience struct {
 	Columns  map[string]string // columns: merge field -> header
 	Sheet    string            // sheet: of a workbook; empty: the first that is not hidden
 	Encoding string            // encoding: an IANA charset name; empty: UTF-8
+	Where    string            // where: an expression over the merge fields; empty: all rows
+	Sample   SampleSize        // sample: 10%, or a number of recipients
 	Expect   Range             // expect: 9000-11000
 }
+
+// A SampleSize is how many recipients of an audience are sent to, by chance: a share or a
+// number. The zero SampleSize is all of them.
+type SampleSize struct {
+	Share  float64 `json:",omitempty"` // from 0 to 1
+	Number int     `json:",omitempty"`
+}
+
+// maxSample is the largest number of a SampleSize: these recipients are held in memory.
+const maxSample = 1_000_000
 
 // An Exclusion names addresses that are left out of a run.
 type Exclusion struct {

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"broadside/campaign/where"
 	"broadside/configs/strictyaml"
+	"broadside/configs/units"
 	"broadside/internal/input"
 )
 
@@ -107,7 +110,33 @@ func (d *Definition) readAudience(m *strictyaml.Map) {
 	})
 	m.Check("sheet", &a.Sheet, "the name of a worksheet", isSheet)
 	m.Check("encoding", &a.Encoding, "the name of an encoding such as windows-1252", encodingPattern.MatchString)
+	d.readWhere(m)
+	m.Check("sample", new(string), fmt.Sprintf("a share such as 10%%, or a number of recipients from 1 to %d", maxSample), a.Sample.read)
 	strictyaml.Range(m, "expect", &a.Expect.Min, &a.Expect.Max)
+}
+
+// readWhere reads the expression. Whether its fields exist is known with the audience.
+func (d *Definition) readWhere(m *strictyaml.Map) {
+	var err error
+	m.Check("where", &d.Audience.Where, "an expression over the merge fields, such as 'plan == \"pro\"'", func(text string) bool {
+		err = where.Check(text)
+		return true
+	})
+	if err != nil {
+		m.Problem("where", "%v", err)
+	}
+}
+
+// read reads a share or a number.
+func (s *SampleSize) read(text string) bool {
+	if strings.HasSuffix(text, "%") {
+		share, err := units.ParsePercent(text)
+		s.Share = share
+		return err == nil && share > 0
+	}
+	n, err := strconv.Atoi(text)
+	s.Number = n
+	return err == nil && n > 0 && n <= maxSample
 }
 
 // readExclude reads the exclusions: a text for each source, or the keys of a file

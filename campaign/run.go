@@ -66,7 +66,14 @@ type Skipped struct {
 	Invalid   int64 `json:"invalid"`
 	Duplicate int64 `json:"duplicate"`
 	Excluded  int64 `json:"excluded"`
-	Limited   int64 `json:"limited,omitempty"` // left out by --limit
+	Filtered  int64 `json:"filtered,omitempty"` // audience.where does not hold
+	Sampled   int64 `json:"sampled,omitempty"`  // left out by audience.sample
+	Limited   int64 `json:"limited,omitempty"`  // left out by --limit
+}
+
+// Rows returns how many rows were skipped.
+func (s Skipped) Rows() int64 {
+	return s.Invalid + s.Duplicate + s.Excluded + s.Filtered + s.Sampled + s.Limited
 }
 
 // A Task names a recipient that is to be sent to. It is all that a worker is

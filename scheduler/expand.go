@@ -43,10 +43,16 @@ type Audience interface {
 // A Selection says which rows of an audience become recipients.
 type Selection struct {
 	Excluded func(hash [32]byte) bool // by another list or run; nil: none is
-	Limit    int64                    // keep the first so many; 0: all
-	Expect   campaign.Range           // refuse another size
-	OnlyTo   func(address string) bool
-	Topic    string // for the suppression look-up
+	// Where reports whether a row is sent to; nil: all are.
+	Where func(address string, values []string) (bool, error)
+	// Sample leaves out recipients by chance: always the same ones for a Seed, which is the
+	// run where there is one.
+	Sample campaign.SampleSize
+	Seed   string
+	Limit  int64          // keep the first so many; 0: all
+	Expect campaign.Range // refuse another size
+	OnlyTo func(address string) bool
+	Topic  string // for the suppression look-up
 	// Each is called with every row that becomes a recipient, and its number in the
 	// audience from 1, refused rows included; nil: not called.
 	Each func(n int64, row *audience.Row)
@@ -80,7 +86,7 @@ func (p Plan) Memory() int64 { return needs(p.Parts, p.Total, p.Bytes) }
 
 // Rows returns the number of rows that were read.
 func (p Plan) Rows() int64 {
-	return p.Total + p.Skipped.Invalid + p.Skipped.Duplicate + p.Skipped.Excluded + p.Skipped.Limited
+	return p.Total + p.Skipped.Rows()
 }
 
 // Expand reads the whole audience, leaves out invalid, duplicate and excluded
@@ -133,6 +139,7 @@ type expander struct {
 
 	// Used by the reading goroutine alone.
 	seen    audience.Seen
+	sample  sample // of a number of recipients
 	parts   map[int][]audience.Row
 	rejects []audience.Reject
 	plan    Plan
@@ -175,6 +182,11 @@ func (x *expander) read(ctx context.Context, rows Audience, progress func(int64)
 		var reject *audience.Reject
 		switch {
 		case err == io.EOF:
+			for _, d := range x.sample.rows() {
+				if err := x.keep(ctx, d.n, d.row); err != nil {
+					return err
+				}
+			}
 			return x.flush(ctx)
 		case errors.As(err, &reject):
 			x.plan.Skipped.Invalid++
@@ -215,7 +227,35 @@ func (x *expander) take(ctx context.Context, n int64, row audience.Row) error {
 	case x.sel.Excluded != nil && x.sel.Excluded(hash):
 		x.plan.Skipped.Excluded++
 		return nil
-	case x.sel.Limit > 0 && x.plan.Total >= x.sel.Limit:
+	}
+
+	if x.sel.Where != nil {
+		matches, err := x.sel.Where(row.Address.String(), row.Values)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", row.Line, err)
+		}
+		if !matches {
+			x.plan.Skipped.Filtered++
+			return nil
+		}
+	}
+
+	switch size := x.sel.Sample; {
+	case size.Number > 0:
+		if x.sample.add(size.Number, drawn{chance(x.sel.Seed, hash), n, row}) {
+			x.plan.Skipped.Sampled++
+		}
+		return nil
+	case size.Share > 0 && float64(chance(x.sel.Seed, hash)) >= size.Share*(1<<64):
+		x.plan.Skipped.Sampled++
+		return nil
+	}
+	return x.keep(ctx, n, row)
+}
+
+// keep makes a recipient of a row.
+func (x *expander) keep(ctx context.Context, n int64, row audience.Row) error {
+	if x.sel.Limit > 0 && x.plan.Total >= x.sel.Limit {
 		x.plan.Skipped.Limited++
 		return nil
 	}

@@ -230,6 +230,7 @@ func (m *Maker) expand(ctx context.Context, spec campaign.RunSpec, id string, in
 		return e, Plan{}, err
 	}
 	in.Select.Room = m.Room.Check
+	in.Select.Seed = id
 	plan, err := m.read(ctx, in, e)
 	return e, plan, err
 }

@@ -159,7 +159,10 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 		e.l.runKey(e.run.ID, "record"), e.l.runKey(e.run.ID, "counts"),
 		e.key("content"), e.key("chunks"), e.key("rejects"),
 	}
-	fields := []any{"invalid", skipped.Invalid, "duplicate", skipped.Duplicate, "excluded", skipped.Excluded, "limited", skipped.Limited}
+	fields := []any{
+		"invalid", skipped.Invalid, "duplicate", skipped.Duplicate, "excluded", skipped.Excluded,
+		"filtered", skipped.Filtered, "sampled", skipped.Sampled, "limited", skipped.Limited,
+	}
 	args := append([]any{e.run.Attempt, e.chunks, len(fields) / 2}, fields...)
 	for _, n := range numbers {
 		keys = append(keys, e.key("cells:"+itoa(n)))

@@ -189,7 +189,8 @@ func parseRecord(id string, m map[string]string) *Record {
 		Resend:  m["on_uncertain"] == "resend", Replicated: m["durability"] == "replicated",
 		Skipped: campaign.Skipped{
 			Invalid: atoi64(m["invalid"]), Duplicate: atoi64(m["duplicate"]),
-			Excluded: atoi64(m["excluded"]), Limited: atoi64(m["limited"]),
+			Excluded: atoi64(m["excluded"]),
+			Filtered: atoi64(m["filtered"]), Sampled: atoi64(m["sampled"]), Limited: atoi64(m["limited"]),
 		},
 	}
 	r.readGuard(m)

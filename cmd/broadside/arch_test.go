@@ -11,9 +11,10 @@ import (
 var rank = map[string]int{
 	"internal/input": -1, // whoever reads a file
 
-	"configs/units":             -1,
-	"configs/strictyaml":        0,
+	"configs/units":             -2,
+	"configs/strictyaml":        -1,
 	"campaign/codes":            0,
+	"campaign/where":            0,
 	"campaign":                  1,
 	"configs":                   2,
 	"campaign/address":          2,
@@ -119,6 +120,7 @@ func TestImportsPointOneWay(t *testing.T) {
 var owners = map[string][]string{
 	"github.com/hibiken/asynq":         {"internal/queue"},
 	"github.com/xuri/excelize/v2":      {"campaign/audience"},
+	"github.com/expr-lang/expr":        {"campaign/where"},
 	"github.com/wneessen/go-mail":      {"templates/message"},
 	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
 	"github.com/spf13/cobra":           {"cmd/broadside"},

@@ -119,6 +119,9 @@ func (c *cli) showRead(v letter.Validation) {
 	if v.Excluded > 0 {
 		fmt.Fprintf(c.stdout, ", %d excluded", v.Excluded)
 	}
+	if v.Filtered > 0 {
+		fmt.Fprintf(c.stdout, ", %d not matched by audience.where", v.Filtered)
+	}
 	fmt.Fprintln(c.stdout)
 	showRejects(c.stdout, v.Rejects, v.Invalid, "--all shows all of them")
 	showExclusions(c.stdout, v.Exclude)
@@ -147,6 +150,8 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 		{skipped.Duplicate, "duplicate"},
 		{skipped.Invalid, "invalid"},
 		{skipped.Excluded, "excluded"},
+		{skipped.Filtered, "not matched by audience.where"},
+		{skipped.Sampled, "not in the sample"},
 		{skipped.Limited, "left out by --limit"},
 	} {
 		if s.n > 0 {

@@ -10,6 +10,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
+	"broadside/campaign/where"
 	"broadside/configs"
 	"broadside/configs/strictyaml"
 	"broadside/configs/units"
@@ -27,6 +28,7 @@ type prepared struct {
 	excluded []sources.Exclusion
 	warnings strictyaml.Problems
 	begins   time.Time          // when it is sent; zero: now
+	where    *where.Filter      // nil: all rows are sent to
 	gaps     *letter.GapCounter // counts them while the audience is read; nil: they are not counted
 }
 
@@ -61,7 +63,11 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	// reported.
 	var err error
 	p.spec.Snapshot, err = letter.Read(ctx, l.Config, def, columns, from)
-	err = errors.Join(openErr, err)
+	var filterErr error
+	if openErr == nil {
+		p.where, filterErr = sources.Filter(def, columns)
+	}
+	err = errors.Join(openErr, err, filterErr)
 	if err == nil {
 		err = l.check(ctx, p, o)
 	}
@@ -107,6 +113,10 @@ func (l *Launcher) check(ctx context.Context, p *prepared, o Options) error {
 	p.in.Select, p.excluded, err = l.selection(ctx, p.def, o)
 	if err != nil {
 		return err
+	}
+
+	if p.where != nil {
+		p.in.Select.Where = p.where.Match
 	}
 
 	p.gaps, err = letter.NewGapCounter(p.spec.Snapshot)
@@ -217,7 +227,7 @@ func (l *Launcher) onlyTo() func(address string) bool {
 // selection says which recipients of the audience are sent to, and what was found in
 // the sources of excluded addresses.
 func (l *Launcher) selection(ctx context.Context, def *campaign.Definition, o Options) (scheduler.Selection, []sources.Exclusion, error) {
-	sel := scheduler.Selection{Limit: o.Limit, Expect: def.Audience.Expect, Topic: def.Topic, OnlyTo: l.onlyTo()}
+	sel := scheduler.Selection{Limit: o.Limit, Sample: def.Audience.Sample, Seed: def.ID, Expect: def.Audience.Expect, Topic: def.Topic, OnlyTo: l.onlyTo()}
 	if o.Expect != (campaign.Range{}) {
 		sel.Expect = o.Expect
 	}
@@ -235,7 +245,7 @@ func audienceError(source string, err error) error {
 	var size *scheduler.AudienceSizeError
 	switch {
 	case errors.Is(err, scheduler.ErrNoRecipients):
-		return failure.Invalid(fmt.Sprintf("%s: no valid address in it that is not excluded; nothing was sent", source))
+		return failure.Invalid(fmt.Sprintf("%s: no valid address in it that is sent to; nothing was sent", source))
 	case errors.As(err, &size):
 		return failure.Refused(fmt.Sprintf("%s: %v; nothing was sent", source, err))
 	}

@@ -12,6 +12,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/sources"
+	"broadside/campaign/where"
 	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/scheduler"
@@ -25,8 +26,9 @@ type Validation struct {
 	Recipients int64  `json:"recipients"` // distinct valid addresses; suppressions are not looked up
 	Invalid    int64  `json:"invalid"`
 	Duplicate  int64  `json:"duplicate"`
-	Excluded   int64  `json:"excluded"` // by files, and by lists and runs if there is Redis
-	Read       bool   `json:"read"`     // the audience was read; the standard input is not
+	Excluded   int64  `json:"excluded"`           // by files, and by lists and runs if there is Redis
+	Filtered   int64  `json:"filtered,omitempty"` // audience.where does not hold
+	Read       bool   `json:"read"`               // the audience was read; the standard input is not
 
 	Rejects []audience.Reject   `json:"rejects"` // the first of Invalid, or all
 	Gaps    []Gap               `json:"blanks"`
@@ -58,10 +60,15 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 	snapshot, contentErr := Read(ctx, c.Config, c.Def, columns, c.Sources)
 	warnings, templateErr := checkTemplates(snapshot, rows != nil)
 	v.Warnings = append(v.Warnings, warnings...)
+	var filter *where.Filter
+	var filterErr error
+	if rows != nil {
+		filter, filterErr = sources.Filter(c.Def, columns)
+	}
 	excluded, excludeErr := c.Sources.Exclusions(ctx, c.Def, nil)
 
 	errs := withoutConsequences(c.Faults, []error{
-		audienceErr, contentErr, Locate(c.Def, templateErr), c.checkSchedule(now), excludeErr,
+		audienceErr, contentErr, Locate(c.Def, templateErr), c.checkSchedule(now), excludeErr, filterErr,
 	})
 	err := errors.Join(append([]error{c.Faults}, errs...)...)
 	if c.Faults == nil {
@@ -72,7 +79,7 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 		return v, err
 	}
 
-	r := &audienceCheck{Validation: &v, campaign: c, allRejects: allRejects, rows: rows, excluded: excluded}
+	r := &audienceCheck{Validation: &v, campaign: c, allRejects: allRejects, rows: rows, excluded: excluded, where: filter}
 	if err == nil {
 		r.gaps, err = NewGapCounter(snapshot)
 	}
@@ -162,6 +169,7 @@ type audienceCheck struct {
 	allRejects bool
 	rows       *audience.Reader
 	excluded   *sources.Exclusions // nil: not known
+	where      *where.Filter       // nil: all rows are sent to, or it has errors
 	gaps       *GapCounter         // nil: the templates have errors
 
 	seen audience.Seen
@@ -176,7 +184,9 @@ func (v *audienceCheck) read() error {
 		var reject *audience.Reject
 		switch {
 		case err == nil:
-			v.count(n, &row)
+			if err := v.count(n, &row); err != nil {
+				return err
+			}
 		case err == io.EOF:
 			return v.end()
 		case errors.As(err, &reject):
@@ -190,22 +200,34 @@ func (v *audienceCheck) read() error {
 	}
 }
 
-func (v *audienceCheck) count(n int64, row *audience.Row) {
+func (v *audienceCheck) count(n int64, row *audience.Row) error {
 	hash := row.Address.Hash()
 	if !v.seen.Add(hash) {
 		v.Duplicate++
-		return
+		return nil
 	}
 
 	if v.excluded.Has(hash) {
 		v.Excluded++
-		return
+		return nil
+	}
+
+	if v.where != nil {
+		matches, err := v.where.Match(row.Address.String(), row.Values)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", row.Line, err)
+		}
+		if !matches {
+			v.Filtered++
+			return nil
+		}
 	}
 
 	v.Recipients++
 	if v.gaps != nil {
 		v.gaps.Count(n, row)
 	}
+	return nil
 }
 
 // end says what was found in the whole audience.
@@ -214,7 +236,7 @@ func (v *audienceCheck) end() error {
 		v.Exclude = append(v.Exclude, v.excluded.Found...)
 	}
 	if v.Recipients == 0 {
-		return failure.Invalid(fmt.Sprintf("%s: no valid address in it that is not excluded", v.Source))
+		return failure.Invalid(fmt.Sprintf("%s: no valid address in it that is sent to", v.Source))
 	}
 	if v.gaps == nil {
 		return nil

@@ -71,6 +71,8 @@ func columns(r Run) []fact {
 		fact{"parent", r.Parent},
 		fact{"came_back", cell(counts)},
 		fact{"came_back_texts", cell(texts)},
+		fact{"skipped_filtered", plain(r.Skipped.Filtered)},
+		fact{"skipped_sampled", plain(r.Skipped.Sampled)},
 	)
 }
 

@@ -97,6 +97,5 @@ func (r Run) Rate() float64 {
 
 // Rows returns the number of rows that were read of the audience.
 func (r Run) Rows() int64 {
-	s := r.Skipped
-	return r.Total + s.Invalid + s.Duplicate + s.Excluded + s.Limited
+	return r.Total + r.Skipped.Rows()
 }

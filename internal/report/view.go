@@ -80,6 +80,8 @@ func (r Run) rowLines() []line {
 		{"invalid", "", s.Invalid, rows, ""},
 		{"duplicate", "", s.Duplicate, rows, ""},
 		{"excluded", "", s.Excluded, rows, ""},
+		{"not matched by audience.where", "", s.Filtered, rows, ""},
+		{"not in the sample", "", s.Sampled, rows, ""},
 		{"left out by the limit", "", s.Limited, rows, ""},
 	})...)
 }
