@@ -92,9 +92,13 @@ type Schedule struct {
 	At          string        // at: 2026-10-01T09:00, with or without an offset
 	Cron        string        // cron: five fields, @daily, @every 1h
 	MaxLateness time.Duration // max_lateness: default 1h
+
+	Window   string        // window: Mon-Fri 08:00-20:00, in which the run may send; empty: always
+	Holidays string        // holidays: a file with dates without a window; empty: none
+	Spread   time.Duration // spread: the run's messages leave evenly over it; 0: as fast as the limits allow
 }
 
-// IsZero reports whether the file has no schedule.
+// IsZero reports whether the file says nothing of when the run begins.
 func (s Schedule) IsZero() bool { return s.At == "" && s.Cron == "" }
 
 // Delivery says how fast, by which way out and with how much patience.

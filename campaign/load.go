@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"broadside/campaign/where"
+	"broadside/campaign/window"
 	"broadside/configs/strictyaml"
 	"broadside/configs/units"
 	"broadside/internal/input"
@@ -90,6 +91,10 @@ func (d *Definition) read(m *strictyaml.Map) {
 	m.Map("content", d.readContent)
 	m.Map("schedule", d.readSchedule)
 	m.Map("delivery", d.readDelivery)
+	if d.Schedule.Spread >= d.Delivery.ExpiresAfter {
+		m.Problem("schedule.spread", "found %s, expected less than delivery.expires_after (%s): the last ones would be too late",
+			units.FormatDuration(d.Schedule.Spread), units.FormatDuration(d.Delivery.ExpiresAfter))
+	}
 	if m.MapOrOff("guard", d.readGuard) {
 		d.Guard = Guard{}
 	}
@@ -187,11 +192,29 @@ func (d *Definition) readSchedule(m *strictyaml.Map) {
 	m.Line("at", &s.At)
 	m.Line("cron", &s.Cron)
 	strictyaml.Duration(m, "max_lateness", &s.MaxLateness, time.Second, maxWait)
-	m.Off("window", "choose a time at which the whole run may send")
+	s.readWindow(m)
+	strictyaml.Duration(m, "spread", &s.Spread, time.Minute, maxWait)
 	m.Off("timezone", "all recipients get the campaign at one moment; the zone of at and cron is the campaign's timezone")
 	m.Off("timezone_field", "leave the key out")
 	if s.At != "" && s.Cron != "" {
 		m.Problem("cron", "found at and cron, expected just one of them")
+	}
+}
+
+// readWindow reads the hours in which the run may send. What is in the file of holidays is
+// known when that is opened.
+func (s *Schedule) readWindow(m *strictyaml.Map) {
+	var err error
+	m.Check("window", &s.Window, window.Form, func(text string) bool {
+		_, err = window.New(text, time.UTC, nil)
+		return true
+	})
+	if err != nil {
+		m.Problem("window", "%v", err)
+	}
+	m.Check("holidays", &s.Holidays, "the name of a file with a date such as 2026-12-25 in each line", isFile)
+	if s.Holidays != "" && s.Window == "" {
+		m.Problem("holidays", "found holidays without a window, expected window: %s", window.Form)
 	}
 }
 

@@ -1,6 +1,10 @@
 package campaign
 
-import "time"
+import (
+	"time"
+
+	"broadside/campaign/window"
+)
 
 // A RunSpec says what a run is: everything but its recipients. It is made from a
 // campaign file, from a schedule, or from the run that is retried, and nothing of it
@@ -10,6 +14,11 @@ type RunSpec struct {
 	Delivery Delivery // the terms: retry, max_attempts, expires_after, on_uncertain, durability
 	Guard    Guard
 	Audience string // where the recipients come from, for people
+	// Window is when it may send, and the only time that counts for expires_after; nil: always.
+	Window *window.Window
+	// Spread is how long the run takes at least, its messages evenly over it; 0: as long as
+	// the limits make it.
+	Spread time.Duration
 
 	// Parent is the run whose recipients are retried; empty: the run follows none.
 	Parent string

@@ -179,7 +179,10 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 		}
 
 		wait := time.Second
-		if rec.State == campaign.Running {
+		switch {
+		case rec.State == campaign.Running && !rec.Window.Open(time.Now()):
+			s = nil // as when it is paused
+		case rec.State == campaign.Running:
 			if s == nil {
 				s = newSweep(rec)
 				s.deaths = *deaths
@@ -195,7 +198,7 @@ func (f *Feeder) feed(ctx context.Context, id string, deaths *int64, well *outag
 			if !s.forced() {
 				*deaths = s.deaths
 			}
-		} else {
+		default:
 			s = nil // what was remembered may be out of date by then
 			if rec.State == campaign.Expanding {
 				wait = lookEvery // its first message should not wait for us

@@ -166,10 +166,19 @@ func newRun(spec campaign.RunSpec, id string, created time.Time) ledger.NewRun {
 	return ledger.NewRun{
 		ID: id, Campaign: s.Campaign, Key: spec.Key, Parent: spec.Parent,
 		Topic: s.Topic, Subject: s.Subject, From: s.From, Audience: spec.Audience, Accounts: s.Accounts, Created: created,
-		Retry: d.Retry, MaxAttempts: d.MaxAttempts, ExpiresAfter: d.ExpiresAfter,
+		Retry: d.Retry, MaxAttempts: d.MaxAttempts, ExpiresAfter: expiresAfter(spec, created), Window: spec.Window,
 		Resend: d.OnUncertain == campaign.Resend, Replicated: d.Durability == campaign.Replicated,
 		Guard: spec.Guard,
 	}
+}
+
+// expiresAfter returns how long a run lasts: closed hours do not count.
+func expiresAfter(spec campaign.RunSpec, created time.Time) time.Duration {
+	end := spec.Window.After(created, spec.Delivery.ExpiresAfter)
+	if end.IsZero() {
+		return spec.Delivery.ExpiresAfter
+	}
+	return end.Sub(created)
 }
 
 // fill reads the audience, has the plan confirmed and makes the run ready. After an
@@ -232,7 +241,21 @@ func (m *Maker) expand(ctx context.Context, spec campaign.RunSpec, id string, in
 	in.Select.Room = m.Room.Check
 	in.Select.Seed = id
 	plan, err := m.read(ctx, in, e)
+	if err == nil && spec.Spread > 0 {
+		spec.Snapshot.Rate = SpreadRate(spec.Snapshot.Rate, spec.Spread, plan)
+		err = e.Content(ctx, spec.Snapshot)
+	}
 	return e, plan, err
+}
+
+// SpreadRate returns the rate of a run in messages a second, so that those that are
+// mailed leave evenly over a time; a lower rate of its own stays.
+func SpreadRate(own float64, over time.Duration, p Plan) float64 {
+	rate := float64(max(1, p.Total-p.Suppressed)) / over.Seconds()
+	if own > 0 {
+		return min(own, rate)
+	}
+	return rate
 }
 
 // read reads the audience into an expansion; nil: only to plan.

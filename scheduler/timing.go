@@ -23,7 +23,7 @@ func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time
 		}
 		return Timing{}, strictyaml.Problems{def.Problem(key, format, args...)}
 	}
-	zone, err := zoneOf(cfg, def)
+	zone, err := ZoneOf(cfg, def)
 	if err != nil {
 		return bad("timezone", "%v", err)
 	}
@@ -65,8 +65,8 @@ func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time
 	return t, nil
 }
 
-// zoneOf returns the zone of times without an offset; nil when none is set.
-func zoneOf(cfg *configs.Config, def *campaign.Definition) (*time.Location, error) {
+// ZoneOf returns the zone of times without an offset; nil when none is set.
+func ZoneOf(cfg *configs.Config, def *campaign.Definition) (*time.Location, error) {
 	if def.Timezone != "" {
 		return time.LoadLocation(def.Timezone)
 	}

@@ -50,12 +50,17 @@ type run struct {
 }
 
 // follow takes over the state that the run's record has.
-func (r *run) follow(s campaign.RunState) {
-	running := s == campaign.Running
+func (r *run) follow(rec *ledger.Record, now time.Time) {
+	running := sends(rec, now)
 	was := r.running.Swap(running)
 	if running && !was {
 		r.failing.resume()
 	}
+}
+
+// sends reports whether a run may send: it runs, and its window is open.
+func sends(rec *ledger.Record, now time.Time) bool {
+	return rec.State == campaign.Running && rec.Window.Open(now)
 }
 
 // maxSetBacks bounds what is remembered of recipients that were set back.
@@ -172,7 +177,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 	}
 
 	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Rate, topic: snapshot.Topic}
-	r.running.Store(rec.State == campaign.Running)
+	r.running.Store(sends(rec, time.Now()))
 	r.used.Store(time.Now().Unix())
 	c.mu.Lock()
 	c.known[id] = r
@@ -296,7 +301,7 @@ func (c *runs) refresh(ctx context.Context, now time.Time) (stopped []stoppedRun
 			continue
 		default:
 			reason = rec.Reason
-			r.follow(rec.State)
+			r.follow(rec, now)
 		}
 		if !r.running.Load() {
 			stopped = append(stopped, stoppedRun{r, reason})

@@ -18,6 +18,7 @@ const (
 	Quota      Code = "BS-QUOTA"
 	Warmup     Code = "BS-WARMUP"
 	Slot       Code = "BS-SLOT"
+	Window     Code = "BS-WINDOW"
 )
 
 const replyStep = "The reason has the answer; `broadside reply explain \"CODE TEXT\"` says what it means."
@@ -47,6 +48,14 @@ var stateCodes = []Explanation{
 		NoWorker, "No worker is alive",
 		"Workers send what runs need. None has given a sign of life in Redis for some seconds, so nothing is sent. No recipient is lost: a worker goes on where the last one stopped.",
 		[]string{"Start `broadside worker` (or `broadside all`) with the same configuration.", processStep, "One that runs and is not shown: its log says what it waits for; is it the same Redis and namespace?"},
+	},
+	{
+		Window, "The run waits for its window",
+		"`schedule.window` names the hours in which the run may send, and now is not one of them. It goes on by itself; closed hours do not count for delivery.expires_after.",
+		[]string{
+			"There is nothing to do. `broadside run show RUN` says when the window opens.",
+			"A run keeps the window that it was made with. To send now, cancel it and launch the campaign without a window, with `--again --exclude run:CAMPAIGN`.",
+		},
 	},
 	{
 		NoScheduler, "No scheduler is alive",

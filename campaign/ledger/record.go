@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sort"
@@ -12,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/window"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -42,6 +44,7 @@ type Record struct {
 	Retry    []time.Duration // pauses after the first, second, ... deferral
 	Attempts int             // the most for each recipient
 	Skipped  campaign.Skipped
+	Window   *window.Window // in which it may send; nil: always
 	Sizes    []PartSize
 
 	Resend, Replicated bool // as in NewRun
@@ -77,6 +80,7 @@ type NewRun struct {
 	Resend                                                    bool // uncertain recipients are tried again
 	Replicated                                                bool // a claim waits for a replica
 	Guard                                                     campaign.Guard
+	Window                                                    *window.Window // nil: always open
 }
 
 // Create makes the record of a run in state expanding. It reports false when
@@ -96,7 +100,7 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 		"campaign", n.Campaign, "key", n.Key, "parent", n.Parent, "topic", n.Topic, "subject", n.Subject,
 		"from", n.From, "audience", n.Audience, "accounts", strings.Join(n.Accounts, ","),
 		"created", n.Created.UnixMilli(), "retry", strings.Join(retry, ","),
-		"guard", encode(n.Guard), "max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter),
+		"guard", encode(n.Guard), "window", encode(n.Window), "max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter),
 		"on_uncertain", pick(n.Resend, "resend", "hold"), "durability", pick(n.Replicated, "replicated", "fast")).Int()
 	if err != nil {
 		return false, fmt.Errorf("create run %s: %w", n.ID, err)
@@ -194,6 +198,11 @@ func parseRecord(id string, m map[string]string) *Record {
 		},
 	}
 	r.readGuard(m)
+	if m["window"] != "" {
+		if err := json.Unmarshal([]byte(m["window"]), &r.Window); err != nil {
+			r.Window = window.Closed // of a newer version: nothing leaves at a wrong time
+		}
+	}
 	r.Attempts = int(atoi64(m["max_attempts"]))
 	for d := range strings.SplitSeq(m["retry"], ",") {
 		if d != "" {

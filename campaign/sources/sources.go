@@ -122,6 +122,7 @@ func Files(def *campaign.Definition) []NamedFile {
 		{"content.markdown", def.Content.Markdown},
 		{"content.html", def.Content.HTML},
 		{"content.text", def.Content.Text},
+		{"schedule.holidays", def.Schedule.Holidays},
 	} {
 		if f.Name != "" {
 			all = append(all, f)

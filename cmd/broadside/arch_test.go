@@ -15,6 +15,7 @@ var rank = map[string]int{
 	"configs/strictyaml":        -1,
 	"campaign/codes":            0,
 	"campaign/where":            0,
+	"campaign/window":           0,
 	"campaign":                  1,
 	"configs":                   2,
 	"campaign/address":          2,

@@ -176,6 +176,12 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 		fmt.Fprintf(w, "pace        as fast as the server takes it\n")
 	}
 
+	if p.Spread > 0 {
+		fmt.Fprintf(w, "spread      evenly over %s\n", units.FormatDuration(p.Spread))
+	}
+	if p.Window != nil {
+		fmt.Fprintf(w, "window      %s\n", p.Window)
+	}
 	showForecast(w, p, i, time.Now())
 	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
 	if p.Redis.Limit > 0 {

@@ -70,6 +70,8 @@ var fieldsOfFile = []struct {
 	{"language", func(d *campaign.Definition) string { return cmp.Or(d.Content.Language, campaign.DefaultLanguage) }},
 	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},
 	{"accounts", func(d *campaign.Definition) string { return accountList(d.Delivery) }},
+	{"window", func(d *campaign.Definition) string { return d.Schedule.Window }},
+	{"spread", func(d *campaign.Definition) string { return d.Schedule.Spread.String() }},
 	{"rate", func(d *campaign.Definition) string { return fmt.Sprint(d.Delivery.Rate) }},
 	{"delivery", func(d *campaign.Definition) string {
 		return fmt.Sprintf("%d attempts, %v, expires after %v", d.Delivery.MaxAttempts, d.Delivery.Retry, d.Delivery.ExpiresAfter)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/window"
 	"broadside/configs"
 	"broadside/internal/account"
 	"broadside/internal/forecast"
@@ -36,6 +37,12 @@ func (l *Launcher) hasLane(accounts []string) func(domain string) bool {
 func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read scheduler.Plan, now time.Time) (forecast.Forecast, error) {
 	zone, _ := l.Config.Location()
 	s := spec.Snapshot
+	if spec.Spread > 0 {
+		s.Rate = scheduler.SpreadRate(s.Rate, spec.Spread, read)
+	}
+	if opens := spec.Window.Next(now); !opens.IsZero() {
+		now = opens
+	}
 	in := forecast.Input{
 		Now: now, Zone: zone, Rate: s.Rate, People: peopleOf(read),
 		Canary: spec.Guard.Canary, CanaryWait: spec.Guard.CanaryWait,
@@ -60,7 +67,32 @@ func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read sch
 		a.Used = used
 		in.Accounts = append(in.Accounts, a)
 	}
-	return forecast.Of(in), nil
+	return within(spec.Window, forecast.Of(in)), nil
+}
+
+// within moves the times of a forecast to where a window is open: it is made as if the
+// window did not close any more. What quotas allow meanwhile is left out.
+func within(w *window.Window, f forecast.Forecast) forecast.Forecast {
+	if w == nil {
+		return f
+	}
+	move := func(t *time.Time) {
+		if !t.IsZero() {
+			*t = w.After(f.Now, t.Sub(f.Now))
+		}
+	}
+
+	move(&f.Finish)
+	move(&f.Expires)
+	for i := range f.Lanes {
+		move(&f.Lanes[i].Starts)
+		move(&f.Lanes[i].Finish)
+	}
+	for i := range f.Waits {
+		move(&f.Waits[i].At)
+		move(&f.Waits[i].Until)
+	}
+	return f
 }
 
 // accountOf returns an account with its limits, without its weight and what is used.

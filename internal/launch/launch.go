@@ -23,6 +23,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
+	"broadside/campaign/window"
 	"broadside/configs"
 	"broadside/configs/strictyaml"
 	"broadside/internal/forecast"
@@ -82,10 +83,12 @@ type Plan struct {
 	Subject  string
 	From     string
 	Topic    string
-	NewTopic bool     // no run of this topic is known: with a misspelt topic, readers who unsubscribed would be mailed
-	Accounts []string // with host and port
-	Loopback bool     // all accounts are on this machine
-	Rate     float64  // the lowest ceiling; 0: none
+	NewTopic bool           // no run of this topic is known: with a misspelt topic, readers who unsubscribed would be mailed
+	Accounts []string       // with host and port
+	Loopback bool           // all accounts are on this machine
+	Rate     float64        // the lowest ceiling; 0: none
+	Window   *window.Window // nil: it may send at any time
+	Spread   time.Duration  // over which the messages leave evenly; 0: none
 	Forecast forecast.Forecast
 	Zone     *time.Location // of times that are shown
 	Source   string
@@ -181,7 +184,12 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 		Loopback: true, Rate: s.Rate, Source: p.spec.Audience, Excluded: p.excluded, Guard: p.spec.Guard, Warnings: p.warnings,
 	}
 
+	plan.Window = p.spec.Window
+	plan.Spread = p.spec.Spread
 	plan.Zone, _ = l.Config.Location()
+	if plan.Spread > 0 {
+		plan.Rate = scheduler.SpreadRate(plan.Rate, plan.Spread, read)
+	}
 	limited := true
 	var sum float64
 	for _, name := range s.Accounts {

@@ -67,7 +67,14 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	if openErr == nil {
 		p.where, filterErr = sources.Filter(def, columns)
 	}
-	err = errors.Join(openErr, err, filterErr)
+	begins := p.begins
+	if begins.IsZero() {
+		begins = time.Now()
+	}
+	var windowErr error
+	p.spec.Window, windowErr = letter.Window(ctx, l.Config, def, from, begins)
+	p.spec.Spread = def.Schedule.Spread
+	err = errors.Join(openErr, err, filterErr, windowErr)
 	if err == nil {
 		err = l.check(ctx, p, o)
 	}

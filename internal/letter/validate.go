@@ -13,6 +13,8 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/sources"
 	"broadside/campaign/where"
+	"broadside/campaign/window"
+	"broadside/configs"
 	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/scheduler"
@@ -65,10 +67,11 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 	if rows != nil {
 		filter, filterErr = sources.Filter(c.Def, columns)
 	}
+	_, windowErr := Window(ctx, c.Config, c.Def, c.Sources, now)
 	excluded, excludeErr := c.Sources.Exclusions(ctx, c.Def, nil)
 
 	errs := withoutConsequences(c.Faults, []error{
-		audienceErr, contentErr, Locate(c.Def, templateErr), c.checkSchedule(now), excludeErr, filterErr,
+		audienceErr, contentErr, Locate(c.Def, templateErr), c.checkSchedule(now), excludeErr, filterErr, windowErr,
 	})
 	err := errors.Join(append([]error{c.Faults}, errs...)...)
 	if c.Faults == nil {
@@ -151,6 +154,22 @@ func checkTemplates(s campaign.Snapshot, columnsKnown bool) (warnings strictyaml
 	}
 
 	return warnings, nil
+}
+
+// Window returns when a run of a campaign may send, from a moment on; nil: always. The
+// error says what is wrong with the window, or with its file of holidays.
+func Window(ctx context.Context, cfg *configs.Config, def *campaign.Definition, from sources.Sources, now time.Time) (*window.Window, error) {
+	if def.Schedule.Window == "" {
+		return nil, nil
+	}
+	zone, err := scheduler.ZoneOf(cfg, def)
+	if err != nil {
+		return nil, err
+	}
+	if zone == nil {
+		return nil, strictyaml.Problems{def.Problem("schedule.window", "found a window, and no zone whose clock it is by: set timezone in the campaign or in %s", cfg.Where())}
+	}
+	return from.Window(ctx, def, zone, now)
 }
 
 // checkSchedule reads the schedule, if there is one, as the scheduler will.

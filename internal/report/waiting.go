@@ -13,6 +13,7 @@ const (
 	ForLane      = "lane"      // its recipients at one provider
 	ForQuota     = "quota"     // an hour's or a day's limit of an account
 	ForWarmup    = "warmup"    // the next day of an account's warm-up
+	ForWindow    = "window"    // the hours in which it may send
 	ForSlot      = "slot"      // the next moment that a low rate allows
 	ForWorker    = "worker"    // no worker is there to send
 	ForScheduler = "scheduler" // no scheduler is there to make it ready

@@ -40,17 +40,29 @@ func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, err
 		})
 	}
 
+	now, err := r.Ledger.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	if !s.Window.Open(now) {
+		return append(waits, windowWait(s.Record, now)), nil // whatever else there is
+	}
+
 	limits, err := r.limitWaits(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 
 	waits = append(waits, limits...)
-	now, err := r.Ledger.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
 	return s.withExpiry(waits, now), nil
+}
+
+// windowWait is the wait of a run for its window.
+func windowWait(rec *ledger.Record, now time.Time) report.Wait {
+	wait := report.Wait{For: report.ForWindow, What: rec.Campaign, Code: codes.Window, Until: rec.Window.Next(now)}
+	wait.Reason = codes.Window.Reason("it sends %s", rec.Window)
+	return wait
 }
 
 // waitsOfExpanding finds out whether a process is still reading the audience.
