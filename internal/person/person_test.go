@@ -13,6 +13,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/internal/person"
 	"broadside/internal/runs"
+	"broadside/internal/subscribe"
 	"broadside/internal/testkit"
 
 	"github.com/redis/go-redis/v9"
@@ -37,7 +38,8 @@ func newWorld(t *testing.T) *world {
 	l := ledger.New(rdb, "bs", redis.NewScript)
 	w := &world{t: t, rdb: rdb, People: &person.People{
 		Suppression: suppression.New(rdb, "bs", redis.NewScript), Lists: audience.NewLists(rdb, "bs"), Ledger: l,
-		Runs: runs.New(runs.Config{Ledger: l, Log: slog.New(slog.DiscardHandler)}),
+		Runs:        runs.New(runs.Config{Ledger: l, Log: slog.New(slog.DiscardHandler)}),
+		Subscribers: subscribe.NewStore(rdb, "bs", redis.NewScript),
 	}}
 
 	for _, people := range [][]string{{"ada@example.org", "bob@example.org"}, {"cat@example.org"}} {

@@ -105,6 +105,10 @@ func New(cfg Config) (*Service, error) {
 	}
 
 	var errs []error
+	if len(cfg.Settings.Subscribe) > 0 {
+		_, err := cfg.Settings.SubscribeLink("")
+		errs = append(errs, err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Settings.Subscribe)) {
 		errs = append(errs, s.open(name))
 	}
