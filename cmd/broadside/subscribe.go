@@ -127,13 +127,13 @@ type listed struct {
 
 // withConfirmed counts what was confirmed for lists.
 func withConfirmed(ctx context.Context, a *app.App, lists ...audience.List) ([]listed, error) {
+	counts, err := a.Subscribers.Counts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := []listed{}
 	for _, l := range lists {
-		n, err := a.Subscribers.Count(ctx, l.Name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, listed{l, n})
+		all = append(all, listed{l, counts[l.Name]})
 	}
 	return all, nil
 }

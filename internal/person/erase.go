@@ -3,6 +3,7 @@ package person
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
@@ -81,7 +82,9 @@ func (p *People) eraseSubscriptions(ctx context.Context, a address.Address, dryR
 	lists := []string{}
 	proofs, err := p.Subscribers.Of(ctx, a)
 	for _, proof := range proofs {
-		lists = append(lists, proof.List)
+		if !slices.Contains(lists, proof.List) {
+			lists = append(lists, proof.List)
+		}
 	}
 	return lists, err
 }

@@ -58,7 +58,7 @@ func (s *Service) Confirm(ctx context.Context, text string) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmWithin)
 	defer cancel()
 	f := s.set.Subscribe[asked.Form]
-	earlier, err := s.cfg.Store.proof(ctx, f.List, a)
+	earlier, err := s.cfg.Store.proof(ctx, place{f.List, f.Topic}, a)
 	if err != nil {
 		return false, err
 	}

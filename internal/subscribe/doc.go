@@ -31,8 +31,8 @@
 //	PREFIX:{subscribe}:lease           the process that sends
 //	PREFIX:{subscribe}:asked:<hash>    list of times at which a message went to an address
 //	PREFIX:{subscribe}:from:<hash>     list of times of requests from a network
-//	PREFIX:{subscribe}:lists           set of lists with proofs
-//	PREFIX:{subscribe}:proofs:<list>   hash: SHA-256 of the address -> proof, JSON
+//	PREFIX:{subscribe}:places          set of lists and topics with proofs
+//	PREFIX:{subscribe}:proofs:<list>:<topic>   hash: SHA-256 of the address -> proof, JSON
 //	PREFIX:{subscribe}:waiting:<list>  hash: SHA-256 of the address -> row that is not on the list yet, JSON
 //	PREFIX:{subscribe}:texts           hash: version -> what the reader was shown
 package subscribe

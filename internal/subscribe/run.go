@@ -60,7 +60,11 @@ func (s *Service) Run(ctx context.Context) error {
 	kept := false
 	for {
 		if !kept {
-			kept = s.keepWords(ctx)
+			err := s.keepWords(ctx)
+			kept = err == nil
+			if err != nil {
+				s.log.DebugContext(ctx, "texts of subscriptions not stored yet", "err", err)
+			}
 		}
 		if s.holds.Load() {
 			s.round(ctx)
@@ -74,9 +78,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// keepWords stores what readers are shown from now on, so that proofs can name it, and
-// reports whether it did.
-func (s *Service) keepWords(ctx context.Context) bool {
+// keepWords stores what readers are shown from now on, so that proofs can name it.
+func (s *Service) keepWords(ctx context.Context) error {
 	words := map[string]string{}
 	for _, languages := range s.letters {
 		for _, l := range languages {
@@ -85,11 +88,7 @@ func (s *Service) keepWords(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	err := s.cfg.Store.keepWords(ctx, words)
-	if err != nil {
-		s.log.DebugContext(ctx, "texts of subscriptions not stored yet", "err", err)
-	}
-	return err == nil
+	return s.cfg.Store.keepWords(ctx, words)
 }
 
 // keepLease asks for the lease until ctx ends.

@@ -298,6 +298,9 @@ func (s *Service) Invite(ctx context.Context, r Request) (reply.Reply, error) {
 	case answer != askedOK:
 		return reply.Reply{}, failure.Refused((&LimitError{Wait: wait}).Error() + "; nothing was sent")
 	}
+	if err := s.keepWords(ctx); err != nil { // there may be no Run that does
+		return reply.Reply{}, err
+	}
 	return s.send(ctx, asked, a, sealed)
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -125,7 +126,13 @@ func (s *Store) done(ctx context.Context, token string) error {
 	return nil
 }
 
-func (s *Store) proofs(list string) string  { return s.prefix + "proofs:" + list }
+// A place is where proofs are: what somebody has agreed to.
+type place struct{ list, topic string }
+
+// text is how a place stands in the set of them; no name has a blank.
+func (p place) text() string { return p.list + " " + p.topic }
+
+func (s *Store) proofs(p place) string      { return s.prefix + "proofs:" + p.list + ":" + p.topic }
 func (s *Store) waiting(list string) string { return s.prefix + "waiting:" + list }
 
 // keepWords stores what readers are shown, by version.
@@ -152,8 +159,9 @@ func (s *Store) confirm(ctx context.Context, a address.Address, p Proof, r row) 
 	}
 
 	pipe := s.rdb.TxPipeline()
-	pipe.SAdd(ctx, s.prefix+"lists", p.List)
-	pipe.HSet(ctx, s.proofs(p.List), field(a), proof)
+	at := place{p.List, p.Topic}
+	pipe.SAdd(ctx, s.prefix+"places", at.text())
+	pipe.HSet(ctx, s.proofs(at), field(a), proof)
 	pipe.HSet(ctx, s.waiting(p.List), field(a), waits)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("store a confirmation for list %s: %w", p.List, err)
@@ -161,43 +169,48 @@ func (s *Store) confirm(ctx context.Context, a address.Address, p Proof, r row) 
 	return nil
 }
 
-// proof returns the proof of an address in a list; nil when there is none.
-func (s *Store) proof(ctx context.Context, list string, a address.Address) (*Proof, error) {
-	text, err := s.rdb.HGet(ctx, s.proofs(list), field(a)).Result()
+// proof returns the proof of an address in a place; nil when there is none.
+func (s *Store) proof(ctx context.Context, at place, a address.Address) (*Proof, error) {
+	text, err := s.rdb.HGet(ctx, s.proofs(at), field(a)).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, campaign.ReadError(err, "the confirmations of list "+list, s.proofs(list))
+		return nil, campaign.ReadError(err, "the confirmations of list "+at.list, s.proofs(at))
 	}
 
 	var p Proof
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		return nil, &campaign.BrokenError{What: "a confirmation of list " + list, Key: s.proofs(list), Err: err}
+		return nil, &campaign.BrokenError{What: "a confirmation of list " + at.list, Key: s.proofs(at), Err: err}
 	}
 	return &p, nil
 }
 
-// Lists returns the lists with proofs, in order.
-func (s *Store) Lists(ctx context.Context) ([]string, error) {
-	lists, err := s.rdb.SMembers(ctx, s.prefix+"lists").Result()
+// places returns where there are proofs, in order.
+func (s *Store) places(ctx context.Context) ([]place, error) {
+	texts, err := s.rdb.SMembers(ctx, s.prefix+"places").Result()
 	if err != nil {
-		return nil, campaign.ReadError(err, "the lists with confirmations", s.prefix+"lists")
+		return nil, campaign.ReadError(err, "the lists with confirmations", s.prefix+"places")
 	}
-	slices.Sort(lists)
-	return lists, nil
+	slices.Sort(texts)
+	var all []place
+	for _, text := range texts {
+		list, topic, _ := strings.Cut(text, " ")
+		all = append(all, place{list, topic})
+	}
+	return all, nil
 }
 
 // Of returns the proofs of an address, with the words that its owner was shown.
 func (s *Store) Of(ctx context.Context, a address.Address) ([]Proof, error) {
-	lists, err := s.Lists(ctx)
+	places, err := s.places(ctx)
 	if err != nil {
 		return nil, err
 	}
 
 	found := []Proof{} // JSON of none is [], not null
-	for _, list := range lists {
-		p, err := s.proof(ctx, list, a)
+	for _, at := range places {
+		p, err := s.proof(ctx, at, a)
 		if err != nil {
 			return nil, err
 		}
@@ -216,31 +229,42 @@ func (s *Store) Of(ctx context.Context, a address.Address) ([]Proof, error) {
 // Erase forgets the proofs of an address and rows of it that wait, and returns the lists
 // of the proofs.
 func (s *Store) Erase(ctx context.Context, a address.Address) ([]string, error) {
-	proofs, err := s.Of(ctx, a)
+	places, err := s.places(ctx)
 	if err != nil {
 		return nil, err
 	}
 
 	lists := []string{}
-	for _, p := range proofs {
+	for _, at := range places {
 		pipe := s.rdb.TxPipeline()
-		pipe.HDel(ctx, s.waiting(p.List), field(a))
-		pipe.HDel(ctx, s.proofs(p.List), field(a))
+		pipe.HDel(ctx, s.waiting(at.list), field(a))
+		had := pipe.HDel(ctx, s.proofs(at), field(a))
 		if _, err := pipe.Exec(ctx); err != nil {
-			return lists, fmt.Errorf("erase a confirmation of list %s: %w", p.List, err)
+			return lists, fmt.Errorf("erase a confirmation of list %s: %w", at.list, err)
 		}
-		lists = append(lists, p.List)
+		if had.Val() > 0 && !slices.Contains(lists, at.list) {
+			lists = append(lists, at.list)
+		}
 	}
 	return lists, nil
 }
 
-// Count returns how many proofs a list has.
-func (s *Store) Count(ctx context.Context, list string) (int64, error) {
-	n, err := s.rdb.HLen(ctx, s.proofs(list)).Result()
+// Counts returns how many proofs each list has.
+func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
+	places, err := s.places(ctx)
 	if err != nil {
-		return 0, campaign.ReadError(err, "the confirmations of list "+list, s.proofs(list))
+		return nil, err
 	}
-	return n, nil
+
+	counts := map[string]int64{}
+	for _, at := range places {
+		n, err := s.rdb.HLen(ctx, s.proofs(at)).Result()
+		if err != nil {
+			return nil, campaign.ReadError(err, "the confirmations of list "+at.list, s.proofs(at))
+		}
+		counts[at.list] += n
+	}
+	return counts, nil
 }
 
 // rowsFor returns who waits for being put on a list, by the fields of the hash.

@@ -335,8 +335,8 @@ func TestWhoConfirmsIsOnTheList(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(got.Text) != 12 {
 		t.Errorf("proof (-want +got):\n%s", diff)
 	}
-	if n, err := w.store.Count(t.Context(), "readers"); n != 1 || err != nil {
-		t.Errorf("Count: got %d, %v", n, err)
+	if counts, err := w.store.Counts(t.Context()); counts["readers"] != 1 || err != nil {
+		t.Errorf("Counts: got %v, %v", counts, err)
 	}
 	list, err := w.lists.Show(t.Context(), "readers")
 	if err != nil || len(list.Versions) != 1 || list.Versions[0].Change != "subscribe" {

@@ -154,7 +154,7 @@ func TestTheFormToSubscribe(t *testing.T) {
 	b := newBooth(t)
 	res, text := b.send(t, "GET", "/subscribe/newsletter", "", "Accept-Language: de-AT")
 	for _, want := range []string{
-		`<html lang="de">`, "<h1>Acme News abonnieren</h1>", `<label for="email">E-Mail-Adresse</label>`, `type="email" value="" autocomplete="email" required>`,
+		`<html lang="de">`, "<h1>Acme &lt;News&gt; abonnieren</h1>", `<label for="email">E-Mail-Adresse</label>`, `type="email" value="" autocomplete="email" required>`,
 		`<label for="first_name">Vorname</label>`, `autocomplete="given-name"`, `<p hidden>`, `name="website"`, `name="language" value="de"`, `<form method="post"`,
 	} {
 		if res.StatusCode != 200 || !strings.Contains(text, want) {
@@ -371,7 +371,7 @@ func TestOnlyTheButtonConfirms(t *testing.T) {
 
 	for range 2 { // the second time is as good as the first
 		res, text := b.send(t, "POST", path+".", "confirm=yes", asForm)
-		if res.StatusCode != 200 || !strings.Contains(text, "Sie haben es abonniert") || !strings.Contains(text, "Acme News an a***@example.org") {
+		if res.StatusCode != 200 || !strings.Contains(text, "Sie haben es abonniert") || !strings.Contains(text, "Acme &lt;News&gt; an a***@example.org") {
 			t.Errorf("the button: got %d:\n%s", res.StatusCode, text)
 		}
 	}
