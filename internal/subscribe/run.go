@@ -97,6 +97,9 @@ func (s *Service) keepLease(ctx context.Context, holder string) {
 		asking, cancel := context.WithTimeout(ctx, lookWithin)
 		holds, err := s.cfg.Store.lease(asking, holder)
 		cancel()
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			s.log.DebugContext(ctx, "right to send confirmations not asked for", "err", err)
 		}

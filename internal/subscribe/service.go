@@ -184,7 +184,7 @@ func (s *Service) Form(name, language string) (Form, bool) {
 	}
 
 	f := s.set.Subscribe[name]
-	language = cmp.Or(f.Language, language)
+	language = spoken(f, language)
 	words := wordsOf[language]
 	fill := strings.NewReplacer("{topic}", l.topic)
 	words.Title = fill.Replace(words.Title)
@@ -195,7 +195,15 @@ func (s *Service) Form(name, language string) (Form, bool) {
 // letter returns the letter of a form in a language, or in the form's own; nil where
 // there is no such form.
 func (s *Service) letter(name, language string) *letter {
-	return s.letters[name][cmp.Or(s.set.Subscribe[name].Language, language)]
+	return s.letters[name][spoken(s.set.Subscribe[name], language)]
+}
+
+// spoken returns the language of a form for who would like one: its own, if it has one.
+func spoken(f configs.SubscribeForm, language string) string {
+	if f.Language == "" && slices.Contains(configs.Languages, language) {
+		return language
+	}
+	return cmp.Or(f.Language, configs.Languages[0])
 }
 
 // A Request is what somebody asks for.
@@ -324,7 +332,7 @@ func (s *Service) seal(r Request) (address.Address, string, error) {
 	}
 
 	sealed, err := s.cfg.Keys.SealSubscribe(token.Subscribe{
-		Form: r.Form, Address: a.String(), Fields: fields, Text: l.version, Language: cmp.Or(s.set.Subscribe[r.Form].Language, r.Language),
+		Form: r.Form, Address: a.String(), Fields: fields, Text: l.version, Language: spoken(s.set.Subscribe[r.Form], r.Language),
 		Source: r.Source, Network: shownNetwork(r.Client), Asked: s.now().UTC().Truncate(time.Millisecond),
 	})
 	return a, sealed, err
