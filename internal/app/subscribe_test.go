@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"mime/quotedprintable"
 	"net"
 	"net/http"
 	"os"
@@ -83,11 +82,8 @@ func TestSubscribingFromTheFormToTheList(t *testing.T) {
 		t.Fatal("no message came")
 	}
 	to, message, _ := strings.Cut(message, "\n")
-	decoded, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(message)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := regexp.MustCompile(`http://127\.0\.0\.1:8080(/subscribe/confirm/[A-Za-z0-9_-]+)`).FindStringSubmatch(string(decoded))
+	unfolded := strings.ReplaceAll(message, "=\r\n", "") // soft breaks; no character of a token is encoded
+	link := regexp.MustCompile(`http://127\.0\.0\.1:8080(/subscribe/confirm/[A-Za-z0-9_-]+)`).FindStringSubmatch(unfolded)
 	if to != "ada@example.org" || link == nil || strings.Contains(message, "List-Unsubscribe") {
 		t.Fatalf("message to %s:\n%s", to, message)
 	}
