@@ -453,7 +453,7 @@ func TestSingle(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, _, _ := strings.Cut(string(out), "\r\n\r\n")
-	if !strings.Contains(head, "\r\nAuto-Submitted: auto-generated\r\n") {
+	if !strings.Contains("\r\n"+head, "\r\nAuto-Submitted: auto-generated\r\n") {
 		t.Errorf("header without Auto-Submitted:\n%s", head)
 	}
 	for _, name := range []string{"List-", "Precedence", "Feedback-ID"} {
