@@ -97,12 +97,14 @@ func TestSubscribingFromTheFormToTheList(t *testing.T) {
 		found, err := a.Lists.Has(t.Context(), "newsletter", parsed)
 		return err == nil && found
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(subscribePatience); !has(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatal("the list does not have the address")
+	on := false
+	for range testkit.Tries(subscribePatience) {
+		if on = has(); on {
+			break
 		}
+	}
+	if !on {
+		t.Fatal("the list does not have the address")
 	}
 	used, err := a.used(t.Context(), "single")
 	if err != nil || len(used) != 1 || used[0].Used != 1 {

@@ -352,7 +352,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	t.Parallel()
 	const people = 300
 	sink := testkit.NewRecsink(t)
-	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n"), redis: []string{"--appendonly", "yes"}})
+	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n") + aForm, redis: []string{"--appendonly", "yes"}})
 	line := aclLine(t)
 	args := []any{"ACL", "SETUSER"}
 	for _, word := range line {
@@ -375,6 +375,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 		t.Errorf("counts %v", d.Counts)
 	}
 	w.comesBack(run)
+	w.subscribes(base, sink)
 	cancelled := w.launch("--again")
 	w.until(cancelled, time.Minute, "under way", accepted(10))
 	w.run(0, "run", "cancel", cancelled)
@@ -599,4 +600,49 @@ func (w *world) comesBack(run string) {
 	if d := w.show(run); d.After["bounced"] != 1 {
 		w.t.Errorf("after acceptance %v, want 1 bounced", d.After)
 	}
+}
+
+// aForm is what stands behind the accounts where people can subscribe.
+const aForm = "subscribe:\n  readers: {topic: newsletter, from: Acme <news@acme.example>}\n"
+
+// subscribes has somebody ask for the newsletter and confirm it.
+func (w *world) subscribes(base string, sink *testkit.RecSink) {
+	w.t.Helper()
+	const who = "subscriber@example.org"
+	post := func(path string, values url.Values) {
+		w.t.Helper()
+		res, err := http.PostForm(base+path, values)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			w.t.Fatalf("POST %s answers %s", path, res.Status)
+		}
+	}
+	post("/subscribe/readers", url.Values{"email": {who}})
+	soon := func(what string, ok func() bool) {
+		w.t.Helper()
+		for range testkit.Tries(20 * time.Second) {
+			if ok() {
+				return
+			}
+		}
+		w.t.Fatalf("not so: %s", what)
+	}
+	soon("the confirmation is sent", func() bool { return sink.Accepted()[who] == 1 })
+	keys, err := token.NewKeys([]string{secret})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	link, err := keys.SealSubscribe(token.Subscribe{Form: "readers", Address: who, Language: "en", Asked: time.Now()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	post("/subscribe/confirm/"+link, url.Values{"confirm": {"yes"}})
+	soon("the list has who confirmed", func() bool {
+		out, _ := w.run(0, "list", "ls")
+		return strings.Contains(out, "readers")
+	})
+	w.run(0, "person", "erase", who)
 }

@@ -195,13 +195,12 @@ func (w *world) none() {
 
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			w.t.Fatalf("not so: %s; log:\n%s", what, w.log)
+	for range testkit.Tries(patience) {
+		if ok() {
+			return
 		}
 	}
+	w.t.Fatalf("not so: %s; log:\n%s", what, w.log)
 }
 
 // members returns the rows of a list, without its header.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -453,7 +454,20 @@ func TestSubscribePagesInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := chromium(t)
 	b := newBooth(t)
+	scheme := func(name string) {
+		t.Helper()
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	run(t, ctx, chromedp.EmulateViewport(390, 844))
+	scheme("dark")
+	run(t, ctx, chromedp.Navigate(b.http.URL+"/subscribe/newsletter"))
+	checkPage(t, ctx, "form-dark")
+	scheme("light")
 	run(t, ctx, chromedp.Navigate(b.http.URL+"/subscribe/newsletter"))
 	checkPage(t, ctx, "form")
 	if got := run(t, ctx, chromedp.Evaluate[string](`getComputedStyle(document.getElementById("website").parentElement).display`)); got != "none" {
