@@ -29,6 +29,7 @@ import (
 	"broadside/campaign/token"
 	"broadside/configs"
 	"broadside/internal/failure"
+	"broadside/internal/store"
 	"broadside/internal/subscribe"
 	"broadside/internal/testkit"
 	"broadside/sender/reply"
@@ -77,7 +78,7 @@ func (c *courier) Send(_ context.Context, account, from, to string, message []by
 type world struct {
 	t       *testing.T
 	redis   *testkit.RedisServer
-	rdb     *redis.Client
+	rdb     redis.UniversalClient
 	clock   *clock
 	keys    *token.Keys
 	list    *suppression.Store
@@ -92,23 +93,33 @@ type world struct {
 // newWorld makes one; change may change its configuration before.
 func newWorld(t *testing.T, change ...func(*configs.Config)) *world {
 	t.Helper()
-	w := &world{
-		t: t, redis: testkit.NewRedis(t), clock: &clock{now: time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)},
-		courier: &courier{got: make(chan sent, 100)}, log: &testkit.Log{},
-	}
-	opts, err := redis.ParseURL(w.redis.URL())
+	server := testkit.NewRedis(t)
+	opts, err := redis.ParseURL(server.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.rdb = redis.NewClient(opts)
-	t.Cleanup(func() { w.rdb.Close() })
+	rdb := redis.NewClient(opts)
+	t.Cleanup(func() { rdb.Close() })
+	w := newWorldOn(t, rdb, redis.NewScript, change...)
+	w.redis = server
+	return w
+}
+
+// newWorldOn is newWorld on any store.
+func newWorldOn(t *testing.T, rdb redis.UniversalClient, lua func(string) *redis.Script, change ...func(*configs.Config)) *world {
+	t.Helper()
+	w := &world{
+		t: t, rdb: rdb, clock: &clock{now: time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)},
+		courier: &courier{got: make(chan sent, 100)}, log: &testkit.Log{},
+	}
+	var err error
 	if w.keys, err = token.NewKeys([]string{"32 bytes of a secret for the tests"}); err != nil {
 		t.Fatal(err)
 	}
 
-	w.list = suppression.New(w.rdb, "bs", redis.NewScript)
+	w.list = suppression.New(w.rdb, "bs", lua)
 	w.lists = audience.NewLists(w.rdb, "bs")
-	w.store = subscribe.NewStore(w.rdb, "bs", redis.NewScript)
+	w.store = subscribe.NewStore(w.rdb, "bs", lua)
 	w.cfg = &configs.Config{
 		PublicURL: "https://news.acme.example", PostalAddress: "Acme Ltd, London",
 		Topics:   map[string]configs.Topic{"newsletter": {Name: "Acme News"}},
@@ -713,6 +724,30 @@ func TestSubscribersPushOutNoVersionOfAnOperator(t *testing.T) {
 	if _, err := w.lists.Restore(t.Context(), "readers", 1); err != nil {
 		t.Errorf("restore the first version: %v", err)
 	}
+}
+
+// The store that is within a process does it as well.
+func TestOnTheEmbeddedStore(t *testing.T) {
+	t.Parallel()
+	st, err := store.OpenEmbedded(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	w := newWorldOn(t, st.Client(), st.Lua)
+	stop := w.run(w.Service)
+	w.ask(ada)
+	link := linkIn(t, w.message().message)
+	w.ask(ada) // too early, which is not said
+	if ok, err := w.Confirm(t.Context(), link); !ok || err != nil {
+		t.Fatalf("Confirm: got %v, %v", ok, err)
+	}
+	w.eventually("ada is on the list", func() bool { return w.members("readers") == ada+",Ada\n" })
+	w.none()
+	if got := w.proofs(ada); len(got) != 1 || got[0].Words == "" {
+		t.Errorf("proofs: got %+v", got)
+	}
+	stop()
 }
 
 func TestInvite(t *testing.T) {

@@ -367,7 +367,7 @@ func TestOnlyTheButtonConfirms(t *testing.T) {
 		}
 	}
 	if b.confirmed(t, "ada@example.org") || b.rdb.DBSize(t.Context()).Val() != 0 {
-		t.Fatal("something was changed")
+		t.Fatal("something has changed")
 	}
 
 	for range 2 { // the second time is as good as the first
