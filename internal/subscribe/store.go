@@ -294,7 +294,7 @@ func (s *Store) arrived(ctx context.Context, list string, fields []string) error
 }
 
 // leaseFor is how long the others wait after the process that sends was killed.
-const leaseFor = 30 * time.Second
+const leaseFor = 10 * time.Second
 
 // lease takes or renews the right to send, and reports whether holder has it. It saves
 // work: two that send at once only send a message twice.
