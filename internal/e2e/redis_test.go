@@ -89,7 +89,7 @@ func TestClusterCarriesTheWholePath(t *testing.T) {
 	const people = 2_000
 	sink := testkit.NewRecsink(t)
 	cluster := testkit.NewCluster(t, 3, false)
-	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 500/s}\n")})
+	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 500/s}\n") + aForm})
 	w.at(cluster.URL())
 	web, base := w.web()
 	procs := []*testkit.Proc{web, w.worker(), w.worker(), w.start("scheduler", "--log-level", "debug")}
@@ -115,6 +115,7 @@ func TestClusterCarriesTheWholePath(t *testing.T) {
 		t.Errorf("next run: %v", again.Counts)
 	}
 	w.verbs(run)
+	w.subscribes(base, sink)
 	for _, r := range cluster.Primaries {
 		if n, err := admin(t, r.Addr()).DBSize(t.Context()).Result(); err != nil || n < 5 {
 			t.Errorf("%s has %d keys, %v: they are not spread", r.Addr(), n, err)
