@@ -19,10 +19,10 @@ const (
 	maxAddress = 254
 )
 
-// readMailbox reads one RFC 5322 mailbox, with or without a name, that can be in
+// ReadMailbox reads one RFC 5322 mailbox, with or without a name, that can be in
 // the From header of mail to strangers. An international domain becomes A-labels,
 // as every server knows it; problem says what is wrong.
-func readMailbox(text string) (value, problem string) {
+func ReadMailbox(text string) (value, problem string) {
 	if strings.ContainsFunc(text, unicode.IsControl) || strings.HasSuffix(strings.TrimSpace(text), ";") { // a group
 		return "", mailboxForm
 	}

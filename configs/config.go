@@ -19,7 +19,8 @@ type Config struct {
 	Worker             Worker
 	Feedback           Feedback
 	Accounts           map[string]Account
-	ReplyRules         string // file of rules for replies that are asked first; empty: none
+	Subscribe          map[string]SubscribeForm // by name; empty: nobody can subscribe themselves
+	ReplyRules         string                   // file of rules for replies that are asked first; empty: none
 	Storm              Storm
 
 	// File is the file that was read, empty when there was none.

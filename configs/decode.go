@@ -49,6 +49,7 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 		return true
 	})
 	checkAccountNames(m, c)
+	readSubscribe(m, c, base)
 	m.Line("reply_rules", &c.ReplyRules)
 	c.ReplyRules = relativeTo(base, c.ReplyRules)
 	m.Map("storm", func(m *strictyaml.Map) { readStorm(m, &c.Storm) })

@@ -52,7 +52,7 @@ func envLayer(vars map[string]string, below *strictyaml.Node) (layer, strictyaml
 func resolve(segments []string, at *strictyaml.Node) (path []string) {
 	for i, s := range segments {
 		name := s
-		if i == 1 && (path[0] == "accounts" || path[0] == "topics") {
+		if i == 1 && (path[0] == "accounts" || path[0] == "topics" || path[0] == "subscribe") {
 			name = strings.ReplaceAll(s, "_", "-")
 		}
 		var next *strictyaml.Node

@@ -31,7 +31,7 @@ func loadExample(t *testing.T) *configs.Config {
 }
 
 // names are what users choose in a key.
-var names = regexp.MustCompile(`^(accounts|topics)\.[^.]+\.`)
+var names = regexp.MustCompile(`^(accounts|topics|subscribe)\.[^.]+\.`)
 
 // lanes are named by users too, also after domains.
 var lanes = regexp.MustCompile(`\.lanes\..+\.([a-z_]+)$`)

@@ -62,6 +62,9 @@ func (c *Config) Rows() []Row {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Subscribe)) {
+		c.Subscribe[name].rows(func(key, value string) { add("subscribe."+name+"."+key, value) })
+	}
 	add("reply_rules", c.ReplyRules)
 	add("storm.share", units.FormatPercent(c.Storm.Share))
 	add("storm.of", strconv.Itoa(c.Storm.Of))

@@ -121,7 +121,7 @@ func checkLayout(s campaign.Snapshot) Problems {
 		body.Text = "there is a Markdown and an HTML body: expected one"
 	case strings.TrimSpace(s.Markdown+s.HTML) == "":
 		body.Text = "the file is empty: write what readers should see"
-	case !slices.Contains(Layouts(), s.Layout):
+	case s.Layout != LayoutConfirm && !slices.Contains(Layouts(), s.Layout):
 		body.Text = fmt.Sprintf("unknown layout %q: there are %s", s.Layout, strings.Join(Layouts(), ", "))
 		if near := strictyaml.Suggest(s.Layout, Layouts()); near != "" {
 			body.Text = fmt.Sprintf("unknown layout %q, did you mean %s", s.Layout, near)
@@ -277,7 +277,7 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 	text := strings.ReplaceAll(s.Text, "\r\n", "\n")
 	used := map[string]bool{}
 	check(src.text, nil, used)
-	if used[unsubscribeField] || s.Layout == LayoutNone {
+	if used[unsubscribeField] || s.Layout == LayoutNone || s.Layout == LayoutConfirm {
 		return text
 	}
 

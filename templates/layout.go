@@ -19,6 +19,11 @@ var layoutFiles embed.FS
 // LayoutNone is the layout of HTML files that are whole pages.
 const LayoutNone = "none"
 
+// LayoutConfirm is the layout of letters that ask a reader to confirm something: plain,
+// without the line that says why they get it. It is for no campaign. The link of the
+// reader's own that such a letter has to show is the one that confirms.
+const LayoutConfirm = "confirm"
+
 // Layouts returns the names of the layouts, "none" last.
 func Layouts() []string {
 	files, _ := layoutFiles.ReadDir("layouts") // embedded, and sorted
@@ -37,6 +42,10 @@ type frame struct {
 // fillLayout puts a frame into a layout. Layouts use [[ and ]], so that they
 // cannot be confused with the author's actions.
 func fillLayout(name string, f frame) (string, error) {
+	if name == LayoutConfirm {
+		name = "plain"
+		f.Unsubscribe = ""
+	}
 	b, err := layoutFiles.ReadFile("layouts/" + name + ".html")
 	if err != nil {
 		return "", fmt.Errorf("read layout %s: %w", name, err)

@@ -21,8 +21,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// keepVersions is how many versions of a list are kept.
-const keepVersions = 3
+// How many versions of a list are kept: of those that an operator has made, and of those
+// that people have made who put themselves on it. The newest one is kept in any case.
+const (
+	keepVersions = 3
+	keepJoined   = 2
+)
+
+// changeJoined is the Change of a version that people have made who put themselves on the
+// list.
+const changeJoined = "subscribe"
 
 // listPrefix marks a list where a source is named: list:NAME.
 const listPrefix = "list:"
@@ -75,7 +83,7 @@ type Version struct {
 	Count   int64     `json:"count"`
 	Columns []string  `json:"columns"`
 	Created time.Time `json:"created"`
-	Change  string    `json:"change"` // replace, merge, add, remove, restore
+	Change  string    `json:"change"` // replace, merge, add, remove, restore, subscribe
 	From    string    `json:"from"`   // the file, or what was given
 
 	chunks int

@@ -26,6 +26,9 @@ type ImportOptions struct {
 	Mode     Mode
 	DryRun   bool          // count, store nothing
 	OnReject func(*Reject) // called with each refused row; may be nil
+	// Joined says that the rows are people who have put themselves on the list. They come
+	// in all the time: such versions do not push out those that an operator may restore.
+	Joined bool
 	// Room is asked before each write whether Redis has room for that many bytes. Its
 	// error ends the import. It may be nil.
 	Room func(ctx context.Context, bytes int64) error
@@ -67,6 +70,9 @@ func (l *Lists) Import(ctx context.Context, name string, r *Reader, opts ImportO
 	m := &importer{l: l, name: name, opts: opts, out: l.newWriter(name, opts.DryRun)}
 	m.out.room = opts.Room
 	v := Version{Change: string(opts.Mode), From: r.name}
+	if opts.Joined {
+		v.Change = changeJoined
+	}
 	base := ""
 	switch {
 	case opts.Mode == Replace:

@@ -44,7 +44,7 @@ func (l *Lists) store(ctx context.Context, name, base string, v Version) (Versio
 	}
 
 	keys := []string{l.versions(name), l.data(name, v.data)}
-	n, err := l.commit.Run(ctx, l.rdb, keys, base, v.chunks, keepVersions, v.data, text).Int()
+	n, err := l.commit.Run(ctx, l.rdb, keys, base, v.chunks, keepVersions, v.data, text, keepJoined).Int()
 	switch {
 	case err != nil:
 		return Version{}, fmt.Errorf("store list %s: %w", name, err)

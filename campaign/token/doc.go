@@ -1,6 +1,6 @@
 // Package token makes and opens the tokens that leave with every message and
-// come back from strangers: the unsubscribe link, and the id in the return
-// path and the Message-ID.
+// come back from strangers: the unsubscribe link, the link that confirms a
+// subscription, and the id in the return path and the Message-ID.
 //
 // It promises that a token that opens was made with one of our secrets and
 // was not changed by a single bit, and that the same content gives the same
@@ -19,6 +19,7 @@
 //
 //	unsubscribe  base64url( head(2) nonce(12) AES-256-GCM(content) tag(16) )
 //	             content = flags(1), then length and bytes of topic, run, address
+//	subscribe    the same with keys of its own; content = JSON of everything that was asked for
 //	message      base32( head(2) run(8) part(1) index(4) HMAC-SHA256(10) ), 40 characters
 //	head         version (4 bits), key number (12 bits)
 //

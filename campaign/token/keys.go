@@ -37,6 +37,26 @@ type key struct {
 	seal  cipher.AEAD // contents of unsubscribe tokens
 	nonce *macs       // content -> nonce
 	sign  *macs       // message tokens
+
+	subscribe sealer // contents of the links that confirm a subscription
+}
+
+// A sealer seals contents of one kind.
+type sealer struct {
+	aead  cipher.AEAD
+	nonce *macs // content -> nonce
+}
+
+func newSealer(seal, nonce []byte) (sealer, error) {
+	block, err := aes.NewCipher(seal)
+	if err != nil {
+		return sealer{}, fmt.Errorf("use AES key: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return sealer{}, fmt.Errorf("use AES-GCM: %w", err)
+	}
+	return sealer{aead, newMACs(nonce)}, nil
 }
 
 // macs makes HMACs with one key. They are reused, so that the key is set up only once.
@@ -81,7 +101,7 @@ func NewKeys(secrets []string) (*Keys, error) {
 }
 
 func newKey(secret string) (*key, error) {
-	var id, seal, nonce, sign []byte
+	var id, seal, nonce, sign, subscribe, subscribeNonce []byte
 	for _, d := range []struct {
 		purpose string
 		size    int
@@ -91,6 +111,8 @@ func newKey(secret string) (*key, error) {
 		{"broadside unsubscribe seal", 32, &seal},
 		{"broadside unsubscribe nonce", 32, &nonce},
 		{"broadside message", 32, &sign},
+		{"broadside subscribe seal", 32, &subscribe},
+		{"broadside subscribe nonce", 32, &subscribeNonce},
 	} {
 		var err error
 		if *d.to, err = hkdf.Key(sha256.New, []byte(secret), nil, d.purpose, d.size); err != nil {
@@ -98,14 +120,14 @@ func newKey(secret string) (*key, error) {
 		}
 	}
 
-	block, err := aes.NewCipher(seal)
+	unsubscribe, err := newSealer(seal, nonce)
 	if err != nil {
-		return nil, fmt.Errorf("use AES key: %w", err)
+		return nil, err
 	}
 
-	k := &key{nonce: newMACs(nonce), sign: newMACs(sign)}
-	if k.seal, err = cipher.NewGCM(block); err != nil {
-		return nil, fmt.Errorf("use AES-GCM: %w", err)
+	k := &key{seal: unsubscribe.aead, nonce: unsubscribe.nonce, sign: newMACs(sign)}
+	if k.subscribe, err = newSealer(subscribe, subscribeNonce); err != nil {
+		return nil, err
 	}
 
 	binary.BigEndian.PutUint16(k.head[:], version<<12|binary.BigEndian.Uint16(id)&0xfff)

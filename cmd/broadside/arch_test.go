@@ -54,6 +54,8 @@ var rank = map[string]int{
 	"scheduler":          6,
 	"internal/runs":      6, // of whatever made them
 	"internal/account":   6,
+	"internal/subscribe": 6,
+	"internal/courier":   7, // by accounts
 	"internal/web":       7,
 	"internal/web/theme": 2,
 	"internal/doctor":    7, // looks at all of it

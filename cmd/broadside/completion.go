@@ -9,6 +9,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/audience"
 	"broadside/campaign/codes"
+	"broadside/configs"
 	"broadside/internal/launch"
 	"broadside/sender/reply"
 )
@@ -71,6 +72,8 @@ func (c *cli) completions() []completion {
 		{command: "list rm", values: lists},
 		{command: "list add", values: lists},
 		{command: "list remove", values: lists},
+		{command: "list subscribe", values: c.formNames},
+		{command: "list subscribe", flag: "language", values: fixed(configs.Languages...)},
 		{command: "list restore", values: c.stored(listVersions)},
 
 		{command: "account check", values: c.accountNames},

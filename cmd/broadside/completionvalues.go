@@ -161,6 +161,17 @@ func (c *cli) accountNames(string) ([]string, cobra.ShellCompDirective) {
 	return slices.Sorted(maps.Keys(cfg.Accounts)), cobra.ShellCompDirectiveNoFileComp
 }
 
+// formNames are the forms of the configuration on which people subscribe.
+func (c *cli) formNames(string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
+	defer cancel()
+	cfg, err := c.load(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return slices.Sorted(maps.Keys(cfg.Subscribe)), cobra.ShellCompDirectiveNoFileComp
+}
+
 // laneNames are the lanes of the accounts of the configuration: of mailbox providers,
 // and of domains with limits.
 func (c *cli) laneNames(string) ([]string, cobra.ShellCompDirective) {

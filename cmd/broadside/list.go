@@ -22,7 +22,7 @@ func listCommand(c *cli) *cobra.Command {
 		importListCommand(c), listsCommand(c), showListCommand(c), exportListCommand(c), removeListCommand(c),
 		changeListCommand(c, "add", "Add addresses to a list, which is made when it is missing", addToList),
 		changeListCommand(c, "remove", "Take addresses off a list", removeFromList),
-		restoreListCommand(c))
+		restoreListCommand(c), subscribeListCommand(c))
 }
 
 func importListCommand(c *cli) *cobra.Command {
@@ -117,7 +117,11 @@ func listsCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				lists, err := a.Lists.Ls(ctx)
+				all, err := a.Lists.Ls(ctx)
+				if err != nil {
+					return err
+				}
+				lists, err := withConfirmed(ctx, a, all...)
 				if err != nil {
 					return err
 				}
@@ -129,13 +133,13 @@ func listsCommand(c *cli) *cobra.Command {
 				var rows [][]string
 				for _, l := range lists {
 					if l.Broken != "" {
-						rows = append(rows, []string{l.Name, "", l.Broken, ""})
+						rows = append(rows, []string{l.Name, "", "", l.Broken, ""})
 						continue
 					}
-					rows = append(rows, []string{l.Name, strconv.FormatInt(l.Count, 10), strings.Join(l.Columns, ","), l.Updated.UTC().Format(time.RFC3339)})
+					rows = append(rows, []string{l.Name, strconv.FormatInt(l.Count, 10), strconv.FormatInt(l.Confirmed, 10), strings.Join(l.Columns, ","), l.Updated.UTC().Format(time.RFC3339)})
 				}
 
-				return c.table([]string{"NAME", "RECIPIENTS", "COLUMNS", "UPDATED"}, rows)
+				return c.table([]string{"NAME", "RECIPIENTS", "CONFIRMED", "COLUMNS", "UPDATED"}, rows)
 			})
 		},
 	}
@@ -149,13 +153,21 @@ func showListCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-				l, err := a.Lists.Show(ctx, args[0])
+				found, err := a.Lists.Show(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				all, err := withConfirmed(ctx, a, found)
 				if err != nil {
 					return err
 				}
 
+				l := all[0]
 				if c.asJSON {
 					return c.json(l)
+				}
+				if l.Confirmed > 0 {
+					c.note("%d subscriptions were confirmed by their owners", l.Confirmed)
 				}
 
 				var rows [][]string

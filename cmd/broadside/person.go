@@ -24,7 +24,7 @@ func (c *cli) withPerson(cmd *cobra.Command, text string, do func(ctx context.Co
 		return err
 	}
 	return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-		p := &person.People{Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs}
+		p := &person.People{Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers}
 		return do(ctx, p, addresses[0])
 	})
 }
@@ -33,8 +33,8 @@ func exportPersonCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export ADDRESS",
 		Short: "Everything that is known of an address",
-		Long: `Everything in Redis that is known of an address: suppressions, lists, and runs with
-what became of it there. It reads all lists and all runs whose addresses are kept.`,
+		Long: `Everything in Redis that is known of an address: suppressions, lists, the proof
+of subscriptions that its owner has confirmed, and runs with what became of it there. It reads all lists and all runs whose addresses are kept.`,
 		Example: `  broadside person export ada@example.org --json`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,6 +61,10 @@ func knownRows(known person.Known) [][]string {
 	for _, name := range known.Lists {
 		rows = append(rows, []string{"list", name, "", ""})
 	}
+	for _, p := range known.Subscriptions {
+		detail := fmt.Sprintf("asked %s by %s %s, text %s in %s", p.Asked.Format(time.RFC3339), p.Source, p.Network, p.Text, p.Language)
+		rows = append(rows, []string{"subscription", p.List, "confirmed " + p.Confirmed.Format(time.RFC3339), printable(detail)})
+	}
 	for _, r := range known.Runs {
 		rows = append(rows, []string{"run", r.Run, r.State, strings.TrimSpace(fmt.Sprintf("%d attempts %s", r.Attempts, r.Reply))})
 	}
@@ -79,7 +83,7 @@ func erasePersonCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase ADDRESS",
 		Short: "Forget an address, and do not mail it again",
-		Long: `Take an address out of all lists, runs and suppressions in Redis. Its hash stays on the
+		Long: `Take an address out of all lists, runs, suppressions and confirmed subscriptions in Redis. Its hash stays on the
 suppression list, so that it is not mailed again, even if it is imported; a run that is under
 way does not mail it either. Older versions of a list that have it are removed.
 
@@ -113,5 +117,9 @@ func (c *cli) printErased(e person.Erased) error {
 		verb = "would be erased from"
 	}
 	_, err := fmt.Fprintf(c.stdout, "%s %d lists and %d runs; its hash stays suppressed\n", verb, len(e.Lists), len(e.Runs))
+	if err != nil || len(e.Subscriptions) == 0 {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s the confirmed subscriptions of %s\n", verb, strings.Join(e.Subscriptions, ", "))
 	return err
 }

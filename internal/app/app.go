@@ -33,6 +33,7 @@ import (
 	"broadside/internal/queue"
 	"broadside/internal/runs"
 	"broadside/internal/store"
+	"broadside/internal/subscribe"
 	"broadside/scheduler"
 	"broadside/sender"
 	"broadside/sender/oauth"
@@ -46,6 +47,7 @@ type App struct {
 	Ledger      *ledger.Ledger
 	Lists       *audience.Lists
 	Suppression *suppression.Store
+	Subscribers *subscribe.Store
 	Accounts    *throttle.Accounts
 	Lanes       *throttle.Lanes
 	LaneControl *lanes.Lanes
@@ -99,6 +101,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Ledger:      ledger.New(rdb, cfg.Namespace, lua),
 		Lists:       audience.NewLists(rdb, cfg.Namespace),
 		Suppression: suppression.New(rdb, cfg.Namespace, lua),
+		Subscribers: subscribe.NewStore(rdb, cfg.Namespace, lua),
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua).WithTempo(throttle.DefaultTempo().Scaled(failpoint.LaneTempo())),
 		Feedback:    feedback.NewJournal(rdb, cfg.Namespace, lua),

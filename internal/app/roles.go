@@ -104,12 +104,18 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close())
 	}
 
+	subscriptions, err := a.Subscriptions()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+
 	server, err := web.New(web.Config{
-		Keys:     a.keys,
-		Feedback: recorder,
-		Ready:    a.Ping,
-		Hooks:    webhooks,
-		Topics:   a.Config.Topics, List: a.Suppression, Language: a.languageOf, Theme: look,
+		Keys:      a.keys,
+		Feedback:  recorder,
+		Ready:     a.Ping,
+		Hooks:     webhooks,
+		Subscribe: subscriptions,
+		Topics:    a.Config.Topics, List: a.Suppression, Language: a.languageOf, Theme: look,
 		PublicURL: a.Config.PublicURL, Log: a.log,
 	})
 	if err != nil {
@@ -121,6 +127,7 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return server.Run(ctx, ln) })
 		g.Go(func() error { return a.takeBounces(ctx, bounces{recorder}) })
+		g.Go(func() error { return subscriptions.Run(ctx) })
 		return g.Wait()
 	})
 	a.log.Info("web stopped")
@@ -180,5 +187,9 @@ func (a *App) Release() error {
 	}
 	_, err := a.ways()
 	_, themeErr := a.theme()
-	return errors.Join(append(errs, err, themeErr)...)
+	var formsErr error
+	if len(a.Config.Subscribe) > 0 && a.keys != nil {
+		_, formsErr = a.Subscriptions()
+	}
+	return errors.Join(append(errs, err, themeErr, formsErr)...)
 }

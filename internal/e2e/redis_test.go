@@ -89,7 +89,7 @@ func TestClusterCarriesTheWholePath(t *testing.T) {
 	const people = 2_000
 	sink := testkit.NewRecsink(t)
 	cluster := testkit.NewCluster(t, 3, false)
-	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 500/s}\n")})
+	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 500/s}\n") + aForm})
 	w.at(cluster.URL())
 	web, base := w.web()
 	procs := []*testkit.Proc{web, w.worker(), w.worker(), w.start("scheduler", "--log-level", "debug")}
@@ -115,6 +115,7 @@ func TestClusterCarriesTheWholePath(t *testing.T) {
 		t.Errorf("next run: %v", again.Counts)
 	}
 	w.verbs(run)
+	w.subscribes(base, sink)
 	for _, r := range cluster.Primaries {
 		if n, err := admin(t, r.Addr()).DBSize(t.Context()).Result(); err != nil || n < 5 {
 			t.Errorf("%s has %d keys, %v: they are not spread", r.Addr(), n, err)
@@ -352,7 +353,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	t.Parallel()
 	const people = 300
 	sink := testkit.NewRecsink(t)
-	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n"), redis: []string{"--appendonly", "yes"}})
+	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n") + aForm, redis: []string{"--appendonly", "yes"}})
 	line := aclLine(t)
 	args := []any{"ACL", "SETUSER"}
 	for _, word := range line {
@@ -375,6 +376,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 		t.Errorf("counts %v", d.Counts)
 	}
 	w.comesBack(run)
+	w.subscribes(base, sink)
 	cancelled := w.launch("--again")
 	w.until(cancelled, time.Minute, "under way", accepted(10))
 	w.run(0, "run", "cancel", cancelled)

@@ -3,6 +3,7 @@ package person
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
@@ -21,13 +22,15 @@ type Erased struct {
 	Lists  []string `json:"lists"`
 	Runs   []string `json:"runs"`
 	Unread []string `json:"unread"` // runs that are being made: erase again when they are made
+
+	Subscriptions []string `json:"subscriptions"` // lists whose confirmation is forgotten
 }
 
 // Erase takes an address out of everything in Redis, and keeps its hash on the
 // suppression list for everything. A call that was cut off can be repeated. A dry run
 // changes nothing.
 func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Erased, error) {
-	e := Erased{DryRun: dryRun, Lists: []string{}, Runs: []string{}, Unread: []string{}}
+	e := Erased{DryRun: dryRun, Lists: []string{}, Runs: []string{}, Unread: []string{}, Subscriptions: []string{}}
 	if !dryRun {
 		// First, so that no run mails it from now on, whatever a worker has in memory.
 		if _, err := p.Suppression.Erase(ctx, a); err != nil {
@@ -39,7 +42,14 @@ func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Era
 		}
 	}
 
-	err := p.eachList(ctx, func(name string) error {
+	// Before the lists: a row that waits would come to one.
+	subscriptions, err := p.eraseSubscriptions(ctx, a, dryRun)
+	e.Subscriptions = subscriptions
+	if err != nil {
+		return e, err
+	}
+
+	err = p.eachList(ctx, func(name string) error {
 		has := p.Lists.Erase
 		if dryRun {
 			has = p.Lists.Has
@@ -62,6 +72,21 @@ func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Era
 		return err
 	})
 	return e, err
+}
+
+// eraseSubscriptions forgets the proofs of an address, and returns their lists.
+func (p *People) eraseSubscriptions(ctx context.Context, a address.Address, dryRun bool) ([]string, error) {
+	if !dryRun {
+		return p.Subscribers.Erase(ctx, a)
+	}
+	lists := []string{}
+	proofs, err := p.Subscribers.Of(ctx, a)
+	for _, proof := range proofs {
+		if !slices.Contains(lists, proof.List) {
+			lists = append(lists, proof.List)
+		}
+	}
+	return lists, err
 }
 
 // eraseFrom erases an address from one run, and reports whether the run had it.

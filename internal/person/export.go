@@ -10,6 +10,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/internal/runs"
+	"broadside/internal/subscribe"
 )
 
 // People are those who are known in an installation.
@@ -18,6 +19,7 @@ type People struct {
 	Lists       *audience.Lists
 	Ledger      *ledger.Ledger
 	Runs        *runs.Runs
+	Subscribers *subscribe.Store
 }
 
 // Known is what is known of one address. Its JSON is that of `person export --json`.
@@ -27,6 +29,9 @@ type Known struct {
 	Lists        []string             `json:"lists"`        // that have it, in a version that is kept
 	Runs         []InRun              `json:"runs"`         // the newest first
 	Unread       []string             `json:"unread"`       // runs that are being made
+
+	// Subscriptions are the proofs that its owner has confirmed them.
+	Subscriptions []subscribe.Proof `json:"subscriptions"`
 }
 
 // InRun says what became of an address in a run.
@@ -58,6 +63,10 @@ func (p *People) Export(ctx context.Context, a address.Address) (Known, error) {
 		return err
 	})
 	if err != nil {
+		return known, err
+	}
+
+	if known.Subscriptions, err = p.Subscribers.Of(ctx, a); err != nil {
 		return known, err
 	}
 

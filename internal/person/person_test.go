@@ -11,8 +11,11 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
+	"broadside/campaign/token"
+	"broadside/configs"
 	"broadside/internal/person"
 	"broadside/internal/runs"
+	"broadside/internal/subscribe"
 	"broadside/internal/testkit"
 
 	"github.com/redis/go-redis/v9"
@@ -37,7 +40,8 @@ func newWorld(t *testing.T) *world {
 	l := ledger.New(rdb, "bs", redis.NewScript)
 	w := &world{t: t, rdb: rdb, People: &person.People{
 		Suppression: suppression.New(rdb, "bs", redis.NewScript), Lists: audience.NewLists(rdb, "bs"), Ledger: l,
-		Runs: runs.New(runs.Config{Ledger: l, Log: slog.New(slog.DiscardHandler)}),
+		Runs:        runs.New(runs.Config{Ledger: l, Log: slog.New(slog.DiscardHandler)}),
+		Subscribers: subscribe.NewStore(rdb, "bs", redis.NewScript),
 	}}
 
 	for _, people := range [][]string{{"ada@example.org", "bob@example.org"}, {"cat@example.org"}} {
@@ -170,5 +174,54 @@ func TestErase(t *testing.T) {
 	list, err := w.Lists.Show(t.Context(), "readers")
 	if err != nil || list.Count != 2 || len(list.Versions) != 1 {
 		t.Errorf("list: got %+v, %v, want two people in the newest version alone", list, err)
+	}
+}
+
+// A confirmed subscription is shown with what was agreed to, and erased with the address.
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms, err := subscribe.New(subscribe.Config{
+		Settings: &configs.Config{
+			PublicURL: "https://news.acme.example", Accounts: map[string]configs.Account{"main": {}},
+			Subscribe: map[string]configs.SubscribeForm{"newsletter": {List: "waiting", Topic: "newsletter", From: "news@acme.example"}},
+		},
+		Keys: keys, Store: w.Subscribers, Suppression: w.Suppression, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := time.Now().Truncate(time.Millisecond).UTC()
+	link, err := keys.SealSubscribe(token.Subscribe{Form: "newsletter", Address: "Ada@example.org", Source: "page", Network: "192.0.2.0/24", Text: "0123456789ab", Language: "en", Asked: asked})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := forms.Confirm(t.Context(), link); !ok || err != nil {
+		t.Fatalf("Confirm: got %v, %v", ok, err)
+	}
+
+	ada := w.parse("ada@example.org")[0]
+	known, err := w.Export(t.Context(), ada)
+	if err != nil || len(known.Subscriptions) != 1 {
+		t.Fatalf("known: %+v, %v", known, err)
+	}
+	if p := known.Subscriptions[0]; p.List != "waiting" || !p.Asked.Equal(asked) || p.Confirmed.Before(asked) || p.Source != "page" || p.Network != "192.0.2.0/24" {
+		t.Errorf("proof: %+v", p)
+	}
+	for i, want := range []int{1, 1, 0} {
+		e, err := w.Erase(t.Context(), ada, i == 0)
+		if err != nil || len(e.Subscriptions) != want {
+			t.Errorf("erasure %d: %+v, %v, want %d subscriptions", i, e, err, want)
+		}
+	}
+	if n := w.rdb.Exists(t.Context(), "bs:{subscribe}:proofs:waiting:newsletter", "bs:{subscribe}:waiting:waiting").Val(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+	if ok, err := forms.Confirm(t.Context(), link); ok || err != nil {
+		t.Errorf("the link of somebody who was erased: got %v, %v, want nothing confirmed", ok, err)
 	}
 }

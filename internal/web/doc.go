@@ -1,5 +1,6 @@
 // Package web answers what comes over HTTP: the unsubscribe links of
-// messages, and whether the process is alive and ready.
+// messages, the forms on which people subscribe and the links that confirm it, and
+// whether the process is alive and ready.
 //
 // It promises that an unsubscribe which was answered 200 is in the suppression
 // list, that looking at a link changes nothing, and that a link says nothing
@@ -9,6 +10,10 @@
 //	GET  /u/TOKEN           a page with a button for each topic; changes nothing (scanners
 //	                        open every link)
 //	GET  /u/style-HASH.css  the stylesheet of the page
+//	GET  /subscribe/NAME    a form on which people subscribe, where the configuration has one
+//	POST /subscribe/NAME    has the message sent that lets them confirm it; a form, or JSON
+//	GET  /subscribe/confirm/TOKEN   a page with a button; changes nothing
+//	POST /subscribe/confirm/TOKEN   confirms
 //	POST /hooks/NAME        a webhook of a provider, as Config.Hooks answers it
 //	GET  /healthz           200 while the process runs
 //	GET  /readyz            200 while the store answers within a second
@@ -18,8 +23,11 @@
 // the run: without them it does not say what was left, and speaks the language of the
 // browser.
 //
-// There is never a redirect: RFC 8058 section 3.1 forbids it for POST, and
-// some mail providers give up at one. That is why paths are matched here and
+// The answer to who subscribes an address says nothing of that address: what is done
+// about it is done later, by package subscribe.
+//
+// There is no redirect, but for the one behind a confirmation, to where a form says: RFC
+// 8058 section 3.1 forbids it for POST, and some mail providers give up at one. That is why paths are matched here and
 // not by http.ServeMux, which redirects to clean ones. A link works with what
 // mail programs add to it, and under the path of the public URL as well as
 // without it. When the store is away the answer is 503 with Retry-After, never

@@ -4,10 +4,11 @@ import (
 	"strings"
 
 	"broadside/campaign/token"
+	"broadside/configs"
 )
 
 // route returns what a path asks for: an unsubscribe link with its token, a webhook
-// with its name, or the path of another page. base is the path of the public URL: a proxy may leave
+// with its name, a form with its name or a link that confirms it, or the path of another page. base is the path of the public URL: a proxy may leave
 // it in or take it away. Doubled slashes count as one, as some mail programs
 // and proxies make them.
 func route(path, base string) (page, rest string) {
@@ -27,6 +28,9 @@ func match(path string) (page, rest string) {
 	}
 	if name, ok := strings.CutPrefix(path, hooksPath); ok {
 		return hooksPath, strings.TrimSuffix(name, "/")
+	}
+	if name, ok := strings.CutPrefix(path, configs.SubscribePath); ok {
+		return configs.SubscribePath, name
 	}
 	switch path {
 	case healthPath, readyPath:

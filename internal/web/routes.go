@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign/token"
+	"broadside/configs"
 )
 
 const (
@@ -29,6 +30,8 @@ func (s *Server) Handler() http.Handler {
 			s.unsubscribe(w, r, rest)
 		case hooksPath:
 			s.hook(w, r, rest)
+		case configs.SubscribePath:
+			s.subscribe(w, r, rest)
 		case healthPath:
 			s.health(w, r, func(context.Context) error { return nil })
 		case readyPath:

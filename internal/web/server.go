@@ -19,6 +19,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
+	"broadside/internal/subscribe"
 	"broadside/internal/web/theme"
 )
 
@@ -39,6 +40,9 @@ type Config struct {
 
 	// Hooks answers the webhooks of providers, by the path value "name"; nil: none is taken.
 	Hooks http.Handler
+
+	// Subscribe has the forms on which people subscribe; nil: there are none.
+	Subscribe *subscribe.Service
 
 	Topics map[string]configs.Topic // what readers can get; a link may have another one
 
@@ -67,6 +71,7 @@ type Server struct {
 	runs   *runLanguages
 	crash  *crash.Reporter
 	outage *outage.Notice // while unsubscribes cannot be recorded
+	asks   *outage.Notice // while subscriptions cannot be
 }
 
 // New returns a server.
@@ -100,6 +105,7 @@ func New(cfg Config) (*Server, error) {
 	}
 
 	s.outage = outage.NewNotice(s.log, "unsubscribes cannot be noted, readers are asked to try again", "unsubscribes are noted again")
+	s.asks = outage.NewNotice(s.log, "subscriptions cannot be noted, readers are asked to try again", "subscriptions are noted again")
 	s.crash = crash.NewReporter(s.log)
 	return s, nil
 }

@@ -438,3 +438,35 @@ func TestFromSnapshot(t *testing.T) {
 		t.Error("a From that is no address: no error")
 	}
 }
+
+// A single message has nothing of a list, and needs no link to unsubscribe.
+func TestSingle(t *testing.T) {
+	t.Parallel()
+	sk, err := message.Compile(message.Spec{From: "Acme News <news@acme.example>", Single: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := part()
+	p.Unsubscribe = ""
+	out, err := sk.Append(nil, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(out), "\r\n\r\n")
+	if !strings.Contains("\r\n"+head, "\r\nAuto-Submitted: auto-generated\r\n") {
+		t.Errorf("header without Auto-Submitted:\n%s", head)
+	}
+	for _, name := range []string{"List-", "Precedence", "Feedback-ID"} {
+		if strings.Contains(head, name) {
+			t.Errorf("header with %s:\n%s", name, head)
+		}
+	}
+
+	bulk, err := message.Compile(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bulk.Append(nil, &p); err == nil {
+		t.Error("a message to a list went out without a link to unsubscribe")
+	}
+}

@@ -42,7 +42,8 @@ type segment struct {
 // use it.
 type Skeleton struct {
 	segments []segment
-	size     int // bytes in all segments, with room for short slots
+	single   bool // as in Spec
+	size     int  // bytes in all segments, with room for short slots
 }
 
 // A Part is what one recipient's message has of its own. It is used again for
@@ -83,7 +84,7 @@ func Compile(spec Spec) (*Skeleton, error) {
 		return nil, err
 	}
 
-	return split(b.Bytes(), mark)
+	return split(b.Bytes(), mark, spec.Single)
 }
 
 // freeMark returns letters that no value of the Spec contains.
@@ -124,16 +125,11 @@ func layout(spec Spec, mark string) (*gomail.Msg, error) {
 	m.SetGenHeader(gomail.HeaderDate, placeholder(mark, slotDate))
 	m.SetGenHeader(gomail.HeaderSubject, placeholder(mark, slotSubject))
 	m.SetGenHeader(gomail.HeaderMessageID, "<"+placeholder(mark, slotMessageID)+">")
-	m.SetGenHeader(gomail.HeaderListUnsubscribe, "<"+placeholder(mark, slotUnsubscribe)+">")
-	m.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
-	// Keeps vacation replies away; many responders know only this header.
-	m.SetGenHeader(gomail.HeaderPrecedence, "bulk")
-	id := "<" + spec.ListID + ">"
-	if spec.ListName != "" {
-		id = phrase(spec.ListName) + " " + id
+	if spec.Single {
+		m.SetGenHeader("Auto-Submitted", "auto-generated")
+	} else {
+		layoutList(m, spec, mark)
 	}
-
-	m.SetGenHeader("List-Id", id)
 	if spec.FeedbackID != "" {
 		m.SetGenHeader("Feedback-ID", spec.FeedbackID)
 	}
@@ -154,12 +150,26 @@ func layout(spec Spec, mark string) (*gomail.Msg, error) {
 	return m, nil
 }
 
+// layoutList writes the headers of a message that goes to everybody on a list.
+func layoutList(m *gomail.Msg, spec Spec, mark string) {
+	m.SetGenHeader(gomail.HeaderListUnsubscribe, "<"+placeholder(mark, slotUnsubscribe)+">")
+	m.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
+	// Keeps vacation replies away; many responders know only this header.
+	m.SetGenHeader(gomail.HeaderPrecedence, "bulk")
+	id := "<" + spec.ListID + ">"
+	if spec.ListName != "" {
+		id = phrase(spec.ListName) + " " + id
+	}
+
+	m.SetGenHeader("List-Id", id)
+}
+
 // split cuts the laid-out message at its placeholders.
-func split(b []byte, mark string) (*Skeleton, error) {
+func split(b []byte, mark string, single bool) (*Skeleton, error) {
 	// go-mail writes the boundary without quotes; ours has "=" in it.
 	b = bytes.Replace(b, []byte("boundary="+placeholder(mark, slotBoundary)), []byte(`boundary="`+placeholder(mark, slotBoundary)+`"`), 1)
 	b = bytes.Replace(b, []byte("@to.invalid"), nil, 1)
-	sk := &Skeleton{size: len(b) + 1024}
+	sk := &Skeleton{single: single, size: len(b) + 1024}
 	var seen [slots]int
 	for {
 		before, after, ok := bytes.Cut(b, []byte(mark))
@@ -179,10 +189,12 @@ func split(b []byte, mark string) (*Skeleton, error) {
 
 	for s := slotDate; s < slots; s++ {
 		want := 1
-		switch s {
-		case slotBoundary:
+		switch {
+		case s == slotBoundary:
 			want = 4 // the header, two parts, the end
-		case slotToken:
+		case s == slotUnsubscribe && single:
+			want = 0
+		case s == slotToken:
 			want = min(1, seen[s]) // few relays need it
 		}
 		if seen[s] != want {
@@ -197,7 +209,7 @@ func split(b []byte, mark string) (*Skeleton, error) {
 // a value that cannot stand in a header (errors.Is ErrControl when it has a
 // control character), or that of a Body, and leaves dst as it was.
 func (sk *Skeleton) Append(dst []byte, p *Part) ([]byte, error) {
-	if err := p.check(); err != nil {
+	if err := p.check(sk.single); err != nil {
 		return dst, err
 	}
 
@@ -269,7 +281,8 @@ func (p *Part) appendBody(dst []byte, b Body, encoding int, between []byte) ([]b
 	return appendBase64(dst, p.text), nil
 }
 
-func (p *Part) check() error {
+// check checks a part; that of a single message needs no link to unsubscribe.
+func (p *Part) check(single bool) error {
 	if err := checkAddress(p.To); err != nil {
 		return err
 	}
@@ -282,8 +295,10 @@ func (p *Part) check() error {
 	if err := checkID(p.MessageID); err != nil {
 		return err
 	}
-	if err := checkURL(p.Unsubscribe); err != nil {
-		return err
+	if !single {
+		if err := checkURL(p.Unsubscribe); err != nil {
+			return err
+		}
 	}
 	if p.UnsubscribeMail != "" {
 		if err := checkMailto(p.UnsubscribeMail); err != nil {

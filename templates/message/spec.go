@@ -24,6 +24,10 @@ type Spec struct {
 	// message an id of their own. Empty: no header.
 	TokenHeader string
 	Headers     []Header // further headers, the same in every message
+	// Single makes messages that answer something that one person did, and belong to no
+	// list: they have Auto-Submitted (RFC 3834) in place of List-Id, List-Unsubscribe and
+	// Precedence, and a Part needs no Unsubscribe.
+	Single bool
 }
 
 // A Header is one further header field.
@@ -79,7 +83,7 @@ func senderID(domain string) string {
 var reserved = map[string]bool{
 	"date": true, "from": true, "sender": true, "reply-to": true, "to": true, "cc": true, "bcc": true, "subject": true,
 	"message-id": true, "mime-version": true, "content-type": true, "content-transfer-encoding": true,
-	"list-id": true, "list-unsubscribe": true, "list-unsubscribe-post": true, "feedback-id": true, "precedence": true,
+	"list-id": true, "list-unsubscribe": true, "list-unsubscribe-post": true, "feedback-id": true, "precedence": true, "auto-submitted": true,
 	"return-path": true, "received": true, "dkim-signature": true,
 }
 
@@ -93,7 +97,7 @@ func (s Spec) check() error {
 		}
 	}
 
-	if s.ListID == "" || !isToken(s.ListID) || !strings.Contains(s.ListID, ".") {
+	if !s.Single && (s.ListID == "" || !isToken(s.ListID) || !strings.Contains(s.ListID, ".")) {
 		return fmt.Errorf("list id %q: expected label.domain in ASCII, without blanks or brackets", s.ListID)
 	}
 	if s.FeedbackID != "" && (!isToken(s.FeedbackID) || strings.Count(s.FeedbackID, ":") > 3) {

@@ -1,9 +1,9 @@
-// Package theme says what readers' pages look like: one template of html/template and
-// one stylesheet. Built-in ones are in the binary; a project may have its own, in the
+// Package theme says what readers' pages look like: a template of html/template for the
+// form on which people subscribe, one for all other pages, and one stylesheet. Built-in ones are in the binary; a project may have its own, in the
 // directory theme next to its configuration (docs/unsubscribe.md).
 //
-// It promises that a theme which Load returns can render every page: the template was
-// tried with each part of a Page.
+// It promises that a theme which Load returns can render every page: the templates were
+// tried with each part of a Page and of a Form.
 package theme
 
 import (
@@ -30,9 +30,10 @@ var builtIn embed.FS
 // Dir is the directory of a project that has its theme.
 const Dir = "theme"
 
-// Names of the two files of a theme.
+// Names of the files of a theme.
 const (
-	templateFile = "unsubscribe.html"
+	templateFile = "unsubscribe.html" // of every page but the one with a form
+	formFile     = "subscribe.html"
 	styleFile    = "style.css"
 )
 
@@ -44,6 +45,7 @@ type Theme struct {
 	Style     []byte // the stylesheet
 	StyleName string // style-HASH: another text has another name
 	template  *template.Template
+	form      *template.Template
 }
 
 // Load reads the theme in the directory project/theme; a file that is not there is the
@@ -51,6 +53,10 @@ type Theme struct {
 // failure.ErrInvalid with its name, and its line where that is known.
 func Load(project string) (*Theme, error) {
 	page, name, err := read(project, templateFile)
+	if err != nil {
+		return nil, err
+	}
+	form, formName, err := read(project, formFile)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +73,14 @@ func Load(project string) (*Theme, error) {
 	}
 	if err != nil {
 		return nil, failure.Invalid(located(name, err))
+	}
+
+	t.form, err = template.New(formFile).Parse(string(form))
+	if err == nil {
+		err = t.tryForm()
+	}
+	if err != nil {
+		return nil, failure.Invalid(located(formName, err))
 	}
 
 	return t, nil
@@ -95,7 +109,7 @@ func read(project, file string) (data []byte, name string, err error) {
 }
 
 // errorPlace is how template and html/template begin their messages.
-var errorPlace = regexp.MustCompile(`^(?:html/)?template: ?` + regexp.QuoteMeta(templateFile) + `:`)
+var errorPlace = regexp.MustCompile(`^(?:html/)?template: ?` + `(?:` + regexp.QuoteMeta(templateFile) + `|` + regexp.QuoteMeta(formFile) + `):`)
 
 // located says in which file a problem is; the line follows in the text, where there is one.
 func located(name string, err error) string {
@@ -125,10 +139,30 @@ func (t *Theme) try() error {
 	return nil
 }
 
+// tryForm is try for the form.
+func (t *Theme) tryForm() error {
+	full := Form{
+		Language: "en", Style: "/style.css", Title: "Title", Text: "Text", Problem: "Problem", Trap: "website", Button: "Subscribe",
+		Inputs: []Input{{Name: "email", Label: "Email", Type: "email", Value: "a@example.org", Autocomplete: "email", Required: true, Wrong: true}},
+		Hidden: []Hidden{{Name: "language", Value: "en"}},
+	}
+	for _, f := range []Form{full, {Title: "Title"}} {
+		if err := t.RenderForm(io.Discard, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Render writes a page, whole or not at all.
-func (t *Theme) Render(w io.Writer, p Page) error {
+func (t *Theme) Render(w io.Writer, p Page) error { return render(w, t.template, p) }
+
+// RenderForm writes the page with a form, whole or not at all.
+func (t *Theme) RenderForm(w io.Writer, f Form) error { return render(w, t.form, f) }
+
+func render(w io.Writer, t *template.Template, data any) error {
 	var out bytes.Buffer
-	if err := t.template.Execute(&out, p); err != nil {
+	if err := t.Execute(&out, data); err != nil {
 		return err
 	}
 	_, err := w.Write(out.Bytes())

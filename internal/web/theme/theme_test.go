@@ -95,7 +95,7 @@ func TestWrite(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	names, err := theme.Write(dir)
-	if err != nil || len(names) != 2 {
+	if err != nil || len(names) != 3 {
 		t.Fatalf("wrote %v, %v", names, err)
 	}
 	if got, want := load(t, dir).StyleName, load(t, "").StyleName; got != want {

@@ -31,3 +31,30 @@ type Button struct {
 	Text        string
 	Label       string // with the name of the topic, for screen readers; empty: Text says it all
 }
+
+// A Form is what the template of the page is given on which people subscribe. Its texts
+// are in the language of the page.
+type Form struct {
+	Language string
+	Style    string
+	Title    string
+	Text     string
+	Problem  string // with what was filled in; empty: none
+	Inputs   []Input
+	Trap     string // name of an input that no person sees: who fills it in is no person
+	Hidden   []Hidden
+	Button   string
+}
+
+// An Input is a text field of a form.
+type Input struct {
+	Name, Label  string
+	Type         string // of the HTML input: email or text
+	Value        string // what was filled in before
+	Autocomplete string // what browsers know it as; empty: nothing
+	Required     bool
+	Wrong        bool // the problem is about this one
+}
+
+// A Hidden is a value that comes back with a form.
+type Hidden struct{ Name, Value string }

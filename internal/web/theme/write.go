@@ -15,7 +15,7 @@ import (
 // and returns the names of the files below project. It overwrites nothing: when one of
 // them exists, the error is failure.ErrRefused.
 func Write(project string) ([]string, error) {
-	names := []string{filepath.Join(Dir, templateFile), filepath.Join(Dir, styleFile)}
+	names := []string{filepath.Join(Dir, templateFile), filepath.Join(Dir, formFile), filepath.Join(Dir, styleFile)}
 	var existing []string
 	for _, name := range names {
 		_, err := os.Lstat(filepath.Join(project, name))
