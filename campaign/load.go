@@ -88,10 +88,19 @@ func (d *Definition) read(m *strictyaml.Map) {
 	m.Map("schedule", d.readSchedule)
 	m.Map("delivery", d.readDelivery)
 	m.MapOrOff("guard", d.readGuard)
-	m.Map("tracking", func(m *strictyaml.Map) {
-		m.Off("opens", "leave the key out")
-		m.Off("clicks", "leave the key out")
+	m.MapOrOff("tracking", func(m *strictyaml.Map) {
+		readSwitch(m, "opens", &d.Tracking.Opens)
+		readSwitch(m, "clicks", &d.Tracking.Clicks)
 	})
+}
+
+// readSwitch reads true or false. Files of earlier versions may say off.
+func readSwitch(m *strictyaml.Map, name string, on *bool) {
+	var text string
+	m.Check(name, &text, "true or false", func(text string) bool {
+		return text == "true" || text == "false" || text == "off" || text == ""
+	})
+	*on = text == "true"
 }
 
 func (d *Definition) readAudience(m *strictyaml.Map) {

@@ -23,6 +23,9 @@ type Snapshot struct {
 	PublicURL string   `json:"public_url"`  // what readers' links begin with, without a final slash
 	ReturnTo  string   `json:"return_path"` // VERP domain; empty: the From address
 	Columns   []string `json:"columns"`     // merge fields, in the order of the rows' values
+	// Tracking says what is counted of readers. In a run that resends, it is counted for
+	// the run that sent first.
+	Tracking Tracking `json:"tracking,omitzero"`
 	// Origin is the run that sent these messages first, in a run that resends them.
 	// Then each row has its place in that run in its Meta.
 	Origin   string   `json:"origin,omitempty"`

@@ -37,6 +37,10 @@ type key struct {
 	seal  cipher.AEAD // contents of unsubscribe tokens
 	nonce *macs       // content -> nonce
 	sign  *macs       // message tokens
+
+	link      cipher.AEAD // contents of link tokens
+	linkNonce *macs       // content -> nonce
+	reader    *macs       // reader tokens
 }
 
 // macs makes HMACs with one key. They are reused, so that the key is set up only once.
@@ -81,7 +85,7 @@ func NewKeys(secrets []string) (*Keys, error) {
 }
 
 func newKey(secret string) (*key, error) {
-	var id, seal, nonce, sign []byte
+	var id, seal, nonce, sign, link, linkNonce, reader []byte
 	for _, d := range []struct {
 		purpose string
 		size    int
@@ -91,6 +95,9 @@ func newKey(secret string) (*key, error) {
 		{"broadside unsubscribe seal", 32, &seal},
 		{"broadside unsubscribe nonce", 32, &nonce},
 		{"broadside message", 32, &sign},
+		{"broadside link seal", 32, &link},
+		{"broadside link nonce", 32, &linkNonce},
+		{"broadside reader", 32, &reader},
 	} {
 		var err error
 		if *d.to, err = hkdf.Key(sha256.New, []byte(secret), nil, d.purpose, d.size); err != nil {
@@ -98,18 +105,29 @@ func newKey(secret string) (*key, error) {
 		}
 	}
 
-	block, err := aes.NewCipher(seal)
-	if err != nil {
-		return nil, fmt.Errorf("use AES key: %w", err)
+	k := &key{nonce: newMACs(nonce), sign: newMACs(sign), linkNonce: newMACs(linkNonce), reader: newMACs(reader)}
+	var err error
+	if k.seal, err = newSeal(seal); err != nil {
+		return nil, err
 	}
-
-	k := &key{nonce: newMACs(nonce), sign: newMACs(sign)}
-	if k.seal, err = cipher.NewGCM(block); err != nil {
-		return nil, fmt.Errorf("use AES-GCM: %w", err)
+	if k.link, err = newSeal(link); err != nil {
+		return nil, err
 	}
 
 	binary.BigEndian.PutUint16(k.head[:], version<<12|binary.BigEndian.Uint16(id)&0xfff)
 	return k, nil
+}
+
+func newSeal(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("use AES key: %w", err)
+	}
+	seal, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("use AES-GCM: %w", err)
+	}
+	return seal, nil
 }
 
 // candidates returns the keys that may have made a token with this head, or

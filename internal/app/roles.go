@@ -16,6 +16,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/failure"
 	"broadside/internal/presence"
+	"broadside/internal/tracking"
 	"broadside/internal/web"
 	"broadside/internal/web/theme"
 	"broadside/scheduler"
@@ -109,6 +110,7 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		Feedback: recorder,
 		Ready:    a.Ping,
 		Hooks:    webhooks,
+		Tracking: tracking.New(a.Ledger, a.log),
 		Topics:   a.Config.Topics, List: a.Suppression, Language: a.languageOf, Theme: look,
 		PublicURL: a.Config.PublicURL, Log: a.log,
 	})

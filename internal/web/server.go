@@ -19,6 +19,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
+	"broadside/internal/tracking"
 	"broadside/internal/web/theme"
 )
 
@@ -26,6 +27,13 @@ import (
 // from being forgotten.
 type Feedback interface {
 	Apply(ctx context.Context, e campaign.Event) error
+	Run(ctx context.Context)
+}
+
+// Tracking counts opens and clicks; *tracking.Counter is one. Count does not wait; Run
+// keeps what was counted.
+type Tracking interface {
+	Count(v tracking.Visit)
 	Run(ctx context.Context)
 }
 
@@ -39,6 +47,9 @@ type Config struct {
 
 	// Hooks answers the webhooks of providers, by the path value "name"; nil: none is taken.
 	Hooks http.Handler
+
+	// Tracking is told of opens and clicks. Without it links lead on, and nothing is counted.
+	Tracking Tracking
 
 	Topics map[string]configs.Topic // what readers can get; a link may have another one
 
@@ -116,7 +127,7 @@ const (
 )
 
 // Run serves on ln until ctx ends, then finishes the requests under way within
-// five seconds and returns nil. It closes ln. The feedback runs as long.
+// five seconds and returns nil. It closes ln. Feedback and tracking run as long.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler:           s.Handler(),
@@ -134,6 +145,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	var feedback sync.WaitGroup
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	feedback.Go(func() { s.cfg.Feedback.Run(running) })
+	if s.cfg.Tracking != nil {
+		feedback.Go(func() { s.cfg.Tracking.Run(running) })
+	}
 	defer feedback.Wait()
 	defer stop()
 

@@ -4,7 +4,8 @@
 //
 // The message to a recipient is the same, byte for byte but for its Date, however
 // often it is made. A run that resends the messages of another run gives them the
-// identity that they had there.
+// identity that they had there. Where opens or clicks are counted, the reader's token has
+// the Date in it.
 package compose
 
 import (
@@ -34,7 +35,11 @@ type Composer struct {
 // New compiles the content of a run. The error names every problem of
 // the templates with its place.
 func New(s campaign.Snapshot, keys *token.Keys) (*Composer, error) {
-	template, err := templates.Compile(s)
+	var seal templates.Seal
+	if keys != nil {
+		seal = keys.AppendLink
+	}
+	template, err := templates.CompileSealed(s, seal)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +104,11 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 	}
 
 	c.address(d, &r)
-	if err := c.template.Begin(&d.letter, templates.Data{Values: r.Row.Values, Unsubscribe: d.part.Unsubscribe}); err != nil {
+	data := templates.Data{Values: r.Row.Values, Unsubscribe: d.part.Unsubscribe}
+	if c.snapshot.Tracking.Any() {
+		data.Reader = c.reader(&r)
+	}
+	if err := c.template.Begin(&d.letter, data); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
 
@@ -148,6 +157,16 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 	if r.To != "" {
 		d.To = r.To
 	}
+}
+
+// reader returns the token that names the recipient in links that are followed. In a test
+// copy it names nobody: it is of no run.
+func (c *Composer) reader(r *Recipient) string {
+	run := r.Run
+	if r.Test {
+		run = ""
+	}
+	return string(c.keys.AppendReader(nil, run, r.Part, r.Index, r.Date))
 }
 
 // identify gives a message that is resent the identity that it had in the run
