@@ -72,7 +72,7 @@ func newFollower(s campaign.Snapshot, seal Seal) *follower {
 // standIn makes tokens of the right length that open nothing, for letters that are only
 // checked.
 func standIn(dst []byte, l linktoken.Link) []byte {
-	return append(dst, strings.Repeat("A", linktoken.LinkSize(len(l.Target)+2))...)
+	return append(dst, strings.Repeat("A", linktoken.LinkSize(len(l.Target)))...)
 }
 
 // A piece of a page is a token of HTML.
@@ -338,25 +338,26 @@ func (f *follower) appendValues(values []string, r *Rendering, reader string) ([
 		}
 		r.flat = own
 		r.link = body{r, l.part}
-		target, err := r.encoder.AppendText(r.line[:0], &r.link)
-		if err != nil {
+		var err error
+		if r.line, err = r.encoder.AppendText(r.line[:0], &r.link); err != nil {
 			return nil, err
 		}
-		r.line = target
-		values = append(values, f.url(i+1, string(target), reader))
+		var url string
+		r.line, url = f.url(r.line, i+1, string(r.line), reader)
+		values = append(values, url)
 	}
 	return values, nil
 }
 
 // url returns the URL of a link that is different for each reader. What is no web address
-// with the reader's values, or too long a one, stays as it is.
-func (f *follower) url(number int, target, reader string) string {
+// with the reader's values, or too long a one, stays as it is. buffer is used and returned.
+func (f *follower) url(buffer []byte, number int, target, reader string) ([]byte, string) {
 	if !linktoken.IsTarget(target) {
-		return target
+		return buffer, target
 	}
-	url := make([]byte, 0, len(f.public)+len(linktoken.ClickPath)+len(reader)+linktoken.LinkSize(len(target)+4))
-	url = append(append(append(url, f.public...), linktoken.ClickPath...), reader...)
-	return string(f.seal(url, linktoken.Link{Number: number, Of: len(f.links), Target: target}))
+	buffer = append(append(append(buffer[:0], f.public...), linktoken.ClickPath...), reader...)
+	buffer = f.seal(buffer, linktoken.Link{Number: number, Of: len(f.links), Target: target})
+	return buffer, string(buffer)
 }
 
 // Links returns the links of a letter that are followed, in the order of their numbers, for

@@ -1,8 +1,10 @@
 package token
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -40,18 +42,33 @@ func IsTarget(target string) bool {
 // far as the target is. It is sealed as unsubscribe tokens are, under keys of its own.
 func (k *Keys) AppendLink(dst []byte, l Link) []byte {
 	c := k.keys[0]
-	content := binary.AppendUvarint(nil, uint64(l.Number))
-	content = binary.AppendUvarint(content, uint64(l.Of))
-	content = append(content, l.Target...)
+	start := len(dst)
+	size := headSize + nonceSize + l.size() + tagSize
+	end := start + encoding.EncodedLen(size)
+	dst = slices.Grow(dst, end-start+size+sha256.Size)
+	raw := append(dst[end:end], c.head[:]...) // behind the token
+	raw = raw[:headSize+nonceSize]
+	content := l.append(raw)[len(raw):]
+	copy(raw[headSize:], c.linkNonce.append(content, content)[len(content):][:nonceSize])
+	raw = c.link.Seal(raw, raw[headSize:], content, c.head[:]) // in the place of content
+	dst = dst[:end]
+	encoding.Encode(dst[start:], raw)
 
-	raw := append(make([]byte, 0, LinkSize(len(content))), c.head[:]...)
-	raw = append(raw, c.linkNonce.append(nil, content)[:nonceSize]...)
-	raw = c.link.Seal(raw, raw[headSize:], content, c.head[:])
-	return encoding.AppendEncode(dst, raw)
+	return dst
 }
 
-// LinkSize returns the length of a token with a content of n bytes.
-func LinkSize(n int) int { return encoding.EncodedLen(headSize + nonceSize + n + tagSize) }
+// size is the length of what append appends.
+func (l Link) size() int { return uvarintSize(l.Number) + uvarintSize(l.Of) + len(l.Target) }
+
+func (l Link) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(l.Number))
+	b = binary.AppendUvarint(b, uint64(l.Of))
+	return append(b, l.Target...)
+}
+
+// LinkSize returns the length of the token of a link with a target of n bytes, give or
+// take what its numbers need.
+func LinkSize(n int) int { return encoding.EncodedLen(headSize + nonceSize + 2 + n + tagSize) }
 
 // OpenLink returns what AppendLink sealed in s, or ErrToken.
 func (k *Keys) OpenLink(s string) (Link, error) {

@@ -113,10 +113,13 @@ func decode(s string) ([]byte, error) {
 func (u Unsubscribe) size() int {
 	n := 1
 	for _, s := range []string{u.Topic, u.Run, u.Address} {
-		n += (bits.Len(uint(len(s))|1)+6)/7 + len(s)
+		n += uvarintSize(len(s)) + len(s)
 	}
 	return n
 }
+
+// uvarintSize is how many bytes a number takes.
+func uvarintSize(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
 
 func (u Unsubscribe) append(b []byte) []byte {
 	var flags byte

@@ -65,7 +65,7 @@ type reply struct {
 func (r Run) MarshalJSON() ([]byte, error) {
 	d := document{
 		Run: r.Run, Campaign: r.Campaign, State: r.State,
-		Total: r.Total, Counts: counts(r.Counts), After: r.After, Tracking: r.Tracking, Skipped: r.Skipped,
+		Total: r.Total, Counts: counts(r.Counts), After: r.After, Tracking: r.Tracking.redacted(), Skipped: r.Skipped,
 		CreatedAt: moment(r.CreatedAt), FirstAcceptedAt: moment(r.FirstAcceptedAt), FinishedAt: moment(r.FinishedAt),
 		RatePerS: r.roundedRate(), Waiting: waitsOf(r.Waiting),
 		Reason: Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent, Linked: r.Linked,

@@ -59,6 +59,21 @@ type PartEngagement struct {
 	Clicks   int64             `json:"clicks"`
 }
 
+// redacted returns t without the addresses that an author may have put into links.
+func (t *Tracking) redacted() *Tracking {
+	if t == nil || t.Clicks == nil {
+		return t
+	}
+	clicks := *t.Clicks
+	clicks.Links = make([]LinkClicks, len(t.Clicks.Links))
+	for i, l := range t.Clicks.Links {
+		clicks.Links[i] = LinkClicks{URL: Redact(l.URL), Clicks: l.Clicks}
+	}
+	out := *t
+	out.Clicks = &clicks
+	return &out
+}
+
 // opened returns how many people opened a letter; unknown where that is not counted.
 func (t *Tracking) opened() int64 {
 	if t == nil || t.Opens == nil {
@@ -82,7 +97,7 @@ var machineNotes = map[string]string{
 	"soon":     "within seconds of sending",
 	"agent":    "a scanner, a preview, a crawler",
 	"network":  "from a network of mail gateways",
-	"burst":    "followed all the links at once",
+	"burst":    "followed most of the links at once",
 }
 
 // trackingLines returns the numbers of people as shares of accepted.
