@@ -175,3 +175,21 @@ func BenchmarkReader(b *testing.B) {
 		k.AppendReader(dst[:0], "october-news-20261001T070000Z", 1, 12345, sent)
 	}
 }
+
+// Links in letters that are delivered must outlive an upgrade: these tokens were made by
+// version 1 and must open for ever.
+func TestOldLinksStillOpen(t *testing.T) {
+	t.Parallel()
+	k := keys(t, secretA)
+	const text = "EZW3WiqjMDTJzQMAARFwarE7gJzweuT49Y2PF_-A" +
+		"EZVMdjVXpzkJU9Qj3iLafjITRjU618-XIIlriZkf-7P0hec2HZbcDd1kpckPwUegygoSzq3elo-9McwKV0Cij491SmQ"
+	want := token.Click{
+		Link: links[1], Known: true,
+		Reader: token.Reader{Ref: token.Ref("october-news-20261001T070000Z"), Part: 3, Index: 70_000, Sent: sent},
+	}
+	got, err := k.OpenClick(text)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		now := k.AppendLink(k.AppendReader(nil, "october-news-20261001T070000Z", 3, 70_000, sent), links[1])
+		t.Errorf("OpenClick: %v (now it would be %s) (-want +got):\n%s", err, now, diff)
+	}
+}
