@@ -352,7 +352,8 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	t.Parallel()
 	const people = 300
 	sink := testkit.NewRecsink(t)
-	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n"), redis: []string{"--appendonly", "yes"}})
+	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n"),
+		delivery: "  retry: [5m]\ntracking: {opens: true, clicks: true}\n", redis: []string{"--appendonly", "yes"}})
 	line := aclLine(t)
 	args := []any{"ACL", "SETUSER"}
 	for _, word := range line {
@@ -375,6 +376,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 		t.Errorf("counts %v", d.Counts)
 	}
 	w.comesBack(run)
+	w.followed(base, run)
 	cancelled := w.launch("--again")
 	w.until(cancelled, time.Minute, "under way", accepted(10))
 	w.run(0, "run", "cancel", cancelled)
