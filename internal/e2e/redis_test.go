@@ -352,8 +352,10 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	t.Parallel()
 	const people = 300
 	sink := testkit.NewRecsink(t)
-	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n"),
-		delivery: "  retry: [5m]\ntracking: {opens: true, clicks: true}\n", redis: []string{"--appendonly", "yes"}})
+	w := newWorld(t, setup{
+		people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n"),
+		delivery: "  retry: [5m]\ntracking: {opens: true, clicks: true}\n", redis: []string{"--appendonly", "yes"},
+	})
 	line := aclLine(t)
 	args := []any{"ACL", "SETUSER"}
 	for _, word := range line {

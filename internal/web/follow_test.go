@@ -292,8 +292,10 @@ func TestFromLetterToCount(t *testing.T) {
 	want := &report.Tracking{
 		Opens: &report.Opens{Total: 2, People: 1, Apple: 1, ApplePeople: 1},
 		Clicks: &report.Clicks{Total: 3, People: 2, Links: []report.LinkClicks{
-			{URL: "https://shop.example/first", Clicks: 2}, {URL: "https://shop.example/you?id=[id]", Clicks: 1},
-			{URL: "https://shop.example/third"}, {URL: "https://shop.example/fourth"},
+			{URL: "https://shop.example/first", Clicks: 2},
+			{URL: "https://shop.example/you?id=[id]", Clicks: 1},
+			{URL: "https://shop.example/third"},
+			{URL: "https://shop.example/fourth"},
 		}},
 		Machines: []report.Machine{{Reason: "agent", Clicks: 1}, {Reason: "burst", Clicks: 4}, {Reason: "head", Clicks: 1}},
 		Parts:    []report.PartEngagement{{Provider: campaign.Other, Opens: 2, Apple: 1, Clicks: 3}},

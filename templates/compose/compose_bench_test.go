@@ -69,6 +69,7 @@ func BenchmarkCompose(b *testing.B) { benchmarkCompose(b, "", campaign.Tracking{
 func BenchmarkComposeReturnPath(b *testing.B) {
 	benchmarkCompose(b, "bounce.acme.example", campaign.Tracking{})
 }
+
 func BenchmarkComposeFollowed(b *testing.B) {
 	benchmarkCompose(b, "", campaign.Tracking{Opens: true, Clicks: true})
 }
