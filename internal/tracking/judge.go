@@ -122,6 +122,7 @@ var machineWords = []struct{ word, source string }{
 	{"bot/", crawlers},
 	{"slackbot", crawlers},
 	{"telegrambot", crawlers},
+	{"whatsapp/", crawlers},
 	{"crawler", crawlers},
 	{"spider", crawlers},
 	{"facebookexternalhit", crawlers},

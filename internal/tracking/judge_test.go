@@ -82,6 +82,7 @@ func TestJudge(t *testing.T) {
 		{"Googlebot", clicked("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"), machine("agent")},
 		{"Slack", clicked("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"), machine("agent")},
 		{"Facebook", clicked("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)"), machine("agent")},
+		{"WhatsApp", clicked("WhatsApp/2.23.20.0"), machine("agent")},
 		{"headless", clicked("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/131.0.0.0 Safari/537.36"), machine("agent")},
 		{"curl", clicked("curl/8.11.0"), machine("agent")},
 		{"Go", clicked("Go-http-client/2.0"), machine("agent")},

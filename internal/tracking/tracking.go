@@ -43,7 +43,7 @@ const (
 	// maxUnknown is how many of these are remembered.
 	maxUnknown = 10_000
 	// lookedAtFirst is how many runs may have clicks that an earlier process held.
-	lookedAtFirst = 50
+	lookedAtFirst = 10
 )
 
 // A Ledger has the runs, and their counts; *ledger.Ledger is one.

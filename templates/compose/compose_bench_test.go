@@ -95,7 +95,7 @@ func TestComposeAllocations(t *testing.T) {
 
 // Where clicks are counted, the one link that is different for each reader comes on top.
 func TestFollowedComposeAllocations(t *testing.T) {
-	testComposeAllocations(t, campaign.Tracking{Opens: true, Clicks: true}, 15)
+	testComposeAllocations(t, campaign.Tracking{Opens: true, Clicks: true}, 20)
 }
 
 func testComposeAllocations(t *testing.T, tracking campaign.Tracking, most float64) {
