@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"broadside/internal/testkit"
 )
 
 func countHits(t *testing.T, l *Ledger, r *Run, at time.Time, hits ...Hit) int64 {
@@ -175,4 +178,38 @@ func TestHitsHaveNoAddress(t *testing.T) {
 			t.Errorf("held (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A Redis that refuses HyperLogLogs has nothing counted or held, however often it is tried.
+func TestARefusedCountLeavesNothing(t *testing.T) {
+	t.Parallel()
+	opt, err := redis.ParseURL(testkit.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := newLedger(t, redis.NewClient(opt), redis.NewScript)
+	if err := all.rdb.Do(t.Context(), "ACL", "SETUSER", "nosketches", "on", "nopass", "~*", "+@all", "-pfadd").Err(); err != nil {
+		t.Fatal(err)
+	}
+	limited := *opt
+	limited.Username = "nosketches"
+	limited.Password = "any"
+	l := newLedger(t, redis.NewClient(&limited), redis.NewScript)
+
+	r := newRun(t, all, "r", 3)
+	now := time.Now()
+	countHits(t, all, r, now, click(0, 0, 1, 1))
+	for range 3 {
+		hits := []Hit{{Place: Place{0, 1}, Machine: "agent"}, click(0, 2, 1, 1)}
+		if _, err := l.CountHits(t.Context(), r, hits, now.Add(time.Minute)); err == nil {
+			t.Fatal("a user without PFADD counted")
+		}
+	}
+	got, err := all.Hits(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&HitCounts{Clicks: map[int]int64{}, Links: map[int]int64{}, Held: 1}, got); diff != "" {
+		t.Errorf("counted (-want +got):\n%s", diff)
+	}
 }

@@ -11,8 +11,8 @@
 --         ("part:index"), and the link ("number:of")
 -- Returns how many readers have clicks that are held; -1 when the run is gone.
 --
--- People come before figures: where the user may not use HyperLogLogs, nothing has been
--- counted when that is refused, and the caller may come again.
+-- People come before everything else: where the user may not use HyperLogLogs, nothing has
+-- been counted or held when that is refused, and the caller may come again.
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 local now, hold = tonumber(ARGV[1]), tonumber(ARGV[2])
 local figures = {}
@@ -22,21 +22,6 @@ local function add(field, n) figures[field] = (figures[field] or 0) + n end
 for k = 5, #ARGV, 3 do
   if ARGV[k] == 'o' then redis.call('PFADD', KEYS[3], ARGV[k + 1]) end
   if ARGV[k] == 'p' then redis.call('PFADD', KEYS[4], ARGV[k + 1]) end
-end
-
-for k = 5, #ARGV, 3 do
-  local reader = ARGV[k + 1]
-  if ARGV[k] == 'n' then
-    add(reader, tonumber(ARGV[k + 2]))
-  elseif ARGV[k] == 'c' then
-    local list = redis.call('HGET', KEYS[6], reader)
-    if not list then
-      redis.call('HSET', KEYS[6], reader, ARGV[k + 2])
-      redis.call('ZADD', KEYS[7], string.format('%d', now + hold), reader)
-    elseif #list < tonumber(ARGV[4]) then
-      redis.call('HSET', KEYS[6], reader, list .. ' ' .. ARGV[k + 2])
-    end
-  end
 end
 
 -- judge counts the clicks that were held for a reader. A machine has followed three
@@ -65,6 +50,22 @@ end
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 for _, reader in ipairs(due) do judge(reader) end
+
+for k = 5, #ARGV, 3 do
+  local reader = ARGV[k + 1]
+  if ARGV[k] == 'n' then
+    add(reader, tonumber(ARGV[k + 2]))
+  elseif ARGV[k] == 'c' then
+    local list = redis.call('HGET', KEYS[6], reader)
+    if not list then
+      redis.call('HSET', KEYS[6], reader, ARGV[k + 2])
+      redis.call('ZADD', KEYS[7], string.format('%d', now + hold), reader)
+    elseif #list < tonumber(ARGV[4]) then
+      redis.call('HSET', KEYS[6], reader, list .. ' ' .. ARGV[k + 2])
+    end
+  end
+end
+
 for field, n in pairs(figures) do redis.call('HINCRBY', KEYS[2], field, string.format('%d', n)) end
 
 -- What is written after the run was retired ends with it.
