@@ -19,6 +19,7 @@ type Definition struct {
 	Schedule  Schedule    // schedule
 	Delivery  Delivery    // delivery
 	Guard     Guard       // guard
+	Tracking  Tracking    // tracking
 
 	// File is the path that the definition was read from; Dir its directory,
 	// which the paths in it are relative to.
@@ -112,6 +113,16 @@ type Delivery struct {
 	OnUncertain  string          // on_uncertain: hold (default) or resend
 	Durability   string          // durability: fast (default) or replicated
 }
+
+// Tracking says what is counted of what readers do with a letter. Nothing is unless a
+// campaign asks for it.
+type Tracking struct {
+	Opens  bool `json:"opens,omitempty"`  // opens: a picture in the letter
+	Clicks bool `json:"clicks,omitempty"` // clicks: links lead through public_url
+}
+
+// Any reports whether anything is counted.
+func (t Tracking) Any() bool { return t.Opens || t.Clicks }
 
 // What happens to uncertain recipients, and what a claim waits for.
 const (

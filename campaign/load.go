@@ -98,10 +98,19 @@ func (d *Definition) read(m *strictyaml.Map) {
 	if m.MapOrOff("guard", d.readGuard) {
 		d.Guard = Guard{}
 	}
-	m.Map("tracking", func(m *strictyaml.Map) {
-		m.Off("opens", "leave the key out")
-		m.Off("clicks", "leave the key out")
+	m.MapOrOff("tracking", func(m *strictyaml.Map) {
+		readSwitch(m, "opens", &d.Tracking.Opens)
+		readSwitch(m, "clicks", &d.Tracking.Clicks)
 	})
+}
+
+// readSwitch reads true or false. Files of earlier versions may say off.
+func readSwitch(m *strictyaml.Map, name string, on *bool) {
+	var text string
+	m.Check(name, &text, "true or false", func(text string) bool {
+		return text == "true" || text == "false" || text == "off" || text == ""
+	})
+	*on = text == "true"
 }
 
 func (d *Definition) readAudience(m *strictyaml.Map) {

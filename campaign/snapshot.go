@@ -26,6 +26,9 @@ type Snapshot struct {
 	// nothing else that is ours; empty: none.
 	TokenHeader string   `json:"token_header,omitempty"`
 	Columns     []string `json:"columns"` // merge fields, in the order of the rows' values
+	// Tracking says what is counted of readers. In a run that resends, it is counted for
+	// the run that sent first.
+	Tracking Tracking `json:"tracking,omitzero"`
 	// Origin is the run that sent these messages first, in a run that resends them.
 	// Then each row has its place in that run in its Meta.
 	Origin   string   `json:"origin,omitempty"`

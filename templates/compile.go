@@ -40,6 +40,7 @@ const (
 type sources struct {
 	subject, preheader, body, text *source
 	used                           map[string]bool
+	follow                         *follower // nil: links stay as they are
 }
 
 // Fields returns the merge fields that a snapshot's templates use, sorted,
@@ -137,10 +138,15 @@ func checkLayout(s campaign.Snapshot) Problems {
 	return Problems{body}
 }
 
-// Compile does everything that is the same for all recipients: it parses,
-// checks, renders Markdown, lays out, inlines CSS, makes the text part and
-// escapes. Its error is Problems: everything that is wrong, with places.
-func Compile(s campaign.Snapshot) (*Template, error) {
+// Compile is CompileSealed for a letter that is looked at and not sent: links that are
+// followed lead nowhere.
+func Compile(s campaign.Snapshot) (*Template, error) { return CompileSealed(s, nil) }
+
+// CompileSealed does everything that is the same for all recipients: it parses,
+// checks, renders Markdown, lays out, inlines CSS, makes the text part, gives links
+// that are followed the tokens that seal makes, and escapes. Its error is Problems:
+// everything that is wrong, with places.
+func CompileSealed(s campaign.Snapshot, seal Seal) (*Template, error) {
 	columns := s.Columns
 	if columns == nil {
 		columns = []string{}
@@ -151,6 +157,7 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 		return nil, err
 	}
 
+	src.follow = newFollower(s, seal)
 	page, err := assemble(s, src)
 	if _, ok := errors.AsType[Problems](err); err != nil && !ok {
 		err = Problems{{File: s.BodyFile, Text: err.Error()}} // of a tool that reads the author's page
@@ -178,10 +185,12 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 
 	t := &Template{
 		columns: slices.Clone(columns),
+		follow:  src.follow,
+		fields:  src.follow.appendFields(withUnsubscribe(columns)),
 		subject: part{template: subject, name: "subject"},
 		html:    part{template: body, name: "HTML"},
 		text:    part{template: text, name: "text part", tidy: s.Text == ""},
-		work:    workOf(subject.Tree, body.Tree, text.Tree),
+		work:    workOf(append(src.follow.trees(), subject.Tree, body.Tree, text.Tree)...),
 	}
 	if t.work.of(usualValue) > maxWork {
 		return nil, Problems{{File: s.BodyFile, Text: fmt.Sprintf("more than %d MiB of text would be handled for each recipient: remove conditions and functions", maxWork>>20)}}
@@ -191,11 +200,16 @@ func Compile(s campaign.Snapshot) (*Template, error) {
 		return nil, err
 	}
 
-	t.subject.flat = flatten(subject.Tree, columns, t.subject.tidy)
-	t.html.flat = flatten(body.Tree, columns, t.html.tidy) // escaped now, by try
-	t.text.flat = flatten(text.Tree, columns, t.text.tidy)
+	t.subject.flat = flatten(subject.Tree, t.fields, t.subject.tidy)
+	t.html.flat = flatten(body.Tree, t.fields, t.html.tidy) // escaped now, by try
+	t.text.flat = flatten(text.Tree, t.fields, t.text.tidy)
 
 	return t, nil
+}
+
+// withUnsubscribe returns the columns, and behind them the field that every letter has.
+func withUnsubscribe(columns []string) []string {
+	return append(slices.Clone(columns), unsubscribeField)
 }
 
 func parseFinal(name, text string, own texttemplate.FuncMap) (*texttemplate.Template, error) {
@@ -263,6 +277,10 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 		p.text = plainText(doc, ts)
 	}
 
+	if src.follow != nil {
+		inlined = src.follow.page(inlined, ts)
+	}
+
 	p.html, p.places = ts.restorePage(inlined)
 	return p, nil
 }
@@ -294,10 +312,11 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 // unsubscribe link.
 func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 	const link = "https://unsubscribe.invalid/sample0link"
+	const sampleReader = "sample0reader0token0of0the0right0length0"
 	for _, value := range []string{"", "x"} {
 		values := slices.Repeat([]string{value}, len(t.columns))
 		var l Letter
-		if err := t.Render(&l, Data{Values: values, Unsubscribe: link}); err != nil {
+		if err := t.Render(&l, Data{Values: values, Unsubscribe: link, Reader: sampleReader}); err != nil {
 			return p.explain(s, err)
 		}
 		t.pageSize = max(t.pageSize, len(l.HTML))

@@ -21,6 +21,10 @@
 // function. Without loops and recursion a template always ends, and because
 // every field is text its types can be checked beforehand.
 //
+// Where a campaign counts opens and clicks ([campaign.Tracking]), links of the HTML lead
+// through the web process, and a picture stands at its end; see follower. The text part is
+// the same with and without.
+//
 // Everything that is the same for all recipients happens once, in Compile:
 //
 //	source -> actions become tokens -> Markdown -> layout -> CSS inlined

@@ -29,7 +29,7 @@ type step struct {
 
 // flatData is what a program reads. dot is the value of the innermost with.
 type flatData struct {
-	values []string // in the order of Template.columns, then the unsubscribe link
+	values []string // in the order of Template.fields
 	dot    string
 }
 
@@ -81,14 +81,14 @@ func (s *step) choose(d *flatData) program {
 	return s.other
 }
 
-// flatten returns the program of a tree, or nil. tidy says how its output is
-// encoded. A tree of html/template must have been executed once, because it is
+// flatten returns the program of a tree, or nil. fields are those that have a value, in
+// the order of the values; tidy says how its output is encoded. A tree of html/template must have been executed once, because it is
 // escaped only then.
-func flatten(tree *parse.Tree, columns []string, tidy bool) program {
+func flatten(tree *parse.Tree, fields []string, tidy bool) program {
 	if tree == nil {
 		return nil
 	}
-	f := flattener{fields: append(slices.Clone(columns), unsubscribeField), tidy: tidy, reads: new(int)}
+	f := flattener{fields: fields, tidy: tidy, reads: new(int)}
 	return f.block(tree.Root)
 }
 

@@ -27,6 +27,8 @@ var ErrTooMuch = errors.New("the values are too long for this template: its func
 // A Template is a compiled snapshot. It is safe for concurrent use.
 type Template struct {
 	columns []string
+	fields  []string  // all that have a value: columns, the unsubscribe link, those of follow
+	follow  *follower // nil: links stay as they are
 	subject part
 	html    part
 	text    part
@@ -50,6 +52,7 @@ type part struct {
 type Data struct {
 	Values      []string // in the order of Snapshot.Columns
 	Unsubscribe string   // the recipient's unsubscribe URL
+	Reader      string   // the recipient's token, where the campaign follows opens or clicks
 }
 
 // A Letter is what one recipient reads. HTML and Text are reused by the next
@@ -70,7 +73,7 @@ type Rendering struct {
 	values  map[string]string // empty if all parts are flat
 	flat    flatData
 
-	subject, html, text body
+	subject, html, text, link body
 }
 
 // A body writes one part of a Rendering.
@@ -148,10 +151,14 @@ func (t *Template) Begin(r *Rendering, d Data) error {
 		return fmt.Errorf("render: %w", ErrTooMuch)
 	}
 
-	return t.begin(r, append(values, d.Unsubscribe))
+	values, err := t.follow.appendValues(append(values, d.Unsubscribe), r, d.Reader)
+	if err != nil {
+		return err
+	}
+	return t.begin(r, values)
 }
 
-// begin is Begin with the values as they are, followed by the link.
+// begin is Begin with the values of all fields as they are.
 func (t *Template) begin(r *Rendering, values []string) (err error) {
 	r.flat = flatData{values: values}
 	r.subject = body{r, &t.subject}
@@ -162,10 +169,9 @@ func (t *Template) begin(r *Rendering, values []string) (err error) {
 			r.values = make(map[string]string, len(values))
 		}
 		clear(r.values)
-		for i, c := range t.columns {
-			r.values[c] = values[i]
+		for i, field := range t.fields {
+			r.values[field] = values[i]
 		}
-		r.values[unsubscribeField] = values[len(t.columns)]
 	}
 
 	if r.line, err = r.encoder.AppendText(r.line[:0], &r.subject); err != nil {

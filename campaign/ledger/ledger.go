@@ -35,7 +35,7 @@ type scripts struct {
 	create, ready, turn, drop, discard                   *redis.Script
 	step, record, refuse, giveback, issue, sweep, replay *redis.Script
 	resolve, reopen, lease, beat, takeOff, note, name    *redis.Script
-	storm, after, erase                                  *redis.Script
+	storm, after, erase, hits                            *redis.Script
 }
 
 // New returns the ledger whose keys begin with prefix. lua turns source text
@@ -67,6 +67,7 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 		storm:    lua(always + source("storm")),
 		erase:    lua(always + source("erase")),
 		after:    lua(always + lib + source("after")),
+		hits:     lua("#!lua\n" + source("hits")),
 	}}
 }
 

@@ -395,7 +395,7 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 		for _, p := range h.Sizes {
 			pipe.Expire(ctx, l.cellsKey(h, p.Part), keep)
 		}
-		for _, key := range l.afterKeys(h) {
+		for _, key := range append(l.afterKeys(h), l.hitKeys(h)...) {
 			pipe.Expire(ctx, key, keep)
 		}
 	}

@@ -33,12 +33,12 @@ type Keys struct {
 // key is what is derived from one secret: a sub-key for each purpose, so that knowing
 // one is of no use for another.
 type key struct {
-	head  [2]byte     // version and key number
-	seal  cipher.AEAD // contents of unsubscribe tokens
-	nonce *macs       // content -> nonce
-	sign  *macs       // message tokens
-
-	subscribe sealer // contents of the links that confirm a subscription
+	head        [2]byte // version and key number
+	unsubscribe sealer
+	subscribe   sealer // of the links that confirm a subscription
+	link        sealer // of where clicks lead
+	sign        *macs  // message tokens
+	reader      *macs  // reader tokens
 }
 
 // A sealer seals contents of one kind.
@@ -101,18 +101,22 @@ func NewKeys(secrets []string) (*Keys, error) {
 }
 
 func newKey(secret string) (*key, error) {
-	var id, seal, nonce, sign, subscribe, subscribeNonce []byte
+	var id, sign, reader []byte
+	var unsubscribe, subscribe, link struct{ seal, nonce []byte }
 	for _, d := range []struct {
 		purpose string
 		size    int
 		to      *[]byte
 	}{
 		{"broadside key number", 2, &id},
-		{"broadside unsubscribe seal", 32, &seal},
-		{"broadside unsubscribe nonce", 32, &nonce},
+		{"broadside unsubscribe seal", 32, &unsubscribe.seal},
+		{"broadside unsubscribe nonce", 32, &unsubscribe.nonce},
 		{"broadside message", 32, &sign},
-		{"broadside subscribe seal", 32, &subscribe},
-		{"broadside subscribe nonce", 32, &subscribeNonce},
+		{"broadside subscribe seal", 32, &subscribe.seal},
+		{"broadside subscribe nonce", 32, &subscribe.nonce},
+		{"broadside link seal", 32, &link.seal},
+		{"broadside link nonce", 32, &link.nonce},
+		{"broadside reader", 32, &reader},
 	} {
 		var err error
 		if *d.to, err = hkdf.Key(sha256.New, []byte(secret), nil, d.purpose, d.size); err != nil {
@@ -120,13 +124,15 @@ func newKey(secret string) (*key, error) {
 		}
 	}
 
-	unsubscribe, err := newSealer(seal, nonce)
-	if err != nil {
+	k := &key{sign: newMACs(sign), reader: newMACs(reader)}
+	var err error
+	if k.unsubscribe, err = newSealer(unsubscribe.seal, unsubscribe.nonce); err != nil {
 		return nil, err
 	}
-
-	k := &key{seal: unsubscribe.aead, nonce: unsubscribe.nonce, sign: newMACs(sign)}
-	if k.subscribe, err = newSealer(subscribe, subscribeNonce); err != nil {
+	if k.subscribe, err = newSealer(subscribe.seal, subscribe.nonce); err != nil {
+		return nil, err
+	}
+	if k.link, err = newSealer(link.seal, link.nonce); err != nil {
 		return nil, err
 	}
 

@@ -52,8 +52,8 @@ func (k *Keys) AppendSeal(dst []byte, u Unsubscribe) []byte {
 	raw := append(dst[end:end], c.head[:]...) // behind the token
 	raw = raw[:headSize+nonceSize]
 	content := u.append(raw)[len(raw):]
-	copy(raw[headSize:], c.nonce.append(content, content)[len(content):][:nonceSize])
-	raw = c.seal.Seal(raw, raw[headSize:], content, c.head[:]) // in the place of content
+	copy(raw[headSize:], c.unsubscribe.nonce.append(content, content)[len(content):][:nonceSize])
+	raw = c.unsubscribe.aead.Seal(raw, raw[headSize:], content, c.head[:]) // in the place of content
 	dst = dst[:end]
 	encoding.Encode(dst[start:], raw)
 
@@ -71,7 +71,7 @@ func (k *Keys) Open(s string) (Unsubscribe, error) {
 	nonce := raw[headSize : headSize+nonceSize]
 	sealed := raw[headSize+nonceSize:]
 	for _, c := range k.candidates(head) {
-		content, err := c.seal.Open(nil, nonce, sealed, head)
+		content, err := c.unsubscribe.aead.Open(nil, nonce, sealed, head)
 		if err != nil {
 			continue
 		}
@@ -113,10 +113,13 @@ func decode(s string) ([]byte, error) {
 func (u Unsubscribe) size() int {
 	n := 1
 	for _, s := range []string{u.Topic, u.Run, u.Address} {
-		n += (bits.Len(uint(len(s))|1)+6)/7 + len(s)
+		n += uvarintSize(len(s)) + len(s)
 	}
 	return n
 }
+
+// uvarintSize is how many bytes a number takes.
+func uvarintSize(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
 
 func (u Unsubscribe) append(b []byte) []byte {
 	var flags byte

@@ -44,6 +44,7 @@ var rank = map[string]int{
 	"sender/reply":       4,
 	"sender/bounce":      5, // judges by the rules of replies
 	"internal/feedback":  5,
+	"internal/tracking":  5,
 	"internal/hooks":     5,
 	"internal/mailbox":   5,
 	"sender/oauth":       4,

@@ -16,6 +16,7 @@ import (
 	"broadside/internal/account"
 	"broadside/internal/failure"
 	"broadside/internal/presence"
+	"broadside/internal/tracking"
 	"broadside/internal/web"
 	"broadside/internal/web/theme"
 	"broadside/scheduler"
@@ -115,6 +116,7 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		Ready:     a.Ping,
 		Hooks:     webhooks,
 		Subscribe: subscriptions,
+		Tracking:  tracking.New(a.Ledger, a.log),
 		Topics:    a.Config.Topics, List: a.Suppression, Language: a.languageOf, Theme: look,
 		PublicURL: a.Config.PublicURL, Log: a.log,
 	})

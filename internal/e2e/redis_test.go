@@ -353,7 +353,10 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	t.Parallel()
 	const people = 300
 	sink := testkit.NewRecsink(t)
-	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n") + aForm, redis: []string{"--appendonly", "yes"}})
+	w := newWorld(t, setup{
+		people: people, accounts: account("sink", sink.Addr(), "    limits: {rate: 100/s}\n") + aForm,
+		delivery: "  retry: [5m]\ntracking: {opens: true, clicks: true}\n", redis: []string{"--appendonly", "yes"},
+	})
 	line := aclLine(t)
 	args := []any{"ACL", "SETUSER"}
 	for _, word := range line {
@@ -377,6 +380,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	}
 	w.comesBack(run)
 	w.subscribes(base, sink)
+	w.followed(base, run)
 	cancelled := w.launch("--again")
 	w.until(cancelled, time.Minute, "under way", accepted(10))
 	w.run(0, "run", "cancel", cancelled)

@@ -69,6 +69,9 @@ var fieldsOfFile = []struct {
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
 	{"language", func(d *campaign.Definition) string { return cmp.Or(d.Content.Language, campaign.DefaultLanguage) }},
 	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},
+	{"tracking", func(d *campaign.Definition) string {
+		return fmt.Sprintf("opens %t, clicks %t", d.Tracking.Opens, d.Tracking.Clicks)
+	}},
 	{"accounts", func(d *campaign.Definition) string { return accountList(d.Delivery) }},
 	{"window", func(d *campaign.Definition) string { return d.Schedule.Window }},
 	{"spread", func(d *campaign.Definition) string { return d.Schedule.Spread.String() }},

@@ -30,7 +30,7 @@ func Read(ctx context.Context, cfg *configs.Config, def *campaign.Definition, co
 		Campaign: def.ID, Topic: def.Topic, TopicName: def.Topic, From: def.From, ReplyTo: def.ReplyTo,
 		Subject: def.Subject, Preheader: def.Preheader, Layout: def.Content.Layout, Language: def.Content.Language, Logo: def.Content.Logo,
 		Postal: cfg.PostalAddress, PublicURL: cfg.PublicURL, ReturnTo: cfg.Feedback.ReturnPath,
-		Columns: columns, Rate: def.Delivery.Rate,
+		Columns: columns, Rate: def.Delivery.Rate, Tracking: def.Tracking,
 	}
 	var errs []error
 	if t, ok := cfg.Topics[def.Topic]; ok && t.Name != "" {

@@ -57,6 +57,14 @@ func compare(runs []Run) comparison {
 			return after.Count, after.Of
 		})
 	}
+	for _, people := range []struct {
+		word  string
+		count func(*Tracking) int64
+	}{{"opened", (*Tracking).opened}, {"clicked", (*Tracking).clicked}} {
+		c.numbers(line{Word: people.word, Kind: "after"}, false, runs, func(r Run) (int64, int64) {
+			return people.count(r.Tracking), r.Counts[campaign.Accepted]
+		})
+	}
 	c.texts("rate", runs, func(r Run) string { return rate(r.Rate()) })
 	c.texts("first accepted", runs, func(r Run) string { return clock(r.FirstAcceptedAt) })
 	c.texts("took", runs, Run.took)

@@ -47,7 +47,7 @@ func columns(r Run) []fact {
 		cols = append(cols, fact{s.String(), plain(r.Counts.Report(s))})
 	}
 	counts, texts := r.returnCells()
-	return append(
+	return append(append(
 		cols,
 		fact{"after_delivered", plain(r.After.Delivered)},
 		fact{"after_bounced", plain(r.After.Bounced)},
@@ -73,7 +73,7 @@ func columns(r Run) []fact {
 		fact{"came_back_texts", cell(texts)},
 		fact{"skipped_filtered", plain(r.Skipped.Filtered)},
 		fact{"skipped_sampled", plain(r.Skipped.Sampled)},
-	)
+	), r.trackingCells()...)
 }
 
 // cell returns text on one line that no spreadsheet takes for a formula.

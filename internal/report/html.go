@@ -36,6 +36,8 @@ type section struct {
 	Facts    []fact
 	States   []line
 	After    []line
+	Tracking []line
+	Engaged  [][][]string // tables of opens and clicks; the first row of each is the header
 	Parts    []partLine
 	Replies  []replyLine
 	Returns  [][]string // by day and provider; the first row is the header
@@ -99,6 +101,8 @@ func newSection(r Run) section {
 		Facts:    r.facts(sender(r.From)),
 		States:   states,
 		After:    r.afterLines(),
+		Tracking: r.trackingLines(grouped),
+		Engaged:  r.trackingTables(grouped),
 		Returns:  r.returnRows(grouped),
 	}
 	for _, p := range r.Parts {

@@ -18,6 +18,7 @@ type document struct {
 	Total           int64             `json:"total"`
 	Counts          counts            `json:"counts"`
 	After           After             `json:"after"`
+	Tracking        *Tracking         `json:"tracking,omitempty"`
 	Skipped         campaign.Skipped  `json:"skipped"`
 	CreatedAt       moment            `json:"created_at"`
 	FirstAcceptedAt moment            `json:"first_accepted_at"`
@@ -64,7 +65,7 @@ type reply struct {
 func (r Run) MarshalJSON() ([]byte, error) {
 	d := document{
 		Run: r.Run, Campaign: r.Campaign, State: r.State,
-		Total: r.Total, Counts: counts(r.Counts), After: r.After, Skipped: r.Skipped,
+		Total: r.Total, Counts: counts(r.Counts), After: r.After, Tracking: r.Tracking.redacted(), Skipped: r.Skipped,
 		CreatedAt: moment(r.CreatedAt), FirstAcceptedAt: moment(r.FirstAcceptedAt), FinishedAt: moment(r.FinishedAt),
 		RatePerS: r.roundedRate(), Waiting: waitsOf(r.Waiting),
 		Reason: Redact(r.Reason), Subject: r.Subject, From: r.From, Topic: r.Topic, Audience: r.Audience, Accounts: r.Accounts, Parent: r.Parent, Linked: r.Linked,

@@ -71,6 +71,7 @@ func markdownRun(b *bytes.Buffer, r Run) {
 		b.WriteString("\n## After they were accepted\n\n")
 		markdownLines(b, after)
 	}
+	markdownTracking(b, r)
 	markdownParts(b, r.Parts)
 	markdownReplies(b, r.Replies)
 	markdownReturns(b, r)
@@ -90,6 +91,19 @@ func markdownReturns(b *bytes.Buffer, r Run) {
 	}
 	b.WriteString("\n## What was said about it\n\n")
 	markdownTable(b, "rll", []string{"messages", "kind", "text"}, rows)
+}
+
+func markdownTracking(b *bytes.Buffer, r Run) {
+	lines := r.trackingLines(grouped)
+	if len(lines) == 0 {
+		return
+	}
+	b.WriteString("\n## Opens and clicks\n\n")
+	markdownLines(b, lines)
+	for _, rows := range r.trackingTables(grouped) {
+		b.WriteByte('\n')
+		markdownTable(b, "l"+strings.Repeat("r", len(rows[0])-1), rows[0], rows[1:])
+	}
 }
 
 func markdownLines(b *bytes.Buffer, lines []line) {

@@ -57,6 +57,22 @@ func october() report.Run {
 	}
 }
 
+// followed is a run whose campaign counts opens and clicks.
+func followed() report.Run {
+	r := october()
+	r.Run = "september-news-20260901T070000Z"
+	r.Tracking = &report.Tracking{
+		Opens: &report.Opens{Total: 5120, People: 3004, Google: 2900, Yahoo: 210, Apple: 4010, ApplePeople: 3990},
+		Clicks: &report.Clicks{Total: 870, People: 612, Pending: 3, Links: []report.LinkClicks{
+			{URL: "https://acme.example/season", Clicks: 800},
+			{URL: "https://acme.example/?who=[first_name]&to=reader@example.com|<b>", Clicks: 70},
+		}},
+		Machines: []report.Machine{{Reason: "agent", Clicks: 120}, {Reason: "burst", Clicks: 1204}, {Reason: "soon", Opens: 33, Clicks: 410}},
+		Parts:    []report.PartEngagement{{Provider: "other", Opens: 1900, Apple: 2000, Clicks: 300}, {Provider: "gmail", Opens: 3220, Apple: 2010, Clicks: 570}},
+	}
+	return r
+}
+
 // november is a run that is paused half way.
 func november() report.Run {
 	at := time.Date(2026, 11, 1, 9, 0, 0, 123456789, time.FixedZone("CET", 3600))
@@ -97,6 +113,12 @@ func TestGolden(t *testing.T) {
 		"finished.html": {report.HTML, []report.Run{october()}},
 		"failed.html":   {report.HTML, []report.Run{failed}},
 		"compared.html": {report.HTML, []report.Run{october(), november()}},
+		"followed.txt":  {text, []report.Run{followed()}},
+		"followed.json": {document, []report.Run{followed()}},
+		"followed.html": {report.HTML, []report.Run{followed()}},
+		"followed.md":   {report.Markdown, []report.Run{followed()}},
+		"followed.csv":  {report.CSV, []report.Run{followed()}},
+		"tracked.md":    {report.Markdown, []report.Run{followed(), november()}},
 		"finished.md":   {report.Markdown, []report.Run{october()}},
 		"compared.md":   {report.Markdown, []report.Run{october(), november()}},
 		"compared.csv":  {report.CSV, []report.Run{october(), november()}},

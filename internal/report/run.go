@@ -43,6 +43,8 @@ type Run struct {
 
 	Returns     []Return     // what After counts, by day and provider
 	ReturnTexts []ReturnText // most frequent first
+
+	Tracking *Tracking // nil: the campaign counts neither opens nor clicks
 }
 
 // A Canary is the first recipients of a run, while all others wait for them.

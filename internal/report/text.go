@@ -58,6 +58,23 @@ func textCounts(b *bytes.Buffer, r Run, paint Paint) {
 		b.WriteString("\nafter they were accepted:\n")
 		textLines(b, after, paint)
 	}
+	textTracking(b, r, paint)
+}
+
+func textTracking(b *bytes.Buffer, r Run, paint Paint) {
+	lines := r.trackingLines(plain)
+	if len(lines) == 0 {
+		return
+	}
+	b.WriteString("\nopens and clicks (docs/tracking.md says what they can tell):\n")
+	textLines(b, lines, paint)
+	for _, rows := range r.trackingTables(plain) {
+		for i, name := range rows[0] {
+			rows[0][i] = strings.ToUpper(name)
+		}
+		b.WriteByte('\n')
+		table(b, "l"+strings.Repeat("r", len(rows[0])-1), rows, plainPaint)
+	}
 }
 
 func textLines(b *bytes.Buffer, lines []line, paint Paint) {

@@ -83,7 +83,10 @@ func (r *Runs) Report(ctx context.Context, id string) (report.Run, error) {
 	if run.Replies, err = r.replies(ctx, handle); err != nil {
 		return report.Run{}, err
 	}
-	run.Returns, run.ReturnTexts, err = r.returns(ctx, handle)
+	if run.Returns, run.ReturnTexts, err = r.returns(ctx, handle); err != nil {
+		return report.Run{}, err
+	}
+	run.Tracking, err = r.tracking(ctx, handle)
 	return run, err
 }
 

@@ -7,8 +7,9 @@ import (
 	"broadside/configs"
 )
 
-// route returns what a path asks for: an unsubscribe link with its token, a webhook
-// with its name, a form with its name or a link that confirms it, or the path of another page. base is the path of the public URL: a proxy may leave
+// route returns what a path asks for: a reader's link with its token, a webhook with its
+// name, a form with its name or a link that confirms it, or the path of another page. base
+// is the path of the public URL: a proxy may leave
 // it in or take it away. Doubled slashes count as one, as some mail programs
 // and proxies make them.
 func route(path, base string) (page, rest string) {
@@ -23,8 +24,10 @@ func route(path, base string) (page, rest string) {
 
 // match is route for a path without the base; page is empty when there is none.
 func match(path string) (page, rest string) {
-	if text, ok := strings.CutPrefix(path, token.Path); ok {
-		return token.Path, token.Cut(text)
+	for _, link := range []string{token.Path, token.ClickPath, token.OpenPath} {
+		if text, ok := strings.CutPrefix(path, link); ok {
+			return link, token.Cut(text)
+		}
 	}
 	if name, ok := strings.CutPrefix(path, hooksPath); ok {
 		return hooksPath, strings.TrimSuffix(name, "/")

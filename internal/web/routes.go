@@ -28,6 +28,10 @@ func (s *Server) Handler() http.Handler {
 		switch page, rest := route(r.URL.Path, s.base); page {
 		case token.Path:
 			s.unsubscribe(w, r, rest)
+		case token.ClickPath:
+			s.click(w, r, rest)
+		case token.OpenPath:
+			s.picture(w, r, rest)
 		case hooksPath:
 			s.hook(w, r, rest)
 		case configs.SubscribePath:

@@ -20,6 +20,7 @@ import (
 	"broadside/internal/crash"
 	"broadside/internal/outage"
 	"broadside/internal/subscribe"
+	"broadside/internal/tracking"
 	"broadside/internal/web/theme"
 )
 
@@ -27,6 +28,13 @@ import (
 // from being forgotten.
 type Feedback interface {
 	Apply(ctx context.Context, e campaign.Event) error
+	Run(ctx context.Context)
+}
+
+// Tracking counts opens and clicks; *tracking.Counter is one. Count does not wait; Run
+// keeps what was counted.
+type Tracking interface {
+	Count(v tracking.Visit)
 	Run(ctx context.Context)
 }
 
@@ -43,6 +51,8 @@ type Config struct {
 
 	// Subscribe has the forms on which people subscribe; nil: there are none.
 	Subscribe *subscribe.Service
+	// Tracking is told of opens and clicks. Without it links lead on, and nothing is counted.
+	Tracking Tracking
 
 	Topics map[string]configs.Topic // what readers can get; a link may have another one
 
@@ -122,7 +132,7 @@ const (
 )
 
 // Run serves on ln until ctx ends, then finishes the requests under way within
-// five seconds and returns nil. It closes ln. The feedback runs as long.
+// five seconds and returns nil. It closes ln. Feedback and tracking run as long.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler:           s.Handler(),
@@ -140,6 +150,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	var feedback sync.WaitGroup
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	feedback.Go(func() { s.cfg.Feedback.Run(running) })
+	if s.cfg.Tracking != nil {
+		feedback.Go(func() { s.cfg.Tracking.Run(running) })
+	}
 	defer feedback.Wait()
 	defer stop()
 

@@ -12,6 +12,7 @@ type texts struct {
 	retryTitle, retryText   string // when the store is away
 	testTitle, testText     string // of a link in a test message
 	brokenTitle, brokenText string // of a link that does not open
+	deadEnd                 string // of one that leads nowhere, in place of brokenText
 
 	heading    string // above the topics
 	mark       string // of the topic that the link belongs to
@@ -41,6 +42,7 @@ var textsOf = map[string]texts{
 		retryTitle: "Please try again in a minute", retryText: "We could not note it just now: nothing has changed yet.",
 		testTitle: "This is a test link", testText: "It belongs to a test message and unsubscribes nobody. In a real message, readers can unsubscribe from {topic} here.",
 		brokenTitle: "This link does not work", brokenText: "It may have been cut or changed on its way. Please copy the whole link from the message, or reply to the message and ask to be taken off the list.",
+		deadEnd: "It may have been cut or changed on its way. Please copy the whole link from the message.",
 		heading: "What you can get from us", mark: "From this message", subscribed: "Subscribed", left: "Unsubscribed",
 		everything: "our messages", you: "you",
 		leave: "Unsubscribe", leaveAll: "Unsubscribe from everything", undo: "Undo", retry: "Try again",
@@ -53,6 +55,7 @@ var textsOf = map[string]texts{
 		retryTitle: "Bitte versuchen Sie es in einer Minute noch einmal", retryText: "Wir konnten es gerade nicht festhalten: Noch hat sich nichts geändert.",
 		testTitle: "Das ist ein Test-Link", testText: "Er gehört zu einer Testnachricht und bestellt niemanden ab. In einer echten Nachricht lässt sich {topic} hier abbestellen.",
 		brokenTitle: "Dieser Link funktioniert nicht", brokenText: "Vielleicht wurde er unterwegs gekürzt oder verändert. Bitte kopieren Sie den ganzen Link aus der Nachricht, oder antworten Sie auf die Nachricht und bitten Sie darum, aus der Liste genommen zu werden.",
+		deadEnd: "Vielleicht wurde er unterwegs gekürzt oder verändert. Bitte kopieren Sie den ganzen Link aus der Nachricht.",
 		heading: "Was Sie von uns bekommen können", mark: "Aus dieser Nachricht", subscribed: "Abonniert", left: "Abbestellt",
 		everything: "unsere Nachrichten", you: "Sie",
 		leave: "Abbestellen", leaveAll: "Alles abbestellen", undo: "Rückgängig machen", retry: "Noch einmal versuchen",
@@ -65,6 +68,7 @@ var textsOf = map[string]texts{
 		retryTitle: "Veuillez réessayer dans une minute", retryText: "Nous n’avons pas pu l’enregistrer : rien n’a encore changé.",
 		testTitle: "Ceci est un lien de test", testText: "Il appartient à un message de test et ne désinscrit personne. Dans un vrai message, il permet de se désinscrire de {topic}.",
 		brokenTitle: "Ce lien ne fonctionne pas", brokenText: "Il a peut-être été coupé ou modifié en route. Copiez le lien entier depuis le message, ou répondez au message et demandez à être retiré de la liste.",
+		deadEnd: "Il a peut-être été coupé ou modifié en route. Copiez le lien entier depuis le message.",
 		heading: "Ce que vous pouvez recevoir de nous", mark: "De ce message", subscribed: "Inscription active", left: "Désinscription faite",
 		everything: "nos messages", you: "vous",
 		leave: "Se désinscrire", leaveAll: "Se désinscrire de tout", undo: "Annuler", retry: "Réessayer",
@@ -77,6 +81,7 @@ var textsOf = map[string]texts{
 		retryTitle: "Inténtelo de nuevo en un minuto", retryText: "Ahora mismo no hemos podido anotarlo: todavía no ha cambiado nada.",
 		testTitle: "Este es un enlace de prueba", testText: "Pertenece a un mensaje de prueba y no da de baja a nadie. En un mensaje real, aquí se puede dar de baja de {topic}.",
 		brokenTitle: "Este enlace no funciona", brokenText: "Puede que se haya cortado o cambiado por el camino. Copie el enlace entero del mensaje, o responda al mensaje y pida que le quiten de la lista.",
+		deadEnd: "Puede que se haya cortado o cambiado por el camino. Copie el enlace entero del mensaje.",
 		heading: "Lo que puede recibir de nosotros", mark: "De este mensaje", subscribed: "Suscripción activa", left: "Baja hecha",
 		everything: "nuestros mensajes", you: "usted",
 		leave: "Darse de baja", leaveAll: "Darse de baja de todo", undo: "Deshacer", retry: "Intentar de nuevo",

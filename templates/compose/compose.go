@@ -4,7 +4,8 @@
 //
 // The message to a recipient is the same, byte for byte but for its Date, however
 // often it is made. A run that resends the messages of another run gives them the
-// identity that they had there.
+// identity that they had there. Where opens or clicks are counted, the reader's token has
+// the Date in it.
 package compose
 
 import (
@@ -34,7 +35,11 @@ type Composer struct {
 // New compiles the content of a run. The error names every problem of
 // the templates with its place.
 func New(s campaign.Snapshot, keys *token.Keys) (*Composer, error) {
-	template, err := templates.Compile(s)
+	var seal templates.Seal
+	if keys != nil {
+		seal = keys.AppendLink
+	}
+	template, err := templates.CompileSealed(s, seal)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +87,8 @@ type Draft struct {
 
 	letter templates.Rendering
 	part   message.Part
-	words  []byte // buffer for the Message-ID, the link and the return path
+	words  []byte // buffer for the Message-ID, the link, the return path and the reader's token
+	reader string // token; empty where nothing is followed
 }
 
 // Letter returns what the recipient of the composed message reads.
@@ -99,7 +105,8 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 	}
 
 	c.address(d, &r)
-	if err := c.template.Begin(&d.letter, templates.Data{Values: r.Row.Values, Unsubscribe: d.part.Unsubscribe}); err != nil {
+	data := templates.Data{Values: r.Row.Values, Unsubscribe: d.part.Unsubscribe, Reader: d.reader}
+	if err := c.template.Begin(&d.letter, data); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
 
@@ -119,7 +126,8 @@ func (c *Composer) Compose(d *Draft, r Recipient) error {
 	return nil
 }
 
-// address fills in the envelope, the Message-ID, and the link and address that unsubscribe.
+// address fills in the envelope, the Message-ID, the link and address that unsubscribe, and
+// the reader's token.
 func (c *Composer) address(d *Draft, r *Recipient) {
 	to := r.Row.Address.String()
 	w := c.keys.AppendMessage(d.words[:0], r.Run, r.Part, r.Index)
@@ -134,11 +142,17 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 		w = append(append(w, '@'), c.snapshot.ReturnTo...)
 	}
 
+	back := len(w)
+	if c.snapshot.Tracking.Any() {
+		w = c.appendReader(w, r)
+	}
+
 	d.words = w
 	all := string(w) // all of it at once: one allocation
 	d.part.MessageID = all[:id]
 	d.part.Unsubscribe = all[id:link]
-	d.From = all[link:]
+	d.From = all[link:back]
+	d.reader = all[back:]
 	d.part.UnsubscribeMail = d.From // mail to the return path says which message it is about
 	if d.From == "" {
 		d.From = c.from
@@ -148,6 +162,16 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 	if r.To != "" {
 		d.To = r.To
 	}
+}
+
+// appendReader appends the token that names the recipient in links that are followed. In a
+// test copy it names nobody: it is of no run.
+func (c *Composer) appendReader(dst []byte, r *Recipient) []byte {
+	run := r.Run
+	if r.Test {
+		run = ""
+	}
+	return c.keys.AppendReader(dst, run, r.Part, r.Index, r.Date)
 }
 
 // identify gives a message that is resent the identity that it had in the run

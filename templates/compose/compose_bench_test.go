@@ -14,7 +14,7 @@ import (
 
 // newsletter returns the composer of a newsletter of 20 KB with twelve merge
 // fields, and recipients for it. Its return paths are under returnTo, if that is not empty.
-func newsletter(t testing.TB, returnTo string) (*Composer, []Recipient) {
+func newsletter(t testing.TB, returnTo string, tracking campaign.Tracking) (*Composer, []Recipient) {
 	t.Helper()
 	keys, err := token.NewKeys([]string{"32 bytes of a secret for the tests"})
 	if err != nil {
@@ -43,7 +43,7 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 	c, err := New(campaign.Snapshot{
 		Campaign: "news", Topic: "news", From: "News <news@acme.example>", ReplyTo: "hello@acme.example",
 		Subject: "{{.first_name}}, {{.points}} points and three things from {{.shop}}", Preheader: "What is new for {{.company}} in {{.city}}",
-		Markdown: letter.String(), Layout: "plain", Postal: "Acme Ltd, 1 High Street, London", PublicURL: "https://news.acme.example", ReturnTo: returnTo,
+		Markdown: letter.String(), Layout: "plain", Postal: "Acme Ltd, 1 High Street, London", PublicURL: "https://news.acme.example", ReturnTo: returnTo, Tracking: tracking,
 		Columns: []string{"first_name", "last_name", "company", "street", "city", "country", "plan", "since", "orders", "points", "shop", "code"},
 	}, keys)
 	if err != nil {
@@ -65,11 +65,17 @@ they ask. [Read on](https://www.acme.example/news/%d): it takes about four minut
 	return c, all
 }
 
-func BenchmarkCompose(b *testing.B)           { benchmarkCompose(b, "") }
-func BenchmarkComposeReturnPath(b *testing.B) { benchmarkCompose(b, "bounce.acme.example") }
+func BenchmarkCompose(b *testing.B) { benchmarkCompose(b, "", campaign.Tracking{}) }
+func BenchmarkComposeReturnPath(b *testing.B) {
+	benchmarkCompose(b, "bounce.acme.example", campaign.Tracking{})
+}
 
-func benchmarkCompose(b *testing.B, returnTo string) {
-	c, people := newsletter(b, returnTo)
+func BenchmarkComposeFollowed(b *testing.B) {
+	benchmarkCompose(b, "", campaign.Tracking{Opens: true, Clicks: true})
+}
+
+func benchmarkCompose(b *testing.B, returnTo string, tracking campaign.Tracking) {
+	c, people := newsletter(b, returnTo, tracking)
 	var d Draft
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -84,8 +90,17 @@ func benchmarkCompose(b *testing.B, returnTo string) {
 // the header, and one for the subject. The race detector throws pooled values
 // away, which may add some.
 func TestComposeAllocations(t *testing.T) {
-	const most = 10
-	c, people := newsletter(t, "bounce.acme.example")
+	testComposeAllocations(t, campaign.Tracking{}, 10)
+}
+
+// Where clicks are counted, the one link that is different for each reader comes on top.
+func TestFollowedComposeAllocations(t *testing.T) {
+	testComposeAllocations(t, campaign.Tracking{Opens: true, Clicks: true}, 20)
+}
+
+func testComposeAllocations(t *testing.T, tracking campaign.Tracking, most float64) {
+	t.Helper()
+	c, people := newsletter(t, "bounce.acme.example", tracking)
 	var d Draft
 	n := testing.AllocsPerRun(100, func() {
 		for _, p := range people {
@@ -95,6 +110,6 @@ func TestComposeAllocations(t *testing.T) {
 		}
 	}) / float64(len(people))
 	if n > most {
-		t.Errorf("%v allocations a message, want at most %d", n, most)
+		t.Errorf("%v allocations a message, want at most %v", n, most)
 	}
 }
