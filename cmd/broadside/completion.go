@@ -73,6 +73,7 @@ func (c *cli) completions() []completion {
 		{command: "list remove", values: lists},
 		{command: "list restore", values: c.stored(listVersions)},
 
+		{command: "trace", flag: "run", values: runs},
 		{command: "account check", values: c.accountNames},
 		{command: "lane pause", values: c.laneNames},
 		{command: "lane resume", values: c.laneNames},

@@ -58,6 +58,7 @@ func (f *finding) after(now time.Time) ledger.After {
 	a := ledger.After{
 		Kind: effect.kind, Place: ledger.Place{Part: f.part, Index: f.index}, State: effect.state,
 		Day: f.at(now).UTC().Format(time.DateOnly), Account: f.account(),
+		At: f.at(now), Source: f.notice.Source, Said: evidence(f.notice),
 	}
 
 	named, err := address.Parse(f.address)

@@ -18,6 +18,10 @@ type People struct {
 	Lists       *audience.Lists
 	Ledger      *ledger.Ledger
 	Runs        *runs.Runs
+
+	// OwnLane reports whether a domain has a lane of its own for an account. Without it
+	// only the domains of the long tail have.
+	OwnLane func(account, domain string) bool
 }
 
 // Known is what is known of one address. Its JSON is that of `person export --json`.
