@@ -111,8 +111,6 @@ func eventSource(e person.Event) string {
 			return e.Lane
 		}
 		return "run " + e.Run
-	case person.KindSuppressed:
-		return e.Source
 	}
 	if e.Source != "" {
 		return e.Source
