@@ -145,7 +145,7 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	defer cancel()
 
 	f := &finding{
-		notice: campaign.Notice{Source: e.Source, At: e.At, Recipient: e.Recipient},
+		notice: campaign.Notice{Source: e.Source, At: e.At, Recipient: e.Recipient}, came: time.Now(),
 		class:  campaign.ClassUnsubscribed, runID: e.Run, index: -1,
 		address: e.Recipient, topic: e.Topic, trusted: true, proven: true,
 	}
