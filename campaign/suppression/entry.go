@@ -175,15 +175,10 @@ func oneLine(s string) string {
 
 // encode returns the stored value, in the short form where there is one.
 func (e Entry) encode() string {
-	head, tail, ok := e.short()
-	if !ok {
-		return e.encodeLong()
+	if text, ok := e.encodeShort(); ok {
+		return text
 	}
-	who := e.Address
-	if who == "" {
-		who = shortHashOnly(e.Hash)
-	}
-	return strconv.FormatInt(e.expiresMilli(), 10) + "\t" + head + who + tail
+	return e.encodeLong()
 }
 
 // encodeLong returns the stored value in the long form.
@@ -274,7 +269,7 @@ func decodeValue(e *Entry, value string) error {
 	if ms != 0 {
 		e.Expires = time.UnixMilli(ms).UTC()
 	}
-	if strings.HasPrefix(rest, string(shortMark)) {
+	if isShort(rest) {
 		return decodeShort(e, rest)
 	}
 

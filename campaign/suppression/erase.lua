@@ -12,11 +12,11 @@
 local erased = 0
 for i = 3, #ARGV do
   local value = redis.call('HGET', KEYS[1], ARGV[i]) or ''
-  local expires_and_head, who, rest = short_form(value)
+  local expires, short_head, who, rest = short_form(value)
   local head, address, tail = string.match(value, '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t)([^\t]*)(.*)$')
-  if expires_and_head then
+  if short_head then
     if who ~= ARGV[2] then
-      redis.call('HSET', KEYS[1], ARGV[i], expires_and_head .. ARGV[2] .. rest)
+      redis.call('HSET', KEYS[1], ARGV[i], expires .. short_head .. ARGV[2] .. rest)
       erased = erased + 1
     end
   elseif head and address ~= ARGV[1] then

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,33 +31,35 @@ func withForm(src string) string {
 // The short one is for addresses, without lane and evidence: what is imported, and what
 // readers say. A million of these are most of what a list costs.
 //
-//	expires TAB "c" at reason source address [TAB run [TAB reason [TAB source]]]
+//	expires TAB reason at source address [TAB run [TAB reason [TAB source]]]
+//	expires TAB REASON at source packed
 //
-// at has seven digits to the base of 64, from "0" on; reason and source are a letter
-// each, and stand in full at the end where theirs is fullText. Half a hash has 22
-// characters of base64. Fields may be added at the end.
+// reason and source are a letter each, and stand in full at the end where theirs is
+// fullText. at has six digits to the base of 128, from byte 128 on. Half a hash has 22
+// characters of base64. Fields may be added at the end. A capital letter for the reason
+// means that the address is packed, which may give any byte, and is all that follows.
 //
 // A version that does not know the short form holds such an entry: it sees that it does
 // not expire, keeps mail back, and overwrites it with nothing.
 const (
-	shortMark = 'c'
-	shortHead = 10 // bytes: the mark, at, reason, source
-	timeBytes = 7
-	timeBase  = '0'
+	shortHead = 1 + timeBytes + 1 // reason, at, source
+	timeBytes = 6
+	timeBits  = 7
+	timeBase  = 1 << timeBits
 	fullText  = '.'
 )
 
-// The letters of reasons and sources. They are stored: only ever append.
+// The letters of reasons, in lower case, and of sources. They are stored: only ever append.
 var (
 	reasonLetters = newLetters(
-		"-", "", "b", ReasonBounce, "p", ReasonComplaint, "u", ReasonUnsubscribe, "m", ReasonManual, "i", ReasonImported)
+		"n", "", "b", ReasonBounce, "p", ReasonComplaint, "u", ReasonUnsubscribe, "m", ReasonManual, "i", ReasonImported)
 	sourceLetters = newLetters(
-		"-", "", "i", "import", "o", "operator", "s", sourceSMTP, "1", "one-click", "p", "page", "m", "mailbox", "l", "listen", "g", "ingest",
+		"n", "", "i", "import", "o", "operator", "s", sourceSMTP, "1", "one-click", "p", "page", "m", "mailbox", "l", "listen", "g", "ingest",
 		"e", sourceErased, "A", "import ses", "B", "import sendgrid", "C", "import mailgun", "D", "import postmark",
 		"a", "hook:ses", "b", "hook:sendgrid", "c", "hook:mailgun", "d", "hook:postmark", "h", "hook:generic")
 )
 
-// Letters are the words that have a letter in the short form.
+// letters are the words that have a letter in the short form.
 type letters struct {
 	letter map[string]byte
 	word   map[byte]string
@@ -91,23 +94,46 @@ func (l letters) read(letter byte, full string) (string, error) {
 	return word, nil
 }
 
-// short returns the short form of an entry without its expiry: the head, and what stands
-// after whom the entry is about. It reports false for an entry that has only the long one.
+// short returns the short form of an entry without its expiry and without packing: the
+// head, and what stands after whom the entry is about. It reports false for an entry that
+// has only the long one.
 func (e Entry) short() (head, tail string, ok bool) {
 	at := e.At.UnixMilli()
-	if e.Domain != "" || e.Lane != "" || e.Evidence != "" || at < 0 || at >= 1<<(6*timeBytes) {
+	if e.Domain != "" || e.Lane != "" || e.Evidence != "" || at < 0 || at >= 1<<(timeBits*timeBytes) {
 		return "", "", false
 	}
 
 	reason, fullReason := reasonLetters.of(e.Reason)
 	source, fullSource := sourceLetters.of(e.Source)
-	b := [shortHead]byte{0: shortMark, timeBytes + 1: reason, timeBytes + 2: source}
+	b := [shortHead]byte{0: reason, shortHead - 1: source}
 	for i := timeBytes; i > 0; i-- {
-		b[i] = timeBase + byte(at&63)
-		at >>= 6
+		b[i] = timeBase | byte(at%timeBase)
+		at /= timeBase
 	}
 	tail = "\t" + e.Run + "\t" + fullReason + "\t" + fullSource
 	return string(b[:]), strings.TrimRight(tail, "\t"), true
+}
+
+// encodeShort returns the stored value in the short form, if the entry has one.
+func (e Entry) encodeShort() (string, bool) {
+	head, tail, ok := e.short()
+	if !ok {
+		return "", false
+	}
+	expires := strconv.FormatInt(e.expiresMilli(), 10) + "\t"
+	if e.Address == "" {
+		return expires + head + shortHashOnly(e.Hash) + tail, true
+	}
+	if packed, ok := pack(e.Address); ok && tail == "" {
+		return expires + strings.ToUpper(head[:1]) + head[1:] + packed, true
+	}
+	return expires + head + e.Address + tail, true
+}
+
+// isShort reports whether what follows the expiry is in the short form: the long one
+// goes on with a number.
+func isShort(text string) bool {
+	return text != "" && (text[0] == fullText || text[0] >= 'a' && text[0] <= 'z' || text[0] >= 'A' && text[0] <= 'Z')
 }
 
 // decodeShort reads what follows the expiry in the short form into e.
@@ -117,23 +143,32 @@ func decodeShort(e *Entry, text string) error {
 	}
 	var at int64
 	for _, c := range []byte(text[1 : timeBytes+1]) {
-		if c < timeBase || c >= timeBase+64 {
+		if c < timeBase {
 			return fmt.Errorf("read time: found the digit %q", c)
 		}
-		at = at<<6 | int64(c-timeBase)
+		at = at<<timeBits | int64(c-timeBase)
 	}
 	e.At = time.UnixMilli(at).UTC()
 
 	const fields = 4
-	v := strings.SplitN(text[shortHead:], "\t", fields+1)
-	v = append(v, make([]string, fields)...)
+	v := make([]string, fields)
+	reason := text[0]
+	var err error
+	if reason >= 'A' && reason <= 'Z' {
+		reason += 'a' - 'A'
+		if v[0], err = unpack(text[shortHead:]); err != nil {
+			return fmt.Errorf("read address: %w", err)
+		}
+	} else {
+		copy(v, strings.SplitN(text[shortHead:], "\t", fields+1))
+	}
+
 	e.Address = v[0]
 	e.Run = v[1]
-	var err error
-	if e.Reason, err = reasonLetters.read(text[timeBytes+1], v[2]); err != nil {
+	if e.Reason, err = reasonLetters.read(reason, v[2]); err != nil {
 		return fmt.Errorf("read reason: %w", err)
 	}
-	if e.Source, err = sourceLetters.read(text[timeBytes+2], v[3]); err != nil {
+	if e.Source, err = sourceLetters.read(text[shortHead-1], v[3]); err != nil {
 		return fmt.Errorf("read source: %w", err)
 	}
 	return nil

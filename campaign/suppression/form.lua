@@ -5,10 +5,10 @@
 local function time_of(value)
   local at = string.match(value, '^%d+\t(%d+)\t')
   if at then return tonumber(at) end
-  at = string.match(value, '^%d+\tc(.......)')
+  at = string.match(value, '^%d+\t[%a.](......)')
   if not at then return 0 end
   local n = 0
-  for k = 1, 7 do n = n * 64 + string.byte(at, k) - 48 end
+  for k = 1, 6 do n = n * 128 + string.byte(at, k) - 128 end
   return n
 end
 
@@ -16,12 +16,17 @@ end
 local function is_unsubscribe(value)
   local reason = string.match(value, '^%d+\t%d+\t([^\t]*)')
   if reason then return reason == 'unsubscribe' end
-  return string.match(value, '^%d+\tc.......(.)') == 'u'
+  return string.match(value, '^%d+\t[uU]') ~= nil
 end
 
--- short_form takes a value in the short form apart: expiry and head; who; the rest. nil
--- for another one.
+-- short_form takes a value in the short form apart: the expiry and a tab; the head, as
+-- it is before an address that is not packed; whom it is about; the rest. nil for
+-- another one.
 local function short_form(value)
-  return string.match(value, '^(%d+\tc.........)([^\t]*)(.*)$')
+  local expires, kind, more, rest = string.match(value, '^(%d+\t)([%a.])(.......)(.*)$')
+  if not kind then return nil end
+  if string.find(kind, '%u') then return expires, string.lower(kind) .. more, rest, '' end
+  local who, tail = string.match(rest, '^([^\t]*)(.*)$')
+  return expires, kind .. more, who, tail
 end
 

@@ -23,18 +23,24 @@ var formTime = time.Date(2026, 10, 1, 7, 0, 0, 123e6, time.UTC)
 
 func TestStoredForm(t *testing.T) {
 	t.Parallel()
+	const at = "\xb4\x8f\xb2\x8d\x93\xfb"
 	hash := address.Hash("ada@example.com")
+	ada, ok := pack("ada@example.com")
+	if !ok || len(ada) != 9 {
+		t.Fatalf("packed: %q, %v, want 9 bytes for 12 tokens", ada, ok)
+	}
 	for _, tt := range []struct {
 		name  string
 		entry Entry
 		want  string
 	}{
-		{"imported bounce", Entry{Address: "ada@example.com", Reason: "bounce", Source: "import"}, "0\tcJ3f@dWkbiada@example.com"},
-		{"unsubscribe", Entry{Address: "ada@example.com", Reason: "unsubscribe", Source: "one-click", Run: "news-1"}, "0\tcJ3f@dWku1ada@example.com\tnews-1"},
-		{"a hash alone", Entry{Hash: hash, Reason: "imported", Source: "import"}, "0\tcJ3f@dWkii" + shortHashOnly(hash)},
-		{"a source of its own", Entry{Address: "ada@example.com", Reason: "bounce", Source: "crm"}, "0\tcJ3f@dWkb.ada@example.com\t\t\tcrm"},
-		{"a reason of its own", Entry{Address: "ada@example.com", Reason: "moved", Run: "r"}, "0\tcJ3f@dWk.-ada@example.com\tr\tmoved"},
-		{"it expires", Entry{Address: "ada@example.com", Expires: formTime.Add(time.Hour)}, "1790841600123\tcJ3f@dWk--ada@example.com"},
+		{"imported bounce", Entry{Address: "ada@example.com", Reason: "bounce", Source: "import"}, "0\tB" + at + "i" + ada},
+		{"unsubscribe", Entry{Address: "ada@example.com", Reason: "unsubscribe", Source: "one-click", Run: "news-1"}, "0\tu" + at + "1ada@example.com\tnews-1"},
+		{"a hash alone", Entry{Hash: hash, Reason: "imported", Source: "import"}, "0\ti" + at + "i" + shortHashOnly(hash)},
+		{"a source of its own", Entry{Address: "ada@example.com", Reason: "bounce", Source: "crm"}, "0\tb" + at + ".ada@example.com\t\t\tcrm"},
+		{"a reason of its own", Entry{Address: "ada@example.com", Reason: "moved", Run: "r"}, "0\t." + at + "nada@example.com\tr\tmoved"},
+		{"it expires", Entry{Address: "ada@example.com", Expires: formTime.Add(time.Hour)}, "1790841600123\tN" + at + "n" + ada},
+		{"other letters", Entry{Address: "zoë@example.com", Reason: "manual", Source: "operator"}, "0\tm" + at + "ozoë@example.com"},
 		{"evidence", Entry{Address: "ada@example.com", Reason: "bounce", Source: "smtp", Lane: "main/gmail", Evidence: "550"}, "0\t1790838000123\tbounce\tsmtp\t\tada@example.com\tmain/gmail\t550"},
 		{"a domain", Entry{Domain: "example.com", Reason: "manual", Source: "operator"}, "0\t1790838000123\tmanual\toperator\t\t*@example.com"},
 		{"before 1970", Entry{Address: "ada@example.com", At: time.UnixMilli(-5)}, "0\t-5\t\t\t\tada@example.com"},
@@ -69,10 +75,11 @@ func TestStoredForm(t *testing.T) {
 
 func TestAShortFormThatIsBroken(t *testing.T) {
 	t.Parallel()
+	const at = "\xb4\x8f\xb2\x8d\x93\xfb"
 	k := strings.Repeat("k", 16)
 	for _, value := range []string{
-		"0\tc", "0\tcJ3f@dWkbi", "0\tcJ3f@d\x00kbia@example.com", "0\tcJ3f@dWk!ia@example.com", "0\tcJ3f@dWkb!a@example.com",
-		"0\tcJ3f@dWkii:AAAA", "x\tcJ3f@dWkbia@example.com",
+		"0\tB", "0\tB" + at + "i", "0\tBaaaaaaiada", "0\tz" + at + "ia@example.com", "0\tb" + at + "!a@example.com",
+		"0\ti" + at + "i:AAAA", "x\tb" + at + "ia@example.com", "0\tB" + at + "i\xff", "0\tB" + at + "i\x00\x00",
 	} {
 		if e, err := decode(k, value); err == nil {
 			t.Errorf("%q was read as %+v", value, e)
@@ -97,6 +104,48 @@ func TestLettersAreDistinct(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestPack(t *testing.T) {
+	t.Parallel()
+	if len(tokens) > noToken {
+		t.Fatalf("%d tokens, expected %d at most", len(tokens), noToken)
+	}
+	for _, text := range []string{
+		"a", "ab", "abc", "abcd", "a@gmail.com", "first.last+tag@web.de", "x_y-z.0@sub.example.co.uk", "a.com@b.com", "a@gmail.com.example", "99999999@me.com",
+	} {
+		packed, ok := pack(text)
+		back, err := unpack(packed)
+		if !ok || err != nil || back != text {
+			t.Errorf("%q became %q, %v, %v", text, back, ok, err)
+		}
+		if limit := (len(text)*tokenBits + 7) / 8; len(packed) > limit {
+			t.Errorf("%q takes %d bytes, expected %d at most", text, len(packed), limit)
+		}
+	}
+	for _, text := range []string{"A@example.com", "\"a b\"@example.com", "zoë@example.com"} {
+		if packed, ok := pack(text); ok {
+			t.Errorf("%q was packed as %q", text, packed)
+		}
+	}
+}
+
+// What was packed is what comes out, and nothing else is taken for packed.
+func FuzzPack(f *testing.F) {
+	f.Add("ada@example.com")
+	f.Add("\x00\xff")
+	f.Fuzz(func(t *testing.T, text string) {
+		if packed, ok := pack(text); ok && text != "" {
+			if back, err := unpack(packed); err != nil || back != text {
+				t.Fatalf("%q became %q, %v", text, back, err)
+			}
+		}
+		if back, err := unpack(text); err == nil {
+			if packed, ok := pack(back); !ok || packed != text {
+				t.Fatalf("%q was read as %q, which packs as %q", text, back, packed)
+			}
+		}
+	})
 }
 
 // Forms are three lists that differ only in the form in which they store: all of it in
@@ -127,7 +176,7 @@ func newForms(t *testing.T, rdb redis.UniversalClient, lua func(string) *redis.S
 
 func pick[T any](f *forms, of ...T) T { return of[f.random.IntN(len(of))] }
 
-var formPeople = []string{"ada@example.com", "Bob@example.com", "cat@gmail.com", "dan@gmail.com"}
+var formPeople = []string{"ada@example.com", "Bobby@example.com", "zoë@gmail.com", "dan@gmail.com"}
 
 const formLane = "main/gmail"
 

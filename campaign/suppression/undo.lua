@@ -16,8 +16,8 @@ local value = redis.call('HGET', KEYS[1], ARGV[2]) or ''
 local at, reason, source, run = string.match(value, '^%d+\t(%d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t')
 local same = at == ARGV[3] and reason == ARGV[4] and source == ARGV[5] and run == ARGV[6]
 if not at then
-  local head, _, rest = short_form(value)
-  same = head and ARGV[7] ~= '' and string.match(head, '\t(.*)$') == ARGV[7] and rest == ARGV[8]
+  local _, head, _, tail = short_form(value)
+  same = head and head == ARGV[7] and tail == ARGV[8]
 end
 if not same then
   return 0

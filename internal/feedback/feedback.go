@@ -146,7 +146,7 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 
 	f := &finding{
 		notice: campaign.Notice{Source: e.Source, At: e.At, Recipient: e.Recipient}, came: time.Now(),
-		class:  campaign.ClassUnsubscribed, runID: e.Run, index: -1,
+		class: campaign.ClassUnsubscribed, runID: e.Run, index: -1,
 		address: e.Recipient, topic: e.Topic, trusted: true, proven: true,
 	}
 	err := r.suppress(ctx, []*finding{f})
