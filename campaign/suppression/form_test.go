@@ -14,6 +14,7 @@ import (
 
 	"broadside/campaign/address"
 
+	"github.com/alicebob/miniredis/v2"
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 )
@@ -299,8 +300,8 @@ func (f *forms) read(s *Store) string {
 		people[i] = PersonOf(a)
 		past, err := s.History(ctx, text)
 		for k := range past {
-			if past[k].Removed {
-				past[k].Entry.At = time.Time{} // the time of Redis
+			if e := &past[k].Entry; past[k].Removed && e.At.Before(formTime.AddDate(40, 0, 0)) {
+				e.At = time.Time{} // the time of Redis; else that of the entry, which is later
 			}
 		}
 		fmt.Fprintf(&b, "history %+v %v\n", past, err)
@@ -332,12 +333,25 @@ func (f *forms) read(s *Store) string {
 // look into it, see the same in the long form, in the short one, and in a mixed list.
 func TestBothFormsAreTheSame(t *testing.T) {
 	t.Parallel()
-	_, rdb := realStore(t)
-	const rounds, steps = 60, 25
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		_, rdb := realStore(t)
+		sameInBothForms(t, rdb, redis.NewScript, 25)
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+		t.Cleanup(func() { rdb.Close() })
+		sameInBothForms(t, rdb, func(src string) *redis.Script { return redis.NewScript("--" + src) }, 10)
+	})
+}
+
+func sameInBothForms(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script, rounds int) {
+	const steps = 25
 	kinds := map[string]bool{}
 	for seed := range uint64(rounds) {
 		rdb.FlushAll(t.Context())
-		f := newForms(t, rdb, redis.NewScript, seed)
+		f := newForms(t, rdb, lua, seed)
 		for range steps {
 			what, answers := f.step()
 			verb, _, _ := strings.Cut(what, " ")
