@@ -51,7 +51,7 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 		attrs = append(attrs, "attempt", attempt)
 	}
 
-	if id := queueID(r.Text); id != "" {
+	if id := QueueID(r.Text); id != "" {
 		attrs = append(attrs, "queue_id", id)
 	}
 	if attempt > 0 {

@@ -6,10 +6,10 @@ import (
 	"broadside/campaign/address"
 )
 
-// queueID finds the id under which the server took a message ("queued as
+// QueueID finds the id under which the server took a message ("queued as
 // 4Bxyz", as servers say it), for the server's own logs. A server may name
 // the recipient there: an address is no id, and is not for a log.
-func queueID(text string) string {
+func QueueID(text string) string {
 	const mark = "queued as "
 	at := indexFold(text, mark)
 	if at < 0 {

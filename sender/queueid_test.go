@@ -15,8 +15,8 @@ func TestQueueID(t *testing.T) {
 		"\u023a\u023a\u023a queued as 4Bx":         "4Bx", // longer in lower case
 		"2.0.0 for \xff\xfe queued as 4Bx, thanks": "4Bx",
 	} {
-		if got := queueID(text); got != want {
-			t.Errorf("queueID(%q) = %q, want %q", text, got, want)
+		if got := QueueID(text); got != want {
+			t.Errorf("QueueID(%q) = %q, want %q", text, got, want)
 		}
 	}
 }
@@ -26,8 +26,8 @@ func TestQueueID(t *testing.T) {
 func TestAQueueIDIsNoAddress(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"2.0.0 queued as ada@example.org", "queued as <ada@example.org>", "queued as to=<ada@example.org>,id=1"} {
-		if got := queueID(text); strings.Contains(got, "ada@") {
-			t.Errorf("queueID(%q) = %q", text, got)
+		if got := QueueID(text); strings.Contains(got, "ada@") {
+			t.Errorf("QueueID(%q) = %q", text, got)
 		}
 	}
 }
@@ -37,8 +37,8 @@ func FuzzQueueID(f *testing.F) {
 	f.Add("queued as <ada@example.org>")
 	f.Add("\u0130queued as ")
 	f.Fuzz(func(t *testing.T, text string) {
-		if got := queueID(text); strings.ContainsAny(got, " ") {
-			t.Errorf("queueID(%q) = %q", text, got)
+		if got := QueueID(text); strings.ContainsAny(got, " ") {
+			t.Errorf("QueueID(%q) = %q", text, got)
 		}
 	})
 }

@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -14,6 +17,11 @@ import (
 const (
 	// maxAfterTexts is how many different texts a run keeps of what came back.
 	maxAfterTexts = 200
+	// maxAfterNotes is of how many things that came back a run keeps when, by which
+	// road and with which words: about 200 bytes each.
+	maxAfterNotes = 100_000
+	// maxSaid is how much of the words of one of them is kept, in bytes.
+	maxSaid = 200
 	// aftersAtOnce is how many go to one script.
 	aftersAtOnce = 500
 )
@@ -36,6 +44,10 @@ type After struct {
 	Day     string         // the date in UTC on which it happened
 	Account string         // that the message went by; empty: it is not known
 	Text    string         // what was said, without what differs from one to the next; may be empty
+
+	At     time.Time // when it happened; zero: no note is kept of it
+	Source string    // the road by which it came
+	Said   string    // what was said, without addresses; may be empty
 }
 
 // figure is the field of counters that the event belongs to.
@@ -43,8 +55,30 @@ func (a *After) figure() string {
 	return a.Day + " " + string(a.Kind) + " " + itoa(a.Part) + " " + a.Account
 }
 
+// note is what is kept of one thing that came back: time TAB road TAB account TAB
+// status TAB words. It is empty where nothing is. Deliveries have none: they may be as
+// many as the recipients.
+func (a *After) note() string {
+	if a.At.IsZero() || a.Kind == campaign.EventDelivered {
+		return ""
+	}
+	said := oneLine(a.Said)
+	if len(said) > maxSaid {
+		said = strings.ToValidUTF8(said[:maxSaid], "")
+	}
+	return strings.Join([]string{
+		strconv.FormatInt(a.At.UnixMilli(), 10), oneLine(a.Source), oneLine(a.Account), oneLine(a.Reply.Enhanced), said,
+	}, "\t")
+}
+
+// noteField names one thing that came back about a recipient.
+func noteField(kind campaign.EventKind, recipient string) string {
+	return string(kind) + ":" + recipient
+}
+
 func (l *Ledger) afterKey(r *Run) string      { return l.runKey(r.ID, r.Attempt+":after") }
 func (l *Ledger) afterTextsKey(r *Run) string { return l.afterKey(r) + ":texts" }
+func (l *Ledger) afterNotesKey(r *Run) string { return l.afterKey(r) + ":notes" }
 
 // markKey is the key of the marks of what was counted: bits by index, or a set of
 // names.
@@ -61,7 +95,7 @@ func (l *Ledger) bitsKey(r *Run, kind campaign.EventKind, part int) string {
 
 // afterKeys returns all keys of what came back about a run.
 func (l *Ledger) afterKeys(r *Run) []string {
-	keys := []string{l.afterKey(r), l.afterTextsKey(r)}
+	keys := []string{l.afterKey(r), l.afterTextsKey(r), l.afterNotesKey(r)}
 	for _, kind := range campaign.EventKinds {
 		keys = append(keys, l.markKey(r, &After{Kind: kind, Person: "any"}))
 		for _, p := range r.Sizes {
@@ -98,7 +132,7 @@ func (l *Ledger) CountAfter(ctx context.Context, r *Run, all []After) ([]bool, e
 // countAfter is CountAfter for those at some indexes, which are in the order of parts.
 func (l *Ledger) countAfter(ctx context.Context, r *Run, all []After, some []int) ([]int64, error) {
 	first := all[some[0]].Part
-	keys := append(l.keys(r, first), l.afterKey(r), l.afterTextsKey(r))
+	keys := append(l.keys(r, first), l.afterKey(r), l.afterTextsKey(r), l.afterNotesKey(r))
 	numbers := map[string]int{}
 	number := func(key string) int {
 		if numbers[key] == 0 {
@@ -108,7 +142,7 @@ func (l *Ledger) countAfter(ctx context.Context, r *Run, all []After, some []int
 		return numbers[key]
 	}
 
-	args := []any{first, maxAfterTexts}
+	args := []any{first, maxAfterTexts, maxAfterNotes}
 	for _, i := range some {
 		a := &all[i]
 		cells := 0
@@ -118,7 +152,7 @@ func (l *Ledger) countAfter(ctx context.Context, r *Run, all []After, some []int
 			return nil, fmt.Errorf("run %s has no recipient %d/%d", r.ID, a.Part, a.Index)
 		}
 		args = append(args, a.Part, cells, number(l.markKey(r, a)), a.Index, a.Person, int(a.State), a.Reply.field(),
-			string(a.Kind), a.figure(), oneLine(a.Text))
+			string(a.Kind), a.figure(), oneLine(a.Text), a.note())
 	}
 
 	answer, err := l.run(ctx, l.script.after, keys, args...).Int64Slice()

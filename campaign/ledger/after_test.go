@@ -188,3 +188,75 @@ func TestWhatComesBackEndsWithTheRun(t *testing.T) {
 		}
 	})
 }
+
+// Of what came back a run keeps when, by which road and with which words, once for each
+// kind and recipient, and never for a delivery.
+func TestNotesOfWhatCameBack(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Ledger) {
+		r := newRun(t, l, "r", 20, 0, 30)
+		at := time.UnixMilli(1_790_838_000_123).UTC()
+		first := bounce(2, 9)
+		first.At = at
+		first.Source = "hook:ses"
+		first.Said = "550 user\tunknown"
+		again := first
+		again.Source = "mailbox"
+		delivered := first
+		delivered.Kind = campaign.EventDelivered
+		left := After{Kind: campaign.EventUnsubscribed, Place: Place{2, -1}, Person: "hash of ann 1234", Day: "2026-12-02", At: at.Add(-time.Hour), Source: "page"}
+		silent := bounce(0, 9) // as an older version counted it
+		countAfter(t, l, r, first, again, delivered, left, silent)
+
+		wantBounce := Returned{Kind: campaign.EventBounced, At: at, Source: "hook:ses", Account: "main", Status: "5.1.1", Said: "550 user unknown"}
+		wantLeft := Returned{Kind: campaign.EventUnsubscribed, At: at.Add(-time.Hour), Source: "page"}
+		for _, tt := range []struct {
+			name   string
+			at     Place
+			person string
+			want   []Returned
+		}{
+			{"by place", Place{2, 9}, "", []Returned{{Kind: campaign.EventDelivered}, wantBounce}},
+			{"by both", Place{2, 9}, "hash of ann 1234", []Returned{{Kind: campaign.EventDelivered}, wantLeft, wantBounce}},
+			{"by person", Place{0, -1}, "hash of ann 1234", []Returned{wantLeft}},
+			{"without a note", Place{0, 9}, "hash of bob 1234", []Returned{{Kind: campaign.EventBounced}}},
+			{"nobody", Place{2, 8}, "hash of bob 1234", nil},
+		} {
+			got, err := l.Returned(t.Context(), r, tt.at, tt.person)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+			}
+		}
+	})
+}
+
+func TestStandingOfOneRecipient(t *testing.T) {
+	everywhere(t, func(t *testing.T, l *Ledger) {
+		r := newRun(t, l, "r", 3)
+		n := line(t, l)
+		if c, err := n.Claim(t.Context(), Ref{r, 0, 0}, "w.1", SuppressionKey{}); err != nil || !c.Held {
+			t.Fatalf("claim: %+v, %v", c, err)
+		}
+		if ok, err := n.Refuse(t.Context(), Ref{r, 0, 1}, Outcome{State: campaign.Bounced, Reply: Reply{Code: 550, Text: "no"}}); err != nil || !ok {
+			t.Fatalf("refuse: %v, %v", ok, err)
+		}
+
+		for i, want := range []campaign.State{campaign.Sending, campaign.Bounced, campaign.Pending} {
+			s, err := l.Standing(t.Context(), r, Place{0, i})
+			if err != nil || s.State != want {
+				t.Errorf("recipient %d: got %s, %v, want %s", i, s.State, err, want)
+			}
+			if claimed := want == campaign.Sending; s.Claimed.IsZero() == claimed {
+				t.Errorf("recipient %d: claimed at %v", i, s.Claimed)
+			}
+			if replied := want == campaign.Bounced; (s.Last != nil) != replied || replied && (s.Last.Code != 550 || s.Last.Text != "no") {
+				t.Errorf("recipient %d: last reply %+v", i, s.Last)
+			}
+		}
+		if _, err := l.Standing(t.Context(), r, Place{0, 3}); !Gone(err) {
+			t.Errorf("of a recipient that the run has not: %v", err)
+		}
+	})
+}

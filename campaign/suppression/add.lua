@@ -22,30 +22,29 @@
 
 -- lane_of returns the lane that a value names, and the value without it; nil for none.
 local function lane_of(value)
-  local head, lane, rest = string.match(value, '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*)(.*)$')
+  local head, lane, rest = string.match(value, '^(%d+\t%-?%d+\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*)(.*)$')
   if not lane or lane == '' then return nil end
   return lane, rest == '' and head or head .. '\t' .. rest
-end
-
--- reason_of returns the reason that a value gives.
-local function reason_of(value)
-  return string.match(value, '^%d+\t%d+\t([^\t]*)')
 end
 
 local now, version, how = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local added = 0
 for i = 4, #ARGV, 4 do
   local field, expires, at, value = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
-  local old = redis.call('HGET', KEYS[1], field) or ''
+  -- Most are new, in an import all of them.
+  local new = how ~= 'count' and redis.call('HSETNX', KEYS[1], field, value) == 1
+  local old = not new and redis.call('HGET', KEYS[1], field) or ''
   local ends = tonumber(string.match(old, '^(%d+)\t') or '')
   local removed = tonumber(string.match(old, '^1\t(%d+)\t') or '')
-  if not (how == 'replay' and removed and removed >= at) then
+  if new then
+    added = added + 1
+  elseif not (how == 'replay' and removed and removed >= at) then
     local gone = not ends or (ends > 0 and ends <= now)
     if gone then
       added = added + 1
     end
     local longer = not gone and ends > 0 and (expires == 0 or expires > ends)
-    local firmer = not gone and expires == ends and reason_of(old) == 'unsubscribe' and reason_of(value) ~= 'unsubscribe'
+    local firmer = not gone and expires == ends and is_unsubscribe(old) and not is_unsubscribe(value)
     if how ~= 'count' and (gone or longer or firmer) then
       redis.call('HSET', KEYS[1], field, value)
     elseif how ~= 'count' then

@@ -30,8 +30,8 @@
 // their size), each in a slot of its own in a cluster:
 //
 //	<prefix>:supp:<0-f>    field: 16 bytes of the hash, then the topic ("" is all)
-//	                       value: see encode and removed; text, so that redis-cli
-//	                       shows it
+//	                       value: text that begins with the expiry; form.go
+//	                       has its two forms, removed what a removal leaves
 //	<prefix>:supp:domains   the same for domains: the hash is that of "*@" and the
 //	                       domain. Its field "version" changes with every change
 //	<prefix>:supp:confirm:<0-f>   16 bytes of the hash -> how many signs of a dead

@@ -1,7 +1,6 @@
 package suppression
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -174,15 +173,16 @@ func oneLine(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// encode returns the stored value:
-//
-//	expires TAB at TAB reason TAB source TAB run TAB address [TAB lane [TAB evidence]]
-//
-// Times are Unix milliseconds, 0 is never; expires comes first because every
-// look-up reads it. In place of the address an entry of a domain has "*@" and the
-// domain; one that knows only the hash has ":" (which no address contains) and the
-// second half of the hash in hexadecimal. Fields may be added at the end.
+// encode returns the stored value, in the short form where there is one.
 func (e Entry) encode() string {
+	if text, ok := e.encodeShort(); ok {
+		return text
+	}
+	return e.encodeLong()
+}
+
+// encodeLong returns the stored value in the long form.
+func (e Entry) encodeLong() string {
 	who := e.Shown()
 	if who == "" {
 		who = hashOnly(e.Hash)
@@ -226,31 +226,16 @@ func live(value string, now time.Time) bool {
 
 // decode reads a stored field and value.
 func decode(f, value string) (Entry, error) {
-	const fields = 6
-	v := strings.Split(value, "\t")
-	if len(f) < len(Key{}) || len(v) < fields {
-		return Entry{}, fmt.Errorf("suppression entry %x: field of %d bytes, value of %d parts, expected %d and %d or more", f, len(f), len(v), len(Key{}), fields)
+	if len(f) < len(Key{}) {
+		return Entry{}, fmt.Errorf("suppression entry %x: field of %d bytes, expected %d or more", f, len(f), len(Key{}))
 	}
 
-	e := Entry{Reason: v[2], Source: v[3], Run: v[4], Address: v[5], Scope: All}
-	if len(v) > fields {
-		e.Lane = v[fields]
-	}
-	if len(v) > fields+1 {
-		e.Evidence = v[fields+1]
-	}
+	e := Entry{Scope: All}
 	if topic := f[len(Key{}):]; topic != "" {
 		e.Scope = Topic(topic)
 	}
-
-	for i, t := range []*time.Time{&e.Expires, &e.At} {
-		ms, err := strconv.ParseInt(v[i], 10, 64)
-		if err != nil {
-			return Entry{}, fmt.Errorf("suppression entry %x: read time: %w", f, err)
-		}
-		if ms != 0 {
-			*t = time.UnixMilli(ms).UTC()
-		}
+	if err := decodeValue(&e, value); err != nil {
+		return Entry{}, fmt.Errorf("suppression entry %x: %w", f, err)
 	}
 
 	tail, hashed := strings.CutPrefix(e.Address, ":")
@@ -265,9 +250,50 @@ func decode(f, value string) (Entry, error) {
 
 	e.Address = ""
 	copy(e.Hash[:], f)
-	if n, err := hex.Decode(e.Hash[len(Key{}):], []byte(tail[:min(len(tail), 32)])); err != nil || n != 16 {
-		return Entry{}, fmt.Errorf("suppression entry %x: the rest of its hash is %q, expected 32 hexadecimal digits", f, tail)
+	half, err := parseHashOnly(tail)
+	if err != nil {
+		return Entry{}, fmt.Errorf("suppression entry %x: %w", f, err)
+	}
+	copy(e.Hash[len(Key{}):], half)
+	return e, nil
+}
+
+// decodeValue reads a stored value into e; Address is whom the entry is about, as it is
+// stored.
+func decodeValue(e *Entry, value string) error {
+	expires, rest, _ := strings.Cut(value, "\t")
+	ms, err := strconv.ParseInt(expires, 10, 64)
+	if err != nil {
+		return fmt.Errorf("read time: %w", err)
+	}
+	if ms != 0 {
+		e.Expires = time.UnixMilli(ms).UTC()
+	}
+	if isShort(rest) {
+		return decodeShort(e, rest)
 	}
 
-	return e, nil
+	const fields = 5
+	v := strings.Split(rest, "\t")
+	if len(v) < fields {
+		return fmt.Errorf("value of %d parts, expected %d or more", len(v)+1, fields+1)
+	}
+	ms, err = strconv.ParseInt(v[0], 10, 64)
+	if err != nil {
+		return fmt.Errorf("read time: %w", err)
+	}
+	if ms != 0 {
+		e.At = time.UnixMilli(ms).UTC()
+	}
+	e.Reason = v[1]
+	e.Source = v[2]
+	e.Run = v[3]
+	e.Address = v[4]
+	if len(v) > fields {
+		e.Lane = v[fields]
+	}
+	if len(v) > fields+1 {
+		e.Evidence = v[fields+1]
+	}
+	return nil
 }

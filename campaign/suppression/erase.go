@@ -3,7 +3,6 @@ package suppression
 import (
 	"context"
 	_ "embed"
-	"encoding/hex"
 	"fmt"
 
 	"broadside/campaign/address"
@@ -28,7 +27,7 @@ func (s *Store) Erase(ctx context.Context, a address.Address) (int, error) {
 	}
 
 	key := Key(hash[:])
-	args := []any{hashOnly(hash)}
+	args := []any{hashOnly(hash), shortHashOnly(hash)}
 	for _, f := range fields(key, topics) {
 		args = append(args, f)
 	}
@@ -38,6 +37,3 @@ func (s *Store) Erase(ctx context.Context, a address.Address) (int, error) {
 	}
 	return n, nil
 }
-
-// hashOnly is what an entry without an address has in its place.
-func hashOnly(hash [32]byte) string { return ":" + hex.EncodeToString(hash[len(Key{}):]) }

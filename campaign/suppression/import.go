@@ -65,10 +65,14 @@ func (s *Store) Import(ctx context.Context, rows *audience.AddressReader) (Impor
 
 // merge adds the entries of one row after another, until next returns io.EOF.
 func (s *Store) merge(ctx context.Context, im *importer, next func() ([]Entry, error)) (Imported, error) {
+	var w importWrite
 	entries := make([]Entry, 0, batch)
 	for done := false; !done; {
 		more, err := next()
 		if err != nil && !errors.Is(err, io.EOF) {
+			if failed := w.wait(&im.result); failed != nil {
+				err = errors.Join(err, failed)
+			}
 			return im.result, err
 		}
 
@@ -77,16 +81,48 @@ func (s *Store) merge(ctx context.Context, im *importer, next func() ([]Entry, e
 		if len(entries) == 0 || !done && len(entries) < batch {
 			continue
 		}
-		n, err := s.addBatch(ctx, asNew, im.now, entries)
-		im.result.Added += n
-		if err != nil {
-			return im.result, fmt.Errorf("import suppressions: %w", err)
+		if err := w.wait(&im.result); err != nil {
+			return im.result, err
 		}
-		im.result.Known += len(entries) - n
-		entries = entries[:0]
+		w.start(ctx, s, im.now, entries)
+		entries = make([]Entry, 0, batch)
 	}
 
-	return im.result, nil
+	err := w.wait(&im.result)
+	return im.result, err
+}
+
+// An importWrite is the writing of one batch while the next one is read.
+type importWrite struct {
+	done    chan struct{} // closed at its end; nil: nothing is being written
+	entries int
+	added   int
+	err     error
+}
+
+// start begins to write; wait must be called before the next start, and at the end.
+func (w *importWrite) start(ctx context.Context, s *Store, now time.Time, entries []Entry) {
+	w.done = make(chan struct{})
+	w.entries = len(entries)
+	go func() {
+		defer close(w.done)
+		w.added, w.err = s.addBatch(ctx, asNew, now, entries)
+	}()
+}
+
+// wait waits for the end of what was started, and counts it.
+func (w *importWrite) wait(result *Imported) error {
+	if w.done == nil {
+		return nil
+	}
+	<-w.done
+	w.done = nil
+	result.Added += w.added
+	if w.err != nil {
+		return fmt.Errorf("import suppressions: %w", w.err)
+	}
+	result.Known += w.entries - w.added
+	return nil
 }
 
 // ignored returns the columns that have no meaning here. Those of addresses have
@@ -227,6 +263,10 @@ func (im *importer) people(row *audience.AddressRow) (addresses []address.Addres
 // the domain next to it, which would keep out everyone at a large provider.
 func rowDomains(row *audience.AddressRow) []string {
 	if len(row.Named) > 0 {
+		return nil
+	}
+
+	if !strings.Contains(row.Text, everyone) && row.Cell("domain") == "" {
 		return nil
 	}
 

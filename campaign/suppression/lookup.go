@@ -221,23 +221,27 @@ func (s subject) entries(scopes []string, values []any, now time.Time) []Entry {
 		if !ok || !live(value, now) {
 			continue
 		}
-
-		e, err := decode(field(KeyOf(s.shown), scopes[i]), value)
-		if err != nil { // it keeps mail back all the same
-			e = Entry{Scope: All, Reason: "unreadable entry"}
-			if scopes[i] != "" {
-				e.Scope = Topic(scopes[i])
-			}
-		}
-
-		e.Address = s.shown
-		if s.place == domains {
-			e.Address = ""
-			e.Domain = strings.TrimPrefix(s.shown, everyone)
-		}
-		found = append(found, e)
+		found = append(found, s.entry(scopes[i], value))
 	}
 	return found
+}
+
+// entry returns the entry that a subject has in a topic.
+func (s subject) entry(topic, value string) Entry {
+	e, err := decode(field(KeyOf(s.shown), topic), value)
+	if err != nil { // it keeps mail back all the same
+		e = Entry{Scope: All, Reason: "unreadable entry"}
+		if topic != "" {
+			e.Scope = Topic(topic)
+		}
+	}
+
+	e.Address = s.shown
+	if s.place == domains {
+		e.Address = ""
+		e.Domain = strings.TrimPrefix(s.shown, everyone)
+	}
+	return e
 }
 
 // MarshalJSON writes the object that the command line promises.

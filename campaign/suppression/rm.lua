@@ -16,7 +16,7 @@ local removed = 0
 for i = 3, #ARGV do
   local old = redis.call('HGET', KEYS[1], ARGV[i])
   if old and string.sub(old, 1, 2) ~= '1\t' then
-    local at = tonumber(string.match(old, '^%d+\t(%d+)\t') or '0')
+    local at = time_of(old)
     redis.call('HSET', KEYS[1], ARGV[i], string.format('1\t%.0f\tremoved', math.max(now, at)))
     removed = removed + 1
   end

@@ -10,7 +10,7 @@ import (
 	"broadside/internal/testkit"
 )
 
-func realStore(t *testing.T) (*Store, *redis.Client) {
+func realStore(t testing.TB) (*Store, *redis.Client) {
 	t.Helper()
 	opt, err := redis.ParseURL(testkit.Redis(t))
 	if err != nil {

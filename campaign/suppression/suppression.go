@@ -40,6 +40,7 @@ type Store struct {
 	rm     *redis.Script
 	topics *redis.Script
 	now    func() time.Time
+	encode func(Entry) string
 
 	confirm *redis.Script
 	soft    *redis.Script
@@ -55,8 +56,9 @@ type Store struct {
 // is redis.NewScript, or what a store that lacks script flags offers instead.
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
-		rdb: rdb, prefix: prefix, add: lua(addSource), rm: lua(rmSource), topics: lua(topicsSource), confirm: lua(confirmSource),
-		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), erase: lua(eraseSource), undo: lua(undoSource), now: time.Now,
+		rdb: rdb, prefix: prefix, encode: Entry.encode,
+		add: lua(withForm(addSource)), rm: lua(withForm(rmSource)), topics: lua(topicsSource), confirm: lua(confirmSource),
+		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), erase: lua(withForm(eraseSource)), undo: lua(withForm(undoSource)), now: time.Now,
 	}
 }
 
@@ -109,7 +111,7 @@ func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries
 		return 0, err
 	}
 
-	w := newWrite(how, now, entries)
+	w := s.newWrite(how, now, entries)
 	pipe := s.rdb.Pipeline()
 	if w.topics != nil && how != asCount {
 		s.topics.Eval(ctx, pipe, []string{s.topicsKey()}, w.topics...)

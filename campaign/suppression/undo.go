@@ -27,8 +27,9 @@ func (s *Store) Undo(ctx context.Context, e Entry) (bool, error) {
 		return false, fmt.Errorf("undo suppression: ask redis for the time: %w", err)
 	}
 
+	head, tail, _ := e.short()
 	done, err := s.undo.Run(ctx, s.rdb, []string{s.shardKey(shardOf(e.key()))},
-		now.UnixMilli(), field(e.key(), e.topic()), e.At.UnixMilli(), e.Reason, e.Source, e.Run).Bool()
+		now.UnixMilli(), field(e.key(), e.topic()), e.At.UnixMilli(), e.Reason, e.Source, e.Run, head, tail).Bool()
 	if err != nil {
 		return false, fmt.Errorf("undo suppression: %w", err)
 	}

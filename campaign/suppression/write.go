@@ -22,7 +22,7 @@ type write struct {
 }
 
 // newWrite arranges complete entries.
-func newWrite(how string, now time.Time, entries []Entry) *write {
+func (s *Store) newWrite(how string, now time.Time, entries []Entry) *write {
 	w := &write{}
 	seen := map[string]bool{}
 	for _, e := range entries {
@@ -34,7 +34,7 @@ func newWrite(how string, now time.Time, entries []Entry) *write {
 		if *a == nil {
 			*a = []any{now.UnixMilli(), versionFor(e.place()), how}
 		}
-		*a = append(*a, field(e.key(), e.topic()), strconv.FormatInt(e.expiresMilli(), 10), e.At.UnixMilli(), e.encode())
+		*a = append(*a, field(e.key(), e.topic()), strconv.FormatInt(e.expiresMilli(), 10), e.At.UnixMilli(), s.encode(e))
 	}
 
 	return w

@@ -76,6 +76,7 @@ func (c *cli) completions() []completion {
 		{command: "list subscribe", flag: "language", values: fixed(configs.Languages...)},
 		{command: "list restore", values: c.stored(listVersions)},
 
+		{command: "trace", flag: "run", values: runs},
 		{command: "account check", values: c.accountNames},
 		{command: "lane pause", values: c.laneNames},
 		{command: "lane resume", values: c.laneNames},

@@ -141,6 +141,7 @@ func (w *world) verbs(run string) {
 		{"run", "report", run, "--format", "md"},
 		{"run", "recipients", run, "--state", "accepted", "--format", "csv"},
 		{"run", "rejects", run},
+		{"trace", fmt.Sprintf(pattern, 0), "--run", run},
 		{"list", "ls"},
 		{"list", "show", "everybody"},
 		{"list", "add", "everybody", "new@example.org"},

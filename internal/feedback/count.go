@@ -34,11 +34,10 @@ func (r *Recorder) count(ctx context.Context, all []*finding) error {
 		}
 	}
 
-	now := time.Now()
 	for run, of := range byRun {
 		afters := make([]ledger.After, len(of))
 		for i, f := range of {
-			afters[i] = f.after(now)
+			afters[i] = f.after()
 		}
 		counted, err := r.cfg.Ledger.CountAfter(ctx, run.Handle(), afters)
 		if err != nil {
@@ -53,11 +52,13 @@ func (r *Recorder) count(ctx context.Context, all []*finding) error {
 
 // after returns what is counted of a finding. An unsubscribe counts by the address,
 // because a link has no more, and others do where the place is not known.
-func (f *finding) after(now time.Time) ledger.After {
+func (f *finding) after() ledger.After {
 	effect := effects[f.class]
+	at := f.at(f.came) // before the time of the suppression that follows from it
 	a := ledger.After{
 		Kind: effect.kind, Place: ledger.Place{Part: f.part, Index: f.index}, State: effect.state,
-		Day: f.at(now).UTC().Format(time.DateOnly), Account: f.account(),
+		Day: at.UTC().Format(time.DateOnly), Account: f.account(),
+		At: at, Source: f.notice.Source, Said: evidence(f.notice),
 	}
 
 	named, err := address.Parse(f.address)

@@ -145,8 +145,8 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	defer cancel()
 
 	f := &finding{
-		notice: campaign.Notice{Source: e.Source, At: e.At, Recipient: e.Recipient},
-		class:  campaign.ClassUnsubscribed, runID: e.Run, index: -1,
+		notice: campaign.Notice{Source: e.Source, At: e.At, Recipient: e.Recipient}, came: time.Now(),
+		class: campaign.ClassUnsubscribed, runID: e.Run, index: -1,
 		address: e.Recipient, topic: e.Topic, trusted: true, proven: true,
 	}
 	err := r.suppress(ctx, []*finding{f})

@@ -14,6 +14,7 @@ const recordWithin = 30 * time.Second
 // A finding is a notice, and what was found out about it.
 type finding struct {
 	notice campaign.Notice
+	came   time.Time // when it was told to the recorder
 	class  campaign.Class
 	reason string // why it is of that class, or is not trusted
 
@@ -39,9 +40,10 @@ func (r *Recorder) Record(ctx context.Context, notices []campaign.Notice) error 
 		return err
 	}
 
+	came := time.Now()
 	all := make([]*finding, len(notices))
 	for i, n := range notices {
-		all[i] = &finding{notice: n, index: -1}
+		all[i] = &finding{notice: n, came: came, index: -1}
 		all[i].class, all[i].reason = r.cfg.Judge(n)
 	}
 

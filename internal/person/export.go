@@ -20,6 +20,10 @@ type People struct {
 	Ledger      *ledger.Ledger
 	Runs        *runs.Runs
 	Subscribers *subscribe.Store
+
+	// OwnLane reports whether a domain has a lane of its own for an account. Without it
+	// only the domains of the long tail have.
+	OwnLane func(account, domain string) bool
 }
 
 // Known is what is known of one address. Its JSON is that of `person export --json`.

@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.Suppression.Add(t.Context(), suppression.Entry{Address: "ada@example.org", Scope: suppression.Topic("offers"), Reason: "bounce", Source: "smtp", Evidence: "550 no ada@example.org here"}); err != nil {
+	if _, err := w.Suppression.Add(t.Context(), suppression.Entry{Address: "ada@example.org", Scope: suppression.Topic("offers"), Reason: "bounce", Source: "smtp", Evidence: "550 no ada@example.org here", At: time.Now().Add(-time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	w.makeRun(w.parse("Ada@example.org", "bob@example.org", "cat@example.org"))

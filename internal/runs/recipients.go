@@ -44,7 +44,7 @@ func (r *Runs) Recipients(ctx context.Context, id, state string, do func(Recipie
 	}
 
 	return r.Each(ctx, run, func(part, index int, cell ledger.Cell, row audience.Row) error {
-		s := shownState(cell.State)
+		s := ShownState(cell.State)
 		if state != "" && s.String() != state {
 			return nil
 		}

@@ -188,7 +188,7 @@ func (r *Runs) replies(ctx context.Context, run *ledger.Run) ([]report.ReplyCoun
 			continue
 		}
 
-		k := kind{reply.Code, reply.Enhanced, shownState(cells[i].State)}
+		k := kind{reply.Code, reply.Enhanced, ShownState(cells[i].State)}
 		text := ReplyText(reply)
 		if counts[k] == nil {
 			counts[k] = &report.ReplyCount{Code: k.code, Enhanced: k.enhanced, Text: text, State: k.state}
@@ -208,9 +208,9 @@ func (r *Runs) replies(ctx context.Context, run *ledger.Run) ([]report.ReplyCoun
 	return out[:min(len(out), maxReplies)], nil
 }
 
-// shownState returns a state as people see it. They need not know that a recipient is
+// ShownState returns a state as people see it. They need not know that a recipient is
 // in the queue of a worker.
-func shownState(s campaign.State) campaign.State {
+func ShownState(s campaign.State) campaign.State {
 	if s == campaign.Issued {
 		return campaign.Pending
 	}

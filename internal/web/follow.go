@@ -1,9 +1,7 @@
 package web
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -87,28 +85,4 @@ func isPrefetch(h http.Header) bool {
 		}
 	}
 	return false
-}
-
-// clientOf returns where a request comes from: behind a proxy of our own, which has a
-// private address, the last address that it has added. What a client makes of that itself
-// changes only how its own visits count.
-func clientOf(r *http.Request) netip.Addr {
-	peer := addressOf(r.RemoteAddr)
-	if !peer.IsPrivate() && !peer.IsLoopback() {
-		return peer
-	}
-	all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	if added := addressOf(strings.TrimSpace(all[len(all)-1])); added.IsValid() {
-		return added
-	}
-	return peer
-}
-
-// addressOf reads an address, with a port or without; the zero Addr is none.
-func addressOf(text string) netip.Addr {
-	if host, _, err := net.SplitHostPort(text); err == nil {
-		text = host
-	}
-	a, _ := netip.ParseAddr(text)
-	return a.Unmap()
 }

@@ -2,19 +2,20 @@
 -- counts once for each recipient, however often and by how many roads it comes.
 --
 -- KEYS  11 figures: "day kind part account" -> how many  12 texts: "kind TAB text"
---       -> how many  13... cells and marks, as the arguments say
--- ARGV  2 how many texts are kept
+--       -> how many  13 notes: "kind:part:index", or "kind:" and a member -> when, by
+--       which road, with which words  14... cells and marks, as the arguments say
+-- ARGV  2 how many texts are kept  3 how many notes
 --       for each: part; which of KEYS has its cells, 0 for none; which has its mark;
 --         index; member of the set of marks, empty where the mark is the bit of the
 --         index; what an uncertain recipient becomes (byte of the
 --         state letter, 0 = what it is); the reply to a bounced one; kind; field in
---         figures; text, may be empty
+--         figures; text, may be empty; note, may be empty
 -- Returns for each 1 when it was counted now, 0 when it had been or the run is gone.
 --
 -- Cells, marks and counters change together: a caller without an answer calls again.
 -- Allowed when Redis is out of memory, as the suppressions are.
-local width, counted, figures, texts, answer = 10, {}, {}, {}, {}
-local n = (#ARGV - 2) / width
+local width, counted, figures, texts, notes, answer = 11, {}, {}, {}, {}, {}
+local n = (#ARGV - 3) / width
 if not run_state then
   for k = 1, n do answer[k] = 0 end
   return answer
@@ -30,7 +31,7 @@ end
 
 local touched = {}
 for k = 1, n do
-  local a = 3 + (k - 1) * width
+  local a = 4 + (k - 1) * width
   local its_part, cells, mark, member = ARGV[a], tonumber(ARGV[a + 1]), KEYS[tonumber(ARGV[a + 2])], ARGV[a + 4]
   if cells > 0 then
     enter(its_part, KEYS[cells])
@@ -53,6 +54,10 @@ for k = 1, n do
     if ARGV[a + 7] == 'complained' then add(counted, 'after:complained:' .. its_part, 1) end -- the guards look at each provider
     add(figures, ARGV[a + 8], 1)
     if ARGV[a + 9] ~= '' then add(texts, ARGV[a + 7] .. '\t' .. ARGV[a + 9], 1) end
+    if ARGV[a + 10] ~= '' then
+      notes[#notes + 1] = ARGV[a + 7] .. ':' .. (member == '' and its_part .. ':' .. ARGV[a + 3] or member)
+      notes[#notes + 1] = ARGV[a + 10]
+    end
   end
 end
 
@@ -68,6 +73,11 @@ for field, more in pairs(texts) do
     field = string.match(field, '^[^\t]*\t')
   end
   redis.call('HINCRBY', KEYS[12], field, more)
+end
+
+if #notes > 0 and redis.call('HLEN', KEYS[13]) + #notes / 2 <= tonumber(ARGV[3]) then
+  touched[KEYS[13]] = true
+  redis.call('HSET', KEYS[13], unpack(notes))
 end
 
 -- What is written after the run was retired ends with it.
