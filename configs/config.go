@@ -18,6 +18,7 @@ type Config struct {
 	Retention          Retention
 	Worker             Worker
 	Feedback           Feedback
+	Webhooks           []Webhook
 	Accounts           map[string]Account
 	ReplyRules         string // file of rules for replies that are asked first; empty: none
 	Storm              Storm

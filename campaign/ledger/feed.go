@@ -188,13 +188,8 @@ func (l *Ledger) Replies(ctx context.Context, r *Run) (map[[2]int]LastReply, err
 	out := map[[2]int]LastReply{}
 	err := l.scan(ctx, l.runKey(r.ID, "replies"), func(field, value string) {
 		part, index, _ := strings.Cut(field, ":")
-		f := strings.SplitN(value, "\t", 7)
-		if len(f) < 7 {
-			return
-		}
-		out[[2]int{int(atoi64(part)), int(atoi64(index))}] = LastReply{
-			At: fromMillis(f[0]), Attempt: int(atoi64(f[1])), Reason: f[2],
-			Reply: Reply{Code: int(atoi64(f[3])), Enhanced: f[4], Account: f[5], Text: f[6]},
+		if last, ok := parseLastReply(value); ok {
+			out[[2]int{int(atoi64(part)), int(atoi64(index))}] = last
 		}
 	})
 	if err != nil {
@@ -202,6 +197,18 @@ func (l *Ledger) Replies(ctx context.Context, r *Run) (map[[2]int]LastReply, err
 	}
 
 	return out, nil
+}
+
+// parseLastReply reads what lua/lib.lua remembers of a recipient.
+func parseLastReply(value string) (LastReply, bool) {
+	f := strings.SplitN(value, "\t", 7)
+	if len(f) < 7 {
+		return LastReply{}, false
+	}
+	return LastReply{
+		At: fromMillis(f[0]), Attempt: int(atoi64(f[1])), Reason: f[2],
+		Reply: Reply{Code: int(atoi64(f[3])), Enhanced: f[4], Account: f[5], Text: f[6]},
+	}, true
 }
 
 // Claims reads the claims that are held now: token by part and index.

@@ -47,6 +47,7 @@ type Record struct {
 	Resend, Replicated bool // as in NewRun
 	Guard              campaign.Guard
 	Watch              Watch
+	Telling            Telling
 }
 
 // Handle returns the handle of a run that became ready, else nil.
@@ -193,6 +194,7 @@ func parseRecord(id string, m map[string]string) *Record {
 		},
 	}
 	r.readGuard(m)
+	r.readTelling(m)
 	r.Attempts = int(atoi64(m["max_attempts"]))
 	for d := range strings.SplitSeq(m["retry"], ",") {
 		if d != "" {
@@ -380,7 +382,7 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 		for _, p := range h.Sizes {
 			pipe.Expire(ctx, l.cellsKey(h, p.Part), keep)
 		}
-		for _, key := range l.afterKeys(h) {
+		for _, key := range append(l.afterKeys(h), l.toldKey(h)) {
 			pipe.Expire(ctx, key, keep)
 		}
 	}

@@ -21,6 +21,8 @@ type Erased struct {
 	Lists  []string `json:"lists"`
 	Runs   []string `json:"runs"`
 	Unread []string `json:"unread"` // runs that are being made: erase again when they are made
+
+	Webhooks int `json:"webhooks"` // events that others were not told yet, or are dead
 }
 
 // Erase takes an address out of everything in Redis, and keeps its hash on the
@@ -52,6 +54,12 @@ func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Era
 	})
 	if err != nil {
 		return e, err
+	}
+
+	if p.Webhooks != nil {
+		if e.Webhooks, err = p.Webhooks.Erase(ctx, a, dryRun); err != nil {
+			return e, err
+		}
 	}
 
 	e.Unread, err = p.eachRun(ctx, func(rec *ledger.Record) error {

@@ -18,6 +18,13 @@ type People struct {
 	Lists       *audience.Lists
 	Ledger      *ledger.Ledger
 	Runs        *runs.Runs
+	Webhooks    Webhooks
+}
+
+// Webhooks are events that wait to be told to others, or are dead; *outgoing.Webhooks has
+// them. Erase takes out those about an address and returns how many they are.
+type Webhooks interface {
+	Erase(ctx context.Context, a address.Address, dryRun bool) (int, error)
 }
 
 // Known is what is known of one address. Its JSON is that of `person export --json`.
