@@ -84,7 +84,14 @@ func readWebhooks(m *strictyaml.Map, c *Config) {
 
 func readWebhook(m *strictyaml.Map) Webhook {
 	var w Webhook
-	m.Check("url", &w.URL, webhookURLForm, isWebhookURL)
+	m.Value("url", webhookURLForm, func(text string) (problem string) {
+		if !isWebhookURL(text) {
+			base, _, _ := strings.Cut(text, "?") // behind it there may be a password
+			return "found " + strictyaml.Quote(base) + ", expected " + webhookURLForm
+		}
+		w.URL = text
+		return ""
+	})
 	m.Require("url", webhookURLForm)
 	readSecret(m, "secret", &w.Secret, webhookSecretForm, func(text string) bool {
 		_, err := standardwebhooks.Key(text)

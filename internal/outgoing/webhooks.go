@@ -176,7 +176,7 @@ func (w *Webhooks) Retry(ctx context.Context, id string) (int, error) {
 func (w *Webhooks) RetryAll(ctx context.Context) (int, error) {
 	total := 0
 	for _, r := range w.Receivers {
-		n, err := w.Deliveries.AllAgain(r.ID())
+		n, err := w.Deliveries.AllAgain(ctx, r.ID())
 		total += n
 		if err != nil {
 			return total, err

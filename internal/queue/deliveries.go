@@ -267,11 +267,12 @@ func (d *Deliveries) Again(receiver, id string) error {
 
 // AllAgain lets all dead deliveries of a receiver be tried again, and returns how many
 // they are.
-func (d *Deliveries) AllAgain(receiver string) (int, error) {
-	n, err := asynq.NewInspectorFromRedisClient(d.rdb).RunAllArchivedTasks(d.name(receiver))
-	if errors.Is(err, asynq.ErrQueueNotFound) {
-		return 0, nil
+func (d *Deliveries) AllAgain(ctx context.Context, receiver string) (int, error) {
+	s, err := d.Standing(ctx, receiver)
+	if err != nil || s.Dead == 0 {
+		return 0, err // asynq has no error of its own for a queue that is not there
 	}
+	n, err := asynq.NewInspectorFromRedisClient(d.rdb).RunAllArchivedTasks(d.name(receiver))
 	if err != nil {
 		return 0, fmt.Errorf("try the dead webhooks of queue %s again: %w", d.name(receiver), err)
 	}

@@ -121,7 +121,7 @@ func TestTheDeadOfDeliveriesComeBack(t *testing.T) {
 	if err := d.Again("crm", "a"); !errors.Is(err, ErrNoDelivery) {
 		t.Errorf("of nobody: got %v", err)
 	}
-	if n, err := d.AllAgain("crm"); n != 0 || err != nil {
+	if n, err := d.AllAgain(t.Context(), "crm"); n != 0 || err != nil {
 		t.Errorf("all of nobody: got %d, %v", n, err)
 	}
 	if err := d.EachDead(t.Context(), "crm", func(DeadDelivery) bool { return true }); err != nil {
@@ -147,7 +147,7 @@ func TestTheDeadOfDeliveriesComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	stands(t, d, Standing{Dead: 2})
-	if n, err := d.AllAgain("crm"); n != 2 || err != nil {
+	if n, err := d.AllAgain(t.Context(), "crm"); n != 2 || err != nil {
 		t.Errorf("got %d, %v, want 2", n, err)
 	}
 	stands(t, d, Standing{})
