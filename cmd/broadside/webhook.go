@@ -150,7 +150,7 @@ func (c *cli) printRetried(n int) error {
 			Retried int `json:"retried"`
 		}{n})
 	}
-	_, err := fmt.Fprintf(c.stdout, "%d webhooks are tried once more, as soon as a scheduler is alive\n", n)
+	_, err := fmt.Fprintf(c.stdout, "tried once more, as soon as a scheduler is alive: %d\n", n)
 	return err
 }
 

@@ -40,20 +40,20 @@ func webhookFinding(s outgoing.Status, served bool) Finding {
 	waiting := s.Waiting + s.Retried
 	switch {
 	case s.URL == "":
-		return bad("webhook "+s.ID, code, store.Warning, fmt.Sprintf("%d events wait and %d are dead, and it is not configured any more", waiting, s.Dead),
+		return bad("webhook "+s.ID, code, store.Warning, fmt.Sprintf("it is not configured any more; events that wait: %d, dead: %d", waiting, s.Dead),
 			"nobody sends them", "write its url into webhooks again, as it was, to have them sent; else leave them")
 	case s.Dead > 0 || s.Dropped > 0:
-		text := fmt.Sprintf("%d events are dead", s.Dead)
+		text := fmt.Sprintf("dead events: %d", s.Dead)
 		if s.Dropped > 0 {
-			text += fmt.Sprintf(", and for %d there was no room", s.Dropped)
+			text += fmt.Sprintf("; dropped, because there was no room: %d", s.Dropped)
 		}
 		return bad(subject, code, store.Warning, text, "its receiver does not know what happened: "+s.Failure,
 			"`broadside webhook ls --dead` lists them; when the receiver is well, `broadside webhook retry --all` sends the dead again")
 	case !served && waiting > 0:
-		return bad(subject, code, store.Warning, fmt.Sprintf("%d events wait, and no scheduler is alive", waiting), "nobody sends them", "start `broadside scheduler`, or `broadside all`")
+		return bad(subject, code, store.Warning, fmt.Sprintf("no scheduler is alive; events that wait: %d", waiting), "nobody sends them", "start `broadside scheduler`, or `broadside all`")
 	case s.Failing:
-		return bad(subject, code, store.Warning, fmt.Sprintf("the last try failed at %s: %s; %d events wait", s.FailedAt.Format(time.RFC3339), s.Failure, waiting),
+		return bad(subject, code, store.Warning, fmt.Sprintf("the last try failed at %s: %s; events that wait: %d", s.FailedAt.Format(time.RFC3339), s.Failure, waiting),
 			"its receiver does not know what happens", "`broadside webhook test` tries it now")
 	}
-	return good(subject, code, fmt.Sprintf("%d events were delivered in the last day, %d wait", s.LastDay, waiting))
+	return good(subject, code, fmt.Sprintf("events delivered in the last day: %d, waiting: %d", s.LastDay, waiting))
 }

@@ -144,7 +144,8 @@ func (a *Announcer) tell(ctx context.Context, id string, over bool) error {
 	if err := a.tellTurns(ctx, rec); err != nil {
 		return err
 	}
-	if over && rec.State.Over() {
+	// Its feeder may have died, or have been a launch that waited for no more than that.
+	if ended(rec) {
 		if err := a.tellEnd(ctx, rec); err != nil {
 			return err
 		}
@@ -154,6 +155,12 @@ func (a *Announcer) tell(ctx context.Context, id string, over bool) error {
 		return err
 	}
 	return a.cfg.Ledger.RemoveUntold(ctx, id)
+}
+
+// ended reports whether everybody in a run has an outcome. A cancelled run may still have
+// messages on the wire.
+func ended(rec *ledger.Record) bool {
+	return rec.State.Over() && (rec.State != campaign.RunCancelled || !rec.Finished.IsZero())
 }
 
 // tellTurns tells that a run was stopped.

@@ -231,9 +231,9 @@ func TestTurnsAndTheEndOfARunAreToldOnce(t *testing.T) {
 	h.round(t)
 	turn(campaign.Running, "", campaign.Paused)
 	h.ends(t, r, campaign.Failed, 0, 1, 2)
-	h.round(t)
-	if got := types(h.waiting(t)); len(got) != 3 {
-		t.Errorf("got %v: a run is over when its feeder says so", got)
+	h.round(t) // nobody feeds the run any more
+	if got := types(h.waiting(t)); len(got) != 4 {
+		t.Errorf("got %v, want the end of the run as well", got)
 	}
 	h.retire(t)
 	h.restart()
@@ -250,6 +250,33 @@ func TestTurnsAndTheEndOfARunAreToldOnce(t *testing.T) {
 	}
 	if left, err := h.ledger.Untold(ctx); len(left) > 0 || err != nil {
 		t.Errorf("%v is still to be told about (%v)", left, err)
+	}
+}
+
+func TestTheEndOfACancelledRunIsToldWhenNothingIsOnTheWire(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, campaign.WebhookRunCancelled)
+	r := h.run(t, 3)
+	h.ends(t, r, campaign.Failed, 0)
+	if _, err := h.ledger.Turn(t.Context(), theRun, campaign.RunCancelled, "by the operator", campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	h.round(t)
+	if got := h.waiting(t); len(got) != 0 {
+		t.Errorf("told while two recipients are open: %v", got)
+	}
+	if err := h.ledger.Sweep(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	h.round(t)
+	got := h.waiting(t)
+	for _, e := range got {
+		if e.Type != "run.cancelled" || e.Data.Counts["cancelled"] != 2 || e.Data.Counts["failed"] != 1 || e.Data.Reason != "by the operator" {
+			t.Errorf("got %+v", e)
+		}
+	}
+	if len(got) != 1 {
+		t.Errorf("got %d events, want 1", len(got))
 	}
 }
 

@@ -109,6 +109,8 @@ type Dead struct {
 	Tries int       `json:"tries"`
 	At    time.Time `json:"failed_at"`
 	Error string    `json:"error"`
+
+	receiver string // its ID
 }
 
 // Dead calls do for each dead event, until it returns false.
@@ -119,7 +121,7 @@ func (w *Webhooks) Dead(ctx context.Context, do func(Dead) bool) error {
 			what := aboutOf(d.Body)
 			more = do(Dead{
 				ID: d.ID, URL: r.String(), Type: what.Type, Run: what.Data.Run, Made: what.Timestamp,
-				Tries: d.Tries, At: d.At, Error: d.Error,
+				Tries: d.Tries, At: d.At, Error: d.Error, receiver: r.ID(),
 			})
 			return more
 		})
@@ -134,34 +136,35 @@ func (w *Webhooks) Dead(ctx context.Context, do func(Dead) bool) error {
 // returns at how many. id is a webhook-id, or the beginning of one. The error is of the
 // kind failure.ErrInvalid when it is no dead event, or that of several.
 func (w *Webhooks) Retry(ctx context.Context, id string) (int, error) {
-	found := map[string]bool{}
-	exact := false
+	found := map[string][]string{} // receivers by id: elsewhere the same event may not be dead
 	err := w.Dead(ctx, func(d Dead) bool {
 		if id != "" && strings.HasPrefix(d.ID, id) {
-			found[d.ID] = true
-			exact = exact || d.ID == id
+			found[d.ID] = append(found[d.ID], d.receiver)
 		}
 		return true
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
+	}
+
+	whole := id
+	for only := range found {
+		if len(found) == 1 {
+			whole = only
+		}
+	}
+	switch {
 	case len(found) == 0:
 		return 0, failure.Invalid("there is no dead webhook " + id + "; `broadside webhook ls --dead` lists them")
-	case len(found) > 1 && !exact:
+	case found[whole] == nil:
 		return 0, failure.Invalid(id + " is the beginning of several dead webhooks: write more of it")
-	}
-	for whole := range found {
-		if !exact {
-			id = whole
-		}
 	}
 
 	n := 0
-	for _, r := range w.Receivers {
-		err := w.Deliveries.Again(r.ID(), id)
+	for _, receiver := range found[whole] {
+		err := w.Deliveries.Again(receiver, whole)
 		if errors.Is(err, queue.ErrNoDelivery) {
-			continue
+			continue // somebody else was faster
 		}
 		if err != nil {
 			return n, err

@@ -26,8 +26,8 @@ const (
 	deliveryPoll = time.Second
 )
 
-// ErrNoDelivery is returned for a delivery that is not there, or not dead.
-var ErrNoDelivery = errors.New("no such dead delivery")
+// ErrNoDelivery is returned for a delivery that is not there.
+var ErrNoDelivery = errors.New("no such delivery")
 
 // Deliveries are the queues of outgoing webhooks: one for each receiver, so that none
 // waits for another. Their names begin with the namespace. It is safe for concurrent use.
@@ -253,7 +253,8 @@ func (d *Deliveries) Remove(ctx context.Context, receiver string, is func(body [
 	return len(ids), nil
 }
 
-// Again lets a dead delivery be tried again. ErrNoDelivery when there is none.
+// Again lets a dead delivery be tried again, or one that waits for another try be tried
+// now. ErrNoDelivery when there is none.
 func (d *Deliveries) Again(receiver, id string) error {
 	err := asynq.NewInspectorFromRedisClient(d.rdb).RunTask(d.name(receiver), id)
 	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
