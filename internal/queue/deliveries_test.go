@@ -91,8 +91,12 @@ func TestWhatAHandlerSaysBecomesOfADelivery(t *testing.T) {
 	stands(t, d, Standing{Retried: 1, Dead: 1})
 
 	want := []try{
-		{"done", "body of done", 0}, {"later", "body of later", 0}, {"later", "body of later", 1}, {"later", "body of later", 2},
-		{"much later", "body of much later", 0}, {"never", "body of never", 0},
+		{"done", "body of done", 0},
+		{"later", "body of later", 0},
+		{"later", "body of later", 1},
+		{"later", "body of later", 2},
+		{"much later", "body of much later", 0},
+		{"never", "body of never", 0},
 	}
 	var got []try
 	for len(tries) > 0 {
