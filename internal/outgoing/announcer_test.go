@@ -36,9 +36,12 @@ type house struct {
 
 func newHouse(t testing.TB, events ...campaign.WebhookEvent) *house {
 	t.Helper()
-	rdb := dial(t)
-	crm := configs.Webhook{URL: "https://crm.acme.example/", Secret: secret, Events: events}
-	h := &house{office: newOffice(t, rdb, crm), ledger: ledger.New(rdb, "bs", redis.NewScript)}
+	return houseOf(t, dial(t), configs.Webhook{URL: "https://crm.acme.example/", Secret: secret, Events: events})
+}
+
+func houseOf(t testing.TB, rdb *redis.Client, receiver configs.Webhook) *house {
+	t.Helper()
+	h := &house{office: newOffice(t, rdb, receiver), ledger: ledger.New(rdb, "bs", redis.NewScript)}
 	h.line = h.ledger.Line(rdb, suppression.New(rdb, "bs", redis.NewScript))
 	h.restart()
 	return h
