@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
@@ -183,6 +184,18 @@ func (h *house) waiting(t testing.TB) map[string]told {
 	return out
 }
 
+// deliver takes what waits out of the queue, and returns it by id.
+func (h *house) deliver(t testing.TB) map[string]told {
+	t.Helper()
+	base := "asynq:{bs-webhook-" + h.Receivers[0].ID() + "}:"
+	out := h.waiting(t)
+	for id := range out {
+		h.rdb.Del(t.Context(), base+"t:"+id)
+	}
+	h.rdb.Del(t.Context(), base+"pending")
+	return out
+}
+
 // types returns the types of events, in alphabetical order.
 func types(events map[string]told) []string {
 	out := []string{}
@@ -216,41 +229,39 @@ func TestTurnsAndTheEndOfARunAreToldOnce(t *testing.T) {
 	turn(campaign.Held, codes.HeldLedger.Reason("doubt"), campaign.Running)
 	turn(campaign.Running, "", campaign.Held)
 
-	h.round(t)
-	if diff := cmp.Diff([]string{"run.held", "run.paused"}, types(h.waiting(t))); diff != "" {
-		t.Fatalf("stopped (-want +got):\n%s", diff)
-	}
-	for _, e := range h.waiting(t) {
-		if e.Data.Run != theRun || e.Data.Campaign != "news" || e.Data.State != strings.TrimPrefix(e.Type, "run.") || !strings.HasPrefix(e.Data.Reason, "BS-") {
-			t.Errorf("got %+v", e)
+	// Each time all that waits is delivered, so that the queue knows nothing of it.
+	expect := func(when string, want ...string) {
+		t.Helper()
+		h.round(t)
+		got := h.deliver(t)
+		if diff := cmp.Diff(want, types(got), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+		for _, e := range got {
+			d := e.Data
+			if d.Run != theRun || d.Campaign != "news" || d.State != strings.TrimPrefix(e.Type, "run.") || d.State != "finished" && !strings.HasPrefix(d.Reason, "BS-") {
+				t.Errorf("%s: got %+v", when, e)
+			}
+			if d.State == "finished" && d.Counts["failed"] != 3 {
+				t.Errorf("%s: got %+v", when, e)
+			}
 		}
 	}
+	expect("stopped twice", "run.held", "run.paused")
+	expect("nothing new")
 
 	if _, err := h.ledger.PauseFor(ctx, theRun, codes.GuardBounce, "10 % of 100 bounced"); err != nil {
 		t.Fatal(err)
 	}
 	h.restart()
-	h.round(t)
-	h.round(t)
+	expect("by a guard", "run.paused")
 	turn(campaign.Running, "", campaign.Paused)
 	h.ends(t, r, campaign.Failed, 0, 1, 2)
-	h.round(t) // nobody feeds the run any more
-	if got := types(h.waiting(t)); len(got) != 4 {
-		t.Errorf("got %v, want the end of the run as well", got)
-	}
+	expect("over, and nobody feeds it any more", "run.finished")
+	expect("nothing new")
 	h.retire(t)
 	h.restart()
-	h.round(t)
-	h.round(t)
-	want := []string{"run.finished", "run.held", "run.paused", "run.paused"}
-	if diff := cmp.Diff(want, types(h.waiting(t))); diff != "" {
-		t.Errorf("over (-want +got):\n%s", diff)
-	}
-	for _, e := range h.waiting(t) {
-		if e.Type == "run.finished" && (e.Data.State != "finished" || e.Data.Counts["failed"] != 3) {
-			t.Errorf("got %+v", e)
-		}
-	}
+	expect("retired")
 	if left, err := h.ledger.Untold(ctx); len(left) > 0 || err != nil {
 		t.Errorf("%v is still to be told about (%v)", left, err)
 	}
@@ -340,11 +351,7 @@ func TestEventsThatWereNotNotedComeAgainWithTheirID(t *testing.T) {
 	forget := func() {
 		h.rdb.Del(t.Context(), "bs:{run:"+theRun+"}:record", "bs:{run:"+theRun+"}:"+r.Attempt+":told")
 		h.rdb.HSet(t.Context(), "bs:{run:"+theRun+"}:record", before)
-		base := "asynq:{bs-webhook-" + h.Receivers[0].ID() + "}:"
-		for id := range h.waiting(t) {
-			h.rdb.Del(t.Context(), base+"t:"+id)
-		}
-		h.rdb.Del(t.Context(), base+"pending")
+		h.deliver(t)
 		h.restart()
 	}
 	forget()
@@ -369,21 +376,19 @@ func TestBouncesWaitInTheLedgerForRoom(t *testing.T) {
 	seen := map[string]bool{}
 	for range 5 {
 		h.round(t)
-		got := h.waiting(t)
+		got := h.deliver(t)
 		if len(got) > 11 {
 			t.Errorf("%d events wait, want 10 and that of the run at most", len(got))
 		}
-		base := "asynq:{bs-webhook-" + h.Receivers[0].ID() + "}:"
-		for id, e := range got { // they are delivered
-			if e.Type == "bounced" {
-				if seen[e.Data.Recipient] {
-					t.Errorf("%s was told twice", e.Data.Recipient)
-				}
-				seen[e.Data.Recipient] = true
+		for _, e := range got {
+			if e.Type != "bounced" {
+				continue
 			}
-			h.rdb.Del(t.Context(), base+"t:"+id)
+			if seen[e.Data.Recipient] {
+				t.Errorf("%s was told twice", e.Data.Recipient)
+			}
+			seen[e.Data.Recipient] = true
 		}
-		h.rdb.Del(t.Context(), base+"pending")
 	}
 	if len(seen) != 25 {
 		t.Errorf("%d were told, want 25", len(seen))
