@@ -78,13 +78,13 @@ func (c *cli) printWebhooks(ctx context.Context, a *app.App) error {
 			state = "nothing sent yet"
 		}
 		rows = append(rows, []string{
-			name, strings.Join(s.Events, ","), count(s.Waiting), count(s.Retried), count(s.LastDay), count(s.Dead), count(s.Dropped), state,
+			name, strings.Join(s.Events, ","), figure(s.Waiting), figure(s.Retried), figure(s.LastDay), figure(s.Dead), figure(s.Dropped), state,
 		})
 	}
 	return c.table([]string{"RECEIVER", "EVENTS", "WAITING", "RETRYING", "DELIVERED 24H", "DEAD", "DROPPED", "LAST TRY"}, rows)
 }
 
-func count(n int64) string { return strconv.FormatInt(n, 10) }
+func figure(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (c *cli) printDeadWebhooks(ctx context.Context, a *app.App) error {
 	all := []outgoing.Dead{}

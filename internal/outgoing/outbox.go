@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxWaiting is how many events wait for a receiver. Each takes about 1.5 KB in Redis.
+	// maxWaiting is how many events wait for a receiver. Each takes about 1 KB in Redis.
 	maxWaiting = 20_000
 	// taskTimeout is more than a request takes, so that asynq ends none.
 	taskTimeout = 2 * sendWithin

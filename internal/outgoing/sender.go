@@ -45,8 +45,12 @@ func (s *Sender) Run(ctx context.Context) error {
 		"redis gives no webhooks away: looking again every second", "redis gives webhooks away again"))
 	g, ctx := errgroup.WithContext(ctx)
 	for _, to := range s.receivers {
-		way := &line{sender: s, to: to, fails: outage.NewNotice(s.log.With("webhook", to.String()),
-			"webhook is not taken by its receiver: it is sent again for a day", "webhook is taken again")}
+		log := s.log.With("webhook", to.String())
+		way := &line{
+			sender: s, to: to,
+			fails: outage.NewNotice(log, "webhook is not taken by its receiver: it is sent again for a day", "webhook is taken again"),
+			dies:  outage.NewNotice(log, "webhooks are dead: see broadside webhook ls --dead", "webhooks are delivered again"),
+		}
 		g.Go(func() error {
 			defer to.close()
 			return s.deliveries.Serve(ctx, queue.DeliveryConfig{
@@ -61,7 +65,8 @@ func (s *Sender) Run(ctx context.Context) error {
 type line struct {
 	sender *Sender
 	to     *receiver
-	fails  *outage.Notice
+	fails  *outage.Notice // while tries fail
+	dies   *outage.Notice // while events die
 }
 
 // deliver sends one event, and says what becomes of it as queue.Deliveries.Serve wants
@@ -78,6 +83,7 @@ func (l *line) deliver(ctx context.Context, v queue.Delivery, failed int) error 
 
 	l.fails.Note(err)
 	if err == nil {
+		l.dies.Note(nil)
 		l.note(l.sender.register.delivered(ctx, l.to.Webhook, now))
 		return nil
 	}
@@ -85,7 +91,7 @@ func (l *line) deliver(ctx context.Context, v queue.Delivery, failed int) error 
 
 	wait, more := l.sender.pause(failed, askedFor(answer, now))
 	if answer.Status == http.StatusGone || !more {
-		l.sender.log.WarnContext(ctx, "webhook is dead: see broadside webhook ls --dead", "webhook", l.to.String(), "id", v.ID, "tries", failed+1, "err", err)
+		l.dies.Note(err, "id", v.ID, "tries", failed+1)
 		return err
 	}
 	return &queue.Later{After: wait, Err: err}

@@ -153,6 +153,9 @@ func TestGoneIsTheEndAtOnce(t *testing.T) {
 	if n := len(c.requests(t, 1)); n != 1 {
 		t.Errorf("got %d requests, want 1", n)
 	}
+	if !strings.Contains(o.log.String(), "webhooks are dead") {
+		t.Errorf("the log does not say so: %s", o.log)
+	}
 }
 
 func TestRetryAfterIsHeardOf429And503Alone(t *testing.T) {
