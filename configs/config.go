@@ -18,6 +18,7 @@ type Config struct {
 	Retention          Retention
 	Worker             Worker
 	Feedback           Feedback
+	Webhooks           []Webhook
 	Accounts           map[string]Account
 	Subscribe          map[string]SubscribeForm // by name; empty: nobody can subscribe themselves
 	ReplyRules         string                   // file of rules for replies that are asked first; empty: none

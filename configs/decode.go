@@ -40,6 +40,7 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 	m.Map("retention", func(m *strictyaml.Map) { readRetention(m, &c.Retention) })
 	m.Map("worker", func(m *strictyaml.Map) { readWorker(m, &c.Worker) })
 	m.Map("feedback", func(m *strictyaml.Map) { readFeedback(m, &c.Feedback) })
+	readWebhooks(m, c)
 	c.Accounts = map[string]Account{}
 	m.Maps("accounts", "1 to 64 letters, digits, - and _", func(name string, m *strictyaml.Map) bool {
 		if !accountPattern.MatchString(name) {

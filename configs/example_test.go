@@ -36,6 +36,9 @@ var names = regexp.MustCompile(`^(accounts|topics|subscribe)\.[^.]+\.`)
 // lanes are named by users too, also after domains.
 var lanes = regexp.MustCompile(`\.lanes\..+\.([a-z_]+)$`)
 
+// items are those of a list of keys and values.
+var items = regexp.MustCompile(`\[\d+\]\.`)
+
 // TestExampleHasEveryKey compares the fields of Config with what Rows prints,
 // and with what the example file sets.
 func TestExampleHasEveryKey(t *testing.T) {
@@ -44,6 +47,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	for _, r := range loadExample(t).Rows() {
 		key := names.ReplaceAllString(r.Key, "$1.NAME.")
 		key = lanes.ReplaceAllString(key, ".lanes.NAME.$1")
+		key = items.ReplaceAllString(key, "[].")
 		rows[key] = true
 		if r.Source != "default" {
 			set[key] = true
@@ -87,6 +91,8 @@ func fieldKeys(typ reflect.Type, prefix string) []string {
 			keys = append(keys, fieldKeys(f.Type.Elem(), key+".")...)
 		case f.Type.Kind() == reflect.Struct:
 			keys = append(keys, fieldKeys(f.Type, key+".")...)
+		case f.Type == reflect.TypeFor[[]configs.Webhook]():
+			keys = append(keys, fieldKeys(f.Type.Elem(), key+"[].")...)
 		case f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct:
 			keys = append(keys, fieldKeys(f.Type.Elem(), key+".NAME.")...)
 		default:

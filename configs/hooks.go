@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+
+	"broadside/internal/standardwebhooks"
 )
 
 // Hooks are the webhooks by which providers tell what became of messages, with what
@@ -67,25 +69,10 @@ func (h SendgridHook) Key() (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// Limits of a key of Standard Webhooks, in bytes (standard-webhooks.md, "Signature scheme").
-const (
-	minHookKey = 24
-	maxHookKey = 64
-)
-
 // Key returns the key of the HMAC.
 func (h GenericHook) Key() ([]byte, error) {
-	text, ok := strings.CutPrefix(h.Secret.Reveal(), "whsec_")
-	if !ok {
+	if !strings.HasPrefix(h.Secret.Reveal(), standardwebhooks.Prefix) {
 		return nil, errors.New("expected whsec_ in front")
 	}
-
-	key, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, errors.New("expected base64 after whsec_") // the error of base64 would quote it
-	}
-	if len(key) < minHookKey || len(key) > maxHookKey {
-		return nil, errors.New("expected 24 to 64 bytes")
-	}
-	return key, nil
+	return standardwebhooks.Key(h.Secret.Reveal())
 }

@@ -3,6 +3,7 @@ package configs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"path/filepath"
@@ -139,6 +140,9 @@ func sources(doc *strictyaml.Doc) map[string]string {
 			case strictyaml.Scalar, strictyaml.List:
 				out[sub] = doc.Place(sub).String()
 			}
+			for i, item := range f.Value.Items {
+				walk(item, fmt.Sprintf("%s[%d]", sub, i))
+			}
 		}
 	}
 	walk(doc.Root(), "")
@@ -159,6 +163,11 @@ func secretsInFile(d *strictyaml.Doc) []string {
 		}
 		if slices.ContainsFunc(n.Items, literalSecret) {
 			keys = append(keys, key)
+		}
+		for i, item := range n.Items {
+			if item.Kind == strictyaml.Mapping {
+				walk(item, fmt.Sprintf("%s[%d]", key, i))
+			}
 		}
 	}
 	walk(d.Root(), "")

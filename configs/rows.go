@@ -59,6 +59,7 @@ func (c *Config) Rows() []Row {
 	add("feedback.mailbox", mailboxList(c.Feedback.Mailbox))
 	add("feedback.every", units.FormatDuration(c.Feedback.Every))
 	add("feedback.listen", c.Feedback.Listen)
+	webhookRows(c.Webhooks, add)
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		c.Accounts[name].rows(func(key, value string) { add("accounts."+name+"."+key, value) })
 	}

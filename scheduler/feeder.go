@@ -46,7 +46,9 @@ type FeederConfig struct {
 	ShutUntil func(accounts []string, part int) time.Time
 	// KeepRuns and KeepAddresses are the retention of runs that are over.
 	KeepRuns, KeepAddresses time.Duration
-	Log                     *slog.Logger
+	// Told is set where somebody is told of the ends of runs: they are put on a list.
+	Told bool
+	Log  *slog.Logger
 }
 
 // A Feeder feeds every active run whose lease it gets.
@@ -248,6 +250,12 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 }
 
 func (f *Feeder) retire(ctx context.Context, rec *ledger.Record) error {
+	// First: once it is retired nobody looks at it again.
+	if f.cfg.Told {
+		if err := f.ledger.AddUntold(ctx, rec.ID); err != nil {
+			return err
+		}
+	}
 	if err := f.ledger.Retire(ctx, rec, f.cfg.KeepRuns, f.cfg.KeepAddresses); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ const (
 	NoWeb       Code = "BS-NO-WEB"
 	Processes   Code = "BS-PROCESSES"
 	Mailbox     Code = "BS-MAILBOX"
+	Webhook     Code = "BS-WEBHOOK"
 
 	LaneClosed Code = "BS-LANE-CLOSED" // by an operator
 	LaneSlowed Code = "BS-LANE-SLOWED"
@@ -79,6 +80,16 @@ var stateCodes = []Explanation{
 			"The message has the error and when it was last read; `broadside feedback poll` tries it now. docs/mailboxes.md has what each kind of mailbox needs.",
 			"A wrong password: correct it in `feedback.mailbox` and start the scheduler again.",
 			"Never read, and no error: start `broadside scheduler` (or `broadside all`) with the same configuration.",
+			doctorStep,
+		},
+	},
+	{
+		Webhook, "A receiver of webhooks is not told what happens",
+		"It does not take what is sent to it, or nobody sends. An event is tried for about a day and is dead then; one that was answered with 410 Gone is dead at once. Sending is not affected.",
+		[]string{
+			"`broadside webhook ls` shows the error of the last try; `broadside webhook test` sends an example now. docs/webhooks-out.md says what a receiver must answer.",
+			"When the receiver is well: `broadside webhook retry --all` sends what is dead once more.",
+			"Events wait, and there is no error: start `broadside scheduler` (or `broadside all`) with the same configuration.",
 			doctorStep,
 		},
 	},

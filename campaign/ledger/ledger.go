@@ -35,7 +35,7 @@ type scripts struct {
 	create, ready, turn, drop, discard                   *redis.Script
 	step, record, refuse, giveback, issue, sweep, replay *redis.Script
 	resolve, reopen, lease, beat, takeOff, note, name    *redis.Script
-	storm, after, erase, hits                            *redis.Script
+	storm, after, erase, hits, told                      *redis.Script
 }
 
 // New returns the ledger whose keys begin with prefix. lua turns source text
@@ -66,6 +66,7 @@ func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.S
 		name:     lua(always + source("name")),
 		storm:    lua(always + source("storm")),
 		erase:    lua(always + source("erase")),
+		told:     lua(always + source("told")),
 		after:    lua(always + lib + source("after")),
 		hits:     lua("#!lua\n" + source("hits")),
 	}}

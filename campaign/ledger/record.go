@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -50,6 +51,7 @@ type Record struct {
 	Resend, Replicated bool // as in NewRun
 	Guard              campaign.Guard
 	Watch              Watch
+	Telling            Telling
 }
 
 // Handle returns the handle of a run that became ready, else nil.
@@ -203,6 +205,7 @@ func parseRecord(id string, m map[string]string) *Record {
 			r.Window = window.Closed // of a newer version: nothing leaves at a wrong time
 		}
 	}
+	r.readTelling(m)
 	r.Attempts = int(atoi64(m["max_attempts"]))
 	for d := range strings.SplitSeq(m["retry"], ",") {
 		if d != "" {
@@ -395,7 +398,7 @@ func (l *Ledger) Retire(ctx context.Context, r *Record, keep, addresses time.Dur
 		for _, p := range h.Sizes {
 			pipe.Expire(ctx, l.cellsKey(h, p.Part), keep)
 		}
-		for _, key := range append(l.afterKeys(h), l.hitKeys(h)...) {
+		for _, key := range slices.Concat(l.afterKeys(h), l.hitKeys(h), []string{l.toldKey(h)}) {
 			pipe.Expire(ctx, key, keep)
 		}
 	}

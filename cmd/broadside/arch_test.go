@@ -26,6 +26,8 @@ var rank = map[string]int{
 	"campaign/audience":         3, // of addresses
 	"campaign/sources":          4,
 
+	"internal/standardwebhooks": 0,
+
 	"internal/failure":  0,
 	"internal/outage":   0,
 	"internal/wire":     0,
@@ -51,6 +53,7 @@ var rank = map[string]int{
 	"sender/smtppool":    5, // says what a reply is
 	"scheduler/calendar": 4,
 
+	"internal/outgoing":  6, // of runs and what came back
 	"sender":             6,
 	"scheduler":          6,
 	"internal/runs":      6, // of whatever made them

@@ -81,6 +81,8 @@ func (c *cli) completions() []completion {
 		{command: "lane pause", values: c.laneNames},
 		{command: "lane resume", values: c.laneNames},
 		{command: "lane reset", values: c.laneNames},
+		{command: "webhook retry", values: c.stored(deadWebhooks)},
+		{command: "webhook test", flag: "url", values: c.webhookURLs},
 		{command: "explain", values: codeNames},
 		{command: "reply explain", flag: "stage", values: fixed(texts(reply.Stages)...)},
 		{command: "reply explain", flag: "provider", values: fixed(reply.Origins()...)},

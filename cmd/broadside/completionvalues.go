@@ -15,6 +15,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/internal/app"
+	"broadside/internal/outgoing"
 )
 
 // completionTime bounds how long a shell waits for values. When Redis is away
@@ -170,6 +171,32 @@ func (c *cli) formNames(string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return slices.Sorted(maps.Keys(cfg.Subscribe)), cobra.ShellCompDirectiveNoFileComp
+}
+
+// webhookURLs are the receivers of the configuration.
+func (c *cli) webhookURLs(string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
+	defer cancel()
+	cfg, err := c.load(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, w := range cfg.Webhooks {
+		out = append(out, w.String())
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// deadWebhooks are the first of the dead events.
+func deadWebhooks(ctx context.Context, a *app.App) ([]string, error) {
+	const most = 100
+	var out []string
+	err := a.Webhooks.Dead(ctx, func(d outgoing.Dead) bool {
+		out = append(out, cobra.CompletionWithDesc(d.ID, d.Type+" "+d.Run))
+		return len(out) < most
+	})
+	return out, err
 }
 
 // laneNames are the lanes of the accounts of the configuration: of mailbox providers,

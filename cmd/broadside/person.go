@@ -24,7 +24,7 @@ func (c *cli) withPerson(cmd *cobra.Command, text string, do func(ctx context.Co
 		return err
 	}
 	return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-		p := &person.People{Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers}
+		p := &person.People{Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers, Webhooks: a.Webhooks}
 		return do(ctx, p, addresses[0])
 	})
 }

@@ -69,7 +69,10 @@ func schedulerCommand(c *cli) *cobra.Command {
 		Use:   "scheduler",
 		Short: "Process: make runs of campaigns whose time has come",
 		Long: `Make a run of each scheduled campaign at its time, until SIGTERM. One is enough;
-more do no harm: each time is fired exactly once. A worker sends the runs.`,
+more do no harm: each time is fired exactly once. A worker sends the runs.
+
+It also reads the mailboxes of feedback.mailbox, and tells the receivers of webhooks what
+happens.`,
 		Example: "  broadside scheduler",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -94,7 +94,7 @@ func commandGroups(c *cli) []commandGroup {
 		{"Begin:", []*cobra.Command{demoCommand(c), initCommand(c), sinkCommand(c)}},
 		{"Send:", []*cobra.Command{campaignCommand(c), runCommand(c), listCommand(c), suppressionCommand(c), personCommand(c), accountCommand(c), laneCommand(c)}},
 		{"Processes:", []*cobra.Command{workerCommand(c), schedulerCommand(c), webCommand(c), allCommand(c), releaseCommand(c), processesCommand(c)}},
-		{"Find out:", []*cobra.Command{doctorCommand(c), explainCommand(c), replyCommand(c), feedbackCommand(c), traceCommand(c), configCommand(c), benchCommand(c)}},
+		{"Find out:", []*cobra.Command{doctorCommand(c), explainCommand(c), replyCommand(c), feedbackCommand(c), traceCommand(c), webhookCommand(c), configCommand(c), benchCommand(c)}},
 		{"Keep:", []*cobra.Command{backupCommand(c), restoreCommand(c)}},
 		{"This program:", []*cobra.Command{manCommand(), versionCommand(c)}},
 	}

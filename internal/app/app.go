@@ -29,6 +29,7 @@ import (
 	"broadside/internal/letter"
 	"broadside/internal/mailbox"
 	"broadside/internal/outage"
+	"broadside/internal/outgoing"
 	"broadside/internal/presence"
 	"broadside/internal/queue"
 	"broadside/internal/runs"
@@ -60,6 +61,7 @@ type App struct {
 	Backup      *backup.Installation
 	Doctor      *doctor.Doctor
 	Feedback    *feedback.Journal
+	Webhooks    *outgoing.Webhooks
 
 	log   *slog.Logger
 	store *store.Store
@@ -110,6 +112,9 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
 		queue:       queue.NewClient(rdb, cfg.Namespace),
 	}
+	a.Webhooks = &outgoing.Webhooks{
+		Receivers: cfg.Webhooks, Deliveries: queue.NewDeliveries(rdb, cfg.Namespace), Register: outgoing.NewRegister(rdb, cfg.Namespace),
+	}
 	a.LaneControl = &lanes.Lanes{Config: cfg, Learnt: a.Lanes, Conns: a.conns, Ledger: a.Ledger, Suppression: a.Suppression}
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
 	a.Mailboxes = mailbox.NewRegister(rdb, cfg.Namespace)
@@ -131,7 +136,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 	a.Doctor = &doctor.Doctor{
 		Config: cfg, Store: st, Ledger: a.Ledger, Runs: a.Runs, Lists: a.Lists, Accounts: a.Accounts, Lanes: a.Lanes, Schedules: stored,
-		Processes: a.Processes, Mailboxes: a.Mailboxes, Log: o.Log,
+		Processes: a.Processes, Mailboxes: a.Mailboxes, Webhooks: a.Webhooks, Log: o.Log,
 	}
 	if a.Tokens, err = oauth.New(rdb, cfg.Namespace, revealed(cfg.Secrets), lua, o.Log); err != nil {
 		return nil, errors.Join(err, st.Close())
@@ -295,6 +300,7 @@ func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.
 
 func (a *App) feeder(worker *sender.Worker) *scheduler.Feeder {
 	return scheduler.NewFeeder(a.Ledger, a.queue, scheduler.FeederConfig{
-		ShutUntil: worker.ShutUntil, KeepRuns: a.Config.Retention.Runs, KeepAddresses: a.Config.Retention.Addresses, Log: a.log,
+		ShutUntil: worker.ShutUntil, KeepRuns: a.Config.Retention.Runs, KeepAddresses: a.Config.Retention.Addresses,
+		Told: a.told(), Log: a.log,
 	})
 }

@@ -19,13 +19,17 @@ import (
 // recorder returns what records whatever comes back. Its Run must run where it is used.
 func (a *App) recorder() *feedback.Recorder {
 	soft := a.Config.Feedback.Soft
+	var announcer feedback.Announcer // nil: nobody is told
+	if o := a.outbox(); o.Wants(campaign.WebhookBounced, campaign.WebhookComplained, campaign.WebhookUnsubscribed) {
+		announcer = o
+	}
 	return feedback.New(feedback.Config{
 		Suppression: a.Suppression, Ledger: a.Ledger, Keys: a.keys,
 		Soft:       suppression.SoftLimit{Messages: soft.SuppressAfter, Within: soft.Within},
 		Judge:      func(n campaign.Notice) (campaign.Class, string) { return bounce.Judge(a.rules, n) },
 		Decode:     bounce.Decode,
-		Complained: a.complained,
-		Server:     a.server, Journal: a.Feedback, Log: a.log,
+		Complained: a.complained, Announcer: announcer, Marks: a.Ledger,
+		Server: a.server, Journal: a.Feedback, Log: a.log,
 	})
 }
 

@@ -50,7 +50,8 @@ func (a *App) firing(ctx context.Context, name string) (time.Time, error) {
 }
 
 // Schedule is the scheduler process: it fires what is due until ctx ends, each occurrence
-// exactly once, however many schedulers run, and reads the mailboxes to which bounces come.
+// exactly once, however many schedulers run, reads the mailboxes to which bounces come, and
+// tells others by webhook what happens.
 func (a *App) Schedule(ctx context.Context) error {
 	defer a.enlist(presence.Scheduler, nil)()
 	return a.fire(ctx)
@@ -61,11 +62,12 @@ func (a *App) fire(ctx context.Context) error {
 		return err
 	}
 	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Log: a.log})
-	a.log.Info("scheduler started", "mailboxes", len(a.Config.Feedback.Mailbox))
+	a.log.Info("scheduler started", "mailboxes", len(a.Config.Feedback.Mailbox), "webhooks", len(a.Config.Webhooks))
 	err := a.runBounded(ctx, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return firer.Run(ctx) })
 		g.Go(func() error { return a.readMailboxes(ctx) })
+		g.Go(func() error { return a.tellOthers(ctx) })
 		return g.Wait()
 	})
 	a.log.Info("scheduler stopped")

@@ -24,6 +24,7 @@ import (
 	"broadside/configs"
 	"broadside/internal/failure"
 	"broadside/internal/mailbox"
+	"broadside/internal/outgoing"
 	"broadside/internal/presence"
 	"broadside/internal/runs"
 	"broadside/internal/store"
@@ -43,12 +44,13 @@ type Doctor struct {
 	Schedules *scheduler.Schedules
 	Processes *presence.Register
 	Mailboxes *mailbox.Register
+	Webhooks  *outgoing.Webhooks
 	Log       *slog.Logger
 }
 
 // A Finding is the outcome of one check of one thing.
 type Finding struct {
-	Subject string // redis, clock, queue, links, settings, "account NAME", "mailbox URL"
+	Subject string // redis, clock, queue, links, settings, "account NAME", "mailbox URL", "webhook URL"
 	store.Finding
 }
 

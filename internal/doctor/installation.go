@@ -57,6 +57,7 @@ func (d *Doctor) Installation(ctx context.Context) []Finding {
 	found = append(found, d.closings(ctx)...)
 	found = append(found, d.processes(ctx)...)
 	found = append(found, d.mailboxes(ctx)...)
+	found = append(found, d.webhooks(ctx)...)
 	return append(found, d.campaigns(ctx)...)
 }
 

@@ -77,6 +77,11 @@ type Config struct {
 	// it nobody is told.
 	Complained func(ctx context.Context, account string) error
 
+	// Announcer tells others what came back; Marks shows what was told before. Without
+	// them nobody is told.
+	Announcer Announcer
+	Marks     Marks
+
 	// Server says which Redis is behind the list, by an id that changes with each
 	// of its starts, and what it offers against forgetting. Without it nothing is
 	// replayed.
@@ -135,7 +140,7 @@ const applyWithin = 10 * time.Second
 // its run. Without an error the suppression is in force, and will be. Neither ends with
 // ctx: a reader who closes the page has pressed the button.
 //
-// What could not be counted is only logged: the suppression stands.
+// What could not be counted or told to others is only logged: the suppression stands.
 func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	if e.Kind != campaign.EventUnsubscribed {
 		return fmt.Errorf("apply event %q from %s: expected %q", e.Kind, e.Source, campaign.EventUnsubscribed)
@@ -155,7 +160,7 @@ func (r *Recorder) Apply(ctx context.Context, e campaign.Event) error {
 	}
 
 	if f.run, err = r.runs.record(ctx, e.Run); err == nil {
-		err = r.count(ctx, []*finding{f})
+		err = errors.Join(r.announce(ctx, []*finding{f}), r.count(ctx, []*finding{f}))
 	}
 	err = errors.Join(err, r.addUp(ctx, []*finding{f}), r.note(ctx, []*finding{f}))
 	if err != nil {

@@ -49,7 +49,7 @@ func (r *Recorder) Record(ctx context.Context, notices []campaign.Notice) error 
 
 	// Each step may be done twice, and none is left out: when one fails all of them are
 	// done again. That the notices were seen comes last.
-	for _, step := range []func(context.Context, []*finding) error{r.identify, r.suppress, r.addUp, r.count, r.warn, r.note} {
+	for _, step := range []func(context.Context, []*finding) error{r.identify, r.suppress, r.addUp, r.announce, r.count, r.warn, r.note} {
 		if err := step(ctx, all); err != nil {
 			return err
 		}

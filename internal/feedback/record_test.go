@@ -38,6 +38,7 @@ type office struct {
 	keys       *token.Keys
 	log        *testkit.Log
 	complained atomic.Int64
+	announcer  feedback.Announcer
 	cuts       *cuts
 	failed     int // calls of Record that were cut off
 }
@@ -73,7 +74,8 @@ func (o *office) restart() {
 		Keys:        o.keys,
 		Soft:        suppression.SoftLimit{Messages: 3, Within: 30 * 24 * time.Hour},
 		Complained:  func(context.Context, string) error { o.complained.Add(1); return nil },
-		Log:         slog.New(slog.NewTextHandler(o.log, nil)),
+		Announcer:   o.announcer, Marks: ledger.New(o.shaky, "bs", redis.NewScript),
+		Log: slog.New(slog.NewTextHandler(o.log, nil)),
 	})
 }
 

@@ -2,36 +2,28 @@ package hooks
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"broadside/campaign"
+	"broadside/internal/standardwebhooks"
 )
 
 // generic reads events of our own form (docs/webhooks.md), signed as Standard Webhooks
-// describes (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md):
-// HMAC-SHA256 over id, time and body, with a dot between them.
+// describes.
 type generic struct{ key []byte }
 
 func (g generic) decode(r *http.Request, body []byte, now time.Time) ([]campaign.Notice, error) {
-	id := r.Header.Get("webhook-id")
-	signed := r.Header.Get("webhook-timestamp")
-	mac := hmac.New(sha256.New, g.key)
-	mac.Write([]byte(id + "." + signed + "."))
-	mac.Write(body)
-	if id == "" || !oneFits(r.Header.Get("webhook-signature"), mac.Sum(nil)) {
+	if !standardwebhooks.Verify(r.Header, g.key, body) {
 		return nil, fmt.Errorf("%w: no webhook-signature is of secret, or webhook-id is missing", errUnsigned)
 	}
-	if err := checkUnix(signed, now, off); err != nil {
+	if err := checkUnix(r.Header.Get(standardwebhooks.HeaderTimestamp), now, off); err != nil {
 		return nil, err
 	}
 
+	id := r.Header.Get(standardwebhooks.HeaderID)
 	number := 0
 	return readEvents(body, func(e genericEvent) campaign.Notice {
 		number++
@@ -39,20 +31,6 @@ func (g generic) decode(r *http.Request, body []byte, now time.Time) ([]campaign
 		n.ID = cmp.Or(e.ID, id+":"+strconv.Itoa(number))
 		return n
 	})
-}
-
-// oneFits reports whether one of the signatures, with spaces between them, is sum. There
-// are several while a secret is being changed.
-func oneFits(signatures string, sum []byte) bool {
-	fits := false
-	for signature := range strings.FieldsSeq(signatures) {
-		text, ok := strings.CutPrefix(signature, "v1,")
-		given, err := base64.StdEncoding.DecodeString(text)
-		if ok && err == nil && hmac.Equal(given, sum) {
-			fits = true
-		}
-	}
-	return fits
 }
 
 type genericEvent struct {

@@ -24,6 +24,7 @@ type Erased struct {
 	Unread []string `json:"unread"` // runs that are being made: erase again when they are made
 
 	Subscriptions []string `json:"subscriptions"` // lists whose confirmation is forgotten
+	Webhooks      int      `json:"webhooks"`      // events that others were not told yet, or are dead
 }
 
 // Erase takes an address out of everything in Redis, and keeps its hash on the
@@ -62,6 +63,12 @@ func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Era
 	})
 	if err != nil {
 		return e, err
+	}
+
+	if p.Webhooks != nil {
+		if e.Webhooks, err = p.Webhooks.Erase(ctx, a, dryRun); err != nil {
+			return e, err
+		}
 	}
 
 	e.Unread, err = p.eachRun(ctx, func(rec *ledger.Record) error {

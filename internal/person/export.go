@@ -20,10 +20,17 @@ type People struct {
 	Ledger      *ledger.Ledger
 	Runs        *runs.Runs
 	Subscribers *subscribe.Store
+	Webhooks    Webhooks
 
 	// OwnLane reports whether a domain has a lane of its own for an account. Without it
 	// only the domains of the long tail have.
 	OwnLane func(account, domain string) bool
+}
+
+// Webhooks are events that wait to be told to others, or are dead; *outgoing.Webhooks has
+// them. Erase takes out those about an address and returns how many they are.
+type Webhooks interface {
+	Erase(ctx context.Context, a address.Address, dryRun bool) (int, error)
 }
 
 // Known is what is known of one address. Its JSON is that of `person export --json`.

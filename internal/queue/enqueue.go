@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"slices"
 	"strconv"
 	"time"
 
@@ -47,20 +46,34 @@ func taskID(t campaign.Task, issued time.Time) string {
 
 // Enqueue hands tasks out that were issued at the given moment.
 func (c *Client) Enqueue(ctx context.Context, tasks []campaign.Task, issued time.Time) error {
-	r := &recorder{UniversalClient: c.rdb}
+	at := 0
+	err := enqueue(ctx, c.rdb, len(tasks), func(i int) (*asynq.Task, []asynq.Option) {
+		at = i
+		t := tasks[i]
+		// One retry: with none asynq would archive what a dead process held.
+		return asynq.NewTask(taskType, encode(t)),
+			[]asynq.Option{asynq.Queue(c.queue), asynq.TaskID(taskID(t, issued)), asynq.MaxRetry(1), asynq.Timeout(time.Minute)}
+	})
+	if err != nil {
+		return fmt.Errorf("enqueue for run %s: %w", tasks[at].Run, err)
+	}
+	return nil
+}
+
+// enqueue puts n tasks into their queues. One whose id is there already is left out.
+func enqueue(ctx context.Context, rdb redis.UniversalClient, n int, task func(i int) (*asynq.Task, []asynq.Option)) error {
+	r := &recorder{UniversalClient: rdb}
 	client := asynq.NewClientFromRedisClient(r)
-	for some := range slices.Chunk(tasks, maxPipeline) {
-		r.pipe = c.rdb.Pipeline()
-		for _, t := range some {
-			// One retry: with none asynq would archive what a dead process held.
-			_, err := client.EnqueueContext(ctx, asynq.NewTask(taskType, encode(t)),
-				asynq.Queue(c.queue), asynq.TaskID(taskID(t, issued)), asynq.MaxRetry(1), asynq.Timeout(time.Minute))
-			if err != nil {
-				return fmt.Errorf("enqueue for run %s: %w", t.Run, err)
+	for first := 0; first < n; first += maxPipeline {
+		r.pipe = rdb.Pipeline()
+		for i := first; i < min(first+maxPipeline, n); i++ {
+			t, options := task(i)
+			if _, err := client.EnqueueContext(ctx, t, options...); err != nil {
+				return err
 			}
 		}
 		if _, err := r.pipe.Exec(ctx); err != nil {
-			return fmt.Errorf("enqueue for run %s: %w", some[0].Run, err)
+			return err
 		}
 	}
 	return nil

@@ -5,6 +5,9 @@
 // A task is a hint. It may be lost, doubled or late: the ledger decides. So
 // asynq's retries, archive, schedulers and groups are not used, and a handler
 // never fails and never waits: it hands the recipient on and returns.
+//
+// Beside that it has a queue for each receiver of outgoing webhooks (deliveries.go).
+// There asynq's retries and its archive are used: a handler waits for the receiver.
 package queue
 
 import (

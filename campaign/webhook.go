@@ -1,0 +1,45 @@
+package campaign
+
+import "time"
+
+// A WebhookEvent is something that a receiver of outgoing webhooks can ask for.
+type WebhookEvent string
+
+// The events. They are the "type" of what is sent.
+const (
+	WebhookRunFinished  WebhookEvent = "run.finished"
+	WebhookRunFailed    WebhookEvent = "run.failed" // it did not become ready
+	WebhookRunCancelled WebhookEvent = "run.cancelled"
+	WebhookRunPaused    WebhookEvent = "run.paused" // by an operator or a guard
+	WebhookRunHeld      WebhookEvent = "run.held"
+
+	WebhookBounced      WebhookEvent = "bounced"
+	WebhookComplained   WebhookEvent = "complained"
+	WebhookUnsubscribed WebhookEvent = "unsubscribed"
+)
+
+// WebhookEvents are all of them.
+var WebhookEvents = []WebhookEvent{
+	WebhookRunFinished, WebhookRunFailed, WebhookRunCancelled, WebhookRunPaused, WebhookRunHeld,
+	WebhookBounced, WebhookComplained, WebhookUnsubscribed,
+}
+
+// A RecipientEvent is what an outgoing webhook tells about one recipient.
+type RecipientEvent struct {
+	Event       WebhookEvent
+	Run         string // empty: it is not known
+	Part, Index int    // of the recipient in the run; an Index of -1: it is not known
+	Address     string
+	Topic       string // what an unsubscribe is from, or that of the run; empty: everything
+	Account     string // empty: it is not known
+	Code        int    // of the reply; 0: none
+	Enhanced    string // of the reply, such as "5.1.1"
+	Reply       string // what the server said; may be empty
+	Permanent   bool   // of a bounce: the address is dead
+	At          time.Time
+	Source      string // "smtp" for a reply while we sent, else the road it came by
+
+	// Name tells events apart about the same person where the run does not: the same
+	// event has the same one each time. May be empty.
+	Name string
+}
