@@ -35,4 +35,15 @@ type Snapshot struct {
 	Accounts []string `json:"accounts"`          // never empty
 	Weights  Weights  `json:"weights,omitempty"` // of Accounts; none in runs made before there were any
 	Rate     float64  `json:"rate"`              // campaign rate per second; 0 is no limit
+	// SpreadRate is the rate at which this run's messages leave evenly over its spread; 0: it
+	// has none.
+	SpreadRate float64 `json:"spread_rate,omitempty"`
+}
+
+// Pace returns the rate of the run in messages a second; 0: it has none of its own.
+func (s Snapshot) Pace() float64 {
+	if s.Rate > 0 && s.SpreadRate > 0 {
+		return min(s.Rate, s.SpreadRate)
+	}
+	return max(s.Rate, s.SpreadRate)
 }

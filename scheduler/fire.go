@@ -171,13 +171,8 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	defer f.crash.Recover(nil, "campaign", o.ID, "occurrence", o.Occurrence)
 	log := f.cfg.Log.With("campaign", o.ID, "occurrence", o.Occurrence)
 	notice := f.notice(o.ID)
-	made, err := f.make(ctx, o)
-	switch {
-	case err == nil:
-		err = f.done(ctx, o, made, log)
-	case errors.Is(err, ErrLate):
-		err = f.miss(ctx, o, log)
-	case errors.Is(err, ErrGone), errors.Is(err, ErrTaken):
+	err := f.deal(ctx, o, log)
+	if errors.Is(err, ErrGone) || errors.Is(err, ErrTaken) {
 		f.forget(o.ID)
 		log.Info("occurrence given up", "err", err)
 		return
@@ -208,6 +203,27 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	if err := f.schedules.giveBack(late, o, pause, trouble); err != nil {
 		log.Warn("claim of an occurrence could not be given back, it ends by itself", "err", err)
 	}
+}
+
+// deal makes the run of an occurrence, unless it is too late or left out, and records
+// what became of it.
+func (f *Firer) deal(ctx context.Context, o Firing, log *slog.Logger) error {
+	skipped, err := f.schedules.Skipped(ctx, o.ID, o.Occurrence)
+	if err != nil {
+		return err
+	}
+	if skipped[0] {
+		return f.skip(ctx, o, log)
+	}
+
+	made, err := f.make(ctx, o)
+	switch {
+	case err == nil:
+		return f.done(ctx, o, made, log)
+	case errors.Is(err, ErrLate):
+		return f.miss(ctx, o, log)
+	}
+	return err
 }
 
 // notice returns the Notice that logs, over several tries, that occurrences of a

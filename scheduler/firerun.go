@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/address"
@@ -52,6 +53,14 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, renewClaim func(context.C
 	}
 
 	return Made{Run: id}, nil
+}
+
+// RunNow makes the run of an occurrence before its time. When that comes the run is found,
+// and no other is made; that is so too when it could not be made for a fault of the
+// campaign.
+func (f *Firer) RunNow(ctx context.Context, s Schedule, at time.Time) (Made, error) {
+	o := Firing{Schedule: s, Occurrence: at, now: at}
+	return f.MakeRun(ctx, o, func(context.Context) error { return nil })
 }
 
 // found returns what became of the run of an occurrence that was begun before. found

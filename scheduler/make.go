@@ -166,7 +166,7 @@ func newRun(spec campaign.RunSpec, id string, created time.Time) ledger.NewRun {
 	return ledger.NewRun{
 		ID: id, Campaign: s.Campaign, Key: spec.Key, Parent: spec.Parent,
 		Topic: s.Topic, Subject: s.Subject, From: s.From, Audience: spec.Audience, Accounts: s.Accounts, Created: created,
-		Retry: d.Retry, MaxAttempts: d.MaxAttempts, ExpiresAfter: expiresAfter(spec, created), Window: spec.Window,
+		Retry: d.Retry, MaxAttempts: d.MaxAttempts, ExpiresAfter: expiresAfter(spec, created), Lasts: d.ExpiresAfter, Window: spec.Window,
 		Resend: d.OnUncertain == campaign.Resend, Replicated: d.Durability == campaign.Replicated,
 		Guard: spec.Guard,
 	}
@@ -242,7 +242,7 @@ func (m *Maker) expand(ctx context.Context, spec campaign.RunSpec, id string, in
 	in.Select.Seed = id
 	plan, err := m.read(ctx, in, e)
 	if err == nil && spec.Spread > 0 {
-		spec.Snapshot.Rate = SpreadRate(spec.Snapshot.Rate, spec.Spread, plan)
+		spec.Snapshot.SpreadRate = SpreadRate(0, spec.Spread, plan)
 		err = e.Content(ctx, spec.Snapshot)
 	}
 	return e, plan, err

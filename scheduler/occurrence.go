@@ -7,9 +7,10 @@ import (
 
 // What becomes of an occurrence.
 const (
-	Fired  = "fired"  // its run was made
-	Missed = "missed" // no scheduler was there in time: not sent
-	Failed = "failed" // its run could not be made: not sent
+	Fired   = "fired"   // its run was made
+	Missed  = "missed"  // no scheduler was there in time: not sent
+	Failed  = "failed"  // its run could not be made: not sent
+	Skipped = "skipped" // an operator has left it out: not sent
 )
 
 // keepOccurrences is how many occurrences are kept for each schedule.

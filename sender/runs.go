@@ -176,7 +176,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 		return nil, err
 	}
 
-	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Rate, topic: snapshot.Topic}
+	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Pace(), topic: snapshot.Topic}
 	r.running.Store(sends(rec, time.Now()))
 	r.used.Store(time.Now().Unix())
 	c.mu.Lock()

@@ -70,20 +70,21 @@ func (l *Ledger) hitKeys(r *Run) []string {
 }
 
 // CountHits counts hits, and judges the clicks that were held until now. It returns for how
-// many readers there are held ones; -1 when the run is gone. Without an answer it is not
-// known whether they count: called again, it may count them twice.
-func (l *Ledger) CountHits(ctx context.Context, r *Run, hits []Hit, now time.Time) (held int64, err error) {
-	for len(hits) > hitsAtOnce && err == nil {
-		_, err = l.countHits(ctx, r, hits[:hitsAtOnce], now)
-		hits = hits[hitsAtOnce:]
+// many readers there are held ones, -1 when the run is gone, and how many of the hits it
+// has counted. After an error the next ones (some hundred at most) may have been counted
+// too: who repeats them may count them twice.
+func (l *Ledger) CountHits(ctx context.Context, r *Run, hits []Hit, now time.Time) (held int64, counted int, err error) {
+	for {
+		some := hits[counted:min(counted+hitsAtOnce, len(hits))]
+		held, err = l.countHits(ctx, r, some, now)
+		if err != nil {
+			return 0, counted, fmt.Errorf("count opens and clicks of run %s: %w", r.ID, err)
+		}
+		counted += len(some)
+		if counted == len(hits) {
+			return held, counted, nil
+		}
 	}
-	if err == nil {
-		held, err = l.countHits(ctx, r, hits, now)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("count opens and clicks of run %s: %w", r.ID, err)
-	}
-	return held, nil
 }
 
 func (l *Ledger) countHits(ctx context.Context, r *Run, hits []Hit, now time.Time) (int64, error) {

@@ -12,7 +12,7 @@ import (
 
 func countHits(t *testing.T, l *Ledger, r *Run, at time.Time, hits ...Hit) int64 {
 	t.Helper()
-	held, err := l.CountHits(t.Context(), r, hits, at)
+	held, _, err := l.CountHits(t.Context(), r, hits, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestARefusedCountLeavesNothing(t *testing.T) {
 	countHits(t, all, r, now, click(0, 0, 1, 1))
 	for range 3 {
 		hits := []Hit{{Place: Place{0, 1}, Machine: "agent"}, click(0, 2, 1, 1)}
-		if _, err := l.CountHits(t.Context(), r, hits, now.Add(time.Minute)); err == nil {
+		if _, _, err := l.CountHits(t.Context(), r, hits, now.Add(time.Minute)); err == nil {
 			t.Fatal("a user without PFADD counted")
 		}
 	}

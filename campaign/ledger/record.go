@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,7 @@ type Record struct {
 	Ready    time.Time // zero until the audience was in
 	Finished time.Time // zero while anything is open
 	Expires  time.Duration
+	Lasts    time.Duration   // the same, in hours in which its window is open
 	Retry    []time.Duration // pauses after the first, second, ... deferral
 	Attempts int             // the most for each recipient
 	Skipped  campaign.Skipped
@@ -79,8 +81,9 @@ type NewRun struct {
 	Retry                                                     []time.Duration
 	MaxAttempts                                               int
 	ExpiresAfter                                              time.Duration
-	Resend                                                    bool // uncertain recipients are tried again
-	Replicated                                                bool // a claim waits for a replica
+	Lasts                                                     time.Duration // the same in hours in which its window is open
+	Resend                                                    bool          // uncertain recipients are tried again
+	Replicated                                                bool          // a claim waits for a replica
 	Guard                                                     campaign.Guard
 	Window                                                    *window.Window // nil: always open
 }
@@ -102,7 +105,7 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 		"campaign", n.Campaign, "key", n.Key, "parent", n.Parent, "topic", n.Topic, "subject", n.Subject,
 		"from", n.From, "audience", n.Audience, "accounts", strings.Join(n.Accounts, ","),
 		"created", n.Created.UnixMilli(), "retry", strings.Join(retry, ","),
-		"guard", encode(n.Guard), "window", encode(n.Window), "max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter),
+		"guard", encode(n.Guard), "window", encode(n.Window), "lasts", seconds(n.Lasts), "max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter),
 		"on_uncertain", pick(n.Resend, "resend", "hold"), "durability", pick(n.Replicated, "replicated", "fast")).Int()
 	if err != nil {
 		return false, fmt.Errorf("create run %s: %w", n.ID, err)
@@ -192,6 +195,7 @@ func parseRecord(id string, m map[string]string) *Record {
 		From: m["from"], Audience: m["audience"],
 		Created: fromMillis(m["created"]), Ready: fromMillis(m["ready"]), Finished: fromMillis(m["finished"]),
 		Expires: time.Duration(atoi64(m["expires"])) * time.Second,
+		Lasts:   time.Duration(cmp.Or(atoi64(m["lasts"]), atoi64(m["expires"]))) * time.Second,
 		Resend:  m["on_uncertain"] == "resend", Replicated: m["durability"] == "replicated",
 		Skipped: campaign.Skipped{
 			Invalid: atoi64(m["invalid"]), Duplicate: atoi64(m["duplicate"]),

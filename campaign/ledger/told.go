@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,12 +165,20 @@ func (l *Ledger) ToldOf(ctx context.Context, r *Run, names []string) ([]bool, er
 // NoteToldOf notes what was told of a run, by names that the caller gives and that begin
 // with "*", so that they are not taken for a receiver.
 func (l *Ledger) NoteToldOf(ctx context.Context, r *Run, names []string) error {
-	fields := make([]any, 0, 2*len(names))
-	for _, name := range names {
-		fields = append(fields, name, "1")
+	for some := range slices.Chunk(names, toldAtOnce) {
+		fields := make([]any, 0, 2*len(some))
+		for _, name := range some {
+			fields = append(fields, name, "1")
+		}
+		if err := l.noteTold(ctx, r, fields...); err != nil {
+			return err
+		}
 	}
-	return l.noteTold(ctx, r, fields...)
+	return nil
 }
+
+// toldAtOnce is how many names go to one script, which has an end to what it can unpack.
+const toldAtOnce = 500
 
 // CameBack reads which recipients of a part were counted for a kind of event by their
 // place.

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -34,10 +35,14 @@ type subscribeContent struct {
 // SealSubscribe returns the token of s: the same for the same s. It fails when s is too
 // long for a link.
 func (k *Keys) SealSubscribe(s Subscribe) (string, error) {
-	content, err := json.Marshal(subscribeContent{s.Form, s.Address, s.Fields, s.Text, s.Language, s.Source, s.Network, s.Asked.UnixMilli()})
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // six bytes for each < would make it too long
+	err := e.Encode(subscribeContent{s.Form, s.Address, s.Fields, s.Text, s.Language, s.Source, s.Network, s.Asked.UnixMilli()})
 	if err != nil {
 		return "", fmt.Errorf("seal a subscription: %w", err)
 	}
+	content := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 
 	c := k.keys[0]
 	nonce := c.subscribe.nonce.append(nil, content)[:nonceSize]

@@ -22,7 +22,7 @@ func campaignCommand(c *cli) *cobra.Command {
 	return noun(
 		"campaign", "Campaign files: check, look at, launch, schedule",
 		validateCommand(c), previewCommand(c), trialCommand(c), launchCommand(c),
-		scheduleCommand(c), unscheduleCommand(c), schedulesCommand(c), showScheduleCommand(c),
+		scheduleCommand(c), unscheduleCommand(c), schedulesCommand(c), showScheduleCommand(c), skipCommand(c), runOccurrenceCommand(c),
 	)
 }
 

@@ -63,6 +63,8 @@ func (c *cli) completions() []completion {
 		{command: "campaign launch", flag: "exclude", values: source},
 		{command: "campaign schedule", values: campaigns},
 		{command: "campaign unschedule", values: schedules},
+		{command: "campaign skip", values: schedules},
+		{command: "campaign run", values: schedules},
 		{command: "campaign show", values: schedules},
 
 		{command: "list import", values: lists},

@@ -83,7 +83,7 @@ func erasePersonCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase ADDRESS",
 		Short: "Forget an address, and do not mail it again",
-		Long: `Take an address out of all lists, runs, suppressions and confirmed subscriptions in Redis. Its hash stays on the
+		Long: `Take an address out of all lists, runs, suppressions, confirmed subscriptions and webhooks that wait. Its hash stays on the
 suppression list, so that it is not mailed again, even if it is imported; a run that is under
 way does not mail it either. Older versions of a list that have it are removed.
 
@@ -117,6 +117,9 @@ func (c *cli) printErased(e person.Erased) error {
 		verb = "would be erased from"
 	}
 	_, err := fmt.Fprintf(c.stdout, "%s %d lists and %d runs; its hash stays suppressed\n", verb, len(e.Lists), len(e.Runs))
+	if err == nil && e.Webhooks > 0 {
+		_, err = fmt.Fprintf(c.stdout, "%s %d webhooks that wait or are dead\n", verb, e.Webhooks)
+	}
 	if err != nil || len(e.Subscriptions) == 0 {
 		return err
 	}

@@ -13,15 +13,22 @@ import (
 	"broadside/scheduler"
 )
 
+// maxNext is how many times to come are shown at most.
+const maxNext = 1000
+
 func showScheduleCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	next := 0
+	cmd := &cobra.Command{
 		Use:     "show ID",
 		Short:   "A scheduled campaign: next times, what was missed, last runs",
-		Example: "  broadside campaign show october-news\n  broadside campaign show october-news --json",
+		Example: "  broadside campaign show october-news\n  broadside campaign show weekly --next 10 --json",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("next") && (next < 1 || next > maxNext) {
+				return usagef(cmd, "--next: found %d, expected 1 to %d", next, maxNext)
+			}
 			return c.withSchedule(cmd.Context(), args[0], func(a *app.App, id string) error {
-				s, err := a.Schedules.Show(cmd.Context(), id)
+				s, err := a.Schedules.Show(cmd.Context(), id, next)
 				if err != nil {
 					return err
 				}
@@ -33,6 +40,8 @@ func showScheduleCommand(c *cli) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().IntVar(&next, "next", 0, "show N times to come (default 5)")
+	return cmd
 }
 
 // An occurrenceRow is a past time in `campaign show --json`.
@@ -64,15 +73,19 @@ func shownDocument(s launch.Shown) any {
 		MaxLateness string          `json:"max_lateness"`
 		Trouble     string          `json:"trouble"`
 		Upcoming    []*string       `json:"upcoming"`
+		Skipped     []*string       `json:"skipped"` // those of upcoming that are left out
 		Occurrences []occurrenceRow `json:"occurrences"`
 		Runs        []scheduleRun   `json:"runs"`
 	}{
 		scheduleRow: rowOf(s.Entry), Subject: s.Subject, From: s.From, Audience: s.Audience, Total: s.Recipients,
 		MaxLateness: units.FormatDuration(s.Timing.MaxLateness), Trouble: s.Trouble,
-		Upcoming: []*string{}, Occurrences: []occurrenceRow{}, Runs: []scheduleRun{},
+		Upcoming: []*string{}, Skipped: []*string{}, Occurrences: []occurrenceRow{}, Runs: []scheduleRun{},
 	}
-	for _, t := range s.Upcoming {
+	for i, t := range s.Upcoming {
 		doc.Upcoming = append(doc.Upcoming, stamp(t))
+		if s.Skipped[i] {
+			doc.Skipped = append(doc.Skipped, stamp(t))
+		}
 	}
 
 	for _, o := range s.Occurrences {
@@ -106,7 +119,11 @@ func (c *cli) printSchedule(s launch.Shown) {
 		if i == 0 {
 			label = "next"
 		}
-		fmt.Fprintf(w, "%-11s %s\n", label, moment(t, s.Timing))
+		skipped := ""
+		if s.Skipped[i] {
+			skipped = "  skipped"
+		}
+		fmt.Fprintf(w, "%-11s %s%s\n", label, moment(t, s.Timing), skipped)
 	}
 
 	if !s.Done() && time.Since(s.Next) > overdueAfter {

@@ -1,11 +1,12 @@
 // Package courier sends single messages at once, by an account, while campaigns may be
 // leaving by it too.
 //
-// It promises that such a message keeps every limit of its account that bulk mail keeps:
-// rate, quotas and warm-up, those of the recipient's lane in the configuration, the number
-// of connections and how fast they are opened; and that nothing is sent by an account that
-// is closed. What an account has learnt of a lane does not hold it back: one message is
-// no pressure.
+// It promises that such a message keeps the limits of its account that bulk mail keeps:
+// rate, quotas and warm-up, the rate of the recipient's lane in the configuration, the
+// number of connections and how fast they are opened; and that nothing is sent by an account
+// that is closed. How a lane stands, and its own number of connections, do not hold it
+// back: one message is no pressure. Two processes that send single messages at the same
+// time count as one.
 //
 // It does not retry, and changes nothing of an account or a lane: what a reply means is
 // for the caller.
@@ -178,6 +179,12 @@ func (c *Courier) release(ctx context.Context, name string) {
 	_ = c.Conns.Release(ctx, name, holder) // else the next one puts the count right
 }
 
+// Restore writes how many connections this process has to accounts: one that was killed
+// has left its own count.
+func (c *Courier) Restore(ctx context.Context, accounts ...string) error {
+	return c.Conns.Restore(ctx, holder, accounts...)
+}
+
 // transact sends the message over a connection, which it closes.
 func (c *Courier) transact(ctx context.Context, conn *smtppool.Conn, limits []throttle.Limit, from, to string, message []byte) (reply.Reply, error) {
 	if refused := conn.Envelope(ctx, from, to, len(message)); refused != nil {
@@ -191,12 +198,14 @@ func (c *Courier) transact(ctx context.Context, conn *smtppool.Conn, limits []th
 			err = sleep(ctx, time.Until(slot))
 		}
 		if err != nil {
+			c.giveBack(ctx, limits, slot)
 			conn.Abort()
 			return reply.Reply{}, err
 		}
 		if time.Since(slot) <= late {
 			break
 		}
+		c.giveBack(ctx, limits, slot)
 	}
 
 	// From here on only the server can say whether it has the message.
@@ -205,6 +214,16 @@ func (c *Courier) transact(ctx context.Context, conn *smtppool.Conn, limits []th
 	out := conn.Body(ending, message)
 	conn.Quit(ending)
 	return out.Reply, nil
+}
+
+// giveBack gives a slot back that no message took, for quotas that have counted it.
+func (c *Courier) giveBack(ctx context.Context, limits []throttle.Limit, slot time.Time) {
+	if slot.IsZero() || !counts(limits) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countWithin)
+	defer cancel()
+	c.Pacer.GiveBack(ctx, limits, []time.Time{slot})
 }
 
 // slot returns the moment at which a message may leave.

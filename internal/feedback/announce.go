@@ -66,7 +66,7 @@ func (r *Recorder) untold(ctx context.Context, all []*finding) ([]*finding, erro
 		case f.run == nil:
 			// The journal knows a notice that comes again, and the event has the same id.
 			news = append(news, f)
-		case f.class == campaign.ClassUnsubscribed:
+		case f.hasOwnMark():
 			named[f.run] = append(named[f.run], f)
 		default:
 			counted[f.run] = append(counted[f.run], f)
@@ -112,7 +112,7 @@ func appendNot(to, of []*finding, before []bool) []*finding {
 func (r *Recorder) noteTold(ctx context.Context, news []*finding) error {
 	names := map[*ledger.Record][]string{}
 	for _, f := range news {
-		if f.run != nil && f.class == campaign.ClassUnsubscribed {
+		if f.run != nil && f.hasOwnMark() {
 			names[f.run] = append(names[f.run], f.toldName())
 		}
 	}
@@ -124,13 +124,24 @@ func (r *Recorder) noteTold(ctx context.Context, news []*finding) error {
 	return nil
 }
 
-// toldName names what an unsubscribe is from, and whose it is, without the address.
+// hasOwnMark reports whether it is noted by itself that others were told. Counting has one
+// mark for bounces of both kinds, and one for an unsubscribe from any topic.
+func (f *finding) hasOwnMark() bool {
+	return f.class == campaign.ClassUnsubscribed || f.class == campaign.ClassHard
+}
+
+// toldName names what an unsubscribe is from, or that a bounce is for good, and whose it
+// is, without the address.
 func (f *finding) toldName() string {
+	what := f.topic
+	if f.class == campaign.ClassHard {
+		what = "!hard" // no topic
+	}
 	hash := address.Hash(f.address)
 	if a, err := address.Parse(f.address); err == nil {
 		hash = a.Hash()
 	}
-	return "*" + base64.RawStdEncoding.EncodeToString(hash[:12]) + " " + f.topic
+	return "*" + base64.RawStdEncoding.EncodeToString(hash[:12]) + " " + what
 }
 
 // event returns what is told about a finding.

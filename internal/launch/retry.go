@@ -173,7 +173,7 @@ func (l *Launcher) retrySpec(rec *ledger.Record, s campaign.Snapshot, o RetryOpt
 	spec := campaign.RunSpec{
 		Snapshot: s, Guard: rec.Guard, Window: rec.Window, Audience: describe(rec.ID, o), Parent: rec.ID, Once: o.once(rec.ID), Again: o.Again,
 		Delivery: campaign.Delivery{
-			Retry: rec.Retry, MaxAttempts: rec.Attempts, ExpiresAfter: rec.Expires,
+			Retry: rec.Retry, MaxAttempts: rec.Attempts, ExpiresAfter: rec.Lasts,
 			OnUncertain: campaign.Hold, Durability: campaign.Fast,
 		},
 	}
@@ -186,6 +186,7 @@ func (l *Launcher) retrySpec(rec *ledger.Record, s campaign.Snapshot, o RetryOpt
 	}
 
 	spec.Guard.Canary = 0 // the content is not new
+	spec.Snapshot.SpreadRate = 0
 	if o.Rate > 0 {
 		spec.Snapshot.Rate = o.Rate
 	}

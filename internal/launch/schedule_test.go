@@ -252,7 +252,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 
 	n := int64(0)
 	for range testkit.Tries(20 * time.Second) {
-		shown, err := s.Schedules.Show(t.Context(), "news")
+		shown, err := s.Schedules.Show(t.Context(), "news", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 		}
 	}
 
-	shown, err := s.Schedules.Show(t.Context(), "news")
+	shown, err := s.Schedules.Show(t.Context(), "news", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestTwoSchedulersMakeEachRunOnce(t *testing.T) {
 	if running, err := s.Schedules.Remove(t.Context(), "news"); err != nil || running != "" {
 		t.Errorf("RemoveSchedule: %q, %v", running, err)
 	}
-	if _, err := s.Schedules.Show(t.Context(), "news"); !errors.Is(err, failure.ErrInvalid) {
+	if _, err := s.Schedules.Show(t.Context(), "news", 0); !errors.Is(err, failure.ErrInvalid) {
 		t.Errorf("ShowSchedule: got %v, want ErrInvalid", err)
 	}
 }

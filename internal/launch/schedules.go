@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"broadside/internal/failure"
 	"broadside/internal/runs"
 	"broadside/scheduler"
+	"broadside/scheduler/calendar"
 )
 
 // Schedules are the campaigns that are sent later. They are the scheduler.Campaigns of a
@@ -131,10 +133,89 @@ func (s *Schedules) lastRun(ctx context.Context, e *scheduler.Entry) (string, er
 	return rec.ID, nil
 }
 
+// Skip has one time of a schedule left out. It returns the schedule, and the time that
+// the text names. The error names the next times when it is none of them.
+func (s *Schedules) Skip(ctx context.Context, id, text string) (*scheduler.Entry, time.Time, error) {
+	e, at, err := s.timeOf(ctx, id, text)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return e, at, s.Stored.Skip(ctx, id, at)
+}
+
+// Unskip takes a skip back.
+func (s *Schedules) Unskip(ctx context.Context, id, text string) (*scheduler.Entry, time.Time, error) {
+	e, at, err := s.timeOf(ctx, id, text)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	was, err := s.Stored.Unskip(ctx, id, at)
+	if err == nil && !was {
+		err = failure.Invalid(fmt.Sprintf("%s of %s is not skipped", at.Format(time.RFC3339), id))
+	}
+	return e, at, err
+}
+
+// RunNow makes the run of one time of a schedule now, and returns its id. When the time
+// comes no other is made.
+func (s *Schedules) RunNow(ctx context.Context, id, text string) (run string, err error) {
+	e, at, err := s.timeOf(ctx, id, text)
+	if err != nil {
+		return "", err
+	}
+	firer := scheduler.NewFirer(s.Stored, scheduler.FirerConfig{Maker: s.Launcher.Maker, Campaigns: s, Log: s.Log})
+	made, err := firer.RunNow(ctx, e.Schedule, at)
+	if err == nil && made.Failure != "" {
+		err = failure.Refused(made.Failure)
+	}
+	return made.Run, err
+}
+
+// timeOf returns the time to come of a schedule that a text names.
+func (s *Schedules) timeOf(ctx context.Context, id, text string) (*scheduler.Entry, time.Time, error) {
+	e, err := s.Stored.Get(ctx, id)
+	if errors.Is(err, scheduler.ErrNoSchedule) {
+		return nil, time.Time{}, notScheduled(id)
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if e.Done() {
+		return nil, time.Time{}, failure.Invalid(fmt.Sprintf("campaign %s has no time to come", id))
+	}
+
+	zone, err := e.Timing.Location()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	at, err := calendar.ParseAt(text, zone)
+	if err != nil {
+		return nil, time.Time{}, failure.Invalid("--at: " + err.Error())
+	}
+	next, err := e.Timing.Next(at.Add(-1))
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if next.Equal(at) && !at.Before(e.Next) {
+		return e, at, nil
+	}
+
+	upcoming, err := e.Timing.Upcoming(e.Next.Add(-1), shownUpcoming)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	var times []string
+	for _, t := range upcoming {
+		times = append(times, t.In(zone).Format(time.RFC3339))
+	}
+	return nil, time.Time{}, failure.Invalid(fmt.Sprintf("%s is no time to come of campaign %s; its next times are %s", text, id, strings.Join(times, ", ")))
+}
+
 // Shown is what `campaign show` prints of a scheduled campaign.
 type Shown struct {
 	*scheduler.Entry
 	Upcoming    []time.Time
+	Skipped     []bool                 // which of Upcoming are left out
 	Occurrences []scheduler.Occurrence // newest first
 	Runs        []runs.Status          // newest first
 }
@@ -144,8 +225,8 @@ const (
 	shownRuns     = 5
 )
 
-// Show reads a schedule, its next times, its occurrences so far and its latest runs.
-func (s *Schedules) Show(ctx context.Context, id string) (Shown, error) {
+// Show reads a schedule, so many of its next times (0: five), its occurrences so far and its latest runs.
+func (s *Schedules) Show(ctx context.Context, id string, next int) (Shown, error) {
 	e, err := s.Stored.Get(ctx, id)
 	if errors.Is(err, scheduler.ErrNoSchedule) {
 		return Shown{}, notScheduled(id)
@@ -161,7 +242,10 @@ func (s *Schedules) Show(ctx context.Context, id string) (Shown, error) {
 	}
 
 	if !e.Done() {
-		shown.Upcoming, err = e.Timing.Upcoming(e.Next.Add(-1), shownUpcoming)
+		shown.Upcoming, err = e.Timing.Upcoming(e.Next.Add(-1), cmp.Or(next, shownUpcoming))
+		if err == nil {
+			shown.Skipped, err = s.Stored.Skipped(ctx, id, shown.Upcoming...)
+		}
 		if err != nil {
 			return Shown{}, err
 		}

@@ -131,8 +131,12 @@ func (a *Announcer) round(ctx context.Context) error {
 // tell tells what is new of one run. over: the run is on the list of those that ended.
 func (a *Announcer) tell(ctx context.Context, id string, over bool) error {
 	rec, err := a.cfg.Ledger.Record(ctx, id)
-	if errors.Is(err, ledger.ErrNoRun) && over {
+	if over && (errors.Is(err, ledger.ErrNoRun) || campaign.IsBroken(err)) {
+		a.cfg.Log.WarnContext(ctx, "the end of a run is not told by webhook: its record is gone or cannot be read", "run", id)
 		return a.cfg.Ledger.RemoveUntold(ctx, id)
+	}
+	if campaign.IsBroken(err) {
+		return nil // `run list` shows it
 	}
 	if errors.Is(err, ledger.ErrNoRun) {
 		return nil // it is being made, or has expired

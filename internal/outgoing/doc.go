@@ -21,6 +21,8 @@
 //
 // What comes back later (bounces, complaints, unsubscribes) is put into the Outbox by
 // internal/feedback, before it is counted: after a crash between the two it comes again.
+// An unsubscribe by the link of a message does not: it is lost as an event, though not as
+// a suppression, when Redis fails or the process dies between the two.
 //
 // # What is bounded
 //

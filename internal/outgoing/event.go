@@ -127,8 +127,11 @@ func ofRecipient(namespace string, e campaign.RecipientEvent, now time.Time) (Ev
 	} else {
 		words = append(words, who, e.Name)
 	}
-	if e.Event == campaign.WebhookUnsubscribed {
+	switch e.Event {
+	case campaign.WebhookUnsubscribed:
 		words = append(words, e.Topic)
+	case campaign.WebhookBounced: // for good may come after for now
+		words = append(words, strconv.FormatBool(e.Permanent))
 	}
 	return newEvent(idOf(namespace, words...), e.Event, now, d)
 }

@@ -56,7 +56,8 @@ func (o *Outbox) Announce(ctx context.Context, all []campaign.RecipientEvent) er
 	if err != nil {
 		return err
 	}
-	for _, w := range o.receivers {
+	dropped := map[int]int{} // by receiver: counted once all have theirs, so that a repetition does not count again
+	for i, w := range o.receivers {
 		mine := slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !w.Wants(e.Type) })
 		if len(mine) == 0 {
 			continue
@@ -68,7 +69,11 @@ func (o *Outbox) Announce(ctx context.Context, all []campaign.RecipientEvent) er
 		if err := o.put(ctx, w, mine[:min(room, len(mine))]); err != nil {
 			return err
 		}
-		if err := o.drop(ctx, w, len(mine)-room); err != nil {
+		dropped[i] = len(mine) - room
+	}
+
+	for i, n := range dropped {
+		if err := o.drop(ctx, o.receivers[i], n); err != nil {
 			return err
 		}
 	}

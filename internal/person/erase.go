@@ -65,12 +65,6 @@ func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Era
 		return e, err
 	}
 
-	if p.Webhooks != nil {
-		if e.Webhooks, err = p.Webhooks.Erase(ctx, a, dryRun); err != nil {
-			return e, err
-		}
-	}
-
 	e.Unread, err = p.eachRun(ctx, func(rec *ledger.Record) error {
 		had, err := p.eraseFrom(ctx, rec.Handle(), a, dryRun)
 		if had {
@@ -78,6 +72,12 @@ func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Era
 		}
 		return err
 	})
+	if err != nil || p.Webhooks == nil {
+		return e, err
+	}
+
+	// After the runs, which bounces are read from until then.
+	e.Webhooks, err = p.Webhooks.Erase(ctx, a, dryRun)
 	return e, err
 }
 

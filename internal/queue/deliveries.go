@@ -222,11 +222,49 @@ func (d *Deliveries) each(ctx context.Context, receiver string, list func(string
 	return ctx.Err()
 }
 
-// Remove removes the deliveries of a receiver that wait or are dead and for whose body is
-// is true, and returns how many there are; a dry run removes none. One that is under way
-// at that moment is delivered.
+const (
+	// removeFor is how long Remove waits for deliveries that are under way.
+	removeFor = 30 * time.Second
+	// removeRest is its pause before it looks for them again.
+	removeRest = 250 * time.Millisecond
+)
+
+// Remove removes the deliveries of a receiver for whose body is is true, also those that
+// are dead, and returns how many there are; a dry run removes none. One that is under way
+// is removed when it is to be tried again.
 func (d *Deliveries) Remove(ctx context.Context, receiver string, is func(body []byte) bool, dryRun bool) (int, error) {
+	removed := 0
+	for latest := time.Now().Add(removeFor); ; {
+		n, active, err := d.removeOnce(ctx, receiver, is, dryRun)
+		removed += n
+		if err != nil || dryRun || active == 0 && n == 0 {
+			return removed, err
+		}
+		if time.Now().After(latest) {
+			return removed, fmt.Errorf("%d webhooks about the address are still under way: repeat this in a minute", active)
+		}
+		select {
+		case <-time.After(removeRest):
+		case <-ctx.Done():
+			return removed, context.Cause(ctx)
+		}
+	}
+}
+
+// removeOnce is one look at all deliveries; active is how many are under way. While it
+// looks tasks move, so that some may be missed.
+func (d *Deliveries) removeOnce(ctx context.Context, receiver string, is func(body []byte) bool, dryRun bool) (removed, active int, err error) {
 	inspector := asynq.NewInspectorFromRedisClient(d.rdb)
+	err = d.each(ctx, receiver, inspector.ListActiveTasks, func(t *asynq.TaskInfo) bool {
+		if is(t.Payload) {
+			active++
+		}
+		return true
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+
 	var ids []string // first, so that the pages stay what they are
 	for _, list := range []func(string, ...asynq.ListOption) ([]*asynq.TaskInfo, error){
 		inspector.ListPendingTasks, inspector.ListRetryTasks, inspector.ListArchivedTasks,
@@ -238,19 +276,28 @@ func (d *Deliveries) Remove(ctx context.Context, receiver string, is func(body [
 			return true
 		})
 		if err != nil {
-			return 0, err
+			return 0, active, err
 		}
 	}
 	if dryRun {
-		return len(ids), nil
+		return len(ids) + active, active, nil
 	}
 
 	for _, id := range ids {
-		if err := inspector.DeleteTask(d.name(receiver), id); err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
-			return 0, fmt.Errorf("remove webhook %s: %w", id, err)
+		err := inspector.DeleteTask(d.name(receiver), id)
+		switch {
+		case err == nil:
+			removed++
+		case errors.Is(err, asynq.ErrTaskNotFound): // it was delivered meanwhile
+		default:
+			info, lookErr := inspector.GetTaskInfo(d.name(receiver), id)
+			if lookErr == nil && info.State != asynq.TaskStateActive {
+				return removed, active, fmt.Errorf("remove webhook %s: %w", id, err)
+			}
+			active++ // it is under way now, or was delivered
 		}
 	}
-	return len(ids), nil
+	return removed, active, nil
 }
 
 // Again lets a dead delivery be tried again, or one that waits for another try be tried

@@ -71,13 +71,7 @@ func (s *Service) Confirm(ctx context.Context, text string) (bool, error) {
 		return false, nil
 	}
 	if earlier != nil && !earlier.Asked.Before(asked.Asked) {
-		return true, nil // by this link, or by a later one
-	}
-
-	if left != nil {
-		if _, err := s.cfg.Suppression.Undo(ctx, *left); err != nil {
-			return false, fmt.Errorf("take back that the topic was left: %w", err)
-		}
+		return true, s.takeBack(ctx, left) // by this link, or by a later one
 	}
 
 	proof := Proof{
@@ -87,9 +81,23 @@ func (s *Service) Confirm(ctx context.Context, text string) (bool, error) {
 	if err := s.cfg.Store.confirm(ctx, a, proof, row{Address: a.String(), Fields: asked.Fields}); err != nil {
 		return false, err
 	}
-	s.log.InfoContext(ctx, "subscription confirmed", "form", asked.Form, "list", f.List, "source", asked.Source)
+	if err := s.takeBack(ctx, left); err != nil {
+		return false, err
+	}
+	s.log.InfoContext(ctx, "subscription confirmed", "form", asked.Form, "list", f.List)
 	s.rouse()
 	return true, nil
+}
+
+// takeBack takes back that a topic was left, once there is a proof that it is wanted again.
+func (s *Service) takeBack(ctx context.Context, left *suppression.Entry) error {
+	if left == nil {
+		return nil
+	}
+	if _, err := s.cfg.Suppression.Undo(ctx, *left); err != nil {
+		return fmt.Errorf("take back that the topic was left: %w", err)
+	}
+	return nil
 }
 
 // standing looks up what stands in the way of a subscription. left is that the reader has

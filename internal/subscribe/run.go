@@ -103,6 +103,9 @@ func (s *Service) keepLease(ctx context.Context, holder string) {
 		if err != nil {
 			s.log.DebugContext(ctx, "right to send confirmations not asked for", "err", err)
 		}
+		if holds && !s.holds.Load() {
+			s.restore(ctx)
+		}
 		s.holds.Store(holds)
 		wait := renew
 		if !holds {
@@ -118,35 +121,45 @@ func (s *Service) keepLease(ctx context.Context, holder string) {
 	}
 }
 
+// restore has the connections counted that this process has: none, when it begins to send.
+func (s *Service) restore(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	accounts := slices.Compact(slices.Sorted(maps.Values(s.accounts)))
+	if err := s.cfg.Courier.Restore(ctx, accounts...); err != nil {
+		s.log.WarnContext(ctx, "connections for confirmations not counted anew yet: the next message does it", "err", err)
+	}
+}
+
 // round sends what is due, and puts rows on lists.
 func (s *Service) round(ctx context.Context) {
 	s.sending.Note(s.sendDue(ctx))
 	s.joining.Note(s.joinDue(ctx))
 }
 
-// sendDue sends the messages that are due; the error is the first that kept one back.
+// sendDue sends some of the messages that are due; the error is the first that kept one
+// back. When there may be more, the next round begins at once.
 func (s *Service) sendDue(ctx context.Context) error {
-	for {
-		looking, cancel := context.WithTimeout(ctx, lookWithin)
-		tokens, err := s.cfg.Store.due(looking, s.now(), inOneGo)
-		cancel()
-		if err != nil || len(tokens) == 0 {
-			return err
-		}
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	tokens, err := s.cfg.Store.due(looking, s.now(), inOneGo)
+	cancel()
+	if err != nil {
+		return err
+	}
 
-		var first error
-		for _, sealed := range tokens {
-			if ctx.Err() != nil || !s.holds.Load() {
-				return first
-			}
-			if err := s.deliver(ctx, sealed); err != nil && first == nil {
-				first = err
-			}
-		}
-		if first != nil || len(tokens) < inOneGo {
+	var first error
+	for _, sealed := range tokens {
+		if ctx.Err() != nil || !s.holds.Load() {
 			return first
 		}
+		if err := s.deliver(ctx, sealed); err != nil && first == nil {
+			first = err
+		}
 	}
+	if first == nil && len(tokens) == inOneGo {
+		s.rouse()
+	}
+	return first
 }
 
 // deliver sends one message of the outbox, or puts it off. The error says why it was put
@@ -180,7 +193,7 @@ func (s *Service) deliver(ctx context.Context, sealed string) error {
 	}
 	switch d := reply.Classify(answer); d.Verdict {
 	case reply.Accepted:
-		s.log.InfoContext(ctx, "confirmation sent", "form", asked.Form, "account", s.accounts[asked.Form], "source", asked.Source)
+		s.log.InfoContext(ctx, "confirmation sent", "form", asked.Form, "account", s.accounts[asked.Form])
 		return s.settle(ctx, sealed)
 	case reply.SuppressHard, reply.FailNoSuppress, reply.Uncertain:
 		s.log.InfoContext(ctx, "confirmation not accepted", "form", asked.Form, "reply", address.Redact(answer.String()), "verdict", string(d.Verdict))
@@ -219,9 +232,15 @@ func (s *Service) putOff(ctx context.Context, sealed string, age time.Duration) 
 
 // joinDue puts rows on the lists whose time has come.
 func (s *Service) joinDue(ctx context.Context) error {
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	places, err := s.cfg.Store.places(looking) // also of forms that there were
+	cancel()
+	if err != nil {
+		return err
+	}
 	lists := map[string]bool{}
-	for _, f := range s.set.Subscribe {
-		lists[f.List] = true
+	for _, at := range places {
+		lists[at.list] = true
 	}
 
 	var errs []error

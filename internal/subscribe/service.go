@@ -59,6 +59,8 @@ type Suppressor interface {
 // A Courier sends one message at once, within the limits of an account. An error says
 // that no server has answered about the message; it may be tried again later.
 type Courier interface {
+	// Restore puts right what a process that was killed has left of its connections.
+	Restore(ctx context.Context, accounts ...string) error
 	Send(ctx context.Context, account, from, to string, message []byte) (reply.Reply, error)
 }
 

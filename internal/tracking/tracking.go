@@ -50,7 +50,7 @@ const (
 type Ledger interface {
 	List(ctx context.Context, campaign string) ([]string, error)
 	Record(ctx context.Context, id string) (*ledger.Record, error)
-	CountHits(ctx context.Context, r *ledger.Run, hits []ledger.Hit, now time.Time) (held int64, err error)
+	CountHits(ctx context.Context, r *ledger.Run, hits []ledger.Hit, now time.Time) (held int64, counted int, err error)
 }
 
 // A Counter counts visits. It is safe for concurrent use.
@@ -156,11 +156,12 @@ func (c *Counter) flush(ctx context.Context) {
 
 	var failed error
 	for ref, hits := range batch {
+		counted := 0
 		if failed == nil {
-			failed = c.count(ctx, ref, hits)
+			counted, failed = c.count(ctx, ref, hits)
 		}
 		if failed != nil {
-			c.putBack(ref, hits)
+			c.putBack(ref, hits[counted:])
 		}
 	}
 	if lost {
@@ -169,29 +170,29 @@ func (c *Counter) flush(ctx context.Context) {
 	c.outage.Note(failed)
 }
 
-// count counts the hits of one run.
-func (c *Counter) count(ctx context.Context, ref string, hits []ledger.Hit) error {
+// count counts the hits of one run, and returns how many it has counted.
+func (c *Counter) count(ctx context.Context, ref string, hits []ledger.Hit) (counted int, err error) {
 	run, err := c.run(ctx, ref)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	delete(c.held, ref)
 	if run == nil {
-		return nil // a test copy, or the run is forgotten
+		return 0, nil // a test copy, or the run is forgotten
 	}
 
-	held, err := c.ledger.CountHits(ctx, run, hits, time.Now())
+	held, counted, err := c.ledger.CountHits(ctx, run, hits, time.Now())
 	switch {
 	case err != nil:
 		c.held[ref] = true
-		return err
+		return counted, err
 	case held < 0:
 		delete(c.runs, ref)
 		c.forget(ref)
 	case held > 0:
 		c.held[ref] = true
 	}
-	return nil
+	return counted, nil
 }
 
 // putBack keeps hits for the next flush, as far as there is room.

@@ -42,18 +42,18 @@ func (r *runs) Record(_ context.Context, id string) (*ledger.Record, error) {
 	return &ledger.Record{ID: id, Attempt: "a"}, nil
 }
 
-func (r *runs) CountHits(_ context.Context, run *ledger.Run, hits []ledger.Hit, _ time.Time) (int64, error) {
+func (r *runs) CountHits(_ context.Context, run *ledger.Run, hits []ledger.Hit, _ time.Time) (int64, int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls++
 	if r.err != nil {
-		return 0, r.err
+		return 0, 0, r.err
 	}
 	if r.hits == nil {
 		r.hits = map[string]int{}
 	}
 	r.hits[run.ID] += len(hits)
-	return r.held, nil
+	return r.held, len(hits), nil
 }
 
 func (r *runs) set(held int64, err error) {

@@ -278,7 +278,7 @@ func TestFromLetterToCount(t *testing.T) {
 	}
 	stop()
 	<-done
-	if _, err := l.CountHits(t.Context(), handle, nil, time.Now().Add(ledger.HoldClicks)); err != nil {
+	if _, _, err := l.CountHits(t.Context(), handle, nil, time.Now().Add(ledger.HoldClicks)); err != nil {
 		t.Fatal(err)
 	}
 

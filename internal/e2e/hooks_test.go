@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"broadside/internal/standardwebhooks"
+	"broadside/internal/testkit"
+)
+
+var (
+	hookRate = flag.Int("hooks.rate", 100, "events a second in TestHooksOutliveAKill")
+	hookTime = flag.Duration("hooks.time", 3*time.Second, "how long they come")
+	hookKill = flag.Bool("hooks.kill", true, "whether web is killed meanwhile")
+)
+
+// TestHooksOutliveAKill posts signed events at a steady rate, one in each request, and
+// kills web while they come. Who has no answer of 200 tries again, as relays do: in the
+// end every event has been counted once. It logs how long the answers took; with
+// -args -hooks.rate=2000 -hooks.time=10s -hooks.kill=false that is a measurement.
+func TestHooksOutliveAKill(t *testing.T) {
+	t.Parallel()
+	const secret = "a secret of 32 bytes for the hook"
+	people := int(float64(*hookRate) * hookTime.Seconds())
+	sink := testkit.NewRecsink(t)
+	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "") + "feedback: {hooks: {generic: {secret: " + secret + "}}}\n"})
+	web, base := w.web()
+	run := w.launch()
+	w.worker()
+	w.finished(run, 2*time.Minute)
+	sent := slices.DeleteFunc(sink.Records(), func(r testkit.Record) bool { return r.Kind != 'A' })
+
+	key, err := standardwebhooks.Key(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	post := func(i int) (int, error) {
+		body, err := json.Marshal(map[string]string{
+			"id": fmt.Sprintf("event-%d", i), "type": "bounced", "recipient": sent[i].Rcpt, "message_id": sent[i].ID,
+			"at": time.Now().UTC().Format(time.RFC3339), "reply": "550 5.1.1 user unknown",
+		})
+		if err != nil {
+			return 0, err
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/hooks/generic", bytes.NewReader(body))
+		if err != nil {
+			return 0, err
+		}
+		standardwebhooks.Sign(req.Header, key, fmt.Sprintf("request-%d", i), time.Now(), body)
+		res, err := client.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		return res.StatusCode, res.Body.Close()
+	}
+
+	var tried atomic.Int64
+	took := make([]time.Duration, people)
+	var posting sync.WaitGroup
+	began := time.Now()
+	for i := range people {
+		posting.Go(func() {
+			due := began.Add(time.Duration(float64(i) / float64(*hookRate) * float64(time.Second)))
+			<-time.After(time.Until(due))
+			for range testkit.Tries(time.Minute) {
+				tried.Add(1)
+				asked := time.Now()
+				if status, err := post(i); err == nil && status == http.StatusOK {
+					took[i] = time.Since(asked)
+					return
+				}
+			}
+			t.Errorf("event %d was never answered with 200", i)
+		})
+	}
+	if *hookKill {
+		<-time.After(*hookTime / 2)
+		web.Kill()
+		w.start("web").WaitLine("web started", 20*time.Second)
+	}
+	posting.Wait()
+
+	slices.Sort(took)
+	t.Logf("%d events in %s, %d requests; answers took %s at the median, %s at the 99th percentile", people, time.Since(began).Round(time.Millisecond),
+		tried.Load(), took[people/2], took[people*99/100])
+	if d := w.show(run); d.After["bounced"] != int64(people) {
+		t.Errorf("%d bounces were counted, want %d", d.After["bounced"], people)
+	}
+	out, _ := w.run(0, "suppression", "check", "--json", sent[0].Rcpt, sent[people-1].Rcpt)
+	if strings.Count(out, `"suppressed": true`) != 2 {
+		t.Errorf("suppression check: %s", out)
+	}
+}
