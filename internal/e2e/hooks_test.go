@@ -29,7 +29,7 @@ var (
 // -args -hooks.rate=2000 -hooks.time=10s -hooks.kill=false that is a measurement.
 func TestHooksOutliveAKill(t *testing.T) {
 	t.Parallel()
-	const secret = "a secret of 32 bytes for the hook"
+	const secret = "whsec_YSBzZWNyZXQgb2YgMzIgYnl0ZXMgZm9yIHRoZSBob29r"
 	people := int(float64(*hookRate) * hookTime.Seconds())
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "") + "feedback: {hooks: {generic: {secret: " + secret + "}}}\n"})

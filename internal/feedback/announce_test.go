@@ -136,6 +136,23 @@ func TestWhoLeavesTwoTopicsIsToldTwice(t *testing.T) {
 	}
 }
 
+// A message that came back for now, and then for good, is told twice; and each of both
+// once.
+func TestABounceForGoodIsToldAfterOneForNow(t *testing.T) {
+	t.Parallel()
+	o, h := withHerald(t)
+	o.run(t, "news-20261001T070000Z", begin, 20)
+	for range 2 {
+		o.record(t, notice(campaign.ClassSoft, 3))
+		o.record(t, notice(campaign.ClassHard, 3))
+		o.restart()
+	}
+	who := strings.ToLower(person(3))
+	if diff := gocmp.Diff([]string{"bounced " + who, "bounced " + who + " (may be in use)"}, h.heard()); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
 func TestSomebodyOfNoRunIsTold(t *testing.T) {
 	t.Parallel()
 	o, h := withHerald(t)
