@@ -142,7 +142,7 @@ var runCodes = []Explanation{
 	},
 	{
 		GuardComplaint, "Too many mark it as spam",
-		"More of those who got the message complained than guard.max_complaint_rate allows (default 0.3%), of all or of those at one provider. Large providers act from 0.3 % on, against all that you send; healthy is less than 0.1 %.",
+		"More of those who got the message complained than guard.max_complaint_rate allows (default 0.3%), and three at least, of all or of those at one provider. Large providers act from 0.3 % on, against all that you send; healthy is less than 0.1 %.",
 		[]string{
 			"Look at what the readers signed up for, and at the unsubscribe link: is it where they look for it?",
 			"`broadside run cancel RUN` is the safe answer. " + resumeStep,

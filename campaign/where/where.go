@@ -89,8 +89,13 @@ func (c *checker) Visit(node *ast.Node) {
 			what = n.Name
 		}
 	case *ast.CallNode:
-		if name, ok := n.Callee.(*ast.IdentifierNode); !ok || name.Value != "number" {
+		if name, ok := n.Callee.(*ast.IdentifierNode); !ok {
 			what = "this function"
+		} else if name.Value != numberName {
+			what = "the function " + name.Value
+			if meant := strictyaml.Suggest(name.Value, append([]string{numberName}, functions...)); meant != "" {
+				what += " (did you mean " + meant + "?)"
+			}
 		}
 	default:
 		what = "this"
@@ -100,6 +105,9 @@ func (c *checker) Visit(node *ast.Node) {
 			what, strings.Join(functions, ", "), (*node).Location().From+1)
 	}
 }
+
+// numberName is the function of ours.
+const numberName = "number"
 
 // functions are those of the language that can be used.
 var functions = []string{"lower", "upper", "trim", "len"}
@@ -125,7 +133,7 @@ func Compile(text string, columns []string) (*Filter, error) {
 	var names identifiers
 	options := []expr.Option{
 		expr.Env(f.env), expr.AsBool(), expr.Patch(&names), expr.DisableAllBuiltins(),
-		expr.Function("number", func(args ...any) (any, error) { return number(args[0].(string)), nil }, new(func(string) float64)),
+		expr.Function(numberName, func(args ...any) (any, error) { return number(args[0].(string)), nil }, new(func(string) float64)),
 	}
 	for _, name := range functions {
 		options = append(options, expr.EnableBuiltin(name))
@@ -203,6 +211,9 @@ func explain(err error, known []string) error {
 		if meant := strictyaml.Suggest(name, known); meant != "" {
 			text += "; did you mean " + meant + "?"
 		}
+	}
+	if strings.Contains(text, `Operator("=")`) {
+		text += "; write == to compare"
 	}
 	if strings.Contains(text, "mismatched types string and") || strings.Contains(text, "and string)") {
 		text += "; fields are texts: write number(FIELD) for a number"

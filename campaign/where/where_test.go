@@ -62,6 +62,8 @@ func TestWrongExpressionsAreExplained(t *testing.T) {
 		`plan`:                             "expected bool",
 		`number(plan)`:                     "expected bool",
 		`plan matches "("`:                 "missing closing )",
+		`numbr(age) > 3`:                   "found the function numbr (did you mean number?), expected",
+		`plan = "pro"`:                     "write == to compare",
 		`now() > 3`:                        "now",
 		`all(1..1000000000, # > 0)`:        "found",
 		`age in 1..1000000000`:             "found ..",

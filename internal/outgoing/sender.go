@@ -48,7 +48,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		log := s.log.With("webhook", to.String())
 		way := &line{
 			sender: s, to: to,
-			fails: outage.NewNotice(log, "webhook is not taken by its receiver: it is sent again for a day", "webhook is taken again"),
+			fails: outage.NewNotice(log, "webhook is not taken by its receiver", "webhook is taken again"),
 			dies:  outage.NewNotice(log, "webhooks are dead: see broadside webhook ls --dead", "webhooks are delivered again"),
 		}
 		g.Go(func() error {
