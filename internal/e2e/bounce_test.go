@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/mail"
+	"net/smtp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,26 +18,28 @@ import (
 )
 
 // TestABounceComesBack has one of three messages go to a dead address. Postfix, which took
-// it, learns that later and returns it; by each road the address ends on the suppression
-// list, the bounce in the run's report, and the next run leaves the address out.
+// it, learns that later and returns it; and the provider of another reports that its reader
+// called it spam. By each road both addresses end on the suppression list, what came back
+// in the run's report and in the trace of the address, and the next run leaves them out.
 func TestABounceComesBack(t *testing.T) {
 	t.Parallel()
 	certs := testkit.Certs(t)
 	for _, road := range []string{"mailbox", "listen"} {
 		t.Run(road, func(t *testing.T) {
 			t.Parallel()
-			const dead, domain = "gone@dead.example", "bounce.acme.example"
+			const dead, annoyed, domain = "gone@dead.example", "ben@alive.example", "bounce.acme.example"
 			mx := testkit.NewScriptServer(t, func(stage, _ string) testkit.Answer {
 				if stage == "rcpt" {
 					return testkit.Answer{Text: "550 5.1.1 The email account that you tried to reach does not exist"}
 				}
 				return testkit.Answer{}
 			})
+			listen := ""
 			elsewhere := map[string]string{"dead.example": "smtp:" + bracketed(mx.Addr())}
 			feedback := "feedback:\n  return_path: " + domain + "\n"
 			var dovecot *testkit.DovecotServer
 			if road == "listen" {
-				listen := fmt.Sprintf("127.0.0.1:%d", testkit.Port(t))
+				listen = fmt.Sprintf("127.0.0.1:%d", testkit.Port(t))
 				elsewhere[domain] = "lmtp:" + bracketed(listen)
 				feedback += "  listen: " + listen + "\n"
 			} else {
@@ -43,7 +48,7 @@ func TestABounceComesBack(t *testing.T) {
 			}
 			p := testkit.Postfix(t, testkit.PostfixConfig{User: "news", Password: "correct-horse", Cert: certs.Valid, Elsewhere: elsewhere})
 			w := newWorld(t, setup{accounts: submission(p.Submission(), "starttls", "correct-horse", certs.CAFile) + feedback})
-			w.audience([]string{"ada@alive.example", dead, "ben@alive.example"})
+			w.audience([]string{"ada@alive.example", dead, annoyed})
 			if road == "listen" {
 				w.web()
 			}
@@ -57,13 +62,27 @@ func TestABounceComesBack(t *testing.T) {
 			}
 			w.until(run, time.Minute, "returned", func(d document) bool { return d.After["bounced"] == 1 })
 
-			out, _ := w.run(0, "suppression", "check", dead, "ada@alive.example", "--json")
-			if strings.Count(out, `"suppressed": true`) != 1 || !strings.Contains(out, `"reason": "bounce"`) {
+			to, report := complaint(t, p, annoyed)
+			if road == "mailbox" {
+				dovecot.Deliver("INBOX", report)
+				w.run(0, "feedback", "poll")
+			} else if err := smtp.SendMail(listen, nil, "", []string{to}, []byte(report)); err != nil {
+				t.Fatal(err)
+			}
+			w.until(run, time.Minute, "complained about", func(d document) bool { return d.After["complained"] == 1 })
+
+			out, _ := w.run(0, "suppression", "check", dead, annoyed, "ada@alive.example", "--json")
+			if strings.Count(out, `"suppressed": true`) != 2 || !strings.Contains(out, `"reason": "bounce"`) || !strings.Contains(out, `"reason": "complaint"`) {
 				t.Errorf("the suppression list has %s", out)
 			}
+			for address, kind := range map[string]string{dead: "bounced", annoyed: "complained"} {
+				if out, _ := w.run(0, "trace", address, "--json"); !strings.Contains(out, `"kind": "`+kind+`"`) || !strings.Contains(out, `"kind": "suppressed"`) {
+					t.Errorf("the trace of %s has %s", address, out)
+				}
+			}
 			next := w.finished(w.launch("--again"), time.Minute)
-			if next.Counts["suppressed"] != 1 || next.Counts["accepted"] != 2 {
-				t.Errorf("the next run has %v, want 1 suppressed and 2 accepted", next.Counts)
+			if next.Counts["suppressed"] != 2 || next.Counts["accepted"] != 1 {
+				t.Errorf("the next run has %v, want 2 suppressed and 1 accepted", next.Counts)
 			}
 		})
 	}
@@ -169,6 +188,31 @@ Message-ID: <%s>
 func bracketed(addr string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	return "[" + host + "]:" + port
+}
+
+// complaint returns a feedback report (RFC 5965) about the message that Postfix delivered
+// to an address, and where it is sent.
+func complaint(t *testing.T, p *testkit.PostfixServer, address string) (to, report string) {
+	t.Helper()
+	for range testkit.Tries(time.Minute) {
+		for _, d := range p.WaitDelivered(0, time.Minute) {
+			if d.To != address {
+				continue
+			}
+			m, err := mail.ReadMessage(bytes.NewReader(d.Data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			to = strings.Trim(m.Header.Get("Return-Path"), "<>")
+			text := "From: abuse@provider.example\nTo: " + to + "\nSubject: complaint\nMIME-Version: 1.0\n" +
+				"Content-Type: multipart/report; report-type=feedback-report; boundary=\"r\"\n\n--r\nContent-Type: text/plain\n\nA reader called this spam.\n\n" +
+				"--r\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: provider/1\nVersion: 1\nOriginal-Rcpt-To: " + address + "\n\n" +
+				"--r\nContent-Type: message/rfc822\n\n" + strings.ReplaceAll(string(d.Data), "\r\n", "\n") + "\n--r--\n"
+			return to, strings.ReplaceAll(text, "\n", "\r\n")
+		}
+	}
+	t.Fatalf("nothing was delivered to %s:\n%s", address, p.Log())
+	return "", ""
 }
 
 // returned waits for the message that Postfix returns, and returns it.
