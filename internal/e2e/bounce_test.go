@@ -93,7 +93,6 @@ var pollSeeds = flag.Int("poll.seeds", 3, "how often TestAKilledPollLosesNoBounc
 // TestAKilledPollLosesNoBounce kills the process that reads a bounce mailbox, at moments
 // by chance, and again and again. In the end each bounce has been counted once.
 func TestAKilledPollLosesNoBounce(t *testing.T) {
-	t.Parallel()
 	const people, domain = 40, "bounce.acme.example" // people in each fill
 	certs := testkit.Certs(t)
 	for _, road := range []string{"imap://bounces:hunter2@127.0.0.1:%d/INBOX?move=Processed", "imap://bounces:hunter2@127.0.0.1:%d/INBOX", "pop3://bounces:hunter2@127.0.0.1:%d"} {
