@@ -37,7 +37,7 @@ func inFlight(code codes.Code, bad, tried int64) bool {
 // One bad recipient alone does not stop the run, unless only one was tried.
 func ofCanary(_ codes.Code, bad, tried int64) bool { return bad >= min(2, tried) }
 
-// A share is a part of a run's recipients to whom something happened.
+// A share is how many of a run's recipients had something happen to them.
 type share struct {
 	code       codes.Code
 	limit      float64 // 0: none

@@ -242,20 +242,19 @@ func (m *Maker) expand(ctx context.Context, spec campaign.RunSpec, id string, in
 	in.Select.Seed = id
 	plan, err := m.read(ctx, in, e)
 	if err == nil && spec.Spread > 0 {
-		spec.Snapshot.SpreadRate = SpreadRate(0, spec.Spread, plan)
+		spec.Snapshot.SpreadRate = SpreadRate(spec.Spread, plan)
 		err = e.Content(ctx, spec.Snapshot)
 	}
 	return e, plan, err
 }
 
-// SpreadRate returns the rate of a run in messages a second, so that those that are
-// mailed leave evenly over a time; a lower rate of its own stays.
-func SpreadRate(own float64, over time.Duration, p Plan) float64 {
-	rate := float64(max(1, p.Total-p.Suppressed)) / over.Seconds()
-	if own > 0 {
-		return min(own, rate)
+// SpreadRate returns the rate, in messages a second, at which those that are mailed leave
+// evenly over a time; 0 when there is none.
+func SpreadRate(over time.Duration, p Plan) float64 {
+	if over <= 0 {
+		return 0
 	}
-	return rate
+	return float64(max(1, p.Total-p.Suppressed)) / over.Seconds()
 }
 
 // read reads the audience into an expansion; nil: only to plan.

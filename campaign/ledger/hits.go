@@ -42,7 +42,7 @@ type HitCounts struct {
 	Links    map[int]int64 // clicks by the number of the link
 	Machines []MachineCount
 
-	Opened, Proxied, Clicked int64 // people: who opened, for whom a proxy asked alone, who clicked
+	Opened, Proxied, Clicked int64 // people who opened, were opened for by a proxy alone, clicked
 	Held                     int64 // readers with clicks that are not judged yet
 }
 

@@ -74,7 +74,7 @@ func TestHitsAreCounted(t *testing.T) {
 	})
 }
 
-// Whoever follows the links of a letter at once is a machine, and who follows some is not.
+// A reader that follows all links of a letter at once is a machine; one that follows some is not.
 func TestAllLinksAtOnceAreAMachines(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		for _, tt := range []struct {

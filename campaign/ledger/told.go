@@ -126,7 +126,7 @@ func (b Bits) With(index int) Bits {
 	return b
 }
 
-// Told reads whom of a part a receiver of webhooks was told about.
+// Told reads which recipients of a part a receiver of webhooks was told about.
 func (l *Ledger) Told(ctx context.Context, r *Run, receiver string, part int) (Bits, error) {
 	b, err := l.rdb.HGet(ctx, l.toldKey(r), receiver+":"+itoa(part)).Bytes()
 	if err != nil && err != redis.Nil {
@@ -135,7 +135,7 @@ func (l *Ledger) Told(ctx context.Context, r *Run, receiver string, part int) (B
 	return b, nil
 }
 
-// NoteTold notes whom of a part a receiver of webhooks was told about.
+// NoteTold notes which recipients of a part a receiver of webhooks was told about.
 func (l *Ledger) NoteTold(ctx context.Context, r *Run, receiver string, part int, told Bits) error {
 	return l.noteTold(ctx, r, receiver+":"+itoa(part), []byte(told))
 }

@@ -2,12 +2,14 @@ package sources
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/window"
 	"broadside/configs/strictyaml"
+	"broadside/configs/units"
 )
 
 // maxHolidayFile is how many bytes a file of holidays has at most.
@@ -43,9 +45,12 @@ func (s Sources) holidays(ctx context.Context, def *campaign.Definition) ([]stri
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	b, err := io.ReadAll(io.LimitReader(f, maxHolidayFile))
+	b, err := io.ReadAll(io.LimitReader(f, maxHolidayFile+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(b) > maxHolidayFile {
+		return nil, fmt.Errorf("found more than %s, expected dates", units.FormatBytes(maxHolidayFile))
 	}
 	return window.ReadHolidays(string(b))
 }

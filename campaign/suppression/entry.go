@@ -258,8 +258,7 @@ func decode(f, value string) (Entry, error) {
 	return e, nil
 }
 
-// decodeValue reads a stored value into e; Address is whom the entry is about, as it is
-// stored.
+// decodeValue reads a stored value into e, with the address as it is stored.
 func decodeValue(e *Entry, value string) error {
 	expires, rest, _ := strings.Cut(value, "\t")
 	ms, err := strconv.ParseInt(expires, 10, 64)

@@ -95,7 +95,7 @@ func (l letters) read(letter byte, full string) (string, error) {
 }
 
 // short returns the short form of an entry without its expiry and without packing: the
-// head, and what stands after whom the entry is about. It reports false for an entry that
+// head, and what stands after the address. It reports false for an entry that
 // has only the long one.
 func (e Entry) short() (head, tail string, ok bool) {
 	at := e.At.UnixMilli()

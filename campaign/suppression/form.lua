@@ -20,7 +20,7 @@ local function is_unsubscribe(value)
 end
 
 -- short_form takes a value in the short form apart: the expiry and a tab; the head, as
--- it is before an address that is not packed; whom it is about; the rest. nil for
+-- it is before an address that is not packed; the address or hash; the rest. nil for
 -- another one.
 local function short_form(value)
   local expires, kind, more, rest = string.match(value, '^(%d+\t)([%a.])(.......)(.*)$')

@@ -15,7 +15,7 @@ import (
 
 // A Past is what the list has, or had, of an address or its domain in one scope.
 type Past struct {
-	Entry Entry // when it was taken off: only whom it was about, the scope and, as At, when that was
+	Entry Entry // when it was taken off: only the address, the scope and, as At, when that was
 
 	Removed   bool // it was taken off the list
 	Discarded bool // it was taken off by Discard

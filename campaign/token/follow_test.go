@@ -75,7 +75,7 @@ func TestEveryChangeOfALinkIsRefused(t *testing.T) {
 	}
 }
 
-// Links are published. Whoever has one must not be able to return the message, or to
+// Links are published. A stranger who has one must not be able to return the message, or to
 // unsubscribe its reader.
 func TestPurposesOfLinksDoNotMix(t *testing.T) {
 	t.Parallel()

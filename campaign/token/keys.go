@@ -1,8 +1,6 @@
 package token
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -39,24 +37,6 @@ type key struct {
 	link        sealer // of where clicks lead
 	sign        *macs  // message tokens
 	reader      *macs  // reader tokens
-}
-
-// A sealer seals contents of one kind.
-type sealer struct {
-	aead  cipher.AEAD
-	nonce *macs // content -> nonce
-}
-
-func newSealer(seal, nonce []byte) (sealer, error) {
-	block, err := aes.NewCipher(seal)
-	if err != nil {
-		return sealer{}, fmt.Errorf("use AES key: %w", err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return sealer{}, fmt.Errorf("use AES-GCM: %w", err)
-	}
-	return sealer{aead, newMACs(nonce)}, nil
 }
 
 // macs makes HMACs with one key. They are reused, so that the key is set up only once.

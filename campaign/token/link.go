@@ -1,10 +1,8 @@
 package token
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -42,19 +40,7 @@ func IsTarget(target string) bool {
 // far as the target is. It is sealed as unsubscribe tokens are, under keys of its own.
 func (k *Keys) AppendLink(dst []byte, l Link) []byte {
 	c := k.keys[0]
-	start := len(dst)
-	size := headSize + nonceSize + l.size() + tagSize
-	end := start + encoding.EncodedLen(size)
-	dst = slices.Grow(dst, end-start+size+sha256.Size)
-	raw := append(dst[end:end], c.head[:]...) // behind the token
-	raw = raw[:headSize+nonceSize]
-	content := l.append(raw)[len(raw):]
-	copy(raw[headSize:], c.link.nonce.append(content, content)[len(content):][:nonceSize])
-	raw = c.link.aead.Seal(raw, raw[headSize:], content, c.head[:]) // in the place of content
-	dst = dst[:end]
-	encoding.Encode(dst[start:], raw)
-
-	return dst
+	return c.appendSealed(dst, &c.link, l.size(), l.append)
 }
 
 // size is the length of what append appends.
@@ -72,25 +58,15 @@ func LinkSize(n int) int { return encoding.EncodedLen(headSize + nonceSize + 2 +
 
 // OpenLink returns what AppendLink sealed in s, or ErrToken.
 func (k *Keys) OpenLink(s string) (Link, error) {
-	raw, err := decode(s)
-	if err != nil || len(raw) < headSize+nonceSize+tagSize {
-		raw = make([]byte, headSize+nonceSize+tagSize+64) // opened in vain: no answer is quicker than another
+	var l Link
+	ok := k.open(s, func(c *key) *sealer { return &c.link }, func(content []byte) (ok bool) {
+		l, ok = parseLink(content)
+		return ok
+	})
+	if !ok {
+		return Link{}, ErrToken
 	}
-
-	head := raw[:headSize]
-	nonce := raw[headSize : headSize+nonceSize]
-	sealed := raw[headSize+nonceSize:]
-	for _, c := range k.candidates(head) {
-		content, err := c.link.aead.Open(nil, nonce, sealed, head)
-		if err != nil {
-			continue
-		}
-		if l, ok := parseLink(content); ok {
-			return l, nil
-		}
-	}
-
-	return Link{}, ErrToken
+	return l, nil
 }
 
 // parseLink reads an authentic content. It checks the target once more: nothing but a web

@@ -13,7 +13,7 @@ import (
 // picture that shows that a message was opened.
 const OpenPath = "/o/"
 
-// A Reader is what a reader token knows: for whom a message was made, and when.
+// A Reader is what a reader token knows: which recipient a message was made for, and when.
 type Reader struct {
 	Ref   string // reference of the run: 13 characters [a-z2-7]
 	Part  int
@@ -32,7 +32,7 @@ const (
 
 // AppendReader appends the token that names the reader of one message in its links: 40
 // characters of base64url. The key is not that of message tokens: links are passed on
-// and published, and whoever has one must not be able to return the message.
+// and published, and a stranger who has one must not be able to return the message.
 func (k *Keys) AppendReader(dst []byte, run string, part, index int, sent time.Time) []byte {
 	c := k.keys[0]
 	start := len(dst)

@@ -45,9 +45,7 @@ func (k *Keys) SealSubscribe(s Subscribe) (string, error) {
 	content := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 
 	c := k.keys[0]
-	nonce := c.subscribe.nonce.append(nil, content)[:nonceSize]
-	raw := append(append([]byte{}, c.head[:]...), nonce...)
-	sealed := encoding.EncodeToString(c.subscribe.aead.Seal(raw, nonce, content, c.head[:]))
+	sealed := string(c.appendSealed(nil, &c.subscribe, len(content), func(b []byte) []byte { return append(b, content...) }))
 	if len(sealed) > maxSealed {
 		return "", fmt.Errorf("seal a subscription: the token has %d characters, at most %d are read again", len(sealed), maxSealed)
 	}
@@ -57,28 +55,16 @@ func (k *Keys) SealSubscribe(s Subscribe) (string, error) {
 // OpenSubscribe returns what SealSubscribe sealed in s, or ErrToken. Whether it is too
 // old is for the caller to say.
 func (k *Keys) OpenSubscribe(s string) (Subscribe, error) {
-	raw, err := decode(s)
-	if err != nil || len(raw) < headSize+nonceSize+tagSize {
-		raw = make([]byte, headSize+nonceSize+tagSize+64) // opened in vain: no answer is quicker than another
+	var read subscribeContent
+	ok := k.open(s, func(c *key) *sealer { return &c.subscribe }, func(content []byte) bool {
+		read = subscribeContent{}
+		return json.Unmarshal(content, &read) == nil // else a later version of the format wrote it
+	})
+	if !ok {
+		return Subscribe{}, ErrToken
 	}
-
-	head := raw[:headSize]
-	nonce := raw[headSize : headSize+nonceSize]
-	sealed := raw[headSize+nonceSize:]
-	for _, c := range k.candidates(head) {
-		content, err := c.subscribe.aead.Open(nil, nonce, sealed, head)
-		if err != nil {
-			continue
-		}
-		var read subscribeContent
-		if json.Unmarshal(content, &read) != nil {
-			continue // a later version of the format wrote it
-		}
-		return Subscribe{
-			Form: read.Form, Address: read.Address, Fields: read.Fields, Text: read.Text, Language: read.Language,
-			Source: read.Source, Network: read.Network, Asked: time.UnixMilli(read.Asked).UTC(),
-		}, nil
-	}
-
-	return Subscribe{}, ErrToken
+	return Subscribe{
+		Form: read.Form, Address: read.Address, Fields: read.Fields, Text: read.Text, Language: read.Language,
+		Source: read.Source, Network: read.Network, Asked: time.UnixMilli(read.Asked).UTC(),
+	}, nil
 }

@@ -1,11 +1,9 @@
 package token
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"math/bits"
-	"slices"
 	"strings"
 )
 
@@ -45,42 +43,20 @@ func (k *Keys) Seal(u Unsubscribe) string { return string(k.AppendSeal(nil, u)) 
 // AppendSeal appends Seal to dst.
 func (k *Keys) AppendSeal(dst []byte, u Unsubscribe) []byte {
 	c := k.keys[0]
-	start := len(dst)
-	size := headSize + nonceSize + u.size() + tagSize
-	end := start + encoding.EncodedLen(size)
-	dst = slices.Grow(dst, end-start+size+sha256.Size)
-	raw := append(dst[end:end], c.head[:]...) // behind the token
-	raw = raw[:headSize+nonceSize]
-	content := u.append(raw)[len(raw):]
-	copy(raw[headSize:], c.unsubscribe.nonce.append(content, content)[len(content):][:nonceSize])
-	raw = c.unsubscribe.aead.Seal(raw, raw[headSize:], content, c.head[:]) // in the place of content
-	dst = dst[:end]
-	encoding.Encode(dst[start:], raw)
-
-	return dst
+	return c.appendSealed(dst, &c.unsubscribe, u.size(), u.append)
 }
 
 // Open returns what Seal sealed in s, or ErrToken.
 func (k *Keys) Open(s string) (Unsubscribe, error) {
-	raw, err := decode(s)
-	if err != nil || len(raw) < headSize+nonceSize+tagSize {
-		raw = make([]byte, headSize+nonceSize+tagSize+64) // opened in vain: no answer is quicker than another
+	var u Unsubscribe
+	ok := k.open(s, func(c *key) *sealer { return &c.unsubscribe }, func(content []byte) (ok bool) {
+		u, ok = parse(content)
+		return ok
+	})
+	if !ok {
+		return Unsubscribe{}, ErrToken
 	}
-
-	head := raw[:headSize]
-	nonce := raw[headSize : headSize+nonceSize]
-	sealed := raw[headSize+nonceSize:]
-	for _, c := range k.candidates(head) {
-		content, err := c.unsubscribe.aead.Open(nil, nonce, sealed, head)
-		if err != nil {
-			continue
-		}
-		if u, ok := parse(content); ok {
-			return u, nil
-		}
-	}
-
-	return Unsubscribe{}, ErrToken
+	return u, nil
 }
 
 // Cut returns the token in a text that mail programs may have lengthened. Characters

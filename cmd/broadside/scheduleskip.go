@@ -8,6 +8,14 @@ import (
 	"broadside/internal/app"
 )
 
+// needsAt refuses a command line without --at.
+func needsAt(cmd *cobra.Command, at string) error {
+	if at == "" {
+		return usagef(cmd, "--at: expected a time of the schedule, such as 2026-12-28T09:00")
+	}
+	return nil
+}
+
 func runOccurrenceCommand(c *cli) *cobra.Command {
 	var at string
 	cmd := &cobra.Command{
@@ -19,8 +27,8 @@ func runOccurrenceCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if at == "" {
-				return usagef(cmd, "--at: expected a time of the schedule, such as 2026-12-28T09:00")
+			if err := needsAt(cmd, at); err != nil {
+				return err
 			}
 			return c.withSchedule(ctx, args[0], func(a *app.App, id string) error {
 				run, err := a.Schedules.RunNow(ctx, id, at)
@@ -51,8 +59,8 @@ func skipCommand(c *cli) *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if at == "" {
-				return usagef(cmd, "--at: expected a time of the schedule, such as 2026-12-28T09:00")
+			if err := needsAt(cmd, at); err != nil {
+				return err
 			}
 			return c.withSchedule(ctx, args[0], func(a *app.App, id string) error {
 				skip := a.Schedules.Skip

@@ -54,7 +54,7 @@ type Courier struct {
 	Tokens   *oauth.Store
 	// Held returns how many steps of the warm-up of an account were not taken.
 	Held func(ctx context.Context, account string) (int, error)
-	// Workers returns how many workers are alive, among whom connections are shared.
+	// Workers returns how many workers are alive and share the connections.
 	Workers func(ctx context.Context) (int, error)
 }
 

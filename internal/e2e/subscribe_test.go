@@ -79,7 +79,7 @@ func (w *world) subscribes(base string, sink *testkit.RecSink) {
 }
 
 // TestSubscriptionsOutliveAKill kills web whenever it has answered: every message that
-// was promised is sent, and whoever has confirmed is on the list, once.
+// was promised is sent, and everybody who has confirmed is on the list, once.
 func TestSubscriptionsOutliveAKill(t *testing.T) {
 	t.Parallel()
 	const people = 4

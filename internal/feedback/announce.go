@@ -107,8 +107,7 @@ func appendNot(to, of []*finding, before []bool) []*finding {
 	return to
 }
 
-// noteTold marks the unsubscribes among findings that were told. They count once for
-// each person and run; who leaves a second topic of the same message is told as well.
+// noteTold marks those findings that have a mark of their own as told.
 func (r *Recorder) noteTold(ctx context.Context, news []*finding) error {
 	names := map[*ledger.Record][]string{}
 	for _, f := range news {

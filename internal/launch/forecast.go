@@ -37,14 +37,12 @@ func (l *Launcher) hasLane(accounts []string) func(domain string) bool {
 func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read scheduler.Plan, now time.Time) (forecast.Forecast, error) {
 	zone, _ := l.Config.Location()
 	s := spec.Snapshot
-	if spec.Spread > 0 {
-		s.Rate = scheduler.SpreadRate(s.Rate, spec.Spread, read)
-	}
+	s.SpreadRate = scheduler.SpreadRate(spec.Spread, read)
 	if opens := spec.Window.Next(now); !opens.IsZero() {
 		now = opens
 	}
 	in := forecast.Input{
-		Now: now, Zone: zone, Rate: s.Rate, People: peopleOf(read),
+		Now: now, Zone: zone, Rate: s.Pace(), People: peopleOf(read),
 		Canary: spec.Guard.Canary, CanaryWait: spec.Guard.CanaryWait,
 	}
 	if spec.Delivery.ExpiresAfter > 0 {

@@ -179,17 +179,14 @@ func (l *Launcher) dryPlan(ctx context.Context, p *prepared) (Plan, error) {
 
 func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (Plan, error) {
 	s := p.spec.Snapshot
+	s.SpreadRate = scheduler.SpreadRate(p.spec.Spread, read)
 	plan := Plan{
 		Plan: read, Campaign: s.Campaign, Subject: s.Subject, From: s.From, Topic: s.Topic,
-		Loopback: true, Rate: s.Rate, Source: p.spec.Audience, Excluded: p.excluded, Guard: p.spec.Guard, Warnings: p.warnings,
+		Loopback: true, Rate: s.Pace(), Source: p.spec.Audience, Excluded: p.excluded, Guard: p.spec.Guard, Warnings: p.warnings,
+		Window: p.spec.Window, Spread: p.spec.Spread,
 	}
 
-	plan.Window = p.spec.Window
-	plan.Spread = p.spec.Spread
 	plan.Zone, _ = l.Config.Location()
-	if plan.Spread > 0 {
-		plan.Rate = scheduler.SpreadRate(plan.Rate, plan.Spread, read)
-	}
 	limited := true
 	var sum float64
 	for _, name := range s.Accounts {

@@ -30,7 +30,7 @@ const (
 	scanEvery = 10 * time.Second
 	// bouncesAtOnce is how many bounces of a run go to a receiver's queue in one round.
 	bouncesAtOnce = 1000
-	// erasedDomain is that of a recipient whom `person erase` has made unknown.
+	// erasedDomain is the domain that `person erase` leaves in place of an address.
 	erasedDomain = "erased.invalid"
 )
 

@@ -405,7 +405,7 @@ func TestBouncesWaitInTheLedgerForRoom(t *testing.T) {
 	}
 }
 
-// TestWhatCameBackWasToldWhenItCame has a recipient of whom nothing was known until the
+// TestWhatCameBackWasToldWhenItCame has a recipient whose outcome was not known until the
 // message came back.
 func TestWhatCameBackWasToldWhenItCame(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func NewSender(webhooks []configs.Webhook, d *queue.Deliveries, r *Register, log
 }
 
 // Run sends until ctx ends. Requests that are under way then have five seconds; after
-// that they are sent again by whoever comes next.
+// that the next process sends them again.
 func (s *Sender) Run(ctx context.Context) error {
 	gate := outage.NewGate(outage.NewNotice(s.log,
 		"redis gives no webhooks away: looking again every second", "redis gives webhooks away again"))

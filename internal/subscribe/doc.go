@@ -1,10 +1,9 @@
-// Package subscribe lets people put themselves on a list, by double opt-in: whoever asks
-// for an address gets a message there, and only its link puts the address on the list.
+// Package subscribe lets people put themselves on a list, by double opt-in: a message goes to
+// the address that was entered, and only the link in it puts the address on the list.
 //
-// It promises that nobody is on a list by this road who has not pressed the button behind
-// the link that was sent to their address; that of everybody who has, a proof is kept; and
-// that the answer to who asks is the same whether an address is on the list, suppressed or
-// new. Asking twice, opening a link and confirming twice change nothing more.
+// It promises that an address comes to a list by this road only when its owner has pressed the
+// button behind the link that was sent to it; that a proof of that is kept; and that every
+// request is answered alike, whether the address is on the list, suppressed or new. Asking twice, opening a link and confirming twice change nothing more.
 //
 //	page, API, command
 //	    | Ask: limits and outbox in one script

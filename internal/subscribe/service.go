@@ -218,7 +218,7 @@ type Request struct {
 	Client   netip.Addr // may be none
 }
 
-// An InputError says what is wrong with a request, in words for the log of whoever sent
+// An InputError says what is wrong with a request, in words for the log of the program that sent
 // it; pages have words of their own.
 type InputError struct {
 	Field string // "email", or one of the form's

@@ -2,7 +2,7 @@
 -- once. The clicks of one reader are held until a time after the first of them: only then
 -- is it known whether somebody reads, or a machine follows every link.
 --
--- KEYS  1 record  2 figures: field -> how many  3 people who opened  4 people for whom a
+-- KEYS  1 record  2 figures: field -> how many  3 people who opened  4 people whose
 --       proxy opened  5 people who clicked (HyperLogLogs)  6 held: reader -> links
 --       7 due: reader -> when they are judged
 -- ARGV  1 now, in ms  2 how long clicks are held, in ms  3 how many readers are judged at
