@@ -123,7 +123,7 @@ type Step struct {
 // envelope: that saves most refused claims, which cost a connection.
 func (n *Line) Step(ctx context.Context, s *Step) { n.Start(ctx, s).Wait(ctx, s) }
 
-// Start is Step without waiting: Wait must follow.
+// Start is Step without waiting: Wait must follow. Nothing is asked when ctx has ended.
 func (n *Line) Start(ctx context.Context, s *Step) *Pending {
 	p := &Pending{Step: *s, done: make(chan struct{})}
 	// s may have been used before.
@@ -145,9 +145,12 @@ func (n *Line) Start(ctx context.Context, s *Step) *Pending {
 		p.look = n.target(s.Look.Ref)
 	}
 
+	if ctx.Err() != nil {
+		return p // Wait returns the error
+	}
 	select {
 	case n.batch.in <- p:
-	case <-ctx.Done(): // Wait returns the error
+	case <-ctx.Done():
 	}
 
 	return p

@@ -359,7 +359,7 @@ func TestAStepThatIsLeftAlone(t *testing.T) {
 		}
 
 		ended := settling(Ref{run, 0, 0}, "w.1", campaign.Pending)
-		n.Step(ctx, ended) // nobody listens: it need not even leave
+		n.Step(ctx, ended)
 		if !errors.Is(ended.Settle.Err, context.Canceled) {
 			t.Errorf("a step under an ended context: %v", ended.Settle.Err)
 		}

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// MaxHolidays is how many days a window leaves out at most.
-	MaxHolidays = 1000
+	// maxHolidays is how many days a window leaves out at most.
+	maxHolidays = 1000
 	// horizon is how far ahead a window is looked for.
 	horizon = 400
 	// maxParts is how many parts a window has at most.
@@ -58,8 +58,8 @@ func New(text string, zone *time.Location, holidays []string) (*Window, error) {
 		}
 		w.holidays[day] = true
 	}
-	if len(w.holidays) > MaxHolidays {
-		return nil, fmt.Errorf("found %d dates, expected at most %d", len(w.holidays), MaxHolidays)
+	if len(w.holidays) > maxHolidays {
+		return nil, fmt.Errorf("found %d dates, expected at most %d", len(w.holidays), maxHolidays)
 	}
 
 	for text := range strings.SplitSeq(text, ",") {

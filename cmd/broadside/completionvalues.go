@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign"
+	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/internal/outgoing"
 )
@@ -151,41 +152,35 @@ func (c *cli) sourceNames() values {
 	}
 }
 
-// accountNames are the accounts of the configuration.
-func (c *cli) accountNames(string) ([]string, cobra.ShellCompDirective) {
+// configured are values that the configuration has; none when it cannot be read.
+func (c *cli) configured(of func(cfg *configs.Config) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
 	defer cancel()
 	cfg, err := c.load(ctx)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return slices.Sorted(maps.Keys(cfg.Accounts)), cobra.ShellCompDirectiveNoFileComp
+	return of(cfg), cobra.ShellCompDirectiveNoFileComp
+}
+
+// accountNames are the accounts of the configuration.
+func (c *cli) accountNames(string) ([]string, cobra.ShellCompDirective) {
+	return c.configured(func(cfg *configs.Config) []string { return slices.Sorted(maps.Keys(cfg.Accounts)) })
 }
 
 // formNames are the forms of the configuration on which people subscribe.
 func (c *cli) formNames(string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
-	defer cancel()
-	cfg, err := c.load(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return slices.Sorted(maps.Keys(cfg.Subscribe)), cobra.ShellCompDirectiveNoFileComp
+	return c.configured(func(cfg *configs.Config) []string { return slices.Sorted(maps.Keys(cfg.Subscribe)) })
 }
 
 // webhookURLs are the receivers of the configuration.
 func (c *cli) webhookURLs(string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
-	defer cancel()
-	cfg, err := c.load(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	for _, w := range cfg.Webhooks {
-		out = append(out, w.String())
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	return c.configured(func(cfg *configs.Config) (urls []string) {
+		for _, w := range cfg.Webhooks {
+			urls = append(urls, w.String())
+		}
+		return urls
+	})
 }
 
 // deadWebhooks are the first of the dead events.
@@ -202,27 +197,21 @@ func deadWebhooks(ctx context.Context, a *app.App) ([]string, error) {
 // laneNames are the lanes of the accounts of the configuration: of mailbox providers,
 // and of domains with limits.
 func (c *cli) laneNames(string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
-	defer cancel()
-	cfg, err := c.load(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(cfg.Accounts)) {
-		names := map[string]bool{}
-		for _, p := range campaign.Providers {
-			names[string(p)] = true
+	return c.configured(func(cfg *configs.Config) (out []string) {
+		for _, name := range slices.Sorted(maps.Keys(cfg.Accounts)) {
+			names := map[string]bool{}
+			for _, p := range campaign.Providers {
+				names[string(p)] = true
+			}
+			for lane := range cfg.Accounts[name].Lanes {
+				names[lane] = true
+			}
+			for _, lane := range slices.Sorted(maps.Keys(names)) {
+				out = append(out, name+"/"+lane)
+			}
 		}
-		for lane := range cfg.Accounts[name].Lanes {
-			names[lane] = true
-		}
-		for _, lane := range slices.Sorted(maps.Keys(names)) {
-			out = append(out, name+"/"+lane)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+		return out
+	})
 }
 
 // yamlFiles are the YAML files that begin as it was typed, and the directories

@@ -136,12 +136,12 @@ func ofRecipient(namespace string, e campaign.RecipientEvent, now time.Time) (Ev
 	return newEvent(idOf(namespace, words...), e.Event, now, d)
 }
 
-// TestType is the type of what `webhook test` sends.
-const TestType campaign.WebhookEvent = "test"
+// testType is the type of what `webhook test` sends.
+const testType campaign.WebhookEvent = "test"
 
 // ofTest is an event that says that nothing happened.
 func ofTest(id string, now time.Time) (Event, error) {
-	return newEvent(id, TestType, now, struct {
+	return newEvent(id, testType, now, struct {
 		Message string `json:"message"`
 	}{"This is a test of Broadside: nothing has happened."})
 }

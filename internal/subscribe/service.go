@@ -242,8 +242,8 @@ func (e *LimitError) Error() string {
 	return "this address got a message a short while ago, or has got too many today: try again in " + e.Wait.Round(time.Second).String()
 }
 
-// ErrFull says that too many messages wait already.
-var ErrFull = errors.New("too many confirmations wait to be sent")
+// errFull says that too many messages wait already.
+var errFull = errors.New("too many confirmations wait to be sent")
 
 // ErrExpired says that a link is older than LinkLife.
 var ErrExpired = errors.New("the link to confirm a subscription is too old")
@@ -251,7 +251,7 @@ var ErrExpired = errors.New("the link to confirm a subscription is too old")
 // Ask has the message sent that lets its reader confirm a subscription. Nil says nothing
 // of the address: it is returned also when it has got a message a short while ago, and
 // when it is suppressed. Otherwise the error is an *InputError, a *LimitError about the
-// network, ErrFull, or trouble with Redis.
+// network, errFull, or trouble with Redis.
 func (s *Service) Ask(ctx context.Context, r Request) error {
 	a, sealed, err := s.seal(r)
 	if err != nil {
@@ -267,7 +267,7 @@ func (s *Service) Ask(ctx context.Context, r Request) error {
 	case answer == askedNetwork:
 		return &LimitError{Network: true, Wait: wait}
 	case answer == askedFull:
-		return ErrFull
+		return errFull
 	case answer == askedOK:
 		s.rouse()
 	}
