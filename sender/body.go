@@ -54,7 +54,7 @@ func (d *delivery) body(j *job) end {
 // may be one.
 func (d *delivery) mayClaim(j *job) bool {
 	if j.slot != nil {
-		wait := time.Until(j.pace.ready(time.Now(), j.slot)) - d.claimTime
+		wait := time.Until(j.pace.ready(time.Now(), j.slot).at) - d.claimTime
 		if wait > soonClaimed {
 			d.startRecording()
 		}
@@ -176,13 +176,13 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 		}
 	}()
 	for j.slot != nil {
-		at := j.pace.ready(time.Now(), j.slot)
-		if !sleep(ctx, time.Until(at)) {
+		m := j.pace.ready(time.Now(), j.slot)
+		if !sleep(ctx, time.Until(m.at)) {
 			return false
 		}
 
-		late := time.Since(at)
-		if late <= lateSlot {
+		late := time.Since(m.until)
+		if late <= 0 {
 			break
 		}
 		d.a.log.Debug("slot missed", "late_ms", late.Milliseconds())

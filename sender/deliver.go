@@ -362,7 +362,7 @@ func (d *delivery) pick() {
 	n.slot = s
 	if s != nil {
 		at := n.pace.at(s)
-		if time.Until(at) > n.pace.ahead()+lateSlot {
+		if time.Until(at) > n.pace.ahead()+2*earlyBody {
 			n.leaveSlot()
 			again = at.Add(-n.pace.ahead())
 		}

@@ -192,11 +192,11 @@ func TestTheGate(t *testing.T) {
 				d.reset(d.next, rcpt)
 				j.pace.lead = 0
 				if tt.slot != 0 {
-					j.slot = &slot{at: now.Add(tt.slot)}
+					j.slot = &slot{moment: momentAt(now.Add(tt.slot))}
 				}
-				var more []time.Time
+				var more []moment
 				for _, at := range tt.more {
-					more = append(more, now.Add(at))
+					more = append(more, momentAt(now.Add(at)))
 				}
 				if j.pace.slots = more; tt.again > 0 {
 					j.pace.slots, j.pace.again = nil, now.Add(tt.again)

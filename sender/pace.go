@@ -11,14 +11,17 @@ import (
 )
 
 const (
-	// lateSlot is how late a body may leave; after that its slot is lost.
-	lateSlot = 20 * time.Millisecond
 	// earlyBody is how much sooner than a body is likely to be ready its slot is
 	// reserved: it may leave late, and a body that waits for its slot holds a connection.
-	earlyBody = lateSlot / 2
+	earlyBody = 10 * time.Millisecond
+	// spare is what is left of a slot's time when a body that is ready takes it.
+	spare = 2 * time.Millisecond
 	// slotSpan is the time for which slots are reserved in one call.
 	slotSpan = 250 * time.Millisecond
-	maxSlots = 64
+	// maxSlots is how many are reserved in one call; where most of them are lost when
+	// they are not used at once, firstSlots.
+	maxSlots   = 512
+	firstSlots = 64
 )
 
 // limitsLast is how long limits are used before they are looked up again: a quota
@@ -40,9 +43,11 @@ type pace struct {
 	limits atomic.Pointer[limits]
 
 	mu     sync.Mutex
-	slots  []time.Time // ascending
+	rate   float64     // of the lane, when slots were last asked for
+	slots  []moment    // ascending
 	booked []*slot     // by messages on their way
 	filled int         // how many slots came last, where that was all that were asked for; else 0
+	supply supply      // of slots that last for a while
 	asking bool        // more are being reserved while there are some
 	unused []time.Time // their time is over; they go back before more are reserved
 	again  time.Time
@@ -52,10 +57,31 @@ type pace struct {
 	each   time.Duration // smoothed time that one message takes a connection
 }
 
-// A slot is the moment at which the body of one message may leave.
+// A moment is when the body of one message may leave.
+type moment struct{ at, until time.Time }
+
+// lasts reports whether it is not lost soon.
+func (m moment) lasts() bool { return m.until.Sub(m.at) >= slotSpan }
+
+// A slot is the moment of a message.
 type slot struct {
-	at    time.Time // changes until the body is ready, as its pace's mu guards
-	ready bool      // the body waits for it
+	moment      // changes until the body is ready, as its pace's mu guards
+	ready  bool // the body waits for it
+}
+
+// A supply is how many slots were reserved that last for slotSpan or longer, and since
+// when they are used. The zero value is none.
+type supply struct {
+	slots int
+	since time.Time
+}
+
+// wish returns how many slots will be used within slotSpan, when so many are left of the
+// supply now.
+func (s supply) wish(now time.Time, left int) int {
+	used := max(0, s.slots-left)
+	took := max(now.Sub(s.since), time.Millisecond)
+	return max(firstSlots/4, int(float64(used)*float64(slotSpan)/float64(took)))
 }
 
 func (p *pace) unlimited() bool {
@@ -74,10 +100,16 @@ func (p *pace) unlimited() bool {
 func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Duration, waiting func() int) (s *slot, again time.Time, spent *throttle.Spent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	rate := p.limits.Load().laneRate
+	if rate < p.rate {
+		p.drop() // the lane was slowed
+	}
+	p.rate = rate
+
 	for range 2 {
 		now := time.Now()
-		if at, ok := p.take(now, inHand); ok {
-			s = &slot{at: at, ready: inHand}
+		if m, ok := p.take(now, inHand); ok {
+			s = &slot{moment: m, ready: inHand}
 			p.booked = append(p.booked, s)
 			if span == 0 && len(p.slots) < p.filled/4 && !p.asking {
 				p.refill(ctx, conns, waiting)
@@ -97,7 +129,7 @@ func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Durat
 		if err != nil {
 			return nil, time.Time{}, nil, err
 		}
-		p.add(grant)
+		p.add(now, grant)
 		if grant.Spent != nil && len(p.slots) == 0 {
 			return nil, grant.Again, grant.Spent, nil
 		}
@@ -120,7 +152,7 @@ func (p *pace) refill(ctx context.Context, conns int, waiting func() int) {
 	p.asking = false
 	p.noteFill(grant, n)
 	if err == nil && len(grant.Slots) > 0 {
-		p.add(grant)
+		p.add(time.Now(), grant)
 	}
 }
 
@@ -133,13 +165,22 @@ func (p *pace) noteFill(grant throttle.Grant, asked int) {
 }
 
 // add notes what was granted. The caller holds mu.
-func (p *pace) add(grant throttle.Grant) {
+func (p *pace) add(now time.Time, grant throttle.Grant) {
 	p.again = grant.Again
-	if n := len(grant.Slots); n > 0 {
-		p.again = time.Time{}
-		p.last = later(p.last, grant.Slots[n-1])
-		p.slots = append(p.slots, grant.Slots...)
-		slices.SortFunc(p.slots, time.Time.Compare)
+	p.supply = supply{}
+	n := len(grant.Slots)
+	if n == 0 {
+		return
+	}
+
+	p.again = time.Time{}
+	p.last = later(p.last, grant.Slots[n-1])
+	for _, at := range grant.Slots {
+		p.slots = append(p.slots, moment{at, at.Add(grant.Late)})
+	}
+	slices.SortFunc(p.slots, func(a, b moment) int { return a.at.Compare(b.at) })
+	if grant.Late >= slotSpan {
+		p.supply = supply{len(p.slots), now}
 	}
 }
 
@@ -162,40 +203,47 @@ func (p *pace) wish(conns int, waiting func() int) (lead time.Duration, n int) {
 	if p.each > 0 {
 		n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 	}
-	return p.lead + 2*p.spread - earlyBody, max(1, min(maxSlots, n, waiting()))
+	n = max(1, min(n, firstSlots, waiting()))
+	if p.supply.slots > 0 {
+		n = max(n, min(p.supply.wish(time.Now(), len(p.slots)), maxSlots))
+	}
+	return p.lead + 2*p.spread - earlyBody, n
 }
 
 // take takes the next slot that can still be reached. The caller holds mu.
-func (p *pace) take(now time.Time, inHand bool) (at time.Time, ok bool) {
+func (p *pace) take(now time.Time, inHand bool) (m moment, ok bool) {
 	needs := p.lead + min(p.spread, earlyBody)
 	if inHand {
 		needs = 0
 	}
 	for len(p.slots) > 0 {
-		at, p.slots = p.slots[0], p.slots[1:]
-		if !at.Add(lateSlot).Before(now.Add(needs)) {
-			return at, true
+		m, p.slots = p.slots[0], p.slots[1:]
+		if !m.until.Before(now.Add(needs)) {
+			return m, true
 		}
-		p.keep(at)
+		p.keep(m.at)
 	}
-	return time.Time{}, false
+	return moment{}, false
 }
 
 // ready notes that the body of a message is ready, and returns when it may leave: at
 // the earliest slot that is still good and that no other body waits for. Messages do
 // not become ready in the order in which they were begun.
-func (p *pace) ready(now time.Time, s *slot) time.Time {
+func (p *pace) ready(now time.Time, s *slot) moment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.ready = true
-	good := func(at time.Time) bool { return now.Sub(at) < lateSlot-lateSlot/10 }
+	good := func(m moment) bool { return now.Add(spare).Before(m.until) }
+	if s.lasts() && good(s.moment) && !s.at.After(now) {
+		return s.moment // none is better
+	}
 
 	for _, other := range p.booked {
-		if !other.ready && good(other.at) && (other.at.Before(s.at) || !good(s.at)) {
-			s.at, other.at = other.at, s.at
+		if !other.ready && good(other.moment) && (other.at.Before(s.at) || !good(s.moment)) {
+			s.moment, other.moment = other.moment, s.moment
 		}
 	}
-	return s.at
+	return s.moment
 }
 
 // at returns the moment of a slot, as it is now.
@@ -225,16 +273,16 @@ func (p *pace) giveBack(now time.Time, s *slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unbook(s)
-	if s.at.Before(now) {
+	if s.until.Before(now) {
 		p.keep(s.at)
 		return
 	}
 
 	i := 0
-	for i < len(p.slots) && p.slots[i].Before(s.at) {
+	for i < len(p.slots) && p.slots[i].at.Before(s.at) {
 		i++
 	}
-	p.slots = slices.Insert(p.slots, i, s.at)
+	p.slots = slices.Insert(p.slots, i, s.moment)
 }
 
 // keep remembers a slot that was not used, if it is worth giving back. The caller
@@ -267,8 +315,8 @@ func (p *pace) returnUnused(ctx context.Context) {
 func (p *pace) returnLate(ctx context.Context, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.slots) > 0 && now.Sub(p.slots[0]) > lateSlot {
-		p.keep(p.slots[0])
+	for len(p.slots) > 0 && now.After(p.slots[0].until) {
+		p.keep(p.slots[0].at)
 		p.slots = p.slots[1:]
 	}
 	p.returnUnused(ctx)
@@ -278,11 +326,16 @@ func (p *pace) returnLate(ctx context.Context, now time.Time) {
 func (p *pace) returnAll(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, slot := range p.slots {
-		p.keep(slot)
+	p.drop()
+	p.returnUnused(ctx)
+}
+
+// drop keeps no slot for messages to come. The caller holds mu.
+func (p *pace) drop() {
+	for _, m := range p.slots {
+		p.keep(m.at)
 	}
 	p.slots = nil
-	p.returnUnused(ctx)
 }
 
 // ahead is how long before its slot a message should be begun. The caller

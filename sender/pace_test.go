@@ -11,6 +11,18 @@ import (
 	"broadside/throttle"
 )
 
+// lateSlot is how late a body may be for the slots of these tests.
+const lateSlot = 20 * time.Millisecond
+
+func momentAt(at time.Time) moment { return moment{at, at.Add(lateSlot)} }
+
+func momentsAt(at ...time.Time) (all []moment) {
+	for _, t := range at {
+		all = append(all, momentAt(t))
+	}
+	return all
+}
+
 // A body that is ready leaves at the earliest slot that is still good, also where that
 // was meant for a message that is not ready yet; that one has the later slot then.
 func TestReadyBodiesTradeSlots(t *testing.T) {
@@ -33,15 +45,15 @@ func TestReadyBodiesTradeSlots(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			now := time.Now()
-			mine := &slot{at: now.Add(tt.mine)}
+			mine := &slot{moment: momentAt(now.Add(tt.mine))}
 			p := &pace{booked: []*slot{mine}}
 			var others []*slot
 			for i, at := range tt.others {
-				others = append(others, &slot{at: now.Add(at), ready: tt.ready[i]})
+				others = append(others, &slot{moment: momentAt(now.Add(at)), ready: tt.ready[i]})
 			}
 			p.booked = append(p.booked, others...)
 
-			if got := p.ready(now, mine).Sub(now); got != tt.want {
+			if got := p.ready(now, mine).at.Sub(now); got != tt.want {
 				t.Errorf("leaves after %s, want %s", got, tt.want)
 			}
 			var left []time.Duration
@@ -60,15 +72,15 @@ func TestReadyBodiesTradeSlots(t *testing.T) {
 func TestSlotsComeBack(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	p := &pace{slots: []time.Time{now.Add(time.Second), now.Add(3 * time.Second)}}
+	p := &pace{slots: momentsAt(now.Add(time.Second), now.Add(3*time.Second))}
 	p.limits.Store(&limits{all: []throttle.Limit{{Account: "a", Rate: 0.1}}})
-	soon, over := &slot{at: now.Add(2 * time.Second)}, &slot{at: now.Add(-time.Second)}
+	soon, over := &slot{moment: momentAt(now.Add(2 * time.Second))}, &slot{moment: momentAt(now.Add(-time.Second))}
 	p.booked = []*slot{over, soon}
 	p.giveBack(now, soon)
 	p.giveBack(now, over)
 
-	want := []time.Time{now.Add(time.Second), now.Add(2 * time.Second), now.Add(3 * time.Second)}
-	if diff := cmp.Diff(want, p.slots); diff != "" {
+	want := momentsAt(now.Add(time.Second), now.Add(2*time.Second), now.Add(3*time.Second))
+	if diff := cmp.Diff(want, p.slots, cmp.AllowUnexported(moment{})); diff != "" {
 		t.Errorf("slots (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]time.Time{over.at}, p.unused); diff != "" {
@@ -84,7 +96,7 @@ func TestAJobThatBeginsHoldsNoOldSlot(t *testing.T) {
 	t.Parallel()
 	p := &pace{}
 	p.limits.Store(&limits{all: []throttle.Limit{{Account: "a", Rate: 100}}})
-	s := &slot{at: time.Now().Add(time.Minute)}
+	s := &slot{moment: momentAt(time.Now().Add(time.Minute))}
 	p.booked = []*slot{s}
 	life := &lifetime{begin: t.Context()}
 	a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, life, AccountConfig{Name: "relay", Connections: 1})

@@ -13,16 +13,17 @@ type reply struct {
 	now, next int64
 	spent     int // number of the quota that stands in the way, from 1; 0: none
 	until     int64
+	leeway    bool // bodies may be as late for the points as that is
 	points    []int64
 }
 
-// ask runs reserve.lua.
-func (p *Pacer) ask(ctx context.Context, ch chain, lead time.Duration, n int, notBefore int64) (reply, error) {
+// ask runs reserve.lua. mayLeeway says whether the slots may have leeway.
+func (p *Pacer) ask(ctx context.Context, ch chain, lead time.Duration, n int, notBefore int64, mayLeeway bool) (reply, error) {
 	err := p.sync(ctx, ch)
 	if err != nil {
 		return reply{}, err
 	}
-	answer, err := p.run(ctx, p.reserve, ch, lead.Microseconds(), window.Microseconds(), n, notBefore)
+	answer, err := p.run(ctx, p.reserve, ch, lead.Microseconds(), window.Microseconds(), n, notBefore, mayLeeway)
 	if err != nil {
 		return reply{}, fmt.Errorf("reserve %d slots of %s: %w", n, ch.tag, err)
 	}
@@ -75,7 +76,7 @@ func (p *Pacer) run(ctx context.Context, s *redis.Script, ch chain, args ...any)
 	if err != nil {
 		return reply{}, err
 	}
-	head := 4 + len(ch.lines) + len(ch.counters)
+	head := 5 + len(ch.lines) + len(ch.counters)
 	if len(numbers) < head {
 		return reply{}, fmt.Errorf("reply of %d numbers, expected at least %d", len(numbers), head)
 	}
@@ -83,8 +84,8 @@ func (p *Pacer) run(ctx context.Context, s *redis.Script, ch chain, args ...any)
 		p.log.Info("redis clock was set", "line", ch.tag)
 	}
 
-	answer := reply{now: numbers[0], next: numbers[1], spent: int(numbers[2]), until: numbers[3], points: numbers[head:]}
-	p.learn(ch, answer, numbers[4:head], received)
+	answer := reply{now: numbers[0], next: numbers[1], spent: int(numbers[2]), until: numbers[3], leeway: numbers[4] == 1, points: numbers[head:]}
+	p.learn(ch, answer, numbers[5:head], received)
 	return answer, nil
 }
 
@@ -92,7 +93,7 @@ func (p *Pacer) run(ctx context.Context, s *redis.Script, ch chain, args ...any)
 func (p *Pacer) learn(ch chain, answer reply, marks []int64, received time.Time) {
 	for i, l := range ch.lines {
 		if end := marks[i]; end > 0 {
-			p.memory.give(l, end, answer.now)
+			p.memory.give(l, end, answer.now, answer.leeway)
 		}
 	}
 
@@ -111,8 +112,8 @@ func (p *Pacer) learn(ch chain, answer reply, marks []int64, received time.Time)
 func (p *Pacer) args(ch chain) []any {
 	args := []any{len(ch.lines), len(ch.counters), p.id}
 	for _, l := range ch.lines {
-		end, wrote := p.memory.ofLine(l)
-		args = append(args, interval(l.rate), l.slack, end, wrote)
+		end, wrote, until := p.memory.ofLine(l)
+		args = append(args, interval(l.rate), l.slack, end, wrote, until)
 	}
 	for _, c := range ch.counters {
 		bucket, newest, before := p.memory.ofCounter(c)

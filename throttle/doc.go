@@ -34,6 +34,13 @@
 // all or none. The run's is in another. It is asked first, and what the account
 // refuses goes back to it. So only the slots of a worker that died are wasted.
 //
+// Of limits that are far from being reached, slots have leeway: a body may leave up to
+// 250 ms after them, and a call gives as many as the caller uses in that time. That costs
+// a tenth of the calls, and hardly a slot is lost. It is so while less than half of every
+// line is used. Up to a second after such a slot can be used, the points of all calls are
+// a quarter further apart: then any second and a quarter of a line has no more of them
+// than one second may have bodies.
+//
 // How fast an account opens connections is a line of its own.
 //
 // A slot that was reserved and not used is lost. Of a limit slower than one a second

@@ -54,18 +54,18 @@ func TestHolesInARedisThatWentBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	limits := []Limit{{Account: "a", Rate: 100}}
-	_, err := b.points(t.Context(), b.pacers[0], limits, time.Second, 1)
+	_, _, err := b.points(t.Context(), b.pacers[0], limits, time.Second, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := b.save(t)
 	b.advance(time.Millisecond)
-	first, err := b.points(t.Context(), b.pacers[1], limits, 0, 10)
+	first, _, err := b.points(t.Context(), b.pacers[1], limits, 0, 10)
 	if err != nil || len(first) != 10 {
 		t.Fatalf("got points %v, error %v, want 10", first, err)
 	}
 	b.load(t, before)
-	second, err := b.points(t.Context(), b.pacers[1], limits, 0, 10)
+	second, _, err := b.points(t.Context(), b.pacers[1], limits, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type given struct {
 	line  line
 	end   int64 // first point behind all of it
 	wrote int64 // when Redis wrote that last
+	until int64 // its points may be used with leeway up to then; 0: none
 }
 
 // taken is what a counter counted for this process in the newest bucket and in the
@@ -39,19 +40,21 @@ func newMemory() *memory {
 	return &memory{lines: map[string]*given{}, counters: map[string]*taken{}, prune: minLines}
 }
 
-// ofLine returns the end and the last write of a line, 0 where nothing is known.
-func (m *memory) ofLine(l line) (end, wrote int64) {
+// ofLine returns the end and the last write of a line, and until when its points may be
+// used with leeway; 0 where nothing is known.
+func (m *memory) ofLine(l line) (end, wrote, until int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g := m.lines[l.slot]
 	if g == nil {
-		return 0, 0
+		return 0, 0, 0
 	}
-	return g.end, g.wrote
+	return g.end, g.wrote, g.until
 }
 
-// give notes that points of a line were given up to end, at the time now.
-func (m *memory) give(l line, end, now int64) {
+// give notes that points of a line were given up to end, at the time now; with leeway or
+// without.
+func (m *memory) give(l line, end, now int64, withLeeway bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g := m.lines[l.slot]
@@ -63,19 +66,23 @@ func (m *memory) give(l line, end, now int64) {
 	g.line = l
 	g.wrote = max(g.wrote, now)
 	g.end = max(g.end, end)
+	if withLeeway {
+		g.until = max(g.until, end+leeway.Microseconds()+time.Second.Microseconds())
+	}
 	if g.wrote > now+reach.Microseconds() {
 		// The clock was set back.
 		g.end, g.wrote = end, now
+		g.until = min(g.until, end+leeway.Microseconds()+time.Second.Microseconds())
 	}
 }
 
-// forgetLines drops lines that end before now, when there are many.
+// forgetLines drops lines of which nothing matters any more, when there are many.
 func (m *memory) forgetLines(now int64) {
 	if len(m.lines) < m.prune {
 		return
 	}
 	for key, g := range m.lines {
-		if g.end < now {
+		if max(g.end, g.until) < now {
 			delete(m.lines, key)
 		}
 	}
@@ -177,7 +184,7 @@ func (m *memory) untake(c counter, buckets []int64) (newest int64, counted, back
 	return t.bucket, counted, back
 }
 
-// chains returns the lines that something is remembered of and that end after the
+// chains returns the lines that something is remembered of which matters after the
 // time now, and the counters, by their tags.
 func (m *memory) chains(now func(tag string) int64) []chain {
 	m.mu.Lock()
@@ -190,7 +197,7 @@ func (m *memory) chains(now func(tag string) int64) []chain {
 		return byTag[tag]
 	}
 	for _, g := range m.lines {
-		if g.end > now(g.line.tag) {
+		if max(g.end, g.until) > now(g.line.tag) {
 			ch := of(g.line.tag)
 			ch.lines = append(ch.lines, g.line)
 		}

@@ -36,6 +36,11 @@ const (
 	maxSlots = 1000
 	// soon is when to ask again at the earliest.
 	soon = 5 * time.Millisecond
+	// lateness is how long after its slot a body may leave.
+	lateness = 20 * time.Millisecond
+	// leeway is the same for the slots of limits that are far from being reached: the
+	// points of a line are further apart while some have it. line.lua has it too.
+	leeway = 250 * time.Millisecond
 	// tries is how often one call looks for a moment that suits both hash slots.
 	tries = 3
 )
@@ -84,16 +89,18 @@ func New(rdb redis.UniversalClient, prefix string, lua func(string) *redis.Scrip
 
 // A Grant is what Reserve has granted.
 type Grant struct {
-	Slots []time.Time // local times at which one body each may leave, ascending
-	Again time.Time   // when it is worth asking for more
-	Spent *Spent      // the quota that all slots are refused for; nil: none
+	Slots []time.Time   // local times at which one body each may leave, ascending
+	Late  time.Duration // how long after its slot a body may leave
+	Again time.Time     // when it is worth asking for more
+	Spent *Spent        // the quota that all slots are refused for; nil: none
 }
 
 // Reserve asks for up to n slots that keep all of the limits: those of at most one
 // campaign and one account. All slots are between now + lead and 250 ms after that
 // (270 ms with several limits), where lead is what the caller needs until it has a
 // body to send. Without slots Again is the only answer. A body that cannot leave
-// within 20 ms of its slot must not use it.
+// within Late of its slot must not use it: 20 ms, or 250 ms where the limits are far from
+// being reached; then the slots begin now.
 //
 // Limits of the account, its providers and its domains, and its quotas, are taken
 // together or not at all. The campaign's is taken before them and given back where
@@ -140,7 +147,7 @@ func unlimited(n int) Grant {
 	for i := range slots {
 		slots[i] = now
 	}
-	return Grant{Slots: slots, Again: now}
+	return Grant{Slots: slots, Late: leeway, Again: now}
 }
 
 // interval returns the microseconds between two points at a rate per second.
@@ -148,12 +155,15 @@ func interval(rate float64) float64 { return 1e6 / (rate * pace) }
 
 // one reserves where the limits have one hash slot.
 func (p *Pacer) one(ctx context.Context, ch chain, lead time.Duration, n int) (Grant, error) {
-	reply, err := p.ask(ctx, ch, lead, n, 0)
+	reply, err := p.ask(ctx, ch, lead, n, 0, true)
 	if err != nil {
 		return Grant{}, err
 	}
 	c := p.clocks.of(ch.tag)
-	grant := Grant{Slots: locals(c, reply.points), Again: p.again(c, reply.next, lead)}
+	grant := Grant{Slots: locals(c, reply.points), Late: lateness, Again: p.again(c, reply.next, lead)}
+	if reply.leeway {
+		grant.Late = leeway
+	}
 	p.refuse(&grant, ch, reply)
 	return grant, nil
 }
@@ -163,9 +173,10 @@ func (p *Pacer) one(ctx context.Context, ch chain, lead time.Duration, n int) (G
 // of the grant.
 func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (points []int64, grant Grant, err error) {
 	ac, cc := p.clocks.of(r.acct.tag), p.clocks.of(r.camp.tag)
+	grant.Late = lateness
 	var notBefore int64 // in the time of the run's node
 	for range tries {
-		wishes, err := p.ask(ctx, r.camp, lead, n, notBefore)
+		wishes, err := p.ask(ctx, r.camp, lead, n, notBefore, false)
 		if err != nil {
 			return nil, Grant{}, err
 		}

@@ -14,7 +14,7 @@
 -- result   1, or 0 when it was done before
 if not redis.call('SET', KEYS[3], '1', 'NX', 'EX', 30) then return 0 end
 local early, late = tonumber(ARGV[2]), tonumber(ARGV[3])
-local line = open(1, tonumber(ARGV[1]), 0, 0, 0)
+local line = open(1, tonumber(ARGV[1]), 0, 0, 0, 0)
 
 for i = #ARGV, 4, -1 do
   local t = tonumber(ARGV[i]) - now

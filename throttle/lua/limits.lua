@@ -1,13 +1,14 @@
 -- Third part of the slot scripts that take slots: all limits together.
 --
--- Result of every script: {now, next, spent, until, for each line the end of
+-- Result of every script: {now, next, spent, until, leeway, for each line the end of
 -- all points that were taken or 0, for each quota the bucket that is counted in,
 -- point...}, microseconds since 1970. spent is the number of the quota that
--- stands in the way, or 0; until is when it no longer does.
+-- stands in the way, or 0; until is when it no longer does. leeway is 1 when bodies may
+-- be as late for the points as that is, else 0.
 local lines = {}
 for n = 1, nLines do
-  local a = 4 * n
-  lines[n] = open(n, tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]))
+  local a = 5 * n - 1
+  lines[n] = open(n, tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]))
 end
 
 -- apart is how far from each other bodies in a row are at least; patience how long one
@@ -15,6 +16,25 @@ end
 local apart, patience = 0, 0
 for _, line in ipairs(lines) do
   apart, patience = math.max(apart, line.interval), math.max(patience, line.early)
+end
+
+-- isQuiet reports whether less than half of every line is used, with n more bodies, and
+-- they could leave soon.
+local function isQuiet(n)
+  for _, line in ipairs(lines) do
+    if not line.used or (line.used + n) * line.stretched > 500000 or line.tat + n * line.stretched > leeway / 2 then
+      return false
+    end
+  end
+  return #lines > 0
+end
+
+-- giveLeeway lets bodies be late for the points that are taken from here on.
+local function giveLeeway()
+  for _, line in ipairs(lines) do
+    line.interval, line.given = line.stretched, true
+    apart = math.max(apart, line.interval)
+  end
 end
 
 -- meet returns the first moment at or after t, but at most at limit, at which a body
@@ -78,7 +98,7 @@ end
 
 -- answer counts the points that were taken, saves everything and returns the result.
 local function answer(next, spent, ends, points, taken)
-  local result = {now, next, spent, ends}
+  local result = {now, next, spent, ends, #lines > 0 and lines[1].given and 1 or 0}
   for _, line in ipairs(lines) do
     local mine = 0
     if line.mine > 0 then mine = now + math.ceil(line.mine) end

@@ -4,9 +4,13 @@
 --          the line: "tat at slack". tat: the end of the line; at: Redis time of the
 --          last write; both microseconds since 1970. slack: the longest delay, in
 --          microseconds, with which a point of this line may be used.
---          free: "base from to from to ...": the stretches before tat that are free,
---          in the order of time, microseconds after base. A point may lie anywhere in
---          a stretch that has room for an interval behind it.
+--          free: "base from to from to ... until:used". from and to are the stretches
+--          before tat that are free, in the order of time, microseconds after base. A
+--          point may lie anywhere in a stretch that has room for an interval behind it.
+--          until, in microseconds after base: up to then points may be used with leeway,
+--          so that all are as far from each other as if they were. used: about how many
+--          points were taken in a second. What is only a few stretches and no used was
+--          written by an older version.
 --
 -- All times below are relative to now, so that doubles hold them exactly.
 -- Atomic because a point must be handed out once, and because a body that needs
@@ -21,17 +25,20 @@ local reach = 6000000
 -- A body leaves at a whole microsecond, up to one after its point.
 local rounding = 1.001
 
+-- leeway is how late a body may leave after a slot that is given with it.
+local leeway = 250000
+
 -- mostFree is how many stretches of a line are kept: the last ones.
 local mostFree = 32
 
 -- open reads the nth line. interval is in microseconds, with fraction, for slack 0.
 -- floor and wrote are what the caller remembers of the line, absolute, 0 for
--- nothing: the end of all that it was given, and when that was written.
--- A Redis that lost its last writes learns it from them.
-local function open(n, interval, slack, floor, wrote)
+-- nothing: the end of all that it was given, when that was written, and until when it
+-- may use that with leeway. A Redis that lost its last writes learns it from them.
+local function open(n, interval, slack, floor, wrote, lenient)
   local line = {
     key = KEYS[2 * n - 1], freeKey = KEYS[2 * n], slack = slack, early = slack,
-    tat = 0, from = {}, to = {}, at = 1, changed = false, mine = 0,
+    tat = 0, from = {}, to = {}, at = 1, changed = false, mine = 0, lenient = 0, taken = 0,
   }
   local stored, free = redis.call('GET', line.key), redis.call('GET', line.freeKey)
   local written, steppedBack = 0, false
@@ -45,7 +52,21 @@ local function open(n, interval, slack, floor, wrote)
     line.tat = tonumber(a) - (steppedBack and written or now)
   end
   line.tat = math.max(line.tat, 0)
-  line.interval = interval * (1 + line.slack / 1000000)
+
+  local base, rest = string.match(free or '', '^(%d+)(.*)$')
+  local shift = base and tonumber(base) - now
+  local ends, used = string.match(rest or '', ' (%d+):(%S+)$')
+  if ends then
+    line.lenient = tonumber(ends) + (steppedBack and 0 or shift)
+    if shift > -1000000 and shift <= 0 then line.used = tonumber(used) * math.exp(shift / 1000000) end
+  end
+  -- One further ahead is a time of another clock.
+  if lenient - now > line.lenient and lenient - now <= reach + 2 * leeway then
+    line.lenient = lenient - now
+    line.changed = true
+  end
+  line.stretched = interval * (1 + (line.slack + leeway) / 1000000)
+  line.interval = line.lenient > 0 and line.stretched or interval * (1 + line.slack / 1000000)
 
   -- No point further ahead was handed out: the line was left by a lower rate.
   local furthest = reach + line.interval
@@ -59,11 +80,8 @@ local function open(n, interval, slack, floor, wrote)
     line.changed = true
   end
 
-  line.hasFree = free
   -- Where less was written than the caller knows of, some of the stretches are taken.
   if not free or steppedBack or written < wrote then return line end
-  local base, rest = string.match(free, '^(%d+)(.*)$')
-  local shift = tonumber(base) - now
   for from, to in string.gmatch(rest, ' (%S+) (%S+)') do
     from = math.max(tonumber(from) + shift, 0)
     to = math.min(tonumber(to) + shift, line.tat)
@@ -80,12 +98,12 @@ local function save(line)
   for i = math.max(1, #line.from - mostFree + 1), #line.from do
     free[#free + 1] = string.format('%.3f %.3f', line.from[i], line.to[i])
   end
-  if #free > 1 then
-    -- No free stretch is further ahead than that.
-    redis.call('SET', line.freeKey, table.concat(free, ' '), 'EX', 10)
-  elseif line.hasFree then
-    redis.call('DEL', line.freeKey)
-  end
+  -- Of a line that was not used for a while it is not known how much is: half of it. Where
+  -- more is wanted from the beginning, this only grows.
+  local used = (line.used or 500000 / line.interval) + line.taken
+  free[#free + 1] = string.format('%.0f:%.3f', math.max(0, math.ceil(line.lenient)), used)
+  -- Nothing of this is further ahead than that.
+  redis.call('SET', line.freeKey, table.concat(free, ' '), 'EX', 10)
 end
 
 -- place returns where a line has a point for a body in a free stretch, nil where it has
@@ -127,6 +145,8 @@ local function take(line, body, n)
   local after = point + n * line.interval
   line.changed = true
   line.mine = math.max(line.mine, after)
+  line.taken = line.taken + n
+  if line.given then line.lenient = math.max(line.lenient, after + leeway + 1000000) end
 
   if line.from[i] then
     table.remove(line.from, i)

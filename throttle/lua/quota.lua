@@ -8,7 +8,7 @@
 --          two buckets
 --          A quota for a fixed stretch of time has the bucket 0 alone.
 -- ARGV     how many lines, how many quotas, the worker; for each line interval,
---          slack, floor and wrote (see open); for each quota
+--          slack, floor, wrote and lenient (see open); for each quota
 --          messages, window, width of a bucket, begin, end (microseconds), and what
 --          the worker remembers: a bucket, how many it took in it, and in the one
 --          before it. Then those of the script.
@@ -16,7 +16,7 @@
 -- Where less is stored than a worker remembers, Redis has lost writes: the
 -- difference is counted again.
 local nLines, nQuotas, worker = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
-local own = 3 + 4 * nLines + 8 * nQuotas -- ARGV of the script begin behind this one
+local own = 3 + 5 * nLines + 8 * nQuotas -- ARGV of the script begin behind this one
 
 local function bucketField(bucket) return string.format('b%.0f', bucket) end
 local function workerField(bucket) return string.format('w%.0f:', bucket) .. worker end
@@ -129,5 +129,5 @@ end
 
 local quotas = {}
 for n = 1, nQuotas do
-  quotas[n] = openQuota(KEYS[2 * nLines + n], 3 + 4 * nLines + 8 * (n - 1))
+  quotas[n] = openQuota(KEYS[2 * nLines + n], 3 + 5 * nLines + 8 * (n - 1))
 end

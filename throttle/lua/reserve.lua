@@ -1,11 +1,12 @@
 -- Reserves up to max slots, as many as the quotas leave. A slot is a moment from
 -- now + lead on at which a body may leave: every line has a free point there, or before
 -- it by at most the delay that is allowed for the line, and before now + lead + window.
--- Without any line a body leaves as soon as it can.
+-- Without any line a body leaves as soon as it can. Where the lines are quiet the slots
+-- begin now, with leeway.
 --
 -- KEYS     see line.lua and quota.lua
 -- ARGV     see quota.lua; then lead, window, max, not before (absolute
---          microseconds; 0: any)
+--          microseconds; 0: any), and 1 when slots may have leeway, else 0
 -- result   see limits.lua; slots ascending. next is the first slot that a later
 --          call can have
 local lead, window, max = tonumber(ARGV[own + 1]), tonumber(ARGV[own + 2]), tonumber(ARGV[own + 3])
@@ -21,6 +22,12 @@ if notBefore > 0 then t = math.max(t, notBefore - now) end
 local rest, spent, ends = allowance(lead, lead + window)
 max = math.min(max, rest)
 if max <= 0 then return answer(ends, spent, ends, {}, 0) end
+
+-- A worker that dies takes what it has of a quota with it: that should be little.
+if ARGV[own + 5] == '1' and earliest <= 0 and rest >= 20 * max and isQuiet(max) then
+  giveLeeway()
+  t = 0
+end
 
 -- As many slots as possible are taken in a row: of fast lines a row costs no more
 -- than a slot.
