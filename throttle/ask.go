@@ -13,7 +13,7 @@ type reply struct {
 	now, next int64
 	spent     int // number of the quota that stands in the way, from 1; 0: none
 	until     int64
-	leeway    bool // bodies may be as late for the points as that is
+	late      time.Duration // how long after its point a body may leave
 	points    []int64
 }
 
@@ -84,7 +84,11 @@ func (p *Pacer) run(ctx context.Context, s *redis.Script, ch chain, args ...any)
 		p.log.Info("redis clock was set", "line", ch.tag)
 	}
 
-	answer := reply{now: numbers[0], next: numbers[1], spent: int(numbers[2]), until: numbers[3], leeway: numbers[4] == 1, points: numbers[head:]}
+	answer := reply{now: numbers[0], next: numbers[1], spent: int(numbers[2]), until: numbers[3], late: lateness, points: numbers[head:]}
+	if late := numbers[4]; late > 0 {
+		answer.late = time.Duration(late) * time.Microsecond
+	}
+
 	p.learn(ch, answer, numbers[5:head], received)
 	return answer, nil
 }
@@ -93,7 +97,7 @@ func (p *Pacer) run(ctx context.Context, s *redis.Script, ch chain, args ...any)
 func (p *Pacer) learn(ch chain, answer reply, marks []int64, received time.Time) {
 	for i, l := range ch.lines {
 		if end := marks[i]; end > 0 {
-			p.memory.give(l, end, answer.now, answer.leeway)
+			p.memory.give(l, end, answer.now, answer.late >= leeway)
 		}
 	}
 

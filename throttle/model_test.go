@@ -71,10 +71,7 @@ func (b *bench) points(ctx context.Context, p *Pacer, limits []Limit, lead time.
 }
 
 func lateOf(r reply, err error) ([]int64, time.Duration, error) {
-	if r.leeway {
-		return r.points, leeway, err
-	}
-	return r.points, lateness, err
+	return r.points, r.late, err
 }
 
 // quiet lets the lines of limits be as if little of them was used for a while.
@@ -222,7 +219,7 @@ func TestModelWindows(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			if late == leeway {
+			if late > lateness {
 				l.lead = 0
 			}
 			first, last := b.now.Add(l.lead).UnixMicro(), b.now.Add(l.lead+window+maxDelay).UnixMicro()

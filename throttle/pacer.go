@@ -100,7 +100,7 @@ type Grant struct {
 // (270 ms with several limits), where lead is what the caller needs until it has a
 // body to send. Without slots Again is the only answer. A body that cannot leave
 // within Late of its slot must not use it: 20 ms, or 250 ms where the limits are far from
-// being reached; then the slots begin now.
+// being reached, or 125 ms of a quota alone; then the slots begin now.
 //
 // Limits of the account, its providers and its domains, and its quotas, are taken
 // together or not at all. The campaign's is taken before them and given back where
@@ -160,10 +160,7 @@ func (p *Pacer) one(ctx context.Context, ch chain, lead time.Duration, n int) (G
 		return Grant{}, err
 	}
 	c := p.clocks.of(ch.tag)
-	grant := Grant{Slots: locals(c, reply.points), Late: lateness, Again: p.again(c, reply.next, lead)}
-	if reply.leeway {
-		grant.Late = leeway
-	}
+	grant := Grant{Slots: locals(c, reply.points), Late: reply.late, Again: p.again(c, reply.next, lead)}
 	p.refuse(&grant, ch, reply)
 	return grant, nil
 }

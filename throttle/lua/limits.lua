@@ -1,10 +1,10 @@
 -- Third part of the slot scripts that take slots: all limits together.
 --
--- Result of every script: {now, next, spent, until, leeway, for each line the end of
+-- Result of every script: {now, next, spent, until, late, for each line the end of
 -- all points that were taken or 0, for each quota the bucket that is counted in,
 -- point...}, microseconds since 1970. spent is the number of the quota that
--- stands in the way, or 0; until is when it no longer does. leeway is 1 when bodies may
--- be as late for the points as that is, else 0.
+-- stands in the way, or 0; until is when it no longer does. late is how many microseconds
+-- after their points bodies may leave, where that is longer than usual, else 0.
 local lines = {}
 for n = 1, nLines do
   local a = 5 * n - 1
@@ -26,7 +26,7 @@ local function isQuiet(n)
       return false
     end
   end
-  return #lines > 0
+  return true
 end
 
 -- giveLeeway lets bodies be late for the points that are taken from here on.
@@ -97,8 +97,8 @@ local function allowance(from, to)
 end
 
 -- answer counts the points that were taken, saves everything and returns the result.
-local function answer(next, spent, ends, points, taken)
-  local result = {now, next, spent, ends, #lines > 0 and lines[1].given and 1 or 0}
+local function answer(next, spent, ends, points, taken, late)
+  local result = {now, next, spent, ends, late or 0}
   for _, line in ipairs(lines) do
     local mine = 0
     if line.mine > 0 then mine = now + math.ceil(line.mine) end

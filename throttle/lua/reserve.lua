@@ -23,10 +23,19 @@ local rest, spent, ends = allowance(lead, lead + window)
 max = math.min(max, rest)
 if max <= 0 then return answer(ends, spent, ends, {}, 0) end
 
--- A worker that dies takes what it has of a quota with it: that should be little.
-if ARGV[own + 5] == '1' and earliest <= 0 and rest >= 20 * max and isQuiet(max) then
-  giveLeeway()
-  t = 0
+-- A worker that dies takes what it has of a quota with it: that should be little, so where
+-- a quota is short no slots are given for all of the leeway. Where there are only quotas
+-- a body may be late all the same.
+local late = 0
+if ARGV[own + 5] == '1' and earliest <= 0 and latest > horizon + leeway then
+  local isPlenty = rest >= 20 * max
+  if #lines == 0 then
+    late = isPlenty and leeway or leeway / 2
+  elseif isPlenty and isQuiet(max) then
+    giveLeeway()
+    late = leeway
+  end
+  if late > 0 then t = 0 end
 end
 
 -- As many slots as possible are taken in a row: of fast lines a row costs no more
@@ -47,4 +56,4 @@ while #slots < max and t <= horizon do
   t, row = slots[#slots] - now, 2 * n
 end
 
-return answer(now + meet(t, math.huge), 0, 0, slots, #slots)
+return answer(now + meet(t, math.huge), 0, 0, slots, #slots, late)
