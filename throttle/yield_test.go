@@ -40,6 +40,29 @@ func TestLanesUseAllOfTheirAccount(t *testing.T) {
 	}
 }
 
+// The same for lanes of several rates and workers under a slow account, where no two points
+// fit by themselves.
+func TestLanesOfSeveralRatesUseAllOfTheirAccount(t *testing.T) {
+	t.Parallel()
+	for workers := 1; workers <= 4; workers++ {
+		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
+			t.Parallel()
+			const whole, seconds = 30, 30
+			var limits [][]Limit
+			for range workers {
+				for _, rate := range []float64{10, 8, 6, 4, 12} {
+					lane := Limit{Account: "a", Domain: fmt.Sprintf("%v.example", rate), Rate: rate}
+					limits = append(limits, []Limit{{Account: "a", Rate: whole}, lane})
+				}
+			}
+			slots := newBench(t).slotsWithin(t, seconds*time.Second, limits)
+			if share := float64(slots) / whole / seconds; share < 0.97 {
+				t.Errorf("%d slots in %d s, %.1f %% of the limit, want 97 %% or more", slots, seconds, 100*share)
+			}
+		})
+	}
+}
+
 // slotsWithin counts the slots of senders that each ask for eight, and again when they
 // have used these up.
 func (b *bench) slotsWithin(t *testing.T, d time.Duration, senders [][]Limit) (slots int) {

@@ -18,6 +18,14 @@ for _, line in ipairs(lines) do
   apart, patience = math.max(apart, line.interval), math.max(patience, line.early)
 end
 
+-- Where a slow limit that others share is nearly used up, bodies wait for its next point,
+-- so that it has no gaps, and the points of the other lines lie as early as they may.
+local last = lines[#lines]
+if #lines > 1 and last.interval > patience and (last.used or 0) * last.interval > 800000 then
+  patience = math.min(last.interval, 100000)
+  for _, line in ipairs(lines) do line.isSparing = true end
+end
+
 -- isQuiet reports whether less than half of every line is used, with n more bodies, and
 -- they could leave soon.
 local function isQuiet(n)

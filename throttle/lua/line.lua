@@ -142,6 +142,7 @@ local function take(line, body, n)
   local i = line.at
   local from, to = line.from[i] or line.tat, line.to[i] or math.huge
   local point = place(line, from, to, body) or body
+  if line.isSparing and n == 1 and point == body then point = math.max(from, body - line.early) end
   local after = point + n * line.interval
   line.changed = true
   line.mine = math.max(line.mine, after)
