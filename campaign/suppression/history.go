@@ -83,7 +83,7 @@ func parseRemoved(value string) (at time.Time, how string, ok bool) {
 // Signs are the signs that an address may be dead which were counted and have not, or
 // not yet, put it on the list.
 type Signs struct {
-	Confirmed int         // signs that must come again: see Confirm
+	Confirmed int         // signs that must come again: see Confirm and ConfirmReturn
 	Last      time.Time   // when the last of these came
 	Returned  []time.Time // messages that came back: see CountReturns
 }
@@ -105,6 +105,7 @@ func (s *Store) Signs(ctx context.Context, address string) (Signs, error) {
 
 	var found Signs
 	count, last, _ := strings.Cut(firstText(confirm), " ")
+	last, _, _ = strings.Cut(last, " ")
 	if n, err := strconv.Atoi(count); err == nil && n > 0 {
 		found.Confirmed = n
 		found.Last = readMilli(last)

@@ -39,6 +39,7 @@ type office struct {
 	log        *testkit.Log
 	complained atomic.Int64
 	announcer  feedback.Announcer
+	judge      func(campaign.Notice) (campaign.Class, string, int) // nil: a notice is what it claims
 	cuts       *cuts
 	failed     int // calls of Record that were cut off
 }
@@ -72,6 +73,7 @@ func (o *office) restart() {
 		Ledger:      ledger.New(o.shaky, "bs", redis.NewScript),
 		Journal:     feedback.NewJournal(o.shaky, "bs", redis.NewScript),
 		Keys:        o.keys,
+		Judge:       o.judge,
 		Soft:        suppression.SoftLimit{Messages: 3, Within: 30 * 24 * time.Hour},
 		Complained:  func(context.Context, string) error { o.complained.Add(1); return nil },
 		Announcer:   o.announcer, Marks: ledger.New(o.shaky, "bs", redis.NewScript),
@@ -410,6 +412,70 @@ func TestSoftBouncesAddUp(t *testing.T) {
 	e := results[0].Entry
 	if e.Reason != suppression.ReasonBounce || e.Evidence != "3 messages within 30d came back, the last one with: 452 mailbox is full" {
 		t.Errorf("entry: %+v", e)
+	}
+}
+
+// A reply that the rules want confirmed adds up by both roads, once for each message, and
+// the message that confirms it does so however often it is told.
+func TestRepliesThatWantConfirmationAddUp(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.judge = func(n campaign.Notice) (campaign.Class, string, int) { return n.Class, "g-disabled", 3 }
+	o.restart()
+	const day = 24 * time.Hour
+	back := func(run int) campaign.Notice {
+		return campaign.Notice{
+			Source: "mailbox", Class: campaign.ClassSoft, Reply: "550 5.2.1 This mailbox is disabled",
+			At: begin.Add(time.Duration(run) * 2 * day), Returned: []string{o.keys.Message(fmt.Sprintf("news-%d", run), 0, 1)},
+		}
+	}
+	for i := range 4 {
+		o.run(t, fmt.Sprintf("news-%d", i), begin.Add(-time.Hour), 5)
+	}
+
+	o.record(t, back(0), back(0))
+	o.record(t, back(0))
+	forged := back(1)
+	forged.Quoted, forged.Returned = forged.Returned, nil
+	o.record(t, forged)
+	later := back(0) // the same message, days later
+	later.At = begin.Add(day * 3 / 2)
+	o.record(t, later)
+	o.record(t, back(1))
+	a, err := address.Parse(person(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signs, err := o.list.Signs(t.Context(), a.Canonical())
+	if err != nil || signs.Confirmed != 2 || !signs.Last.Equal(back(1).At) {
+		t.Errorf("got %+v, %v; want 2 signs", signs, err)
+	}
+	if got := o.listed(t, person(1)); got != nil {
+		t.Errorf("two signs of three suppress: %v", got)
+	}
+
+	for _, behind := range []bool{false, true} { // what is told again after a failure
+		o.cuts.next(8, behind)
+		if err := o.Record(t.Context(), []campaign.Notice{back(2)}); err == nil {
+			t.Fatal("nothing was cut off")
+		}
+		o.cuts.armed.Store(false)
+	}
+	o.record(t, back(2))
+	if diff := gocmp.Diff([]string{"person1@example.com bounce all"}, o.listed(t, person(1))); diff != "" {
+		t.Errorf("suppressed (-want +got):\n%s", diff)
+	}
+	if got := o.after(t, "news-2")[campaign.EventBounced]; got != 1 {
+		t.Errorf("%d are counted, want 1", got)
+	}
+
+	// When it was taken off the list, the count begins again.
+	if _, err := o.list.Rm(t.Context(), person(1)); err != nil {
+		t.Fatal(err)
+	}
+	o.record(t, back(3))
+	if got := o.listed(t, person(1)); got != nil {
+		t.Errorf("one sign after the address was taken off suppresses: %v", got)
 	}
 }
 
