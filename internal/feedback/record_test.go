@@ -415,54 +415,51 @@ func TestSoftBouncesAddUp(t *testing.T) {
 	}
 }
 
-// A reply that the rules want confirmed adds up by both roads, once for each message, and
-// the message that confirms it does so however often it is told.
-func TestRepliesThatWantConfirmationAddUp(t *testing.T) {
-	t.Parallel()
+// dead returns what a bounce message of a run says about person i, some days after begin.
+// The rules of these tests want it confirmed.
+func (o *office) dead(run, i int, days float64) campaign.Notice {
+	return campaign.Notice{
+		Source: "mailbox", Class: campaign.ClassSoft, Reply: "550 5.2.1 This mailbox is disabled",
+		At: begin.Add(time.Duration(days * 24 * float64(time.Hour))), Returned: []string{o.keys.Message(fmt.Sprintf("news-%d", run), 0, i)},
+	}
+}
+
+func newConfirmingOffice(t *testing.T, runs int) *office {
+	t.Helper()
 	o := newOffice(t)
 	o.judge = func(n campaign.Notice) (campaign.Class, string, int) { return n.Class, "g-disabled", 3 }
 	o.restart()
-	const day = 24 * time.Hour
-	back := func(run int) campaign.Notice {
-		return campaign.Notice{
-			Source: "mailbox", Class: campaign.ClassSoft, Reply: "550 5.2.1 This mailbox is disabled",
-			At: begin.Add(time.Duration(run) * 2 * day), Returned: []string{o.keys.Message(fmt.Sprintf("news-%d", run), 0, 1)},
-		}
+	for i := range runs {
+		o.run(t, fmt.Sprintf("news-%d", i), begin.Add(-time.Hour), 40)
 	}
-	for i := range 4 {
-		o.run(t, fmt.Sprintf("news-%d", i), begin.Add(-time.Hour), 5)
-	}
+	return o
+}
 
-	o.record(t, back(0), back(0))
-	o.record(t, back(0))
-	forged := back(1)
-	forged.Quoted, forged.Returned = forged.Returned, nil
+// A reply that the rules want confirmed adds up, once for each message.
+func TestMessagesConfirmADeadAddress(t *testing.T) {
+	t.Parallel()
+	o := newConfirmingOffice(t, 4)
+	o.record(t, o.dead(0, 1, 0), o.dead(0, 1, 0))
+	o.record(t, o.dead(0, 1, 1.5)) // the same message, told again later
+	forged := o.dead(1, 1, 2)
+	forged.Quoted, forged.Returned, forged.Recipient = forged.Returned, nil, person(2)
 	o.record(t, forged)
-	later := back(0) // the same message, days later
-	later.At = begin.Add(day * 3 / 2)
-	o.record(t, later)
-	o.record(t, back(1))
+	o.record(t, o.dead(1, 1, 2))
 	a, err := address.Parse(person(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	signs, err := o.list.Signs(t.Context(), a.Canonical())
-	if err != nil || signs.Confirmed != 2 || !signs.Last.Equal(back(1).At) {
+	if err != nil || signs.Confirmed != 2 || !signs.Last.Equal(o.dead(1, 1, 2).At) {
 		t.Errorf("got %+v, %v; want 2 signs", signs, err)
 	}
-	if got := o.listed(t, person(1)); got != nil {
+	if got := o.listed(t, person(1), person(2)); got != nil {
 		t.Errorf("two signs of three suppress: %v", got)
 	}
 
-	for _, behind := range []bool{false, true} { // what is told again after a failure
-		o.cuts.next(8, behind)
-		if err := o.Record(t.Context(), []campaign.Notice{back(2)}); err == nil {
-			t.Fatal("nothing was cut off")
-		}
-		o.cuts.armed.Store(false)
-	}
-	o.record(t, back(2))
-	if diff := gocmp.Diff([]string{"person1@example.com bounce all"}, o.listed(t, person(1))); diff != "" {
+	o.record(t, o.dead(2, 1, 4))
+	o.record(t, o.dead(2, 1, 4))
+	if diff := gocmp.Diff([]string{"person1@example.com bounce all"}, o.listed(t, person(1), person(2))); diff != "" {
 		t.Errorf("suppressed (-want +got):\n%s", diff)
 	}
 	if got := o.after(t, "news-2")[campaign.EventBounced]; got != 1 {
@@ -473,9 +470,36 @@ func TestRepliesThatWantConfirmationAddUp(t *testing.T) {
 	if _, err := o.list.Rm(t.Context(), person(1)); err != nil {
 		t.Fatal(err)
 	}
-	o.record(t, back(3))
+	o.record(t, o.dead(3, 1, 6))
 	if got := o.listed(t, person(1)); got != nil {
 		t.Errorf("one sign after the address was taken off suppresses: %v", got)
+	}
+}
+
+// The last sign is not lost where Redis goes away in the middle.
+func TestTheLastSignOutlivesACut(t *testing.T) {
+	t.Parallel()
+	o := newConfirmingOffice(t, 3)
+	of, cut := 0, 0
+	for _, behind := range []bool{false, true} {
+		for at := range int64(14) {
+			of++
+			o.record(t, o.dead(0, of, 0), o.dead(1, of, 2))
+			o.cuts.next(at, behind)
+			err := o.Record(t.Context(), []campaign.Notice{o.dead(2, of, 4)})
+			o.cuts.armed.Store(false)
+			if err != nil {
+				cut++
+				o.restart()
+				o.record(t, o.dead(2, of, 4))
+			}
+			if got := o.listed(t, person(of)); len(got) != 1 {
+				t.Errorf("cut at command %d (behind it: %t): suppressed %q, want an entry", at, behind, got)
+			}
+		}
+	}
+	if cut < 10 {
+		t.Errorf("%d were cut off, want one at each command", cut)
 	}
 }
 
