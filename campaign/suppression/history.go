@@ -36,15 +36,22 @@ func (s *Store) History(ctx context.Context, address string) ([]Past, error) {
 
 	var all []Past
 	now := s.now()
+	runs := s.runNames()
 	for _, about := range who.andDomain() {
 		values, err := s.rdb.HMGet(ctx, s.placeKey(about.place), fields(KeyOf(about.shown), scopes)...).Result()
 		if err != nil {
 			return nil, campaign.ReadError(err, "a part of the suppression list", s.placeKey(about.place))
 		}
 		for i, v := range values {
-			if value, ok := v.(string); ok {
-				all = append(all, about.past(scopes[i], value, now))
+			value, ok := v.(string)
+			if !ok {
+				continue
 			}
+			past := about.past(scopes[i], value, now)
+			if err := runs.fill(ctx, &past.Entry); err != nil {
+				return nil, err
+			}
+			all = append(all, past)
 		}
 	}
 	return all, nil
