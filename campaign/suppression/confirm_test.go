@@ -33,13 +33,13 @@ func TestConfirmReturnCountsAMessageOnce(t *testing.T) {
 		{2*day + time.Hour, "cc", false}, // too soon
 		{3*day + time.Hour, "dd", true},
 		{9 * day, "dd", true},
-		{9 * day, "bb", false}, // anew
+		{9 * day, "bb", false}, // the count begins again
 		{11 * day, "", false},
 		{13 * day, "ee", true},
-		{14 * day, "", false}, // anew
+		{14 * day, "", false}, // again
 		{16 * day, "ff", false},
 		{18 * day, "", true},
-		{20 * day, "ff", false}, // anew
+		{20 * day, "ff", false}, // again
 	} {
 		s.now = func() time.Time { return begin.Add(step.after) }
 		var got bool
@@ -56,7 +56,7 @@ func TestConfirmReturnCountsAMessageOnce(t *testing.T) {
 			t.Errorf("step %d: confirmed %v, want %v", i, got, step.want)
 		}
 	}
-	if _, err := s.ConfirmReturn(t.Context(), 3, Return{Address: "nobody"}); err == nil {
+	if _, err := s.ConfirmReturn(t.Context(), 3, Return{Address: "no address"}); err == nil {
 		t.Error("a sign for no address is counted")
 	}
 }

@@ -88,7 +88,7 @@ func (s *Store) withRefs(ctx context.Context, entries []Entry) []Entry {
 // runNames finds out which runs the references of entries stand for.
 type runNames struct {
 	store *Store
-	known map[string]string // by reference; empty: nobody knows
+	known map[string]string // by reference; empty: it is not noted
 }
 
 func (s *Store) runNames() *runNames { return &runNames{s, map[string]string{}} }

@@ -110,7 +110,7 @@ func (p *progress) line(s runs.Status) string {
 }
 
 // readersText says how many people have opened their letters or followed a link; nothing
-// where that is not counted, or nobody has.
+// where that is not counted, or there was none.
 func readersText(t *report.Tracking) string {
 	text := ""
 	if t != nil && t.Opens != nil && t.Opens.People > 0 {

@@ -216,7 +216,7 @@ func TestDamaged(t *testing.T) {
 		{"JSON of somebody else", "{}\n", "not a backup"},
 		{"a later version", strings.Replace(text, `"version":2`, `"version":3`, 1), "b.zst:1: a backup of version 3, expected at most 2"},
 		{"no version", strings.Replace(text, `"version":2`, `"version":0`, 1), "b.zst:1: a backup of version 0"},
-		{"a proof of nobody", head + `{"proof":{"sha256":"00ff","list":"l","topic":"news"}}` + "\n", "b.zst:2: not a proof: sha256"},
+		{"a proof without a hash", head + `{"proof":{"sha256":"00ff","list":"l","topic":"news"}}` + "\n", "b.zst:2: not a proof: sha256"},
 		{"a proof without a time", head + `{"proof":{"sha256":"` + sum("x") + `","list":"l","topic":"news"}}` + "\n", "found no time"},
 		{"a proof without a place", head + `{"proof":{"sha256":"` + sum("x") + `","asked":"2026-10-01T07:00:00Z"}}` + "\n", "expected the names of both"},
 		{"a proof with the row of somebody else", head + `{"proof":{"sha256":"` + sum("x") + `","list":"l","topic":"news","asked":"2026-10-01T07:00:00Z","confirmed":"2026-10-01T07:00:00Z","row":{"address":"ada@example.org"}}}` + "\n", "another one"},

@@ -48,7 +48,7 @@ func (k Kept) Check() error {
 // copied is how many proofs are read and written at once.
 const copied = 1000
 
-// Each calls do for every proof. Who is stored meanwhile may be left out. The row of a proof
+// Each calls do for every proof. One that is stored while it reads may be left out. The row of a proof
 // is on the list, or comes with it: a list that is read later has all the others.
 func (s *Store) Each(ctx context.Context, do func(Kept) error) error {
 	places, err := s.places(ctx)

@@ -98,7 +98,7 @@ func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	names, kept, err := theme.Write(dir)
 	if err != nil || len(names) != 3 || len(kept) != 0 {
-		t.Fatalf("wrote %v beside %v, %v", names, kept, err)
+		t.Fatalf("wrote %v, kept %v, %v", names, kept, err)
 	}
 	if got, want := load(t, dir).StyleName, load(t, "").StyleName; got != want {
 		t.Errorf("the style is %s, want %s", got, want)
@@ -116,7 +116,7 @@ func TestWrite(t *testing.T) {
 	}
 	again, kept, err := theme.Write(dir)
 	if err != nil || !slices.Equal(again, names[1:2]) || len(kept) != 2 || kept[0] != own {
-		t.Errorf("wrote %v beside %v, %v", again, kept, err)
+		t.Errorf("wrote %v, kept %v, %v", again, kept, err)
 	}
 	if text, err := os.ReadFile(own); err != nil || string(text) != "<h1>{{.Title}}</h1>" {
 		t.Errorf("what was there is %q, %v", text, err)
