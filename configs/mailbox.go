@@ -205,7 +205,11 @@ func mailboxRows(boxes []Mailbox, single bool, add func(key, value string)) {
 	for i, m := range boxes {
 		shown[i] = m.String()
 	}
-	add(key, strings.Join(shown, ", "))
+	if single {
+		add(key+".url", strings.Join(shown, ", "))
+	} else {
+		add(key, strings.Join(shown, ", "))
+	}
 
 	for i, m := range boxes {
 		if m.OAuth2 == nil {

@@ -55,7 +55,7 @@ func TestRunsAreNotedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, who := range []string{"ada@example.com", "bob@example.com", "zoë@example.com"} {
-		if value := stored(t, s, rdb, who); strings.Contains(value, run) || len(value) > 28 {
+		if value := stored(t, s, rdb, who); strings.Contains(value, run) || len(value) > 32 {
 			t.Errorf("%s is stored as %q", who, value)
 		}
 		wantRun(t, s, who, run)
