@@ -24,11 +24,8 @@ func (a Account) rows(add func(key, value string)) {
 	add("auth", a.Auth)
 	add("username", a.Username)
 	add("password", a.Password.String())
-	if o := a.OAuth2; o != nil {
-		add("oauth2.token_url", o.TokenURL)
-		add("oauth2.client_id", o.ClientID)
-		add("oauth2.client_secret", o.ClientSecret.String())
-		add("oauth2.refresh_token", o.RefreshToken.String())
+	if a.OAuth2 != nil {
+		a.OAuth2.rows(add)
 	}
 	add("helo", a.Helo)
 	a.Limits.rows(add)
@@ -39,6 +36,13 @@ func (a Account) rows(add func(key, value string)) {
 		a.Warmup.rows(add)
 	}
 	add("pipelining", a.Pipelining)
+}
+
+func (o OAuth2) rows(add func(key, value string)) {
+	add("oauth2.token_url", o.TokenURL)
+	add("oauth2.client_id", o.ClientID)
+	add("oauth2.client_secret", o.ClientSecret.String())
+	add("oauth2.refresh_token", o.RefreshToken.String())
 }
 
 func (l Limits) rows(add func(key, value string)) {

@@ -90,22 +90,7 @@ func readTopics(m *strictyaml.Map, c *Config) {
 
 func readFeedback(m *strictyaml.Map, f *Feedback) {
 	m.Check("return_path", &f.ReturnPath, fmt.Sprintf("a domain such as bounce.acme.example, of at most %d bytes", campaign.MaxSenderDomain), isReturnPath)
-	names := map[string]bool{}
-	m.SecretOrSecrets("mailbox", func(text string) (problem string) {
-		box, problem := ParseMailbox(text)
-		switch {
-		case problem != "":
-			return problem
-		case names[box.String()]:
-			return "found this mailbox twice, expected it once"
-		}
-		names[box.String()] = true
-		f.Mailbox = append(f.Mailbox, box)
-		return ""
-	})
-	if len(f.Mailbox) > maxMailboxes {
-		m.Problem("mailbox", "found %d mailboxes, expected at most %d", len(f.Mailbox), maxMailboxes)
-	}
+	readMailboxes(m, &f.Mailbox)
 	strictyaml.Duration(m, "every", &f.Every, time.Second, 24*time.Hour)
 	m.Check("listen", &f.Listen, "an address such as 127.0.0.1:2526 or :25", isListen)
 	m.Map("soft", func(m *strictyaml.Map) { readSoft(m, &f.Soft) })

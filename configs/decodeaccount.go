@@ -65,7 +65,11 @@ func readLogin(m *strictyaml.Map, a *Account) {
 	m.Choice("auth", &a.Auth, "auto", "plain", "login", "cram-md5", "scram-sha-256", AuthXOAUTH2, "none")
 	m.Text("username", &a.Username, strictyaml.OneLine)
 	readSecret(m, "password", &a.Password, "a password on one line", isOneLine)
+	a.OAuth2 = readOAuth2(m)
+}
 
+// readOAuth2 reads how access tokens are got; nil where the key is not given.
+func readOAuth2(m *strictyaml.Map) *OAuth2 {
 	given := m.Has("oauth2")
 	var o OAuth2
 	m.Map("oauth2", func(m *strictyaml.Map) {
@@ -79,9 +83,10 @@ func readLogin(m *strictyaml.Map, a *Account) {
 			m.Require("refresh_token", "the token that stands for the consent of the mailbox, as ${NAME}")
 		}
 	})
-	if given {
-		a.OAuth2 = &o
+	if !given {
+		return nil
 	}
+	return &o
 }
 
 func readLimits(m *strictyaml.Map, l *Limits) {

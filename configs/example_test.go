@@ -93,6 +93,9 @@ func fieldKeys(typ reflect.Type, prefix string) []string {
 			keys = append(keys, fieldKeys(f.Type, key+".")...)
 		case f.Type == reflect.TypeFor[[]configs.Webhook]():
 			keys = append(keys, fieldKeys(f.Type.Elem(), key+"[].")...)
+		case f.Type == reflect.TypeFor[[]configs.Mailbox](): // its address is one value
+			keys = append(keys, key)
+			keys = append(keys, fieldKeys(reflect.TypeFor[configs.OAuth2](), key+"[].oauth2.")...)
 		case f.Type.Kind() == reflect.Map && f.Type.Elem().Kind() == reflect.Struct:
 			keys = append(keys, fieldKeys(f.Type.Elem(), key+".NAME.")...)
 		default:

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 var testEnv = []string{
 	"BROADSIDE_SECRET=an-own-secret-of-thirty-two-bytes-or-more", "SES_USER=AKIA", "SES_PASSWORD=hunter2",
 	"MAILGUN_SIGNING_KEY=hunter2", "HOOK_PASSWORD=hunter2", "HOOK_SECRET=whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==",
-	"CRM_SECRET=whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==", "BOUNCES_PASSWORD=hunter2", "GOOGLE_CLIENT=id", "GOOGLE_SECRET=hunter2", "GOOGLE_REFRESH_TOKEN=hunter2",
+	"CRM_SECRET=whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==", "BOUNCES_PASSWORD=hunter2", "BOUNCES_CLIENT_SECRET=hunter2", "BOUNCES_REFRESH_TOKEN=hunter2-refresh", "GOOGLE_CLIENT=id", "GOOGLE_SECRET=hunter2", "GOOGLE_REFRESH_TOKEN=hunter2",
 	"HOST=smtp.acme.example", "FIVE=5",
 }
 

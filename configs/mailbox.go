@@ -1,12 +1,16 @@
 package configs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"broadside/configs/strictyaml"
 )
 
 // Protocols of mailboxes.
@@ -22,6 +26,8 @@ const (
 	maxMailboxURL = 2000
 	// mailboxForm is an address of a mailbox, for messages.
 	mailboxForm = "imaps://USER:PASSWORD@HOST/FOLDER?move=Processed or pop3s://USER:PASSWORD@HOST"
+	// tokenMailboxForm is that of a mailbox that takes access tokens.
+	tokenMailboxForm = "imaps://USER@HOST/FOLDER?move=Processed or pop3s://USER@HOST with oauth2"
 )
 
 // A Mailbox is where bounces arrive, and how it is read.
@@ -32,8 +38,9 @@ type Mailbox struct {
 	Port     int
 	User     string
 	Password Secret
-	Folder   string // of IMAP; default INBOX
-	Move     string // folder of IMAP that takes what was read; empty: it stays
+	OAuth2   *OAuth2 // nil: the password is what logs in
+	Folder   string  // of IMAP; default INBOX
+	Move     string  // folder of IMAP that takes what was read; empty: it stays
 }
 
 // mailboxSchemes are the schemes of mailboxes, with the port that each has by default.
@@ -49,6 +56,12 @@ var mailboxSchemes = map[string]struct {
 
 // Address returns HOST:PORT.
 func (m Mailbox) Address() string { return net.JoinHostPort(m.Host, strconv.Itoa(m.Port)) }
+
+// ID names the mailbox in Redis: a new password does not make it another one.
+func (m Mailbox) ID() string {
+	sum := sha256.Sum256([]byte(m.String()))
+	return hex.EncodeToString(sum[:8])
+}
 
 // String returns the URL of the mailbox without its password: a name for logs.
 func (m Mailbox) String() string {
@@ -66,29 +79,66 @@ func (m Mailbox) String() string {
 // GoString keeps the password out of %#v.
 func (m Mailbox) GoString() string { return m.String() }
 
-// ParseMailbox reads the URL of a mailbox. problem says what is wrong with it, "" when
-// nothing is; it does not show the URL, which has a password in it.
-func ParseMailbox(text string) (m Mailbox, problem string) {
+// readMailboxes reads feedback.mailbox: an address, a mapping with an address and with
+// what gets access tokens for it, or a list of such.
+func readMailboxes(m *strictyaml.Map, boxes *[]Mailbox) {
+	seen := map[string]bool{}
+	add := func(box Mailbox, problem string) string {
+		switch {
+		case problem != "":
+			return problem
+		case seen[box.String()]:
+			return "found this mailbox twice, expected it once"
+		}
+		seen[box.String()] = true
+		*boxes = append(*boxes, box)
+		return ""
+	}
+	m.SecretsOrMaps("mailbox", func(text string) string { return add(ParseMailbox(text)) }, func(m *strictyaml.Map) {
+		access := readOAuth2(m)
+		m.Value("url", "an address such as "+tokenMailboxForm, func(text string) (problem string) {
+			return add(parseMailbox(text, access))
+		})
+		m.Require("url", "the address of the mailbox, such as "+tokenMailboxForm)
+	})
+	if len(*boxes) > maxMailboxes {
+		m.Problem("mailbox", "found %d mailboxes, expected at most %d", len(*boxes), maxMailboxes)
+	}
+}
+
+// ParseMailbox reads the URL of a mailbox that has its password. problem says what is
+// wrong with it, "" when nothing is; it does not show the URL.
+func ParseMailbox(text string) (m Mailbox, problem string) { return parseMailbox(text, nil) }
+
+// parseMailbox reads the URL of a mailbox. With access tokens it has no password.
+func parseMailbox(text string, access *OAuth2) (m Mailbox, problem string) {
+	form := mailboxForm
+	if access != nil {
+		form = tokenMailboxForm
+	}
 	name, _, _ := strings.Cut(text, "://")
 	scheme, known := mailboxSchemes[strings.ToLower(name)]
 	u, err := url.Parse(text)
 	switch {
 	case !known || strings.ContainsFunc(text, unicode.IsControl) || len(text) > maxMailboxURL:
-		return m, "found an address with another scheme or none (not shown), expected " + mailboxForm
+		return m, "found an address with another scheme or none (not shown), expected " + form
 	case err != nil:
-		return m, "found an address that cannot be read (not shown), expected " + mailboxForm + "; write / as %2F, ? as %3F, # as %23 and % as %25 in user and password"
+		return m, "found an address that cannot be read (not shown), expected " + form + "; write / as %2F, ? as %3F, # as %23 and % as %25 in user and password"
 	case !isHost(u.Hostname()):
-		return m, "found an address without a host that DNS can have (not shown), expected " + mailboxForm
+		return m, "found an address without a host that DNS can have (not shown), expected " + form
 	case u.Fragment != "":
-		return m, "found # in the address (not shown), expected " + mailboxForm + "; write # as %23 in user and password"
+		return m, "found # in the address (not shown), expected " + form + "; write # as %23 in user and password"
 	case u.User.Username() == "":
-		return m, "found an address without a user (not shown), expected " + mailboxForm
+		return m, "found an address without a user (not shown), expected " + form
 	}
 
 	password, _ := u.User.Password()
-	m = Mailbox{Protocol: scheme.protocol, TLS: scheme.tls, Host: u.Hostname(), User: u.User.Username(), Password: Secret(password)}
-	if strings.ContainsFunc(m.User+password, unicode.IsControl) || password == "" {
-		return m, "found an address without a password, or with control characters (not shown), expected " + mailboxForm
+	m = Mailbox{Protocol: scheme.protocol, TLS: scheme.tls, Host: u.Hostname(), User: u.User.Username(), Password: Secret(password), OAuth2: access}
+	switch {
+	case access != nil && password != "":
+		return m, "found a password in the address and oauth2 (not shown), expected one of the two: with oauth2 the access token is what logs in"
+	case strings.ContainsFunc(m.User+password, unicode.IsControl) || password == "" && access == nil:
+		return m, "found an address without a password, or with control characters (not shown), expected " + form
 	}
 	if m.TLS == TLSStartTLS && IsLoopback(m.Host) {
 		m.TLS = TLSNone
@@ -145,4 +195,30 @@ func (m *Mailbox) setFolders(folder, query string) (problem string) {
 		return "found no other folder behind move=, expected the name of a folder that takes what was read"
 	}
 	return ""
+}
+
+// mailboxRows adds the mailboxes, and what gets access tokens for them. A mailbox that is
+// not in a list has its keys below feedback.mailbox itself.
+func mailboxRows(boxes []Mailbox, single bool, add func(key, value string)) {
+	const key = "feedback.mailbox"
+	shown := make([]string, len(boxes))
+	for i, m := range boxes {
+		shown[i] = m.String()
+	}
+	if single {
+		add(key+".url", strings.Join(shown, ", "))
+	} else {
+		add(key, strings.Join(shown, ", "))
+	}
+
+	for i, m := range boxes {
+		if m.OAuth2 == nil {
+			continue
+		}
+		below := key + "[" + strconv.Itoa(i) + "]."
+		if single {
+			below = key + "."
+		}
+		m.OAuth2.rows(func(name, value string) { add(below+name, value) })
+	}
 }

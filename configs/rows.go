@@ -56,7 +56,8 @@ func (c *Config) Rows() []Row {
 	c.Feedback.Hooks.rows(func(key, value string) { add("feedback.hooks."+key, value) })
 	add("feedback.soft.suppress_after", strconv.Itoa(c.Feedback.Soft.SuppressAfter))
 	add("feedback.soft.within", units.FormatDuration(c.Feedback.Soft.Within))
-	add("feedback.mailbox", mailboxList(c.Feedback.Mailbox))
+	_, single := c.Sources["feedback.mailbox.url"]
+	mailboxRows(c.Feedback.Mailbox, single, add)
 	add("feedback.every", units.FormatDuration(c.Feedback.Every))
 	add("feedback.listen", c.Feedback.Listen)
 	webhookRows(c.Webhooks, add)
@@ -77,14 +78,6 @@ func secretList(secrets []Secret) string {
 	shown := make([]string, len(secrets))
 	for i, s := range secrets {
 		shown[i] = s.String()
-	}
-	return strings.Join(shown, ", ")
-}
-
-func mailboxList(boxes []Mailbox) string {
-	shown := make([]string, len(boxes))
-	for i, m := range boxes {
-		shown[i] = m.String()
 	}
 	return strings.Join(shown, ", ")
 }

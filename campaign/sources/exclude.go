@@ -36,7 +36,8 @@ type Exclusion struct {
 
 // Exclusions are the addresses that a run leaves out.
 type Exclusions struct {
-	Found []Exclusion // one for each source
+	Found  []Exclusion // one for each source that was read
+	Unread []string    // sources in Redis, where there is none
 
 	addresses audience.Seen
 }
@@ -52,6 +53,7 @@ func (s Sources) Exclusions(ctx context.Context, def *campaign.Definition, more 
 	var errs []error
 	for i, e := range def.Exclude {
 		if s.Runs == nil && !isFile(e.Source) {
+			x.Unread = append(x.Unread, e.Source)
 			continue
 		}
 		key := excludeKey(i)

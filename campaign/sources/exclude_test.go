@@ -121,6 +121,9 @@ func TestExclusionsWithoutRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if diff := cmp.Diff([]string{"list:friends", "run:news"}, x.Unread); diff != "" {
+		t.Errorf("not read (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff([]sources.Exclusion{{Source: "staff.csv", Addresses: 1}}, x.Found); diff != "" {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}

@@ -2,8 +2,10 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"broadside/campaign"
@@ -25,7 +27,9 @@ func (s Sources) Window(ctx context.Context, def *campaign.Definition, zone *tim
 	var days []string
 	if def.Schedule.Holidays != "" {
 		var err error
-		if days, err = s.holidays(ctx, def); err != nil {
+		if days, err = s.holidays(ctx, def); unopened(err) {
+			return nil, strictyaml.Problems{def.Problem("schedule.holidays", "%v; a path is relative to the campaign file", err)}
+		} else if err != nil {
 			return nil, strictyaml.Problems{def.Problem("schedule.holidays", "%s: %v", def.Schedule.Holidays, err)}
 		}
 	}
@@ -37,6 +41,12 @@ func (s Sources) Window(ctx context.Context, def *campaign.Definition, zone *tim
 		return nil, strictyaml.Problems{def.Problem("schedule.window", "found a window that never opens within a year for as long as the run lasts (delivery.expires_after), expected other hours or fewer holidays")}
 	}
 	return w, nil
+}
+
+// unopened reports whether an error is about opening a file, and has its name.
+func unopened(err error) bool {
+	_, ok := errors.AsType[*fs.PathError](err)
+	return ok
 }
 
 func (s Sources) holidays(ctx context.Context, def *campaign.Definition) ([]string, error) {

@@ -9,6 +9,58 @@ import (
 	"broadside/internal/testkit"
 )
 
+// A message that came back is a sign once, however often it is told, and counts together
+// with replies; the last one says so each time.
+func TestConfirmReturnCountsAMessageOnce(t *testing.T) {
+	t.Parallel()
+	opt, err := redis.ParseURL(testkit.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(opt)
+	t.Cleanup(func() { rdb.Close() })
+	s := New(rdb, "bs", redis.NewScript)
+	begin := time.Now().Add(-100 * 24 * time.Hour)
+	const day = 24 * time.Hour
+	for i, step := range []struct {
+		after   time.Duration
+		message string // empty: a reply while sending
+		want    bool
+	}{
+		{0, "aa", false},
+		{2 * day, "aa", false}, // it is told again
+		{2 * day, "bb", false},
+		{2*day + time.Hour, "cc", false}, // too soon
+		{3*day + time.Hour, "dd", true},
+		{9 * day, "dd", true},
+		{9 * day, "bb", false}, // the count begins again
+		{11 * day, "", false},
+		{13 * day, "ee", true},
+		{14 * day, "", false}, // again
+		{16 * day, "ff", false},
+		{18 * day, "", true},
+		{20 * day, "ff", false}, // again
+	} {
+		s.now = func() time.Time { return begin.Add(step.after) }
+		var got bool
+		var err error
+		if step.message == "" {
+			got, err = s.Confirm(t.Context(), "ada@example.org", 3)
+		} else {
+			got, err = s.ConfirmReturn(t.Context(), 3, Return{Address: "Ada@example.org", At: begin.Add(step.after), Message: step.message})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != step.want {
+			t.Errorf("step %d: confirmed %v, want %v", i, got, step.want)
+		}
+	}
+	if _, err := s.ConfirmReturn(t.Context(), 3, Return{Address: "no address"}); err == nil {
+		t.Error("a sign for no address is counted")
+	}
+}
+
 // Signs of a dead address that have to be confirmed count when they lie a day
 // apart, each address by itself, and begin anew when they were confirmed.
 func TestConfirmCountsSignsADayApart(t *testing.T) {

@@ -40,6 +40,7 @@
 //	                       the address may be in use: see CountReturns
 //	<prefix>:supp:lane:<account>/<lane>   list of the newest entries that replies in
 //	                       one lane have caused: see Discard
+//	<prefix>:supp:runs     reference -> run that entries name by it: see runs.go
 //	<prefix>:supp:topics   every topic that ever had an entry: which fields an
 //	                       address can have
 package suppression

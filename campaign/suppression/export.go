@@ -73,6 +73,7 @@ func (e *UnreadableError) Error() string {
 // before and after. An UnreadableError comes after all that can be read.
 func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 	now := s.now()
+	runs := s.runNames()
 	var unreadable UnreadableError
 	err := s.scan(ctx, func(field, value string) error {
 		if !live(value, now) {
@@ -86,6 +87,9 @@ func (s *Store) Each(ctx context.Context, f func(Entry) error) error {
 				unreadable.First = err
 			}
 			return nil
+		}
+		if err := runs.fill(ctx, &e); err != nil {
+			return err
 		}
 
 		return f(e)

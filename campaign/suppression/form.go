@@ -3,6 +3,7 @@ package suppression
 import (
 	_ "embed"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -33,11 +34,17 @@ func withForm(src string) string {
 //
 //	expires TAB reason at source address [TAB run [TAB reason [TAB source]]]
 //	expires TAB REASON at source packed
+//	expires TAB source+128 late reference packed
 //
 // reason and source are a letter each, and stand in full at the end where theirs is
 // fullText. at has six digits to the base of 128, from byte 128 on. Half a hash has 22
 // characters of base64. Fields may be added at the end. A capital letter for the reason
 // means that the address is packed, which may give any byte, and is all that follows.
+//
+// The third line is an unsubscribe by the link of a message, of which there are as many as
+// of all others: its first byte is the letter of the source with the highest bit set, late
+// has the milliseconds since 2020 in five bytes, and the run is a reference (runs.go). In the
+// first line the run may be a reference too, with its mark.
 //
 // A version that does not know the short form holds such an entry: it sees that it does
 // not expire, keeps mail back, and overwrites it with nothing.
@@ -47,6 +54,11 @@ const (
 	timeBits  = 7
 	timeBase  = 1 << timeBits
 	fullText  = '.'
+
+	withRun   = 1 << 7 // of the letter of the source
+	lateBytes = 5
+	lateHead  = 1 + lateBytes + refSize
+	lateBegin = 1_577_836_800_000 // 2020-01-01, Unix milliseconds
 )
 
 // The letters of reasons, in lower case, and of sources. They are stored: only ever append.
@@ -124,20 +136,40 @@ func (e Entry) encodeShort() (string, bool) {
 	if e.Address == "" {
 		return expires + head + shortHashOnly(e.Hash) + tail, true
 	}
-	if packed, ok := pack(e.Address); ok && tail == "" {
+	packed, ok := pack(e.Address)
+	switch {
+	case ok && tail == "":
 		return expires + strings.ToUpper(head[:1]) + head[1:] + packed, true
+	case ok && isRef(e.Run) && tail == "\t"+e.Run && e.Reason == ReasonUnsubscribe:
+		if late, ok := lateOf(e.At); ok {
+			return expires + string([]byte{head[shortHead-1] | withRun}) + late + strings.TrimPrefix(e.Run, runMark) + packed, true
+		}
 	}
 	return expires + head + e.Address + tail, true
+}
+
+// lateOf returns the milliseconds since lateBegin in lateBytes; false where they are not
+// that many.
+func lateOf(at time.Time) (string, bool) {
+	n := at.UnixMilli() - lateBegin
+	if n < 0 || n >= 1<<(8*lateBytes) {
+		return "", false
+	}
+	b := binary.BigEndian.AppendUint64(nil, uint64(n))
+	return string(b[len(b)-lateBytes:]), true
 }
 
 // isShort reports whether what follows the expiry is in the short form: the long one
 // goes on with a number.
 func isShort(text string) bool {
-	return text != "" && (text[0] == fullText || text[0] >= 'a' && text[0] <= 'z' || text[0] >= 'A' && text[0] <= 'Z')
+	return text != "" && (text[0] == fullText || text[0] >= 'a' && text[0] <= 'z' || text[0] >= 'A' && text[0] <= 'Z' || text[0] >= withRun)
 }
 
 // decodeShort reads what follows the expiry in the short form into e.
 func decodeShort(e *Entry, text string) error {
+	if text[0] >= withRun {
+		return decodeWithRun(e, text)
+	}
 	if len(text) <= shortHead {
 		return fmt.Errorf("value of %d bytes in the short form, expected more than %d", len(text), shortHead)
 	}
@@ -153,14 +185,15 @@ func decodeShort(e *Entry, text string) error {
 	const fields = 4
 	v := make([]string, fields)
 	reason := text[0]
+	rest := text[shortHead:]
 	var err error
 	if reason >= 'A' && reason <= 'Z' {
 		reason += 'a' - 'A'
-		if v[0], err = unpack(text[shortHead:]); err != nil {
+		if v[0], err = unpack(rest); err != nil {
 			return fmt.Errorf("read address: %w", err)
 		}
 	} else {
-		copy(v, strings.SplitN(text[shortHead:], "\t", fields+1))
+		copy(v, strings.SplitN(rest, "\t", fields+1))
 	}
 
 	e.Address = v[0]
@@ -170,6 +203,30 @@ func decodeShort(e *Entry, text string) error {
 	}
 	if e.Source, err = sourceLetters.read(text[shortHead-1], v[3]); err != nil {
 		return fmt.Errorf("read source: %w", err)
+	}
+	return nil
+}
+
+// decodeWithRun is decodeShort for an unsubscribe whose run is a reference.
+func decodeWithRun(e *Entry, text string) error {
+	if len(text) <= lateHead {
+		return fmt.Errorf("value of %d bytes with a run, expected more than %d", len(text), lateHead)
+	}
+	var late int64
+	for _, b := range []byte(text[1 : 1+lateBytes]) {
+		late = late<<8 | int64(b)
+	}
+	e.At = time.UnixMilli(lateBegin + late).UTC()
+	e.Reason = ReasonUnsubscribe
+	e.Run = runMark + text[1+lateBytes:lateHead]
+
+	letter := text[0] - withRun
+	var err error
+	if e.Source, err = sourceLetters.read(letter, ""); err != nil || letter == fullText {
+		return fmt.Errorf("read source: found the letter %q, expected one that this version knows", letter)
+	}
+	if e.Address, err = unpack(text[lateHead:]); err != nil {
+		return fmt.Errorf("read address: %w", err)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ func TestStoredForm(t *testing.T) {
 	t.Parallel()
 	const at = "\xb4\x8f\xb2\x8d\x93\xfb"
 	hash := address.Hash("ada@example.com")
+	ref := refOf("news-1")
+	const late = "\x31\x97\xdc\x61\xfb"
 	ada, ok := pack("ada@example.com")
 	if !ok || len(ada) != 9 {
 		t.Fatalf("packed: %q, %v, want 9 bytes for 12 tokens", ada, ok)
@@ -46,10 +48,19 @@ func TestStoredForm(t *testing.T) {
 		{"a domain", Entry{Domain: "example.com", Reason: "manual", Source: "operator"}, "0\t1790838000123\tmanual\toperator\t\t*@example.com"},
 		{"before 1970", Entry{Address: "ada@example.com", At: time.UnixMilli(-5)}, "0\t-5\t\t\t\tada@example.com"},
 		{"after 2109", Entry{Address: "ada@example.com", At: time.UnixMilli(1 << 42)}, "0\t4398046511104\t\t\t\tada@example.com"},
+		{"a reference", Entry{Address: "ada@example.com", Reason: "unsubscribe", Source: "one-click", Run: "REF"}, "0\t\xb1" + late + ref[1:] + ada},
+		{"a reference, and another reason", Entry{Address: "ada@example.com", Reason: "complaint", Source: "hook:ses", Run: "REF"}, "0\tp" + at + "aada@example.com\t" + ref},
+		{"a reference before 2020", Entry{Address: "ada@example.com", Reason: "unsubscribe", Source: "page", Run: "REF", At: time.UnixMilli(5)}, "0\tu\x80\x80\x80\x80\x80\x85pada@example.com\t" + ref},
+		{"a reference after 2054", Entry{Address: "ada@example.com", Reason: "unsubscribe", Source: "page", Run: "REF", At: time.UnixMilli(lateBegin + 1<<40)}, "0\tu\xcd\xf5\xf3\x9b\xd0\x80pada@example.com\t" + ref},
+		{"a reference without packing", Entry{Address: "zoë@example.com", Reason: "unsubscribe", Source: "page", Run: "REF"}, "0\tu" + at + "pzoë@example.com\t" + ref},
+		{"a reference and a word", Entry{Address: "ada@example.com", Reason: "moved", Run: "REF"}, "0\t." + at + "nada@example.com\t" + ref + "\tmoved"},
 	} {
 		e, err := tt.entry.complete(formTime)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
+		}
+		if e.Run == "REF" {
+			e.Run = ref
 		}
 		got := e.encode()
 		if got != tt.want {
@@ -80,7 +91,7 @@ func TestAShortFormThatIsBroken(t *testing.T) {
 	k := strings.Repeat("k", 16)
 	for _, value := range []string{
 		"0\tB", "0\tB" + at + "i", "0\tBaaaaaaiada", "0\tz" + at + "ia@example.com", "0\tb" + at + "!a@example.com",
-		"0\ti" + at + "i:AAAA", "x\tb" + at + "ia@example.com", "0\tB" + at + "i\xff", "0\tB" + at + "i\x00\x00",
+		"0\ti" + at + "i:AAAA", "0\t\xb1", "0\t\xb112345ab", "0\t\xb112345ab\xff", "0\t\xae12345ab\x00\x00\x0f", "0\t\xff12345ab\x00\x00\x0f", "x\tb" + at + "ia@example.com", "0\tB" + at + "i\xff", "0\tB" + at + "i\x00\x00",
 	} {
 		if e, err := decode(k, value); err == nil {
 			t.Errorf("%q was read as %+v", value, e)
@@ -187,7 +198,7 @@ func (f *forms) entry() Entry {
 		Reason:  pick(f, ReasonUnsubscribe, ReasonUnsubscribe, ReasonBounce, ReasonComplaint, "a word of its own", ""),
 		Scope:   pick(f, All, All, Topic("news"), Topic("offers")),
 		Source:  pick(f, "import", "one-click", sourceSMTP, "crm", ""),
-		Run:     pick(f, "", "news-1"),
+		Run:     pick(f, "", "news-1", "news-2"),
 		// Long before and long after whatever Redis marks as removed now.
 		At:      pick(f, formTime.Add(-time.Hour), formTime.AddDate(50, 0, 0)),
 		Expires: pick(f, time.Time{}, time.Time{}, f.now.Add(time.Minute), f.now.Add(time.Hour), f.now.Add(-time.Hour)),
@@ -391,7 +402,7 @@ func TestAnOlderVersionNextToThisOne(t *testing.T) {
 		*script = redis.NewScript(string(src))
 	}
 
-	ada := Entry{Address: "ada@example.com", Reason: ReasonUnsubscribe, Source: "one-click", At: formTime}
+	ada := Entry{Address: "ada@example.com", Reason: ReasonUnsubscribe, Source: "one-click", Run: "news-1", At: formTime}
 	if n, err := s.Add(t.Context(), ada); n != 1 || err != nil {
 		t.Fatalf("Add: %d, %v", n, err)
 	}

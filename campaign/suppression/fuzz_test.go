@@ -79,6 +79,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("short", "")
 	f.Add(strings.Repeat("k", 16), "0\tb\xb4\x8f\xb2\x8d\x93\xfbia@example.com")
 	f.Add(strings.Repeat("k", 16), "0\tB\xb4\x8f\xb2\x8d\x93\xfbi\x00\x00\x0f")
+	f.Add(strings.Repeat("k", 16), "0\t\xb1\x31\x97\xa9\xb8\xfbab\x00\x00\x0f")
 	f.Add(strings.Repeat("k", 16), "5\t.\xb4\x8f\xb2\x8d\x93\xfb.:"+strings.Repeat("A", 22)+"\trun\treason\tsource\tmore")
 	f.Fuzz(func(t *testing.T, field, value string) {
 		live(value, time.Now())

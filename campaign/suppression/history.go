@@ -36,15 +36,22 @@ func (s *Store) History(ctx context.Context, address string) ([]Past, error) {
 
 	var all []Past
 	now := s.now()
+	runs := s.runNames()
 	for _, about := range who.andDomain() {
 		values, err := s.rdb.HMGet(ctx, s.placeKey(about.place), fields(KeyOf(about.shown), scopes)...).Result()
 		if err != nil {
 			return nil, campaign.ReadError(err, "a part of the suppression list", s.placeKey(about.place))
 		}
 		for i, v := range values {
-			if value, ok := v.(string); ok {
-				all = append(all, about.past(scopes[i], value, now))
+			value, ok := v.(string)
+			if !ok {
+				continue
 			}
+			past := about.past(scopes[i], value, now)
+			if err := runs.fill(ctx, &past.Entry); err != nil {
+				return nil, err
+			}
+			all = append(all, past)
 		}
 	}
 	return all, nil
@@ -83,7 +90,7 @@ func parseRemoved(value string) (at time.Time, how string, ok bool) {
 // Signs are the signs that an address may be dead which were counted and have not, or
 // not yet, put it on the list.
 type Signs struct {
-	Confirmed int         // signs that must come again: see Confirm
+	Confirmed int         // signs that must come again: see Confirm and ConfirmReturn
 	Last      time.Time   // when the last of these came
 	Returned  []time.Time // messages that came back: see CountReturns
 }
@@ -105,6 +112,7 @@ func (s *Store) Signs(ctx context.Context, address string) (Signs, error) {
 
 	var found Signs
 	count, last, _ := strings.Cut(firstText(confirm), " ")
+	last, _, _ = strings.Cut(last, " ")
 	if n, err := strconv.Atoi(count); err == nil && n > 0 {
 		found.Confirmed = n
 		found.Last = readMilli(last)

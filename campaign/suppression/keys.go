@@ -38,6 +38,8 @@ func (s *Store) softKey(shard int) string { return s.prefix + ":supp:soft:" + di
 
 func (s *Store) laneKey(lane string) string { return s.prefix + ":supp:lane:" + lane }
 
+func (s *Store) runsKey() string { return s.prefix + ":supp:runs" }
+
 func (s *Store) topicsKey() string { return s.prefix + ":supp:topics" }
 
 func shardOf(k Key) int { return int(k[0]) % shards }

@@ -61,7 +61,7 @@ func (s *Store) note(ctx context.Context, how string, b Barrier, entries []Entry
 	}
 
 	for part := range slices.Chunk(complete, batch) {
-		w := s.newWrite(how, at, part)
+		w := s.newWrite(how, at, s.withRefs(ctx, part))
 		if w.topics != nil {
 			if err := s.topics.Run(ctx, s.rdb, []string{s.topicsKey()}, w.topics...).Err(); err != nil {
 				return noted, fmt.Errorf("note topics: %w", err)

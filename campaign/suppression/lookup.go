@@ -197,10 +197,14 @@ func (s *Store) check(ctx context.Context, scopes []string, subjects []subject) 
 
 	var results []Result
 	now := s.now()
+	runs := s.runNames()
 	for i, who := range subjects {
 		found := false
 		for n, about := range who.andDomain() {
 			for _, e := range about.entries(scopes, replies[i][n].Val(), now) {
+				if err := runs.fill(ctx, &e); err != nil {
+					return nil, err
+				}
 				found = true
 				results = append(results, Result{Address: who.shown, Suppressed: true, Entry: e})
 			}

@@ -39,6 +39,7 @@ type Store struct {
 	add    *redis.Script
 	rm     *redis.Script
 	topics *redis.Script
+	runs   *redis.Script
 	now    func() time.Time
 	encode func(Entry) string
 
@@ -57,7 +58,7 @@ type Store struct {
 func New(rdb redis.UniversalClient, prefix string, lua func(src string) *redis.Script) *Store {
 	return &Store{
 		rdb: rdb, prefix: prefix, encode: Entry.encode,
-		add: lua(withForm(addSource)), rm: lua(withForm(rmSource)), topics: lua(topicsSource), confirm: lua(confirmSource),
+		add: lua(withForm(addSource)), rm: lua(withForm(rmSource)), topics: lua(topicsSource), runs: lua(runsSource), confirm: lua(confirmSource),
 		soft: lua(softSource), lane: lua(laneSource), discard: lua(discardSource), erase: lua(withForm(eraseSource)), undo: lua(withForm(undoSource)), now: time.Now,
 	}
 }
@@ -111,6 +112,9 @@ func (s *Store) addBatch(ctx context.Context, how string, now time.Time, entries
 		return 0, err
 	}
 
+	if how != asCount {
+		entries = s.withRefs(ctx, entries)
+	}
 	w := s.newWrite(how, now, entries)
 	pipe := s.rdb.Pipeline()
 	if w.topics != nil && how != asCount {
@@ -178,7 +182,8 @@ func (s *Store) rmBatch(ctx context.Context, now time.Time, subjects []subject, 
 	}
 	for _, who := range subjects {
 		k := KeyOf(who.shown)
-		pipe.HDel(ctx, s.softKey(shardOf(k)), field(k, "")) // see CountReturns
+		pipe.HDel(ctx, s.softKey(shardOf(k)), field(k, ""))    // see CountReturns
+		pipe.HDel(ctx, s.confirmKey(shardOf(k)), field(k, "")) // see ConfirmReturn
 	}
 
 	_, _ = pipe.Exec(ctx) // each command has its own error

@@ -28,8 +28,13 @@ func (s *Store) Undo(ctx context.Context, e Entry) (bool, error) {
 	}
 
 	head, tail, _ := e.short()
+	referred := e
+	if e.Run != "" {
+		referred.Run = refOf(e.Run)
+	}
+	_, withRef, _ := referred.short()
 	done, err := s.undo.Run(ctx, s.rdb, []string{s.shardKey(shardOf(e.key()))},
-		now.UnixMilli(), field(e.key(), e.topic()), e.At.UnixMilli(), e.Reason, e.Source, e.Run, head, tail).Bool()
+		now.UnixMilli(), field(e.key(), e.topic()), e.At.UnixMilli(), e.Reason, e.Source, e.Run, head, tail, referred.Run, withRef).Bool()
 	if err != nil {
 		return false, fmt.Errorf("undo suppression: %w", err)
 	}

@@ -21,10 +21,10 @@ func backupCommand(c *cli) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "backup",
-		Short: "Write lists, suppressions, topics and schedules to one file",
+		Short: "Write lists, suppressions, topics, subscriptions and schedules to one file",
 		Long: `Write what campaign files and configuration do not have to one compressed file:
-suppressions, topics, lists (the newest version; empty ones are left out) and the
-schedules that are still to come, with their files. It holds addresses, and no
+suppressions, topics, proofs of subscriptions, lists (the newest version; empty ones
+are left out) and the schedules that are still to come, with their files. It holds addresses, and no
 secret of the configuration.
 
 Others may go on writing meanwhile. The file is complete or not there; restore
@@ -70,7 +70,8 @@ func (c *cli) backUp(ctx context.Context, a *app.App, out string, toStdout bool)
 		return c.json(struct {
 			File string `json:"file"`
 			backup.Counts
-		}{out, counts})
+			Proofs int64 `json:"proofs"` // also when there are none
+		}{out, counts, counts.Proofs})
 	}
 
 	_, err = fmt.Fprintf(c.stdout, "%s: %s\n", out, countsText(counts))
@@ -78,7 +79,8 @@ func (c *cli) backUp(ctx context.Context, a *app.App, out string, toStdout bool)
 }
 
 func countsText(n backup.Counts) string {
-	return fmt.Sprintf("%d suppressions, %d topics, %d lists with %d people, %d schedules", n.Suppressions, n.Topics, n.Lists, n.People, n.Schedules)
+	return fmt.Sprintf("%d suppressions, %d topics, %d proofs of subscriptions, %d lists with %d people, %d schedules",
+		n.Suppressions, n.Topics, n.Proofs, n.Lists, n.People, n.Schedules)
 }
 
 func restoreCommand(c *cli) *cobra.Command {
@@ -87,7 +89,7 @@ func restoreCommand(c *cli) *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Merge a backup into what there is",
 		Long: `Merge a backup into what there is: who is missing from the suppressions and the
-lists is added, missing schedules are stored. Nothing is changed or
+lists is added, missing proofs of subscriptions and schedules are stored. Nothing is changed or
 removed: who was taken off the suppressions since the backup is on them again.
 Times of a schedule that passed since the backup are not made up for.
 
@@ -154,6 +156,7 @@ func (c *cli) restored(r backup.Restored, dryRun bool) error {
 	rows := [][]string{
 		{"suppressions", itoa(r.Suppressions.Added), itoa(r.Suppressions.Kept), ""},
 		{"topics", itoa(r.Topics.Added), itoa(r.Topics.Kept), ""},
+		{"proofs of subscriptions", itoa(r.Proofs.Added), itoa(r.Proofs.Kept), ""},
 	}
 	for _, l := range r.Lists {
 		rows = append(rows, []string{"list " + l.Name, itoa(l.Added), itoa(l.Kept), fmt.Sprintf("%d people", l.Total)})
@@ -203,7 +206,8 @@ func restoredDocument(r backup.Restored, dryRun bool) any {
 		Namespace    string                `json:"namespace"`
 		Suppressions backup.Merged         `json:"suppressions"`
 		Topics       backup.Merged         `json:"topics"`
+		Proofs       backup.Merged         `json:"proofs"`
 		Lists        []backup.RestoredList `json:"lists"`
 		Schedules    []schedule            `json:"schedules"`
-	}{dryRun, stamp(r.Header.Created), r.Header.Namespace, r.Suppressions, r.Topics, r.Lists, schedules}
+	}{dryRun, stamp(r.Header.Created), r.Header.Namespace, r.Suppressions, r.Topics, r.Proofs, r.Lists, schedules}
 }

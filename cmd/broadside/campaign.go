@@ -99,6 +99,10 @@ func (c *cli) validated(v letter.Validation, err error, format string) error {
 		for _, b := range v.Gaps {
 			c.note("warning: %s", printable(b.String()))
 		}
+		if len(v.Unread) > 0 {
+			c.note("of exclude was not looked up: %s; validate asks Redis only for a campaign that is stored, or whose audience is a list: "+
+				"`broadside campaign launch --dry-run` looks up everything", printable(strings.Join(v.Unread, ", ")))
+		}
 	}
 
 	if err != nil || format == "github" {

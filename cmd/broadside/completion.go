@@ -84,6 +84,7 @@ func (c *cli) completions() []completion {
 		{command: "lane resume", values: c.laneNames},
 		{command: "lane reset", values: c.laneNames},
 		{command: "webhook retry", values: c.stored(deadWebhooks)},
+		{command: "webhook forget", values: c.stored(removedReceivers)},
 		{command: "webhook test", flag: "url", values: c.webhookURLs},
 		{command: "explain", values: codeNames},
 		{command: "reply explain", flag: "stage", values: fixed(texts(reply.Stages)...)},

@@ -194,6 +194,21 @@ func deadWebhooks(ctx context.Context, a *app.App) ([]string, error) {
 	return out, err
 }
 
+// removedReceivers are those for which something waits and that are not configured.
+func removedReceivers(ctx context.Context, a *app.App) ([]string, error) {
+	all, err := a.Webhooks.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, s := range all {
+		if s.URL == "" {
+			out = append(out, s.ID)
+		}
+	}
+	return out, nil
+}
+
 // laneNames are the lanes of the accounts of the configuration: of mailbox providers,
 // and of domains with limits.
 func (c *cli) laneNames(string) ([]string, cobra.ShellCompDirective) {

@@ -169,7 +169,7 @@ func (c *cli) eachMessage(ctx context.Context, file string, do func(mailfile.Mes
 }
 
 func judged(rules *reply.Rules, n campaign.Notice) ingested {
-	class, reason := bounce.Judge(rules, n)
+	class, reason, _ := bounce.Judge(rules, n)
 	return ingested{n.Recipient, publicClass(class), reason, n.Reply}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -49,12 +50,23 @@ func (c *cli) export(file []string, write func(io.Writer) error) error {
 	return nil
 }
 
+// unwritable says why no file can be made in a directory.
+func unwritable(dir string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no directory %s: make it first, or name another file", dir)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("there is no permission to make a file in %s", dir)
+	}
+	return err
+}
+
 // whole writes a file that only its owner can read, and that is complete or not
 // there. One of that name is replaced at the end.
 func whole(file string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".broadside-export-*") // 0o600: addresses
 	if err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
+		return fmt.Errorf("write %s: %w", file, unwritable(filepath.Dir(file), err))
 	}
 
 	if err = write(f); err == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +19,9 @@ func initCommand(c *cli) *cobra.Command {
 campaign, letter, a few subscribers, Procfile and .gitignore. Nothing that is
 there is overwritten.
 
---theme writes, into a project, what readers see behind unsubscribe links: a
-page and a stylesheet to change (docs/unsubscribe.md).`,
+--theme writes, into a project, what readers see behind unsubscribe links and where
+they subscribe: two pages and a stylesheet to change (docs/unsubscribe.md). Of a theme
+that is there it writes what is missing.`,
 		Example: `  broadside init
   broadside init newsletter
   broadside init newsletter --theme`,
@@ -30,27 +32,35 @@ page and a stylesheet to change (docs/unsubscribe.md).`,
 				dir = args[0]
 			}
 
-			write := project.New
 			if themeOnly {
-				write = theme.Write
+				return c.initTheme(dir)
 			}
-			files, err := write(dir)
+
+			files, err := project.New(dir)
 			if err != nil {
 				return err
 			}
-
 			if err := c.written(dir, files); err != nil {
 				return err
 			}
-
-			if !themeOnly {
-				c.note("%s", nextSteps(dir))
-			}
+			c.note("%s", nextSteps(dir))
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&themeOnly, "theme", false, "write the theme of readers' pages, and nothing else")
 	return cmd
+}
+
+// initTheme writes the files of the theme that a project does not have.
+func (c *cli) initTheme(dir string) error {
+	files, kept, err := theme.Write(dir)
+	if err != nil {
+		return err
+	}
+	if len(kept) > 0 {
+		c.note("there already, and left as it is: %s", strings.Join(kept, ", "))
+	}
+	return c.written(dir, files)
 }
 
 // written prints the files that a command has written.

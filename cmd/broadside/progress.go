@@ -8,6 +8,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs/units"
+	"broadside/internal/report"
 	"broadside/internal/runs"
 )
 
@@ -91,6 +92,7 @@ func (p *progress) line(s runs.Status) string {
 		}
 	}
 
+	b.WriteString(readersText(s.Tracking))
 	if rate, ok := p.pace.perSecond(); ok && s.State == campaign.Running {
 		fmt.Fprintf(&b, ", %s", paceText(rate))
 	}
@@ -105,6 +107,19 @@ func (p *progress) line(s runs.Status) string {
 	}
 
 	return b.String()
+}
+
+// readersText says how many people have opened their letters or followed a link; nothing
+// where that is not counted, or there was none.
+func readersText(t *report.Tracking) string {
+	text := ""
+	if t != nil && t.Opens != nil && t.Opens.People > 0 {
+		text += fmt.Sprintf(", %d opened", t.Opens.People)
+	}
+	if t != nil && t.Clicks != nil && t.Clicks.People > 0 {
+		text += fmt.Sprintf(", %d clicked", t.Clicks.People)
+	}
+	return text
 }
 
 // paceText returns a pace for people; a slow one keeps its first decimal.

@@ -71,6 +71,22 @@ func TestProgressTellsWhatCameBack(t *testing.T) {
 	})
 }
 
+// Opens and clicks are told where they are counted.
+func TestProgressTellsWhatReadersDo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := statusOf(500, 0)
+		s.Tracking = &report.Tracking{Opens: &report.Opens{Total: 20, People: 12}, Clicks: &report.Clicks{Total: 4, People: 3}}
+		if got, want := shown(&cli{term: &terminal{}}, s, s), "running 500 of 1000, 12 opened, 3 clicked\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		s.Tracking = &report.Tracking{Clicks: &report.Clicks{}}
+		if got, want := shown(&cli{term: &terminal{}}, s, s), "running 500 of 1000\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 func TestProgressBar(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

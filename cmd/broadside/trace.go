@@ -23,8 +23,8 @@ func traceCommand(c *cli) *cobra.Command {
 		Short: "Everything that happened to one address",
 		Long: `Everything that is known to have happened to one address, in the order of time (UTC):
 runs with the last reply, bounces, complaints and unsubscribes that came back, and by
-which road, suppressions, and lists that have it. It reads all lists and all runs that
-are kept. Of an address that nobody knows it says so, with exit code 0.
+which road, suppressions, lists that have it, and subscriptions that its owner has
+confirmed. It reads all lists and all runs that are kept. Of an address that nobody knows it says so, with exit code 0.
 
 Of runs whose addresses are not kept any more, and of an address that was erased, it
 finds what goes by the hash. docs/trace.md has the form of --json.`,
@@ -60,7 +60,7 @@ func (c *cli) trace(ctx context.Context, a *app.App, who address.Address, o pers
 	}
 
 	p := &person.People{
-		Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs,
+		Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers,
 		OwnLane: func(account, domain string) bool {
 			_, own := a.Config.Accounts[account].Lanes[domain]
 			return own
@@ -76,7 +76,7 @@ func (c *cli) trace(ctx context.Context, a *app.App, who address.Address, o pers
 		return c.json(t)
 	}
 	if len(t.Events) == 0 {
-		c.note("nothing is known of this address: no list and no run that is kept has it, and it is not on the suppression list")
+		c.note("nothing is known of this address: no list and no run that is kept has it, it is not on the suppression list, and no subscription of it was confirmed")
 		return nil
 	}
 	if t.LeftOut > 0 {
@@ -104,6 +104,8 @@ func eventSource(e person.Event) string {
 	switch e.Kind {
 	case person.KindList:
 		return "list " + e.List
+	case person.KindAsked, person.KindConfirmed:
+		return "form " + e.Form
 	case person.KindRun, person.KindClaimed:
 		return "run " + e.Run
 	case person.KindReply:
@@ -135,6 +137,10 @@ func eventWords(e person.Event) string {
 	switch e.Kind {
 	case person.KindList:
 		return "has the address"
+	case person.KindAsked:
+		return "asked for topic " + e.Topic + " (" + e.Source + ")"
+	case person.KindConfirmed:
+		return "confirmed topic " + e.Topic + ", for list " + e.List + "; shown was text " + e.Text
 	case person.KindRun:
 		return runWords(e)
 	case person.KindClaimed:

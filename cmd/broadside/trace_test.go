@@ -19,6 +19,12 @@ func TestEventWords(t *testing.T) {
 		words  string
 	}{
 		{"list", person.Event{Kind: person.KindList, List: "readers"}, "list readers", "has the address"},
+		{"asked", person.Event{Kind: person.KindAsked, At: at, Form: "club", Topic: "news", List: "readers", Source: "api"}, "form club", "asked for topic news (api)"},
+		{
+			"confirmed",
+			person.Event{Kind: person.KindConfirmed, At: at, Form: "club", Topic: "news", List: "readers", Text: "0123456789ab"},
+			"form club", "confirmed topic news, for list readers; shown was text 0123456789ab",
+		},
 		{
 			"pending",
 			person.Event{Kind: person.KindRun, Run: "r-1", Campaign: "news", Topic: "letters", State: "pending"},

@@ -21,7 +21,7 @@ import (
 const maxDeadListed = 10_000
 
 func webhookCommand(c *cli) *cobra.Command {
-	return noun("webhook", "Others that are told what happens", webhookListCommand(c), webhookRetryCommand(c), webhookTestCommand(c))
+	return noun("webhook", "Others that are told what happens", webhookListCommand(c), webhookRetryCommand(c), webhookTestCommand(c), webhookForgetCommand(c))
 }
 
 func webhookListCommand(c *cli) *cobra.Command {
@@ -33,6 +33,9 @@ func webhookListCommand(c *cli) *cobra.Command {
 		Long: `List the receivers under webhooks in the configuration: how many events wait for each,
 how many were delivered in the last 24 hours, how many are dead (not taken for a day, or
 refused with 410 Gone) and for how many there was no room.
+
+What waits for a receiver that is not configured any more, or is dead, is listed with
+the id of that receiver: "webhook forget" removes it.
 
 With --dead it lists the dead events, the newest first. A scheduler sends; events wait for
 one.`,
@@ -152,6 +155,33 @@ func (c *cli) printRetried(n int) error {
 	}
 	_, err := fmt.Fprintf(c.stdout, "tried once more, as soon as a scheduler is alive: %d\n", n)
 	return err
+}
+
+func webhookForgetCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "forget ID|URL",
+		Short: "Remove what waits for a receiver that is not configured",
+		Long: `Remove everything that Redis has of a receiver that does not stand under webhooks in the
+configuration any more: events that wait for it, and those that are dead. ID is that of
+"webhook ls", URL its address as it stood in the configuration.`,
+		Example: "  broadside webhook forget 5b1c9f0a7d3e\n  broadside webhook forget https://crm.acme.example/hook",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
+				n, err := a.Webhooks.Forget(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if c.asJSON {
+					return c.json(struct {
+						Removed int `json:"removed"`
+					}{n})
+				}
+				_, err = fmt.Fprintf(c.stdout, "forgotten, with the events that waited for it or were dead: %d\n", n)
+				return err
+			})
+		},
+	}
 }
 
 func webhookTestCommand(c *cli) *cobra.Command {

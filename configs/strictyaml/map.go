@@ -107,9 +107,15 @@ func (m *Map) Secrets(name string, read func(text string) (problem string)) {
 	})
 }
 
-// SecretOrSecrets is Secrets that takes a single one without a list, too.
-func (m *Map) SecretOrSecrets(name string, read func(text string) (problem string)) {
+// SecretsOrMaps reads one value or a list of them. Each is a text that is never shown or
+// a mapping of known keys: text and keys are called with each, and text returns what is
+// wrong with it, "" when nothing is.
+func (m *Map) SecretsOrMaps(name string, text func(text string) (problem string), keys func(m *Map)) {
 	n := m.n.Get(name)
+	if n != nil && n.Kind == Mapping {
+		m.Map(name, keys)
+		return
+	}
 	if n != nil && n.Kind == Scalar && n.At.Env == "" {
 		single := *n
 		*n = Node{Kind: Null, At: n.At, Bad: n.Bad}
@@ -118,7 +124,27 @@ func (m *Map) SecretOrSecrets(name string, read func(text string) (problem strin
 			n.Items = []*Node{&single}
 		}
 	}
-	m.Secrets(name, read)
+
+	n.hide()
+	i := 0
+	m.list(name, "a list of secrets", func(n *Node) (string, bool) {
+		key := fmt.Sprintf("%s[%d]", m.Key(name), i)
+		i++
+		switch {
+		case m.lostSecret(m.Key(name), n):
+		case n.Kind == Mapping:
+			sub := &Map{doc: m.doc, n: n, key: key, shape: Join(m.shape, name+"[]")}
+			keys(sub)
+			sub.done()
+		case n.Kind != Scalar:
+			return "a secret", false
+		default:
+			if p := text(n.Text); p != "" {
+				m.doc.Add(n.At.Problem(m.Key(name), "%s", p))
+			}
+		}
+		return "", true
+	})
 }
 
 // Value hands text to read, which returns all that is wrong with it, "" when

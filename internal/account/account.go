@@ -58,10 +58,7 @@ func accessTokens(acct configs.Account, tokens *oauth.Store) (smtppool.Tokens, e
 	if tokens == nil {
 		tokens = oauth.Alone(slog.New(slog.DiscardHandler)) // what fails is in the error
 	}
-	access, err := tokens.Account(acct.Name, oauth.Source{
-		TokenURL: acct.OAuth2.TokenURL, ClientID: acct.OAuth2.ClientID,
-		ClientSecret: acct.OAuth2.ClientSecret.Reveal(), RefreshToken: acct.OAuth2.RefreshToken.Reveal(),
-	})
+	access, err := tokens.Account(acct.Name, oauth.SourceOf(*acct.OAuth2))
 	if err != nil {
 		return nil, err // and no Tokens: a nil *oauth.Tokens would be one
 	}

@@ -111,7 +111,7 @@ func TestAuthoritiesAtFault(t *testing.T) {
 		return path
 	}
 	for name, tt := range map[string]struct{ file, want string }{
-		"no such file":           {filepath.Join(dir, "none.pem"), "no such file"},
+		"no such file":           {filepath.Join(dir, "none.pem"), "there is no such file"},
 		"a folder":               {dir, "it is a directory, expected a file"},
 		"a device":               {"/dev/zero", "it is a device, expected a file"},
 		"an empty file":          {write("empty.pem", nil), "has no certificate in PEM form"},

@@ -131,7 +131,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 	a.Schedules = &launch.Schedules{Launcher: a.Launcher, Stored: stored, Log: o.Log}
 	a.Backup = &backup.Installation{
-		Namespace: cfg.Namespace, Store: st, Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Schedules: stored,
+		Namespace: cfg.Namespace, Store: st, Suppression: a.Suppression, Subscribers: a.Subscribers, Lists: a.Lists, Ledger: a.Ledger, Schedules: stored,
 		Import: a.ImportList,
 	}
 	a.Doctor = &doctor.Doctor{

@@ -26,7 +26,7 @@ func (a *App) recorder() *feedback.Recorder {
 	return feedback.New(feedback.Config{
 		Suppression: a.Suppression, Ledger: a.Ledger, Keys: a.keys,
 		Soft:       suppression.SoftLimit{Messages: soft.SuppressAfter, Within: soft.Within},
-		Judge:      func(n campaign.Notice) (campaign.Class, string) { return bounce.Judge(a.rules, n) },
+		Judge:      func(n campaign.Notice) (campaign.Class, string, int) { return bounce.Judge(a.rules, n) },
 		Decode:     bounce.Decode,
 		Complained: a.complained, Announcer: announcer, Marks: a.Ledger,
 		Server: a.server, Journal: a.Feedback, Log: a.log,

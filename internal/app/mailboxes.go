@@ -15,7 +15,7 @@ import (
 func (a *App) poller(sink mailbox.Sink) *mailbox.Poller {
 	return mailbox.New(mailbox.Config{
 		Mailboxes: a.Config.Feedback.Mailbox, Every: a.Config.Feedback.Every,
-		Sink: sink, Register: a.Mailboxes, Quarantined: a.Feedback.Quarantined, Log: a.log,
+		Sink: sink, Register: a.Mailboxes, Tokens: a.Tokens, Quarantined: a.Feedback.Quarantined, Log: a.log,
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/internal/store"
+	"broadside/internal/subscribe"
 	"broadside/scheduler"
 )
 
@@ -20,6 +22,7 @@ type Installation struct {
 	Namespace   string
 	Store       *store.Store
 	Suppression *suppression.Store
+	Subscribers *subscribe.Store
 	Lists       *audience.Lists
 	Ledger      *ledger.Ledger // knows the topics
 	Schedules   *scheduler.Schedules
@@ -29,8 +32,8 @@ type Installation struct {
 }
 
 // Write writes everything that campaign files and configuration do not have:
-// suppressions, topics, lists (the newest version; empty ones are left out) and
-// schedules that are still to come, with their files. Other processes may write
+// suppressions, topics, proofs of subscriptions, lists (the newest version; empty ones are
+// left out) and schedules that are still to come, with their files. Other processes may write
 // meanwhile: what is there throughout is in the backup, each list as it was at one
 // moment.
 func (i *Installation) Write(ctx context.Context, w io.Writer) (Counts, error) {
@@ -40,7 +43,7 @@ func (i *Installation) Write(ctx context.Context, w io.Writer) (Counts, error) {
 		if err != nil {
 			return err
 		}
-		for _, write := range []func(context.Context, *Writer) error{i.writeSuppressions, i.writeLists, i.writeSchedules} {
+		for _, write := range []func(context.Context, *Writer) error{i.writeSuppressions, i.writeProofs, i.writeLists, i.writeSchedules} {
 			if err := write(ctx, b); err != nil {
 				return err
 			}
@@ -76,6 +79,24 @@ func (i *Installation) writeSuppressions(ctx context.Context, b *Writer) error {
 		}
 	}
 
+	return nil
+}
+
+// writeProofs writes the proofs of subscriptions. It comes before the lists: see
+// [subscribe.Store.Each].
+func (i *Installation) writeProofs(ctx context.Context, b *Writer) error {
+	texts, err := i.Subscribers.Texts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, version := range slices.Sorted(maps.Keys(texts)) {
+		if err := b.Text(Text{version, texts[version]}); err != nil {
+			return err
+		}
+	}
+	if err := i.Subscribers.Each(ctx, b.Proof); err != nil {
+		return fmt.Errorf("back up proofs of subscriptions: %w", err)
+	}
 	return nil
 }
 

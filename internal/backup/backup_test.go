@@ -14,6 +14,7 @@ import (
 
 	"broadside/campaign/suppression"
 	"broadside/internal/backup"
+	"broadside/internal/subscribe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
@@ -29,6 +30,13 @@ func sum(text string) string {
 	return hex.EncodeToString(h[:])
 }
 
+// proof is that of an address, as it is stored.
+func proof(address string) subscribe.Kept {
+	return subscribe.Kept{Hash: sum(address), Proof: subscribe.Proof{
+		List: "subscribers", Form: "club", Topic: "news", Asked: at.Add(-time.Minute), Confirmed: at, Source: "page", Language: "en", Text: "0123456789ab",
+	}}
+}
+
 // sample writes a backup with one of everything.
 func sample(t testing.TB) []byte { t.Helper(); return sampleOf(t, content) }
 
@@ -41,6 +49,8 @@ func sampleOf(t testing.TB, content string) []byte {
 		w.Suppression(suppression.Entry{Address: "ada@example.org", Reason: "bounce", Source: "smtp", Run: "r-1", Scope: suppression.All, At: at}),
 		w.Suppression(suppression.Entry{Hash: sha256.Sum256([]byte("x@example.org")), Reason: "imported", Scope: "topic:news", At: at, Expires: at.AddDate(20_000, 0, 0)}),
 		w.Topic("news"),
+		w.Text(backup.Text{Version: "0123456789ab", Words: "Yes, send me news"}),
+		w.Proof(proof("zoe@example.com")),
 		w.List("subscribers", []string{"email", "first_name"}),
 		w.Row([]string{"Grace@example.net", "Gr\"ace\n"}),
 		w.Row([]string{"zoe@example.com", "<Zoë>"}),
@@ -53,7 +63,7 @@ func sampleOf(t testing.TB, content string) []byte {
 		t.Fatal(err)
 	}
 
-	if want := (backup.Counts{Suppressions: 2, Topics: 1, Lists: 1, People: 2, Schedules: 1}); counts != want {
+	if want := (backup.Counts{Suppressions: 2, Topics: 1, Lists: 1, People: 2, Schedules: 1, Proofs: 1}); counts != want {
 		t.Errorf("Close: got %+v, want %+v", counts, want)
 	}
 
@@ -85,6 +95,11 @@ func read(in io.Reader) (texts []string, err error) {
 			texts = append(texts, fmt.Sprintf("suppression %s %x %s %s %s %s %d %d", e.Address, e.Hash[:2], e.Reason, e.Scope, e.Source, e.Run, e.At.UnixMilli(), e.Expires.Year()))
 		case rec.Topic != "":
 			texts = append(texts, "topic "+rec.Topic)
+		case rec.Text != nil:
+			texts = append(texts, fmt.Sprintf("text %s %s", rec.Text.Version, rec.Text.Words))
+		case rec.Proof != nil:
+			p := rec.Proof
+			texts = append(texts, fmt.Sprintf("proof %s %s %s %s %d", p.Hash[:4], p.List, p.Topic, p.Text, p.Confirmed.UnixMilli()))
 		case rec.List != nil:
 			texts = append(texts, fmt.Sprintf("list %s %q", rec.List.Name, rec.List.Columns))
 		case rec.Row != nil:
@@ -111,6 +126,8 @@ func TestRoundTrip(t *testing.T) {
 		fmt.Sprintf("suppression ada@example.org 0000 bounce all smtp r-1 %d 1", at.UnixMilli()),
 		fmt.Sprintf("suppression  %x imported topic:news   %d %d", h[:2], at.UnixMilli(), 22026),
 		"topic news",
+		"text 0123456789ab Yes, send me news",
+		fmt.Sprintf("proof %s subscribers news 0123456789ab %d", sum("zoe@example.com")[:4], at.UnixMilli()),
 		`list subscribers ["email" "first_name"]`,
 		`row ["Grace@example.net" "Gr\"ace\n"] grace@example.net`,
 		`row ["zoe@example.com" "<Zoë>"] zoe@example.com`,
@@ -197,7 +214,12 @@ func TestDamaged(t *testing.T) {
 		{"empty", "", "not a backup"},
 		{"another file", "email,name\n", "not a backup"},
 		{"JSON of somebody else", "{}\n", "not a backup"},
-		{"a later version", strings.Replace(text, `"version":1`, `"version":2`, 1), "b.zst:1: a backup of version 2, expected 1"},
+		{"a later version", strings.Replace(text, `"version":2`, `"version":3`, 1), "b.zst:1: a backup of version 3, expected at most 2"},
+		{"no version", strings.Replace(text, `"version":2`, `"version":0`, 1), "b.zst:1: a backup of version 0"},
+		{"a proof without a hash", head + `{"proof":{"sha256":"00ff","list":"l","topic":"news"}}` + "\n", "b.zst:2: not a proof: sha256"},
+		{"a proof without a time", head + `{"proof":{"sha256":"` + sum("x") + `","list":"l","topic":"news"}}` + "\n", "found no time"},
+		{"a proof without a place", head + `{"proof":{"sha256":"` + sum("x") + `","asked":"2026-10-01T07:00:00Z"}}` + "\n", "expected the names of both"},
+		{"a proof with the row of somebody else", head + `{"proof":{"sha256":"` + sum("x") + `","list":"l","topic":"news","asked":"2026-10-01T07:00:00Z","confirmed":"2026-10-01T07:00:00Z","row":{"address":"ada@example.org"}}}` + "\n", "another one"},
 		{"a changed word", strings.Replace(text, "bounce", "bounced", 1), "does not agree with those before it"},
 		{"a changed count", strings.Replace(text, `"people":2`, `"people":3`, 1), "does not agree with those before it"},
 		{"a changed file", strings.Replace(text, `{"data":"I`, `{"data":"J`, 1), "the file content.markdown before this line is damaged"},

@@ -82,8 +82,8 @@ func (r *Reader) begin() error {
 	if err != nil {
 		return err
 	}
-	if h.Version != version {
-		return &FileError{r.name, 1, fmt.Sprintf("a backup of version %d, expected %d: restore it with the version of Broadside that wrote it, or a newer one", h.Version, version)}
+	if h.Version < 1 || h.Version > version {
+		return &FileError{r.name, 1, fmt.Sprintf("a backup of version %d, expected at most %d: restore it with the version of Broadside that wrote it, or a newer one", h.Version, version)}
 	}
 
 	r.sum.Write(text)
@@ -236,6 +236,14 @@ func (r *Reader) record(l *line) (Record, error) {
 	case l.Topic != "":
 		r.counts.Topics++
 		return Record{Topic: l.Topic}, nil
+	case l.Text != nil:
+		return Record{Text: l.Text}, nil
+	case l.Proof != nil:
+		if err := l.Proof.Check(); err != nil {
+			return Record{}, r.errorf("not a proof: %v", err)
+		}
+		r.counts.Proofs++
+		return Record{Proof: l.Proof}, nil
 	case l.List != nil:
 		r.columns, r.email = len(l.List.Columns), slices.Index(l.List.Columns, "email")
 		if r.email < 0 {

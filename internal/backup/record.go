@@ -8,11 +8,12 @@ import (
 
 	"broadside/campaign/address"
 	"broadside/campaign/suppression"
+	"broadside/internal/subscribe"
 )
 
 const (
 	format  = "broadside-backup"
-	version = 1
+	version = 2 // 1 had no proofs, and is read as well
 
 	// maxLine bounds a line, in bytes: a row of a list has at most 64 KiB of
 	// values, a schedule the text of its campaign file.
@@ -34,12 +35,20 @@ type Counts struct {
 	Lists        int64 `json:"lists"`
 	People       int64 `json:"people"` // in the lists
 	Schedules    int64 `json:"schedules"`
+	Proofs       int64 `json:"proofs,omitempty"` // of subscriptions; the key is missing in version 1
 }
 
 // A List is what a list is called and what it knows of people.
 type List struct {
 	Name    string   `json:"name"`
 	Columns []string `json:"columns"`
+}
+
+// A Text is what readers were shown before they confirmed a subscription. Proofs name its
+// version.
+type Text struct {
+	Version string `json:"version"`
+	Words   string `json:"words"`
 }
 
 // A File belongs to a schedule.
@@ -54,6 +63,8 @@ type File struct {
 type Record struct {
 	Suppression *suppression.Entry
 	Topic       string
+	Text        *Text
+	Proof       *subscribe.Kept
 	List        *List
 	Row         []string        // of the last List, in the order of its columns
 	Address     address.Address // of Row
@@ -85,6 +96,8 @@ type entry struct {
 type line struct {
 	Suppression *entry          `json:"suppression,omitempty"`
 	Topic       string          `json:"topic,omitempty"`
+	Text        *Text           `json:"text,omitempty"`
+	Proof       *subscribe.Kept `json:"proof,omitempty"`
 	List        *List           `json:"list,omitempty"`
 	Schedule    json.RawMessage `json:"schedule,omitempty"`
 	File        *File           `json:"file,omitempty"`

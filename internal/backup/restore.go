@@ -11,6 +11,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/suppression"
 	"broadside/internal/failure"
+	"broadside/internal/subscribe"
 	"broadside/scheduler"
 )
 
@@ -20,6 +21,7 @@ type Restored struct {
 	Header       Header
 	Suppressions Merged
 	Topics       Merged
+	Proofs       Merged // of subscriptions
 	Lists        []RestoredList
 	Schedules    []RestoredSchedule
 }
@@ -100,6 +102,7 @@ func (i *Installation) check(ctx context.Context, file io.Reader, name string) e
 		return unusable(err)
 	}
 	defer b.Close()
+	known := map[string]bool{} // names of lists in proofs
 	for ctx.Err() == nil {
 		rec, err := b.Next()
 		switch {
@@ -107,18 +110,31 @@ func (i *Installation) check(ctx context.Context, file io.Reader, name string) e
 			return nil
 		case err != nil:
 			return unusable(err)
+		case rec.Proof != nil && !known[rec.Proof.List]:
+			known[rec.Proof.List] = true
+			err = i.checkList(ctx, rec.Proof.List)
 		case rec.List != nil:
-			if _, err := i.Lists.Show(ctx, rec.List.Name); err != nil && !errors.Is(err, audience.ErrNoList) {
-				return err // not a name for a list, or Redis
-			}
+			err = i.checkList(ctx, rec.List.Name)
 		case rec.Schedule != nil:
 			if _, err := scheduleOf(rec.Schedule); err != nil {
 				return failure.Invalid(fmt.Sprintf("%s: %v", name, err))
 			}
 		}
+		if err != nil {
+			return err
+		}
 	}
 
 	return context.Cause(ctx)
+}
+
+// checkList refuses what is no name for a list. The error may be one of Redis too.
+func (i *Installation) checkList(ctx context.Context, name string) error {
+	_, err := i.Lists.Show(ctx, name)
+	if errors.Is(err, audience.ErrNoList) {
+		return nil
+	}
+	return err
 }
 
 // scheduleOf reads a schedule of a
@@ -139,36 +155,42 @@ func scheduleOf(text json.RawMessage) (scheduler.Schedule, error) {
 // A restorer is the state of one Restore.
 type restorer struct {
 	*Installation
-	in   *Reader
-	dry  bool
-	done Restored
-	wait []suppression.Entry // read, and not added yet
+	in     *Reader
+	dry    bool
+	done   Restored
+	wait   []suppression.Entry // read, and not added yet
+	proofs []subscribe.Kept    // the same
 }
 
-// restoreBatch is how many suppressions are added at once.
+// restoreBatch is how many suppressions, or proofs, are added at once.
 const restoreBatch = 1000
 
 func (r *restorer) run(ctx context.Context) error {
 	for {
 		rec, err := r.in.Next()
 		if errors.Is(err, io.EOF) {
-			return r.addSuppressions(ctx)
+			return r.addWaiting(ctx)
 		}
 		if err != nil {
 			return err
 		}
 		if rec.Suppression != nil {
 			r.wait = append(r.wait, *rec.Suppression)
-			if len(r.wait) < restoreBatch {
-				continue
-			}
 		}
-		if err := r.addSuppressions(ctx); err != nil {
+		if rec.Proof != nil {
+			r.proofs = append(r.proofs, *rec.Proof)
+		}
+		if (rec.Suppression != nil || rec.Proof != nil) && len(r.wait) < restoreBatch && len(r.proofs) < restoreBatch {
+			continue
+		}
+		if err := r.addWaiting(ctx); err != nil {
 			return err
 		}
 		switch {
 		case rec.Topic != "":
 			err = r.topic(ctx, rec.Topic)
+		case rec.Text != nil:
+			err = r.text(ctx, *rec.Text)
 		case rec.List != nil:
 			err = r.list(ctx, rec.List)
 		case rec.Schedule != nil:
@@ -178,6 +200,42 @@ func (r *restorer) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// addWaiting adds what was read and not added yet. Suppressions come first.
+func (r *restorer) addWaiting(ctx context.Context) error {
+	if err := r.addSuppressions(ctx); err != nil {
+		return err
+	}
+	return r.addProofs(ctx)
+}
+
+// addProofs adds the proofs of those who have none.
+func (r *restorer) addProofs(ctx context.Context) error {
+	if len(r.proofs) == 0 {
+		return nil
+	}
+
+	missing, err := r.Subscribers.Missing(ctx, r.proofs)
+	if err != nil {
+		return err
+	}
+	if !r.dry {
+		if err := r.Subscribers.Keep(ctx, missing); err != nil {
+			return err
+		}
+	}
+	r.done.Proofs.Added += int64(len(missing))
+	r.done.Proofs.Kept += int64(len(r.proofs) - len(missing))
+	r.proofs = r.proofs[:0]
+	return nil
+}
+
+func (r *restorer) text(ctx context.Context, t Text) error {
+	if r.dry {
+		return nil
+	}
+	return r.Subscribers.KeepTexts(ctx, map[string]string{t.Version: t.Words})
 }
 
 func (r *restorer) addSuppressions(ctx context.Context) error {

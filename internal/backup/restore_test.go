@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -9,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"broadside/campaign/address"
 	"broadside/campaign/suppression"
 	"broadside/configs"
 	"broadside/internal/app"
 	"broadside/internal/backup"
+	"broadside/internal/subscribe"
 	"broadside/internal/testkit"
 )
 
@@ -55,6 +58,7 @@ func TestRestoreChecksTheWholeFileFirst(t *testing.T) {
 		fill       func(w *backup.Writer) error
 	}{
 		{"a list's name", "not a name for a list", func(w *backup.Writer) error { return w.List("No Name", []string{"email"}) }},
+		{"a list's name in a proof", "not a name for a list", func(w *backup.Writer) error { k := proof("a@example.org"); k.List = "No Name"; return w.Proof(k) }},
 		{"no schedule", "not a schedule", func(w *backup.Writer) error { return w.Schedule([]int{1}) }},
 		{"no id", "without an id", func(w *backup.Writer) error { return w.Schedule(map[string]string{}) }},
 		{"no such cron", "schedule x", func(w *backup.Writer) error {
@@ -73,6 +77,66 @@ func TestRestoreChecksTheWholeFileFirst(t *testing.T) {
 	st, err := a.Suppression.Stats(t.Context())
 	if err != nil || st.Total != 0 {
 		t.Errorf("%d suppressions were written, %v", st.Total, err)
+	}
+}
+
+// Proofs of subscriptions, with the row of somebody who is not on the list yet, come to
+// where there are none. Those that are there stay.
+func TestRestoreKeepsProofs(t *testing.T) {
+	t.Parallel()
+	from, to := openOn(t, testkit.Redis(t)), openOn(t, testkit.Redis(t))
+	ctx := t.Context()
+	var zoe, eve subscribe.Kept
+	for who, text := range map[*subscribe.Kept]string{
+		&zoe: `{"sha256":"` + sum("zoe@example.com") + `","list":"subscribers","form":"club","topic":"news","asked":"2026-10-01T06:59:00Z","confirmed":"2026-10-01T07:00:00.123Z","source":"page","network":"192.0.2.0/24","language":"en","text":"0123456789ab","row":{"address":"Zoe@example.com","fields":{"first_name":"Zoë"}}}`,
+		&eve: `{"sha256":"` + sum("eve@example.com") + `","list":"subscribers","form":"club","topic":"news","asked":"2026-10-01T06:59:00Z","confirmed":"2026-10-01T07:00:00Z","source":"api","language":"de","text":"0123456789ab"}`,
+	} {
+		if err := json.Unmarshal([]byte(text), who); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(
+		from.Subscribers.KeepTexts(ctx, map[string]string{"0123456789ab": "Yes, send me news"}),
+		from.Subscribers.Keep(ctx, []subscribe.Kept{zoe, eve})); err != nil {
+		t.Fatal(err)
+	}
+	here := eve
+	here.Source = "fair in Ulm"
+	if err := to.Subscribers.Keep(ctx, []subscribe.Kept{here}); err != nil {
+		t.Fatal(err)
+	}
+
+	var out bytes.Buffer
+	counts, err := from.Backup.Write(ctx, &out)
+	if err != nil || counts.Proofs != 2 {
+		t.Fatalf("Write: %+v, %v", counts, err)
+	}
+	for i, want := range []backup.Merged{{Added: 1, Kept: 1}, {Added: 1, Kept: 1}, {Kept: 2}} {
+		got, err := to.Backup.Restore(ctx, bytes.NewReader(out.Bytes()), "b", i == 0)
+		if err != nil || got.Proofs != want {
+			t.Errorf("restore %d: got %+v, %v; want %+v", i, got.Proofs, err, want)
+		}
+		a, err := address.Parse("zoe@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		proofs, err := to.Subscribers.Of(ctx, a)
+		if i == 0 && (err != nil || len(proofs) != 0) {
+			t.Errorf("the dry run has stored %+v, %v", proofs, err)
+		}
+		zoe.Words = "Yes, send me news"
+		if i > 0 && (err != nil || len(proofs) != 1 || proofs[0] != zoe.Proof) {
+			t.Errorf("restore %d: got %+v, %v", i, proofs, err)
+		}
+	}
+
+	found := map[string]subscribe.Kept{}
+	err = to.Subscribers.Each(ctx, func(k subscribe.Kept) error { found[k.Hash] = k; return nil })
+	if z := found[zoe.Hash]; err != nil || len(found) != 2 || z.Waits == nil || z.Waits.Fields["first_name"] != "Zoë" {
+		t.Errorf("found %+v, %v; want zoe with her row", found, err)
+	}
+	if e := found[eve.Hash]; e.Source != "fair in Ulm" || e.Waits != nil {
+		t.Errorf("what was there is now %+v", e)
 	}
 }
 

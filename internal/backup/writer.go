@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"broadside/campaign/suppression"
+	"broadside/internal/subscribe"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -60,6 +61,15 @@ func (w *Writer) Suppression(e suppression.Entry) error {
 func (w *Writer) Topic(name string) error {
 	w.counts.Topics++
 	return w.line(line{Topic: name})
+}
+
+// Text writes what readers were shown before they confirmed a subscription.
+func (w *Writer) Text(t Text) error { return w.line(line{Text: &t}) }
+
+// Proof writes the proof of a subscription.
+func (w *Writer) Proof(k subscribe.Kept) error {
+	w.counts.Proofs++
+	return w.line(line{Proof: &k})
 }
 
 // List begins a list; its rows follow.

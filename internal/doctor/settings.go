@@ -8,6 +8,7 @@ import (
 	"broadside/campaign/codes"
 	"broadside/configs"
 	"broadside/internal/account"
+	"broadside/internal/input"
 	"broadside/internal/store"
 )
 
@@ -58,7 +59,7 @@ func configFile(file string, secrets []string) []Finding {
 
 	info, err := os.Stat(file)
 	if err != nil {
-		return []Finding{bad(subject, code, store.Warning, fmt.Sprintf("%s cannot be looked at: %v", file, err), "it is not known who can read it", "look at its rights")}
+		return []Finding{bad(subject, code, store.Warning, fmt.Sprintf("%s cannot be looked at: %s", file, input.Why(err)), "it is not known who can read it", "look at its rights")}
 	}
 
 	if info.Mode().Perm()&readableByOthers != 0 {

@@ -12,7 +12,8 @@
 //     recipient could give back, or by the signature of a provider. A notice that
 //     proves nothing is counted, and changes nothing.
 //   - Blocked and delayed messages never suppress. Returned messages to an address that
-//     may be in use suppress when they come again and again.
+//     may be in use suppress when they come again and again; those with a reply that the
+//     rules want confirmed are counted together with such replies while sending.
 //
 // A suppression that was acknowledged stays on the list. A store can forget what it
 // acknowledged: the last second before a crash, or what a replica had not received when
@@ -41,6 +42,7 @@ import (
 type Suppressor interface {
 	AddLasting(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
 	Replay(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
+	ConfirmReturn(ctx context.Context, wanted int, r suppression.Return) (bool, error)
 	CountReturns(ctx context.Context, limit suppression.SoftLimit, returns []suppression.Return) ([]bool, error)
 }
 
@@ -62,9 +64,10 @@ type Config struct {
 	// signed are trusted.
 	Keys *token.Keys
 
-	// Judge says what a notice comes to, and why; bounce.Judge with the reply rules is
+	// Judge says what a notice comes to, why, and how many messages like it make the
+	// address dead (0: this one decides by itself); bounce.Judge with the reply rules is
 	// one. Without it a notice is what it claims to be.
-	Judge func(campaign.Notice) (class campaign.Class, reason string)
+	Judge func(campaign.Notice) (class campaign.Class, reason string, confirm int)
 
 	// Decode reads the notices out of a message that was mailed to us, for Ingest.
 	Decode func(message io.Reader, envelope ...string) ([]campaign.Notice, error)
@@ -105,7 +108,7 @@ type Recorder struct {
 // New returns a recorder.
 func New(cfg Config) *Recorder {
 	if cfg.Judge == nil {
-		cfg.Judge = func(n campaign.Notice) (campaign.Class, string) { return n.Class, string(n.Class) }
+		cfg.Judge = func(n campaign.Notice) (campaign.Class, string, int) { return n.Class, string(n.Class), 0 }
 	}
 	return &Recorder{
 		cfg:      cfg,

@@ -101,7 +101,7 @@ func TestIngestRecordsWhatAMessageSays(t *testing.T) {
 			}
 			return []campaign.Notice{{Class: campaign.ClassAutoReply, Reply: strings.Join(envelope, " ")}}, nil
 		},
-		Judge: func(n campaign.Notice) (campaign.Class, string) { return n.Class, n.Reply },
+		Judge: func(n campaign.Notice) (campaign.Class, string, int) { return n.Class, n.Reply, 0 },
 	})
 	if err := r.Ingest(t.Context(), "mailbox", strings.NewReader("no")); !errors.Is(err, unfit) {
 		t.Errorf("a message that is none: %v", err)

@@ -18,6 +18,8 @@ type finding struct {
 	class  campaign.Class
 	reason string // why it is of that class, or is not trusted
 
+	confirm int // how many messages like it make the address dead; 0: this one decides by itself
+
 	run         *ledger.Record // whose message it is about; nil: it is not known, or gone
 	runID       string         // of the run, also when that is gone
 	part, index int            // of the recipient; an index of -1 is not known
@@ -44,12 +46,12 @@ func (r *Recorder) Record(ctx context.Context, notices []campaign.Notice) error 
 	all := make([]*finding, len(notices))
 	for i, n := range notices {
 		all[i] = &finding{notice: n, came: came, index: -1}
-		all[i].class, all[i].reason = r.cfg.Judge(n)
+		all[i].class, all[i].reason, all[i].confirm = r.cfg.Judge(n)
 	}
 
 	// Each step may be done twice, and none is left out: when one fails all of them are
 	// done again. That the notices were seen comes last.
-	for _, step := range []func(context.Context, []*finding) error{r.identify, r.suppress, r.addUp, r.announce, r.count, r.warn, r.note} {
+	for _, step := range []func(context.Context, []*finding) error{r.identify, r.confirmDead, r.suppress, r.addUp, r.announce, r.count, r.warn, r.note} {
 		if err := step(ctx, all); err != nil {
 			return err
 		}

@@ -39,8 +39,10 @@ type office struct {
 	log        *testkit.Log
 	complained atomic.Int64
 	announcer  feedback.Announcer
+	judge      func(campaign.Notice) (campaign.Class, string, int) // nil: a notice is what it claims
 	cuts       *cuts
 	failed     int // calls of Record that were cut off
+	soft       int // messages that come back until an address is suppressed
 }
 
 func newOffice(t testing.TB) *office {
@@ -49,7 +51,7 @@ func newOffice(t testing.TB) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &office{rdb: redis.NewClient(opt), log: &testkit.Log{}, cuts: &cuts{}}
+	o := &office{rdb: redis.NewClient(opt), log: &testkit.Log{}, cuts: &cuts{}, soft: 3}
 	t.Cleanup(func() { o.rdb.Close() })
 	if o.keys, err = token.NewKeys([]string{"32 bytes of a secret for the tests"}); err != nil {
 		t.Fatal(err)
@@ -72,7 +74,8 @@ func (o *office) restart() {
 		Ledger:      ledger.New(o.shaky, "bs", redis.NewScript),
 		Journal:     feedback.NewJournal(o.shaky, "bs", redis.NewScript),
 		Keys:        o.keys,
-		Soft:        suppression.SoftLimit{Messages: 3, Within: 30 * 24 * time.Hour},
+		Judge:       o.judge,
+		Soft:        suppression.SoftLimit{Messages: o.soft, Within: 30 * 24 * time.Hour},
 		Complained:  func(context.Context, string) error { o.complained.Add(1); return nil },
 		Announcer:   o.announcer, Marks: ledger.New(o.shaky, "bs", redis.NewScript),
 		Log: slog.New(slog.NewTextHandler(o.log, nil)),
@@ -410,6 +413,96 @@ func TestSoftBouncesAddUp(t *testing.T) {
 	e := results[0].Entry
 	if e.Reason != suppression.ReasonBounce || e.Evidence != "3 messages within 30d came back, the last one with: 452 mailbox is full" {
 		t.Errorf("entry: %+v", e)
+	}
+}
+
+// dead returns what a bounce message of a run says about person i, some days after begin.
+// The rules of these tests want it confirmed.
+func (o *office) dead(run, i int, days float64) campaign.Notice {
+	return campaign.Notice{
+		Source: "mailbox", Class: campaign.ClassSoft, Reply: "550 5.2.1 This mailbox is disabled",
+		At: begin.Add(time.Duration(days * 24 * float64(time.Hour))), Returned: []string{o.keys.Message(fmt.Sprintf("news-%d", run), 0, i)},
+	}
+}
+
+func newConfirmingOffice(t *testing.T, runs int) *office {
+	t.Helper()
+	o := newOffice(t)
+	o.judge = func(n campaign.Notice) (campaign.Class, string, int) { return n.Class, "g-disabled", 3 }
+	o.soft = 20
+	o.restart()
+	for i := range runs {
+		o.run(t, fmt.Sprintf("news-%d", i), begin.Add(-time.Hour), 40)
+	}
+	return o
+}
+
+// A reply that the rules want confirmed adds up, once for each message.
+func TestMessagesConfirmADeadAddress(t *testing.T) {
+	t.Parallel()
+	o := newConfirmingOffice(t, 4)
+	o.record(t, o.dead(0, 1, 0), o.dead(0, 1, 0))
+	o.record(t, o.dead(0, 1, 1.5)) // the same message, told again later
+	forged := o.dead(1, 1, 2)
+	forged.Quoted, forged.Returned, forged.Recipient = forged.Returned, nil, person(2)
+	o.record(t, forged)
+	o.record(t, o.dead(1, 1, 2))
+	a, err := address.Parse(person(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signs, err := o.list.Signs(t.Context(), a.Canonical())
+	if err != nil || signs.Confirmed != 2 || !signs.Last.Equal(o.dead(1, 1, 2).At) {
+		t.Errorf("got %+v, %v; want 2 signs", signs, err)
+	}
+	if got := o.listed(t, person(1), person(2)); got != nil {
+		t.Errorf("two signs of three suppress: %v", got)
+	}
+
+	o.record(t, o.dead(2, 1, 4))
+	o.record(t, o.dead(2, 1, 4))
+	if diff := gocmp.Diff([]string{"person1@example.com bounce all"}, o.listed(t, person(1), person(2))); diff != "" {
+		t.Errorf("suppressed (-want +got):\n%s", diff)
+	}
+	if got := o.after(t, "news-2")[campaign.EventBounced]; got != 1 {
+		t.Errorf("%d are counted, want 1", got)
+	}
+
+	// When it was taken off the list, the count begins again.
+	o.record(t, o.dead(0, 5, 0), o.dead(1, 5, 2))
+	if _, err := o.list.Rm(t.Context(), person(1), person(5)); err != nil {
+		t.Fatal(err)
+	}
+	o.record(t, o.dead(3, 1, 6), o.dead(2, 5, 4), o.dead(3, 5, 6))
+	if got := o.listed(t, person(1), person(5)); got != nil {
+		t.Errorf("two signs after the address was taken off suppress: %v", got)
+	}
+}
+
+// The last sign is not lost where Redis goes away in the middle.
+func TestTheLastSignOutlivesACut(t *testing.T) {
+	t.Parallel()
+	o := newConfirmingOffice(t, 3)
+	of, cut := 0, 0
+	for _, behind := range []bool{false, true} {
+		for at := range int64(14) {
+			of++
+			o.record(t, o.dead(0, of, 0), o.dead(1, of, 2))
+			o.cuts.next(at, behind)
+			err := o.Record(t.Context(), []campaign.Notice{o.dead(2, of, 4)})
+			o.cuts.armed.Store(false)
+			if err != nil {
+				cut++
+				o.restart()
+				o.record(t, o.dead(2, of, 4))
+			}
+			if got := o.listed(t, person(of)); len(got) != 1 {
+				t.Errorf("cut at command %d (behind it: %t): suppressed %q, want an entry", at, behind, got)
+			}
+		}
+	}
+	if cut < 10 {
+		t.Errorf("%d were cut off, want one at each command", cut)
 	}
 }
 

@@ -17,6 +17,27 @@ import (
 // addWithin bounds the writing of suppressions.
 const addWithin = 5 * time.Second
 
+// confirmDead counts messages that came back with a reply which says that the address is
+// dead, and is believed only when it comes again. The last one that it takes makes the
+// finding a hard one: as while sending, which counts such replies in the same place.
+func (r *Recorder) confirmDead(ctx context.Context, all []*finding) error {
+	now := time.Now()
+	for _, f := range all {
+		if f.confirm < 2 || !f.proven || f.address == "" {
+			continue
+		}
+		sign := suppression.Return{Address: f.address, At: f.at(now), Message: f.message()}
+		confirmed, err := r.cfg.Suppression.ConfirmReturn(ctx, f.confirm, sign)
+		if err != nil {
+			return err
+		}
+		if confirmed {
+			f.class = campaign.ClassHard
+		}
+	}
+	return nil
+}
+
 // suppress puts the addresses of findings on the list.
 func (r *Recorder) suppress(ctx context.Context, all []*finding) error {
 	var of []*finding

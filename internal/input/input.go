@@ -8,7 +8,7 @@
 //
 //	in, err := input.Open(ctx, name)
 //	if err != nil {
-//		return err // a *fs.PathError that has the name
+//		return err // "NAME: there is no such file", behind which is a *fs.PathError
 //	}
 //	defer in.Close()
 //
@@ -81,10 +81,41 @@ func readAll(in io.ReadCloser, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, limit+1))
 }
 
-// open looks before it opens, since opening a device may already do something (a
+// An openError is what the system says about a name, for people.
+type openError struct{ *fs.PathError }
+
+// Error returns the name and a sentence.
+func (e *openError) Error() string { return e.Path + ": " + Why(e.PathError) }
+
+// Unwrap returns the error of the system.
+func (e *openError) Unwrap() error { return e.PathError }
+
+// Why says without the name of a file why it cannot be read.
+func Why(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file"
+	case errors.Is(err, fs.ErrPermission):
+		return "there is no permission to read it: look at its owner and its rights"
+	}
+	return err.Error()
+}
+
+func open(name, expected string) (*os.File, fs.FileInfo, error) {
+	f, info, err := openChecked(name, expected)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, nil, &openError{e}
+	}
+	return f, info, err
+}
+
+// openChecked looks before it opens, since opening a device may already do something (a
 // tape is rewound, a watchdog starts), and afterwards once more, since the name may
 // have become that of another file in between.
-func open(name, expected string) (*os.File, fs.FileInfo, error) {
+func openChecked(name, expected string) (*os.File, fs.FileInfo, error) {
 	info, err := os.Stat(name)
 	if err == nil {
 		err = check(name, info, expected)

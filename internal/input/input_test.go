@@ -128,8 +128,11 @@ func TestFiles(t *testing.T) {
 			t.Errorf("limit %d: %q, %v, want %q", limit, b, err, want)
 		}
 	}
-	if _, err := input.Open(t.Context(), name+"x"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing file: %v", err)
+	for opener, open := range openers {
+		err := open(t.Context(), name+"x")
+		if want := name + "x: there is no such file"; !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+			t.Errorf("%s of a missing file: got %v, want %s", opener, err, want)
+		}
 	}
 	f, err := input.OpenFile(name)
 	if err != nil {

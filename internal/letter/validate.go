@@ -35,6 +35,7 @@ type Validation struct {
 	Rejects []audience.Reject   `json:"rejects"` // the first of Invalid, or all
 	Gaps    []Gap               `json:"blanks"`
 	Exclude []sources.Exclusion `json:"exclude"` // what was found in each source of exclude
+	Unread  []string            `json:"unread"`  // sources of exclude that are in Redis, and were not looked up
 
 	// Warnings are about what is allowed, but probably not intended.
 	Warnings strictyaml.Problems `json:"-"`
@@ -47,7 +48,7 @@ type Validation struct {
 func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) (Validation, error) {
 	v := Validation{
 		Campaign: c.Def.ID, Source: c.Def.Audience.Source, Warnings: c.Def.Warnings(),
-		Rejects: []audience.Reject{}, Gaps: []Gap{}, Exclude: []sources.Exclusion{},
+		Rejects: []audience.Reject{}, Gaps: []Gap{}, Exclude: []sources.Exclusion{}, Unread: []string{},
 	}
 	var rows *audience.Reader
 	var columns []string
@@ -69,6 +70,9 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 	}
 	_, windowErr := Window(ctx, c.Config, c.Def, c.Sources, now)
 	excluded, excludeErr := c.Sources.Exclusions(ctx, c.Def, nil)
+	if excluded != nil {
+		v.Unread = append(v.Unread, excluded.Unread...)
+	}
 
 	errs := withoutConsequences(c.Faults, []error{
 		audienceErr, contentErr, Locate(c.Def, templateErr), c.checkSchedule(now), excludeErr, filterErr, windowErr,

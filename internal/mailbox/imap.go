@@ -12,6 +12,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"broadside/configs"
+	"broadside/sender/oauth"
 )
 
 // keywordDone marks a message that was read, for people and for a reader that has
@@ -53,12 +54,52 @@ func (b *box) openIMAP(ctx context.Context) (_ *imapSession, err error) {
 		return nil, err
 	}
 
-	c.step(stepWithin, maxStep)
-	if err := s.client.Login(b.User, b.Password.Reveal()).Wait(); err != nil {
+	if err := s.logIn(ctx); err != nil {
 		s.close()
 		return nil, fmt.Errorf("log in as %s: %w", b.User, err)
 	}
 	return s, nil
+}
+
+func (s *imapSession) logIn(ctx context.Context) error {
+	if s.tokens != nil {
+		return s.loginByToken(ctx, s.imapMechanism(), s.authenticate)
+	}
+	s.conn.step(stepWithin, maxStep)
+	return s.client.Login(s.User, s.Password.Reveal()).Wait()
+}
+
+// imapMechanism returns the mechanism to log in with: XOAUTH2 unless the server offers the
+// other one alone.
+func (s *imapSession) imapMechanism() string {
+	s.conn.step(stepWithin, maxStep)
+	can := s.client.Caps()
+	if !can.Has("AUTH="+oauth.XOAUTH2) && can.Has("AUTH="+oauth.OAuthBearer) {
+		return oauth.OAuthBearer
+	}
+	return oauth.XOAUTH2
+}
+
+// authenticate logs in once.
+func (s *imapSession) authenticate(login *oauth.Login) error {
+	s.conn.step(stepWithin, maxStep)
+	return s.client.Authenticate(saslLogin{login})
+}
+
+// A saslLogin is a login with an access token as go-imap wants it.
+type saslLogin struct{ *oauth.Login }
+
+// Start returns the first message.
+func (l saslLogin) Start() (mechanism string, first []byte, err error) {
+	return l.Mechanism, l.Message(), nil
+}
+
+// Next answers a refusal. go-imap cannot send the empty line that XOAUTH2 has for that: it
+// writes "=", which is no base64. Servers wait for any line and do not look at it, so they
+// get that of RFC 7628 from both mechanisms.
+func (l saslLogin) Next(document []byte) ([]byte, error) {
+	_, err := l.Refused(document)
+	return []byte{1}, err
 }
 
 // greet waits for the server's greeting, with TLS as the mailbox has it.

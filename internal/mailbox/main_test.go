@@ -21,6 +21,7 @@ import (
 
 	"broadside/configs"
 	"broadside/internal/testkit"
+	"broadside/sender/oauth"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -96,6 +97,12 @@ type setting struct {
 
 func arrange(t *testing.T, capability string) *setting {
 	t.Helper()
+	return arrangeDovecot(t, testkit.DovecotConfig{Capability: capability})
+}
+
+// arrangeDovecot is arrange with a Dovecot of another configuration.
+func arrangeDovecot(t *testing.T, cfg testkit.DovecotConfig) *setting {
+	t.Helper()
 	certs := testkit.Certs(t)
 	pem, err := os.ReadFile(certs.CAFile)
 	if err != nil {
@@ -103,7 +110,8 @@ func arrange(t *testing.T, capability string) *setting {
 	}
 	s := &setting{t: t, sink: newRecorder(), roots: x509.NewCertPool(), log: &lines{}}
 	s.roots.AppendCertsFromPEM(pem)
-	s.dovecot = testkit.Dovecot(t, testkit.DovecotConfig{User: "bounces", Password: password, Cert: certs.Valid, Capability: capability})
+	cfg.User, cfg.Password, cfg.Cert = "bounces", password, certs.Valid
+	s.dovecot = testkit.Dovecot(t, cfg)
 	s.redis, s.register = newRegister(t)
 	t.Cleanup(func() {
 		if strings.Contains(s.log.String(), password) {
@@ -138,6 +146,7 @@ func (s *setting) mailbox(scheme string, port int, rest string) configs.Mailbox 
 func (s *setting) poller(boxes ...configs.Mailbox) *Poller {
 	return New(Config{
 		Mailboxes: boxes, Every: testEvery, Sink: s.sink, Register: s.register, Roots: s.roots,
+		Tokens:      oauth.Alone(slog.New(slog.NewTextHandler(s.log, nil))),
 		Quarantined: func(context.Context, string, string) error { s.aside.Add(1); return nil },
 		Log:         slog.New(slog.NewTextHandler(s.log, nil)),
 	})

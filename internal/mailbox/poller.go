@@ -13,6 +13,7 @@ import (
 
 	"broadside/configs"
 	"broadside/internal/outage"
+	"broadside/sender/oauth"
 )
 
 // maxPause is the longest time between two tries to read a mailbox that fails.
@@ -24,6 +25,7 @@ type Config struct {
 	Every     time.Duration // between two looks into a mailbox
 	Sink      Sink
 	Register  *Register
+	Tokens    *oauth.Store // access tokens of mailboxes that have them
 
 	// Quarantined is told of each message that went to quarantine, and why. Without it
 	// that is in the log alone.
@@ -58,6 +60,8 @@ type box struct {
 	configs.Mailbox
 	name        string
 	dialer      dialer
+	tokens      tokens // nil: the password is what logs in
+	unusable    error  // why there are no tokens
 	gate        *Gate
 	quarantined func(ctx context.Context, source, reason string) error // may be nil
 	register    *Register
@@ -78,10 +82,14 @@ func New(cfg Config) *Poller {
 	g := NewGate(cfg.Sink, cfg.Log)
 	d := dialer{roots: cfg.Roots, dial: new(net.Dialer).DialContext}
 	for _, m := range cfg.Mailboxes {
-		p.boxes = append(p.boxes, &box{
+		b := &box{
 			Mailbox: m, name: m.String(), dialer: d, gate: g, register: cfg.Register, quarantined: cfg.Quarantined, log: cfg.Log,
 			notice: outage.NewNotice(cfg.Log, "mailbox cannot be read", "mailbox is read again"),
-		})
+		}
+		if m.OAuth2 != nil {
+			b.tokens, b.unusable = cfg.Tokens.Mailbox(m) // nil in tokens is none: open looks at unusable
+		}
+		p.boxes = append(p.boxes, b)
 	}
 	return p
 }
@@ -130,6 +138,9 @@ func (b *box) once(ctx context.Context) Result {
 }
 
 func (b *box) open(ctx context.Context) (session, error) {
+	if b.unusable != nil {
+		return nil, b.unusable
+	}
 	if b.Protocol == configs.POP3 {
 		return &pop3Session{b}, nil
 	}
@@ -247,7 +258,7 @@ func (b *box) ill(ctx context.Context, came Came, why error) error {
 // what it was sent.
 func (b *box) withoutPassword(err error) error {
 	text := err.Error()
-	if !strings.Contains(text, b.Password.Reveal()) {
+	if b.Password == "" || !strings.Contains(text, b.Password.Reveal()) {
 		return err
 	}
 	return errors.New(strings.ReplaceAll(text, b.Password.Reveal(), b.Password.String()))

@@ -3,6 +3,7 @@ package mailbox
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"broadside/configs"
+	"broadside/sender/oauth"
 )
 
 const (
@@ -74,7 +76,15 @@ func (b *box) openPOP3(ctx context.Context) (_ *pop3Client, err error) {
 			return nil, err
 		}
 	}
-	return p, p.login(b.User, b.Password.Reveal())
+	if b.tokens != nil {
+		err = b.loginByToken(ctx, oauth.XOAUTH2, p.authenticate)
+	} else {
+		err = p.login(b.User, b.Password.Reveal())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log in as %s: %w", b.User, err)
+	}
+	return p, nil
 }
 
 // startTLS begins TLS with STLS (RFC 2595, section 4).
@@ -101,12 +111,61 @@ func (b *box) startTLS(ctx context.Context, p *pop3Client, c *conn) error {
 
 func (p *pop3Client) login(user, password string) error {
 	if _, err := p.command("USER", "USER "+user); err != nil {
-		return fmt.Errorf("log in as %s: %w", user, err)
+		return err
 	}
-	if _, err := p.command("PASS", "PASS "+password); err != nil {
-		return fmt.Errorf("log in as %s: %w", user, err)
+	_, err := p.command("PASS", "PASS "+password)
+	return err
+}
+
+// authenticate logs in once with an access token (RFC 5034). The message has a line of its
+// own: behind the command there is room for 255 bytes, and Microsoft takes none there.
+func (p *pop3Client) authenticate(login *oauth.Login) error {
+	name := "AUTH " + login.Mechanism
+	line := name
+	for _, answer := range []func(challenge []byte) ([]byte, error){
+		func([]byte) ([]byte, error) { return login.Message(), nil },
+		login.Refused,
+	} {
+		challenge, more, err := p.prompted(name, line)
+		if err != nil || !more {
+			return err
+		}
+		message, err := answer(challenge)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		line = base64.StdEncoding.EncodeToString(message)
 	}
-	return nil
+
+	_, more, err := p.prompted(name, line)
+	if more {
+		return fmt.Errorf("%s: found another challenge, expected +OK or -ERR", name)
+	}
+	return err
+}
+
+// prompted sends a line of a login and returns the challenge that answers it; not more: the
+// login is over.
+func (p *pop3Client) prompted(name, line string) (challenge []byte, more bool, err error) {
+	p.step(stepWithin, maxStep)
+	if err := p.text.PrintfLine("%s", line); err != nil {
+		return nil, false, fmt.Errorf("%s: %w", name, err)
+	}
+	answer, err := p.text.ReadLine()
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: %w", name, err)
+	}
+
+	text, more := strings.CutPrefix(answer, "+")
+	if !more || strings.HasPrefix(answer, "+OK") {
+		_, err := readAnswer(name, answer)
+		return nil, false, err
+	}
+	challenge, err = base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: found a challenge that is no base64", name)
+	}
+	return challenge, true, nil
 }
 
 // command sends a line and returns what stands behind +OK. name is the line for errors.
@@ -124,7 +183,11 @@ func (p *pop3Client) answer(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
+	return readAnswer(name, line)
+}
 
+// readAnswer returns what stands behind +OK.
+func readAnswer(name, line string) (string, error) {
 	status, text, _ := strings.Cut(line, " ")
 	switch status {
 	case "+OK":

@@ -2,8 +2,6 @@ package mailbox
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -58,10 +56,7 @@ type memory struct {
 	left     map[string]bool // unique ids (POP3) of those that are left in the mailbox
 }
 
-func (r *Register) key(m configs.Mailbox) string {
-	sum := sha256.Sum256([]byte(m.String()))
-	return r.prefix + ":mailbox:" + hex.EncodeToString(sum[:8])
-}
+func (r *Register) key(m configs.Mailbox) string { return r.prefix + ":mailbox:" + m.ID() }
 
 // Standing returns how a mailbox stands.
 func (r *Register) Standing(ctx context.Context, m configs.Mailbox) (Standing, error) {

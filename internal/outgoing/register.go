@@ -50,7 +50,8 @@ type Record struct {
 // Failing reports whether the last try failed.
 func (r Record) Failing() bool { return r.Failed.After(r.Delivered) }
 
-func (r *Register) key(w configs.Webhook) string { return r.prefix + ":webhook:" + w.ID() }
+func (r *Register) key(w configs.Webhook) string { return r.keyOf(w.ID()) }
+func (r *Register) keyOf(id string) string       { return r.prefix + ":webhook:" + id }
 
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 

@@ -283,6 +283,40 @@ func TestWhatWaitsForARemovedReceiverIsListed(t *testing.T) {
 	}
 }
 
+// A receiver that is configured is kept; of one that is not, everything goes.
+func TestForgetIsForReceiversThatAreNotConfigured(t *testing.T) {
+	t.Parallel()
+	rdb := dial(t)
+	c := newCRM(t, nil)
+	w := c.webhook(campaign.WebhookBounced)
+	o := newOffice(t, rdb, w)
+	if err := o.outbox.Announce(t.Context(), []campaign.RecipientEvent{bounced(1), bounced(2)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Register.failed(t.Context(), w, "away", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, which := range []string{w.URL, w.ID(), w.String()} {
+		if _, err := o.Forget(t.Context(), which); !errors.Is(err, failure.ErrRefused) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v", which, err)
+		}
+	}
+
+	later := newOffice(t, rdb)
+	if _, err := later.Forget(t.Context(), w.String()); !errors.Is(err, failure.ErrInvalid) {
+		t.Errorf("by a URL without its query: got %v", err)
+	}
+	if n, err := later.Forget(t.Context(), w.URL); n != 2 || err != nil {
+		t.Errorf("got %d, %v", n, err)
+	}
+	if left := rdb.Keys(t.Context(), "*webhook*"+w.ID()+"*").Val(); len(left) > 0 {
+		t.Errorf("%q are left", left)
+	}
+	if _, err := later.Forget(t.Context(), w.ID()); !errors.Is(err, failure.ErrInvalid) {
+		t.Errorf("once more: got %v", err)
+	}
+}
+
 func TestAReceiverIsMadeOfWhatLoadHasChecked(t *testing.T) {
 	t.Parallel()
 	_, err := NewSender([]configs.Webhook{{URL: "https://crm.acme.example/", Secret: "tiger"}}, nil, nil, slog.New(slog.DiscardHandler))

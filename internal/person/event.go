@@ -14,6 +14,8 @@ type Kind string
 // The kinds of events. What came back has the names of [campaign.EventKind].
 const (
 	KindList       Kind = "list"       // a list has the address; when it came there is not known
+	KindAsked      Kind = "asked"      // somebody asked for a subscription of it, which its owner has confirmed
+	KindConfirmed  Kind = "confirmed"  // its owner confirmed that subscription
 	KindRun        Kind = "run"        // a run was made that has the address; State is that of now
 	KindClaimed    Kind = "claimed"    // a worker is sending to it
 	KindReply      Kind = "reply"      // the last reply about it in a run
@@ -25,7 +27,7 @@ const (
 
 // kinds are all kinds in the order in which those of one moment are shown: what follows
 // from something comes after it.
-var kinds = append(append([]Kind{KindList, KindRun, KindClaimed, KindReply}, cameBack()...),
+var kinds = append(append([]Kind{KindList, KindAsked, KindConfirmed, KindRun, KindClaimed, KindReply}, cameBack()...),
 	KindSign, KindReturned, KindSuppressed, KindRemoved)
 
 func cameBack() []Kind {
@@ -73,6 +75,8 @@ type Event struct {
 
 	Until time.Time `json:"-"` // a suppression ends, or the next try comes; zero: never, or it is not known
 	List  string    `json:"list,omitempty"`
+	Form  string    `json:"form,omitempty"` // on which the subscription was asked for
+	Text  string    `json:"text,omitempty"` // version of what its reader was shown
 	Count int       `json:"count,omitempty"`
 }
 

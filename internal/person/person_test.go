@@ -2,6 +2,7 @@ package person_test
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,17 @@ func TestSubscriptions(t *testing.T) {
 	}
 	if p := known.Subscriptions[0]; p.List != "waiting" || !p.Asked.Equal(asked) || p.Confirmed.Before(asked) || p.Source != "page" || p.Network != "192.0.2.0/24" {
 		t.Errorf("proof: %+v", p)
+	}
+	events := w.trace("ada@example.org", person.TraceOptions{}).Events
+	i := slices.IndexFunc(events, func(e person.Event) bool { return e.Kind == person.KindAsked })
+	if i < 0 || !events[i].At.Equal(asked) || events[i].Source != "page" || events[i].Form != "newsletter" || events[i].Topic != "newsletter" {
+		t.Fatalf("trace: %+v, want that it was asked for", events)
+	}
+	if e := events[i+1]; e.Kind != person.KindConfirmed || !e.At.Equal(known.Subscriptions[0].Confirmed) || e.List != "waiting" || e.Text != "0123456789ab" {
+		t.Errorf("trace: %+v, want that it was confirmed", e)
+	}
+	if got := shown(w.trace("ada@example.org", person.TraceOptions{Run: "news-1"})); slices.ContainsFunc(got, func(line string) bool { return strings.HasPrefix(line, "asked") }) {
+		t.Errorf("of one run: %q", got)
 	}
 	for i, want := range []int{1, 1, 0} {
 		e, err := w.Erase(t.Context(), ada, i == 0)

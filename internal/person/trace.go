@@ -3,6 +3,7 @@ package person
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -38,7 +39,7 @@ func (p *People) Trace(ctx context.Context, a address.Address, o TraceOptions) (
 		return t, err
 	}
 	if o.Run == "" {
-		err = p.traceNames(ctx, a, &t)
+		err = errors.Join(p.traceNames(ctx, a, &t), p.traceSubscriptions(ctx, a, &t))
 	} else {
 		t.Events = slices.DeleteFunc(t.Events, func(e Event) bool { return e.Run != o.Run })
 	}
@@ -109,6 +110,26 @@ func (p *People) traceNames(ctx context.Context, a address.Address, t *Trace) er
 		}
 		return err
 	})
+}
+
+// traceSubscriptions adds the subscriptions that the owner of the address has confirmed. One
+// that was not confirmed is known nowhere.
+func (p *People) traceSubscriptions(ctx context.Context, a address.Address, t *Trace) error {
+	proofs, err := p.Subscribers.Of(ctx, a)
+	if err != nil {
+		return err
+	}
+	for _, proof := range proofs {
+		asked := Event{
+			At: proof.Asked, Kind: KindAsked, List: proof.List, Topic: proof.Topic, Form: proof.Form, Source: proof.Source, Text: proof.Text,
+		}
+		confirmed := asked
+		confirmed.At = proof.Confirmed
+		confirmed.Kind = KindConfirmed
+		confirmed.Source = ""
+		t.Events = append(t.Events, asked, confirmed)
+	}
+	return nil
 }
 
 // traceRun returns what happened in one run.

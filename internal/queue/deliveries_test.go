@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"broadside/internal/testkit"
 )
@@ -175,6 +176,52 @@ func TestAPanicOfAHandlerEndsNothingElse(t *testing.T) {
 		return nil
 	})
 	stands(t, d, Standing{Retried: 1}) // it comes again in a minute
+}
+
+// A queue that is served no more goes with all that is in it, also with what a process had
+// in hand when it died, and with nothing of other receivers.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	rdb := dial(t, testkit.Redis(t))
+	d := NewDeliveries(rdb, "test")
+	if err := d.Put(t.Context(), "other", []Delivery{{ID: "o", Body: []byte("b")}}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	putDeliveries(t, d, "a", "b", "c")
+	others := len(rdb.Keys(t.Context(), "*webhook-other*").Val())
+
+	// What a server does that takes a delivery, and dies.
+	take := func(lease time.Duration) {
+		t.Helper()
+		id := rdb.RPopLPush(t.Context(), d.key("crm", "pending"), d.key("crm", "active")).Val()
+		rdb.HSet(t.Context(), d.key("crm", "t:"+id), "state", "active")
+		rdb.ZAdd(t.Context(), d.key("crm", "lease"), redis.Z{Score: float64(time.Now().Add(lease).Unix()), Member: id})
+	}
+	take(time.Minute)
+	if _, err := d.Forget(t.Context(), "crm"); err == nil || !strings.Contains(err.Error(), "repeat this in a minute") {
+		t.Errorf("with one under way: got %v", err)
+	}
+	stands(t, d, Standing{Waiting: 3})
+	rdb.Del(t.Context(), d.key("crm", "lease"))
+	rdb.RPopLPush(t.Context(), d.key("crm", "active"), d.key("crm", "pending"))
+	take(-time.Minute)
+
+	n, err := d.Forget(t.Context(), "crm")
+	if err != nil || n != 3 {
+		t.Errorf("got %d, %v", n, err)
+	}
+	if left := rdb.Keys(t.Context(), "*webhook-crm*").Val(); len(left) > 0 {
+		t.Errorf("%q are left", left)
+	}
+	if n := len(rdb.Keys(t.Context(), "*webhook-other*").Val()); n != others {
+		t.Errorf("%d keys of another receiver, want %d", n, others)
+	}
+	if receivers, err := d.Receivers(t.Context()); err != nil || !slices.Equal(receivers, []string{"other"}) {
+		t.Errorf("receivers: %q, %v", receivers, err)
+	}
+	if n, err := d.Forget(t.Context(), "crm"); n != 0 || err != nil {
+		t.Errorf("once more: got %d, %v", n, err)
+	}
 }
 
 func TestRemove(t *testing.T) {

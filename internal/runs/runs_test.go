@@ -63,11 +63,14 @@ func (f *fixture) create(name string, at time.Time, parent string) string {
 }
 
 // ready makes a run of ada@example.org and grace@gmail.com.
-func (f *fixture) ready() string {
+func (f *fixture) ready() string { f.t.Helper(); return f.readyWith(campaign.Snapshot{}) }
+
+// readyWith is ready with a snapshot.
+func (f *fixture) readyWith(s campaign.Snapshot) string {
 	f.t.Helper()
 	id := f.create("news", time.Now(), "")
 	e := f.Ledger.Expand(id)
-	if err := e.Content(f.t.Context(), campaign.Snapshot{}); err != nil {
+	if err := e.Content(f.t.Context(), s); err != nil {
 		f.t.Fatal(err)
 	}
 

@@ -20,7 +20,10 @@ const maxReplies = 20
 type Status struct {
 	*ledger.Record
 	*ledger.Tally
-	Waiting []report.Wait // what keeps it from going on; only Wait, Watch and Finish fill it
+
+	// Only Wait, Watch and Finish fill these.
+	Waiting  []report.Wait    // what keeps it from going on
+	Tracking *report.Tracking // opens and clicks; nil: they are not counted
 }
 
 // Status reads the state of a run.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/ledger"
@@ -22,10 +23,17 @@ func (r *Runs) tracking(ctx context.Context, run *ledger.Run) (*report.Tracking,
 	if err != nil {
 		return nil, err
 	}
-	if !s.Tracking.Any() || s.Origin != "" {
+	if !counts(s) {
 		return nil, nil
 	}
+	return r.trackingOf(ctx, run, s)
+}
 
+// counts reports whether what readers do with the letters of a snapshot is counted.
+func counts(s *campaign.Snapshot) bool { return s.Tracking.Any() && s.Origin == "" }
+
+// trackingOf reads what readers did with the letters of a run that counts it.
+func (r *Runs) trackingOf(ctx context.Context, run *ledger.Run, s *campaign.Snapshot) (*report.Tracking, error) {
 	hits, err := r.Ledger.Hits(ctx, run)
 	if err != nil {
 		return nil, err
@@ -39,6 +47,43 @@ func (r *Runs) tracking(ctx context.Context, run *ledger.Run) (*report.Tracking,
 		t.Clicks = clicks(hits, *s)
 	}
 	return t, nil
+}
+
+// trackingEvery is how often Wait reads opens and clicks.
+const trackingEvery = 3 * time.Second
+
+// A trackingReader reads now and then what readers do with the letters of one run. Of a run
+// that does not count it, it reads the snapshot, once.
+type trackingReader struct {
+	runs     *Runs
+	readAt   time.Time
+	snapshot *campaign.Snapshot // nil: not read yet
+	tracking *report.Tracking
+}
+
+// read returns what is counted, as far as it is known; nil where nothing is.
+func (t *trackingReader) read(ctx context.Context, run *ledger.Run) *report.Tracking {
+	now := time.Now()
+	if run == nil || now.Sub(t.readAt) < trackingEvery || t.snapshot != nil && !counts(t.snapshot) {
+		return t.tracking
+	}
+	t.readAt = now
+
+	if t.snapshot == nil {
+		s, err := t.runs.Ledger.Snapshot(ctx, run)
+		if err != nil {
+			return nil // it is tried again
+		}
+		t.snapshot = s
+		if !counts(s) {
+			return nil
+		}
+	}
+	tracking, err := t.runs.trackingOf(ctx, run, t.snapshot)
+	if err == nil {
+		t.tracking = tracking
+	}
+	return t.tracking
 }
 
 // opens adds up the opens, by whose proxy asked.

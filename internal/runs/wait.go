@@ -16,18 +16,20 @@ const pollEvery = 200 * time.Millisecond
 
 // Wait returns when the run is over, or when it stands still: paused or held,
 // which is of the kind failure.ErrRefused, with the reason. seen, if it is not nil,
-// is called with each status and what the run waits for; while Redis cannot be
+// is called with each status, with what the run waits for and what readers do; while Redis cannot be
 // reached, with the last status that was read.
 func (r *Runs) Wait(ctx context.Context, id string, seen func(Status)) (Status, error) {
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
 	waits := &waitsReader{runs: r}
+	readers := &trackingReader{runs: r}
 	var last Status
 	for {
 		s, err := r.Status(ctx, id)
 		switch {
 		case err == nil:
 			s.Waiting = waits.read(ctx, s)
+			s.Tracking = readers.read(ctx, s.Handle())
 			last = s
 		case ledger.Gone(err) || campaign.IsBroken(err) || ctx.Err() != nil:
 			return Status{}, err

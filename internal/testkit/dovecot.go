@@ -20,6 +20,7 @@ type DovecotConfig struct {
 	User, Password string
 	Cert           KeyPair // of all ports
 	Capability     string  // what IMAP says that it can after the login; empty: all that it can
+	Introspection  string  // URL that is asked about access tokens (RFC 7662); empty: none are taken
 }
 
 // A DovecotServer is a private Dovecot with one mailbox, which a test may stop and
@@ -47,6 +48,10 @@ func Dovecot(t testing.TB, cfg DovecotConfig) *DovecotServer {
 	d := &DovecotServer{t: t, user: cfg.User}
 	d.makeDirs()
 	d.write("users", fmt.Sprintf("%s:{PLAIN}%s\n", cfg.User, cfg.Password))
+	if cfg.Introspection != "" {
+		d.write("oauth2.conf", "introspection_mode = post\nintrospection_url = "+cfg.Introspection+
+			"\nusername_attribute = username\nactive_attribute = active\nactive_value = true\n")
+	}
 	for range 5 { // another process may take a port first
 		d.IMAP, d.IMAPS, d.POP3, d.POP3S = Port(t), Port(t), Port(t), Port(t)
 		d.configure(cfg)

@@ -3,7 +3,7 @@
 //
 //	notices, err := bounce.Decode(message)
 //	for _, n := range notices {
-//		class, reason := bounce.Judge(rules, n)
+//		class, reason, confirm := bounce.Judge(rules, n)
 //	}
 //
 // [Decode] says what a message claims, [Judge] what that comes to by the rules of

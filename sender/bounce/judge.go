@@ -10,43 +10,47 @@ import (
 )
 
 // Judge returns what a notice comes to by the reply rules, and why: the id of the
-// rule that decided, or what else did.
+// rule that decided, or what else did. confirm is how many such messages, a day apart or
+// more, make the address dead; 0: this one decides by itself.
 //
 // It never makes more of a notice than it claims: what is soft, delayed or blocked
 // stays no worse than that. A claim that the address is dead holds only where a rule
 // says so of the reply. Where nothing is known of a reply the status code alone
 // decides, or the word of a sender that signed the notice.
-func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason string) {
+func Judge(rules *reply.Rules, n campaign.Notice) (class campaign.Class, reason string, confirm int) {
 	switch n.Class {
 	case campaign.ClassHard, campaign.ClassSoft, campaign.ClassBlocked:
 	case campaign.ClassDelayed:
-		return n.Class, "delayed"
+		return n.Class, "delayed", 0
 	case campaign.ClassNotABounce:
-		return n.Class, "not a bounce"
+		return n.Class, "not a bounce", 0
 	default:
-		return n.Class, reasonOf(n)
+		return n.Class, reasonOf(n), 0
 	}
 
 	r, quoted := replyOf(n)
 	if !strings.ContainsFunc(n.Reply, isLetter) || quoted && !strings.ContainsFunc(r.Text, isLetter) {
-		return judgeStatus(n, r, quoted)
+		class, reason = judgeStatus(n, r, quoted)
+		return class, reason, 0
 	}
 	d := rules.Classify(r)
 	switch {
 	case aboutSender(r, d):
-		return campaign.ClassBlocked, d.Rule
+		return campaign.ClassBlocked, d.Rule, 0
 	case n.Class != campaign.ClassHard:
-		return n.Class, d.Rule
+		return n.Class, d.Rule, 0
 	case n.Signed && confirms(rules, n, d, quoted):
-		return campaign.ClassHard, d.Rule
+		return campaign.ClassHard, d.Rule, 0
 	case quoted && d.Verdict == reply.SuppressHard && !inUse(n, r):
-		return campaign.ClassHard, d.Rule
+		return campaign.ClassHard, d.Rule, 0
 	case !quoted && isDead(n.Reply) && nothingElse(rules, n.Reply):
-		return campaign.ClassHard, "words of the mail system"
+		return campaign.ClassHard, "words of the mail system", 0
 	case !quoted && deadStatus[n.Status] && d.Verdict == reply.SuppressHard && !containsAny(plain(n.Reply), doubts):
-		return campaign.ClassHard, d.Rule
+		return campaign.ClassHard, d.Rule, 0
+	case quoted:
+		return campaign.ClassSoft, d.Rule, d.Confirm // as the same reply counts while sending
 	}
-	return campaign.ClassSoft, d.Rule
+	return campaign.ClassSoft, d.Rule, 0
 }
 
 // inUse reports whether a reply that names no such user may be about an address in use.

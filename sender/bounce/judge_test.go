@@ -85,7 +85,7 @@ func TestJudge(t *testing.T) {
 	} {
 		n := hard
 		test.change(&n)
-		if class, reason := Judge(nil, n); class != test.want || reason == "" {
+		if class, reason, _ := Judge(nil, n); class != test.want || reason == "" {
 			t.Errorf("%s: found %s by %s, expected %s", test.name, class, reason, test.want)
 		}
 	}
@@ -99,8 +99,35 @@ func TestRulesOfAUserJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := campaign.Notice{Class: campaign.ClassHard, Recipient: "ann@example.net", Reply: "550 zzz"}
-	if class, reason := Judge(rules, n); class != campaign.ClassHard || reason != "mine" {
+	if class, reason, _ := Judge(rules, n); class != campaign.ClassHard || reason != "mine" {
 		t.Errorf("found %s by %s", class, reason)
+	}
+}
+
+// A reply that the rules want confirmed says how often, in any bounce message that quotes
+// it; words that quote no reply, and what is not called hard, are no sign.
+func TestJudgeSaysHowOftenAReplyMustCome(t *testing.T) {
+	t.Parallel()
+	const disabled = "550 5.2.1 This mailbox is disabled"
+	for _, tt := range []struct {
+		name string
+		n    campaign.Notice
+		want int
+	}{
+		{"a reply", campaign.Notice{Class: campaign.ClassHard, Reply: disabled}, 2},
+		{"in the words of a relay", campaign.Notice{Class: campaign.ClassHard, Reply: "host mx.example.net[192.0.2.7] said: " + disabled + " (in reply to RCPT TO command)"}, 2},
+		{"of another number", campaign.Notice{Class: campaign.ClassHard, Recipient: "ann@icloud.com", Reply: "550 5.1.1 <ann@icloud.com>: inactive email address"}, 3},
+		{"signed: it counts at once", campaign.Notice{Class: campaign.ClassHard, Signed: true, Reply: disabled}, 0},
+		{"called soft", campaign.Notice{Class: campaign.ClassSoft, Reply: disabled}, 0},
+		{"late", campaign.Notice{Class: campaign.ClassDelayed, Reply: disabled}, 0},
+		{"without a reply", campaign.Notice{Class: campaign.ClassHard, Reply: "This mailbox is disabled"}, 0},
+		{"a reply that suppresses at once", campaign.Notice{Class: campaign.ClassHard, Reply: "550 5.1.1 user unknown"}, 0},
+		{"a full mailbox", campaign.Notice{Class: campaign.ClassHard, Reply: "552 5.2.2 mailbox full"}, 0},
+	} {
+		class, reason, confirm := Judge(nil, tt.n)
+		if confirm != tt.want || confirm > 0 && class != campaign.ClassSoft {
+			t.Errorf("%s: found %s by %s, confirmed by %d, expected %d", tt.name, class, reason, confirm, tt.want)
+		}
 	}
 }
 
@@ -140,7 +167,7 @@ func TestLivingAreNeverDead(t *testing.T) {
 		} {
 			for _, status := range []string{"", "5.1.1"} {
 				n := campaign.Notice{Class: campaign.ClassHard, Recipient: "ann@example.net", Status: status, Reply: said}
-				if class, reason := Judge(nil, n); class == campaign.ClassHard {
+				if class, reason, _ := Judge(nil, n); class == campaign.ClassHard {
 					t.Errorf("%q with %q is hard by %s", said, status, reason)
 				}
 			}

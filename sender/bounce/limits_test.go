@@ -167,7 +167,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("found %d notices", len(notices))
 		}
 		for _, n := range notices {
-			class, reason := Judge(nil, n)
+			class, reason, _ := Judge(nil, n)
 			if class == "" || reason == "" {
 				t.Fatalf("%v comes to %q by %q", n, class, reason)
 			}

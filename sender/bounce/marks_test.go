@@ -53,7 +53,7 @@ func TestEveryDelayIsOne(t *testing.T) {
 	for _, phrase := range delays {
 		text := "Your message could not be delivered to\n\n" + unknownAnn + "\n\nNote: " + phrase + "."
 		n := only(t, message(daemonHeader, text))
-		if class, _ := Judge(nil, n); class != campaign.ClassDelayed {
+		if class, _, _ := Judge(nil, n); class != campaign.ClassDelayed {
 			t.Errorf("%s: found %s, expected a delay", phrase, class)
 		}
 		for _, end := range givenUp {
@@ -86,7 +86,7 @@ func TestEveryAutomaticReplyIsOne(t *testing.T) {
 	expect := func(phrase, kind string, text []byte) {
 		t.Helper()
 		n := only(t, text)
-		class, reason := Judge(nil, n)
+		class, reason, _ := Judge(nil, n)
 		if class != campaign.ClassAutoReply || reason != kind {
 			t.Errorf("%s: found %s, %s", phrase, class, reason)
 		}
@@ -133,12 +133,12 @@ func TestDeadFormsFindTheirExamples(t *testing.T) {
 	t.Parallel()
 	for _, form := range deadForms {
 		n := campaign.Notice{Class: campaign.ClassHard, Recipient: "ann@example.net", Reply: form.example}
-		if class, reason := Judge(nil, n); !form.expr.MatchString(plain(form.example)) || class != campaign.ClassHard {
+		if class, reason, _ := Judge(nil, n); !form.expr.MatchString(plain(form.example)) || class != campaign.ClassHard {
 			t.Errorf("%s: %q is %s by %s", form.id, form.example, class, reason)
 		}
 		for _, doubt := range doubts {
 			n.Reply = form.example + " " + doubt
-			if class, _ := Judge(nil, n); class == campaign.ClassHard {
+			if class, _, _ := Judge(nil, n); class == campaign.ClassHard {
 				t.Errorf("%s: %q is hard", form.id, n.Reply)
 			}
 		}

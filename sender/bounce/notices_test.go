@@ -21,7 +21,7 @@ func judged(t *testing.T, message []byte) []string {
 	}
 	var all []string
 	for _, n := range notices {
-		class, reason := Judge(nil, n)
+		class, reason, _ := Judge(nil, n)
 		if reason == "" {
 			t.Errorf("%s %s has no reason", class, n.Recipient)
 		}
@@ -113,7 +113,7 @@ func TestUnsubscribeByMail(t *testing.T) {
 		{"a vacation reply", ours + "From: ann@example.net\nAuto-Submitted: auto-replied\nSubject: unsubscribe", "", campaign.ClassAutoReply},
 	} {
 		n := only(t, message(tt.header, tt.body))
-		if class, _ := Judge(nil, n); class != tt.want {
+		if class, _, _ := Judge(nil, n); class != tt.want {
 			t.Errorf("%s: found %s, expected %s", tt.name, class, tt.want)
 		}
 		if tt.want == campaign.ClassUnsubscribed && !slices.Equal(n.Returned, []string{token}) {

@@ -1,4 +1,5 @@
-// Package oauth gets the access tokens with which accounts log in by XOAUTH2.
+// Package oauth gets the access tokens with which accounts and mailboxes log in by
+// XOAUTH2, and has the messages of that login.
 //
 // An operator grants access once and configures the refresh token of that grant.
 // It is exchanged for access tokens, which last about an hour:
@@ -6,6 +7,7 @@
 //	store, err := oauth.New(rdb, "bs", secrets, lua, log)
 //	tokens, err := store.Account("main", oauth.Source{TokenURL: ..., RefreshToken: ...})
 //	token, err := tokens.Token(ctx)
+//	login := oauth.Login{Mechanism: oauth.XOAUTH2, User: ..., Token: token}
 //
 // It promises that all processes of an installation use the same access token, which
 // one of them renews when four fifths of its life are over; that a token goes on to be
@@ -19,6 +21,7 @@
 //	{acct:<name>}:oauth         access token, sealed; ends before the token does
 //	{acct:<name>}:oauth-refresh the refresh token that replaced the configured one, sealed
 //	{acct:<name>}:oauth-lease   the right to renew, for seconds; it saves requests and protects nothing
+//	mailbox:<hash of the URL>:oauth, oauth-refresh, oauth-lease   the same of a mailbox
 //
 // The client of the token endpoint is our own: golang.org/x/oauth2 keeps tokens in the
 // process alone, renews without saying when, and puts what the endpoint answers into its

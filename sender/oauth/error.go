@@ -69,10 +69,10 @@ func (s Source) refused(status int, code, description string) *Error {
 
 // fixes says what to do about the errors of RFC 6749 5.2.
 var fixes = map[string]string{
-	"invalid_grant":          "the refresh token has expired or was withdrawn: grant access again as the mailbox that sends, set oauth2.refresh_token to the new refresh token and restart the workers",
+	"invalid_grant":          "the refresh token has expired or was withdrawn: grant access again as the mailbox, set oauth2.refresh_token to the new refresh token and restart Broadside",
 	"invalid_client":         "the provider does not know the application or its secret: check oauth2.client_id and client_secret; a client secret can have expired",
 	"unauthorized_client":    "the application may not use a refresh token: check oauth2.client_id, and the application's permissions at the provider",
-	"invalid_scope":          "the grant does not cover sending by SMTP: grant access again with the scope https://mail.google.com/ (Gmail) or https://outlook.office.com/SMTP.Send and offline_access (Microsoft 365)",
+	"invalid_scope":          "the grant does not cover this login: grant access again with the scope https://mail.google.com/ (Gmail) or offline_access and, below https://outlook.office.com/, SMTP.Send to send, IMAP.AccessAsUser.All or POP.AccessAsUser.All to read (Microsoft 365)",
 	"unsupported_grant_type": "check oauth2.token_url: this endpoint gives no access tokens for refresh tokens",
 	"invalid_request":        "check oauth2.token_url, client_id and client_secret: the endpoint misses something, perhaps the secret",
 }
@@ -86,16 +86,21 @@ func (s Source) hide(text string) string {
 	for _, secret := range []string{s.RefreshToken, s.ClientSecret} {
 		text = hideSecret(text, secret)
 	}
-	text = strings.Map(func(r rune) rune {
+	text = printable(text)
+	if len(text) > maxText {
+		text = text[:maxText]
+	}
+	return text
+}
+
+// printable puts a question mark in place of everything that is not printable ASCII.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
 	}, text)
-	if len(text) > maxText {
-		text = text[:maxText]
-	}
-	return text
 }
 
 // hideSecret removes a secret, and any long piece of it: endpoints quote what they got,

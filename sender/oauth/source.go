@@ -9,12 +9,17 @@ import (
 	"broadside/configs"
 )
 
-// A Source is where the access tokens of an account come from.
+// A Source is where access tokens come from.
 type Source struct {
 	TokenURL     string // https; http on loopback only
 	ClientID     string
 	ClientSecret string // empty: a public client
 	RefreshToken string
+}
+
+// SourceOf returns the source that a configuration describes.
+func SourceOf(o configs.OAuth2) Source {
+	return Source{TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), RefreshToken: o.RefreshToken.Reveal()}
 }
 
 // check finds everything that can only be a mistake in the configuration.
@@ -58,7 +63,7 @@ func (s Source) host() string {
 	return u.Host
 }
 
-// fingerprint tells this grant from another one of the same account. It is part of what
+// fingerprint tells this grant from another one of the same account or mailbox. It is part of what
 // is sealed: a token of another configuration does not open.
 func (s Source) fingerprint() string {
 	h := sha256.New()

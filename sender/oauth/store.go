@@ -12,10 +12,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"broadside/configs"
 	"broadside/internal/outage"
 )
 
-// The names under which things of an account are kept.
+// The names under which things of an account or a mailbox are kept.
 const (
 	accessKey  = "oauth"
 	refreshKey = "oauth-refresh"
@@ -69,19 +70,37 @@ func Alone(log *slog.Logger) *Store {
 // Account returns the access tokens of an account. The error has everything that is
 // wrong with the source.
 func (s *Store) Account(name string, source Source) (*Tokens, error) {
+	return s.tokens(owner{kind: "account", name: name, keys: "{acct:" + name + "}:", seal: name}, source)
+}
+
+// Mailbox returns the access tokens of a mailbox from which bounces are read. The error
+// has everything that is wrong with its source.
+func (s *Store) Mailbox(m configs.Mailbox) (*Tokens, error) {
+	keys := "mailbox:" + m.ID() + ":"
+	return s.tokens(owner{kind: "mailbox", name: m.String(), keys: keys, seal: keys}, SourceOf(*m.OAuth2))
+}
+
+func (s *Store) tokens(of owner, source Source) (*Tokens, error) {
 	if err := source.check(); err != nil {
 		return nil, err
 	}
-	log := s.log.With("account", name)
+	log := s.log.With(of.kind, of.name)
 	return &Tokens{
-		store: s, account: name, source: source, print: source.fingerprint(), renewing: make(chan struct{}, 1),
+		store: s, owner: of, source: source, print: source.fingerprint(), renewing: make(chan struct{}, 1),
 		notice: outage.NewNotice(log, "the access token cannot be renewed now", "the access token was renewed"),
 	}, nil
 }
 
-func (t *Tokens) key(what string) string {
-	return t.store.prefix + ":{acct:" + t.account + "}:" + what
+// An owner is what logs in with the tokens: an account or a mailbox.
+type owner struct {
+	kind, name string // for people
+	keys       string // what its keys begin with, behind the prefix
+	seal       string // part of what is sealed: the tokens of another owner do not open
 }
+
+func (o owner) String() string { return o.kind + " " + o.name }
+
+func (t *Tokens) key(what string) string { return t.store.prefix + ":" + t.owner.keys + what }
 
 // load returns the token that the processes share; the zero token when there is none.
 func (t *Tokens) load(ctx context.Context) (token, error) {
@@ -108,14 +127,14 @@ func (t *Tokens) get(ctx context.Context, what string, to any) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read %s of account %s: %w", what, t.account, err)
+		return fmt.Errorf("read %s of %s: %w", what, t.owner, err)
 	}
 	value, err := t.store.seal.open(sealed, t.about(what))
 	if err != nil {
 		return nil
 	}
 	if err := json.Unmarshal(value, to); err != nil {
-		return fmt.Errorf("read %s of account %s: what is stored is of another form", what, t.account)
+		return fmt.Errorf("read %s of %s: what is stored is of another form", what, t.owner)
 	}
 	return nil
 }
@@ -127,11 +146,11 @@ func (t *Tokens) put(ctx context.Context, what string, value any, life time.Dura
 	}
 	plain, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("keep %s of account %s: %w", what, t.account, err)
+		return fmt.Errorf("keep %s of %s: %w", what, t.owner, err)
 	}
 	sealed := t.store.seal.seal(plain, t.about(what))
 	if err := t.store.rdb.Set(ctx, t.key(what), sealed, life).Err(); err != nil {
-		return fmt.Errorf("keep %s of account %s: %w", what, t.account, err)
+		return fmt.Errorf("keep %s of %s: %w", what, t.owner, err)
 	}
 	return nil
 }
@@ -142,12 +161,12 @@ func (t *Tokens) remove(ctx context.Context, what string) error {
 		return nil
 	}
 	if err := t.store.rdb.Del(ctx, t.key(what)).Err(); err != nil {
-		return fmt.Errorf("remove %s of account %s: %w", what, t.account, err)
+		return fmt.Errorf("remove %s of %s: %w", what, t.owner, err)
 	}
 	return nil
 }
 
-func (t *Tokens) about(what string) string { return t.account + "\x00" + what + "\x00" + t.print }
+func (t *Tokens) about(what string) string { return t.owner.seal + "\x00" + what + "\x00" + t.print }
 
 // lease asks for the right to renew, and returns how to give it back. Where Redis does
 // not answer everyone has it: the lease only saves requests.

@@ -45,13 +45,13 @@ func (t token) fresh(now time.Time) bool {
 // slack is margin, or less of a short life.
 func (t token) slack() time.Duration { return min(margin, t.Expires.Sub(t.Issued)/10) }
 
-// Tokens are the access tokens of one account. It is safe for concurrent use.
+// Tokens are the access tokens of one account or mailbox. It is safe for concurrent use.
 type Tokens struct {
-	store   *Store
-	account string
-	source  Source
-	print   string // of source
-	notice  *outage.Notice
+	store  *Store
+	owner  owner
+	source Source
+	print  string // of source
+	notice *outage.Notice
 
 	// renewing has an entry while this process renews.
 	renewing chan struct{}
@@ -81,7 +81,7 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 		select {
 		case t.renewing <- struct{}{}:
 		case <-ctx.Done():
-			return "", fmt.Errorf("wait for an access token of account %s: %w", t.account, ctx.Err())
+			return "", fmt.Errorf("wait for an access token of %s: %w", t.owner, ctx.Err())
 		}
 	}
 	defer func() { <-t.renewing }()
@@ -133,7 +133,7 @@ func (t *Tokens) renew(ctx context.Context) (string, error) {
 		select {
 		case <-time.After(glance):
 		case <-ctx.Done():
-			return "", fmt.Errorf("wait for an access token of account %s: %w", t.account, ctx.Err())
+			return "", fmt.Errorf("wait for an access token of %s: %w", t.owner, ctx.Err())
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (t *Tokens) fetch(ctx context.Context, old token) (string, error) {
 	asked := time.Now()
 	g, err := t.exchange(ctx)
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("get an access token of account %s: %w", t.account, ctx.Err())
+		return "", fmt.Errorf("get an access token of %s: %w", t.owner, ctx.Err())
 	}
 	t.remember(err)
 	if err != nil {
@@ -204,7 +204,7 @@ func (t *Tokens) exchange(ctx context.Context) (grant, error) {
 // said by others, and this process has its own token.
 func (t *Tokens) noteStore(err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
-		t.store.log.Debug("access tokens are not shared now", "account", t.account, "err", err)
+		t.store.log.Debug("access tokens are not shared now", t.owner.kind, t.owner.name, "err", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"broadside/sender/oauth"
 	"broadside/sender/reply"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -78,7 +79,7 @@ func (c *Conn) login(ctx context.Context) error {
 func (c *Conn) modes() ([]string, error) {
 	mode := c.cfg.Auth
 	if mode != authAuto {
-		if !c.offers(mode) && (mode != authXOAUTH2 || !c.offers(oauthBearer)) {
+		if !c.offers(mode) && (mode != authXOAUTH2 || !c.offers(oauth.OAuthBearer)) {
 			return nil, fmt.Errorf("%w: the account asks for %s, the server offers %s",
 				errMechanism, strings.ToUpper(mode), strings.Join(c.info.Mechanisms, ", "))
 		}

@@ -2,12 +2,10 @@ package smtppool
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 
+	"broadside/sender/oauth"
 	"broadside/sender/reply"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -24,15 +22,12 @@ type Tokens interface {
 	Refused(ctx context.Context, token string) (again bool)
 }
 
-// oauthBearer is the mechanism of RFC 7628, for servers that offer it alone.
-const oauthBearer = "oauthbearer"
-
 // loginByToken authenticates with an access token. One that was issued a while ago may
 // have been withdrawn since: it is replaced, once.
 func (c *Conn) loginByToken(ctx context.Context) error {
-	mode := authXOAUTH2
-	if !c.offers(mode) && c.offers(oauthBearer) {
-		mode = oauthBearer
+	mechanism := oauth.XOAUTH2
+	if !c.offers(mechanism) && c.offers(oauth.OAuthBearer) {
+		mechanism = oauth.OAuthBearer
 	}
 
 	var refused *Error
@@ -42,10 +37,10 @@ func (c *Conn) loginByToken(ctx context.Context) error {
 			return failed
 		}
 
-		mech := &bearer{mode: mode, cfg: c.cfg, token: token}
+		mech := &bearer{oauth.Login{Mechanism: mechanism, User: c.cfg.Username, Host: c.cfg.Host, Port: c.cfg.Port, Token: token}}
 		answer := c.exchange(mech, token)
 		if answer == nil {
-			c.info.AuthUsed = strings.ToUpper(mode)
+			c.info.AuthUsed = mechanism
 			return nil
 		}
 		if answer.Reply.Event != "" || answer.Reply.Code < 500 {
@@ -56,7 +51,7 @@ func (c *Conn) loginByToken(ctx context.Context) error {
 		}
 
 		refused = answer
-		refused.Hint = c.tokenHint(refused.Reply, secretsOf(token).hide(mech.refusal.String()))
+		refused.Hint = c.tokenHint(refused.Reply, secretsOf(token).hide(mech.Refusal()))
 		if withdrawn(refused.Reply) != "" || c.cfg.Tokens == nil || !c.cfg.Tokens.Refused(ctx, token) {
 			return refused
 		}
@@ -85,91 +80,17 @@ func (c *Conn) token(ctx context.Context) (string, *Error) {
 	return "", c.failure(reply.Lost(reply.Auth, event, err.Error()), err)
 }
 
-// A bearer is a login with an access token, by XOAUTH2 or OAUTHBEARER. It is ours
+// A bearer is a login with an access token as go-mail wants a mechanism. It is ours
 // because go-mail's does not show the document with which a server refuses.
-type bearer struct {
-	mode    string
-	cfg     Config
-	token   string
-	asked   bool
-	refusal refusal
-}
+type bearer struct{ oauth.Login }
 
-// Start returns the first message, which is all that a client has to say.
+// Start returns the first message.
 func (b *bearer) Start(*smtp.ServerInfo) (name string, first []byte, err error) {
-	if b.mode == oauthBearer {
-		return "OAUTHBEARER", fmt.Appendf(nil, "n,a=%s,\x01host=%s\x01port=%s\x01auth=Bearer %s\x01\x01",
-			saslName.Replace(b.cfg.Username), b.cfg.Host, strconv.Itoa(b.cfg.Port), b.token), nil
-	}
-	return "XOAUTH2", []byte("user=" + b.cfg.Username + "\x01auth=Bearer " + b.token + "\x01\x01"), nil
+	return b.Mechanism, b.Message(), nil
 }
 
-// saslName writes a name as RFC 5801 section 4 wants it.
-var saslName = strings.NewReplacer("=", "=3D", ",", "=2C")
-
-// Next takes a refusal, which comes as a challenge, and returns the answer that brings the
-// final reply: nothing, or for OAUTHBEARER a single 0x01 (RFC 7628 3.2.3).
-func (b *bearer) Next(challenge []byte, _ bool) ([]byte, error) {
-	if b.asked {
-		return nil, errors.New("a second challenge")
-	}
-	b.asked = true
-	b.refusal = readRefusal(challenge)
-	if b.mode == oauthBearer {
-		return []byte{1}, nil
-	}
-	return []byte{}, nil
-}
-
-// A refusal is the document with which a server refuses an access token: that of RFC 7628
-// 3.2.2, which XOAUTH2 has too.
-type refusal struct {
-	status string // "401", or a word such as invalid_token; empty: none was given
-	scope  string // that the token would need; may be empty
-}
-
-// maxRefusal is how much of a part of the document is shown, in bytes.
-const maxRefusal = 100
-
-// readRefusal understands a document as far as it can be read. Some servers write the
-// status as a number.
-func readRefusal(document []byte) refusal {
-	var parts map[string]any
-	if json.Unmarshal(document, &parts) != nil {
-		return refusal{}
-	}
-	text := func(name string) string {
-		switch v := parts[name].(type) {
-		case string:
-			return printable(v)
-		case float64:
-			return printable(strconv.FormatFloat(v, 'f', -1, 64))
-		}
-		return ""
-	}
-	return refusal{status: text("status"), scope: text("scope")}
-}
-
-// printable returns what can be shown of a text from outside.
-func printable(text string) string {
-	text = reply.Lost(reply.Auth, "", text).Text
-	if len(text) > maxRefusal {
-		text = strings.ToValidUTF8(text[:maxRefusal], "") + "..."
-	}
-	return text
-}
-
-// String returns the document in words; empty when it says nothing.
-func (r refusal) String() string {
-	var parts []string
-	if r.status != "" {
-		parts = append(parts, "status "+r.status)
-	}
-	if r.scope != "" {
-		parts = append(parts, "scope "+r.scope)
-	}
-	return strings.Join(parts, ", ")
-}
+// Next takes a refusal, which comes as a challenge.
+func (b *bearer) Next(challenge []byte, _ bool) ([]byte, error) { return b.Refused(challenge) }
 
 // tokenHint says of a refused token what to look at. document is the refusal in words.
 func (c *Conn) tokenHint(r reply.Reply, document string) string {

@@ -150,16 +150,3 @@ func TestWithdrawn(t *testing.T) {
 	}
 	wantProblem(t, scripted(t, loginAccount("plain"), hello("STARTTLS")), reply.Setup, "offers no login before TLS")
 }
-
-func FuzzReadRefusal(f *testing.F) {
-	f.Add([]byte(document))
-	f.Add([]byte(`{"status":401,"scope":["a"]}`))
-	f.Add([]byte(`{"status":"invalid_token","scope":"\u0000\u202e` + strings.Repeat("ä", 200) + `"}`))
-	f.Add([]byte("no JSON"))
-	f.Fuzz(func(t *testing.T, document []byte) {
-		got := readRefusal(document).String()
-		if len(got) > 2*maxRefusal+len("status ..., scope ...") || strings.ContainsAny(got, "\r\n\x00\x1b\u202e") {
-			t.Errorf("%q: %q", document, got)
-		}
-	})
-}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,26 +91,37 @@ func TestBrokenThemes(t *testing.T) {
 	}
 }
 
-// What Write writes is the built-in theme; it overwrites nothing.
+// What Write writes is the built-in theme. It writes what is missing, and touches nothing
+// that is there.
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	names, err := theme.Write(dir)
-	if err != nil || len(names) != 3 {
-		t.Fatalf("wrote %v, %v", names, err)
+	names, kept, err := theme.Write(dir)
+	if err != nil || len(names) != 3 || len(kept) != 0 {
+		t.Fatalf("wrote %v, kept %v, %v", names, kept, err)
 	}
 	if got, want := load(t, dir).StyleName, load(t, "").StyleName; got != want {
 		t.Errorf("the style is %s, want %s", got, want)
 	}
 
-	file := filepath.Join(dir, names[1])
-	if err := os.Remove(filepath.Join(dir, names[0])); err != nil {
+	own, missing := filepath.Join(dir, names[0]), filepath.Join(dir, names[1])
+	if _, _, err := theme.Write(dir); !errors.Is(err, failure.ErrRefused) || !strings.Contains(err.Error(), own) {
+		t.Errorf("over a whole theme: %v", err)
+	}
+	if err := os.WriteFile(own, []byte("<h1>{{.Title}}</h1>"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := theme.Write(dir); !errors.Is(err, failure.ErrRefused) || !strings.Contains(err.Error(), file) {
-		t.Errorf("over %s: %v", file, err)
+	if err := os.Remove(missing); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, names[0])); err == nil {
-		t.Error("a file was written all the same")
+	again, kept, err := theme.Write(dir)
+	if err != nil || !slices.Equal(again, names[1:2]) || len(kept) != 2 || kept[0] != own {
+		t.Errorf("wrote %v, kept %v, %v", again, kept, err)
+	}
+	if text, err := os.ReadFile(own); err != nil || string(text) != "<h1>{{.Title}}</h1>" {
+		t.Errorf("what was there is %q, %v", text, err)
+	}
+	if _, err := os.Stat(missing); err != nil {
+		t.Errorf("what was missing: %v", err)
 	}
 }
