@@ -1,5 +1,9 @@
 module broadside
 
+// What the Go buildpack of a platform builds (docs/deploy.md).
+// +heroku goVersion go1.26
+// +heroku install ./cmd/broadside
+
 go 1.26.0
 
 require (

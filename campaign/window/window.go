@@ -2,8 +2,9 @@
 // schedule.holidays in a campaign file.
 //
 // A window is that of a clock on a wall. Where that clock is put forward or back, a time
-// that does not exist is the one that the clock shows instead, and one that exists twice
-// is the first.
+// that does not exist is the first moment after it that does, and one that exists twice is
+// the first of the two, as in scheduler/calendar: what is due at such a time and the window
+// that begins with it agree.
 package window
 
 import (
@@ -170,26 +171,45 @@ type opening struct{ from, to time.Time }
 // openings returns the hours of the day that is so many days after that of t.
 func (w *Window) openings(t time.Time, day int) (all []opening) {
 	t = t.In(w.zone)
-	at := func(day, minutes int) time.Time {
-		return time.Date(t.Year(), t.Month(), t.Day()+day, 0, minutes, 0, 0, w.zone)
-	}
-
-	noon := at(day, 12*60)
-	if w.holidays[noon.Format(dateForm)] {
+	date := time.Date(t.Year(), t.Month(), t.Day()+day, 0, 0, 0, 0, time.UTC)
+	if w.holidays[date.Format(dateForm)] {
 		return nil
 	}
 	for _, p := range w.parts {
-		if !p.days[noon.Weekday()] {
+		if !p.days[date.Weekday()] {
 			continue
 		}
-		end := day
+		to := p.to
 		if p.to <= p.from {
-			end++
+			to += 24 * 60
 		}
-		all = append(all, opening{at(day, p.from), at(end, p.to)})
+		o := opening{moment(date, p.from, w.zone), moment(date, to, w.zone)}
+		if o.from.Before(o.to) { // otherwise the clock goes forward over all of it
+			all = append(all, o)
+		}
 	}
 	slices.SortFunc(all, func(a, b opening) int { return a.from.Compare(b.from) })
 	return all
+}
+
+// moment returns when the clocks of a zone show so many minutes after midnight of a date:
+// the first time if they do twice, and if they never do the first moment at which they show
+// something later.
+func moment(date time.Time, minutes int, zone *time.Location) time.Time {
+	shown := date.Unix() + int64(60*minutes) // what they must show, as if it were UTC
+	// No zone is more than a day from UTC, so the moment lies in these two days.
+	for at := time.Unix(shown-24*3600, 0).In(zone); ; {
+		_, offset := at.Zone()
+		_, end := at.ZoneBounds()
+		unix := shown - int64(offset)
+		if unix < at.Unix() {
+			return at // they are put forward over it
+		}
+		if end.IsZero() || unix < end.Unix() {
+			return time.Unix(unix, 0).In(zone)
+		}
+		at = end.In(zone)
+	}
 }
 
 // Next returns when a run may send, t at the earliest; the zero time when it never may.
@@ -203,6 +223,23 @@ func (w *Window) Next(t time.Time) time.Time {
 				return o.from
 			}
 		}
+	}
+	return time.Time{}
+}
+
+// Closes returns when the window closes that is open at t; the zero time when none is, or
+// when it does not close within a year.
+func (w *Window) Closes(t time.Time) time.Time {
+	if w == nil {
+		return time.Time{}
+	}
+	closes, open := w.opening(t)
+	for days := 0; open && days < horizon; days++ {
+		next, goesOn := w.opening(closes)
+		if !goesOn {
+			return closes
+		}
+		closes = next
 	}
 	return time.Time{}
 }

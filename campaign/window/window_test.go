@@ -44,9 +44,9 @@ func TestNext(t *testing.T) {
 		{"several", "Mon-Fri 08:00-12:00, Mon-Fri 14:00-18:00, Sat 10:00-12:00", "UTC", "", "2026-12-04 18:00", "2026-12-05 10:00"},
 		{"at noon", "Mon-Fri 08:00-12:00,Mon-Fri 14:00-18:00", "UTC", "", "2026-12-04 12:30", "2026-12-04 14:00"},
 		{"long names, small letters", "monday-friday 8:00-20:00", "UTC", "", "2026-12-05 12:00", "2026-12-07 08:00"},
-		{"spring forward: 02:30 does not exist", "02:30-04:00", "Europe/Berlin", "", "2026-03-29 01:00", "2026-03-29 03:30"},
+		{"spring forward: 02:30 does not exist", "02:30-04:00", "Europe/Berlin", "", "2026-03-29 01:00", "2026-03-29 03:00"},
 		{"fall back: the first 02:30", "02:30-04:00", "Europe/Berlin", "", "2026-10-25 01:00", "2026-10-25 02:30"},
-		{"southern spring: 02:30 does not exist", "02:30-04:00", "Australia/Sydney", "", "2026-10-04 01:00", "2026-10-04 03:30"},
+		{"southern spring: 02:30 does not exist", "02:30-04:00", "Australia/Sydney", "", "2026-10-04 01:00", "2026-10-04 03:00"},
 		{"half an hour of DST", "08:00-20:00", "Australia/Lord_Howe", "", "2026-04-05 07:00", "2026-04-05 08:00"},
 		{"a leap day", "Tue 08:00-20:00", "UTC", "", "2028-02-28 09:00", "2028-02-29 08:00"},
 		{"the turn of the year", "Mon-Fri 08:00-20:00", "Asia/Kathmandu", "2027-01-01", "2026-12-31 20:30", "2027-01-04 08:00"},
@@ -171,11 +171,12 @@ func TestReadHolidays(t *testing.T) {
 }
 
 func FuzzWindow(f *testing.F) {
-	for _, text := range []string{"Mon-Fri 08:00-20:00", "22:00-6:00, Sat 0:00-24:00", "sun-mon 1:01-1:02"} {
-		f.Add(text, int64(1_790_000_000))
+	for i, text := range []string{"Mon-Fri 08:00-20:00", "22:00-6:00, Sat 0:00-24:00", "sun-mon 1:01-1:02", "2:30-3:00", "0:00-24:00"} {
+		f.Add(text, int64(1_790_000_000), uint8(i))
 	}
-	f.Fuzz(func(t *testing.T, text string, unix int64) {
-		w, err := New(text, time.UTC, nil)
+	names := []string{"UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe", "America/Santiago"}
+	f.Fuzz(func(t *testing.T, text string, unix int64, n uint8) {
+		w, err := New(text, zone(t, names[int(n)%len(names)]), nil)
 		if err != nil {
 			return
 		}
@@ -183,6 +184,9 @@ func FuzzWindow(f *testing.F) {
 		next := w.Next(at)
 		if next.Before(at) || !w.Open(next) {
 			t.Errorf("%q at %s: next %s, open %v", text, at, next, w.Open(next))
+		}
+		if closes := w.Closes(next); !closes.IsZero() && (!closes.After(next) || w.Open(closes) || !w.Open(closes.Add(-time.Second))) {
+			t.Errorf("%q at %s: open from %s, closes at %s", text, at, next, closes)
 		}
 		if end := w.After(at, time.Hour); end.Before(next.Add(time.Hour)) {
 			t.Errorf("%q at %s: an hour is over at %s", text, at, end)

@@ -183,10 +183,9 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	if p.Spread > 0 {
 		fmt.Fprintf(w, "spread      evenly over %s\n", units.FormatDuration(p.Spread))
 	}
-	if p.Window != nil {
-		fmt.Fprintf(w, "window      %s\n", p.Window)
-	}
-	showForecast(w, p, i, time.Now())
+	now := time.Now()
+	showWindow(w, p, now)
+	showForecast(w, p, i, now)
 	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
 	if p.Redis.Limit > 0 {
 		fmt.Fprintf(w, ", %s are free", units.FormatBytes(p.Redis.Free()))
@@ -248,6 +247,7 @@ func planDocument(p launch.Plan) any {
 		Accounts   []string            `json:"accounts"`
 		Loopback   bool                `json:"loopback"`
 		Rate       float64             `json:"rate"`
+		Window     *windowDocument     `json:"window"` // null: none
 		Canary     int                 `json:"canary"`
 		Memory     planMemory          `json:"redis_memory"`
 		Forecast   []flowDocument      `json:"forecast"`
@@ -258,7 +258,7 @@ func planDocument(p launch.Plan) any {
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]sources.Exclusion{}, p.Excluded...),
 		append([]audience.Reject{}, p.Rejects...), append([]letter.Gap{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
-		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
+		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, windowOf(p), p.Guard.Canary, memoryOf(p),
 		flowDocuments(p.Forecast), stamp(p.Forecast.Finish), waitDocuments(p.Forecast), warmupDocuments(p.Forecast), p.Forecast.Expired,
 	}
 }

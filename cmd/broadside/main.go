@@ -19,9 +19,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Enviro
 
 // run executes one command line and returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	c := &cli{
 		stdin: stdin, in: input.Stream(ctx, stdin, stdinName), stdout: stdout, stdoutTTY: isTerminal(stdout, env),
 		term: newTerminal(stderr, env), env: env,
@@ -36,6 +35,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string)
 	c.asJSON = c.asJSON || asksForJSON(args)
 
 	return c.exit(ctx, err)
+}
+
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. A second
+// Ctrl-C ends the process at once. A second SIGTERM changes nothing: platforms send it more
+// than once (Heroku says so, and foreman sends it after a Ctrl-C), and a process that
+// obeyed would leave what is on the wire uncertain. They send SIGKILL when they mean it.
+func untilSignal() (ctx context.Context, stop context.CancelFunc) {
+	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
+	return ctx, stop
 }
 
 // asksForJSON reports whether --json is among the arguments. A command line

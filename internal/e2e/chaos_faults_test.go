@@ -381,7 +381,7 @@ func mixedClocks(c *trial) string {
 	c.exits(p, "worker")
 	bin := c.bin
 	c.bin = testkit.BuildSkewed(c.t)
-	fast := c.process(nil, "worker")
+	fast := c.process([]string{testkit.ClockAhead(5 * time.Minute)}, "worker")
 	c.bin = bin
 	fast.WaitLine("worker started", time.Minute)
 	c.workers = append(without(c.workers, p), fast)

@@ -33,7 +33,8 @@ func (l *Launcher) hasLane(accounts []string) func(domain string) bool {
 	return func(domain string) bool { return domains[domain] }
 }
 
-// forecast says how long the run takes, with the limits that hold when it begins now.
+// forecast says how long the run takes, with the limits that hold when it begins now, or
+// when its window opens. The window does not close any more.
 func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read scheduler.Plan, now time.Time) (forecast.Forecast, error) {
 	zone, _ := l.Config.Location()
 	s := spec.Snapshot
@@ -65,7 +66,7 @@ func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read sch
 		a.Used = used
 		in.Accounts = append(in.Accounts, a)
 	}
-	return within(spec.Window, forecast.Of(in)), nil
+	return forecast.Of(in), nil
 }
 
 // within moves the times of a forecast to where a window is open: it is made as if the

@@ -88,6 +88,7 @@ type Plan struct {
 	Loopback bool           // all accounts are on this machine
 	Rate     float64        // the lowest ceiling; 0: none
 	Window   *window.Window // nil: it may send at any time
+	Fit      Fit            // how the run fits into its window
 	Spread   time.Duration  // over which the messages leave evenly; 0: none
 	Forecast forecast.Forecast
 	Zone     *time.Location // of times that are shown
@@ -214,10 +215,12 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 	if begins.IsZero() {
 		begins = time.Now()
 	}
-	plan.Forecast, err = l.forecast(ctx, p.spec, read, begins)
+	f, err := l.forecast(ctx, p.spec, read, begins)
 	if err != nil {
 		return Plan{}, err
 	}
+	plan.Fit = fitOf(p.spec.Window, begins, f)
+	plan.Forecast = within(p.spec.Window, f)
 	if p.gaps != nil {
 		plan.Blanks, err = p.gaps.Gaps()
 	}

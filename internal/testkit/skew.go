@@ -9,19 +9,43 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var buildSkewed = sync.OnceValues(skewed)
 
-// BuildSkewed builds the broadside command so that its clock is five minutes
-// fast, all of it, libraries included, and returns its path. Go programs ask
-// the kernel for the time where nothing can come between (vDSO), so the one
-// line that does it in the standard library is replaced for this build. It
+// BuildSkewed builds the broadside command so that its clock is fast by what
+// ClockAhead says, all of it, libraries included, and returns its path. Go
+// programs ask the kernel for the time where nothing can come between (vDSO), so
+// the one line that does it in the standard library is replaced for this build. It
 // compiles everything once, which takes minutes on a slow machine.
 func BuildSkewed(t testing.TB) string {
 	t.Helper()
 	return built(t, buildSkewed)
 }
+
+// ClockAhead is the variable that makes the clock of such a build fast, or slow
+// where d is negative, by whole seconds.
+func ClockAhead(d time.Duration) string {
+	return fmt.Sprintf("CLOCK_AHEAD=%d", int64(d/time.Second))
+}
+
+// ahead reads that variable, within package time.
+const ahead = `
+
+var ahead = func() (n int64) {
+	text, _ := syscall.Getenv("CLOCK_AHEAD")
+	for _, c := range []byte(text) {
+		if c != '-' {
+			n = 10*n + int64(c-'0')
+		}
+	}
+	if text != "" && text[0] == '-' {
+		n = -n
+	}
+	return n
+}()
+`
 
 func skewed() (string, error) {
 	const asks = "sec, nsec, mono := runtimeNow()\n"
@@ -34,8 +58,9 @@ func skewed() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the standard library: %w", err)
 	}
-	if strings.Count(string(text), asks) == 0 {
-		return "", fmt.Errorf("%s: expected %q in func Now", file, asks)
+	const begins = "\npackage time\n"
+	if strings.Count(string(text), asks) == 0 || strings.Count(string(text), begins) != 1 {
+		return "", fmt.Errorf("%s: expected %q, and in func Now %q", file, begins, asks)
 	}
 	dir, err := os.MkdirTemp("", "skewed")
 	if err != nil {
@@ -43,7 +68,8 @@ func skewed() (string, error) {
 	}
 	defer os.RemoveAll(dir)
 	changed := filepath.Join(dir, "time.go")
-	fast := strings.ReplaceAll(string(text), asks, asks+"\tsec += 300\n")
+	fast := strings.ReplaceAll(string(text), asks, asks+"\tsec += ahead\n")
+	fast = strings.Replace(fast, begins, begins+"\nimport \"syscall\"\n", 1) + ahead
 	if err := os.WriteFile(changed, []byte(fast), 0o600); err != nil {
 		return "", err
 	}

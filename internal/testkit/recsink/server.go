@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,7 +261,7 @@ func (d *dialogue) data() bool {
 	d.take('A', &s.accepted, at, id, size)
 	s.bytes.Add(int64(size))
 	d.reset()
-	d.say("250 2.0.0 ok")
+	d.say("250 2.0.0 ok: queued as " + strconv.FormatInt(n, 16))
 	return true
 }
 
