@@ -30,6 +30,9 @@ create table people as select 'p' || i || '@example.com' as email, repeat('x', 1
 create role reader login password 'tiger';
 grant select on subscribers to reader;
 create table secrets (email text);
+alter database postgres set timezone = 'Asia/Kolkata';
+alter database postgres set datestyle = 'German';
+alter database postgres set intervalstyle = 'postgres_verbose';
 `
 
 // The tests share one server, which takes a second or two to start.

@@ -157,10 +157,9 @@ func newRequest(ctx context.Context, s Source) (*http.Request, error) {
 	req.Header.Set("User-Agent", "Broadside")
 	req.Header.Set("Accept", "text/csv, text/tab-separated-values, application/x-ndjson, application/vnd.openxmlformats-officedocument.spreadsheetml.sheet, */*;q=0.1")
 	req.Header.Set("Accept-Encoding", "gzip")
-	if u := req.URL.User; u != nil { // as a header it is not sent on to another host
+	if u := req.URL.User; u != nil { // a header goes with a redirect, but to no other host
 		password, _ := u.Password()
 		req.SetBasicAuth(u.Username(), password)
-		req.URL.User = nil
 	}
 	return req, nil
 }

@@ -186,7 +186,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A redirect is followed to where a source may be, and takes no secrets along to another host.
+// A redirect is followed to where a source may be. The login goes along to the same host,
+// and no secret to another one.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	var referer, authorization string
@@ -196,6 +197,14 @@ func TestRedirects(t *testing.T) {
 	})
 	elsewhere = strings.Replace(elsewhere, "127.0.0.1", "localhost", 1)
 	url := site(t, func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "reader" || password != "tiger" {
+			http.Error(w, "who is that?", http.StatusUnauthorized)
+			return
+		}
+		if r.URL.Path == "/people.csv" {
+			http.Redirect(w, r, "/moved.csv", http.StatusFound)
+			return
+		}
 		http.Redirect(w, r, elsewhere+"/other.csv", http.StatusFound)
 	})
 	text, _, err := fetch(t, source(withSecrets(url, "/people.csv")))
