@@ -14,7 +14,7 @@ type Definition struct {
 	Preheader string      // preheader: a template
 	Timezone  string      // timezone: IANA name; empty: the config's
 	Audience  Audience    // audience
-	Exclude   []Exclusion // exclude: list:NAME, run:ID, a file, or {file, email, encoding}
+	Exclude   []Exclusion // exclude: list:NAME, run:ID, a file or its https address, or {file, email, encoding}
 	Content   Content     // content
 	Schedule  Schedule    // schedule
 	Delivery  Delivery    // delivery
@@ -35,7 +35,8 @@ type Pos struct{ Line, Column int }
 
 // An Audience says where the recipients come from.
 type Audience struct {
-	Source   string            // source: a file, "-" or list:NAME
+	Source   string            // source: a file, "-" or list:NAME; of a Remote what may be shown of it
+	Remote   Remote            `json:",omitzero"` // source, query and allow_private of what is read elsewhere
 	Email    string            // email: column of the address; empty when exactly one fits
 	Columns  map[string]string // columns: merge field -> header
 	Sheet    string            // sheet: of a workbook; empty: the first that is not hidden
@@ -57,7 +58,8 @@ const maxSample = 1_000_000
 
 // An Exclusion names addresses that are left out of a run.
 type Exclusion struct {
-	Source   string // list:NAME; run:ID or run:CAMPAIGN; or a file
+	Source   string // list:NAME; run:ID or run:CAMPAIGN; a file; of a Remote what may be shown of it
+	Remote   Remote `json:",omitzero"` // a file on the web
 	Email    string // email: column of the address in a file; empty: any
 	Sheet    string // sheet: of a workbook; empty: the only one that is not blank
 	Encoding string // encoding: of a file, as in an Audience

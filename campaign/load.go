@@ -115,9 +115,8 @@ func readSwitch(m *strictyaml.Map, name string, on *bool) {
 
 func (d *Definition) readAudience(m *strictyaml.Map) {
 	a := &d.Audience
-	m.Require("source", "a file such as subscribers.csv, - for stdin, or list:NAME")
-	m.Refuse("source", "use a .csv, .xlsx or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isLater)
-	m.Check("source", &a.Source, "a .csv, .xlsx or .jsonl file (also .gz, .zst), - for stdin, or list:NAME", isSource)
+	m.Require("source", "a file such as subscribers.csv, - for stdin, list:NAME, or an address: https://... or postgres://...")
+	a.readSource(m)
 	m.Check("email", &a.Email, "the name of a column", isHeader)
 	m.StringMap("columns", &a.Columns, "FIELD: HEADER, with letters, digits and _ in FIELD", func(field, header string) bool {
 		return fieldPattern.MatchString(field) && isHeader(header)
@@ -127,6 +126,49 @@ func (d *Definition) readAudience(m *strictyaml.Map) {
 	d.readWhere(m)
 	m.Check("sample", new(string), fmt.Sprintf("a share such as 10%%, or a number of recipients from 1 to %d", maxSample), a.Sample.read)
 	strictyaml.Range(m, "expect", &a.Expect.Min, &a.Expect.Max)
+}
+
+// readSource reads where the recipients are, and for a source elsewhere how it is read.
+func (a *Audience) readSource(m *strictyaml.Map) {
+	const expected = "a .csv, .xlsx or .jsonl file (also .gz, .zst), - for stdin, list:NAME, or an https:// or postgres:// address"
+	var r Remote
+	m.Check("query", &r.Query, "the text of a query such as select email, first_name from subscribers", func(text string) bool {
+		return strings.TrimSpace(text) != "" && len(text) <= maxQuery
+	})
+	strictyaml.Bool(m, "allow_private", &r.AllowPrivate)
+
+	m.Value("source", expected, func(text string) (problem string) {
+		switch {
+		case IsRemote(text):
+			r.Address = text
+			if hasScheme(text, webSchemes...) {
+				r.Query = "" // which is a problem of its own
+			}
+			a.Source = r.String()
+			a.Remote = r
+			return r.checkForm()
+		case !isSource(text):
+			return "found " + strictyaml.Quote(strictyaml.ShownURL(text)) + ", expected " + expected
+		}
+		a.Source = text
+		return ""
+	})
+
+	isDatabase := !a.Remote.IsZero() && a.Remote.IsDatabase()
+	switch {
+	case isDatabase && !m.Has("query"):
+		m.Problem("query", "missing, expected the query whose rows are the recipients, such as query: select email, first_name from subscribers")
+	case !isDatabase && m.Has("query") && a.Source != "":
+		m.Problem("query", "found a query, and the source is no database, expected source: postgres://USER:PASSWORD@HOST/DATABASE, or no query")
+	}
+	for _, name := range []string{"sheet", "encoding"} {
+		if isDatabase && m.Has(name) {
+			m.Problem(name, "found %s, which is for files, expected none: the source is a database", name)
+		}
+	}
+	if r.AllowPrivate && a.Remote.IsZero() && a.Source != "" {
+		m.Problem("allow_private", "found allow_private, and the source is not on another machine, expected source: https://..., or no allow_private")
+	}
 }
 
 // readWhere reads the expression. Whether its fields exist is known with the audience.
@@ -156,15 +198,30 @@ func (s *SampleSize) read(text string) bool {
 // readExclude reads the exclusions: a text for each source, or the keys of a file
 // that is not like an audience with a header in UTF-8.
 func (d *Definition) readExclude(m *strictyaml.Map) {
-	const expected = "list:NAME, run:ID or a .csv, .xlsx or .jsonl file"
+	const expected = "list:NAME, run:ID, or a .csv, .xlsx or .jsonl file or its https:// address"
 	text := func(source string) bool {
+		if IsRemote(source) {
+			d.Exclude = append(d.Exclude, readRemote(m, index("exclude", len(d.Exclude)), source))
+			return true
+		}
 		d.Exclude = append(d.Exclude, Exclusion{Source: source})
 		return isExclusion(source)
 	}
 	m.Items("exclude", expected, text, func(m *strictyaml.Map) {
 		var e Exclusion
 		m.Require("file", "a .csv, .xlsx or .jsonl file such as staff.csv")
-		m.Check("file", &e.Source, "a .csv, .xlsx or .jsonl file", func(text string) bool { return isExclusion(text) && isPlainFile(text) })
+		m.Value("file", "a .csv, .xlsx or .jsonl file", func(text string) (problem string) {
+			switch {
+			case IsRemote(text):
+				e = readRemote(m, "file", text)
+			case !isExclusion(text) || !isPlainFile(text):
+				return "found " + strictyaml.Quote(text) + ", expected a .csv, .xlsx or .jsonl file or its https:// address"
+			default:
+				e.Source = text
+			}
+			return ""
+		})
+		strictyaml.Bool(m, "allow_private", &e.Remote.AllowPrivate)
 		m.Check("email", &e.Email, "the name of a column", isHeader)
 		m.Check("sheet", &e.Sheet, "the name of a worksheet", isSheet)
 		m.Check("encoding", &e.Encoding, "the name of an encoding such as windows-1252", encodingPattern.MatchString)
@@ -173,6 +230,21 @@ func (d *Definition) readExclude(m *strictyaml.Map) {
 	if len(d.Exclude) > maxExclude {
 		m.Problem("exclude", "found %d entries, expected at most %d: put them into one list with broadside list import", len(d.Exclude), maxExclude)
 	}
+}
+
+// readRemote reads the address of a file of excluded addresses. What is wrong with it is
+// reported under a key.
+func readRemote(m *strictyaml.Map, key, address string) Exclusion {
+	e := Exclusion{Remote: Remote{Address: address}}
+	e.Source = e.Remote.String()
+	problem := e.Remote.checkForm()
+	if e.Remote.IsDatabase() {
+		problem = "found " + strconv.Quote(e.Source) + ", expected a file or its https:// address: a query can leave people out by itself (where not ...)"
+	}
+	if problem != "" {
+		m.Problem(key, "%s", problem)
+	}
+	return e
 }
 
 func (d *Definition) readContent(m *strictyaml.Map) {

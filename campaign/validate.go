@@ -77,14 +77,7 @@ func isSource(text string) bool {
 
 // isAudienceFile reports whether text names a file. Files of any name may
 // hold CSV, JSONL or a workbook.
-func isAudienceFile(text string) bool {
-	return isFile(text) && !strings.Contains(text, "://") && !isLater(text)
-}
-
-// isLater reports whether text is a source that later versions will read.
-func isLater(text string) bool {
-	return strings.HasPrefix(strings.ToLower(text), "https://")
-}
+func isAudienceFile(text string) bool { return isFile(text) && !strings.Contains(text, "://") }
 
 // isExclusion reports whether text is an entry of exclude: list:NAME, run:ID
 // (or the id of a campaign, for all its runs), or a file.

@@ -12,6 +12,7 @@ const (
 	WebhookRunCancelled WebhookEvent = "run.cancelled"
 	WebhookRunPaused    WebhookEvent = "run.paused" // by an operator or a guard
 	WebhookRunHeld      WebhookEvent = "run.held"
+	WebhookRunMissed    WebhookEvent = "run.missed" // of a schedule: it was not made
 
 	WebhookBounced      WebhookEvent = "bounced"
 	WebhookComplained   WebhookEvent = "complained"
@@ -20,8 +21,22 @@ const (
 
 // WebhookEvents are all of them.
 var WebhookEvents = []WebhookEvent{
-	WebhookRunFinished, WebhookRunFailed, WebhookRunCancelled, WebhookRunPaused, WebhookRunHeld,
+	WebhookRunFinished, WebhookRunFailed, WebhookRunCancelled, WebhookRunPaused, WebhookRunHeld, WebhookRunMissed,
 	WebhookBounced, WebhookComplained, WebhookUnsubscribed,
+}
+
+// A MissedOccurrence is what an outgoing webhook tells about a time of a schedule at which
+// nothing was sent, or about several that were missed one after the other.
+type MissedOccurrence struct {
+	Campaign string    `json:"campaign"`
+	Topic    string    `json:"topic"`
+	At       time.Time `json:"at"`
+	Until    time.Time `json:"until,omitzero"` // the last of several
+	Times    int64     `json:"times"`          // how many they are
+	Reason   string    `json:"reason"`
+	Recorded time.Time `json:"recorded"`
+
+	Stored string `json:"-"` // as scheduler.Schedules has it
 }
 
 // A RecipientEvent is what an outgoing webhook tells about one recipient.

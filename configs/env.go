@@ -93,45 +93,20 @@ func expand(d *strictyaml.Doc, n *strictyaml.Node, key string, environ []string)
 }
 
 func expandText(text string, environ []string) (out, problem string) {
-	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(text, "${")
-		b.WriteString(before)
-		if !found {
-			return b.String(), ""
-		}
-		if strings.HasSuffix(before, "$") { // $${ is a literal ${
-			b.WriteString("{")
-			text = rest
-			continue
-		}
-		name, after, closed := strings.Cut(rest, "}")
-		if !closed || !isVariable(name) {
-			return "", "found ${ without a name and }, expected ${NAME}; write $${ for the two characters themselves"
-		}
+	size := len(text)
+	return strictyaml.Expand(text, func(name string) (value, problem string) {
 		value, ok := lookup(environ, name)
-		if !ok {
-			problem = fmt.Sprintf("the variable %s is not set", name)
-			if name == secretVar {
-				problem += "; make a value once and keep it: " + makeSecret
-			}
-			return "", problem
-		}
-		if b.WriteString(value); b.Len() > strictyaml.MaxValue {
+		size += len(value) - len("${}") - len(name)
+		switch {
+		case !ok && name == secretVar:
+			return "", fmt.Sprintf("the variable %s is not set; make a value once and keep it: %s", name, makeSecret)
+		case !ok:
+			return "", fmt.Sprintf("the variable %s is not set", name)
+		case size > strictyaml.MaxValue:
 			return "", fmt.Sprintf("found more than %d bytes with the variables filled in: is %s the right one?", strictyaml.MaxValue, name)
 		}
-		text = after
-	}
-}
-
-func isVariable(name string) bool {
-	for i, r := range name {
-		letter := r == '_' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			return false
-		}
-	}
-	return name != ""
+		return value, ""
+	})
 }
 
 // lookup finds a variable, also an empty one. The last of a name wins, as in

@@ -14,6 +14,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/configs/strictyaml"
+	"broadside/internal/publicnet"
 )
 
 const (
@@ -118,13 +119,7 @@ func isReturnPath(text string) bool {
 }
 
 // IsLoopback reports whether host names this machine.
-func IsLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
-}
+func IsLoopback(host string) bool { return publicnet.IsLoopback(host) }
 
 // isAddressPattern reports whether text is LOCAL@DOMAIN, with * for any run of
 // characters in either.

@@ -46,27 +46,8 @@ func (w Webhook) ID() string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// String returns the URL without its query and without parts of its path that look like a
-// secret, which some services have there: a name for logs and tables.
-func (w Webhook) String() string {
-	base, _, cut := strings.Cut(w.URL, "?")
-	parts := strings.Split(base, "/")
-	for i, part := range parts {
-		if i > 2 && looksSecret(part) { // behind https://HOST
-			parts[i] = "..."
-		}
-	}
-	base = strings.Join(parts, "/")
-	if cut {
-		return base + "?..."
-	}
-	return base
-}
-
-// looksSecret reports whether a part of a path is long, and has what words do not have.
-func looksSecret(part string) bool {
-	return len(part) >= 12 && strings.ContainsFunc(part, func(r rune) bool { return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' })
-}
+// String returns the URL without what may be secret: a name for logs and tables.
+func (w Webhook) String() string { return strictyaml.ShownURL(w.URL) }
 
 // GoString keeps the query and the secret out of %#v.
 func (w Webhook) GoString() string { return w.String() }

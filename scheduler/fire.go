@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
+	"broadside/campaign/sources"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
 )
@@ -26,6 +28,9 @@ const (
 	maxFirings = 4
 	// troublePause is how long an occurrence that cannot be fired now has to wait.
 	troublePause = 2 * time.Second
+	// sourcePause is how long it waits when its audience, which is elsewhere, could not be
+	// read: each try is a request to somebody's server.
+	sourcePause = 15 * time.Second
 	// roomPause is how long it waits when Redis has no memory for its run. It is
 	// longer, because the whole audience is read before that is known.
 	roomPause = 30 * time.Second
@@ -45,6 +50,7 @@ type Firing struct {
 	Occurrence time.Time
 	now        time.Time // when it was claimed
 	holder     string
+	told       bool // others are told when it is missed
 }
 
 // A Made is what finally became of an occurrence.
@@ -72,6 +78,7 @@ type OpenInput struct {
 type FirerConfig struct {
 	Maker     *Maker
 	Campaigns Campaigns
+	Told      bool // others are told what was missed
 	Log       *slog.Logger
 }
 
@@ -153,6 +160,7 @@ func (f *Firer) poll(ctx context.Context, wg *sync.WaitGroup, busy chan struct{}
 			return err
 		}
 
+		firing.told = f.cfg.Told
 		wg.Go(func() {
 			defer func() {
 				<-busy
@@ -171,6 +179,7 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	defer f.crash.Recover(nil, "campaign", o.ID, "occurrence", o.Occurrence)
 	log := f.cfg.Log.With("campaign", o.ID, "occurrence", o.Occurrence)
 	notice := f.notice(o.ID)
+	began := time.Now()
 	err := f.deal(ctx, o, log)
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrTaken) {
 		f.forget(o.ID)
@@ -185,12 +194,8 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	}
 
 	// It stays due. The next scheduler goes on from where this one stopped.
-	pause := f.pause
-	trouble := err.Error()
-	if errors.Is(err, ErrNoRoom) {
-		pause = max(pause, roomPause)
-	}
-
+	pause := f.pauseAfter(o, time.Since(began), err)
+	trouble := address.Redact(err.Error())
 	if ctx.Err() != nil {
 		pause = 0
 		trouble = ""
@@ -203,6 +208,21 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 	if err := f.schedules.giveBack(late, o, pause, trouble); err != nil {
 		log.Warn("claim of an occurrence could not be given back, it ends by itself", "err", err)
 	}
+}
+
+// pauseAfter returns how long an occurrence waits after it could not be fired, some time
+// after it was claimed. That is not longer than it may be late, when it is missed and
+// recorded so.
+func (f *Firer) pauseAfter(o Firing, tried time.Duration, err error) time.Duration {
+	pause := f.pause
+	if _, ok := errors.AsType[*sources.Trouble](err); ok {
+		pause = sourcePause
+	}
+	if errors.Is(err, ErrNoRoom) {
+		pause = roomPause
+	}
+	left := o.Timing.MaxLateness - o.now.Sub(o.Occurrence) - tried
+	return max(f.pause, min(pause, left))
 }
 
 // deal makes the run of an occurrence, unless it is too late or left out, and records
@@ -409,8 +429,15 @@ func (s *Schedules) record(ctx context.Context, o Firing, entry Occurrence, next
 		run = ""
 	}
 
-	n, err := s.settle.Run(ctx, s.rdb, []string{s.key("due"), s.of(o.ID), s.key("history:" + o.ID)},
-		o.ID, o.Version, o.holder, ms, text, keepOccurrences, run, entry.Outcome, entry.Times()).Int()
+	args := []any{o.ID, o.Version, o.holder, ms, text, keepOccurrences, run, entry.Outcome, entry.Times(), keepUntold}
+	if o.told && entry.Outcome == Missed {
+		untold, err := json.Marshal(missedOccurrence(o, entry))
+		if err != nil {
+			return false, fmt.Errorf("record an occurrence of %s: %w", o.ID, err)
+		}
+		args = append(args, untold)
+	}
+	n, err := s.settle.Run(ctx, s.rdb, []string{s.key("due"), s.of(o.ID), s.key("history:" + o.ID), s.untoldKey()}, args...).Int()
 	if err != nil {
 		return false, fmt.Errorf("record an occurrence of %s: %w", o.ID, err)
 	}

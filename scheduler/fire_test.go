@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/sources"
 	"broadside/internal/testkit"
 )
 
@@ -267,6 +268,92 @@ func TestWhatIsTooLateIsRecordedAndNotSent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A missed occurrence is on the list of those to be told of together with its record, and
+// only where others are told.
+func TestMissedOccurrencesAreToBeTold(t *testing.T) {
+	t.Parallel()
+	keepers(t, func(t *testing.T, s *Schedules) {
+		ctx := t.Context()
+		at := soon(t, s)
+		for _, id := range []string{"told", "silent", "fired", "lost"} {
+			put(t, s, id, Timing{At: at, MaxLateness: time.Second})
+		}
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		claimed := map[string]*Firing{}
+		for len(claimed) < 4 {
+			<-tick.C
+			o, err := s.next(ctx, "holder")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o == nil {
+				continue
+			}
+			if err := s.rdb.HSet(ctx, s.of(o.ID), "holder", "holder of "+o.ID).Err(); err != nil {
+				t.Fatal(err)
+			}
+			o.holder = "holder of " + o.ID
+			o.told = o.ID != "silent"
+			claimed[o.ID] = o
+		}
+		claimed["lost"].holder = "somebody else"
+
+		for id, o := range claimed {
+			entry := Occurrence{At: at, Count: 3, Until: at.Add(2 * time.Second), Outcome: Missed, Reason: "BS-MISSED: late"}
+			if id == "fired" {
+				entry.Outcome = Fired
+			}
+			if kept, err := s.record(ctx, *o, entry, time.Time{}); err != nil || kept != (id != "lost") {
+				t.Errorf("%s: record: %v, %v", id, kept, err)
+			}
+		}
+
+		all, err := s.Untold(ctx)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("to be told of are %+v, error %v; want one", all, err)
+		}
+		want := campaign.MissedOccurrence{Campaign: "told", Topic: "newsletter", At: at, Until: at.Add(2 * time.Second), Times: 3, Reason: "BS-MISSED: late"}
+		if diff := cmp.Diff(want, all[0], cmpopts.IgnoreFields(campaign.MissedOccurrence{}, "Recorded", "Stored")); diff != "" || all[0].Recorded.IsZero() {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if err := s.NoteTold(ctx, all[0]); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := s.Untold(ctx); err != nil || len(all) != 0 {
+			t.Errorf("still to be told of are %+v, error %v", all, err)
+		}
+	})
+}
+
+// An occurrence whose audience could not be read waits for longer, but not for longer
+// than it may be late.
+func TestPauseAfterTrouble(t *testing.T) {
+	t.Parallel()
+	f := NewFirer(nil, FirerConfig{Log: slog.New(slog.DiscardHandler)})
+	at := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
+	source := fmt.Errorf("open: %w", &sources.Trouble{})
+	for _, tc := range []struct {
+		name  string
+		late  time.Duration // when it was claimed
+		tried time.Duration
+		err   error
+		want  time.Duration
+	}{
+		{"of any other kind", 0, time.Second, errors.New("connection refused"), troublePause},
+		{"of a source", 0, time.Second, source, sourcePause},
+		{"of room", 0, time.Second, ErrNoRoom, roomPause},
+		{"of a source, near the end", 50 * time.Second, 5 * time.Second, source, 5 * time.Second},
+		{"of a source, at the end", 50 * time.Second, 9 * time.Second, source, troublePause},
+		{"of a source, after the end", 50 * time.Second, time.Minute, source, troublePause},
+	} {
+		o := Firing{Schedule: Schedule{Timing: Timing{MaxLateness: time.Minute}}, Occurrence: at, now: at.Add(tc.late)}
+		if got := f.pauseAfter(o, tc.tried, tc.err); got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
 }
 
 func TestTroubleIsTriedAgainAndFailureIsNot(t *testing.T) {

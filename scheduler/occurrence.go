@@ -3,12 +3,14 @@ package scheduler
 import (
 	"fmt"
 	"time"
+
+	"broadside/campaign/codes"
 )
 
 // What becomes of an occurrence.
 const (
 	Fired   = "fired"   // its run was made
-	Missed  = "missed"  // no scheduler was there in time: not sent
+	Missed  = "missed"  // no scheduler was there in time, or its audience could not be read: not sent
 	Failed  = "failed"  // its run could not be made: not sent
 	Skipped = "skipped" // an operator has left it out: not sent
 )
@@ -56,13 +58,14 @@ func missed(t Timing, first, now time.Time, trouble string) (Occurrence, time.Ti
 		return Occurrence{}, time.Time{}, err
 	}
 
-	o.Reason = fmt.Sprintf("%v late, max_lateness is %v", now.Sub(last).Round(time.Second), t.MaxLateness)
+	reason := fmt.Sprintf("%v late, max_lateness is %v", now.Sub(last).Round(time.Second), t.MaxLateness)
 	if o.Count > 1 {
 		o.Until = last
 	}
 	if trouble != "" {
-		o.Reason += "; " + trouble
+		reason += "; " + trouble
 	}
+	o.Reason = codes.Missed.Reason("%s", reason)
 
 	return o, next, nil
 }

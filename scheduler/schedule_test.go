@@ -83,19 +83,19 @@ func TestMissed(t *testing.T) {
 	}{
 		{
 			"one", daily, "2026-10-01T07:00:00Z", "2026-10-01T08:00:01Z",
-			Occurrence{Outcome: Missed, Count: 1, Reason: "1h0m1s late, max_lateness is 1h0m0s"},
+			Occurrence{Outcome: Missed, Count: 1, Reason: "BS-MISSED: 1h0m1s late, max_lateness is 1h0m0s"},
 			"2026-10-02T09:00:00+02:00",
 		},
 		{
 			"a row, the last one is not too late", daily, "2026-10-01T07:00:00Z", "2026-10-04T08:00:00Z",
-			Occurrence{Outcome: Missed, Count: 3, Until: moment(t, "2026-10-03T07:00:00Z"), Reason: "25h0m0s late, max_lateness is 1h0m0s"},
+			Occurrence{Outcome: Missed, Count: 3, Until: moment(t, "2026-10-03T07:00:00Z"), Reason: "BS-MISSED: 25h0m0s late, max_lateness is 1h0m0s"},
 			"2026-10-04T09:00:00+02:00",
 		},
 		{
 			"once",
 			Timing{At: moment(t, "2026-10-01T07:00:00Z"), Zone: "UTC", MaxLateness: time.Minute},
 			"2026-10-01T07:00:00Z", "2026-10-01T08:00:00Z",
-			Occurrence{Outcome: Missed, Count: 1, Reason: "1h0m0s late, max_lateness is 1m0s"},
+			Occurrence{Outcome: Missed, Count: 1, Reason: "BS-MISSED: 1h0m0s late, max_lateness is 1m0s"},
 			"",
 		},
 		{
@@ -104,7 +104,7 @@ func TestMissed(t *testing.T) {
 			"2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z",
 			Occurrence{
 				Outcome: Missed, Count: countMissed, Until: moment(t, "2026-01-01T00:00:00Z").Add((countMissed - 1) * time.Second),
-				Reason: "466h13m21s late, max_lateness is 1m0s; and more times after that",
+				Reason: "BS-MISSED: 466h13m21s late, max_lateness is 1m0s; and more times after that",
 			},
 			"2026-01-31T23:59:00Z",
 		},

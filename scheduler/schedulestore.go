@@ -32,6 +32,7 @@ const stagedTTL = time.Hour
 //	PREFIX:{sched}:of:ID           hash: schedule (JSON), version, next; holder, until and firing of a claim;
 //	                               trouble, last_run, fired, missed, failed
 //	PREFIX:{sched}:history:ID      list of occurrences, JSON, newest last
+//	PREFIX:{sched}:untold          list of missed occurrences that others are to be told of, JSON, newest last
 //	PREFIX:{sched}:skip:ID:TIME    a time in ms that is left out; ends two days after it
 //	PREFIX:{sched}:files:VERSION   hash: KEY:N -> piece N of the file, Zstandard
 //

@@ -69,7 +69,9 @@ func (e *FileError) Unwrap() error { return e.Err }
 // A Source says where the rows come from.
 type Source struct {
 	Path   string    // a file, or "-" for Reader
-	Reader io.Reader // read when Path is "-"; the caller closes it
+	Reader io.Reader // read when Path is "-"
+	Closer io.Closer // closes what Reader reads, with the reading; nil: the caller does
+	Name   string    // of Reader: a file name, whose ending says the format; empty: the content alone does
 }
 
 // Options say how a file is to be read. The zero value suits a UTF-8 file
@@ -143,11 +145,53 @@ func newReader(l *lines, p *plan, next func(*Row) error) *Reader {
 	return &Reader{name: l.name, columns: p.fields, next: next, close: l.Close}
 }
 
+// A Table yields rows that have no file: those that a database returns.
+type Table struct {
+	Name    string   // in messages
+	Headers []string // the names of the columns, as in the header of a file
+	Next    func() ([]string, error)
+	Close   func() error
+}
+
+// OpenTable returns a Reader of a table, whose columns become merge fields, and whose rows
+// are checked, as those of a file are. The line of a Row is its number. The Reader closes
+// the table, and so does OpenTable when it fails.
+func OpenTable(ctx context.Context, t Table, opts Options) (*Reader, error) {
+	l := &lines{stream: &stream{name: t.Name, closers: []func() error{t.Close}}, ctx: ctx}
+	p, err := planColumns(l, t.Headers, opts)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return newReader(l, p, func(row *Row) error {
+		values, err := t.Next()
+		if err != nil {
+			return err
+		}
+		l.n++
+		return p.fill(row, l.n, values, ", ")
+	}), nil
+}
+
 // FromRows returns a Reader of rows that do not come from a file.
 // columns are its Columns, one of them email. next fills a row, Values in the
 // order of columns; its errors are those of Reader.Next.
 func FromRows(name string, columns []string, next func(*Row) error) *Reader {
 	return &Reader{name: name, columns: columns, next: next}
+}
+
+// WithErrors has the errors that end the reading go through a function, which says more
+// about them. io.EOF and those about single rows stay as they are.
+func (r *Reader) WithErrors(explain func(error) error) *Reader {
+	next := r.next
+	r.next = func(row *Row) error {
+		err := next(row)
+		if _, isReject := err.(*Reject); isReject || err == nil || err == io.EOF {
+			return err
+		}
+		return explain(err)
+	}
+	return r
 }
 
 // Columns returns the merge fields, in the order of the Values of each row.

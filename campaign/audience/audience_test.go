@@ -330,7 +330,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 
 	for path, want := range map[string]string{
-		"https://x.example/a.csv":          "an audience from the web is not supported yet; download it",
+		"https://u:tiger@x.example/a.csv":  "https://x.example/a.csv: found an address, expected a file, - or list:NAME; name it as audience.source in a campaign file",
 		"people.xlsx":                      "no such file; check the name",
 		filepath.Join(dir, "text.xlsx"):    "the name says .xlsx, the content is not a workbook",
 		filepath.Join(dir, "none.csv"):     "no such file; check the name",

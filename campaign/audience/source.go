@@ -3,6 +3,7 @@ package audience
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"broadside/configs/strictyaml"
 	"broadside/internal/input"
 )
 
@@ -58,7 +60,7 @@ func (s *stream) Close() error {
 func openStream(ctx context.Context, src Source, opts Options) (*stream, error) {
 	s := &stream{name: opts.File}
 	if s.name == "" {
-		s.name = src.Path
+		s.name = strictyaml.ShownURL(src.Path)
 		if src.Path == "-" {
 			s.name = "standard input"
 		}
@@ -66,7 +68,7 @@ func openStream(ctx context.Context, src Source, opts Options) (*stream, error) 
 
 	err := s.open(ctx, src)
 	if err == nil {
-		err = s.decompress(src.Path)
+		err = s.decompress(cmp.Or(src.Name, src.Path))
 	}
 	if err == nil && s.format != formatXLSX { // a workbook says itself how it is encoded
 		err = s.decode(opts.Encoding)
@@ -86,6 +88,9 @@ func (s *stream) open(ctx context.Context, src Source) error {
 			return s.errorf("", "nothing to read from")
 		}
 		s.raw = &tap{r: src.Reader}
+		if src.Closer != nil {
+			s.closers = append(s.closers, src.Closer.Close)
+		}
 		return nil
 	}
 
@@ -93,8 +98,8 @@ func (s *stream) open(ctx context.Context, src Source) error {
 	switch {
 	case lower == "":
 		return s.errorf("name a file, - or list:NAME", "no source")
-	case strings.HasPrefix(lower, "https://"), strings.HasPrefix(lower, "http://"):
-		return s.errorf("download it and name the file", "an audience from the web is not supported yet")
+	case strings.Contains(lower, "://"):
+		return s.errorf("name it as audience.source in a campaign file, or download it and name the file", "found an address, expected a file, - or list:NAME")
 	}
 
 	f, err := input.Open(ctx, src.Path)

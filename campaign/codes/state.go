@@ -8,6 +8,7 @@ const (
 	NoWorker    Code = "BS-NO-WORKER"
 	NoScheduler Code = "BS-NO-SCHEDULER"
 	NoWeb       Code = "BS-NO-WEB"
+	Missed      Code = "BS-MISSED"
 	Processes   Code = "BS-PROCESSES"
 	Mailbox     Code = "BS-MAILBOX"
 	Webhook     Code = "BS-WEBHOOK"
@@ -62,6 +63,15 @@ var stateCodes = []Explanation{
 		NoScheduler, "No scheduler is alive",
 		"A scheduler makes the runs of scheduled campaigns when their time comes. Without one no run is made, and an occurrence that is later than its max_lateness is recorded as missed.",
 		[]string{"Start `broadside scheduler` (or `broadside all`) with the same configuration.", processStep},
+	},
+	{
+		Missed, "A time of a schedule was missed",
+		"When the time of a scheduled campaign had come, no run was made of it within its schedule.max_lateness: no scheduler was alive, or its audience, which is read then, could not be. Nothing was sent, and the next time of the schedule stays as it is.",
+		[]string{
+			"The reason says how late it was, and what was in the way; `broadside campaign show ID` has all times.",
+			"An audience on the web or in a database: `broadside campaign launch ID --now --dry-run` reads it now.",
+			"`broadside campaign launch ID --now` sends the campaign now. A longer schedule.max_lateness leaves more time for an outage.",
+		},
 	},
 	{
 		NoWeb, "No web process is alive",

@@ -46,24 +46,31 @@ type Exclusions struct {
 func (x *Exclusions) Has(hash [32]byte) bool { return x != nil && x.addresses.Has(hash) }
 
 // Exclusions reads the addresses that a campaign excludes, and those of more sources
-// from the command line. Without Redis its lists and runs are left out. The error has
-// every problem.
+// from the command line. Without Redis its lists and runs are left out, and Offline what
+// is on the web. The error has every problem.
 func (s Sources) Exclusions(ctx context.Context, def *campaign.Definition, more []string) (*Exclusions, error) {
 	x := &Exclusions{}
 	var errs []error
 	for i, e := range def.Exclude {
-		if s.Runs == nil && !isFile(e.Source) {
+		if s.Runs == nil && !isFile(e.Source) || s.Offline && !e.Remote.IsZero() {
 			x.Unread = append(x.Unread, e.Source)
 			continue
 		}
 		key := excludeKey(i)
-		if err := x.add(ctx, s, def, key, e); err != nil {
+		err := x.add(ctx, s, def, key, e)
+		if trouble, ok := errors.AsType[*Trouble](err); ok {
+			errs = append(errs, trouble)
+		} else if err != nil {
 			errs = append(errs, strictyaml.Problems{def.Problem(key, "%v", err)}, otherThanInput(err))
 		}
 	}
 
 	onDisk := Sources{Lists: s.Lists, Runs: s.Runs}
 	for _, source := range more {
+		if campaign.IsRemote(source) {
+			errs = append(errs, failure.Invalid("--exclude: found an address, expected list:NAME, run:ID or a file: name it in exclude of the campaign file"))
+			continue
+		}
 		err := x.add(ctx, onDisk, &campaign.Definition{Dir: "."}, "", campaign.Exclusion{Source: source})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--exclude %s: %w", source, err))
@@ -116,7 +123,7 @@ func (x *Exclusions) addList(ctx context.Context, lists *audience.Lists, name st
 // that it means would be mailed.
 func (x *Exclusions) addFile(ctx context.Context, s Sources, def *campaign.Definition, key string, e campaign.Exclusion) error {
 	opts := audience.Options{Email: e.Email, Sheet: e.Sheet, Encoding: e.Encoding}
-	from, err := s.rowsOf(ctx, def, key, e.Source, &opts)
+	from, err := s.excludedRows(ctx, def, key, e, &opts)
 	if err != nil {
 		return err
 	}
@@ -157,6 +164,14 @@ func (x *Exclusions) addFile(ctx context.Context, s Sources, def *campaign.Defin
 	}
 
 	return nil
+}
+
+// excludedRows returns where the rows of excluded addresses are read from.
+func (s Sources) excludedRows(ctx context.Context, def *campaign.Definition, key string, e campaign.Exclusion, opts *audience.Options) (audience.Source, error) {
+	if e.Remote.IsZero() {
+		return s.rowsOf(ctx, def, key, e.Source, opts)
+	}
+	return fetch(ctx, def, place{key, "this entry: {file: ..., allow_private: true}"}, e.Remote, opts)
 }
 
 // shownWithoutAddress is how many rows without an address are shown one by one.

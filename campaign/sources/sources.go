@@ -1,6 +1,7 @@
 // Package sources opens what a campaign file names: the files of its content, its
 // audience, and the addresses that it excludes. Files are on disk, relative to the
-// campaign file, or stored with a schedule.
+// campaign file, or stored with a schedule. Files on the web and the rows of a database are
+// never stored: they are read when the run is made.
 package sources
 
 import (
@@ -30,6 +31,9 @@ type Sources struct {
 	Stored func(ctx context.Context, key string) (io.ReadCloser, error)
 	// Stdin is the audience "-". nil: it cannot be read here.
 	Stdin io.Reader
+
+	// Offline leaves out the exclusions that are on the web.
+	Offline bool
 }
 
 // File opens a file that a campaign file names: key is where it is named, name is what
@@ -54,7 +58,8 @@ func inDir(dir, name string) string {
 }
 
 // Audience opens the audience of a campaign, or another one that is named in its place
-// on the command line: a file, the standard input, or a list.
+// on the command line: a file, the standard input, or a list. One that is elsewhere is
+// fetched, or its query begun: a *Trouble says that this failed.
 func (s Sources) Audience(ctx context.Context, def *campaign.Definition, instead string) (*audience.Reader, error) {
 	a := def.Audience
 	opts := audience.Options{Email: a.Email, Columns: a.Columns, Sheet: a.Sheet, Encoding: a.Encoding}
@@ -72,6 +77,9 @@ func (s Sources) Audience(ctx context.Context, def *campaign.Definition, instead
 
 	if instead != "" {
 		return audience.Open(ctx, audience.Source{Path: source}, opts)
+	}
+	if !a.Remote.IsZero() {
+		return openRemote(ctx, def, a.Remote, opts)
 	}
 
 	from, err := s.rowsOf(ctx, def, "audience.source", source, &opts)
@@ -97,25 +105,13 @@ func (s Sources) rowsOf(ctx context.Context, def *campaign.Definition, key, name
 		return audience.Source{}, err
 	}
 	opts.File = name
-	return audience.Source{Path: "-", Reader: &selfClosing{f}}, nil
-}
-
-// selfClosing closes a stored file at its end, since the reader of an audience does not
-// close what it did not open. A file that is not read to its end only holds memory.
-type selfClosing struct{ f io.ReadCloser }
-
-func (s *selfClosing) Read(p []byte) (int, error) {
-	n, err := s.f.Read(p)
-	if err != nil {
-		s.f.Close()
-	}
-	return n, err
+	return audience.Source{Path: "-", Reader: f, Closer: f}, nil
 }
 
 // A NamedFile is a file that a campaign file names.
 type NamedFile struct{ Key, Name string }
 
-// Files returns the files that a campaign file names.
+// Files returns the files on disk that a campaign file names.
 func Files(def *campaign.Definition) []NamedFile {
 	var all []NamedFile
 	for _, f := range []NamedFile{
@@ -129,12 +125,12 @@ func Files(def *campaign.Definition) []NamedFile {
 		}
 	}
 
-	if def.Audience.Source != "" && isFile(def.Audience.Source) {
+	if def.Audience.Source != "" && def.Audience.Remote.IsZero() && isFile(def.Audience.Source) {
 		all = append(all, NamedFile{"audience.source", def.Audience.Source})
 	}
 
 	for i, e := range def.Exclude {
-		if isFile(e.Source) {
+		if e.Remote.IsZero() && isFile(e.Source) {
 			all = append(all, NamedFile{excludeKey(i), e.Source})
 		}
 	}
@@ -144,8 +140,8 @@ func Files(def *campaign.Definition) []NamedFile {
 
 func excludeKey(i int) string { return "exclude[" + strconv.Itoa(i) + "]" }
 
-// isFile reports whether a source of addresses is a file, and not a list, a run or the
-// standard input.
+// isFile reports whether a source of addresses is a file, on disk or on the web, and not a
+// list, a run or the standard input.
 func isFile(source string) bool {
 	_, isList := audience.ListName(source)
 	return source != "-" && !isList && !strings.HasPrefix(source, runPrefix)

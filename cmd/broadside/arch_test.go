@@ -24,9 +24,12 @@ var rank = map[string]int{
 	"campaign/ledger/replytext": 0,
 	"campaign/suppression":      4, // read from files as audiences are
 	"campaign/audience":         3, // of addresses
-	"campaign/sources":          4,
+	"campaign/sources/webfile":  4,
+	"campaign/sources/postgres": 4,
+	"campaign/sources":          5,
 
 	"internal/standardwebhooks": 0,
+	"internal/publicnet":        0,
 
 	"internal/failure":  0,
 	"internal/outage":   0,
@@ -128,6 +131,8 @@ var owners = map[string][]string{
 	"github.com/hibiken/asynq":         {"internal/queue"},
 	"github.com/xuri/excelize/v2":      {"campaign/audience"},
 	"github.com/expr-lang/expr":        {"campaign/where"},
+	"github.com/jackc/pgx/v5/pgconn":   {"campaign/sources/postgres"},
+	"github.com/jackc/pgx/v5/pgproto3": {"campaign/sources/postgres"},
 	"github.com/wneessen/go-mail":      {"templates/message"},
 	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
 	"github.com/spf13/cobra":           {"cmd/broadside"},

@@ -112,6 +112,8 @@ func (c *cli) validated(v letter.Validation, err error, format string) error {
 	fmt.Fprintf(c.stdout, "%s is valid\n", v.Campaign)
 	if v.Read {
 		c.showRead(v)
+	} else if campaign.IsRemote(v.Source) {
+		c.note("%s was not asked for: `broadside campaign launch --dry-run` reads it", printable(v.Source))
 	}
 
 	return nil
@@ -145,7 +147,12 @@ func showRejects(w io.Writer, rows []audience.Reject, n int64, how string) {
 func showPlan(w io.Writer, p launch.Plan, i ink) {
 	skipped := p.Skipped
 	fmt.Fprintf(w, "campaign    %s\n", p.Campaign)
-	fmt.Fprintf(w, "people      %d to be mailed = %d rows", p.Total-p.Suppressed, p.Rows())
+	fmt.Fprint(w, "people      ")
+	if p.Columns != nil {
+		fmt.Fprintf(w, "read when it is due; columns %s", printable(strings.Join(p.Columns, ", ")))
+	} else {
+		fmt.Fprintf(w, "%d to be mailed = %d rows", p.Total-p.Suppressed, p.Rows())
+	}
 	for _, s := range []struct {
 		n    int64
 		what string
@@ -186,15 +193,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	now := time.Now()
 	showWindow(w, p, now)
 	showForecast(w, p, i, now)
-	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
-	if p.Redis.Limit > 0 {
-		fmt.Fprintf(w, ", %s are free", units.FormatBytes(p.Redis.Free()))
-		if !p.Redis.Fits(p.Memory()) {
-			fmt.Fprint(w, ": launch would be refused")
-		}
-	}
-
-	fmt.Fprintln(w)
+	showMemory(w, p)
 	for _, b := range p.Blanks {
 		fmt.Fprintln(w, i.word("warning     "+printable(b.String())))
 	}
@@ -206,6 +205,22 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(w, i.word("warning     "+printable(warning.Error())))
 	}
+}
+
+// showMemory says what a run needs of Redis, when that is known.
+func showMemory(w io.Writer, p launch.Plan) {
+	if p.Columns != nil {
+		return
+	}
+	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
+	if p.Redis.Limit > 0 {
+		fmt.Fprintf(w, ", %s are free", units.FormatBytes(p.Redis.Free()))
+		if !p.Redis.Fits(p.Memory()) {
+			fmt.Fprint(w, ": launch would be refused")
+		}
+	}
+
+	fmt.Fprintln(w)
 }
 
 // showExclusions says what was found in each source of people who are left out.

@@ -263,12 +263,19 @@ func (c *cli) ask(p launch.Plan, yes bool) error {
 	if yes {
 		return nil
 	}
+	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
+	people := want + " people"
+	question := "the number of people to send (" + want + ")"
+	if p.Columns != nil {
+		want = "yes"
+		people = "everybody who is in its audience when it is due"
+		question = "yes to send it at its time"
+	}
 	if p.Source == "-" || !c.asks() {
-		return fmt.Errorf("%w: this would mail %d people, and there is no terminal to ask at: add --yes; nothing was sent", failure.ErrRefused, p.Total-p.Suppressed)
+		return fmt.Errorf("%w: this would mail %s, and there is no terminal to ask at: add --yes; nothing was sent", failure.ErrRefused, people)
 	}
 
-	want := strconv.FormatInt(p.Total-p.Suppressed, 10)
-	fmt.Fprintf(c.stderr, "type the number of people to send (%s), anything else stops: ", want)
+	fmt.Fprintf(c.stderr, "type %s, anything else stops: ", question)
 	got, err := c.answer()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,8 +25,9 @@ func scheduleCommand(c *cli) *cobra.Command {
 		Use:   "schedule CAMPAIGN",
 		Short: "Send a campaign at its time, once or again and again",
 		Long: `Check a campaign and store it, with its content and its audience, until its
-time comes: schedule.at or schedule.cron in the file, or --at. A list is read when
-the time comes, a file now. ` + "`broadside scheduler`" + ` makes a run of it.
+time comes: schedule.at or schedule.cron in the file, or --at. A list, a file on the
+web and a query of a database are read when the time comes, a file here now.
+` + "`broadside scheduler`" + ` makes a run of it.
 
 A campaign that is scheduled already is replaced, and what differs is shown. A
 time without an offset is in the campaign's timezone, else in the configured one.`,
@@ -79,7 +81,14 @@ func (c *cli) schedule(ctx context.Context, name string, o launch.ScheduleOption
 		verb = "replaced"
 	}
 
-	fmt.Fprintf(c.stdout, "%s %s: %d recipients now, next %s\n", verb, s.ID, s.Recipients, moment(s.Next, s.Timing))
+	people := fmt.Sprintf("%d recipients now", s.Recipients)
+	if s.Plan.Columns != nil {
+		people = "who gets it is read when it is due"
+	}
+	fmt.Fprintf(c.stdout, "%s %s: %s, next %s\n", verb, s.ID, people, moment(s.Next, s.Timing))
+	if s.Plan.Columns != nil {
+		fmt.Fprintf(c.stdout, "  %s answers, and has the columns %s\n", printable(s.Audience), printable(strings.Join(s.Plan.Columns, ", ")))
+	}
 	for _, ch := range s.Changes {
 		fmt.Fprintf(c.stdout, "  %s: %s -> %s\n", ch.What, shownValue(ch.From), shownValue(ch.To))
 	}
@@ -121,10 +130,11 @@ func scheduledDocument(s launch.Scheduled) any {
 		Schedule string          `json:"schedule"`
 		Timezone string          `json:"timezone"`
 		Audience string          `json:"audience"`
-		Total    int64           `json:"total"`
+		Total    int64           `json:"total"` // 0: the audience is read when it is due
+		Columns  []string        `json:"columns,omitempty"`
 		Replaced bool            `json:"replaced"`
 		Changes  []launch.Change `json:"changes"`
-	}{s.ID, s.Topic, stamp(s.Next), s.Timing.String(), s.Timing.Zone, s.Audience, s.Recipients, s.Old != nil, list}
+	}{s.ID, s.Topic, stamp(s.Next), s.Timing.String(), s.Timing.Zone, s.Audience, s.Recipients, s.Plan.Columns, s.Old != nil, list}
 }
 
 func unscheduleCommand(c *cli) *cobra.Command {

@@ -69,7 +69,7 @@ func shownDocument(s launch.Shown) any {
 		Subject     string          `json:"subject"`
 		From        string          `json:"from"`
 		Audience    string          `json:"audience"`
-		Total       int64           `json:"total"` // recipients when it was scheduled
+		Total       int64           `json:"total"` // recipients when it was scheduled; 0: the audience is read each time
 		MaxLateness string          `json:"max_lateness"`
 		Trouble     string          `json:"trouble"`
 		Upcoming    []*string       `json:"upcoming"`
@@ -112,7 +112,11 @@ func (c *cli) printSchedule(s launch.Shown) {
 	fmt.Fprintf(w, "subject     %s\n", printable(s.Subject))
 	fmt.Fprintf(w, "from        %s\n", printable(s.From))
 	fmt.Fprintf(w, "topic       %s\n", s.Topic)
-	fmt.Fprintf(w, "audience    %s, %d recipients when it was scheduled\n", printable(s.Audience), s.Recipients)
+	people := fmt.Sprintf("%d recipients when it was scheduled", s.Recipients)
+	if campaign.IsRemote(s.Audience) {
+		people = "read each time"
+	}
+	fmt.Fprintf(w, "audience    %s, %s\n", printable(s.Audience), people)
 	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, s.Timing.Zone, units.FormatDuration(s.Timing.MaxLateness))
 	for i, t := range s.Upcoming {
 		label := ""

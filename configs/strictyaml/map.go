@@ -280,15 +280,6 @@ func (m *Map) Off(name, advice string, off ...string) {
 	}
 }
 
-// Refuse refuses, as Off does, a text for which later is true. The key is not
-// read again afterwards.
-func (m *Map) Refuse(name, advice string, later func(text string) bool) {
-	if n := m.n.Get(name); n != nil && n.Kind == Scalar && !n.Bad && later(n.Text) {
-		m.report(n, name, "found %s, which is not supported yet: %s", n.Found(), advice)
-		n.Bad = true
-	}
-}
-
 func (n *Node) off(values []string) bool {
 	switch n.Kind {
 	case Scalar:

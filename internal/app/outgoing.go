@@ -32,7 +32,7 @@ func (a *App) tellOthers(ctx context.Context) error {
 		return err
 	}
 	announcer := outgoing.NewAnnouncer(outgoing.AnnouncerConfig{
-		Ledger: a.Ledger, Summary: a.Runs.Summary, Outbox: a.outbox(), Log: a.log,
+		Ledger: a.Ledger, Missed: a.Schedules.Stored, Summary: a.Runs.Summary, Outbox: a.outbox(), Log: a.log,
 	})
 
 	g, ctx := errgroup.WithContext(ctx)

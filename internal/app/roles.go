@@ -61,7 +61,7 @@ func (a *App) fire(ctx context.Context) error {
 	if err := a.Config.RequireSecrets(); err != nil {
 		return err
 	}
-	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Log: a.log})
+	firer := scheduler.NewFirer(a.Schedules.Stored, scheduler.FirerConfig{Maker: a.Launcher.Maker, Campaigns: a.Schedules, Told: a.told(), Log: a.log})
 	a.log.Info("scheduler started", "mailboxes", len(a.Config.Feedback.Mailbox), "webhooks", len(a.Config.Webhooks))
 	err := a.runBounded(ctx, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)

@@ -51,13 +51,14 @@ func (d *Doctor) LogAtStart(ctx context.Context) {
 }
 
 // Installation looks at Redis and at what is in it: closed accounts and lanes,
-// missing processes, mailboxes that are not read, entries that cannot be read, and campaigns that will do harm.
+// missing processes, mailboxes that are not read, times that schedules have missed, entries that cannot be read, and campaigns that will do harm.
 func (d *Doctor) Installation(ctx context.Context) []Finding {
 	found := d.Redis(ctx)
 	found = append(found, d.closings(ctx)...)
 	found = append(found, d.processes(ctx)...)
 	found = append(found, d.mailboxes(ctx)...)
 	found = append(found, d.webhooks(ctx)...)
+	found = append(found, d.missed(ctx)...)
 	return append(found, d.campaigns(ctx)...)
 }
 

@@ -40,8 +40,10 @@ type Scheduled struct {
 }
 
 // Add checks a campaign as a launch does. Then it stores the campaign with its files and
-// its audience, in place of a schedule of the same id. A list is not stored: it is read
-// when the campaign is due.
+// its audience, in place of a schedule of the same id. A list, and what is on the web or in
+// a database, is not stored: it is read when the campaign is due. Of an audience that is
+// elsewhere only the columns are read before that, so that what is wrong with its address,
+// its login or its query shows now.
 func (s *Schedules) Add(ctx context.Context, def *campaign.Definition, o ScheduleOptions) (Scheduled, error) {
 	timing, err := s.check(ctx, def, o)
 	if err != nil {
@@ -115,7 +117,7 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 		return Scheduled{}, err
 	}
 
-	plan, err := s.Launcher.Plan(ctx, def, Options{Now: true, Progress: o.Progress, Stored: &schedule, Begins: begins})
+	plan, err := s.Launcher.Plan(ctx, def, Options{Now: true, Progress: o.Progress, Stored: &schedule, Begins: begins, Later: true})
 	if err != nil {
 		return Scheduled{}, err
 	}

@@ -34,7 +34,9 @@ func changes(old, s *scheduler.Schedule) []Change {
 	differ("schedule", old.Timing.String(), s.Timing.String())
 	differ("timezone", old.Timing.Zone, s.Timing.Zone)
 	differ("max_lateness", old.Timing.MaxLateness.String(), s.Timing.MaxLateness.String())
-	differ("recipients", fmt.Sprint(old.Recipients), fmt.Sprint(s.Recipients))
+	if old.Recipients > 0 && s.Recipients > 0 { // else the audience was not read
+		differ("recipients", fmt.Sprint(old.Recipients), fmt.Sprint(s.Recipients))
+	}
 
 	was, wasErr := campaign.Parse(old.File, filepath.Dir(old.File), old.Source)
 	is, isErr := campaign.Parse(s.File, filepath.Dir(s.File), s.Source)
@@ -65,6 +67,7 @@ var fieldsOfFile = []struct {
 	{"subject", func(d *campaign.Definition) string { return d.Subject }},
 	{"preheader", func(d *campaign.Definition) string { return d.Preheader }},
 	{"audience", func(d *campaign.Definition) string { return d.Audience.Source }},
+	{"query", func(d *campaign.Definition) string { return d.Audience.Remote.Query }},
 	{"exclude", func(d *campaign.Definition) string { return fmt.Sprint(d.Exclude) }},
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
 	{"language", func(d *campaign.Definition) string { return cmp.Or(d.Content.Language, campaign.DefaultLanguage) }},

@@ -72,6 +72,9 @@ type Options struct {
 
 	// Stored has the files that the campaign names; nil: they are on disk.
 	Stored *scheduler.Schedule
+	// Later is set for a campaign that is only planned, and sent at its time: of an audience
+	// that is elsewhere no rows are read.
+	Later bool
 	// Begins is when it is sent, for the forecast; zero: now.
 	Begins time.Time
 }
@@ -93,6 +96,7 @@ type Plan struct {
 	Forecast forecast.Forecast
 	Zone     *time.Location // of times that are shown
 	Source   string
+	Columns  []string            // of an audience that is read when the campaign is due; nil: it was read
 	Excluded []sources.Exclusion // what was found in each source of exclude
 	Blanks   []letter.Gap        // sentences with a gap
 	Guard    campaign.Guard
@@ -148,13 +152,19 @@ func (l *Launcher) makeRun(ctx context.Context, p *prepared, confirm func(Plan) 
 	return Launched{Run: run.ID, Existed: run.Existed, Plan: plan}, nil
 }
 
-// Plan reads the whole audience and says what a launch would do. It writes nothing.
+// Plan reads the whole audience and says what a launch would do. It writes nothing. Of a
+// campaign that is sent Later it does not read an audience that is elsewhere.
 func (l *Launcher) Plan(ctx context.Context, def *campaign.Definition, o Options) (Plan, error) {
 	p, err := l.prepare(ctx, def, o)
 	if err != nil {
 		return Plan{}, err
 	}
 	defer p.close()
+	if o.Later && !def.Audience.Remote.IsZero() {
+		plan, err := l.plan(ctx, p, scheduler.Plan{})
+		plan.Columns = p.spec.Snapshot.Columns
+		return plan, err
+	}
 	return l.dryPlan(ctx, p)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/sources"
 	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
 	"broadside/scheduler"
@@ -29,8 +30,9 @@ func (s *Schedules) Open(ctx context.Context, schedule *scheduler.Schedule) (cam
 }
 
 // IsFault reports whether an error is the fault of the campaign, its files or its
-// accounts, so that trying again would not help. While Redis does not answer, it
-// reports false for every error.
+// accounts, so that trying again would not help. Trouble with a source elsewhere is not,
+// whatever its server answers: tomorrow's file may not be there yet, and a login can be
+// restored. While Redis does not answer, IsFault reports false for every error.
 func (s *Schedules) IsFault(ctx context.Context, err error) bool {
 	var (
 		problems strictyaml.Problems
@@ -38,6 +40,9 @@ func (s *Schedules) IsFault(ctx context.Context, err error) bool {
 		template templates.Problems
 		network  net.Error
 	)
+	if _, passes := errors.AsType[*sources.Trouble](err); passes {
+		return false
+	}
 	if ctx.Err() != nil || errors.As(err, &network) || errors.Is(err, scheduler.ErrNoRoom) || s.Launcher.Store.Client().Ping(ctx).Err() != nil {
 		return false
 	}

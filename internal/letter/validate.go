@@ -30,7 +30,7 @@ type Validation struct {
 	Duplicate  int64  `json:"duplicate"`
 	Excluded   int64  `json:"excluded"`           // by files, and by lists and runs if there is Redis
 	Filtered   int64  `json:"filtered,omitempty"` // audience.where does not hold
-	Read       bool   `json:"read"`               // the audience was read; the standard input is not
+	Read       bool   `json:"read"`               // the audience was read; the standard input is not, and what is on another machine
 
 	Rejects []audience.Reject   `json:"rejects"` // the first of Invalid, or all
 	Gaps    []Gap               `json:"blanks"`
@@ -42,7 +42,8 @@ type Validation struct {
 }
 
 // Validate checks a campaign and everything that it refers to. It returns the first rows
-// that cannot be mailed, or all of them. The error has every problem. A list as the
+// that cannot be mailed, or all of them. The error has every problem. What the campaign
+// names on other machines is not asked for. A list as the
 // audience is failure.ErrUnreachable without Redis. The time of a stored campaign is not
 // checked again.
 func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) (Validation, error) {
@@ -53,7 +54,8 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 	var rows *audience.Reader
 	var columns []string
 	var audienceErr error
-	if v.Source != "-" && v.Source != "" {
+	c.Sources.Offline = true
+	if v.Source != "-" && v.Source != "" && c.Def.Audience.Remote.IsZero() {
 		if rows, audienceErr = c.audience(ctx); rows != nil {
 			defer rows.Close() //nolint:errcheck // only read
 			columns = rows.Columns()

@@ -37,12 +37,20 @@ const (
 // AnnouncerConfig is what an Announcer needs.
 type AnnouncerConfig struct {
 	Ledger  *ledger.Ledger
+	Missed  MissedOccurrences
 	Summary func(ctx context.Context, run string) (report.Run, error)
 	Outbox  *Outbox
 	Log     *slog.Logger
 }
 
-// An Announcer reads in the ledger what became of runs, and tells it.
+// MissedOccurrences are those of schedules that others are still to be told of.
+type MissedOccurrences interface {
+	Untold(ctx context.Context) ([]campaign.MissedOccurrence, error)
+	NoteTold(ctx context.Context, o campaign.MissedOccurrence) error
+}
+
+// An Announcer reads in the ledger what became of runs, and of schedules what was missed,
+// and tells it.
 type Announcer struct {
 	cfg    AnnouncerConfig
 	holder string
@@ -110,7 +118,7 @@ func (a *Announcer) round(ctx context.Context) error {
 		return err
 	}
 
-	var errs []error
+	errs := []error{a.tellMissed(ctx)}
 	known := map[string]bool{}
 	for _, id := range append(active, untold...) {
 		if known[id] {
@@ -126,6 +134,30 @@ func (a *Announcer) round(ctx context.Context) error {
 	}
 	maps.DeleteFunc(a.scanned, func(s scan, _ scanState) bool { return !known[s.run] })
 	return errors.Join(errs...)
+}
+
+// tellMissed tells which occurrences of schedules were missed. After a crash between the
+// two steps the same event is told once more.
+func (a *Announcer) tellMissed(ctx context.Context) error {
+	all, err := a.cfg.Missed.Untold(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.Campaign != "" && a.cfg.Outbox.Wants(campaign.WebhookRunMissed) {
+			e, err := ofMissed(a.cfg.Outbox.namespace, o)
+			if err != nil {
+				return err
+			}
+			if err := a.cfg.Outbox.announceRun(ctx, e); err != nil {
+				return err
+			}
+		}
+		if err := a.cfg.Missed.NoteTold(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tell tells what is new of one run. over: the run is on the list of those that ended.

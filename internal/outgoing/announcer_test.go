@@ -32,7 +32,20 @@ type house struct {
 	*office
 	ledger *ledger.Ledger
 	line   *ledger.Line
+	missed missed
 	teller *Announcer
+}
+
+// missed are the occurrences of schedules that are to be told of.
+type missed struct{ all []campaign.MissedOccurrence }
+
+func (m *missed) Untold(context.Context) ([]campaign.MissedOccurrence, error) {
+	return slices.Clone(m.all), nil
+}
+
+func (m *missed) NoteTold(_ context.Context, o campaign.MissedOccurrence) error {
+	m.all = slices.DeleteFunc(m.all, func(other campaign.MissedOccurrence) bool { return other.Stored == o.Stored })
+	return nil
 }
 
 func newHouse(t testing.TB, events ...campaign.WebhookEvent) *house {
@@ -53,7 +66,7 @@ func houseOf(t testing.TB, rdb *redis.Client, receiver configs.Webhook) *house {
 func (h *house) restart() {
 	h.rdb.Del(context.Background(), "bs:runs:teller")
 	h.teller = NewAnnouncer(AnnouncerConfig{
-		Ledger: h.ledger, Outbox: h.outbox, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		Ledger: h.ledger, Missed: &h.missed, Outbox: h.outbox, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 		Summary: func(ctx context.Context, id string) (report.Run, error) {
 			rec, err := h.ledger.Record(ctx, id)
 			if err != nil {
@@ -291,6 +304,47 @@ func TestTheEndOfACancelledRunIsToldWhenNothingIsOnTheWire(t *testing.T) {
 	}
 	if len(got) != 1 {
 		t.Errorf("got %d events, want 1", len(got))
+	}
+}
+
+// What a schedule has missed is told once, also when the process died before it noted that.
+func TestMissedOccurrencesAreToldOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, campaign.WebhookRunMissed)
+	at := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
+	row := campaign.MissedOccurrence{
+		Campaign: "news", Topic: "newsletter", At: at, Until: at.Add(24 * time.Hour), Times: 2, Reason: codes.Missed.Reason("26h0m0s late"),
+		Recorded: at.Add(26 * time.Hour), Stored: "1",
+	}
+	later := row
+	later.At, later.Until, later.Times, later.Stored = at.Add(72*time.Hour), time.Time{}, 1, "2"
+	h.missed.all = []campaign.MissedOccurrence{row, {Stored: "of another version"}, later}
+	h.round(t)
+	if len(h.missed.all) > 0 {
+		t.Errorf("still to be told of: %+v", h.missed.all)
+	}
+	h.missed.all = []campaign.MissedOccurrence{row} // as if it died before that
+	h.restart()
+	h.round(t)
+
+	got := h.waiting(t)
+	if len(got) != 2 {
+		t.Fatalf("got %d events, want 2: %+v", len(got), got)
+	}
+	for _, e := range got {
+		if e.Type != "run.missed" || e.Data.Campaign != "news" || e.Data.Topic != "newsletter" || e.Data.Run != "" || !strings.HasPrefix(e.Data.Reason, "BS-MISSED: ") {
+			t.Errorf("got %+v", e)
+		}
+	}
+}
+
+func TestMissedOccurrenceAsItIsTold(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
+	e, err := ofMissed("bs", campaign.MissedOccurrence{Campaign: "news", Topic: "newsletter", At: at, Times: 1, Reason: "BS-MISSED: late", Recorded: at.Add(time.Hour)})
+	const want = `{"type":"run.missed","timestamp":"2026-10-01T08:00:00.000Z","data":{"campaign":"news","topic":"newsletter","at":"2026-10-01T07:00:00.000Z","until":null,"times":1,"reason":"BS-MISSED: late"}}`
+	if err != nil || string(e.body) != want {
+		t.Errorf("got %s, %v; want %s", e.body, err, want)
 	}
 }
 

@@ -16,7 +16,8 @@
 // What a run goes through stands in the ledger, and the Announcer reads it there: that it
 // was stopped, in its record, written in one script with the stop itself; that it is
 // over, on a list that the feeder puts it on before it lets go of it; who bounced while
-// we sent, in the cells. So sending is not concerned at all, a process that dies loses no
+// we sent, in the cells. That a schedule missed a time stands on a list of the scheduler,
+// written in one script with the record of it. So sending is not concerned at all, a process that dies loses no
 // event, and the ledger is the queue where the one of a receiver is full.
 //
 // What comes back later (bounces, complaints, unsubscribes) is put into the Outbox by

@@ -87,6 +87,27 @@ func ofEnd(namespace string, run report.Run, now time.Time) (Event, error) {
 	return newEvent(id, typeOf(run.State), now, run)
 }
 
+// missedData is the data of what is told about times of a schedule that were missed.
+type missedData struct {
+	Campaign string  `json:"campaign"`
+	Topic    string  `json:"topic"`
+	At       string  `json:"at"`
+	Until    *string `json:"until"` // the last of several
+	Times    int64   `json:"times"`
+	Reason   string  `json:"reason"`
+}
+
+// ofMissed is the event of a run that was not made in time.
+func ofMissed(namespace string, o campaign.MissedOccurrence) (Event, error) {
+	d := missedData{Campaign: o.Campaign, Topic: o.Topic, At: timeText(o.At), Times: o.Times, Reason: o.Reason}
+	if !o.Until.IsZero() {
+		until := timeText(o.Until)
+		d.Until = &until
+	}
+	id := idOf(namespace, "missed", o.Campaign, timeText(o.At))
+	return newEvent(id, campaign.WebhookRunMissed, o.Recorded, d)
+}
+
 // recipientData is the data of what is told about one recipient.
 type recipientData struct {
 	Recipient string            `json:"recipient"`

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"broadside/configs"
+	"broadside/internal/publicnet"
 	"broadside/internal/standardwebhooks"
 )
 
@@ -70,8 +71,8 @@ func newReceiver(w configs.Webhook) (*receiver, error) {
 		return nil, fmt.Errorf("make the webhook %s: secret: %w", w, err)
 	}
 
-	g := guard{private: w.AllowPrivate, loopback: w.OnLoopback()}
-	dialer := &net.Dialer{Timeout: sendWithin, Control: g.control}
+	g := publicnet.Guard{Private: w.AllowPrivate, Loopback: w.OnLoopback(), What: "this webhook"}
+	dialer := &net.Dialer{Timeout: sendWithin, Control: g.Control}
 	return &receiver{Webhook: w, key: key, client: &http.Client{
 		Timeout:       sendWithin,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

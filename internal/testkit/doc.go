@@ -1,6 +1,6 @@
 // Package testkit starts the real servers that Broadside's tests run against:
-// redis-server, Postfix, exim, OpenSMTPD, Dovecot, a recording SMTP sink, and the broadside
-// binary itself, each as a process of its own; and the network to them, which
+// redis-server, Postfix, exim, OpenSMTPD, Dovecot, PostgreSQL, a recording SMTP sink, and the
+// broadside binary itself, each as a process of its own; and the network to them, which
 // can be long or cut (NewWire).
 //
 // Its promise: what a test started is gone when the test ends, however it

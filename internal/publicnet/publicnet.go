@@ -1,8 +1,16 @@
-package outgoing
+// Package publicnet keeps connections to addresses that people write into files on the
+// public Internet: a name that leads into the own network, or to the metadata of a cloud,
+// is refused unless the file says that it is meant.
+//
+// A [Guard] is the Control of a net.Dialer. It is asked with the address itself, after the
+// name was looked up and for each connection, so that a name cannot be one address when it
+// is checked and another one when it is used, and a redirect leads to nowhere else.
+package publicnet
 
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 )
 
@@ -47,9 +55,9 @@ func prefixes(texts ...string) []netip.Prefix {
 	return out
 }
 
-// isPublic reports whether an address leads to a host of the public Internet, also when
+// IsPublic reports whether an address leads to a host of the public Internet, also when
 // an address of IPv4 is written as one of IPv6.
-func isPublic(a netip.Addr) bool {
+func IsPublic(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if nat64.Contains(a) {
 		b := a.As16()
@@ -66,23 +74,42 @@ func isPublic(a netip.Addr) bool {
 	return a.IsValid()
 }
 
-// A guard decides to which addresses a receiver's connections may lead. It is asked with
-// the address itself, after the name was looked up, so that a name cannot be one address
-// when it is checked and another one when it is used.
-type guard struct {
-	private  bool // allow_private
-	loopback bool // the URL names this machine
+// IsLoopback reports whether a host of a URL names this machine.
+func IsLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// control is that of a net.Dialer.
-func (g guard) control(_, address string, _ syscall.RawConn) error {
+// A Guard decides to which addresses connections may lead. The zero Guard allows those of
+// the public Internet.
+type Guard struct {
+	Private  bool   // allow_private
+	Loopback bool   // the URL names this machine, which is allowed then
+	What     string // what allow_private: true is set for, such as "this webhook"
+}
+
+// Control is that of a net.Dialer.
+func (g Guard) Control(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("connect to %s: expected an IP address and a port", address)
 	}
 	ip := at.Addr()
-	if g.private || isPublic(ip) || g.loopback && ip.Unmap().IsLoopback() {
+	if g.Private || IsPublic(ip) || g.Loopback && ip.Unmap().IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("connect to %s: it is not an address of the public Internet; if it is your own network, set allow_private: true for this webhook", ip)
+	return &PrivateError{IP: ip, What: g.What}
+}
+
+// A PrivateError is returned for an address that is not one of the public Internet.
+type PrivateError struct {
+	IP   netip.Addr
+	What string // as the Guard has it
+}
+
+func (e *PrivateError) Error() string {
+	return fmt.Sprintf("connect to %s: it is not an address of the public Internet; if it is your own network, set allow_private: true for %s", e.IP, e.What)
 }

@@ -1,4 +1,4 @@
-package outgoing
+package publicnet
 
 import (
 	"net/netip"
@@ -64,11 +64,11 @@ func TestIsPublic(t *testing.T) {
 		{"ff02::1", false},                // multicast
 		{"4000::1", false},                // of nobody
 	} {
-		if got := isPublic(netip.MustParseAddr(test.address)); got != test.want {
+		if got := IsPublic(netip.MustParseAddr(test.address)); got != test.want {
 			t.Errorf("%s: got %v, want %v", test.address, got, test.want)
 		}
 	}
-	if isPublic(netip.Addr{}) {
+	if IsPublic(netip.Addr{}) {
 		t.Error("no address at all is public")
 	}
 }
@@ -77,24 +77,36 @@ func TestGuard(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
-		guard   guard
+		guard   Guard
 		address string
 		want    string // of the error; empty: none
 	}{
-		{"public", guard{}, "93.184.215.14:443", ""},
-		{"private", guard{}, "10.0.0.1:443", "allow_private: true"},
-		{"private, allowed", guard{private: true}, "10.0.0.1:443", ""},
-		{"private, for a URL of this machine", guard{loopback: true}, "10.0.0.1:443", "allow_private: true"},
-		{"loopback", guard{}, "127.0.0.1:80", "allow_private: true"},
-		{"loopback, for a URL of this machine", guard{loopback: true}, "127.0.0.1:80", ""},
-		{"mapped loopback, for a URL of this machine", guard{loopback: true}, "[::ffff:127.0.0.1]:80", ""},
-		{"metadata by IPv6", guard{}, "[::ffff:169.254.169.254]:80", "allow_private: true"},
-		{"a zone", guard{}, "[fe80::1%eth0]:80", "allow_private: true"},
-		{"no address", guard{private: true}, "crm.acme.example:443", "expected an IP address"},
+		{"public", Guard{}, "93.184.215.14:443", ""},
+		{"private", Guard{}, "10.0.0.1:443", "allow_private: true"},
+		{"private, allowed", Guard{Private: true}, "10.0.0.1:443", ""},
+		{"private, for a URL of this machine", Guard{Loopback: true}, "10.0.0.1:443", "allow_private: true"},
+		{"loopback", Guard{}, "127.0.0.1:80", "allow_private: true"},
+		{"loopback, for a URL of this machine", Guard{Loopback: true}, "127.0.0.1:80", ""},
+		{"mapped loopback, for a URL of this machine", Guard{Loopback: true}, "[::ffff:127.0.0.1]:80", ""},
+		{"metadata by IPv6", Guard{}, "[::ffff:169.254.169.254]:80", "allow_private: true"},
+		{"a zone", Guard{}, "[fe80::1%eth0]:80", "allow_private: true"},
+		{"no address", Guard{Private: true}, "crm.acme.example:443", "expected an IP address"},
 	} {
-		err := test.guard.control("tcp", test.address, nil)
+		err := test.guard.Control("tcp", test.address, nil)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.want)
+		}
+	}
+}
+
+func TestIsLoopback(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "LOCALHOST": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "::ffff:127.0.0.1": true,
+		"": false, "localhost.acme.example": false, "10.0.0.1": false, "0.0.0.0": false, "::": false, "acme.example": false,
+	} {
+		if got := IsLoopback(host); got != want {
+			t.Errorf("%q: got %v, want %v", host, got, want)
 		}
 	}
 }
