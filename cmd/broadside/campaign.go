@@ -153,6 +153,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 		{skipped.Filtered, "not matched by audience.where"},
 		{skipped.Sampled, "not in the sample"},
 		{skipped.Limited, "left out by --limit"},
+		{skipped.Passed, "whose time has passed"},
 	} {
 		if s.n > 0 {
 			fmt.Fprintf(w, " - %d %s", s.n, s.what)
@@ -182,6 +183,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	if p.Window != nil {
 		fmt.Fprintf(w, "window      %s\n", p.Window)
 	}
+	showLocal(w, p)
 	showForecast(w, p, i, time.Now())
 	fmt.Fprintf(w, "memory      about %s of Redis", units.FormatBytes(p.Memory()))
 	if p.Redis.Limit > 0 {
@@ -251,11 +253,12 @@ func planDocument(p launch.Plan) any {
 		Waits      []waitDocument      `json:"waits"`
 		Warmups    []warmupDocument    `json:"warmups"`
 		Expired    int64               `json:"expired"` // wait for longer than the run lasts
+		Local      *localDocument      `json:"local,omitempty"`
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]sources.Exclusion{}, p.Excluded...),
 		append([]audience.Reject{}, p.Rejects...), append([]letter.Gap{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
 		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, p.Guard.Canary, memoryOf(p),
-		flowDocuments(p.Forecast), stamp(p.Forecast.Finish), waitDocuments(p.Forecast), warmupDocuments(p.Forecast), p.Forecast.Expired,
+		flowDocuments(p.Forecast), stamp(p.Forecast.Finish), waitDocuments(p.Forecast), warmupDocuments(p.Forecast), p.Forecast.Expired, localDocumentOf(p),
 	}
 }
 

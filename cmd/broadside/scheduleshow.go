@@ -73,7 +73,8 @@ func shownDocument(s launch.Shown) any {
 		MaxLateness string          `json:"max_lateness"`
 		Trouble     string          `json:"trouble"`
 		Upcoming    []*string       `json:"upcoming"`
-		Skipped     []*string       `json:"skipped"` // those of upcoming that are left out
+		LastMoments []*string       `json:"last_moments,omitempty"` // of upcoming, by each recipient's own clock
+		Skipped     []*string       `json:"skipped"`                // those of upcoming that are left out
 		Occurrences []occurrenceRow `json:"occurrences"`
 		Runs        []scheduleRun   `json:"runs"`
 	}{
@@ -83,6 +84,9 @@ func shownDocument(s launch.Shown) any {
 	}
 	for i, t := range s.Upcoming {
 		doc.Upcoming = append(doc.Upcoming, stamp(t))
+		if s.Timing.Recipient {
+			doc.LastMoments = append(doc.LastMoments, stamp(s.Timing.LastMoment(t)))
+		}
 		if s.Skipped[i] {
 			doc.Skipped = append(doc.Skipped, stamp(t))
 		}
@@ -113,7 +117,7 @@ func (c *cli) printSchedule(s launch.Shown) {
 	fmt.Fprintf(w, "from        %s\n", printable(s.From))
 	fmt.Fprintf(w, "topic       %s\n", s.Topic)
 	fmt.Fprintf(w, "audience    %s, %d recipients when it was scheduled\n", printable(s.Audience), s.Recipients)
-	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, s.Timing.Zone, units.FormatDuration(s.Timing.MaxLateness))
+	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, zoneText(s.Timing), units.FormatDuration(s.Timing.MaxLateness))
 	for i, t := range s.Upcoming {
 		label := ""
 		if i == 0 {

@@ -72,7 +72,7 @@ type Options struct {
 
 	// Stored has the files that the campaign names; nil: they are on disk.
 	Stored *scheduler.Schedule
-	// Begins is when it is sent, for the forecast; zero: now.
+	// Begins is the occurrence of a schedule that is planned; zero: it is sent now.
 	Begins time.Time
 }
 
@@ -210,11 +210,7 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 	}
 
 	plan.NewTopic = !known
-	begins := p.begins
-	if begins.IsZero() {
-		begins = time.Now()
-	}
-	plan.Forecast, err = l.forecast(ctx, p.spec, read, begins)
+	plan.Forecast, err = l.forecast(ctx, p.spec, read, p.starts())
 	if err != nil {
 		return Plan{}, err
 	}
