@@ -109,7 +109,7 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 			return Plan{}, err
 		}
 		x.clock = clock
-		x.moments = map[int][]moment{}
+		x.moments = map[int][]dueTime{}
 	}
 	x.mailed = map[int]int64{}
 	x.domains = map[string]int64{}
@@ -165,8 +165,8 @@ type expander struct {
 	parts   map[int][]audience.Row
 	rejects []audience.Reject
 	plan    Plan
-	clock   *clock           // nil: all recipients get the message at once
-	moments map[int][]moment // when each of parts gets it, where there is a clock
+	clock   *clock            // nil: all recipients get the message at once
+	moments map[int][]dueTime // when each of parts gets it, where there is a clock
 
 	// Used by the writing goroutine alone.
 	out        outbox
@@ -179,8 +179,8 @@ type expander struct {
 type filled struct {
 	part       int
 	rows       []audience.Row
-	moments    []moment // of each row; nil: at once
-	suppressed []bool   // of each row, once it is looked at
+	moments    []dueTime // of each row; nil: at once
+	suppressed []bool    // of each row, once it is looked at
 	rejects    []audience.Reject
 }
 

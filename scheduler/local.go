@@ -64,15 +64,15 @@ type zoneTime struct {
 	wave    *campaign.Wave
 }
 
-// A moment is when one recipient gets the message, since the run is made, and the wave
+// A dueTime is when one recipient gets the message, since the run is made, and the wave
 // that they belong to.
-type moment struct {
+type dueTime struct {
 	due  time.Duration
 	wave *campaign.Wave
 }
 
 // dueOf returns when recipients get the message; nil: at once.
-func dueOf(moments []moment) []time.Duration {
+func dueOf(moments []dueTime) []time.Duration {
 	if moments == nil {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (c *clock) of(values []string) *zoneTime {
 }
 
 // take returns when a row that is a recipient now gets the message.
-func (c *clock) take(row audience.Row) moment {
+func (c *clock) take(row audience.Row) dueTime {
 	zone, origin := c.zones.Of(row.Values)
 	t := c.byZone[zone] // of has been asked about the row
 	switch origin {
@@ -135,7 +135,7 @@ func (c *clock) take(row audience.Row) moment {
 
 	due := max(0, at.Sub(c.sel.Made))
 	c.long = c.long || due > ledger.MaxDue
-	return moment{due: due, wave: t.wave}
+	return dueTime{due: due, wave: t.wave}
 }
 
 // join makes a zone part of the wave of its moment.

@@ -264,7 +264,7 @@ func TestClocksThatCannotBe(t *testing.T) {
 		{"no row has a zone that is known", func(*Selection) {}, []string{"Berlin", "CET/Berlin", ""}, ErrNoZone},
 		{"one has", func(*Selection) {}, []string{"Berlin", "Asia/Tokyo", ""}, nil},
 		{"one that is not sent to has", func(s *Selection) { s.Limit = 1 }, []string{"", "Asia/Tokyo"}, nil},
-		{"no row at all", func(*Selection) {}, nil, ErrNoRecipients},
+		{"all are excluded", func(s *Selection) { s.Excluded = func([32]byte) bool { return true } }, []string{"Asia/Tokyo"}, ErrNoRecipients},
 		{"more than the 194 days that a cell counts", func(s *Selection) { s.Made = s.Made.Add(-200 * 24 * time.Hour) }, []string{"Asia/Tokyo"}, ErrTooLong},
 		{"just as many", func(s *Selection) { s.Made = s.Made.Add(-190 * 24 * time.Hour) }, []string{"Asia/Tokyo"}, nil},
 		{"a window that never opens", func(s *Selection) {

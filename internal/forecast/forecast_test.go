@@ -90,7 +90,7 @@ func TestForecast(t *testing.T) {
 				Waves:   []Wave{{noon.Add(2 * time.Hour), 900}, {noon.Add(-time.Hour), 100}},
 				Expires: noon.Add(150 * time.Minute),
 			},
-			finish:  3*time.Hour + 5*time.Minute,
+			finish:  3*time.Hour + time.Minute + 10*time.Second,
 			lines:   []line{{"main", "other", 1000, ByQuota, 1}},
 			waiting: []int64{400},
 			expired: 400,
