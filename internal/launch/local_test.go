@@ -126,7 +126,7 @@ func TestClocksThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	s := newProject(t)
 	for _, tc := range []struct{ people, more, want string }{
-		{zonedPeople, "schedule: {timezone: recipient, timezone_field: tx}\n", "campaign.yaml:8:49: schedule.timezone_field: no field tx; the fields are email, first_name, tz; did you mean tz?"},
+		{zonedPeople, "schedule: {timezone: recipient, timezone_field: tzz}\n", "campaign.yaml:8:49: schedule.timezone_field: no field tzz; the fields are email, first_name, tz; did you mean tz?"},
 		{zonedPeople, "schedule: {timezone: recipient}\n", "campaign.yaml:8:1: schedule.timezone_field: no field timezone; the fields are email, first_name, tz; name the field with the recipients' zones"},
 		{"email,first_name,tz\nada@example.org,Ada,\nlin@example.net,Lin,Berlin\n", "schedule: {timezone: recipient, timezone_field: tz}\n", "campaign.yaml:8:49: schedule.timezone_field: no row of people.csv has a zone that is known in the field tz"},
 	} {
