@@ -99,6 +99,11 @@ type Schedule struct {
 	Window   string        // window: Mon-Fri 08:00-20:00, in which the run may send; empty: always
 	Holidays string        // holidays: a file with dates without a window; empty: none
 	Spread   time.Duration // spread: the run's messages leave evenly over it; 0: as fast as the limits allow
+
+	Recipient    bool   // timezone: recipient; all these times are by each recipient's own clock
+	ZoneField    string // timezone_field: the merge field with the name of a recipient's zone
+	ZoneFallback string // timezone_fallback: the zone of those who name none; empty: that of the campaign
+	WhenPassed   string // when_passed: now, next-day or skip, of those whose time has passed when the run is made
 }
 
 // IsZero reports whether the file says nothing of when the run begins.

@@ -38,7 +38,7 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 	d := &Definition{
 		File: file, Dir: dir, Source: data,
 		Content:  Content{Layout: DefaultLayout},
-		Schedule: Schedule{MaxLateness: DefaultMaxLateness},
+		Schedule: Schedule{MaxLateness: DefaultMaxLateness, ZoneField: DefaultZoneField, WhenPassed: PassedNow},
 		Delivery: Delivery{
 			Retry:        slices.Clone(DefaultRetry),
 			MaxAttempts:  DefaultMaxAttempts,
@@ -98,6 +98,7 @@ func (d *Definition) read(m *strictyaml.Map) {
 	if m.MapOrOff("guard", d.readGuard) {
 		d.Guard = Guard{}
 	}
+	d.checkRecipient(m)
 	m.MapOrOff("tracking", func(m *strictyaml.Map) {
 		readSwitch(m, "opens", &d.Tracking.Opens)
 		readSwitch(m, "clicks", &d.Tracking.Clicks)
@@ -275,8 +276,7 @@ func (d *Definition) readSchedule(m *strictyaml.Map) {
 	strictyaml.Duration(m, "max_lateness", &s.MaxLateness, time.Second, maxWait)
 	s.readWindow(m)
 	strictyaml.Duration(m, "spread", &s.Spread, time.Minute, maxWait)
-	m.Off("timezone", "all recipients get the campaign at one moment; the zone of at and cron is the campaign's timezone")
-	m.Off("timezone_field", "leave the key out")
+	s.readRecipient(m)
 	if s.At != "" && s.Cron != "" {
 		m.Problem("cron", "found at and cron, expected just one of them")
 	}

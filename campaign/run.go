@@ -69,11 +69,12 @@ type Skipped struct {
 	Filtered  int64 `json:"filtered,omitempty"` // audience.where does not hold
 	Sampled   int64 `json:"sampled,omitempty"`  // left out by audience.sample
 	Limited   int64 `json:"limited,omitempty"`  // left out by --limit
+	Passed    int64 `json:"passed,omitempty"`   // the time had passed by their clocks (schedule.when_passed: skip)
 }
 
 // Rows returns how many rows were skipped.
 func (s Skipped) Rows() int64 {
-	return s.Invalid + s.Duplicate + s.Excluded + s.Filtered + s.Sampled + s.Limited
+	return s.Invalid + s.Duplicate + s.Excluded + s.Filtered + s.Sampled + s.Limited + s.Passed
 }
 
 // A Task names a recipient that is to be sent to. It is all that a worker is

@@ -19,6 +19,9 @@ type RunSpec struct {
 	// Spread is how long the run takes at least, its messages evenly over it; 0: as long as
 	// the limits make it.
 	Spread time.Duration
+	// Local has each recipient get the message by their own clock; then neither Window nor
+	// Spread is set. nil: all get it at once.
+	Local *LocalTime
 
 	// Parent is the run whose recipients are retried; empty: the run follows none.
 	Parent string

@@ -38,6 +38,8 @@ type Snapshot struct {
 	// SpreadRate is the rate at which this run's messages leave evenly over its spread; 0: it
 	// has none.
 	SpreadRate float64 `json:"spread_rate,omitempty"`
+	// Hours is when each recipient may get the message, by their own clock; nil: at any time.
+	Hours *Hours `json:"hours,omitempty"`
 }
 
 // Pace returns the rate of the run in messages a second; 0: it has none of its own.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -56,6 +57,12 @@ type Selection struct {
 	// Each is called with every row that becomes a recipient, and its number in the
 	// audience from 1, refused rows included; nil: not called.
 	Each func(n int64, row *audience.Row)
+	// Local has each recipient get the message by their own clock; nil: all get it at once.
+	// Made is when the run is made, and Lasts how long recipients have after the moment from
+	// which on they may get it.
+	Local *campaign.LocalTime
+	Made  time.Time
+	Lasts time.Duration
 	// Domains reports whether the recipients of a domain are counted by themselves; nil:
 	// of none.
 	Domains func(domain string) bool
@@ -75,6 +82,7 @@ type Plan struct {
 	Domains    map[string]int64  // of Mailed, those of the domains that Selection.Domains counts
 	Bytes      int64             // of recipients and rejects, as they are stored
 	Rejects    []audience.Reject // the first ShownRejects of Skipped.Invalid
+	Local      *LocalPlan        // nil: all recipients get the message at once
 }
 
 // ShownRejects is how many refused rows are shown before a launch.
@@ -95,6 +103,14 @@ func (p Plan) Rows() int64 {
 // caller makes the run ready; a nil expansion only plans.
 func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression.Store, e *ledger.Expansion, progress func(int64)) (Plan, error) {
 	x := &expander{sel: sel, supp: supp, parts: map[int][]audience.Row{}, plan: Plan{Parts: map[int]int64{}}}
+	if sel.Local != nil {
+		clock, err := newClock(sel)
+		if err != nil {
+			return Plan{}, err
+		}
+		x.clock = clock
+		x.moments = map[int][]dueTime{}
+	}
 	x.mailed = map[int]int64{}
 	x.domains = map[string]int64{}
 	x.out = outbox{room: sel.Room, most: mostHeld, parts: map[int]int64{}}
@@ -119,6 +135,12 @@ func Expand(ctx context.Context, rows Audience, sel Selection, supp *suppression
 	x.plan.Mailed = x.mailed
 	x.plan.Domains = x.domains
 	x.plan.Bytes = x.out.bytes
+	if x.clock != nil {
+		if err := x.clock.check(); err != nil {
+			return x.plan, err
+		}
+		x.plan.Local = x.clock.plan()
+	}
 	if x.plan.Total == 0 {
 		return x.plan, ErrNoRecipients
 	}
@@ -143,6 +165,8 @@ type expander struct {
 	parts   map[int][]audience.Row
 	rejects []audience.Reject
 	plan    Plan
+	clock   *clock            // nil: all recipients get the message at once
+	moments map[int][]dueTime // when each of parts gets it, where there is a clock
 
 	// Used by the writing goroutine alone.
 	out        outbox
@@ -155,7 +179,8 @@ type expander struct {
 type filled struct {
 	part       int
 	rows       []audience.Row
-	suppressed []bool // of each row, once it is looked at
+	moments    []dueTime // of each row; nil: at once
+	suppressed []bool    // of each row, once it is looked at
 	rejects    []audience.Reject
 }
 
@@ -240,6 +265,11 @@ func (x *expander) take(ctx context.Context, n int64, row audience.Row) error {
 		}
 	}
 
+	if x.clock != nil && x.clock.of(row.Values).skipped {
+		x.plan.Skipped.Passed++
+		return nil
+	}
+
 	switch size := x.sel.Sample; {
 	case size.Number > 0:
 		if x.sample.add(size.Number, drawn{chance(x.sel.Seed, hash), n, row}) {
@@ -272,20 +302,24 @@ func (x *expander) keep(ctx context.Context, n int64, row audience.Row) error {
 	x.plan.Parts[part]++
 	row.Values = append([]string(nil), row.Values...) // the reader uses its array again
 	x.parts[part] = append(x.parts[part], row)
+	if x.clock != nil {
+		x.moments[part] = append(x.moments[part], x.clock.take(row))
+	}
 	if len(x.parts[part]) < audience.ChunkSize {
 		return nil
 	}
 
-	rows := x.parts[part]
+	full := filled{part: part, rows: x.parts[part], moments: x.moments[part]}
 	x.parts[part] = make([]audience.Row, 0, audience.ChunkSize)
+	delete(x.moments, part)
 
-	return send(ctx, x.full, filled{part: part, rows: rows})
+	return send(ctx, x.full, full)
 }
 
 func (x *expander) flush(ctx context.Context) error {
 	for part, rows := range x.parts {
 		if len(rows) > 0 {
-			if err := send(ctx, x.full, filled{part: part, rows: rows}); err != nil {
+			if err := send(ctx, x.full, filled{part: part, rows: rows, moments: x.moments[part]}); err != nil {
 				return err
 			}
 		}
@@ -336,7 +370,7 @@ func (x *expander) write(ctx context.Context) error {
 		}
 
 		x.count(f)
-		chunk := ledger.Chunk{Part: f.part, Data: audience.EncodeChunk(nil, f.rows), Suppressed: f.suppressed}
+		chunk := ledger.Chunk{Part: f.part, Data: audience.EncodeChunk(nil, f.rows), Suppressed: f.suppressed, Due: dueOf(f.moments)}
 		if err := x.out.add(ctx, chunk); err != nil {
 			return err
 		}
@@ -353,6 +387,9 @@ func (x *expander) count(f filled) {
 			continue
 		}
 		x.mailed[f.part]++
+		if f.moments != nil {
+			f.moments[i].wave.Recipients++
+		}
 		domain := f.rows[i].Address.Domain
 		if x.sel.Domains != nil && x.sel.Domains(domain) {
 			x.domains[domain]++

@@ -389,7 +389,7 @@ func (s *Schedules) renewClaim(ctx context.Context, o Firing) error {
 		return ErrGone
 	case res[0] == 0:
 		return ErrTaken
-	case time.UnixMilli(res[1]).Sub(o.Occurrence) > o.Timing.MaxLateness:
+	case time.UnixMilli(res[1]).Sub(o.Timing.LastMoment(o.Occurrence)) > o.Timing.MaxLateness:
 		return ErrLate
 	}
 
@@ -446,4 +446,6 @@ func (s *Schedules) record(ctx context.Context, o Firing, entry Occurrence, next
 }
 
 // Late reports whether the occurrence was due longer ago than it may be sent.
-func (f Firing) Late() bool { return f.now.Sub(f.Occurrence) > f.Timing.MaxLateness }
+func (f Firing) Late() bool {
+	return f.now.Sub(f.Timing.LastMoment(f.Occurrence)) > f.Timing.MaxLateness
+}

@@ -11,6 +11,7 @@ import (
 	"broadside/campaign/address"
 	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
+	"broadside/scheduler/calendar"
 )
 
 // MakeRun makes the run of an occurrence ready, or finds that it is ready: the
@@ -33,6 +34,9 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, renewClaim func(context.C
 	}
 	defer in.Close()
 	spec.Occurrence = o.Occurrence
+	if spec.Local != nil {
+		spec.Local.At = calendar.Wall(o.Occurrence)
+	}
 	spec.Again = o.Again
 	spec.Once = ""
 	if o.Timing.Cron == "" {

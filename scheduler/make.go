@@ -240,7 +240,19 @@ func (m *Maker) expand(ctx context.Context, spec campaign.RunSpec, id string, in
 	}
 	in.Select.Room = m.Room.Check
 	in.Select.Seed = id
+	if spec.Local != nil {
+		rec, err := m.Ledger.Record(ctx, id)
+		if err != nil {
+			return e, Plan{}, err
+		}
+		in.Select.Local = spec.Local
+		in.Select.Made = rec.Created // the cells count from then
+		in.Select.Lasts = spec.Delivery.ExpiresAfter
+	}
 	plan, err := m.read(ctx, in, e)
+	if err == nil && plan.Local != nil {
+		e.Waves(plan.Local.Waves, plan.Local.Expires)
+	}
 	if err == nil && spec.Spread > 0 {
 		spec.Snapshot.SpreadRate = SpreadRate(spec.Spread, plan)
 		err = e.Content(ctx, spec.Snapshot)
@@ -305,7 +317,11 @@ func (m *Maker) planOf(ctx context.Context, id string) (Plan, error) {
 		return Plan{}, err
 	}
 
-	plan := Plan{Total: rec.Total(), Suppressed: tally.Counts[campaign.Suppressed], Skipped: rec.Skipped, Parts: map[int]int64{}}
+	var local *LocalPlan
+	if waves := rec.Waves(); waves != nil {
+		local = &LocalPlan{Waves: waves, Expires: rec.Expires}
+	}
+	plan := Plan{Total: rec.Total(), Suppressed: tally.Counts[campaign.Suppressed], Skipped: rec.Skipped, Parts: map[int]int64{}, Local: local}
 	for _, p := range rec.Sizes {
 		plan.Parts[p.Part] = int64(p.Size)
 	}

@@ -43,7 +43,7 @@ func missed(t Timing, first, now time.Time, trouble string) (Occurrence, time.Ti
 	tooLate := now.Add(-t.MaxLateness)
 	last := first
 	next, err := t.Next(first)
-	for err == nil && !next.IsZero() && next.Before(tooLate) {
+	for err == nil && !next.IsZero() && t.LastMoment(next).Before(tooLate) {
 		if o.Count == countMissed {
 			next, err = t.Next(tooLate.Add(-1))
 			trouble = "and more times after that"
@@ -58,7 +58,7 @@ func missed(t Timing, first, now time.Time, trouble string) (Occurrence, time.Ti
 		return Occurrence{}, time.Time{}, err
 	}
 
-	reason := fmt.Sprintf("%v late, max_lateness is %v", now.Sub(last).Round(time.Second), t.MaxLateness)
+	reason := fmt.Sprintf("%v late, max_lateness is %v", now.Sub(t.LastMoment(last)).Round(time.Second), t.MaxLateness)
 	if o.Count > 1 {
 		o.Until = last
 	}

@@ -23,6 +23,25 @@ type Timing struct {
 	Cron        string        `json:"cron,omitempty"` // as calendar.ParseCron reads it
 	Zone        string        `json:"zone"`           // IANA name; cron is local to it, at is shown in it
 	MaxLateness time.Duration `json:"max_lateness"`   // later than this an occurrence is missed
+	// Recipient: the times are by each recipient's own clock. Then Zone is the zone where
+	// they come first, and an occurrence is the moment at which it comes there.
+	Recipient bool `json:"recipient,omitempty"`
+}
+
+// LastMoment returns when an occurrence has come by every clock.
+func (t Timing) LastMoment(occurrence time.Time) time.Time {
+	if !t.Recipient {
+		return occurrence
+	}
+	return occurrence.Add(calendar.AllZones)
+}
+
+// ZoneName returns the zone as people see it.
+func (t Timing) ZoneName() string {
+	if t.Recipient {
+		return "recipient"
+	}
+	return t.Zone
 }
 
 // Location returns the zone.
@@ -57,6 +76,16 @@ func (t Timing) Next(after time.Time) (time.Time, error) {
 	return c.Next(after), nil
 }
 
+// First returns the occurrence that a schedule begins with which is stored at a time: the
+// next one, or the single time of all clocks when it has not come by every clock yet. It is
+// the zero time when there is none.
+func (t Timing) First(now time.Time) (time.Time, error) {
+	if t.Recipient && t.Cron == "" {
+		return t.Next(now.Add(-calendar.AllZones))
+	}
+	return t.Next(now)
+}
+
 // Upcoming returns the next n occurrences after a time, fewer when there are
 // no more.
 func (t Timing) Upcoming(after time.Time, n int) ([]time.Time, error) {
@@ -73,15 +102,34 @@ func (t Timing) Upcoming(after time.Time, n int) ([]time.Time, error) {
 	return all, nil
 }
 
-// String returns the cron text, or the time with its offset.
+// String returns the cron text, or the time with its offset; a time of all clocks has none.
 func (t Timing) String() string {
 	if t.Cron != "" {
 		return t.Cron
+	}
+	if t.Recipient {
+		return localText(calendar.Wall(t.At))
 	}
 	if zone, err := t.Location(); err == nil {
 		return t.At.In(zone).Format(time.RFC3339)
 	}
 	return t.At.Format(time.RFC3339)
+}
+
+// localText writes a wall time without an offset.
+func localText(wall time.Time) string {
+	if wall.Second() != 0 {
+		return wall.Format("2006-01-02T15:04:05")
+	}
+	return wall.Format("2006-01-02T15:04")
+}
+
+// Text writes an occurrence as `campaign run --at` takes it.
+func (t Timing) Text(occurrence time.Time) string {
+	if t.Recipient {
+		return localText(calendar.Wall(occurrence))
+	}
+	return occurrence.Format(time.RFC3339)
 }
 
 // A Schedule is a campaign that waits for its time, with all that it is made

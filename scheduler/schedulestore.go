@@ -87,7 +87,7 @@ func (s *Schedules) Put(ctx context.Context, sc Schedule) (*Schedule, error) {
 		return nil, err
 	}
 
-	next, err := sc.Timing.Next(sc.Stored)
+	next, err := sc.Timing.First(sc.Stored)
 	if err != nil {
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, err)
 	}
@@ -106,8 +106,11 @@ func (s *Schedules) Put(ctx context.Context, sc Schedule) (*Schedule, error) {
 		pieces += f.Pieces
 	}
 
-	res, err := s.put.Run(ctx, s.rdb, []string{s.key("due"), s.key("ids"), s.of(sc.ID), s.files(sc.Version)},
-		sc.ID, sc.Version, text, next.UnixMilli(), pieces, s.files(""), stagedTTL.Milliseconds(), s.most).Slice()
+	args := []any{sc.ID, sc.Version, text, next.UnixMilli(), pieces, s.files(""), stagedTTL.Milliseconds(), s.most}
+	if sc.Timing.Recipient {
+		args = append(args, sc.Timing.LastMoment(next).UnixMilli())
+	}
+	res, err := s.put.Run(ctx, s.rdb, []string{s.key("due"), s.key("ids"), s.of(sc.ID), s.files(sc.Version)}, args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("store schedule %s: %w", sc.ID, err)
 	}

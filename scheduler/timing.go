@@ -23,7 +23,8 @@ func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time
 		}
 		return Timing{}, strictyaml.Problems{def.Problem(key, format, args...)}
 	}
-	zone, err := ZoneOf(cfg, def)
+	t.Recipient = def.Schedule.Recipient
+	zone, err := timesZone(cfg, def)
 	if err != nil {
 		return bad("timezone", "%v", err)
 	}
@@ -47,6 +48,9 @@ func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time
 		if c.Next(now).IsZero() {
 			return bad("schedule.cron", "%q has no time to come", c)
 		}
+		if t.Recipient && c.IsEvery() {
+			return bad("schedule.cron", "found %q with timezone: recipient, expected times of a clock, such as 0 9 * * MON", c)
+		}
 		t.Cron = c.String()
 		return t, nil
 	case text == "":
@@ -57,12 +61,48 @@ func TimingOf(cfg *configs.Config, def *campaign.Definition, at string, now time
 		return bad(key, "%v", err)
 	}
 
+	if t.Recipient {
+		return t, t.checkLocal(text, now, func(format string, args ...any) error {
+			_, err := bad(key, format, args...)
+			return err
+		})
+	}
+
 	if !t.At.After(now) {
 		return bad(key, "found %s, which is past (it is %s), expected a time to come; `launch --now` sends at once",
 			t.At.Format(time.RFC3339), now.In(t.At.Location()).Format(time.RFC3339))
 	}
 
 	return t, nil
+}
+
+// checkLocal refuses a time that is not by each recipient's own clock, or has passed by all
+// of them.
+func (t Timing) checkLocal(text string, now time.Time, bad func(format string, args ...any) error) error {
+	if _, err := calendar.ParseAt(text, nil); err == nil {
+		return bad("found %s with an offset and timezone: recipient, expected a time of each recipient's own clock, such as %s", text, localText(calendar.Wall(t.At)))
+	}
+	if last := t.LastMoment(t.At); !last.After(now) {
+		return bad("found %s, which is past in every zone (it is %s), expected a time to come; `launch --now` sends at once", t, now.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// timesZone returns the zone of the times of a schedule.
+func timesZone(cfg *configs.Config, def *campaign.Definition) (*time.Location, error) {
+	if def.Schedule.Recipient {
+		return time.LoadLocation(calendar.FirstZone)
+	}
+	return ZoneOf(cfg, def)
+}
+
+// FallbackOf returns the zone of recipients whose row names none that is known; nil when
+// none is set.
+func FallbackOf(cfg *configs.Config, def *campaign.Definition) (*time.Location, error) {
+	if def.Schedule.ZoneFallback != "" {
+		return time.LoadLocation(def.Schedule.ZoneFallback)
+	}
+	return ZoneOf(cfg, def)
 }
 
 // ZoneOf returns the zone of times without an offset; nil when none is set.

@@ -41,6 +41,13 @@ func TestTimingOf(t *testing.T) {
 		{"past by the command line", "", "UTC", "2026-02-01T09:00", "--at: found 2026-02-01T09:00:00Z, which is past", ""},
 		{"no such time", "", "UTC", "tomorrow", "--at: time \"tomorrow\": expected something like", ""},
 		{"a bad cron", "schedule: {cron: \"61 9 * * *\"}\n", "UTC", "", "schedule.cron: cron \"61 9 * * *\": minute", ""},
+		{"each recipient's own clock", "schedule: {at: 2026-04-01T09:00, timezone: recipient}\n", "Europe/Berlin", "", "2026-04-01T09:00", "Etc/GMT-14"},
+		{"by the command line, each recipient's own", "schedule: {timezone: recipient}\n", "", "2026-04-01T09:00:30", "2026-04-01T09:00:30", "Etc/GMT-14"},
+		{"passed in most zones", "schedule: {at: 2026-03-01T00:30, timezone: recipient}\n", "", "", "2026-03-01T00:30", "Etc/GMT-14"},
+		{"passed in every zone", "schedule: {at: 2026-03-01T00:00, timezone: recipient}\n", "", "", "schedule.at: found 2026-03-01T00:00, which is past in every zone (it is 2026-03-01T12:00:00Z)", ""},
+		{"an offset, and each recipient's own clock", "schedule: {at: 2026-04-01T09:00+02:00, timezone: recipient}\n", "", "", "found 2026-04-01T09:00+02:00 with an offset and timezone: recipient", ""},
+		{"each recipient's own cron", "schedule: {cron: \"0 9 * * MON\", timezone: recipient}\n", "", "", "0 9 * * MON", "Etc/GMT-14"},
+		{"intervals have no clock", "schedule: {cron: \"@every 1h\", timezone: recipient}\n", "", "", "schedule.cron: found \"@every 1h\" with timezone: recipient, expected times of a clock", ""},
 		{"no schedule", "", "UTC", "", "add schedule.at or schedule.cron, or give --at TIME", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -41,6 +41,7 @@ type run struct {
 	accounts weighted
 	rate     float64
 	topic    string
+	hours    *hours // nil: recipients may get it at any time of their day
 	running  atomic.Bool
 	failing  failures
 	setBacks setBacks
@@ -176,7 +177,12 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 		return nil, err
 	}
 
-	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Pace(), topic: snapshot.Topic}
+	hours, err := hoursOf(snapshot.Hours)
+	if err != nil {
+		return nil, fmt.Errorf("hours of the recipients of run %s: %w", id, err)
+	}
+
+	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Pace(), topic: snapshot.Topic, hours: hours}
 	r.running.Store(sends(rec, time.Now()))
 	r.used.Store(time.Now().Unix())
 	c.mu.Lock()

@@ -164,6 +164,11 @@ func (w *Worker) handle(ctx context.Context, t campaign.Task) {
 	}
 
 	w.reading.Note(nil)
+	if wait := r.hours.wait(row.Values, time.Now()); wait > 0 {
+		w.recipients.giveBacks.add(ref, wait)
+		return
+	}
+
 	rcpt = &recipient{run: r, ref: ref, row: row, suppressionKey: ledger.SuppressionKey{
 		Topic: r.topic, Hash: suppression.Key(keyOf(row.Address.Hash())), Domain: row.Address.Domain,
 	}}

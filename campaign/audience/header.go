@@ -279,6 +279,10 @@ func (h *header) plan(email int) (*plan, error) {
 	return p, nil
 }
 
+// Field returns the merge field that a column with this header becomes, where no option
+// names another; empty when the header has neither letters nor digits.
+func Field(header string) string { return snake(header) }
+
 // snake turns a header into a merge field: "First Name" and "firstName" are
 // first_name, "E-Mail" is e_mail, "2nd" is _2nd. It returns "" when the header
 // has neither letters nor digits.

@@ -142,9 +142,12 @@ var stateCodes = []Explanation{
 		},
 	},
 	{
-		Slot, "The rate is low",
-		"The rate of the campaign or of its account allows only so many messages, and the time of the next has not come.",
-		[]string{"The run goes on by itself. `campaign launch --dry-run` says when it will be done; delivery.rate of the campaign and limits.rate of the account set the rate."},
+		Slot, "The time of the next message has not come",
+		"The rate of the campaign or of its account allows only so many messages, and the time of the next has not come. Or each recipient gets the message by their own clock (schedule.timezone: recipient), and the next ones live where that time has not come.",
+		[]string{
+			"The run goes on by itself. `campaign launch --dry-run` says when it will be done; delivery.rate of the campaign and limits.rate of the account set the rate.",
+			"`broadside run show RUN` lists the moments at which recipients get the message, with their zones.",
+		},
 	},
 	{
 		Warmup, "The allowance of this day of the warm-up is used up",

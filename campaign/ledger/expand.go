@@ -54,6 +54,7 @@ type Expansion struct {
 	run    Run
 	parts  map[int]*partState
 	chunks int
+	fields []any // more that is recorded when the run is ready, as pairs
 }
 
 type partState struct{ size, suppressed int }
@@ -89,7 +90,13 @@ type Chunk struct {
 	Part       int
 	Data       []byte
 	Suppressed []bool // per recipient: suppressed already
+	// Due is per recipient when they are due, since the run was created; at most MaxDue.
+	// nil: all are at once.
+	Due []time.Duration
 }
+
+// MaxDue is the latest moment that a cell can say, since its run was created.
+const MaxDue = (1<<24 - 1) * time.Second
 
 // Add appends chunks, in the order in which they are given, in one round trip.
 func (e *Expansion) Add(ctx context.Context, chunks ...Chunk) error {
@@ -106,6 +113,8 @@ func (e *Expansion) Add(ctx context.Context, chunks ...Chunk) error {
 			if s {
 				cells[i*cellSize] = byte(campaign.Suppressed)
 				p.suppressed++
+			} else if c.Due != nil {
+				putWhen(cells[i*cellSize:], c.Due[i])
 			}
 		}
 
@@ -122,6 +131,20 @@ func (e *Expansion) Add(ctx context.Context, chunks ...Chunk) error {
 	}
 
 	return nil
+}
+
+// putWhen writes when a recipient is due into their cell, rounded up: nothing is early.
+func putWhen(cell []byte, due time.Duration) {
+	when := seconds(min(due, MaxDue))
+	cell[2] = byte(when >> 16)
+	cell[3] = byte(when >> 8)
+	cell[4] = byte(when)
+}
+
+// Waves says when the recipients are due, for people, and until when those of the last
+// wave have time, since the run was created. Both are recorded when the run is ready.
+func (e *Expansion) Waves(waves []campaign.Wave, expires time.Duration) {
+	e.fields = []any{"waves", encode(waves), "expires", seconds(expires)}
 }
 
 // Rejects appends a block of rejected rows, as encoded by the caller.
@@ -163,6 +186,10 @@ func (e *Expansion) Ready(ctx context.Context, skipped campaign.Skipped) error {
 		"invalid", skipped.Invalid, "duplicate", skipped.Duplicate, "excluded", skipped.Excluded,
 		"filtered", skipped.Filtered, "sampled", skipped.Sampled, "limited", skipped.Limited,
 	}
+	if skipped.Passed > 0 {
+		fields = append(fields, "passed", skipped.Passed)
+	}
+	fields = append(fields, e.fields...)
 	args := append([]any{e.run.Attempt, e.chunks, len(fields) / 2}, fields...)
 	for _, n := range numbers {
 		keys = append(keys, e.key("cells:"+itoa(n)))

@@ -54,6 +54,21 @@ type Record struct {
 	Guard              campaign.Guard
 	Watch              Watch
 	Telling            Telling
+
+	waves string // as they are stored: few who read a record ask for them
+}
+
+// Waves returns when recipients are due who get the message by their own clocks, in the
+// order of time; nil when all are due at once.
+func (r *Record) Waves() []campaign.Wave {
+	if r.waves == "" {
+		return nil
+	}
+	var waves []campaign.Wave
+	if err := json.Unmarshal([]byte(r.waves), &waves); err != nil {
+		return nil // of a newer version: they are only shown
+	}
+	return waves
 }
 
 // Handle returns the handle of a run that became ready, else nil.
@@ -196,11 +211,13 @@ func parseRecord(id string, m map[string]string) *Record {
 		Created: fromMillis(m["created"]), Ready: fromMillis(m["ready"]), Finished: fromMillis(m["finished"]),
 		Expires: time.Duration(atoi64(m["expires"])) * time.Second,
 		Lasts:   time.Duration(cmp.Or(atoi64(m["lasts"]), atoi64(m["expires"]))) * time.Second,
+		waves:   m["waves"],
 		Resend:  m["on_uncertain"] == "resend", Replicated: m["durability"] == "replicated",
 		Skipped: campaign.Skipped{
 			Invalid: atoi64(m["invalid"]), Duplicate: atoi64(m["duplicate"]),
 			Excluded: atoi64(m["excluded"]),
 			Filtered: atoi64(m["filtered"]), Sampled: atoi64(m["sampled"]), Limited: atoi64(m["limited"]),
+			Passed: atoi64(m["passed"]),
 		},
 	}
 	r.readGuard(m)

@@ -137,6 +137,16 @@ func readClock(text string, minutes *int) bool {
 	return ok && err == nil && also == nil && len(hours) <= 2 && len(rest) == 2 && h >= 0 && m >= 0 && m < 60 && *minutes <= 24*60
 }
 
+// In returns the same hours by the clock of another zone.
+func (w *Window) In(zone *time.Location) *Window {
+	if w == nil {
+		return nil
+	}
+	other := *w // the rest is never written to
+	other.zone = zone
+	return &other
+}
+
 // String returns the window as it was written, with its zone.
 func (w *Window) String() string {
 	if w == nil {

@@ -16,6 +16,7 @@ var rank = map[string]int{
 	"campaign/codes":            0,
 	"campaign/where":            0,
 	"campaign/window":           0,
+	"campaign/zones":            0,
 	"campaign":                  1,
 	"configs":                   2,
 	"campaign/address":          2,

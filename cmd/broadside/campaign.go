@@ -164,6 +164,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 		{skipped.Filtered, "not matched by audience.where"},
 		{skipped.Sampled, "not in the sample"},
 		{skipped.Limited, "left out by --limit"},
+		{skipped.Passed, "whose time has passed"},
 	} {
 		if s.n > 0 {
 			fmt.Fprintf(w, " - %d %s", s.n, s.what)
@@ -192,6 +193,7 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	}
 	now := time.Now()
 	showWindow(w, p, now)
+	showLocal(w, p)
 	showForecast(w, p, i, now)
 	showMemory(w, p)
 	for _, b := range p.Blanks {
@@ -270,11 +272,12 @@ func planDocument(p launch.Plan) any {
 		Waits      []waitDocument      `json:"waits"`
 		Warmups    []warmupDocument    `json:"warmups"`
 		Expired    int64               `json:"expired"` // wait for longer than the run lasts
+		Local      *localDocument      `json:"local,omitempty"`
 	}{
 		true, p.Campaign, p.Rows(), p.Total, p.Suppressed, p.Skipped, p.Source, append([]sources.Exclusion{}, p.Excluded...),
 		append([]audience.Reject{}, p.Rejects...), append([]letter.Gap{}, p.Blanks...), append([]problem{}, problems(p.Warnings)...),
 		p.From, p.Subject, p.Topic, p.NewTopic, p.Accounts, p.Loopback, p.Rate, windowOf(p), p.Guard.Canary, memoryOf(p),
-		flowDocuments(p.Forecast), stamp(p.Forecast.Finish), waitDocuments(p.Forecast), warmupDocuments(p.Forecast), p.Forecast.Expired,
+		flowDocuments(p.Forecast), stamp(p.Forecast.Finish), waitDocuments(p.Forecast), warmupDocuments(p.Forecast), p.Forecast.Expired, localDocumentOf(p),
 	}
 }
 

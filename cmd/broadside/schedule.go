@@ -108,13 +108,27 @@ func shownValue(text string) string {
 	return printable(text)
 }
 
-// moment writes a time in the zone of the schedule, and in UTC.
+// moment writes a time in the zone of the schedule, and in UTC; one of each recipient's own
+// clock with its first and its last moment.
 func moment(t time.Time, timing scheduler.Timing) string {
+	if timing.Recipient {
+		const short = "2006-01-02 15:04"
+		return fmt.Sprintf("%s by each recipient's clock (%s to %s UTC)",
+			calendar.Wall(t).Format(short), t.UTC().Format(short), timing.LastMoment(t).UTC().Format(short))
+	}
 	zone, err := timing.Location()
 	if err != nil {
 		zone = time.UTC
 	}
 	return calendar.InZones(t, zone, time.UTC)
+}
+
+// zoneText says by whose clock the times of a schedule are.
+func zoneText(timing scheduler.Timing) string {
+	if timing.Recipient {
+		return "each recipient's own clock"
+	}
+	return timing.Zone
 }
 
 func scheduledDocument(s launch.Scheduled) any {
@@ -134,7 +148,7 @@ func scheduledDocument(s launch.Scheduled) any {
 		Columns  []string        `json:"columns,omitempty"`
 		Replaced bool            `json:"replaced"`
 		Changes  []launch.Change `json:"changes"`
-	}{s.ID, s.Topic, stamp(s.Next), s.Timing.String(), s.Timing.Zone, s.Audience, s.Recipients, s.Plan.Columns, s.Old != nil, list}
+	}{s.ID, s.Topic, stamp(s.Next), s.Timing.String(), s.Timing.ZoneName(), s.Audience, s.Recipients, s.Plan.Columns, s.Old != nil, list}
 }
 
 func unscheduleCommand(c *cli) *cobra.Command {
@@ -217,7 +231,7 @@ func rowOf(e *scheduler.Entry) scheduleRow {
 	}
 
 	r := scheduleRow{
-		ID: e.ID, Topic: e.Topic, Next: stamp(e.Next), Schedule: e.Timing.String(), Timezone: e.Timing.Zone,
+		ID: e.ID, Topic: e.Topic, Next: stamp(e.Next), Schedule: e.Timing.String(), Timezone: e.Timing.ZoneName(),
 		State: stateOf(e), Fired: e.Fired, Missed: e.Missed, Failed: e.Failed,
 	}
 	if e.LastRun != "" {

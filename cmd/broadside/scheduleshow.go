@@ -73,7 +73,8 @@ func shownDocument(s launch.Shown) any {
 		MaxLateness string          `json:"max_lateness"`
 		Trouble     string          `json:"trouble"`
 		Upcoming    []*string       `json:"upcoming"`
-		Skipped     []*string       `json:"skipped"` // those of upcoming that are left out
+		LastMoments []*string       `json:"last_moments,omitempty"` // of upcoming, by each recipient's own clock
+		Skipped     []*string       `json:"skipped"`                // those of upcoming that are left out
 		Occurrences []occurrenceRow `json:"occurrences"`
 		Runs        []scheduleRun   `json:"runs"`
 	}{
@@ -83,6 +84,9 @@ func shownDocument(s launch.Shown) any {
 	}
 	for i, t := range s.Upcoming {
 		doc.Upcoming = append(doc.Upcoming, stamp(t))
+		if s.Timing.Recipient {
+			doc.LastMoments = append(doc.LastMoments, stamp(s.Timing.LastMoment(t)))
+		}
 		if s.Skipped[i] {
 			doc.Skipped = append(doc.Skipped, stamp(t))
 		}
@@ -117,7 +121,7 @@ func (c *cli) printSchedule(s launch.Shown) {
 		people = "read each time"
 	}
 	fmt.Fprintf(w, "audience    %s, %s\n", printable(s.Audience), people)
-	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, s.Timing.Zone, units.FormatDuration(s.Timing.MaxLateness))
+	fmt.Fprintf(w, "schedule    %s (%s), not more than %s late\n", s.Timing, zoneText(s.Timing), units.FormatDuration(s.Timing.MaxLateness))
 	for i, t := range s.Upcoming {
 		label := ""
 		if i == 0 {

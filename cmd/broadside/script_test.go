@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 //	eventually RE CMD...   runs CMD until its output matches, for 20 s
 //	lanestate ACCOUNT/LANE STATE [RUN]   puts a lane into a state as workers do: slowed, paused, storm (RUN: who bounced
 //	                  in it is suppressed by the storm)
+//	clock FILE WORD ZONE DURATION   replaces a word in a file by what a clock there shows after a while
 //	remember NAME RE       sets NAME to what RE finds first in the last output
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -69,7 +70,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"project": writeProject, "redis": startRedis, "sink": startSink, "mailbox": startMailbox, "dovecot": startDovecot,
 			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually, "remember": remember,
-			"lanestate": laneState, "receiver": startReceiver, "site": startSite, "postgres": startPostgres,
+			"lanestate": laneState, "receiver": startReceiver, "site": startSite, "postgres": startPostgres, "clock": clockIn,
 		},
 	})
 }

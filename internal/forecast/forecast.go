@@ -44,6 +44,16 @@ type Input struct {
 	Canary     int           // are sent to first; 0: none
 	CanaryWait time.Duration // until the others follow
 	Expires    time.Time     // who has not been sent to by then fails; zero: never
+
+	// Waves is when recipients may be sent to: of each provider the same shares of all.
+	// Empty: all of them now. With waves there is no canary.
+	Waves []Wave
+}
+
+// A Wave is recipients who may be sent to from a moment on.
+type Wave struct {
+	At         time.Time
+	Recipients float64 // with those of the other waves they are all
 }
 
 // People are recipients at one mailbox provider. Those of a domain that has a lane of its

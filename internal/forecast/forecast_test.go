@@ -75,6 +75,27 @@ func TestForecast(t *testing.T) {
 			lines:  []line{{"main", "gmail", 980, ByRate, 1}, {"main", "other", 980, ByRate, 1}},
 		},
 		{
+			name: "waves: the second begins before the first is over, the third long after",
+			in: Input{
+				Accounts: []Account{with(main, func(a *Account) { a.Rate = 10 })}, People: []People{people("gmail", 980), people("other", 980)},
+				Waves: []Wave{{noon, 980}, {noon.Add(50 * time.Second), 490}, {noon.Add(12 * time.Hour), 490}},
+			},
+			finish: 12*time.Hour + 50*time.Second,
+			lines:  []line{{"main", "gmail", 980, ByRate, 2}, {"main", "other", 980, ByRate, 2}},
+		},
+		{
+			name: "a wave for which a quota is not enough",
+			in: Input{
+				Accounts: []Account{with(main, func(a *Account) { a.Rate = 100; a.Quotas = always(hour(500)) })}, People: []People{people("other", 1000)},
+				Waves:   []Wave{{noon.Add(2 * time.Hour), 900}, {noon.Add(-time.Hour), 100}},
+				Expires: noon.Add(150 * time.Minute),
+			},
+			finish:  3*time.Hour + time.Minute + 10*time.Second,
+			lines:   []line{{"main", "other", 1000, ByQuota, 1}},
+			waiting: []int64{400},
+			expired: 400,
+		},
+		{
 			name: "a lane that is slower than its turn",
 			in: Input{Accounts: []Account{with(main, func(a *Account) {
 				a.Rate = 100

@@ -80,6 +80,14 @@ func drawInput(t *rapid.T, accounts int) Input {
 	for _, p := range []campaign.Provider{campaign.Other, "gmail", "microsoft"} {
 		in.People = append(in.People, people(p, rapid.Int64Range(0, 3000).Draw(t, string(p))))
 	}
+	if in.Canary == 0 {
+		for range rapid.IntRange(0, 4).Draw(t, "waves") {
+			in.Waves = append(in.Waves, Wave{
+				At:         noon.Add(time.Duration(rapid.IntRange(-60, 26*60).Draw(t, "minutes")) * time.Minute),
+				Recipients: float64(rapid.IntRange(0, 2000).Draw(t, "of the wave")),
+			})
+		}
+	}
 	in.People = append(in.People, People{Provider: campaign.Other, Domain: "slow.example", Number: rapid.Int64Range(0, 50).Draw(t, "of a domain")})
 	return in
 }

@@ -47,6 +47,9 @@ func (s *simulation) leave() map[*lane]bool {
 			if s.held != nil {
 				n += s.held[c][p]
 			}
+			for _, a := range s.coming {
+				n += a.number[c][p]
+			}
 			if n > nothing {
 				a.laneOf[p].served[p] += n
 				lanes[a.laneOf[p]] = true

@@ -26,6 +26,7 @@ type simulation struct {
 	classes  []class
 	left     [][]float64 // recipients by class and people
 	held     [][]float64 // those that wait for the canary; nil: none do
+	coming   []arrivals  // those whose wave has not begun, in the order of time
 	lanes    []*lane     // of all accounts
 	active   []*lane     // those that send at the moment
 	waits    []Wait
@@ -61,6 +62,9 @@ func newSimulation(in Input) *simulation {
 		}
 	}
 
+	if s.arrive() {
+		return s
+	}
 	total := float64(s.total())
 	first := 1.0 // the share of the canary
 	if in.Canary > 0 && float64(in.Canary) < total {
@@ -143,21 +147,29 @@ func (s *simulation) run() *simulation {
 			a.look(s.at(), s.t)
 		}
 		if s.assign() < nothing {
-			if s.held == nil {
+			switch {
+			case len(s.coming) > 0:
+				s.pass(max(s.coming[0].at, s.t))
+			case s.held != nil:
+				s.release()
+			default:
 				s.done = true
 				return s
 			}
-			s.release()
 			continue
 		}
 		s.note()
 		s.fill()
 		next := s.next()
+		if len(s.coming) > 0 {
+			next = max(min(next, s.coming[0].at), s.t+moment)
+		}
 		if next > Horizon.Seconds() {
 			s.bound(Horizon.Seconds() - s.t)
 			return s
 		}
 		s.advance(next)
+		s.pass(next)
 	}
 	return s
 }
@@ -270,7 +282,11 @@ func (s *simulation) advance(to float64) {
 	}
 	s.drain(took)
 	s.t = to
+	s.expire()
+}
 
+// expire counts who has not been sent to when the run expires.
+func (s *simulation) expire() {
 	if !s.isLate && !s.at().Before(s.in.Expires) {
 		s.isLate = true
 		for c := range s.left {
@@ -278,6 +294,9 @@ func (s *simulation) advance(to float64) {
 			if s.held != nil {
 				s.expired += sum(s.held[c])
 			}
+		}
+		for _, a := range s.coming {
+			s.expired += a.all()
 		}
 	}
 }

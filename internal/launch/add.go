@@ -144,17 +144,17 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 		return Scheduled{}, err
 	}
 
-	s.Log.Info("campaign scheduled", "campaign", schedule.ID, "schedule", schedule.Timing.String(), "timezone", schedule.Timing.Zone, "next", e.Next)
+	s.Log.Info("campaign scheduled", "campaign", schedule.ID, "schedule", schedule.Timing.String(), "timezone", schedule.Timing.ZoneName(), "next", e.Next)
 	return Scheduled{Schedule: schedule, Plan: plan, Next: e.Next, Old: old, Changes: changes(old, &schedule)}, nil
 }
 
-// begins returns when a campaign is sent next.
+// begins returns the occurrence with which a schedule begins that is stored now.
 func (s *Schedules) begins(ctx context.Context, t scheduler.Timing) (time.Time, error) {
 	now, err := s.Stored.Now(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
-	return t.Next(now)
+	return t.First(now)
 }
 
 // stage copies a file that the campaign names into Redis.

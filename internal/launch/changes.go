@@ -32,7 +32,7 @@ func changes(old, s *scheduler.Schedule) []Change {
 		}
 	}
 	differ("schedule", old.Timing.String(), s.Timing.String())
-	differ("timezone", old.Timing.Zone, s.Timing.Zone)
+	differ("timezone", old.Timing.ZoneName(), s.Timing.ZoneName())
 	differ("max_lateness", old.Timing.MaxLateness.String(), s.Timing.MaxLateness.String())
 	if old.Recipients > 0 && s.Recipients > 0 { // else the audience was not read
 		differ("recipients", fmt.Sprint(old.Recipients), fmt.Sprint(s.Recipients))
@@ -77,11 +77,24 @@ var fieldsOfFile = []struct {
 	}},
 	{"accounts", func(d *campaign.Definition) string { return accountList(d.Delivery) }},
 	{"window", func(d *campaign.Definition) string { return d.Schedule.Window }},
+	{"zones of recipients", func(d *campaign.Definition) string { return zonesOf(d.Schedule) }},
 	{"spread", func(d *campaign.Definition) string { return d.Schedule.Spread.String() }},
 	{"rate", func(d *campaign.Definition) string { return fmt.Sprint(d.Delivery.Rate) }},
 	{"delivery", func(d *campaign.Definition) string {
 		return fmt.Sprintf("%d attempts, %v, expires after %v", d.Delivery.MaxAttempts, d.Delivery.Retry, d.Delivery.ExpiresAfter)
 	}},
+}
+
+// zonesOf says whose clock a recipient lives by; empty when all get the campaign at once.
+func zonesOf(s campaign.Schedule) string {
+	if !s.Recipient {
+		return ""
+	}
+	text := "field " + s.ZoneField
+	if s.ZoneFallback != "" {
+		text += ", else " + s.ZoneFallback
+	}
+	return text + ", when passed: " + s.WhenPassed
 }
 
 // accountList names the accounts of a campaign, with the weights that it sets.

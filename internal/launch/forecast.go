@@ -49,6 +49,10 @@ func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read sch
 	if spec.Delivery.ExpiresAfter > 0 {
 		in.Expires = now.Add(spec.Delivery.ExpiresAfter)
 	}
+	if read.Local != nil {
+		in.Waves = wavesOf(read.Local)
+		in.Expires = now.Add(read.Local.Expires)
+	}
 
 	for _, name := range s.Accounts {
 		acct := l.Config.Accounts[name]
@@ -67,6 +71,26 @@ func (l *Launcher) forecast(ctx context.Context, spec campaign.RunSpec, read sch
 		in.Accounts = append(in.Accounts, a)
 	}
 	return forecast.Of(in), nil
+}
+
+// spreadSteps is into how many steps a wave is divided whose recipients get the message at
+// some moment after it has begun.
+const spreadSteps = 12
+
+// wavesOf returns when the recipients become due.
+func wavesOf(local *scheduler.LocalPlan) []forecast.Wave {
+	var waves []forecast.Wave
+	for _, w := range local.Waves {
+		steps := 1
+		if local.Spread > 0 {
+			steps = spreadSteps
+		}
+		for i := range steps {
+			at := w.At.Add(time.Duration(i) * local.Spread / time.Duration(steps))
+			waves = append(waves, forecast.Wave{At: at, Recipients: float64(w.Recipients) / float64(steps)})
+		}
+	}
+	return waves
 }
 
 // within moves the times of a forecast to where a window is open: it is made as if the

@@ -75,7 +75,7 @@ type Options struct {
 	// Later is set for a campaign that is only planned, and sent at its time: of an audience
 	// that is elsewhere no rows are read.
 	Later bool
-	// Begins is when it is sent, for the forecast; zero: now.
+	// Begins is the occurrence of a schedule that is planned; zero: it is sent now.
 	Begins time.Time
 }
 
@@ -221,10 +221,7 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 	}
 
 	plan.NewTopic = !known
-	begins := p.begins
-	if begins.IsZero() {
-		begins = time.Now()
-	}
+	begins := p.starts()
 	f, err := l.forecast(ctx, p.spec, read, begins)
 	if err != nil {
 		return Plan{}, err

@@ -17,6 +17,7 @@ import (
 	"broadside/internal/failure"
 	"broadside/internal/letter"
 	"broadside/scheduler"
+	"broadside/scheduler/calendar"
 )
 
 // A prepared run has been checked and can be made.
@@ -27,9 +28,18 @@ type prepared struct {
 	def      *campaign.Definition // nil: it is a retry, which has no file
 	excluded []sources.Exclusion
 	warnings strictyaml.Problems
-	begins   time.Time          // when it is sent; zero: now
+	begins   time.Time          // the occurrence that it is of; zero: it is of none, and sent now
 	where    *where.Filter      // nil: all rows are sent to
 	gaps     *letter.GapCounter // counts them while the audience is read; nil: they are not counted
+}
+
+// starts returns when the run is made.
+func (p *prepared) starts() time.Time {
+	now := time.Now()
+	if p.begins.After(now) {
+		return p.begins
+	}
+	return now
 }
 
 // prepare opens the audience, compiles the content and checks both. The caller closes
@@ -67,14 +77,8 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	if openErr == nil {
 		p.where, filterErr = sources.Filter(def, columns)
 	}
-	begins := p.begins
-	if begins.IsZero() {
-		begins = time.Now()
-	}
-	var windowErr error
-	p.spec.Window, windowErr = letter.Window(ctx, l.Config, def, from, begins)
-	p.spec.Spread = def.Schedule.Spread
-	err = errors.Join(openErr, err, filterErr, windowErr)
+	timesErr := l.setTimes(ctx, p, columns, from)
+	err = errors.Join(openErr, err, filterErr, timesErr)
 	if err == nil {
 		err = l.check(ctx, p, o)
 	}
@@ -84,6 +88,29 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	}
 
 	return p, nil
+}
+
+// setTimes says when the run may send: at hours of one clock, or at those of each
+// recipient's own.
+func (l *Launcher) setTimes(ctx context.Context, p *prepared, columns []string, from sources.Sources) error {
+	hours, windowErr := letter.Window(ctx, l.Config, p.def, from, p.starts())
+	local, localErr := letter.LocalTime(l.Config, p.def, columns, hours)
+	if !p.def.Schedule.Recipient {
+		p.spec.Window = hours
+		p.spec.Spread = p.def.Schedule.Spread
+		return windowErr
+	}
+
+	if local != nil {
+		p.spec.Local = local
+		if hours != nil {
+			p.spec.Snapshot.Hours = &local.Hours
+		}
+		if !p.begins.IsZero() {
+			local.At = calendar.Wall(p.begins)
+		}
+	}
+	return errors.Join(windowErr, localErr)
 }
 
 // Sources are where a campaign's content and audience are read from. stored has the
@@ -131,10 +158,13 @@ func (l *Launcher) check(ctx context.Context, p *prepared, o Options) error {
 		return letter.Locate(p.def, err)
 	}
 
+	p.in.Select.Local = p.spec.Local
+	p.in.Select.Made = p.starts()
+	p.in.Select.Lasts = p.spec.Delivery.ExpiresAfter
 	p.in.Select.Each = p.gaps.Count
 	p.in.Select.Domains = l.hasLane(p.spec.Snapshot.Accounts)
 	p.in.Progress = o.Progress
-	p.in.Explain = func(err error) error { return audienceError(p.spec.Audience, err) }
+	p.in.Explain = p.explain
 	p.in.Confirm = func(context.Context, scheduler.Plan) error { return p.strict() }
 	p.warnings = append(p.def.Warnings(), letter.WarnPostal(l.Config, p.spec.Snapshot)...)
 	return nil
@@ -146,6 +176,9 @@ func (p *prepared) setCanary(n *int) error {
 	if n == nil {
 		return nil
 	}
+	if *n > 0 && p.spec.Local != nil {
+		return failure.Invalid("--canary: the campaign has schedule.timezone: recipient; " + campaign.NoCanary)
+	}
 	p.spec.Guard.Canary = *n
 	wait := p.spec.Guard.CanaryWait
 	expires := p.spec.Delivery.ExpiresAfter
@@ -154,6 +187,19 @@ func (p *prepared) setCanary(n *int) error {
 			units.FormatDuration(wait), units.FormatDuration(expires)))
 	}
 	return nil
+}
+
+// explain turns an error of reading the audience into one for people.
+func (p *prepared) explain(err error) error {
+	switch {
+	case errors.Is(err, scheduler.ErrNoZone):
+		return strictyaml.Problems{p.def.Problem("schedule.timezone_field",
+			"no row of %s has a zone that is known in the field %s, expected names such as Europe/Berlin; nothing was sent", p.spec.Audience, p.def.Schedule.ZoneField)}
+	case errors.Is(err, scheduler.ErrTooLong):
+		return strictyaml.Problems{p.def.Problem("schedule", "the run would not be over within %d days, expected an earlier time or a window that opens sooner; nothing was sent",
+			int(ledger.MaxDue/(24*time.Hour)))}
+	}
+	return audienceError(p.spec.Audience, err)
 }
 
 // strict refuses gaps in the letters of the audience that was read, where

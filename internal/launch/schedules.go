@@ -206,7 +206,7 @@ func (s *Schedules) timeOf(ctx context.Context, id, text string) (*scheduler.Ent
 	}
 	var times []string
 	for _, t := range upcoming {
-		times = append(times, t.In(zone).Format(time.RFC3339))
+		times = append(times, e.Timing.Text(t))
 	}
 	return nil, time.Time{}, failure.Invalid(fmt.Sprintf("%s is no time to come of campaign %s; its next times are %s", text, id, strings.Join(times, ", ")))
 }

@@ -70,14 +70,15 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 	if rows != nil {
 		filter, filterErr = sources.Filter(c.Def, columns)
 	}
-	_, windowErr := Window(ctx, c.Config, c.Def, c.Sources, now)
+	hours, windowErr := Window(ctx, c.Config, c.Def, c.Sources, now)
+	_, localErr := LocalTime(c.Config, c.Def, columns, hours)
 	excluded, excludeErr := c.Sources.Exclusions(ctx, c.Def, nil)
 	if excluded != nil {
 		v.Unread = append(v.Unread, excluded.Unread...)
 	}
 
 	errs := withoutConsequences(c.Faults, []error{
-		audienceErr, contentErr, Locate(c.Def, templateErr), c.checkSchedule(now), excludeErr, filterErr, windowErr,
+		audienceErr, contentErr, Locate(c.Def, templateErr), c.checkSchedule(now), excludeErr, filterErr, windowErr, localErr,
 	})
 	err := errors.Join(append([]error{c.Faults}, errs...)...)
 	if c.Faults == nil {
@@ -168,9 +169,16 @@ func Window(ctx context.Context, cfg *configs.Config, def *campaign.Definition, 
 	if def.Schedule.Window == "" {
 		return nil, nil
 	}
-	zone, err := scheduler.ZoneOf(cfg, def)
+	clock := scheduler.ZoneOf
+	if def.Schedule.Recipient {
+		clock = scheduler.FallbackOf // it opens as often by all others
+	}
+	zone, err := clock(cfg, def)
 	if err != nil {
 		return nil, err
+	}
+	if zone == nil && def.Schedule.Recipient {
+		return nil, nil // LocalTime says what is missing
 	}
 	if zone == nil {
 		return nil, strictyaml.Problems{def.Problem("schedule.window", "found a window, and no zone whose clock it is by: set timezone in the campaign or in %s", cfg.Where())}

@@ -47,7 +47,7 @@ func columns(r Run) []fact {
 		cols = append(cols, fact{s.String(), plain(r.Counts.Report(s))})
 	}
 	counts, texts := r.returnCells()
-	return append(append(
+	cols = append(append(
 		cols,
 		fact{"after_delivered", plain(r.After.Delivered)},
 		fact{"after_bounced", plain(r.After.Bounced)},
@@ -74,6 +74,7 @@ func columns(r Run) []fact {
 		fact{"skipped_filtered", plain(r.Skipped.Filtered)},
 		fact{"skipped_sampled", plain(r.Skipped.Sampled)},
 	), r.trackingCells()...)
+	return append(cols, fact{"skipped_passed", plain(r.Skipped.Passed)})
 }
 
 // cell returns text on one line that no spreadsheet takes for a formula.

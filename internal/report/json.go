@@ -28,6 +28,7 @@ type document struct {
 
 	Reason   string   `json:"reason,omitempty"`
 	Canary   *canary  `json:"canary,omitempty"`
+	Waves    []wave   `json:"waves,omitempty"`
 	Subject  string   `json:"subject,omitempty"`
 	From     string   `json:"from,omitempty"`
 	Topic    string   `json:"topic,omitempty"`
@@ -72,6 +73,9 @@ func (r Run) MarshalJSON() ([]byte, error) {
 	}
 	if r.Canary != nil {
 		d.Canary = &canary{r.Canary.Recipients, moment(r.Canary.GoesOnAt)}
+	}
+	for _, w := range r.Waves {
+		d.Waves = append(d.Waves, wave{moment(w.At), w.Recipients, w.Zones, w.More, r.isToCome(w)})
 	}
 	for _, p := range r.Parts {
 		d.Parts = append(d.Parts, part{p.Provider, p.Total, counts(p.Counts)})

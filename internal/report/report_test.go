@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"broadside/campaign"
+	"broadside/campaign/codes"
 	"broadside/internal/report"
 )
 
@@ -90,6 +91,24 @@ func november() report.Run {
 	}
 }
 
+// waved is a run whose recipients get the message by their own clocks, while most of them
+// wait.
+func waved() report.Run {
+	at := time.Date(2026, 9, 30, 19, 0, 0, 0, time.UTC)
+	return report.Run{
+		Run: "october-news-20260930T190000Z", Campaign: "october-news", State: campaign.Running,
+		Subject: "October", From: "Acme News <news@acme.example>", Topic: "newsletter", Audience: "subscribers.csv", Accounts: []string{"ses-main"},
+		Waves: []campaign.Wave{
+			{At: at, Recipients: 12, Zones: []string{"Pacific/Kiritimati"}},
+			{At: at.Add(5 * time.Hour), Recipients: 300, Zones: []string{"Asia/Seoul", "Asia/Tokyo"}},
+			{At: at.Add(12 * time.Hour), Recipients: 4000, Zones: []string{"Europe/Berlin", "Europe/Madrid", "Europe/Paris", "Europe/Rome", "Europe/Vienna"}, More: 9},
+		},
+		Waiting: []report.Wait{{For: report.ForSlot, What: "october-news", Code: codes.Slot, Reason: "BS-SLOT: each recipient gets it by their own clock", Until: at.Add(12 * time.Hour)}},
+		Total:   4312, Counts: campaign.Counts{campaign.Accepted: 312, campaign.Pending: 4000}, Skipped: campaign.Skipped{Passed: 5},
+		CreatedAt: at, FirstAcceptedAt: at.Add(time.Second), LastAcceptedAt: at.Add(5*time.Hour + 20*time.Second), ReadAt: at.Add(6 * time.Hour),
+	}
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0], nil) }
@@ -123,6 +142,8 @@ func TestGolden(t *testing.T) {
 		"compared.md":   {report.Markdown, []report.Run{october(), november()}},
 		"compared.csv":  {report.CSV, []report.Run{october(), november()}},
 		"none.csv":      {report.CSV, nil},
+		"waved.txt":     {text, []report.Run{waved()}},
+		"waved.json":    {document, []report.Run{waved()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

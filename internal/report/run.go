@@ -25,6 +25,9 @@ type Run struct {
 
 	Canary  *Canary // nil: all of the run may go
 	Waiting []Wait  // what keeps it, or part of it, from going on
+	// Waves is when recipients get the message by their own clocks, in the order of time;
+	// nil: all get it at once.
+	Waves []campaign.Wave
 
 	Total   int64           // recipients: valid, distinct, suppressed ones included
 	Counts  campaign.Counts // adds up to Total

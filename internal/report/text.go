@@ -40,6 +40,7 @@ func Text(w io.Writer, r Run, paint Paint) error {
 	}
 	table(&b, "ll", facts, plainPaint)
 	textCounts(&b, r, paint)
+	textWaves(&b, r)
 	textParts(&b, r.Parts)
 	textReplies(&b, r.Replies, paint)
 	textReturns(&b, r)

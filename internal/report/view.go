@@ -83,6 +83,7 @@ func (r Run) rowLines() []line {
 		{"not matched by audience.where", "", s.Filtered, rows, ""},
 		{"not in the sample", "", s.Sampled, rows, ""},
 		{"left out by the limit", "", s.Limited, rows, ""},
+		{"whose time had passed", "", s.Passed, rows, ""},
 	})...)
 }
 

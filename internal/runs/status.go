@@ -135,6 +135,7 @@ func (s Status) report(now time.Time) report.Run {
 	run.Total = s.Total()
 	run.Counts = s.Counts
 	run.Canary = s.CanaryNow()
+	run.Waves = s.Waves()
 	run.FirstAcceptedAt = s.FirstAccepted
 	run.LastAcceptedAt = s.LastAccepted
 	run.After = report.After{

@@ -64,7 +64,7 @@ func ParseAt(text string, zone *time.Location) (time.Time, error) {
 			if zone == nil {
 				return time.Time{}, fmt.Errorf("time %q has no offset and no timezone is set; write %sZ, or set timezone: Europe/Berlin", text, s)
 			}
-			return local(t, zone).Add(time.Duration(t.Nanosecond())), nil
+			return Local(t, zone).Add(time.Duration(t.Nanosecond())), nil
 		}
 		cause = closer(cause, err)
 	}
@@ -98,10 +98,10 @@ func sane(t time.Time, text string) error {
 	return nil
 }
 
-// local returns the moment at which the clocks in zone show what t shows in UTC:
+// Local returns the moment at which the clocks in zone show what t shows in UTC:
 // the first one if there are two, and if there is none the first moment at which
 // they show something later.
-func local(t time.Time, zone *time.Location) time.Time {
+func Local(t time.Time, zone *time.Location) time.Time {
 	wall := t.Unix() // what the clocks must show, as if it were UTC
 	// No zone is more than a day from UTC, so the moment lies in these two days.
 	for at := time.Unix(wall-24*3600, 0).In(zone); ; {

@@ -102,6 +102,9 @@ func every(c Cron, text string) (Cron, error) {
 	return c, nil
 }
 
+// IsEvery reports whether the Cron counts intervals, and not times of a clock.
+func (c Cron) IsEvery() bool { return c.every > 0 }
+
 // possible reports whether some month has a day that the cron names.
 func (c Cron) possible() bool {
 	if c.day.star || !c.weekday.star {
@@ -174,14 +177,14 @@ func (c Cron) firstOn(d, after time.Time) time.Time {
 		if !c.hour.has(h) {
 			continue
 		}
-		if last := local(d.Add(time.Duration(h)*time.Hour+59*time.Minute), c.zone); !last.After(after) {
+		if last := Local(d.Add(time.Duration(h)*time.Hour+59*time.Minute), c.zone); !last.After(after) {
 			continue
 		}
 		for m := range 60 {
 			if !c.minute.has(m) {
 				continue
 			}
-			t := local(d.Add(time.Duration(h)*time.Hour+time.Duration(m)*time.Minute), c.zone)
+			t := Local(d.Add(time.Duration(h)*time.Hour+time.Duration(m)*time.Minute), c.zone)
 			if t.After(after) {
 				return t
 			}

@@ -14,6 +14,14 @@
 //     first moment that does: 02:30 in Berlin on 29 March 2026 is 03:00 summer time;
 //   - a local time that comes twice (clocks go back over it) is the first of the two.
 //
+// # Each recipient's own time
+//
+// A time of all clocks on earth (schedule.timezone: recipient) begins where it comes first,
+// at UTC+14, which is the moment of the occurrence, and has come everywhere 26 hours later.
+// In each zone it comes once, by the rules for a single time. A cron of such times runs by
+// the clock of the first zone: each of its local times is one occurrence, and those of a
+// daily cron overlap.
+//
 // # Cron
 //
 // ParseCron takes the five fields minute, hour, day of month, month and day of

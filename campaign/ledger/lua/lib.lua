@@ -99,11 +99,14 @@ local function move(i, c, to, when)
 end
 
 -- move_new moves n recipients, first and following, to a state that is not
--- final. It does nothing, and reports false, when one of them was changed since
--- the run was made, or was not read ahead.
+-- final. It does nothing, and reports false, when they are not all pending without
+-- any attempt, since the same moment, which has come; or were not read ahead.
 local function move_new(first, n, to, when)
   local skip = (first - from) * 5
-  if string.sub(ahead, skip + 1, skip + n * 5) ~= string.rep('\0', n * 5) then return false end
+  local one = string.sub(ahead, skip + 1, skip + 5)
+  local s, b, w1, w2, w3 = string.byte(one, 1, 5)
+  if s ~= PENDING or b ~= 0 or w1 * 65536 + w2 * 256 + w3 > now then return false end
+  if string.sub(ahead, skip + 1, skip + n * 5) ~= string.rep(one, n) then return false end
   local cell = bytes({state = to, attempts = 0, unanswered = 0, grey = 0, when = math.min(when, 16777215)})
   redis.call('SETRANGE', key, int(first * 5), string.rep(cell, n))
   ahead, from = string.sub(ahead, skip + n * 5 + 1), first + n -- what is still true
