@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	                  each token that was asked for, and a file revoked ends the grant
 //	dovecot           starts a Dovecot with an empty mailbox and sets IMAP, POP3 (host:port; bounces, hunter2)
 //	receiver          starts a receiver of webhooks and sets CRM (its URL), CRM_SECRET; told has a line for each
+//	feed              serves the files of the script under FEED
 //	accepted N        waits until the sink has taken N messages for N recipients
 //	exits N CMD...    runs CMD and expects that very exit code
 //	terminate WORD    sends SIGTERM to the "broadside WORD" in the background
@@ -67,7 +68,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"project": writeProject, "redis": startRedis, "sink": startSink, "mailbox": startMailbox, "dovecot": startDovecot,
 			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually, "remember": remember,
-			"lanestate": laneState, "receiver": startReceiver,
+			"lanestate": laneState, "receiver": startReceiver, "feed": startFeed,
 		},
 	})
 }

@@ -77,7 +77,7 @@ func (s *Schedules) check(ctx context.Context, def *campaign.Definition, o Sched
 		return timing, errors.Join(timingErr, strictyaml.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, because it is gone when the time comes: name a file or list:NAME")})
 	}
 
-	p, err := s.Launcher.prepare(ctx, def, Options{Now: true, Stored: o.Stored})
+	p, err := s.Launcher.prepare(ctx, def, Options{Now: true, Stored: o.Stored, Later: true})
 	if err == nil {
 		p.close()
 	}
@@ -115,7 +115,7 @@ func (s *Schedules) store(ctx context.Context, def *campaign.Definition, schedul
 		return Scheduled{}, err
 	}
 
-	plan, err := s.Launcher.Plan(ctx, def, Options{Now: true, Progress: o.Progress, Stored: &schedule, Begins: begins})
+	plan, err := s.Launcher.Plan(ctx, def, Options{Now: true, Progress: o.Progress, Stored: &schedule, Begins: begins, Later: true})
 	if err != nil {
 		return Scheduled{}, err
 	}

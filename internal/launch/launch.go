@@ -21,6 +21,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
 	"broadside/campaign/window"
@@ -44,6 +45,7 @@ type Launcher struct {
 	Runs   *runs.Runs
 	Maker  *scheduler.Maker
 	Stored *scheduler.Schedules // the campaigns that are scheduled, with their files
+	Feeds  *feed.Sent           // the items of feeds that were sent
 	// Used returns what is used of the quotas of an account that count now.
 	Used func(ctx context.Context, account string) ([]throttle.Usage, error)
 	// Held returns how many steps of an account's warm-up were not taken.
@@ -74,6 +76,9 @@ type Options struct {
 	Stored *scheduler.Schedule
 	// Begins is when it is sent, for the forecast; zero: now.
 	Begins time.Time
+	// Later says that the campaign is only checked for later: where its feed has nothing new
+	// now, the items that were sent stand for those that will be.
+	Later bool
 }
 
 // A Plan is what a launch is about to do.
@@ -94,6 +99,7 @@ type Plan struct {
 	Source   string
 	Excluded []sources.Exclusion // what was found in each source of exclude
 	Blanks   []letter.Gap        // sentences with a gap
+	NewItems int                 // of its feed; a letter has templates.MaxFeedItems of them at most
 	Guard    campaign.Guard
 	Redis    store.Memory        // of a dry run: the run needs Memory() bytes of it
 	Warnings strictyaml.Problems // about what is allowed, but most probably not meant
@@ -186,6 +192,9 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 		Window: p.spec.Window, Spread: p.spec.Spread,
 	}
 
+	if p.def != nil && !p.nothingNew { // a retry has the content of its run
+		plan.NewItems = len(s.FeedItems)
+	}
 	plan.Zone, _ = l.Config.Location()
 	limited := true
 	var sum float64

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
 	"broadside/campaign/where"
@@ -30,6 +31,8 @@ type prepared struct {
 	begins   time.Time          // when it is sent; zero: now
 	where    *where.Filter      // nil: all rows are sent to
 	gaps     *letter.GapCounter // counts them while the audience is read; nil: they are not counted
+
+	nothingNew bool // the items of its feed were all sent
 }
 
 // prepare opens the audience, compiles the content and checks both. The caller closes
@@ -51,6 +54,7 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 
 	from := l.Sources(o.Stored)
 	from.Stdin = o.Stdin
+	from.Feed = l.newItems(p)
 	rows, openErr := from.Audience(ctx, def, o.Audience)
 	var columns []string
 	if openErr == nil {
@@ -77,6 +81,9 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	err = errors.Join(openErr, err, filterErr, windowErr)
 	if err == nil {
 		err = l.check(ctx, p, o)
+	}
+	if err == nil && p.nothingNew && !o.Later {
+		err = feed.ErrNothingNew
 	}
 	if err != nil {
 		p.close()
