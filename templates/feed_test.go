@@ -70,6 +70,11 @@ func TestARangeStandsThereOnceForEachItem(t *testing.T) {
 	}
 
 	s := snapshot()
+	s.Subject = "{{len .feed.items}}: {{(index .feed.items 0).title}}{{(index .feed.items 1).title}}{{(index .feed.items 1).title}}"
+	braces := []campaign.FeedItem{{Title: "a"}, {Title: "{"}}
+	if got, want := templates.WithFeed(s, braces).Subject, `2: a{{"\x7b"}}{{"\x7b"}}`; got != want {
+		t.Errorf("a subject with braces is %s, want %s", got, want)
+	}
 	s.Markdown = "{{range .feed.items}}\n- x\n{{else}}\nnone\n{{end}}\n"
 	if got := templates.WithFeed(s, nil).Markdown; got != "none\n\n" {
 		t.Errorf("without items: %q", got)

@@ -98,6 +98,13 @@ func (f *filler) editAction(word string, p *parse.PipeNode, item map[string]stri
 	}
 	left, right := trims(was)
 	edits[number] = delimited(word+now, left, right)
+
+	// What prints a text of an item is that text where nothing escapes it: people see
+	// subjects in plans.
+	text, err := strconv.Unquote(now)
+	if word == "" && err == nil && !f.html && !left && !right && !strings.ContainsAny(text, "{}") {
+		edits[number] = text
+	}
 }
 
 // actionAt returns the number of the action that an offset is in.

@@ -35,7 +35,11 @@ const (
 func parse(a answer, zone *time.Location) ([]campaign.FeedItem, error) {
 	read, err := readFeed(a.body)
 	if err != nil {
-		return nil, fmt.Errorf("found %s, expected a feed (RSS, Atom or JSON feed): %s", a.found(), plain(err.Error(), 200))
+		text := fmt.Sprintf("found %s, expected a feed (RSS, Atom or JSON feed)", a.found())
+		if !errors.Is(err, gofeed.ErrFeedTypeNotDetected) {
+			text += ": " + plain(err.Error(), 200)
+		}
+		return nil, errors.New(text)
 	}
 
 	known := map[string]bool{}
@@ -69,9 +73,6 @@ func readFeed(body []byte) (read *gofeed.Feed, err error) {
 	}
 
 	read, err = gofeed.NewParser().Parse(bytes.NewReader(body))
-	if errors.Is(err, gofeed.ErrFeedTypeNotDetected) {
-		err = errors.New("it is none of these")
-	}
 	if err == nil && read == nil {
 		err = errors.New("it is empty")
 	}

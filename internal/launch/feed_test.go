@@ -252,32 +252,28 @@ func (d *diesAt) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (d *diesAt) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		n := d.n.Add(1)
-		if n > d.command || n == d.command && !d.answered {
-			cmd.SetErr(errDead)
-			return errDead
-		}
-		err := next(ctx, cmd)
-		if n == d.command {
-			cmd.SetErr(errDead)
-			return errDead
-		}
-		return err
+		return d.do(func() error { return next(ctx, cmd) }, cmd)
 	}
 }
 
 func (d *diesAt) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		n := d.n.Add(1)
-		if n > d.command || n == d.command && !d.answered {
-			return errDead
-		}
-		err := next(ctx, cmds)
-		if n == d.command {
-			return errDead
-		}
-		return err
+		return d.do(func() error { return next(ctx, cmds) }, cmds...)
 	}
+}
+
+func (d *diesAt) do(ask func() error, cmds ...redis.Cmder) error {
+	n := d.n.Add(1)
+	if n < d.command {
+		return ask()
+	}
+	if n == d.command && d.answered {
+		_ = ask() // nothing hears what came of it
+	}
+	for _, cmd := range cmds {
+		cmd.SetErr(errDead)
+	}
+	return errDead
 }
 
 // A scheduler dies at each command in turn while it makes the run of a digest, before Redis
