@@ -88,6 +88,9 @@ type Content struct {
 	Language string // language: of the letter, such as de or pt-BR; empty: DefaultLanguage, and each reader's own on pages
 	Logo     string // logo: URL of an image in place of the sender's name above the letter
 	Strict   bool   // strict: a blank value that leaves a gap is an error
+
+	Feed         string `json:",omitempty"` // feed: address of an RSS, Atom or JSON feed whose new items are sent; empty: none
+	AllowPrivate bool   `json:",omitempty"` // allow_private: the feed may have an address that is not on the public Internet
 }
 
 // A Schedule is raw text here; scheduler/calendar parses it.

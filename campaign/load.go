@@ -257,6 +257,11 @@ func (d *Definition) readContent(m *strictyaml.Map) {
 	m.Check("language", &c.Language, "the language of the letter, such as en, de or pt-BR", isLanguage)
 	m.Check("logo", &c.Logo, "the https address of an image", isImageURL)
 	strictyaml.Bool(m, "strict", &c.Strict)
+	m.Value("feed", feedForm, c.readFeed)
+	strictyaml.Bool(m, "allow_private", &c.AllowPrivate)
+	if c.AllowPrivate && !m.Has("feed") {
+		m.Problem("allow_private", "found true without a feed, which it is for: leave the key out")
+	}
 	m.Off("mjml", "make HTML of it and use html: FILE")
 	switch {
 	case m.Has("mjml"):

@@ -26,6 +26,9 @@ type Snapshot struct {
 	// nothing else that is ours; empty: none.
 	TokenHeader string   `json:"token_header,omitempty"`
 	Columns     []string `json:"columns"` // merge fields, in the order of the rows' values
+	// FeedItems are the ids of the items of its feed that are new with this run. The items
+	// themselves are in the texts already.
+	FeedItems []string `json:"feed_items,omitempty"`
 	// Tracking says what is counted of readers. In a run that resends, it is counted for
 	// the run that sent first.
 	Tracking Tracking `json:"tracking,omitzero"`

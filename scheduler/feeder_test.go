@@ -133,7 +133,7 @@ func makeGuarded(t *testing.T, l *ledger.Ledger, size int, guard campaign.Guard)
 // feedWith runs a feeder until the test ends.
 func feedWith(t *testing.T, l *ledger.Ledger, q Queue, closed func() time.Time) {
 	t.Helper()
-	feed(t, newTestFeeder(l, q, closed))
+	runFeeder(t, newTestFeeder(l, q, closed))
 }
 
 func newTestFeeder(l *ledger.Ledger, q Queue, closed func() time.Time) *Feeder {
@@ -143,8 +143,8 @@ func newTestFeeder(l *ledger.Ledger, q Queue, closed func() time.Time) *Feeder {
 	})
 }
 
-// feed runs a feeder until stop is called, or the test ends.
-func feed(t *testing.T, f *Feeder) (stop func()) {
+// runFeeder runs a feeder until stop is called, or the test ends.
+func runFeeder(t *testing.T, f *Feeder) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -261,7 +261,7 @@ func TestADeathDuringAnOutageIsNoticed(t *testing.T) {
 	q := newRecorder()
 	failed := make(chan struct{}, 1)
 	rdb.AddHook(failures(failed))
-	feed(t, newTestFeeder(l, q, func() time.Time { return time.Time{} }))
+	runFeeder(t, newTestFeeder(l, q, func() time.Time { return time.Time{} }))
 	q.wait(t, "at first", func(m map[campaign.Task]int) bool { return len(m) == 3 })
 	m.SetError("LOADING")
 	<-failed

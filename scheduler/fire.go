@@ -57,6 +57,7 @@ type Firing struct {
 type Made struct {
 	Run     string // empty: none was made
 	Failure string // why the run could not be made ready; empty: it is
+	Skipped string // why none was to be made; empty: one was
 }
 
 // Campaigns reads what a scheduled campaign is made from, when its time has come.
@@ -315,12 +316,17 @@ func (f *Firer) done(ctx context.Context, o Firing, made Made, log *slog.Logger)
 	if made.Failure != "" {
 		entry.Outcome = Failed
 	}
+	if made.Skipped != "" {
+		entry = Occurrence{At: o.Occurrence, Outcome: Skipped, Reason: made.Skipped}
+	}
 
 	kept, err := f.schedules.record(ctx, o, entry, next)
 	switch {
 	case err != nil || !kept:
 	case made.Failure != "":
 		log.Warn("occurrence failed, nothing was sent", "run", made.Run, "reason", made.Failure)
+	case made.Skipped != "":
+		log.Info("occurrence skipped, nothing was sent", "reason", made.Skipped)
 	default:
 		log.Info("occurrence fired", "run", made.Run)
 	}

@@ -10,6 +10,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/campaign/codes"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/scheduler/calendar"
 )
@@ -20,8 +21,11 @@ import (
 func (f *Firer) MakeRun(ctx context.Context, o Firing, renewClaim func(context.Context) error) (Made, error) {
 	id := campaign.RunID(o.ID, o.Occurrence)
 	made, found, err := f.cfg.Maker.found(ctx, id)
-	if err != nil || found {
-		return made, err
+	if err != nil {
+		return Made{}, err
+	}
+	if found {
+		return f.noted(ctx, made)
 	}
 
 	if o.Late() {
@@ -29,6 +33,9 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, renewClaim func(context.C
 	}
 
 	spec, in, err := f.cfg.Campaigns.Open(ctx, &o.Schedule)
+	if errors.Is(err, feed.ErrNothingNew) {
+		return f.nothingNew(ctx, o, id, err)
+	}
 	if err != nil {
 		return f.failed(ctx, o, id, err)
 	}
@@ -56,7 +63,11 @@ func (f *Firer) MakeRun(ctx context.Context, o Firing, renewClaim func(context.C
 		return f.failed(ctx, o, id, err)
 	}
 
-	return Made{Run: id}, nil
+	made = Made{Run: id}
+	if len(spec.Snapshot.FeedItems) == 0 {
+		return made, nil
+	}
+	return f.noted(ctx, made)
 }
 
 // RunNow makes the run of an occurrence before its time. When that comes the run is found,

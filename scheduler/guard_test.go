@@ -295,7 +295,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 		run := makeGuarded(t, l, size, campaign.Guard{Canary: canary, CanaryWait: time.Second})
 		q := newRecorder()
 		f := newTestFeeder(l, q, isOpen)
-		stop := feed(t, f)
+		stop := runFeeder(t, f)
 		q.wait(t, "the canary", func(m map[campaign.Task]int) bool { return len(m) == canary })
 		refuse := refuser(t, l, run)
 		first := q.indexes()
@@ -311,7 +311,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 		again := newRecorder()
 		next := newTestFeeder(l, again, isOpen)
 		next.holder = f.holder // the lease would not end on the embedded store, whose clock stands still here
-		feed(t, next)
+		runFeeder(t, next)
 		again.wait(t, "the others", func(m map[campaign.Task]int) bool { return len(m) >= minBacklog })
 		rec := await(t, l, "over", func(r *ledger.Record) bool { return !r.Watch.CanaryOver.IsZero() })
 		if wait := rec.Watch.CanaryOver.Sub(rec.Watch.CanarySettled); wait < time.Second {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 )
@@ -30,6 +31,7 @@ type Maker struct {
 	Ledger      *ledger.Ledger
 	Suppression *suppression.Store
 	Room        Room
+	Feeds       *feed.Sent    // the items of feeds that were sent
 	KeepRuns    time.Duration // retention.runs
 	Log         *slog.Logger
 }
@@ -302,6 +304,11 @@ func (m *Maker) noteReady(ctx context.Context, spec campaign.RunSpec, id string)
 	}
 	if err := m.Ledger.UseTopic(ctx, spec.Snapshot.Topic); err != nil {
 		m.Log.Warn("topic could not be noted as used", "topic", spec.Snapshot.Topic, "err", err)
+	}
+	if len(spec.Snapshot.FeedItems) > 0 && spec.Occurrence.IsZero() { // of an occurrence: MakeRun
+		if err := m.NoteItems(ctx, id); err != nil {
+			m.Log.Warn("items of a feed could not be noted as sent yet", "run", id, "err", err)
+		}
 	}
 }
 

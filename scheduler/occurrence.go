@@ -12,7 +12,7 @@ const (
 	Fired   = "fired"   // its run was made
 	Missed  = "missed"  // no scheduler was there in time, or its audience could not be read: not sent
 	Failed  = "failed"  // its run could not be made: not sent
-	Skipped = "skipped" // an operator has left it out: not sent
+	Skipped = "skipped" // an operator has left it out, or its feed had nothing new: not sent
 )
 
 // keepOccurrences is how many occurrences are kept for each schedule.

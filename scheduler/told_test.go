@@ -20,7 +20,7 @@ func TestARunThatIsOverIsOnTheListOfThoseToBeTold(t *testing.T) {
 			}
 			f := newTestFeeder(l, newRecorder(), isOpen)
 			f.cfg.Told = told
-			feed(t, f)
+			runFeeder(t, f)
 
 			active := []string{"not read yet"}
 			for range testkit.Tries(20 * time.Second) {

@@ -19,15 +19,22 @@ type checker struct {
 	src      *source
 	columns  []string        // nil: any field is allowed
 	used     map[string]bool // fields that were found
+	feed     feedUse
+	inRange  bool // over the items of the feed
 	problems Problems
 }
 
 // check returns the problems of one source and notes its fields in used.
 func check(s *source, columns []string, used map[string]bool) Problems {
+	return checkWith(s, columns, used, noFeed)
+}
+
+// checkWith is check of a source that may use the items of a feed.
+func checkWith(s *source, columns []string, used map[string]bool, feed feedUse) Problems {
 	if s.tree == nil {
 		return nil
 	}
-	c := &checker{src: s, columns: columns, used: used}
+	c := &checker{src: s, columns: columns, used: used, feed: feed}
 	c.block(s.tree.Root, kindRoot)
 	return c.problems
 }
@@ -70,18 +77,30 @@ func (c *checker) block(list *parse.ListNode, dot kind) {
 	for _, n := range list.Nodes {
 		switch n := n.(type) {
 		case *parse.ActionNode:
-			if k := c.pipe(n.Pipe, dot); k == kindRoot {
+			if c.feed == feedFilled && isItemHTML(n.Pipe) {
+				continue
+			}
+			switch k := c.pipe(n.Pipe, dot); k {
+			case kindRoot:
 				c.refuse(n.Pipe, "this prints all fields: name one, as in {{.first_name}}")
+			case kindItem, kindItems:
+				c.refuse(n.Pipe, "this prints %s: write {{range .feed.items}}, and name a field of an item in it, as in {{.title}}", k)
 			}
 		case *parse.IfNode:
 			c.pipe(n.Pipe, dot)
 			c.block(n.List, dot)
 			c.block(n.ElseList, dot)
 		case *parse.WithNode:
-			c.block(n.List, c.pipe(n.Pipe, dot))
+			k := c.pipe(n.Pipe, dot)
+			if k >= kindItem {
+				k = c.refuse(n.Pipe, "with of %s: use if, or range, in its place", k)
+			}
+			c.block(n.List, k)
 			c.block(n.ElseList, dot)
 		case *parse.RangeNode:
-			c.refuse(n, "range is refused: a field is one text, and a loop may never end")
+			c.loop(n, dot)
+		case *parse.BreakNode, *parse.ContinueNode:
+			c.refuse(n, "%s is refused: use if", strings.Trim(n.String(), "{}"))
 		case *parse.TemplateNode:
 			c.refuse(n, "template is refused: a template that calls itself may never end; write the text in place")
 		}
@@ -96,6 +115,9 @@ func (c *checker) pipe(p *parse.PipeNode, dot kind) kind {
 
 	var value *kind
 	for _, cmd := range p.Cmds {
+		if value != nil && *value >= kindItem {
+			return c.refuse(cmd, "%s cannot go into a function: write len .feed.items for their number, and a field such as .summary for a text", *value)
+		}
 		k := c.command(cmd, dot, value)
 		value = &k
 	}
@@ -133,6 +155,9 @@ func (c *checker) command(cmd *parse.CommandNode, dot kind, piped *kind) kind {
 // call checks the arguments of a function and returns the kind of its result.
 func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 	f, ok := functions[n.Ident]
+	if !ok && c.feed.has() && n.Ident == "index" {
+		return c.refuse(n, "index stands in parentheses, with a field behind them, as in {{(index .feed.items 0).title}}")
+	}
 	if !ok {
 		if c.tooMany() {
 			return c.refuse(n, "unknown function")
@@ -148,10 +173,15 @@ func (c *checker) call(n *parse.IdentifierNode, args []kind) kind {
 		return c.refuse(n, "%s has %d arguments: expected %s", n.Ident, len(args), f.arity())
 	}
 
+	if n.Ident == "len" && args[0] == kindItems {
+		return kindNumber
+	}
 	for _, k := range args {
 		switch {
 		case k == kindBad:
 			return f.result
+		case k >= kindItem:
+			return c.refuse(n, "%s of %s: expected a text, such as .title", n.Ident, k)
 		case k == kindRoot:
 			return c.refuse(n, "%s of all fields: name one, as in {{%s .first_name}}", n.Ident, n.Ident)
 		case f.args != kindBad && k != f.args:
@@ -199,10 +229,19 @@ func (c *checker) value(n parse.Node, dot kind) kind {
 	case *parse.DotNode:
 		return dot
 	case *parse.FieldNode:
-		if dot != kindRoot && dot != kindBad {
+		switch {
+		case dot == kindItem:
+			return c.itemField(n, n.Ident)
+		case dot != kindRoot && dot != kindBad && c.inRange:
+			return c.refuse(n, "%s inside with: there . is the value itself; use if in place of with", n)
+		case dot != kindRoot && dot != kindBad:
 			return c.refuse(n, "%s inside with: there . is the value itself; write $%s for the field", n, n)
 		}
 		return c.field(n, n.Ident)
+	case *parse.ChainNode:
+		if c.feed.has() {
+			return c.numberedItem(n, dot)
+		}
 	case *parse.VariableNode:
 		if n.Ident[0] != "$" {
 			return c.refuse(n, "unknown variable %s", n.Ident[0])
@@ -223,7 +262,12 @@ func (c *checker) value(n parse.Node, dot kind) kind {
 // field checks a field's name.
 func (c *checker) field(n parse.Node, ident []string) kind {
 	name := ident[0]
-	if len(ident) > 1 {
+	switch {
+	case name == feedField && c.feed.has():
+		return c.feedField(n, ident)
+	case name == feedField && len(ident) > 1:
+		return c.refuse(n, "%s: set content.feed in the campaign file to have the items of a feed", n)
+	case len(ident) > 1:
 		return c.refuse(n, "%s: a field is one text and has no field .%s", n, ident[1])
 	}
 

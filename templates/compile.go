@@ -58,12 +58,17 @@ func Fields(s campaign.Snapshot) ([]string, error) {
 // load parses and checks all texts of a snapshot. If columns is nil, any field is
 // allowed.
 func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
+	return loadWith(s, columns, feedUses{body: feedFilled})
+}
+
+// loadWith is load of texts that may use a feed.
+func loadWith(s campaign.Snapshot, columns []string, uses feedUses) (*sources, Problems) {
 	src := &sources{used: map[string]bool{}}
 	var problems Problems
-	read := func(name, text string) *source {
+	read := func(name, text string, feed feedUse) *source {
 		one, ps := readSource(name, text)
 		problems = append(problems, ps...)
-		problems = append(problems, check(one, columns, src.used)...)
+		problems = append(problems, checkWith(one, columns, src.used, feed)...)
 		problems = append(problems, oversized(one)...)
 		return one
 	}
@@ -71,17 +76,17 @@ func load(s campaign.Snapshot, columns []string) (*sources, Problems) {
 		problems = append(problems, Problem{File: "subject", Text: "there is no subject: write one in the campaign file"})
 	}
 
-	src.subject = read("subject", s.Subject)
+	src.subject = read("subject", s.Subject, uses.line)
 	if s.Preheader != "" {
-		src.preheader = read("preheader", s.Preheader)
+		src.preheader = read("preheader", s.Preheader, uses.line)
 	}
 
-	src.body = read(s.BodyFile, s.Markdown+s.HTML)
+	src.body = read(s.BodyFile, s.Markdown+s.HTML, uses.body)
 	if s.Markdown != "" {
 		problems = append(problems, tooDense(src.body)...)
 	}
 	if s.Text != "" {
-		src.text = read(s.TextFile, s.Text)
+		src.text = read(s.TextFile, s.Text, uses.text)
 	}
 
 	problems = append(problems, checkLayout(s)...)
@@ -241,6 +246,11 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 		if content, err = markdown(content, ts); err != nil {
 			return nil, err
 		}
+	}
+
+	content, problems := ts.putItems(content)
+	if err := problems.err(); err != nil {
+		return nil, err
 	}
 
 	preheader := ""

@@ -69,7 +69,7 @@ func (ts *tokens) splitControls(p cssPiece) []cssPiece {
 // opened says whether an action begins a choice, 1, or ends one, -1.
 func opened(action string) int {
 	switch keyword(action) {
-	case "if", "with":
+	case "if", "with", "range":
 		return 1
 	case "end":
 		return -1

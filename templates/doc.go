@@ -21,6 +21,10 @@
 // function. Without loops and recursion a template always ends, and because
 // every field is text its types can be checked beforehand.
 //
+// The letter of a campaign with a feed may range over .feed.items. [CheckFeed] checks that,
+// and [WithFeed] puts the items into the text, once for all recipients; what Compile sees has
+// no loop any more.
+//
 // Where a campaign counts opens and clicks ([campaign.Tracking]), links of the HTML lead
 // through the web process, and a picture stands at its end; see follower. The text part is
 // the same with and without.

@@ -15,10 +15,14 @@ const (
 	kindNumber             // a whole number
 	kindTruth              // true or false
 	kindMixed              // text, number or truth, depending on the recipient
+
+	kindItem  // "." inside range: an item of the feed
+	kindItems // all items of the feed
+	kindHTML  // the content of an item
 )
 
 func (k kind) String() string {
-	return [...]string{"nothing", "all fields", "text", "a number", "true or false", "different things"}[k]
+	return [...]string{"nothing", "all fields", "text", "a number", "true or false", "different things", "an item of the feed", "all items of the feed", "the HTML of an item"}[k]
 }
 
 // A function is one that templates may call.

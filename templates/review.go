@@ -38,7 +38,7 @@ const (
 // encodedAction finds what is an action once its braces are decoded: a field,
 // or a word that an action begins with.
 var encodedAction = regexp.MustCompile(`(?i)` + openBrace + `{2}(?:-|\s|%20|\+|&nbsp;)*` +
-	`(?:\$?\.[a-z_]|(?:if|else|end|with|default|upper|lower|title|trim|print|len)\b)[^{}<>"\n]{0,200}?` + closeBrace + `{2}`)
+	`(?:\$?\.[a-z_]|(?:if|else|end|with|range|default|upper|lower|title|trim|print|len)\b)[^{}<>"\n]{0,200}?` + closeBrace + `{2}`)
 
 // encodedActions reports actions whose braces an editor has encoded: readers would
 // see them as they are.

@@ -260,6 +260,8 @@ type tokens struct {
 type token struct {
 	html, text string  // what it becomes in the HTML and in the text part
 	control    bool    // prints nothing
+	isItem     bool    // item is what it becomes before anything else
+	item       string  // the HTML of an item of a feed
 	src        *source // where it comes from; nil for text of our own
 	offset     int
 }
@@ -311,7 +313,8 @@ func (ts *tokens) tokenise(s *source, static func(string) string) string {
 	for _, a := range s.actions {
 		b.WriteString(static(s.text[at:a.start]))
 		text := s.text[a.start:a.end]
-		b.WriteString(ts.add(token{html: text, text: text, control: a.control, src: s, offset: a.start}))
+		item, isItem := itemHTML(text)
+		b.WriteString(ts.add(token{html: text, text: text, control: a.control, isItem: isItem, item: item, src: s, offset: a.start}))
 		at = a.end
 	}
 

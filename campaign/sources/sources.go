@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
@@ -31,6 +32,10 @@ type Sources struct {
 	Stored func(ctx context.Context, key string) (io.ReadCloser, error)
 	// Stdin is the audience "-". nil: it cannot be read here.
 	Stdin io.Reader
+
+	// Feed returns the items of a campaign's feed that a letter has, the newest first. nil:
+	// there are no feeds here.
+	Feed func(ctx context.Context, def *campaign.Definition, zone *time.Location) ([]campaign.FeedItem, error)
 
 	// Offline leaves out the exclusions that are on the web.
 	Offline bool

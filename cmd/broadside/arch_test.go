@@ -23,6 +23,7 @@ var rank = map[string]int{
 	"campaign/token":            2,
 	"campaign/ledger":           2,
 	"campaign/ledger/replytext": 0,
+	"campaign/feed":             2,
 	"campaign/suppression":      4, // read from files as audiences are
 	"campaign/audience":         3, // of addresses
 	"campaign/sources/webfile":  4,
@@ -30,14 +31,14 @@ var rank = map[string]int{
 	"campaign/sources":          5,
 
 	"internal/standardwebhooks": 0,
-	"internal/publicnet":        0,
 
-	"internal/failure":  0,
-	"internal/outage":   0,
-	"internal/wire":     0,
-	"internal/mailfile": 0,
-	"internal/presence": 4,
-	"internal/crash":    3, // takes addresses out of what it logs
+	"internal/failure":   0,
+	"internal/publicnet": 0,
+	"internal/outage":    0,
+	"internal/wire":      0,
+	"internal/mailfile":  0,
+	"internal/presence":  4,
+	"internal/crash":     3, // takes addresses out of what it logs
 
 	"internal/queue":     4,
 	"internal/store":     4,
@@ -129,16 +130,18 @@ func TestImportsPointOneWay(t *testing.T) {
 
 // owners says which packages may import a library that belongs to one place.
 var owners = map[string][]string{
-	"github.com/hibiken/asynq":         {"internal/queue"},
-	"github.com/xuri/excelize/v2":      {"campaign/audience"},
-	"github.com/expr-lang/expr":        {"campaign/where"},
-	"github.com/jackc/pgx/v5/pgconn":   {"campaign/sources/postgres"},
-	"github.com/jackc/pgx/v5/pgproto3": {"campaign/sources/postgres"},
-	"github.com/wneessen/go-mail":      {"templates/message"},
-	"github.com/wneessen/go-mail/smtp": {"sender/smtppool"},
-	"github.com/spf13/cobra":           {"cmd/broadside"},
-	"github.com/spf13/viper":           {"configs"},
-	"github.com/chromedp/chromedp":     {}, // tests alone
+	"github.com/hibiken/asynq":           {"internal/queue"},
+	"github.com/xuri/excelize/v2":        {"campaign/audience"},
+	"github.com/expr-lang/expr":          {"campaign/where"},
+	"github.com/jackc/pgx/v5/pgconn":     {"campaign/sources/postgres"},
+	"github.com/jackc/pgx/v5/pgproto3":   {"campaign/sources/postgres"},
+	"github.com/wneessen/go-mail":        {"templates/message"},
+	"github.com/wneessen/go-mail/smtp":   {"sender/smtppool"},
+	"github.com/spf13/cobra":             {"cmd/broadside"},
+	"github.com/spf13/viper":             {"configs"},
+	"github.com/chromedp/chromedp":       {}, // tests alone
+	"github.com/mmcdole/gofeed":          {"campaign/feed"},
+	"github.com/microcosm-cc/bluemonday": {"campaign/feed"},
 
 	"github.com/emersion/go-imap/v2":            {"internal/mailbox"},
 	"github.com/emersion/go-imap/v2/imapclient": {"internal/mailbox"},

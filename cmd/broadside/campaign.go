@@ -16,6 +16,7 @@ import (
 	"broadside/configs/units"
 	"broadside/internal/launch"
 	"broadside/internal/letter"
+	"broadside/templates"
 )
 
 func campaignCommand(c *cli) *cobra.Command {
@@ -176,6 +177,13 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 	showExclusions(w, p.Excluded)
 	fmt.Fprintf(w, "from        %s\n", printable(p.From))
 	fmt.Fprintf(w, "subject     %s\n", printable(p.Subject))
+	if p.NewItems > 0 {
+		fmt.Fprintf(w, "feed        %d new items", p.NewItems)
+		if p.NewItems > templates.MaxFeedItems {
+			fmt.Fprintf(w, ", of which the letter has the newest %d", templates.MaxFeedItems)
+		}
+		fmt.Fprintln(w)
+	}
 	fmt.Fprintf(w, "topic       %s\n", p.Topic)
 	if p.NewTopic {
 		fmt.Fprintf(w, "            never used before: if it is a slip of the keyboard, people who left the right one would be mailed\n")

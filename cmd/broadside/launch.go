@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"broadside/campaign"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/configs/units"
 	"broadside/internal/app"
@@ -177,6 +178,9 @@ func (c *cli) launch(cmd *cobra.Command, name string, f launchFlags) error {
 
 	o.Confirm = c.confirm(f.yes)
 	launched, err := a.Launcher.Launch(ctx, def, o)
+	if errors.Is(err, feed.ErrNothingNew) {
+		return c.nothingNew(def.ID, err)
+	}
 	if err != nil {
 		return notMade(ctx, err)
 	}
@@ -192,6 +196,16 @@ func (c *cli) launch(cmd *cobra.Command, name string, f launchFlags) error {
 	}
 
 	return c.attend(ctx, a, launched.Run, timeout, f.maxFailed)
+}
+
+// nothingNew says that a campaign has no run because its feed has nothing new, which is no
+// error.
+func (c *cli) nothingNew(id string, reason error) error {
+	if c.asJSON {
+		return c.json(map[string]any{"run": nil, "campaign": id, "reason": reason.Error()})
+	}
+	c.note("%s: %v; no run was made", id, reason)
+	return nil
 }
 
 // notMade is the error of a run that did not become ready, as far as is known.
@@ -213,6 +227,9 @@ func notMade(ctx context.Context, err error) error {
 
 func (c *cli) dryRun(ctx context.Context, a *app.App, def *campaign.Definition, o launch.Options) error {
 	plan, err := a.Launcher.Plan(ctx, def, o)
+	if errors.Is(err, feed.ErrNothingNew) {
+		return c.nothingNew(def.ID, err)
+	}
 	if err != nil {
 		return err
 	}

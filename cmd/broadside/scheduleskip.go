@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"broadside/campaign/feed"
 	"broadside/internal/app"
 )
 
@@ -32,6 +34,9 @@ func runOccurrenceCommand(c *cli) *cobra.Command {
 			}
 			return c.withSchedule(ctx, args[0], func(a *app.App, id string) error {
 				run, err := a.Schedules.RunNow(ctx, id, at)
+				if errors.Is(err, feed.ErrNothingNew) {
+					return c.nothingNew(id, err)
+				}
 				if err != nil {
 					return err
 				}

@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 //	receiver          starts a receiver of webhooks and sets CRM (its URL), CRM_SECRET; told has a line for each
 //	site              serves the directory site to reader (tiger) and sets SITE_PORT; while a file down exists it answers 503
 //	postgres FILE     starts a PostgreSQL with what the SQL of a file makes, and sets DATABASE (its URL)
+//	feed              serves the files of the script under FEED
 //	accepted N        waits until the sink has taken N messages for N recipients
 //	exits N CMD...    runs CMD and expects that very exit code
 //	terminate WORD    sends SIGTERM to the "broadside WORD" in the background
@@ -70,7 +71,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"project": writeProject, "redis": startRedis, "sink": startSink, "mailbox": startMailbox, "dovecot": startDovecot,
 			"accepted": waitAccepted, "exits": exits, "terminate": terminate, "eventually": eventually, "remember": remember,
-			"lanestate": laneState, "receiver": startReceiver, "site": startSite, "postgres": startPostgres, "clock": clockIn,
+			"lanestate": laneState, "receiver": startReceiver, "site": startSite, "postgres": startPostgres, "clock": clockIn, "feed": startFeed,
 		},
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
@@ -117,6 +118,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 	}
 	a.LaneControl = &lanes.Lanes{Config: cfg, Learnt: a.Lanes, Conns: a.conns, Ledger: a.Ledger, Suppression: a.Suppression}
 	stored := scheduler.NewSchedules(rdb, cfg.Namespace, lua)
+	sent := feed.NewSent(rdb, cfg.Namespace)
 	a.Mailboxes = mailbox.NewRegister(rdb, cfg.Namespace)
 	a.Processes = presence.New(rdb, cfg.Namespace, a.Ledger.Workers)
 	a.Runs = runs.New(runs.Config{
@@ -124,9 +126,9 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Embedded: st.Embedded(), KeepAddresses: cfg.Retention.Addresses, Log: o.Log,
 	})
 	a.Launcher = &launch.Launcher{
-		Config: cfg, Store: st, Ledger: a.Ledger, Lists: a.Lists, Runs: a.Runs, Stored: stored, Used: a.used, Held: a.held,
+		Config: cfg, Store: st, Ledger: a.Ledger, Lists: a.Lists, Runs: a.Runs, Stored: stored, Feeds: sent, Used: a.used, Held: a.held,
 		Maker: &scheduler.Maker{
-			Ledger: a.Ledger, Suppression: a.Suppression, Room: launch.RoomForRun(st), KeepRuns: cfg.Retention.Runs, Log: o.Log,
+			Ledger: a.Ledger, Suppression: a.Suppression, Room: launch.RoomForRun(st), Feeds: sent, KeepRuns: cfg.Retention.Runs, Log: o.Log,
 		},
 	}
 	a.Schedules = &launch.Schedules{Launcher: a.Launcher, Stored: stored, Log: o.Log}

@@ -79,7 +79,7 @@ func (s *Schedules) check(ctx context.Context, def *campaign.Definition, o Sched
 		return timing, errors.Join(timingErr, strictyaml.Problems{def.Problem("audience.source", "the standard input cannot be scheduled, because it is gone when the time comes: name a file or list:NAME")})
 	}
 
-	p, err := s.Launcher.prepare(ctx, def, Options{Now: true, Stored: o.Stored})
+	p, err := s.Launcher.prepare(ctx, def, Options{Now: true, Stored: o.Stored, Later: true})
 	if err == nil {
 		p.close()
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"broadside/campaign"
+	"broadside/campaign/feed"
 	"broadside/scheduler"
 )
 
@@ -72,6 +73,7 @@ var fieldsOfFile = []struct {
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
 	{"language", func(d *campaign.Definition) string { return cmp.Or(d.Content.Language, campaign.DefaultLanguage) }},
 	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},
+	{"feed", func(d *campaign.Definition) string { return feed.Shown(d.Content.Feed) }},
 	{"tracking", func(d *campaign.Definition) string {
 		return fmt.Sprintf("opens %t, clicks %t", d.Tracking.Opens, d.Tracking.Clicks)
 	}},

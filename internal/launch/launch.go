@@ -21,6 +21,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
 	"broadside/campaign/window"
@@ -44,6 +45,7 @@ type Launcher struct {
 	Runs   *runs.Runs
 	Maker  *scheduler.Maker
 	Stored *scheduler.Schedules // the campaigns that are scheduled, with their files
+	Feeds  *feed.Sent           // the items of feeds that were sent
 	// Used returns what is used of the quotas of an account that count now.
 	Used func(ctx context.Context, account string) ([]throttle.Usage, error)
 	// Held returns how many steps of an account's warm-up were not taken.
@@ -72,11 +74,12 @@ type Options struct {
 
 	// Stored has the files that the campaign names; nil: they are on disk.
 	Stored *scheduler.Schedule
-	// Later is set for a campaign that is only planned, and sent at its time: of an audience
-	// that is elsewhere no rows are read.
-	Later bool
 	// Begins is the occurrence of a schedule that is planned; zero: it is sent now.
 	Begins time.Time
+	// Later is set for a campaign that is only checked, and sent at its time: of an audience
+	// that is elsewhere no rows are read, and where its feed has nothing new, the items that
+	// were sent stand for those that will be.
+	Later bool
 }
 
 // A Plan is what a launch is about to do.
@@ -99,6 +102,7 @@ type Plan struct {
 	Columns  []string            // of an audience that is read when the campaign is due; nil: it was read
 	Excluded []sources.Exclusion // what was found in each source of exclude
 	Blanks   []letter.Gap        // sentences with a gap
+	NewItems int                 // of its feed; a letter has templates.MaxFeedItems of them at most
 	Guard    campaign.Guard
 	Redis    store.Memory        // of a dry run: the run needs Memory() bytes of it
 	Warnings strictyaml.Problems // about what is allowed, but most probably not meant
@@ -197,6 +201,9 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 		Window: p.spec.Window, Spread: p.spec.Spread,
 	}
 
+	if p.def != nil && !p.nothingNew { // a retry has the content of its run
+		plan.NewItems = len(s.FeedItems)
+	}
 	plan.Zone, _ = l.Config.Location()
 	limited := true
 	var sum float64

@@ -8,6 +8,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/feed"
 	"broadside/campaign/sources"
 	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
@@ -39,11 +40,12 @@ func (s *Schedules) IsFault(ctx context.Context, err error) bool {
 		file     *audience.FileError
 		template templates.Problems
 		network  net.Error
+		ofFeed   *feed.Error // a feed that is none today may be one again in a minute
 	)
 	if _, passes := errors.AsType[*sources.Trouble](err); passes {
 		return false
 	}
-	if ctx.Err() != nil || errors.As(err, &network) || errors.Is(err, scheduler.ErrNoRoom) || s.Launcher.Store.Client().Ping(ctx).Err() != nil {
+	if ctx.Err() != nil || errors.As(err, &network) || errors.As(err, &ofFeed) || errors.Is(err, errOvertaken) || errors.Is(err, scheduler.ErrNoRoom) || s.Launcher.Store.Client().Ping(ctx).Err() != nil {
 		return false
 	}
 	return errors.As(err, &problems) || errors.As(err, &file) || errors.As(err, &template) ||

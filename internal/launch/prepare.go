@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/campaign/sources"
 	"broadside/campaign/where"
@@ -31,6 +32,8 @@ type prepared struct {
 	begins   time.Time          // the occurrence that it is of; zero: it is of none, and sent now
 	where    *where.Filter      // nil: all rows are sent to
 	gaps     *letter.GapCounter // counts them while the audience is read; nil: they are not counted
+
+	nothingNew bool // the items of its feed were all sent
 }
 
 // starts returns when the run is made.
@@ -61,6 +64,7 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 
 	from := l.Sources(o.Stored)
 	from.Stdin = o.Stdin
+	from.Feed = l.newItems(p)
 	rows, openErr := from.Audience(ctx, def, o.Audience)
 	var columns []string
 	if openErr == nil {
@@ -81,6 +85,9 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	err = errors.Join(openErr, err, filterErr, timesErr)
 	if err == nil {
 		err = l.check(ctx, p, o)
+	}
+	if err == nil && p.nothingNew && !o.Later {
+		err = feed.ErrNothingNew
 	}
 	if err != nil {
 		p.close()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/internal/failure"
 	"broadside/internal/runs"
@@ -157,7 +158,7 @@ func (s *Schedules) Unskip(ctx context.Context, id, text string) (*scheduler.Ent
 }
 
 // RunNow makes the run of one time of a schedule now, and returns its id. When the time
-// comes no other is made.
+// comes no other is made. After feed.ErrNothingNew none was made, and the time stays.
 func (s *Schedules) RunNow(ctx context.Context, id, text string) (run string, err error) {
 	e, at, err := s.timeOf(ctx, id, text)
 	if err != nil {
@@ -165,8 +166,12 @@ func (s *Schedules) RunNow(ctx context.Context, id, text string) (run string, er
 	}
 	firer := scheduler.NewFirer(s.Stored, scheduler.FirerConfig{Maker: s.Launcher.Maker, Campaigns: s, Log: s.Log})
 	made, err := firer.RunNow(ctx, e.Schedule, at)
-	if err == nil && made.Failure != "" {
+	switch {
+	case err != nil:
+	case made.Failure != "":
 		err = failure.Refused(made.Failure)
+	case made.Skipped != "":
+		err = feed.ErrNothingNew
 	}
 	return made.Run, err
 }

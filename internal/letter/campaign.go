@@ -13,6 +13,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
+	"broadside/campaign/feed"
 	"broadside/campaign/sources"
 	"broadside/campaign/token"
 	"broadside/configs"
@@ -66,7 +67,9 @@ func (c Campaign) open(ctx context.Context) (*letters, error) {
 	}
 
 	var err error
-	l.snapshot, err = Read(ctx, c.Config, c.Def, columns, c.Sources)
+	from := c.Sources
+	from.Feed = feed.Read // the newest items, whether they were sent or not
+	l.snapshot, err = Read(ctx, c.Config, c.Def, columns, from)
 	err = errors.Join(audienceErr, err)
 	if err == nil {
 		err = l.compile(c)

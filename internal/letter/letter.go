@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"broadside/campaign"
 	"broadside/campaign/sources"
@@ -19,6 +20,7 @@ import (
 	"broadside/configs"
 	"broadside/configs/strictyaml"
 	"broadside/internal/failure"
+	"broadside/scheduler"
 	"broadside/templates"
 	"broadside/templates/compose"
 )
@@ -51,7 +53,43 @@ func Read(ctx context.Context, cfg *configs.Config, def *campaign.Definition, co
 	s.Weights = def.Delivery.Weights
 	s.TokenHeader = tokenHeader(cfg, accounts)
 	errs = append(errs, err, readContent(ctx, def, from, &s), Locate(def, templates.Review(s)))
+	errs = append(errs, readFeed(ctx, cfg, def, from, &s))
 	return s, errors.Join(errs...)
+}
+
+// readFeed puts the items of the feed, if there is one, into the content.
+func readFeed(ctx context.Context, cfg *configs.Config, def *campaign.Definition, from sources.Sources, s *campaign.Snapshot) error {
+	if def.Content.Feed == "" || s.Markdown == "" && s.HTML == "" {
+		return nil // a file that could not be read is a problem already
+	}
+	if err := Locate(def, templates.CheckFeed(*s)); err != nil {
+		s.Markdown = "" // what is wrong with it is known
+		s.HTML = ""
+		return err
+	}
+	if from.Feed == nil {
+		return strictyaml.Problems{def.Problem("content.feed", "found a feed, which is for campaigns with an audience: leave the key out")}
+	}
+
+	zone, err := scheduler.ZoneOf(cfg, def)
+	if err != nil {
+		return err
+	}
+	if zone == nil {
+		zone = time.UTC
+	}
+	items, err := from.Feed(ctx, def, zone)
+	if err != nil {
+		s.Markdown = ""
+		s.HTML = ""
+		return err
+	}
+
+	*s = templates.WithFeed(*s, items)
+	for _, item := range items {
+		s.FeedItems = append(s.FeedItems, item.ID)
+	}
+	return nil
 }
 
 // tokenHeader returns the header by which the webhooks of an account's relay know a message;

@@ -11,6 +11,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/audience"
+	"broadside/campaign/feed"
 	"broadside/campaign/sources"
 	"broadside/campaign/where"
 	"broadside/campaign/window"
@@ -62,7 +63,11 @@ func (c Campaign) Validate(ctx context.Context, now time.Time, allRejects bool) 
 		}
 	}
 
-	snapshot, contentErr := Read(ctx, c.Config, c.Def, columns, c.Sources)
+	from := c.Sources
+	from.Feed = func(context.Context, *campaign.Definition, *time.Location) ([]campaign.FeedItem, error) {
+		return feed.Sample(), nil // nothing is fetched
+	}
+	snapshot, contentErr := Read(ctx, c.Config, c.Def, columns, from)
 	warnings, templateErr := checkTemplates(snapshot, rows != nil)
 	v.Warnings = append(v.Warnings, warnings...)
 	var filter *where.Filter
