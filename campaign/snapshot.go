@@ -26,6 +26,9 @@ type Snapshot struct {
 	// nothing else that is ours; empty: none.
 	TokenHeader string   `json:"token_header,omitempty"`
 	Columns     []string `json:"columns"` // merge fields, in the order of the rows' values
+	// Single is set for messages to one address that answer something that it did: they
+	// belong to no list, and have nothing to unsubscribe from.
+	Single bool `json:"single,omitempty"`
 	// Tracking says what is counted of readers. In a run that resends, it is counted for
 	// the run that sent first.
 	Tracking Tracking `json:"tracking,omitzero"`

@@ -29,6 +29,7 @@ var rank = map[string]int{
 	"internal/standardwebhooks": 0,
 
 	"internal/failure":  0,
+	"internal/sealed":   0,
 	"internal/outage":   0,
 	"internal/wire":     0,
 	"internal/mailfile": 0,
@@ -60,6 +61,9 @@ var rank = map[string]int{
 	"internal/account":   6,
 	"internal/subscribe": 6,
 	"internal/courier":   7, // by accounts
+	"internal/single":    6, // by any courier
+	"internal/access":    4,
+	"internal/api":       7, // of single messages
 	"internal/web":       7,
 	"internal/web/theme": 2,
 	"internal/doctor":    7, // looks at all of it

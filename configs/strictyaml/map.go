@@ -254,6 +254,10 @@ func (m *Map) Off(name, advice string, off ...string) {
 	}
 }
 
+// Ignore takes a key as known, whatever its value is. It is not suggested for a mistyped
+// one.
+func (m *Map) Ignore(name string) { m.use(name) }
+
 // Refuse refuses, as Off does, a text for which later is true. The key is not
 // read again afterwards.
 func (m *Map) Refuse(name, advice string, later func(text string) bool) {

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/internal/outage"
+	"broadside/internal/sealed"
 )
 
 // The names under which things of an account are kept.
@@ -40,7 +41,7 @@ return 0`
 type Store struct {
 	rdb    redis.UniversalClient // nil: tokens are for this process alone
 	prefix string
-	seal   sealers
+	seal   sealed.Keys
 	unlock *redis.Script
 	client *http.Client
 	log    *slog.Logger
@@ -50,7 +51,7 @@ type Store struct {
 // installation, and lua makes a script of its source. Without secrets nothing can be
 // sealed, and tokens are for this process alone.
 func New(rdb redis.UniversalClient, prefix string, secrets []string, lua func(string) *redis.Script, log *slog.Logger) (*Store, error) {
-	seal, err := newSealers(secrets)
+	seal, err := sealed.New(secrets, "broadside oauth seal")
 	if err != nil {
 		return nil, err
 	}
@@ -103,14 +104,14 @@ func (t *Tokens) get(ctx context.Context, what string, to any) error {
 	if t.store.rdb == nil {
 		return nil
 	}
-	sealed, err := t.store.rdb.Get(ctx, t.key(what)).Bytes()
+	stored, err := t.store.rdb.Get(ctx, t.key(what)).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read %s of account %s: %w", what, t.account, err)
 	}
-	value, err := t.store.seal.open(sealed, t.about(what))
+	value, err := t.store.seal.Open(stored, t.about(what))
 	if err != nil {
 		return nil
 	}
@@ -129,8 +130,8 @@ func (t *Tokens) put(ctx context.Context, what string, value any, life time.Dura
 	if err != nil {
 		return fmt.Errorf("keep %s of account %s: %w", what, t.account, err)
 	}
-	sealed := t.store.seal.seal(plain, t.about(what))
-	if err := t.store.rdb.Set(ctx, t.key(what), sealed, life).Err(); err != nil {
+	stored := t.store.seal.Seal(plain, t.about(what))
+	if err := t.store.rdb.Set(ctx, t.key(what), stored, life).Err(); err != nil {
 		return fmt.Errorf("keep %s of account %s: %w", what, t.account, err)
 	}
 	return nil
