@@ -189,6 +189,7 @@ func CompileSealed(s campaign.Snapshot, seal Seal) (*Template, error) {
 	t := &Template{
 		columns: slices.Clone(columns),
 		follow:  src.follow,
+		single:  s.Single,
 		fields:  src.follow.appendFields(withUnsubscribe(columns)),
 		subject: part{template: subject, name: "subject"},
 		html:    part{template: body, name: "HTML"},

@@ -35,6 +35,13 @@ func TestSingle(t *testing.T) {
 			}
 		}
 	}
+	tmpl, err := templates.Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tmpl.Render(&templates.Letter{}, templates.Data{Values: values}); err != nil {
+		t.Errorf("without a link to unsubscribe: %v", err)
+	}
 	if l := render(t, s, values); !strings.Contains(string(l.HTML), "1 High Street") {
 		t.Errorf("without the postal address:\n%s", l.HTML)
 	}

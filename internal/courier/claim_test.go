@@ -40,10 +40,9 @@ func TestTheClaimComesBeforeTheBody(t *testing.T) {
 	if all := d.server.Taken(); len(all) != 0 {
 		t.Errorf("the server has %+v", all)
 	}
-	close(asked)
 	last, before := "", ""
-	for stage := range asked {
-		before, last = last, stage
+	for len(asked) > 0 {
+		before, last = last, <-asked
 	}
 	if before != "data" || last != "claim" {
 		t.Errorf("the claim came after %q, and %q after it, want it last, after data", before, last)
