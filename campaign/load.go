@@ -31,6 +31,11 @@ func Load(ctx context.Context, file string) (*Definition, error) {
 // Parse reads the text of a campaign file; file names it in messages, and the
 // paths in it are relative to dir.
 func Parse(file, dir string, data []byte) (*Definition, error) {
+	return parse(file, dir, data, (*Definition).read)
+}
+
+// parse reads the text of a campaign file; read is called with its keys.
+func parse(file, dir string, data []byte, read func(*Definition, *strictyaml.Map)) (*Definition, error) {
 	doc, err := strictyaml.Parse(file, data)
 	if err != nil {
 		return nil, err
@@ -52,7 +57,7 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 	for key, at := range doc.Places() {
 		d.Lines[key] = Pos{at.Line, at.Column}
 	}
-	doc.Read(d.read)
+	doc.Read(func(m *strictyaml.Map) { read(d, m) })
 	return d, doc.Err()
 }
 
@@ -74,18 +79,9 @@ func (d *Definition) place(key string) (line, column int) {
 }
 
 func (d *Definition) read(m *strictyaml.Map) {
-	m.Require("id", "a stable name such as october-news")
-	m.Check("id", &d.ID, "1 to 64 lower-case letters, digits and -, beginning with a letter or digit", idPattern.MatchString)
+	d.readID(m)
 	m.Require("topic", "what people unsubscribe from, such as newsletter")
-	m.Check("topic", &d.Topic, TopicForm, func(text string) bool { return IsTopic(strings.ToLower(text)) })
-	d.Topic = strings.ToLower(d.Topic)
-	m.Require("from", "the sender, such as "+mailboxExample)
-	m.Text("from", &d.From, ReadMailbox)
-	m.Text("reply_to", &d.ReplyTo, ReadMailbox)
-	m.Require("subject", "the subject line, which may contain {{ }}")
-	m.Text("subject", &d.Subject, readSubject)
-	m.Text("preheader", &d.Preheader, strictyaml.OneLine)
-	strictyaml.Zone(m, "timezone", &d.Timezone)
+	d.readHead(m)
 	m.Map("audience", d.readAudience)
 	d.readExclude(m)
 	m.Map("content", d.readContent)
@@ -103,6 +99,24 @@ func (d *Definition) read(m *strictyaml.Map) {
 		readSwitch(m, "opens", &d.Tracking.Opens)
 		readSwitch(m, "clicks", &d.Tracking.Clicks)
 	})
+}
+
+func (d *Definition) readID(m *strictyaml.Map) {
+	m.Require("id", "a stable name such as october-news")
+	m.Check("id", &d.ID, "1 to 64 lower-case letters, digits and -, beginning with a letter or digit", idPattern.MatchString)
+}
+
+// readHead reads what every message has besides its content.
+func (d *Definition) readHead(m *strictyaml.Map) {
+	m.Check("topic", &d.Topic, TopicForm, func(text string) bool { return IsTopic(strings.ToLower(text)) })
+	d.Topic = strings.ToLower(d.Topic)
+	m.Require("from", "the sender, such as "+mailboxExample)
+	m.Text("from", &d.From, ReadMailbox)
+	m.Text("reply_to", &d.ReplyTo, ReadMailbox)
+	m.Require("subject", "the subject line, which may contain {{ }}")
+	m.Text("subject", &d.Subject, readSubject)
+	m.Text("preheader", &d.Preheader, strictyaml.OneLine)
+	strictyaml.Zone(m, "timezone", &d.Timezone)
 }
 
 // readSwitch reads true or false. Files of earlier versions may say off.

@@ -29,6 +29,9 @@ type Snapshot struct {
 	// FeedItems are the ids of the items of its feed that are new with this run. The items
 	// themselves are in the texts already.
 	FeedItems []string `json:"feed_items,omitempty"`
+	// Single is set for messages to one address that answer something that it did: they
+	// belong to no list, and have nothing to unsubscribe from.
+	Single bool `json:"single,omitempty"`
 	// Tracking says what is counted of readers. In a run that resends, it is counted for
 	// the run that sent first.
 	Tracking Tracking `json:"tracking,omitzero"`

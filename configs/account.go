@@ -16,6 +16,26 @@ const (
 	Transactional = "transactional"
 )
 
+// SingleAccount returns the account by which a single message leaves that names none: the
+// only one for transactional mail, else the only one; empty where there is no such account.
+func (c *Config) SingleAccount() string {
+	only, transactional, n := "", "", 0
+	for name, acct := range c.Accounts {
+		only = name
+		if acct.Stream == Transactional {
+			transactional = name
+			n++
+		}
+	}
+	switch {
+	case n == 1:
+		return transactional
+	case len(c.Accounts) == 1:
+		return only
+	}
+	return ""
+}
+
 // AuthXOAUTH2 is the Auth of an account that logs in with an access token.
 const AuthXOAUTH2 = "xoauth2"
 

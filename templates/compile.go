@@ -90,6 +90,9 @@ func loadWith(s campaign.Snapshot, columns []string, uses feedUses) (*sources, P
 	}
 
 	problems = append(problems, checkLayout(s)...)
+	if s.Single && src.used[unsubscribeField] {
+		problems = append(problems, Problem{File: s.BodyFile, Text: "found {{.unsubscribe_url}}, expected none: a message to one address belongs to no list"})
+	}
 	if n := len(problems) - maxProblems; n > 0 {
 		problems = append(problems[:maxProblems], Problem{File: s.BodyFile, Text: fmt.Sprintf("and %d more problems", n)})
 	}
@@ -191,6 +194,7 @@ func CompileSealed(s campaign.Snapshot, seal Seal) (*Template, error) {
 	t := &Template{
 		columns: slices.Clone(columns),
 		follow:  src.follow,
+		single:  s.Single,
 		fields:  src.follow.appendFields(withUnsubscribe(columns)),
 		subject: part{template: subject, name: "subject"},
 		html:    part{template: body, name: "HTML"},
@@ -260,12 +264,16 @@ func assemble(s campaign.Snapshot, src *sources) (*page, error) {
 
 	full := addPreheader(content, preheader)
 	if s.Layout != LayoutNone {
-		link := "{{." + unsubscribeField + "}}"
+		unsubscribe := ""
+		if !s.Single {
+			link := "{{." + unsubscribeField + "}}"
+			unsubscribe = ts.add(token{html: link, text: link})
+		}
 		var err error
 		full, err = fillLayout(s.Layout, frame{
 			Language: language(s), Masthead: ts.masthead(s, topic),
 			Title: ts.tokenise(src.subject, html.EscapeString), Preheader: preheader, Content: content,
-			Topic: ts.escapedText(topic), Postal: ts.escapedText(s.Postal), Unsubscribe: ts.add(token{html: link, text: link}),
+			Topic: ts.escapedText(topic), Postal: ts.escapedText(s.Postal), Unsubscribe: unsubscribe,
 		})
 		if err != nil {
 			return nil, err
@@ -305,7 +313,7 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 	text := strings.ReplaceAll(s.Text, "\r\n", "\n")
 	used := map[string]bool{}
 	check(src.text, nil, used)
-	if used[unsubscribeField] || s.Layout == LayoutNone || s.Layout == LayoutConfirm {
+	if used[unsubscribeField] || s.Single || s.Layout == LayoutNone || s.Layout == LayoutConfirm {
 		return text
 	}
 
@@ -319,7 +327,7 @@ func ownText(s campaign.Snapshot, src *sources, topic string) string {
 
 // try renders with all fields blank and with all of them filled. Only now does
 // html/template find what it cannot escape; and both letters must show the
-// unsubscribe link.
+// unsubscribe link, unless they are single messages.
 func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 	const link = "https://unsubscribe.invalid/sample0link"
 	const sampleReader = "sample0reader0token0of0the0right0length0"
@@ -332,6 +340,9 @@ func (t *Template) try(s campaign.Snapshot, src *sources, p *page) error {
 		t.pageSize = max(t.pageSize, len(l.HTML))
 		if strings.TrimSpace(l.Subject) == "" && value != "" {
 			return Problems{{File: "subject", Text: "it renders as nothing: write a subject"}}
+		}
+		if s.Single {
+			continue
 		}
 		if !showsLink(l.HTML, link) {
 			return Problems{{File: s.BodyFile, Text: `no unsubscribe link for every reader: with layout none the page brings its own, as in <a href="{{.unsubscribe_url}}">Unsubscribe</a>, outside any if and with a text to click`}}

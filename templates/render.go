@@ -29,6 +29,7 @@ type Template struct {
 	columns []string
 	fields  []string  // all that have a value: columns, the unsubscribe link, those of follow
 	follow  *follower // nil: links stay as they are
+	single  bool      // there is nothing to unsubscribe from
 	subject part
 	html    part
 	text    part
@@ -135,7 +136,7 @@ func (t *Template) Begin(r *Rendering, d Data) error {
 	if len(d.Values) != len(t.columns) {
 		return fmt.Errorf("render: %d values for %d columns", len(d.Values), len(t.columns))
 	}
-	if d.Unsubscribe == "" {
+	if d.Unsubscribe == "" && !t.single {
 		return errors.New("render: there is no unsubscribe link")
 	}
 

@@ -244,3 +244,18 @@ func (s *Lanes) Learnt(ctx context.Context, account string) (Learnt, error) {
 	}
 	return l, nil
 }
+
+// One returns what is known of one lane; a lane that is missing, or cannot be read, is open.
+func (s *Lanes) One(ctx context.Context, account, lane string) (Lane, error) {
+	key := accountKey(s.prefix, account, paceKey)
+	text, err := s.rdb.HGet(ctx, key, lane).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return s.New(), nil
+	case campaign.IsWrongType(err):
+		return s.broken(account, fmt.Sprintf("lane %s/%s", account, lane), err), nil
+	case err != nil:
+		return Lane{}, campaign.ReadError(err, fmt.Sprintf("lane %s/%s", account, lane), key)
+	}
+	return s.parse(account, lane, text), nil
+}

@@ -39,6 +39,7 @@ var rank = map[string]int{
 	"internal/mailfile":  0,
 	"internal/presence":  4,
 	"internal/crash":     3, // takes addresses out of what it logs
+	"internal/sealed":    0,
 
 	"internal/queue":     4,
 	"internal/store":     4,
@@ -65,6 +66,9 @@ var rank = map[string]int{
 	"internal/account":   6,
 	"internal/subscribe": 6,
 	"internal/courier":   7, // by accounts
+	"internal/single":    6, // by any courier
+	"internal/access":    4,
+	"internal/api":       7, // of single messages
 	"internal/web":       7,
 	"internal/web/theme": 2,
 	"internal/doctor":    7, // looks at all of it

@@ -10,6 +10,7 @@ import (
 	"broadside/campaign/audience"
 	"broadside/campaign/codes"
 	"broadside/configs"
+	"broadside/internal/access"
 	"broadside/internal/launch"
 	"broadside/sender/reply"
 )
@@ -83,6 +84,10 @@ func (c *cli) completions() []completion {
 		{command: "lane pause", values: c.laneNames},
 		{command: "lane resume", values: c.laneNames},
 		{command: "lane reset", values: c.laneNames},
+		{command: "send", flag: "account", values: c.accountNames},
+		{command: "send", flag: "template", values: yamlFiles},
+		{command: "token create", flag: "scope", values: fixed(access.Scopes...)},
+		{command: "token revoke", values: c.stored(tokenIDs)},
 		{command: "webhook retry", values: c.stored(deadWebhooks)},
 		{command: "webhook forget", values: c.stored(removedReceivers)},
 		{command: "webhook test", flag: "url", values: c.webhookURLs},

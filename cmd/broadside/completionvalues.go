@@ -112,6 +112,18 @@ func listVersions(ctx context.Context, a *app.App) ([]string, error) {
 	return out, nil
 }
 
+func tokenIDs(ctx context.Context, a *app.App) ([]string, error) {
+	all, err := a.Access.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, token := range all {
+		out = append(out, cobra.CompletionWithDesc(token.ID, token.Name))
+	}
+	return out, nil
+}
+
 func scheduleNames(ctx context.Context, a *app.App) ([]string, error) {
 	all, err := a.Schedules.List(ctx)
 	if err != nil {

@@ -22,7 +22,7 @@ func laterFlag(cmd *cobra.Command, name string) {
 // later are the verbs of later versions, by their nouns: they are refused by
 // name, as keys and flags are, and not advertised.
 var later = map[string][]string{
-	"broadside": {"send", "dkim", "token", "audit"},
+	"broadside": {"dkim", "audit"},
 }
 
 func notYetCommand(name string) *cobra.Command {

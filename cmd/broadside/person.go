@@ -24,7 +24,7 @@ func (c *cli) withPerson(cmd *cobra.Command, text string, do func(ctx context.Co
 		return err
 	}
 	return c.kept(cmd.Context(), false, func(ctx context.Context, a *app.App) error {
-		p := &person.People{Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers, Webhooks: a.Webhooks}
+		p := &person.People{Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers, Webhooks: a.Webhooks, Singles: a.SingleStore}
 		return do(ctx, p, addresses[0])
 	})
 }
@@ -68,6 +68,9 @@ func knownRows(known person.Known) [][]string {
 	for _, r := range known.Runs {
 		rows = append(rows, []string{"run", r.Run, r.State, strings.TrimSpace(fmt.Sprintf("%d attempts %s", r.Attempts, r.Reply))})
 	}
+	for _, m := range known.Messages {
+		rows = append(rows, []string{"message", m.Template, m.State, strings.TrimSpace(fmt.Sprintf("%s %s", m.ID, m.Reply))})
+	}
 	return rows
 }
 
@@ -83,7 +86,7 @@ func erasePersonCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase ADDRESS",
 		Short: "Forget an address, and do not mail it again",
-		Long: `Take an address out of all lists, runs, suppressions, confirmed subscriptions and webhooks that wait. Its hash stays on the
+		Long: `Take an address out of all lists, runs, suppressions, confirmed subscriptions, single messages and webhooks that wait. Its hash stays on the
 suppression list, so that it is not mailed again, even if it is imported; a run that is under
 way does not mail it either. Older versions of a list that have it are removed.
 
@@ -117,6 +120,9 @@ func (c *cli) printErased(e person.Erased) error {
 		verb = "would be erased from"
 	}
 	_, err := fmt.Fprintf(c.stdout, "%s %d lists and %d runs; its hash stays suppressed\n", verb, len(e.Lists), len(e.Runs))
+	if err == nil && e.Messages > 0 {
+		_, err = fmt.Fprintf(c.stdout, "%s %d single messages\n", verb, e.Messages)
+	}
 	if err == nil && e.Webhooks > 0 {
 		_, err = fmt.Fprintf(c.stdout, "%s %d webhooks that wait or are dead\n", verb, e.Webhooks)
 	}

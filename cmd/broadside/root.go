@@ -92,10 +92,10 @@ type commandGroup struct {
 func commandGroups(c *cli) []commandGroup {
 	return []commandGroup{
 		{"Begin:", []*cobra.Command{demoCommand(c), initCommand(c), sinkCommand(c)}},
-		{"Send:", []*cobra.Command{campaignCommand(c), runCommand(c), listCommand(c), suppressionCommand(c), personCommand(c), accountCommand(c), laneCommand(c)}},
+		{"Send:", []*cobra.Command{campaignCommand(c), runCommand(c), sendCommand(c), listCommand(c), suppressionCommand(c), personCommand(c), accountCommand(c), laneCommand(c)}},
 		{"Processes:", []*cobra.Command{workerCommand(c), schedulerCommand(c), webCommand(c), allCommand(c), releaseCommand(c), processesCommand(c)}},
 		{"Find out:", []*cobra.Command{doctorCommand(c), explainCommand(c), replyCommand(c), feedbackCommand(c), traceCommand(c), webhookCommand(c), configCommand(c), benchCommand(c)}},
-		{"Keep:", []*cobra.Command{backupCommand(c), restoreCommand(c)}},
+		{"Keep:", []*cobra.Command{backupCommand(c), restoreCommand(c), tokenCommand(c)}},
 		{"This program:", []*cobra.Command{manCommand(), versionCommand(c)}},
 	}
 }

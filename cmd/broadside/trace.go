@@ -22,9 +22,9 @@ func traceCommand(c *cli) *cobra.Command {
 		Use:   "trace ADDRESS",
 		Short: "Everything that happened to one address",
 		Long: `Everything that is known to have happened to one address, in the order of time (UTC):
-runs with the last reply, bounces, complaints and unsubscribes that came back, and by
-which road, suppressions, lists that have it, and subscriptions that its owner has
-confirmed. It reads all lists and all runs that are kept. Of an address that nobody knows it says so, with exit code 0.
+runs with the last reply, single messages, bounces, complaints and unsubscribes that came
+back, and by which road, suppressions, lists that have it, and subscriptions that its owner
+has confirmed. It reads all lists and all runs that are kept. Of an address that nobody knows it says so, with exit code 0.
 
 Of runs whose addresses are not kept any more, and of an address that was erased, it
 finds what goes by the hash. docs/trace.md has the form of --json.`,
@@ -60,7 +60,7 @@ func (c *cli) trace(ctx context.Context, a *app.App, who address.Address, o pers
 	}
 
 	p := &person.People{
-		Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers,
+		Suppression: a.Suppression, Lists: a.Lists, Ledger: a.Ledger, Runs: a.Runs, Subscribers: a.Subscribers, Singles: a.SingleStore,
 		OwnLane: func(account, domain string) bool {
 			_, own := a.Config.Accounts[account].Lanes[domain]
 			return own
@@ -108,6 +108,8 @@ func eventSource(e person.Event) string {
 		return "form " + e.Form
 	case person.KindRun, person.KindClaimed:
 		return "run " + e.Run
+	case person.KindSingle:
+		return joined(" by ", "send", e.Account)
 	case person.KindReply:
 		if e.Lane != "" {
 			return e.Lane
@@ -147,6 +149,8 @@ func eventWords(e person.Event) string {
 		return fmt.Sprintf("a worker is sending to it, attempt %d", e.Attempts)
 	case person.KindReply:
 		return replyWords(e)
+	case person.KindSingle:
+		return singleWords(e)
 	case person.KindSign:
 		return fmt.Sprintf("a sign that the address is dead, number %d; it counts when it comes again", e.Count)
 	case person.KindReturned:
@@ -209,6 +213,21 @@ func replyWords(e person.Event) string {
 		run = "" // it is the source
 	}
 	return joined("; ", words, run)
+}
+
+// singleWords says how a single message stands.
+func singleWords(e person.Event) string {
+	words := "message " + e.Message + " of template " + e.Template + ": " + e.State + " now"
+	if e.Attempts > 0 {
+		words += " after " + attempts(e.Attempts)
+	}
+	if e.Reply != "" {
+		words += ": " + e.Reply
+	}
+	if !e.Until.IsZero() {
+		words += "; the next try at " + traceTime(e.Until)
+	}
+	return words
 }
 
 func suppressedWords(e person.Event) string {

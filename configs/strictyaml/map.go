@@ -280,6 +280,10 @@ func (m *Map) Off(name, advice string, off ...string) {
 	}
 }
 
+// Ignore takes a key as known, whatever its value is. It is not suggested for a mistyped
+// one.
+func (m *Map) Ignore(name string) { m.use(name) }
+
 func (n *Node) off(values []string) bool {
 	switch n.Kind {
 	case Scalar:

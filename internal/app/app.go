@@ -20,6 +20,7 @@ import (
 	"broadside/campaign/suppression"
 	"broadside/campaign/token"
 	"broadside/configs"
+	"broadside/internal/access"
 	"broadside/internal/account"
 	"broadside/internal/backup"
 	"broadside/internal/doctor"
@@ -34,6 +35,7 @@ import (
 	"broadside/internal/presence"
 	"broadside/internal/queue"
 	"broadside/internal/runs"
+	"broadside/internal/single"
 	"broadside/internal/store"
 	"broadside/internal/subscribe"
 	"broadside/scheduler"
@@ -63,6 +65,8 @@ type App struct {
 	Doctor      *doctor.Doctor
 	Feedback    *feedback.Journal
 	Webhooks    *outgoing.Webhooks
+	SingleStore *single.Store
+	Access      *access.Tokens // of programs that use the API
 
 	log   *slog.Logger
 	store *store.Store
@@ -108,6 +112,8 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		Accounts:    throttle.NewAccounts(rdb, cfg.Namespace, presence.Host(), lua),
 		Lanes:       throttle.NewLanes(rdb, cfg.Namespace, lua).WithTempo(throttle.DefaultTempo().Scaled(failpoint.LaneTempo())),
 		Feedback:    feedback.NewJournal(rdb, cfg.Namespace, lua),
+		SingleStore: single.NewStore(rdb, cfg.Namespace, lua),
+		Access:      access.New(rdb, cfg.Namespace),
 		days:        throttle.NewDays(rdb, cfg.Namespace),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
@@ -211,7 +217,8 @@ func (a *App) AccountClosed(ctx context.Context, name string) (*account.Closed, 
 // Ping asks whether the store answers.
 func (a *App) Ping(ctx context.Context) error { return a.store.Client().Ping(ctx).Err() }
 
-// Work is the worker process: it feeds active runs and sends, until ctx ends.
+// Work is the worker process: it feeds active runs and sends, and sends single messages,
+// until ctx ends.
 // Then it drains: bodies on the wire may finish, the rest is given back. It
 // returns before worker.drain is over, whatever hangs.
 func (a *App) Work(ctx context.Context) error {
@@ -223,7 +230,17 @@ func (a *App) workForLaunch(ctx context.Context) error { return a.workAs(ctx, pr
 
 // workAs is Work of a process that is listed under a role.
 func (a *App) workAs(ctx context.Context, role string) error {
-	return a.runBounded(ctx, func(ctx context.Context) error { return a.work(ctx, role) })
+	return a.runBounded(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error {
+			defer cancel()
+			return a.work(ctx, role)
+		})
+		g.Go(func() error { return a.sendSingles(ctx) })
+		return g.Wait()
+	})
 }
 
 func (a *App) work(ctx context.Context, role string) error {

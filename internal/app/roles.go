@@ -112,11 +112,17 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close())
 	}
 
+	programs, err := a.apiHandler()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+
 	server, err := web.New(web.Config{
 		Keys:      a.keys,
 		Feedback:  recorder,
 		Ready:     a.Ping,
 		Hooks:     webhooks,
+		API:       programs,
 		Subscribe: subscriptions,
 		Tracking:  tracking.New(a.Ledger, a.log),
 		Topics:    a.Config.Topics, List: a.Suppression, Language: a.languageOf, Theme: look,

@@ -2,14 +2,17 @@
 // leaving by it too.
 //
 // It promises that such a message keeps the limits of its account that bulk mail keeps:
-// rate, quotas and warm-up, the rate of the recipient's lane in the configuration, the
-// number of connections and how fast they are opened; and that nothing is sent by an account
-// that is closed. How a lane stands, and its own number of connections, do not hold it
-// back: one message is no pressure. Two processes that send single messages at the same
-// time count as one.
+// rate, quotas and warm-up, the rate of the recipient's lane, the number of connections of
+// both and how fast they are opened; and that nothing is sent by an account that is closed,
+// or in a lane that is closed or paused. A pause that is over does not hold it back: the
+// message is as good a probe as any.
 //
 // It does not retry, and changes nothing of an account or a lane: what a reply means is
-// for the caller.
+// for the caller. Only an account to which this process gets no connection is left alone
+// for a while, for longer each time: repeated logins that fail lock accounts.
+//
+// Each courier counts its connections for itself. One whose process was killed leaves a
+// count, which another takes away when it needs the connection and sees no sign of life.
 package courier
 
 import (
@@ -18,7 +21,8 @@ import (
 	"fmt"
 	"time"
 
-	"broadside/campaign"
+	"github.com/redis/go-redis/v9"
+
 	"broadside/configs"
 	"broadside/internal/account"
 	"broadside/sender/oauth"
@@ -33,29 +37,41 @@ const (
 	waitFor = 15 * time.Second
 	// late is how much later than its slot a body may leave.
 	late = 20 * time.Millisecond
-	// bodyWithin bounds the wait for the reply to a body, also while the process ends.
+	// bodyWithin bounds the wait for the reply to a body once the process ends. Before
+	// that the time limits of SMTP do.
 	bodyWithin = 20 * time.Second
-	// countWithin bounds the giving back of a connection.
+	// countWithin bounds the giving back of a slot or a connection.
 	countWithin = 2 * time.Second
-	// askAgain is how often a connection is asked for.
-	askAgain = 500 * time.Millisecond
 )
-
-// holder is who has the connections of couriers in the count of an account. There is one
-// for all of them: a process that dies leaves a count that the next one puts right.
-const holder = "single-messages"
 
 // A Courier sends by the accounts of a configuration.
 type Courier struct {
-	Config   *configs.Config
+	cfg   Config
+	alive *alive
+	rests rests
+}
+
+// Config is what a Courier needs.
+type Config struct {
+	Settings *configs.Config
 	Pacer    *throttle.Pacer
 	Conns    *throttle.Conns // its own: a worker has another one
+	Lanes    *throttle.Lanes
 	Accounts *throttle.Accounts
 	Tokens   *oauth.Store
 	// Held returns how many steps of the warm-up of an account were not taken.
 	Held func(ctx context.Context, account string) (int, error)
 	// Workers returns how many workers are alive and share the connections.
 	Workers func(ctx context.Context) (int, error)
+
+	// Redis has the signs of life of couriers, under keys that begin with Prefix.
+	Redis  redis.UniversalClient
+	Prefix string
+}
+
+// New returns a courier.
+func New(cfg Config) *Courier {
+	return &Courier{cfg: cfg, alive: newAlive(cfg.Redis, cfg.Prefix)}
 }
 
 // ErrLater is in the chain of an error when the account allows no message now.
@@ -64,15 +80,29 @@ var ErrLater = errors.New("not now")
 // Send sends one message and returns what the server said of it. An error says that no
 // server was asked about this message, or that ctx has ended before.
 func (c *Courier) Send(ctx context.Context, name, from, to string, message []byte) (reply.Reply, error) {
-	acct, err := account.Find(c.Config, name)
+	return c.SendClaimed(ctx, name, from, to, message, nil)
+}
+
+// SendClaimed is Send that calls claim when the server has asked for the message, and its
+// slot has come: nothing of it is sent unless claim returns nil. An error of claim is
+// returned as it is. Whatever happens before, the server does not have the message.
+func (c *Courier) SendClaimed(ctx context.Context, name, from, to string, message []byte, claim func(context.Context) error) (reply.Reply, error) {
+	acct, err := account.Find(c.cfg.Settings, name)
 	if err != nil {
 		return reply.Reply{}, err
 	}
-	smtp, err := account.Impatient(acct, c.Tokens)
+	smtp, err := account.Impatient(acct, c.cfg.Tokens)
 	if err != nil {
 		return reply.Reply{}, err
 	}
-	limits, err := c.limits(ctx, acct, to)
+	if err := c.rests.check(name, time.Now()); err != nil {
+		return reply.Reply{}, err
+	}
+	lane, err := c.lane(ctx, acct, to)
+	if err != nil {
+		return reply.Reply{}, err
+	}
+	limits, err := c.limits(ctx, acct, lane)
 	if err != nil {
 		return reply.Reply{}, err
 	}
@@ -80,49 +110,35 @@ func (c *Courier) Send(ctx context.Context, name, from, to string, message []byt
 		return reply.Reply{}, err
 	}
 
-	if err := c.connect(ctx, acct); err != nil {
-		return reply.Reply{}, err
-	}
-	defer c.release(ctx, name)
-	conn, err := smtppool.Dial(ctx, smtp)
+	release, err := c.connect(ctx, acct, lane)
 	if err != nil {
 		return reply.Reply{}, err
 	}
-	return c.transact(ctx, conn, limits, from, to, message)
+	defer release()
+	conn, err := smtppool.Dial(ctx, smtp)
+	if ctx.Err() == nil {
+		c.rests.note(name, time.Now(), err)
+	}
+	if err != nil {
+		return reply.Reply{}, err
+	}
+	return c.transact(ctx, conn, limits, from, to, message, claim)
 }
 
-// limits lists the limits of a message: those of the account, and of the recipient's lane
-// where the configuration has one.
-func (c *Courier) limits(ctx context.Context, acct configs.Account, to string) ([]throttle.Limit, error) {
-	held, err := c.Held(ctx, acct.Name)
+// limits lists the limits of a message: those of the account, and of the recipient's lane.
+func (c *Courier) limits(ctx context.Context, acct configs.Account, l lane) ([]throttle.Limit, error) {
+	held, err := c.cfg.Held(ctx, acct.Name)
 	if err != nil {
 		return nil, err
 	}
-	zone, _ := c.Config.Location()
+	zone, _ := c.cfg.Settings.Location()
 	all := []throttle.Limit{{Account: acct.Name, Rate: acct.Limits.Rate, Quotas: account.Quotas(acct, time.Now(), zone, held)}}
-
-	domain := domainOf(to)
-	provider := string(campaign.ProviderOf(domain))
-	if lane, ok := acct.Lanes[domain]; ok && lane.Rate > 0 {
-		all = append(all, throttle.Limit{Account: acct.Name, Domain: domain, Rate: lane.Rate})
-	} else if lane, ok := acct.Lanes[provider]; ok && lane.Rate > 0 {
-		all = append(all, throttle.Limit{Account: acct.Name, Provider: provider, Rate: lane.Rate})
-	}
-	return all, nil
-}
-
-func domainOf(address string) string {
-	for i := len(address) - 1; i >= 0; i-- {
-		if address[i] == '@' {
-			return address[i+1:]
-		}
-	}
-	return ""
+	return append(all, l.limits...), nil
 }
 
 // open reports why nothing leaves by an account now: it is closed, or a quota is spent.
 func (c *Courier) open(ctx context.Context, acct configs.Account, limits []throttle.Limit) error {
-	states, err := c.Accounts.States(ctx, acct.Name)
+	states, err := c.cfg.Accounts.States(ctx, acct.Name)
 	if err != nil {
 		return err
 	}
@@ -130,7 +146,7 @@ func (c *Courier) open(ctx context.Context, acct configs.Account, limits []throt
 		return fmt.Errorf("account %s is closed until %s: %s: %w", acct.Name, s.Until.UTC().Format(time.RFC3339), s.Reason, ErrLater)
 	}
 
-	used, err := c.Pacer.Used(ctx, acct.Name, limits[0].Quotas)
+	used, err := c.cfg.Pacer.Used(ctx, acct.Name, limits[0].Quotas)
 	if err != nil {
 		return err
 	}
@@ -143,57 +159,17 @@ func (c *Courier) open(ctx context.Context, acct configs.Account, limits []throt
 	return nil
 }
 
-// connect counts a connection for the account, when it may be opened.
-func (c *Courier) connect(ctx context.Context, acct configs.Account) error {
-	if rate := acct.Limits.ConnectionRate; rate > 0 {
-		slot, err := c.slot(ctx, []throttle.Limit{{Account: acct.Name, Opens: true, Rate: rate}})
-		if err != nil {
-			return err
-		}
-		if err := sleep(ctx, time.Until(slot)); err != nil {
-			return err
-		}
-	}
-
-	workers, err := c.Workers(ctx)
-	if err != nil {
-		return err
-	}
-	for latest := time.Now().Add(waitFor); ; {
-		got, err := c.Conns.Acquire(ctx, acct.Name, holder, acct.Limits.Connections, workers+1)
-		if got || err != nil {
-			return err
-		}
-		if time.Now().After(latest) {
-			return fmt.Errorf("account %s: all of its %d connections are in use: %w", acct.Name, acct.Limits.Connections, ErrLater)
-		}
-		if err := sleep(ctx, askAgain); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *Courier) release(ctx context.Context, name string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countWithin)
-	defer cancel()
-	_ = c.Conns.Release(ctx, name, holder) // else the next one puts the count right
-}
-
-// Restore writes how many connections this process has to accounts: one that was killed
-// has left its own count.
-func (c *Courier) Restore(ctx context.Context, accounts ...string) error {
-	return c.Conns.Restore(ctx, holder, accounts...)
-}
-
 // transact sends the message over a connection, which it closes.
-func (c *Courier) transact(ctx context.Context, conn *smtppool.Conn, limits []throttle.Limit, from, to string, message []byte) (reply.Reply, error) {
+func (c *Courier) transact(ctx context.Context, conn *smtppool.Conn, limits []throttle.Limit, from, to string, message []byte, claim func(context.Context) error) (reply.Reply, error) {
 	if refused := conn.Envelope(ctx, from, to, len(message)); refused != nil {
 		conn.Quit(ctx)
 		return *refused, nil
 	}
 
+	var slot time.Time
 	for {
-		slot, err := c.slot(ctx, limits)
+		var err error
+		slot, err = c.slot(ctx, limits)
 		if err == nil {
 			err = sleep(ctx, time.Until(slot))
 		}
@@ -207,9 +183,16 @@ func (c *Courier) transact(ctx context.Context, conn *smtppool.Conn, limits []th
 		}
 		c.giveBack(ctx, limits, slot)
 	}
+	if claim != nil {
+		if err := claim(ctx); err != nil {
+			c.giveBack(ctx, limits, slot)
+			conn.Abort() // anything else would end the message that the server waits for
+			return reply.Reply{}, err
+		}
+	}
 
 	// From here on only the server can say whether it has the message.
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), bodyWithin)
+	ending, cancel := outlive(ctx, bodyWithin)
 	defer cancel()
 	out := conn.Body(ending, message)
 	conn.Quit(ending)
@@ -223,7 +206,23 @@ func (c *Courier) giveBack(ctx context.Context, limits []throttle.Limit, slot ti
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countWithin)
 	defer cancel()
-	c.Pacer.GiveBack(ctx, limits, []time.Time{slot})
+	c.cfg.Pacer.GiveBack(ctx, limits, []time.Time{slot})
+}
+
+// outlive returns a context that ends a while after ctx.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-longer.Done():
+		case <-time.After(by):
+			cancel()
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }
 
 // slot returns the moment at which a message may leave.
@@ -233,7 +232,7 @@ func (c *Courier) slot(ctx context.Context, limits []throttle.Limit) (time.Time,
 	}
 	latest := time.Now().Add(waitFor)
 	for {
-		grant, err := c.Pacer.Reserve(ctx, limits, 0, 1)
+		grant, err := c.cfg.Pacer.Reserve(ctx, limits, 0, 1)
 		switch {
 		case err != nil:
 			return time.Time{}, err

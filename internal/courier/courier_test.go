@@ -26,6 +26,7 @@ const message = "From: <news@acme.example>\r\nTo: <ada@example.org>\r\nSubject: 
 // A depot is an account with a server behind it.
 type depot struct {
 	*courier.Courier
+	courier.Config
 	t      *testing.T
 	rdb    *redis.Client
 	server *testkit.ScriptServer
@@ -50,14 +51,24 @@ func newDepot(t *testing.T, script testkit.Script, limits configs.Limits, lanes 
 	}
 	limits.MessagesPerConnection = 100
 	acct := configs.Account{Name: "main", Host: host, Port: number, TLS: configs.TLSNone, Auth: "auto", Pipelining: "auto", Limits: limits, Lanes: lanes}
-	d.Courier = &courier.Courier{
-		Config: &configs.Config{Accounts: map[string]configs.Account{"main": acct}},
-		Pacer:  throttle.New(d.rdb, "bs", redis.NewScript, nil), Conns: throttle.NewConns(d.rdb, "bs", redis.NewScript),
-		Accounts: throttle.NewAccounts(d.rdb, "bs", "test", redis.NewScript),
-		Held:     func(context.Context, string) (int, error) { return 0, nil },
-		Workers:  func(context.Context) (int, error) { return 1, nil },
+	d.Config = courier.Config{
+		Settings: &configs.Config{Accounts: map[string]configs.Account{"main": acct}},
+		Pacer:    throttle.New(d.rdb, "bs", redis.NewScript, nil), Conns: throttle.NewConns(d.rdb, "bs", redis.NewScript),
+		Accounts: throttle.NewAccounts(d.rdb, "bs", "test", redis.NewScript), Lanes: throttle.NewLanes(d.rdb, "bs", redis.NewScript),
+		Held:    func(context.Context, string) (int, error) { return 0, nil },
+		Workers: func(context.Context) (int, error) { return 1, nil },
+		Redis:   d.rdb, Prefix: "bs",
 	}
+	d.Courier = courier.New(d.Config)
 	return d
+}
+
+// another is a courier of another process.
+func (d *depot) another() *courier.Courier {
+	cfg := d.Config
+	cfg.Pacer = throttle.New(d.rdb, "bs", redis.NewScript, nil)
+	cfg.Conns = throttle.NewConns(d.rdb, "bs", redis.NewScript)
+	return courier.New(cfg)
 }
 
 func takesAll(string, string) testkit.Answer { return testkit.Answer{} }

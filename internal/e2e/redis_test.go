@@ -381,6 +381,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 	}
 	w.comesBack(run)
 	w.subscribes(base, sink)
+	w.sendsSingle(base, sink)
 	w.followed(base, run)
 	cancelled := w.launch("--again")
 	w.until(cancelled, time.Minute, "under way", accepted(10))

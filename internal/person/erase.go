@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"broadside/campaign/address"
 	"broadside/campaign/audience"
@@ -24,6 +25,7 @@ type Erased struct {
 	Unread []string `json:"unread"` // runs that are being made: erase again when they are made
 
 	Subscriptions []string `json:"subscriptions"` // lists whose confirmation is forgotten
+	Messages      int      `json:"messages"`      // single ones that are not known any more to be for it
 	Webhooks      int      `json:"webhooks"`      // events that others were not told yet, or are dead
 }
 
@@ -46,6 +48,11 @@ func (p *People) Erase(ctx context.Context, a address.Address, dryRun bool) (Era
 	// Before the lists: a row that waits would come to one.
 	subscriptions, err := p.eraseSubscriptions(ctx, a, dryRun)
 	e.Subscriptions = subscriptions
+	if err != nil {
+		return e, err
+	}
+
+	e.Messages, err = p.eraseMessages(ctx, a, dryRun)
 	if err != nil {
 		return e, err
 	}
@@ -94,6 +101,19 @@ func (p *People) eraseSubscriptions(ctx context.Context, a address.Address, dryR
 		}
 	}
 	return lists, err
+}
+
+// eraseMessages cancels single messages that wait for an address, forgets that the others
+// were for it, and returns how many they are.
+func (p *People) eraseMessages(ctx context.Context, a address.Address, dryRun bool) (int, error) {
+	if p.Singles == nil {
+		return 0, nil
+	}
+	if dryRun {
+		all, err := p.Singles.Of(ctx, a)
+		return len(all), err
+	}
+	return p.Singles.Erase(ctx, a, time.Now())
 }
 
 // eraseFrom erases an address from one run, and reports whether the run had it.

@@ -19,6 +19,7 @@ const (
 	KindRun        Kind = "run"        // a run was made that has the address; State is that of now
 	KindClaimed    Kind = "claimed"    // a worker is sending to it
 	KindReply      Kind = "reply"      // the last reply about it in a run
+	KindSingle     Kind = "single"     // a single message was asked for; State and Reply are those of now
 	KindSign       Kind = "sign"       // the last of Count signs of a dead address, which need confirmation
 	KindReturned   Kind = "returned"   // a message came back although the address may be in use
 	KindSuppressed Kind = "suppressed" // it was put on the suppression list
@@ -27,7 +28,7 @@ const (
 
 // kinds are all kinds in the order in which those of one moment are shown: what follows
 // from something comes after it.
-var kinds = append(append([]Kind{KindList, KindAsked, KindConfirmed, KindRun, KindClaimed, KindReply}, cameBack()...),
+var kinds = append(append([]Kind{KindList, KindAsked, KindConfirmed, KindRun, KindClaimed, KindReply, KindSingle}, cameBack()...),
 	KindSign, KindReturned, KindSuppressed, KindRemoved)
 
 func cameBack() []Kind {
@@ -56,7 +57,9 @@ type Event struct {
 	Run      string `json:"run,omitempty"`
 	Campaign string `json:"campaign,omitempty"`
 	Topic    string `json:"topic,omitempty"`
-	State    string `json:"state,omitempty"` // of the recipient
+	State    string `json:"state,omitempty"`   // of the recipient
+	Message  string `json:"message,omitempty"` // id of a single one
+	Template string `json:"template,omitempty"`
 	Attempts int    `json:"attempts,omitempty"`
 
 	Account  string `json:"account,omitempty"`

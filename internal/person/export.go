@@ -10,6 +10,7 @@ import (
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
 	"broadside/internal/runs"
+	"broadside/internal/single"
 	"broadside/internal/subscribe"
 )
 
@@ -21,6 +22,7 @@ type People struct {
 	Runs        *runs.Runs
 	Subscribers *subscribe.Store
 	Webhooks    Webhooks
+	Singles     *single.Store // nil: there are no single messages
 
 	// OwnLane reports whether a domain has a lane of its own for an account. Without it
 	// only the domains of the long tail have.
@@ -43,6 +45,8 @@ type Known struct {
 
 	// Subscriptions are the proofs that its owner has confirmed them.
 	Subscriptions []subscribe.Proof `json:"subscriptions"`
+	// Messages are the single ones that it got, without their content.
+	Messages []single.Document `json:"messages"`
 }
 
 // InRun says what became of an address in a run.
@@ -55,7 +59,7 @@ type InRun struct {
 // Export reads everything that is known of an address. It takes as long as reading all
 // lists and all recipients of all runs that are kept.
 func (p *People) Export(ctx context.Context, a address.Address) (Known, error) {
-	known := Known{Address: a.Canonical(), Suppressions: []suppression.Result{}, Lists: []string{}, Runs: []InRun{}, Unread: []string{}}
+	known := Known{Address: a.Canonical(), Suppressions: []suppression.Result{}, Lists: []string{}, Runs: []InRun{}, Unread: []string{}, Messages: []single.Document{}}
 	results, err := p.Suppression.Check(ctx, known.Address)
 	if err != nil {
 		return known, err
@@ -81,6 +85,14 @@ func (p *People) Export(ctx context.Context, a address.Address) (Known, error) {
 		return known, err
 	}
 
+	messages, err := p.messages(ctx, a)
+	if err != nil {
+		return known, err
+	}
+	for _, st := range messages {
+		known.Messages = append(known.Messages, single.DocumentOf(st))
+	}
+
 	known.Unread, err = p.eachRun(ctx, func(rec *ledger.Record) error {
 		return p.Runs.Recipients(ctx, rec.ID, "", func(r runs.Recipient) error {
 			if same(r.Address, a) {
@@ -90,6 +102,14 @@ func (p *People) Export(ctx context.Context, a address.Address) (Known, error) {
 		})
 	})
 	return known, err
+}
+
+// messages returns the single messages for an address.
+func (p *People) messages(ctx context.Context, a address.Address) ([]single.Status, error) {
+	if p.Singles == nil {
+		return nil, nil
+	}
+	return p.Singles.Of(ctx, a)
 }
 
 // same reports whether a text is an address; most others are told apart by their length.

@@ -39,7 +39,7 @@ func (p *People) Trace(ctx context.Context, a address.Address, o TraceOptions) (
 		return t, err
 	}
 	if o.Run == "" {
-		err = errors.Join(p.traceNames(ctx, a, &t), p.traceSubscriptions(ctx, a, &t))
+		err = errors.Join(p.traceNames(ctx, a, &t), p.traceSubscriptions(ctx, a, &t), p.traceMessages(ctx, a, &t))
 	} else {
 		t.Events = slices.DeleteFunc(t.Events, func(e Event) bool { return e.Run != o.Run })
 	}
@@ -130,6 +130,22 @@ func (p *People) traceSubscriptions(ctx context.Context, a address.Address, t *T
 		t.Events = append(t.Events, asked, confirmed)
 	}
 	return nil
+}
+
+// traceMessages adds the single messages for the address, each as it stands now.
+func (p *People) traceMessages(ctx context.Context, a address.Address, t *Trace) error {
+	all, err := p.messages(ctx, a)
+	for _, st := range all {
+		e := Event{
+			At: st.Created, Kind: KindSingle, Message: st.ID, Template: st.Template, State: st.State.String(), Attempts: st.Attempts,
+			Account: st.Account, Code: st.Code, Enhanced: st.Enhanced, Reply: st.Reply,
+		}
+		if st.Waits() {
+			e.Until = st.Next
+		}
+		t.Events = append(t.Events, e)
+	}
+	return err
 }
 
 // traceRun returns what happened in one run.

@@ -103,9 +103,6 @@ func (s *Service) keepLease(ctx context.Context, holder string) {
 		if err != nil {
 			s.log.DebugContext(ctx, "right to send confirmations not asked for", "err", err)
 		}
-		if holds && !s.holds.Load() {
-			s.restore(ctx)
-		}
 		s.holds.Store(holds)
 		wait := renew
 		if !holds {
@@ -118,16 +115,6 @@ func (s *Service) keepLease(ctx context.Context, holder string) {
 			return
 		case <-time.After(wait):
 		}
-	}
-}
-
-// restore has the connections counted that this process has: none, when it begins to send.
-func (s *Service) restore(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
-	defer cancel()
-	accounts := slices.Compact(slices.Sorted(maps.Values(s.accounts)))
-	if err := s.cfg.Courier.Restore(ctx, accounts...); err != nil {
-		s.log.WarnContext(ctx, "connections for confirmations not counted anew yet: the next message does it", "err", err)
 	}
 }
 

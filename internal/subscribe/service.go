@@ -59,8 +59,6 @@ type Suppressor interface {
 // A Courier sends one message at once, within the limits of an account. An error says
 // that no server has answered about the message; it may be tried again later.
 type Courier interface {
-	// Restore puts right what a process that was killed has left of its connections.
-	Restore(ctx context.Context, accounts ...string) error
 	Send(ctx context.Context, account, from, to string, message []byte) (reply.Reply, error)
 }
 
@@ -150,21 +148,13 @@ func accountOf(cfg *configs.Config, name string) (string, error) {
 		return acct, nil
 	}
 
-	var all, transactional []string
-	for _, acct := range slices.Sorted(maps.Keys(cfg.Accounts)) {
-		all = append(all, acct)
-		if cfg.Accounts[acct].Stream == configs.Transactional {
-			transactional = append(transactional, acct)
-		}
+	if acct := cfg.SingleAccount(); acct != "" {
+		return acct, nil
 	}
-	switch {
-	case len(transactional) == 1:
-		return transactional[0], nil
-	case len(all) == 1:
-		return all[0], nil
-	case len(all) == 0:
+	if len(cfg.Accounts) == 0 {
 		return "", failure.Invalid("subscribe." + name + ": no account is configured, and none can send confirmations")
 	}
+	all := slices.Sorted(maps.Keys(cfg.Accounts))
 	return "", failure.Invalid(fmt.Sprintf("subscribe.%s.account: missing, expected the account that sends confirmations: there are %s", name, strings.Join(all, ", ")))
 }
 

@@ -66,8 +66,6 @@ type courier struct {
 	answer func(to string) (reply.Reply, error) // nil: accepted
 }
 
-func (c *courier) Restore(context.Context, ...string) error { return nil }
-
 func (c *courier) Send(_ context.Context, account, from, to string, message []byte) (reply.Reply, error) {
 	c.got <- sent{account, from, to, string(message)}
 	if c.answer != nil {

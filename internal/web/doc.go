@@ -18,6 +18,7 @@
 //	GET  /c/TOKEN           302 to where the link of a letter leads; the target is in the token
 //	GET  /o/TOKEN           a picture of one pixel, whatever the token
 //	POST /hooks/NAME        a webhook of a provider, as Config.Hooks answers it
+//	POST /api/v1/send       a request of a program, as Config.API answers it
 //	GET  /healthz           200 while the process runs
 //	GET  /readyz            200 while the store answers within a second
 //

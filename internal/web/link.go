@@ -8,7 +8,7 @@ import (
 )
 
 // route returns what a path asks for: a reader's link with its token, a webhook with its
-// name, a form with its name or a link that confirms it, or the path of another page. base
+// name, a request of a program, a form with its name or a link that confirms it, or the path of another page. base
 // is the path of the public URL: a proxy may leave
 // it in or take it away. Doubled slashes count as one, as some mail programs
 // and proxies make them.
@@ -31,6 +31,9 @@ func match(path string) (page, rest string) {
 	}
 	if name, ok := strings.CutPrefix(path, hooksPath); ok {
 		return hooksPath, strings.TrimSuffix(name, "/")
+	}
+	if rest, ok := strings.CutPrefix(path, apiPath); ok {
+		return apiPath, rest
 	}
 	if name, ok := strings.CutPrefix(path, configs.SubscribePath); ok {
 		return configs.SubscribePath, name

@@ -98,6 +98,31 @@ func TestWebhooksAreHandedOn(t *testing.T) {
 	}
 }
 
+// A request of a program is handed on with its path.
+func TestTheAPIIsHandedOn(t *testing.T) {
+	t.Parallel()
+	programs := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.PathValue("path"))
+	})
+	for _, tt := range []struct {
+		path   string
+		api    http.Handler
+		status int
+		want   string
+	}{
+		{"/api/v1/send", programs, 200, "v1/send"},
+		{"/news/api/v1/send", programs, 200, "v1/send"},
+		{"/api/v1/send", nil, 404, "not found\n"},
+		{"/apiv1/send", programs, 404, "not found\n"},
+	} {
+		s := newSite(t, web.Config{Feedback: applier(func() error { return nil }), Ready: ready, PublicURL: "https://acme.example/news", API: tt.api}, nil)
+		res, text := s.do(t, "POST", tt.path, "application/json", "{}")
+		if res.StatusCode != tt.status || text != tt.want {
+			t.Errorf("%s: got %d %q, want %d %q", tt.path, res.StatusCode, text, tt.status, tt.want)
+		}
+	}
+}
+
 // recorder keeps whose unsubscribe was added last.
 type recorder struct {
 	applier

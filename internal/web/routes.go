@@ -15,6 +15,7 @@ const (
 	healthPath = "/healthz"
 	readyPath  = "/readyz"
 	hooksPath  = "/hooks/"
+	apiPath    = "/api/"
 )
 
 // readyWithin is how long the store may take to answer /readyz.
@@ -33,7 +34,9 @@ func (s *Server) Handler() http.Handler {
 		case token.OpenPath:
 			s.picture(w, r, rest)
 		case hooksPath:
-			s.hook(w, r, rest)
+			s.handOn(s.cfg.Hooks, "name", w, r, rest)
+		case apiPath:
+			s.handOn(s.cfg.API, "path", w, r, rest)
 		case configs.SubscribePath:
 			s.subscribe(w, r, rest)
 		case healthPath:
@@ -46,14 +49,15 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// hook hands a webhook to its handler, under the name that is in the path.
-func (s *Server) hook(w http.ResponseWriter, r *http.Request, name string) {
-	if s.cfg.Hooks == nil {
+// handOn hands a request to another handler, with the rest of its path as a path value;
+// nil answers that there is nothing.
+func (s *Server) handOn(to http.Handler, name string, w http.ResponseWriter, r *http.Request, rest string) {
+	if to == nil {
 		plain(w, http.StatusNotFound, "not found")
 		return
 	}
-	r.SetPathValue("name", name)
-	s.cfg.Hooks.ServeHTTP(w, r)
+	r.SetPathValue(name, rest)
+	to.ServeHTTP(w, r)
 }
 
 // setHeaders sets what every answer has. A link is a secret of its reader: no

@@ -49,6 +49,9 @@ type Config struct {
 	// Hooks answers the webhooks of providers, by the path value "name"; nil: none is taken.
 	Hooks http.Handler
 
+	// API answers programs, by the path value "path" behind /api/; nil: there is none.
+	API http.Handler
+
 	// Subscribe has the forms on which people subscribe; nil: there are none.
 	Subscribe *subscribe.Service
 	// Tracking is told of opens and clicks. Without it links lead on, and nothing is counted.

@@ -53,8 +53,6 @@ func (b *booth) time() time.Time {
 // mute is a courier that nobody asks.
 type mute struct{}
 
-func (mute) Restore(context.Context, ...string) error { return nil }
-
 func (mute) Send(context.Context, string, string, string, []byte) (reply.Reply, error) {
 	return reply.Reply{Code: 250}, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"broadside/configs"
 	"broadside/internal/outage"
+	"broadside/internal/sealed"
 )
 
 // The names under which things of an account or a mailbox are kept.
@@ -41,7 +42,7 @@ return 0`
 type Store struct {
 	rdb    redis.UniversalClient // nil: tokens are for this process alone
 	prefix string
-	seal   sealers
+	seal   sealed.Keys
 	unlock *redis.Script
 	client *http.Client
 	log    *slog.Logger
@@ -51,7 +52,7 @@ type Store struct {
 // installation, and lua makes a script of its source. Without secrets nothing can be
 // sealed, and tokens are for this process alone.
 func New(rdb redis.UniversalClient, prefix string, secrets []string, lua func(string) *redis.Script, log *slog.Logger) (*Store, error) {
-	seal, err := newSealers(secrets)
+	seal, err := sealed.New(secrets, "broadside oauth seal")
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +123,14 @@ func (t *Tokens) get(ctx context.Context, what string, to any) error {
 	if t.store.rdb == nil {
 		return nil
 	}
-	sealed, err := t.store.rdb.Get(ctx, t.key(what)).Bytes()
+	stored, err := t.store.rdb.Get(ctx, t.key(what)).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read %s of %s: %w", what, t.owner, err)
 	}
-	value, err := t.store.seal.open(sealed, t.about(what))
+	value, err := t.store.seal.Open(stored, t.about(what))
 	if err != nil {
 		return nil
 	}
@@ -148,8 +149,8 @@ func (t *Tokens) put(ctx context.Context, what string, value any, life time.Dura
 	if err != nil {
 		return fmt.Errorf("keep %s of %s: %w", what, t.owner, err)
 	}
-	sealed := t.store.seal.seal(plain, t.about(what))
-	if err := t.store.rdb.Set(ctx, t.key(what), sealed, life).Err(); err != nil {
+	stored := t.store.seal.Seal(plain, t.about(what))
+	if err := t.store.rdb.Set(ctx, t.key(what), stored, life).Err(); err != nil {
 		return fmt.Errorf("keep %s of %s: %w", what, t.owner, err)
 	}
 	return nil

@@ -34,7 +34,7 @@ type Spec struct {
 type Header struct{ Name, Value string }
 
 // FromSnapshot returns the Spec of a run: the topic is the list, under the
-// domain of the From address.
+// domain of the From address. Single messages have no list.
 func FromSnapshot(s campaign.Snapshot) (Spec, error) {
 	from, err := parseMailbox("from", s.From)
 	if err != nil {
@@ -42,6 +42,9 @@ func FromSnapshot(s campaign.Snapshot) (Spec, error) {
 	}
 
 	domain := strings.ToLower(from.Address[strings.LastIndexByte(from.Address, '@')+1:])
+	if s.Single {
+		return Spec{From: s.From, ReplyTo: s.ReplyTo, TokenHeader: s.TokenHeader, Single: true}, nil
+	}
 	return Spec{
 		From:        s.From,
 		ReplyTo:     s.ReplyTo,
