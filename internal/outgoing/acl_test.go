@@ -92,7 +92,7 @@ func TestTheDocumentedUserMayDoAllOfIt(t *testing.T) {
 	if err := h.outbox.Announce(t.Context(), []campaign.RecipientEvent{bounced(2)}); err != nil {
 		t.Error(err)
 	}
-	take := rdb.RPopLPush(t.Context(), "asynq:{bs-webhook-"+receiver.ID()+"}:pending", "asynq:{bs-webhook-"+receiver.ID()+"}:active")
+	take := admin.LMove(t.Context(), "asynq:{bs-webhook-"+receiver.ID()+"}:pending", "asynq:{bs-webhook-"+receiver.ID()+"}:active", "RIGHT", "LEFT")
 	if err := take.Err(); err != nil { // as a process that died with it in hand
 		t.Error(err)
 	}
