@@ -13,7 +13,8 @@ import (
 )
 
 // BenchmarkImport imports a million rows of the most frequent kinds into an empty list,
-// and tells how much memory of Redis it takes:
+// and tells how much memory of Redis it takes. Runs are references in either form, which
+// older versions did not have:
 //
 //	go test ./campaign/suppression -run '^$' -bench Import -benchtime 1x
 func BenchmarkImport(b *testing.B) {

@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -276,4 +278,25 @@ func TestAccessTokensOfAMailboxAreShared(t *testing.T) {
 	if key := "bs:mailbox:" + box.ID() + ":oauth"; !m.Exists(key) {
 		t.Errorf("there is no key %s; there are %q", key, m.Keys())
 	}
+}
+
+// FuzzPOP3Login reads what a server may say to a login with an access token. It comes to an
+// end, and no error shows the token.
+func FuzzPOP3Login(f *testing.F) {
+	f.Add("+ \r\n+ eyJzdGF0dXMiOiI0MDAifQ==\r\n-ERR [AUTH] no\r\n")
+	f.Add("+OK\r\n")
+	f.Add("+\r\n+\r\n+\r\n+\r\n")
+	f.Add("-ERR the-access-token\r\n")
+	f.Add("+ no base64\r\n")
+	f.Fuzz(func(t *testing.T, says string) {
+		p := &pop3Client{step: func(time.Duration, int64) {}, text: textproto.NewConn(&scriptConn{Reader: strings.NewReader(says)})}
+		login := &oauth.Login{Mechanism: oauth.XOAUTH2, User: "bounces", Token: "the-access-token"}
+		err := p.authenticate(login)
+		if err == nil && !strings.Contains(says, "+OK") {
+			t.Errorf("%q is a login", says)
+		}
+		if err != nil && strings.Contains(tokenError(login, err).Error(), login.Token) {
+			t.Errorf("%q: the error shows the token: %v", says, tokenError(login, err))
+		}
+	})
 }

@@ -18,7 +18,7 @@ import (
 var setUser = regexp.MustCompile(`(?s)ACL (SETUSER broadside .*?)\n\n`)
 
 // TestTheDocumentedUserMayDoAllOfIt has the user of docs/redis.md deliver, fail, list,
-// try again and erase.
+// try again, erase and forget.
 func TestTheDocumentedUserMayDoAllOfIt(t *testing.T) {
 	t.Parallel()
 	root, err := testkit.Root()
@@ -88,6 +88,16 @@ func TestTheDocumentedUserMayDoAllOfIt(t *testing.T) {
 	}
 	if n, err := h.Erase(t.Context(), ann, false); n != 1 || err != nil {
 		t.Errorf("erase: got %d, %v", n, err)
+	}
+	if err := h.outbox.Announce(t.Context(), []campaign.RecipientEvent{bounced(2)}); err != nil {
+		t.Error(err)
+	}
+	take := admin.LMove(t.Context(), "asynq:{bs-webhook-"+receiver.ID()+"}:pending", "asynq:{bs-webhook-"+receiver.ID()+"}:active", "RIGHT", "LEFT")
+	if err := take.Err(); err != nil { // as a process that died with it in hand
+		t.Error(err)
+	}
+	if n, err := newOffice(t, rdb).Forget(t.Context(), receiver.ID()); n != 1 || err != nil {
+		t.Errorf("forget: got %d, %v", n, err)
 	}
 
 	log, err := admin.Do(t.Context(), "ACL", "LOG").Slice()

@@ -193,7 +193,7 @@ func TestForget(t *testing.T) {
 	// What a server does that takes a delivery, and dies.
 	take := func(lease time.Duration) {
 		t.Helper()
-		id := rdb.RPopLPush(t.Context(), d.key("crm", "pending"), d.key("crm", "active")).Val()
+		id := rdb.LMove(t.Context(), d.key("crm", "pending"), d.key("crm", "active"), "RIGHT", "LEFT").Val()
 		rdb.HSet(t.Context(), d.key("crm", "t:"+id), "state", "active")
 		rdb.ZAdd(t.Context(), d.key("crm", "lease"), redis.Z{Score: float64(time.Now().Add(lease).Unix()), Member: id})
 	}
@@ -203,7 +203,7 @@ func TestForget(t *testing.T) {
 	}
 	stands(t, d, Standing{Waiting: 3})
 	rdb.Del(t.Context(), d.key("crm", "lease"))
-	rdb.RPopLPush(t.Context(), d.key("crm", "active"), d.key("crm", "pending"))
+	rdb.LMove(t.Context(), d.key("crm", "active"), d.key("crm", "pending"), "RIGHT", "LEFT")
 	take(-time.Minute)
 
 	n, err := d.Forget(t.Context(), "crm")
