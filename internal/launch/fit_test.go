@@ -53,7 +53,8 @@ func TestFitOf(t *testing.T) {
 			Fit{Opens: day(30, 8, 0), Closes: day(30, 20, 0), Reopens: day(31, 8, 0), Closings: 2},
 		},
 		{
-			"never done", week, day(30, 8, 0), forecast.Forecast{Now: day(30, 8, 0), Lanes: []forecast.Flow{lane(9, day(30, 8, 0), time.Time{})}},
+			"never done", week, day(30, 8, 0),
+			forecast.Forecast{Now: day(30, 8, 0), Lanes: []forecast.Flow{lane(9, day(30, 8, 0), time.Time{})}},
 			Fit{Opens: day(30, 8, 0), Closes: day(30, 20, 0), Reopens: day(31, 8, 0), Left: 9},
 		},
 		{"it never closes", hours("00:00-24:00"), day(30, 8, 0), forecast.Forecast{Now: day(30, 8, 0), Finish: day(31, 20, 0)}, Fit{Opens: day(30, 8, 0)}},
