@@ -388,6 +388,7 @@ func TestReplies(t *testing.T) {
 		"no such user":       {unknown, campaign.Bounced, 1, 0, true},
 		"not for its size":   {tooLarge, campaign.Failed, 1, 0, false},
 		"later":              {later, campaign.Deferred, 1, time.Minute, false},
+		"greylisted":         {greylist, campaign.Deferred, 1, time.Minute, false},
 		"about the lane":     {blockedIP, campaign.Deferred, 0, 0, false},
 		"no reply to a body": {noReply, campaign.Uncertain, 1, 0, false},
 	} {
