@@ -204,8 +204,12 @@ func TestTheHTMLOfAnItemHasItsPlace(t *testing.T) {
 	}
 
 	for _, s := range []campaign.Snapshot{
-		{Subject: `{{_html "x"}}`, Markdown: "x"}, {Subject: "S", Preheader: `{{_html "x"}}`, Markdown: "x"}, {Subject: "S", Markdown: "x", Text: `{{_html "x"}}`},
-		{Subject: "S", Markdown: "{{_html .email}}"}, {Subject: "S", Markdown: `{{"<b>" | _html}}`}, {Subject: "S", Markdown: `{{if _html "x"}}{{end}}`},
+		{Subject: `{{_html "x"}}`, Markdown: "x"},
+		{Subject: "S", Preheader: `{{_html "x"}}`, Markdown: "x"},
+		{Subject: "S", Markdown: "x", Text: `{{_html "x"}}`},
+		{Subject: "S", Markdown: "{{_html .email}}"},
+		{Subject: "S", Markdown: `{{"<b>" | _html}}`},
+		{Subject: "S", Markdown: `{{if _html "x"}}{{end}}`},
 	} {
 		s.Layout = "plain"
 		s.BodyFile = "b.md"
