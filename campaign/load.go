@@ -37,6 +37,7 @@ func Parse(file, dir string, data []byte) (*Definition, error) {
 	}
 	d := &Definition{
 		File: file, Dir: dir, Source: data,
+		Priority: NormalPriority,
 		Content:  Content{Layout: DefaultLayout},
 		Schedule: Schedule{MaxLateness: DefaultMaxLateness},
 		Delivery: Delivery{
@@ -86,6 +87,7 @@ func (d *Definition) read(m *strictyaml.Map) {
 	m.Text("subject", &d.Subject, readSubject)
 	m.Text("preheader", &d.Preheader, strictyaml.OneLine)
 	strictyaml.Zone(m, "timezone", &d.Timezone)
+	m.Choice("priority", &d.Priority, NormalPriority, HighPriority)
 	m.Map("audience", d.readAudience)
 	d.readExclude(m)
 	m.Map("content", d.readContent)

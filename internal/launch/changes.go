@@ -73,6 +73,7 @@ var fieldsOfFile = []struct {
 		return fmt.Sprintf("opens %t, clicks %t", d.Tracking.Opens, d.Tracking.Clicks)
 	}},
 	{"accounts", func(d *campaign.Definition) string { return accountList(d.Delivery) }},
+	{"priority", func(d *campaign.Definition) string { return d.Priority }},
 	{"window", func(d *campaign.Definition) string { return d.Schedule.Window }},
 	{"spread", func(d *campaign.Definition) string { return d.Schedule.Spread.String() }},
 	{"rate", func(d *campaign.Definition) string { return fmt.Sprint(d.Delivery.Rate) }},
