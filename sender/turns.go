@@ -9,7 +9,7 @@ import (
 // turns, so that a small run does not wait for the end of a large one.
 type turns struct {
 	runs []*waiting
-	turn int
+	turn int       // the latest that was taken
 	size int       // recipients of all of them
 	back time.Time // when the latest recipient without room comes back
 }
@@ -19,13 +19,16 @@ type waiting struct {
 	run        *run
 	recipients []*recipient
 	notBefore  time.Time // its next slot is not before
+	turn       int       // the lowest is next; what it missed while it had to wait is not made up
 }
 
 func (t *turns) push(rcpt *recipient, front bool) {
 	q := t.queue(rcpt.run)
 	if q == nil {
-		q = &waiting{run: rcpt.run}
+		q = &waiting{run: rcpt.run, turn: t.turn}
 		t.runs = append(t.runs, q)
+	} else if front {
+		q.turn-- // this one did not use it
 	}
 
 	if front {
@@ -49,27 +52,30 @@ func (t *turns) queue(r *run) *waiting {
 // pop takes the next recipient; when there is none now, the moment at which it is worth
 // looking again (zero: not before a push).
 func (t *turns) pop(now time.Time) (rcpt *recipient, again time.Time) {
-	for k := range t.runs {
-		i := (t.turn + k) % len(t.runs)
-		q := t.runs[i]
-		if q.notBefore.After(now) {
+	next := -1
+	for i, q := range t.runs {
+		switch {
+		case q.notBefore.After(now):
 			again = earliest(again, q.notBefore)
-			continue
+		case next < 0 || q.turn < t.runs[next].turn:
+			next = i
 		}
-
-		rcpt = q.recipients[0]
-		q.recipients[0] = nil
-		q.recipients = q.recipients[1:]
-		t.size--
-		t.turn = i + 1
-		if len(q.recipients) == 0 {
-			t.runs = slices.Delete(t.runs, i, i+1)
-			t.turn = i
-		}
-		return rcpt, time.Time{}
+	}
+	if next < 0 {
+		return nil, again
 	}
 
-	return nil, again
+	q := t.runs[next]
+	rcpt = q.recipients[0]
+	q.recipients[0] = nil
+	q.recipients = q.recipients[1:]
+	t.size--
+	t.turn = max(t.turn, q.turn)
+	q.turn = t.turn + 1
+	if len(q.recipients) == 0 {
+		t.runs = slices.Delete(t.runs, next, next+1)
+	}
+	return rcpt, time.Time{}
 }
 
 // drain takes out the recipients for which gone reports true.

@@ -105,6 +105,31 @@ func TestHighPriorityGoesFirst(t *testing.T) {
 	}
 }
 
+// A recipient that comes back because there was no slot has not used the turn of its run:
+// however often that happens, and to whom, each run has as many messages as the other.
+func TestWhoComesBackHasNotUsedItsTurn(t *testing.T) {
+	t.Parallel()
+	for _, refused := range []int{1, 2, 3} {
+		m := newMail("a", "b")
+		m.wait("a", "gmail.com", 100)
+		m.wait("b", "gmail.com", 100)
+		sent := map[*run]int{}
+		for round := range 60 {
+			now := noon.Add(time.Duration(round) * time.Second)
+			rcpt, _ := m.next(now, nil)
+			sent[rcpt.run]++
+			for range refused {
+				if rcpt, _ := m.next(now, nil); rcpt != nil {
+					m.putBack(rcpt, now.Add(time.Second))
+				}
+			}
+		}
+		if a, b := sent[m.runs["a"]], sent[m.runs["b"]]; a < 29 || a > 31 {
+			t.Errorf("%d are refused after each message: %d of a and %d of b were sent", refused, a, b)
+		}
+	}
+}
+
 // While those of high priority wait for a slot, or in a lane that is paused, the others go.
 func TestWhatCannotGoHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
