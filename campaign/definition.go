@@ -13,6 +13,7 @@ type Definition struct {
 	Subject   string      // subject: a template
 	Preheader string      // preheader: a template
 	Timezone  string      // timezone: IANA name; empty: the config's
+	Priority  string      // priority: normal (default) or high
 	Audience  Audience    // audience
 	Exclude   []Exclusion // exclude: list:NAME, run:ID, a file or its https address, or {file, email, encoding}
 	Content   Content     // content
@@ -133,6 +134,12 @@ type Tracking struct {
 
 // Any reports whether anything is counted.
 func (t Tracking) Any() bool { return t.Opens || t.Clicks }
+
+// Which run goes first.
+const (
+	NormalPriority = "normal" // it shares accounts evenly with others of its kind
+	HighPriority   = "high"   // it goes before those of normal priority
+)
 
 // What happens to uncertain recipients, and what a claim waits for.
 const (

@@ -42,6 +42,7 @@ func parse(file, dir string, data []byte, read func(*Definition, *strictyaml.Map
 	}
 	d := &Definition{
 		File: file, Dir: dir, Source: data,
+		Priority: NormalPriority,
 		Content:  Content{Layout: DefaultLayout},
 		Schedule: Schedule{MaxLateness: DefaultMaxLateness, ZoneField: DefaultZoneField, WhenPassed: PassedNow},
 		Delivery: Delivery{
@@ -82,6 +83,7 @@ func (d *Definition) read(m *strictyaml.Map) {
 	d.readID(m)
 	m.Require("topic", "what people unsubscribe from, such as newsletter")
 	d.readHead(m)
+	m.Choice("priority", &d.Priority, NormalPriority, HighPriority)
 	m.Map("audience", d.readAudience)
 	d.readExclude(m)
 	m.Map("content", d.readContent)

@@ -13,6 +13,7 @@ type RunSpec struct {
 	Snapshot Snapshot // the content, the accounts and the rate
 	Delivery Delivery // the terms: retry, max_attempts, expires_after, on_uncertain, durability
 	Guard    Guard
+	High     bool   // it goes before runs of normal priority
 	Audience string // where the recipients come from, for people
 	// Window is when it may send, and the only time that counts for expires_after; nil: always.
 	Window *window.Window

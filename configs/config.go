@@ -40,6 +40,7 @@ type Config struct {
 type Redis struct {
 	MaxConnections int // hard ceiling per process
 	TLSInsecure    bool
+	QueueShards    int // queues that bulk mail is spread over
 }
 
 // A Topic is something that people subscribe to.

@@ -21,6 +21,7 @@ func readConfig(m *strictyaml.Map, c *Config, base string) {
 	m.Map("redis", func(m *strictyaml.Map) {
 		strictyaml.Int(m, "max_connections", &c.Redis.MaxConnections, 1, 10_000, "a number of connections")
 		strictyaml.Bool(m, "tls_insecure", &c.Redis.TLSInsecure)
+		strictyaml.Int(m, "queue_shards", &c.Redis.QueueShards, 1, 16, "a number of shards")
 	})
 	strictyaml.Bool(m, "allow_volatile_redis", &c.AllowVolatileRedis)
 	m.Value("public_url", publicURLForm, func(text string) (problem string) {

@@ -91,6 +91,7 @@ func defaults() layer {
 		{"namespace", "bs"},
 		{"redis.max_connections", "20"},
 		{"redis.tls_insecure", "false"},
+		{"redis.queue_shards", "1"},
 		{"allow_volatile_redis", "false"},
 		{"listen", ":8080"},
 		{"retention.runs", "30d"},

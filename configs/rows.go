@@ -33,6 +33,7 @@ func (c *Config) Rows() []Row {
 	add("redis_url", strictyaml.RedactURL(c.RedisURL.Reveal()))
 	add("redis.max_connections", strconv.Itoa(c.Redis.MaxConnections))
 	add("redis.tls_insecure", strconv.FormatBool(c.Redis.TLSInsecure))
+	add("redis.queue_shards", strconv.Itoa(c.Redis.QueueShards))
 	add("allow_volatile_redis", strconv.FormatBool(c.AllowVolatileRedis))
 	add("public_url", c.PublicURL)
 	add("secrets", secretList(c.Secrets))

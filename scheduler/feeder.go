@@ -48,6 +48,8 @@ type FeederConfig struct {
 	KeepRuns, KeepAddresses time.Duration
 	// Told is set where somebody is told of the ends of runs: they are put on a list.
 	Told bool
+	// High takes the recipients of runs of high priority; nil: all go to one queue.
+	High Queue
 	Log  *slog.Logger
 }
 
@@ -324,7 +326,7 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	}
 
 	if tasks := mixed(issued); len(tasks) > 0 {
-		if err := f.queue.Enqueue(ctx, tasks, at); err != nil {
+		if err := f.queueOf(rec).Enqueue(ctx, tasks, at); err != nil {
 			return 0, fmt.Errorf("hand out %d recipients: %w", len(tasks), err)
 		}
 	}
@@ -337,6 +339,14 @@ func (f *Feeder) round(ctx context.Context, s *sweep, rec *ledger.Record) (time.
 	}
 
 	return 400 * time.Millisecond, nil
+}
+
+// queueOf returns the queue of a run.
+func (f *Feeder) queueOf(rec *ledger.Record) Queue {
+	if rec.High && f.cfg.High != nil {
+		return f.cfg.High
+	}
+	return f.queue
 }
 
 // issue looks at one page of the part and hands out the recipients that are due there. It

@@ -104,10 +104,21 @@ func makeRun(t *testing.T, l *ledger.Ledger, size int) *ledger.Run {
 
 func makeGuarded(t *testing.T, l *ledger.Ledger, size int, guard campaign.Guard) *ledger.Run {
 	t.Helper()
+	return makeAs(t, l, size, ledger.NewRun{Guard: guard})
+}
+
+// makeAs makes a run of so many recipients; what is of no interest is filled in.
+func makeAs(t *testing.T, l *ledger.Ledger, size int, n ledger.NewRun) *ledger.Run {
+	t.Helper()
 	ctx := t.Context()
-	if _, err := l.Create(ctx, ledger.NewRun{
-		ID: "r", Campaign: "news", Created: time.Now(), Retry: campaign.DefaultRetry, MaxAttempts: 3, ExpiresAfter: time.Hour, Accounts: []string{"a"}, Guard: guard,
-	}); err != nil {
+	n.ID = "r"
+	n.Campaign = "news"
+	n.Created = time.Now()
+	n.Retry = campaign.DefaultRetry
+	n.MaxAttempts = 3
+	n.ExpiresAfter = time.Hour
+	n.Accounts = []string{"a"}
+	if _, err := l.Create(ctx, n); err != nil {
 		t.Fatal(err)
 	}
 
@@ -161,6 +172,32 @@ func runFeeder(t *testing.T, f *Feeder) (stop func()) {
 }
 
 func isOpen() time.Time { return time.Time{} }
+
+// Recipients of a run of high priority go to the queue for these, where there is one.
+func TestHighPriorityGoesToAQueueOfItsOwn(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		high, both bool
+		want       string
+	}{
+		{"high", true, true, "high"},
+		{"normal", false, true, "bulk"},
+		{"one queue for all", true, false, "bulk"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stores(t, func(t *testing.T, l *ledger.Ledger) {
+				makeAs(t, l, 3, ledger.NewRun{High: tt.high})
+				queues := map[string]*recorder{"bulk": newRecorder(), "high": newRecorder()}
+				f := newTestFeeder(l, queues["bulk"], isOpen)
+				if tt.both {
+					f.cfg.High = queues["high"]
+				}
+				runFeeder(t, f)
+				queues[tt.want].wait(t, "all recipients", func(m map[campaign.Task]int) bool { return len(m) == 3 })
+			})
+		})
+	}
+}
 
 func TestFeederIssuesUpToTheBacklogAndGoesOnAsRoomComes(t *testing.T) {
 	stores(t, func(t *testing.T, l *ledger.Ledger) {

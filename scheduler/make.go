@@ -170,7 +170,7 @@ func newRun(spec campaign.RunSpec, id string, created time.Time) ledger.NewRun {
 		Topic: s.Topic, Subject: s.Subject, From: s.From, Audience: spec.Audience, Accounts: s.Accounts, Created: created,
 		Retry: d.Retry, MaxAttempts: d.MaxAttempts, ExpiresAfter: expiresAfter(spec, created), Lasts: d.ExpiresAfter, Window: spec.Window,
 		Resend: d.OnUncertain == campaign.Resend, Replicated: d.Durability == campaign.Replicated,
-		Guard: spec.Guard,
+		Guard: spec.Guard, High: spec.High,
 	}
 }
 

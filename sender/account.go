@@ -117,7 +117,8 @@ func (a *account) putBack(rcpt *recipient, notBefore time.Time) {
 	a.signal()
 }
 
-// take waits for the next recipient, and enters its lane. Lanes take turns.
+// take waits for the next recipient, and enters its lane. Lanes take turns, and
+// recipients of high priority go first.
 func (a *account) take(ctx context.Context) (*recipient, error) {
 	for {
 		rcpt, again := a.begin(time.Now())
@@ -205,10 +206,9 @@ func (a *account) leave(l *lane, p probe, began time.Time, next *recipient) {
 func (a *account) forget(r *run) []*recipient {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for key, p := range a.paces {
+	for key := range a.paces {
 		if key.run == r {
-			delete(a.paces, key)
-			a.retired = append(a.retired, p)
+			a.retire(key)
 		}
 	}
 	return a.lanes.drain(func(rcpt *recipient) bool { return rcpt.run == r })
@@ -230,7 +230,7 @@ func (a *account) crowd(now time.Time) (out []*recipient, waits []time.Duration)
 	defer a.mu.Unlock()
 	for _, l := range a.lanes.byName {
 		for _, rcpt := range l.crowd(now) {
-			wait, _ := l.full(now)
+			wait, _ := l.full(now, rcpt.run)
 			out = append(out, rcpt)
 			waits = append(waits, wait)
 		}

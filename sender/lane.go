@@ -38,17 +38,15 @@ const (
 
 // A lane is the recipients that wait for an account at one mailbox provider, or in
 // the long tail at one domain: what is paced, slowed down and closed by itself.
-// Runs take turns in it.
+// Runs take turns in it, and those of high priority go first.
 type lane struct {
 	name  string // of the provider, or of the domain
 	limit LaneLimit
 	tail  float64 // messages a second that the whole long tail takes, if the lane is of it; 0: no limit
 	group *group
 
-	runs []*waiting
-	turn int
-	size int
-	back time.Time // when the latest recipient without room comes back
+	high, normal turns
+	size         int // of both
 
 	using int           // connections that carry its messages now
 	begun []time.Time   // when the transactions under way began, the first first
@@ -71,39 +69,24 @@ type lane struct {
 	probes probes
 }
 
-// waiting is the recipients of one run in a lane, first in, first out.
-type waiting struct {
-	run        *run
-	recipients []*recipient
-	notBefore  time.Time // its next slot is not before
+// turns returns those of the runs of high priority, or of the others.
+func (l *lane) turns(high bool) *turns {
+	if high {
+		return &l.high
+	}
+	return &l.normal
 }
 
 func (l *lane) push(rcpt *recipient, front bool) {
 	rcpt.lane = l
-	q := l.queue(rcpt.run)
-	if q == nil {
-		q = &waiting{run: rcpt.run}
-		l.runs = append(l.runs, q)
-	}
-
-	if front {
-		q.recipients = append([]*recipient{rcpt}, q.recipients...)
-	} else {
-		q.recipients = append(q.recipients, rcpt)
-	}
-
-	l.size++
-	l.group.size++
+	l.turns(rcpt.run.high).push(rcpt, front)
+	l.count(rcpt.run, 1)
 }
 
-// queue returns the recipients of a run; nil when none waits.
-func (l *lane) queue(r *run) *waiting {
-	for _, q := range l.runs {
-		if q.run == r {
-			return q
-		}
-	}
-	return nil
+// count notes that more recipients of a run wait, or fewer.
+func (l *lane) count(r *run, more int) {
+	l.size += more
+	l.group.count(r, more)
 }
 
 // blocked returns when to look again, if no message may go out now; zero: when it
@@ -150,11 +133,13 @@ func (l *lane) begin(now time.Time) uint64 {
 	return l.probes.begin()
 }
 
-// pop takes the next recipient; when there is none now, the moment at which it is
-// worth looking again (zero: not before a push). When the envelope is to go ahead,
-// with the body of another recipient, it takes none that would be a probe.
-func (l *lane) pop(now time.Time, ahead bool) (*recipient, time.Time) {
-	if l.size == 0 {
+// pop takes the next recipient of the runs of high priority, or of the others; when
+// there is none now, the moment at which it is worth looking again (zero: not before a
+// push). When the envelope is to go ahead, with the body of another recipient, it takes
+// none that would be a probe.
+func (l *lane) pop(now time.Time, ahead, high bool) (*recipient, time.Time) {
+	t := l.turns(high)
+	if t.size == 0 {
 		return nil, time.Time{}
 	}
 
@@ -163,53 +148,19 @@ func (l *lane) pop(now time.Time, ahead bool) (*recipient, time.Time) {
 		return nil, again
 	}
 
-	for k := range l.runs {
-		i := (l.turn + k) % len(l.runs)
-		q := l.runs[i]
-		if q.notBefore.After(now) {
-			again = earliest(again, q.notBefore)
-			continue
-		}
-
-		rcpt := q.recipients[0]
-		q.recipients[0] = nil
-		q.recipients = q.recipients[1:]
-		l.size--
-		l.group.size--
-		l.turn = i + 1
-		if len(q.recipients) == 0 {
-			l.runs = append(l.runs[:i], l.runs[i+1:]...)
-			l.turn = i
-		}
-		return rcpt, time.Time{}
+	rcpt, again := t.pop(now)
+	if rcpt != nil {
+		l.count(rcpt.run, -1)
 	}
-
-	return nil, again
+	return rcpt, again
 }
 
 // drain takes out the recipients for which gone reports true.
-func (l *lane) drain(gone func(*recipient) bool) (out []*recipient) {
-	keptRuns := l.runs[:0]
-	for _, q := range l.runs {
-		kept := q.recipients[:0]
-		for _, rcpt := range q.recipients {
-			if gone(rcpt) {
-				out = append(out, rcpt)
-			} else {
-				kept = append(kept, rcpt)
-			}
-		}
-		clear(q.recipients[len(kept):])
-		q.recipients = kept
-		if len(kept) > 0 {
-			keptRuns = append(keptRuns, q)
-		}
+func (l *lane) drain(gone func(*recipient) bool) []*recipient {
+	out := append(l.high.drain(gone), l.normal.drain(gone)...)
+	for _, rcpt := range out {
+		l.count(rcpt.run, -1)
 	}
-
-	clear(l.runs[len(keptRuns):])
-	l.runs = keptRuns
-	l.size -= len(out)
-	l.group.size -= len(out)
 	return out
 }
 
@@ -246,13 +197,22 @@ func (l *lane) flow(now time.Time) float64 {
 func room(flow float64) int { return max(2, int(math.Ceil(flow*laneRoom.Seconds()))) }
 
 // full reports whether a lane whose flow is known has as many recipients as it can use
-// soon, and then when another one may come: the one after the latest that was sent
-// away. From a lane that only is slow nobody stays away for longer than it has been: a
-// server that hesitates once goes on at its usual pace.
-func (l *lane) full(now time.Time) (time.Duration, bool) {
+// soon, and then when another one of the run may come: the one after the latest that was
+// sent away. Those of normal priority take no room from the others, and no run takes the
+// part of another. From a lane that only is slow nobody stays away for longer than it has
+// been: a server that hesitates once goes on at its usual pace.
+func (l *lane) full(now time.Time, r *run) (time.Duration, bool) {
+	t := l.turns(r.high)
+	size := t.size
+	if !r.high {
+		size = l.size
+	}
 	flow := l.flow(now)
-	if flow <= 0 || l.size < room(flow) {
-		l.back = time.Time{}
+	if flow <= 0 || size < room(flow) {
+		t.back = time.Time{}
+		return 0, false
+	}
+	if !t.hasPart(r, room(flow)) {
 		return 0, false
 	}
 
@@ -262,8 +222,8 @@ func (l *lane) full(now time.Time) (time.Duration, bool) {
 	}
 	soonest := now.Add(laneRoom / 2)
 	step := time.Duration(float64(time.Second) / flow)
-	l.back = earliest(later(soonest, l.back.Add(step)), now.Add(most))
-	return l.back.Sub(now), true
+	t.back = earliest(later(soonest, t.back.Add(step)), now.Add(most))
+	return t.back.Sub(now), true
 }
 
 // lateFor returns for how long transactions of the lane have been slow.
@@ -276,16 +236,29 @@ func (l *lane) lateFor(now time.Time) time.Duration {
 }
 
 // crowd takes out the recipients that a lane has no use for soon, since its server has
-// become slow. They would keep others of the provider from coming.
+// become slow. They would keep others of the provider from coming. What stays is shared
+// evenly by the runs of a priority.
 func (l *lane) crowd(now time.Time) (out []*recipient) {
 	flow := l.flow(now)
 	if flow <= 0 || flow >= l.rate(now) && l.rate(now) > 0 || l.size <= room(flow) {
 		return nil
 	}
+
+	excess := l.size - room(flow)
+	var of *run
 	kept := 0
-	return l.drain(func(*recipient) bool {
-		kept++
-		return kept > room(flow)
+	return l.drain(func(rcpt *recipient) bool {
+		if rcpt.run != of {
+			of = rcpt.run
+			kept = 0
+		}
+		part := max(1, room(flow)/len(l.turns(of.high).runs))
+		if excess == 0 || kept < part {
+			kept++
+			return false
+		}
+		excess--
+		return true
 	})
 }
 

@@ -86,8 +86,8 @@ func (ls *lanes) known(name string, p campaign.Provider) throttle.Lane {
 }
 
 // tidy forgets the lanes of domains that have no work and no trouble, except those
-// with limits of their own.
-func (ls *lanes) tidy(now time.Time) {
+// with limits of their own, and returns their names.
+func (ls *lanes) tidy(now time.Time) (names []string) {
 	for _, g := range ls.groups {
 		if g.provider != campaign.Other {
 			continue
@@ -97,10 +97,12 @@ func (ls *lanes) tidy(now time.Time) {
 			gone := !limited && l.idle(now) && now.Sub(l.speed.measured) > suspicionTime
 			if gone {
 				delete(ls.byName, l.name)
+				names = append(names, l.name)
 			}
 			return gone
 		})
 	}
+	return names
 }
 
 // An answer says what became of a recipient that was offered.
@@ -118,10 +120,10 @@ func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) an
 		return answer{shut: true, wait: wait}
 	}
 	l := ls.of(rcpt)
-	if l.group.size >= l.group.room() {
+	if l.group.full(rcpt.run) {
 		return answer{wait: time.Second}
 	}
-	if wait, full := l.full(now); full {
+	if wait, full := l.full(now, rcpt.run); full {
 		return answer{wait: wait}
 	}
 
@@ -176,12 +178,13 @@ func (ls *lanes) shutUntil(now time.Time, p campaign.Provider) time.Time {
 func (ls *lanes) putBack(rcpt *recipient, notBefore time.Time) {
 	l := ls.of(rcpt)
 	l.push(rcpt, true)
-	l.queue(rcpt.run).notBefore = notBefore
+	l.turns(rcpt.run.high).queue(rcpt.run).notBefore = notBefore
 }
 
-// next takes the next recipient; without one it returns when to look again (zero:
-// not before another is offered). When the envelope is to go ahead, with the body
-// of a recipient of lane ahead, it takes none that would be a probe.
+// next takes the next recipient, of high priority if one of these may go; without one it
+// returns when to look again (zero: not before another is offered). When the envelope is
+// to go ahead, with the body of a recipient of lane ahead, it takes none that would be a
+// probe.
 func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 	again, blocked := ls.breaker.blocked(now)
 	if blocked || ahead != nil && ls.breaker.troubled() {
@@ -207,13 +210,28 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 		}
 		return !l.slow(now) || using < ls.share(now, l)
 	}
+	rcpt, high := ls.inTurn(now, ahead != nil, true, allowed)
+	if rcpt != nil {
+		return rcpt, time.Time{}
+	}
+	rcpt, normal := ls.inTurn(now, ahead != nil, false, allowed)
+	if rcpt != nil {
+		return rcpt, time.Time{}
+	}
+	return nil, earliest(again, earliest(high, normal))
+}
+
+// inTurn takes the next recipient, of high priority or of another, from the group whose
+// turn it is; without one it returns when to look again.
+func (ls *lanes) inTurn(now time.Time, ahead, high bool, allowed func(*lane) bool) (*recipient, time.Time) {
+	var again time.Time
 	for k := range ls.groups {
 		i := (ls.turn + k) % len(ls.groups)
 		g := ls.groups[i]
 		if g.size == 0 {
 			continue
 		}
-		rcpt, at := g.next(now, ahead != nil, allowed)
+		rcpt, at := g.next(now, ahead, high, allowed)
 		if rcpt != nil {
 			ls.turn = i + 1
 			rcpt.probe = probe{account: ls.breaker.begin(), lane: rcpt.lane.begin(now)}
@@ -221,7 +239,6 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 		}
 		again = earliest(again, at)
 	}
-
 	return nil, again
 }
 
@@ -266,13 +283,12 @@ func (ls *lanes) empty() bool {
 	return !slices.ContainsFunc(ls.groups, func(g *group) bool { return g.size > 0 })
 }
 
-// waiting returns how many recipients of a run wait in the lanes that share their
-// slots: in one, or in all those without a rate of their own.
+// waiting returns how many recipients wait for the same slots.
 func (ls *lanes) waiting(now time.Time, key paceKey) (n int) {
 	for _, g := range ls.groups {
 		for _, l := range g.lanes {
-			if q := l.queue(key.run); q != nil && key == paceOf(now, key.run, l) {
-				n += len(q.recipients)
+			if l.size > 0 {
+				n += l.high.waiting(now, l, key) + l.normal.waiting(now, l, key)
 			}
 		}
 	}

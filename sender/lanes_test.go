@@ -297,6 +297,7 @@ func TestFewerConnectionsAreNoClosing(t *testing.T) {
 func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 	t.Parallel()
 	const domain = "gmail.com"
+	var crowd run
 	for _, tt := range []struct {
 		name    string
 		prepare func(*lanes, *lane)
@@ -313,8 +314,8 @@ func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 			ls.spent = spentQuota{Spent: throttle.Spent{Until: noon.Add(time.Minute)}, asked: noon}
 		}, want: answer{shut: true, wait: time.Minute}},
 		{name: "it opens soon", route: time.Millisecond, want: answer{shut: true, wait: time.Second}},
-		{name: "no room", prepare: fill(minRoom), want: answer{wait: time.Second}},
-		{name: "a slow lane has enough", prepare: func(ls *lanes, l *lane) { l.limit.Rate = 1; fill(10)(ls, l) }, want: answer{wait: laneRoom / 2}},
+		{name: "no room", prepare: fill(&crowd, minRoom), want: answer{wait: time.Second}},
+		{name: "a slow lane has enough", prepare: func(ls *lanes, l *lane) { l.limit.Rate = 1; fill(&crowd, 10)(ls, l) }, want: answer{wait: laneRoom / 2}},
 	} {
 		ls := &lanes{}
 		l := ls.of(at(nil, 0, domain))
@@ -322,7 +323,7 @@ func TestAnOfferThatIsNotTakenSaysWhenToTryAgain(t *testing.T) {
 			tt.prepare(ls, l)
 		}
 		before := l.size
-		if got := ls.offer(noon, at(&run{}, 0, domain), noon.Add(tt.route)); got != tt.want {
+		if got := ls.offer(noon, at(&crowd, 0, domain), noon.Add(tt.route)); got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 		}
 		if got := l.size > before; got != tt.want.taken {
@@ -365,10 +366,9 @@ func TestTheLongTailIsShutAsAWhole(t *testing.T) {
 	}
 }
 
-// fill lets n recipients wait.
-func fill(n int) func(*lanes, *lane) {
+// fill lets n recipients of a run wait.
+func fill(r *run, n int) func(*lanes, *lane) {
 	return func(ls *lanes, l *lane) {
-		r := &run{}
 		for i := range n {
 			l.push(at(r, i, "gmail.com"), false)
 		}
@@ -382,7 +382,7 @@ func TestRecipientsWithoutRoomComeBackInTurn(t *testing.T) {
 	ls, r := &lanes{}, &run{}
 	l := ls.of(at(r, 0, "gmail.com"))
 	l.limit.Rate = 2
-	fill(20)(ls, l)
+	fill(r, 20)(ls, l)
 	for i, want := range []time.Duration{laneRoom / 2, laneRoom/2 + time.Second/2, laneRoom/2 + time.Second} {
 		if got := ls.offer(noon, at(r, 100+i, "gmail.com"), time.Time{}); got.taken || got.wait != want {
 			t.Errorf("%d: %+v, want %s", i, got, want)
@@ -417,7 +417,7 @@ func TestOneLateAnswerSendsNobodyAwayForLong(t *testing.T) {
 		out := l.crowd(noon)
 		longest := time.Duration(0)
 		for range out {
-			wait, _ := l.full(noon)
+			wait, _ := l.full(noon, r)
 			longest = max(longest, wait)
 		}
 		if len(out) < 80 || longest != tt.most {

@@ -84,7 +84,7 @@ func TestRunsTakeTurnsInALane(t *testing.T) {
 	now := time.Now()
 	var got []*run
 	for {
-		rcpt, again := l.pop(now, false)
+		rcpt, again := l.pop(now, false, false)
 		if rcpt == nil {
 			if !again.IsZero() {
 				t.Errorf("an empty lane wants to be looked at again at %v", again)
@@ -113,15 +113,15 @@ func TestARunThatWaitsForItsSlotHoldsUpNoOther(t *testing.T) {
 	l.push(recipientsOf(slow, 1)[0], false)
 	l.push(recipientsOf(fast, 1)[0], false)
 	now := time.Now()
-	l.runs[0].notBefore = now.Add(time.Second)
-	if rcpt, _ := l.pop(now, false); rcpt == nil || rcpt.run != fast {
+	l.normal.runs[0].notBefore = now.Add(time.Second)
+	if rcpt, _ := l.pop(now, false, false); rcpt == nil || rcpt.run != fast {
 		t.Fatal("the fast run waits behind the slow one")
 	}
 
-	if rcpt, again := l.pop(now, false); rcpt != nil || !again.Equal(now.Add(time.Second)) {
+	if rcpt, again := l.pop(now, false, false); rcpt != nil || !again.Equal(now.Add(time.Second)) {
 		t.Errorf("got %v, again %v", rcpt, again)
 	}
-	if rcpt, _ := l.pop(now.Add(time.Second), false); rcpt == nil || rcpt.run != slow {
+	if rcpt, _ := l.pop(now.Add(time.Second), false, false); rcpt == nil || rcpt.run != slow {
 		t.Error("the slow run was forgotten")
 	}
 }
@@ -140,8 +140,8 @@ func TestDrainTakesOnlyWhatItShould(t *testing.T) {
 	}
 
 	out = l.drain(func(*recipient) bool { return true })
-	if len(out) != 3 || l.size != 0 || len(l.runs) != 0 {
-		t.Errorf("%d drained, %d left in %d runs", len(out), l.size, len(l.runs))
+	if len(out) != 3 || l.size != 0 || len(l.normal.runs) != 0 {
+		t.Errorf("%d drained, %d left in %d runs", len(out), l.size, len(l.normal.runs))
 	}
 }
 

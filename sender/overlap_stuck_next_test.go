@@ -31,7 +31,7 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 		if h.r.composer, err = h.w.runs.compose(*snapshot); err != nil {
 			t.Fatal(err)
 		}
-		ada := h.lane().runs[0].recipients[0]
+		ada := h.lane().normal.runs[0].recipients[0]
 		ada.row.Meta = &audience.Meta{Origin: &audience.Origin{}}
 		h.deliver(t.Context())
 		h.expectSlots(slot)

@@ -35,8 +35,8 @@ type limits struct {
 	made     time.Time
 }
 
-// A pace holds the slots that this process has reserved for one run on one
-// account, or on one lane of it.
+// A pace holds the slots that this process has reserved on one account, or on one lane
+// of it: for all runs, or for one that has a rate.
 type pace struct {
 	pacer  *throttle.Pacer
 	key    paceKey

@@ -8,22 +8,26 @@ import (
 	"broadside/throttle"
 )
 
-// A paceKey names the slots of a run on an account that are reserved together: for
-// all lanes without a rate of their own, for one that has one, or for the long tail
-// where that has one as a whole.
+// A paceKey names the slots on an account that are reserved together: for all lanes
+// without a rate of their own, for one that has one, or for the long tail where that has
+// one as a whole. A slot is for whichever run is next; only a run that has a rate has
+// slots of its own.
 type paceKey struct {
-	run  *run
+	run  *run // nil: all those without a rate
 	lane string
 }
 
-func paceOf(now time.Time, r *run, l *lane) paceKey {
+func paceOf(now time.Time, r *run, l *lane) (key paceKey) {
+	if r.rate > 0 {
+		key.run = r
+	}
 	switch {
 	case l.rate(now) > 0:
-		return paceKey{r, l.name}
+		key.lane = l.name
 	case l.tail > 0:
-		return paceKey{r, string(l.group.provider)}
+		key.lane = string(l.group.provider)
 	}
-	return paceKey{run: r}
+	return key
 }
 
 // pace returns the slots that a recipient's message may use.
@@ -175,12 +179,19 @@ func (a *account) returnSlots(ctx context.Context, now time.Time) {
 	}
 }
 
+// retire gives up the slots of a key. The caller holds mu.
+func (a *account) retire(key paceKey) {
+	if p := a.paces[key]; p != nil {
+		delete(a.paces, key)
+		a.retired = append(a.retired, p)
+	}
+}
+
 // retireAll gives up all slots: the worker ends.
 func (a *account) retireAll() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for key, p := range a.paces {
-		delete(a.paces, key)
-		a.retired = append(a.retired, p)
+	for key := range a.paces {
+		a.retire(key)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,9 +25,11 @@ import (
 )
 
 const (
-	// keptChunks bounds the decoded recipients in memory (some 350 KB each, with
-	// twelve fields): several parts of several runs are under way at a time.
+	// keptChunks bounds the decoded recipients in memory for each run that is known (some
+	// 350 KB each, with twelve fields): its parts are under way at the same time.
+	// maxChunks bounds those of all runs.
 	keptChunks = 16
+	maxChunks  = 64
 	// stateEvery is how often the states of known runs are read, so that a
 	// pause stops what waits here within a second.
 	stateEvery = 400 * time.Millisecond
@@ -40,6 +43,7 @@ type run struct {
 	composer *compose.Composer
 	accounts weighted
 	rate     float64
+	high     bool // it goes before runs of normal priority
 	topic    string
 	hours    *hours // nil: recipients may get it at any time of their day
 	running  atomic.Bool
@@ -126,12 +130,18 @@ type runs struct {
 
 	mu     sync.Mutex
 	known  map[string]*run
-	chunks map[string]*audience.Chunk
-	order  []string // of chunks, the oldest first
+	chunks map[string]*keptChunk
+	used   int // how often a chunk was asked for
+}
+
+// A keptChunk is a chunk and when it was used last, as runs counts.
+type keptChunk struct {
+	*audience.Chunk
+	used int
 }
 
 func newRuns(l *ledger.Ledger, keys *token.Keys, log *slog.Logger) *runs {
-	return &runs{ledger: l, keys: keys, log: log, crash: crash.NewReporter(log), known: map[string]*run{}, chunks: map[string]*audience.Chunk{}}
+	return &runs{ledger: l, keys: keys, log: log, crash: crash.NewReporter(log), known: map[string]*run{}, chunks: map[string]*keptChunk{}}
 }
 
 // get returns a run; ledger.ErrNoRun when there is none that could be sent.
@@ -182,7 +192,7 @@ func (c *runs) compile(ctx context.Context, id string) (*run, error) {
 		return nil, fmt.Errorf("hours of the recipients of run %s: %w", id, err)
 	}
 
-	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Pace(), topic: snapshot.Topic, hours: hours}
+	r := &run{handle: h, composer: composer, accounts: weightedOf(snapshot), rate: snapshot.Pace(), high: rec.High, topic: snapshot.Topic, hours: hours}
 	r.running.Store(sends(rec, time.Now()))
 	r.used.Store(time.Now().Unix())
 	c.mu.Lock()
@@ -201,9 +211,7 @@ func (c *runs) compose(s campaign.Snapshot) (composer *compose.Composer, err err
 func (c *runs) row(ctx context.Context, r *run, part, index int) (audience.Row, error) {
 	first := index - index%audience.ChunkSize
 	key := r.handle.ID + " " + strconv.Itoa(part) + " " + strconv.Itoa(first)
-	c.mu.Lock()
-	chunk := c.chunks[key]
-	c.mu.Unlock()
+	chunk := c.kept(key)
 	if chunk == nil {
 		v, err, _ := c.load.Do(key, func() (any, error) {
 			chunk, err := c.chunk(ctx, r.handle, part, first)
@@ -266,18 +274,42 @@ func (c *runs) holdUnreadable(ctx context.Context, h *ledger.Run, err error) err
 	return err
 }
 
+// kept returns a chunk that is in memory; nil when it is not.
+func (c *runs) kept(key string) *audience.Chunk {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.chunks[key]
+	if k == nil {
+		return nil
+	}
+	c.used++
+	k.used = c.used
+	return k.Chunk
+}
+
+// keep keeps a chunk in place of those that were not used for the longest time.
 func (c *runs) keep(key string, chunk *audience.Chunk) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.chunks[key] != nil {
-		return
+	for len(c.chunks) >= min(maxChunks, keptChunks*max(1, len(c.known))) {
+		oldest := ""
+		for other, k := range c.chunks {
+			if oldest == "" || k.used < c.chunks[oldest].used {
+				oldest = other
+			}
+		}
+		delete(c.chunks, oldest)
 	}
-	if len(c.order) >= keptChunks {
-		delete(c.chunks, c.order[0])
-		c.order = c.order[1:]
-	}
-	c.chunks[key] = chunk
-	c.order = append(c.order, key)
+	c.used++
+	c.chunks[key] = &keptChunk{chunk, c.used}
+}
+
+// forget lets go of a run and of its chunks.
+func (c *runs) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, id)
+	maps.DeleteFunc(c.chunks, func(key string, _ *keptChunk) bool { return strings.HasPrefix(key, id+" ") })
 }
 
 // A stoppedRun is a run that is not running any more.
@@ -299,9 +331,7 @@ func (c *runs) refresh(ctx context.Context, now time.Time) (stopped []stoppedRun
 		case ledger.Gone(readErr) || readErr == nil && rec.Attempt != r.handle.Attempt,
 			readErr == nil && now.Sub(time.Unix(r.used.Load(), 0)) > forgetAfter:
 			r.running.Store(false)
-			c.mu.Lock()
-			delete(c.known, r.handle.ID)
-			c.mu.Unlock()
+			c.forget(r.handle.ID)
 		case readErr != nil:
 			err = readErr
 			continue

@@ -145,7 +145,14 @@ func (a *account) follow(now, read time.Time, closed throttle.State, shared map[
 	if opened {
 		a.signal()
 	}
-	a.lanes.tidy(now)
+	a.tidy(now)
+}
+
+// tidy is [lanes.tidy]. The slots of a lane go with it. The caller holds mu.
+func (a *account) tidy(now time.Time) {
+	for _, name := range a.lanes.tidy(now) {
+		a.retire(paceKey{lane: name})
+	}
 }
 
 // shutLanes returns the lanes with recipients that are paused or closed.

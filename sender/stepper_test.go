@@ -93,7 +93,7 @@ func (h *stepper) waiting() (out []string) {
 	h.a.mu.Lock()
 	defer h.a.mu.Unlock()
 	for _, l := range h.a.lanes.byName {
-		for _, q := range l.runs {
+		for _, q := range l.normal.runs {
 			for _, rcpt := range q.recipients {
 				out = append(out, rcpt.row.Address.String())
 			}
@@ -145,8 +145,8 @@ func (h *stepper) slots(after, early time.Duration) (next time.Time) {
 	return next
 }
 
-// pace returns the slots of the run.
-func (h *stepper) pace() *pace { return h.a.paces[paceKey{run: h.r}] }
+// pace returns the slots of runs without a rate.
+func (h *stepper) pace() *pace { return h.a.paces[paceKey{}] }
 
 // expectSlots compares the slots that are left.
 func (h *stepper) expectSlots(want ...time.Time) {

@@ -48,6 +48,7 @@ type Record struct {
 	Attempts int             // the most for each recipient
 	Skipped  campaign.Skipped
 	Window   *window.Window // in which it may send; nil: always
+	High     bool           // it goes before runs of normal priority
 	Sizes    []PartSize
 
 	Resend, Replicated bool // as in NewRun
@@ -101,6 +102,7 @@ type NewRun struct {
 	Replicated                                                bool          // a claim waits for a replica
 	Guard                                                     campaign.Guard
 	Window                                                    *window.Window // nil: always open
+	High                                                      bool           // it goes before runs of normal priority
 }
 
 // Create makes the record of a run in state expanding. It reports false when
@@ -121,7 +123,8 @@ func (l *Ledger) Create(ctx context.Context, n NewRun) (bool, error) {
 		"from", n.From, "audience", n.Audience, "accounts", strings.Join(n.Accounts, ","),
 		"created", n.Created.UnixMilli(), "retry", strings.Join(retry, ","),
 		"guard", encode(n.Guard), "window", encode(n.Window), "lasts", seconds(n.Lasts), "max_attempts", n.MaxAttempts, "expires", seconds(n.ExpiresAfter),
-		"on_uncertain", pick(n.Resend, "resend", "hold"), "durability", pick(n.Replicated, "replicated", "fast")).Int()
+		"on_uncertain", pick(n.Resend, "resend", "hold"), "durability", pick(n.Replicated, "replicated", "fast"),
+		"priority", pick(n.High, campaign.HighPriority, campaign.NormalPriority)).Int()
 	if err != nil {
 		return false, fmt.Errorf("create run %s: %w", n.ID, err)
 	}
@@ -213,6 +216,7 @@ func parseRecord(id string, m map[string]string) *Record {
 		Lasts:   time.Duration(cmp.Or(atoi64(m["lasts"]), atoi64(m["expires"]))) * time.Second,
 		waves:   m["waves"],
 		Resend:  m["on_uncertain"] == "resend", Replicated: m["durability"] == "replicated",
+		High: m["priority"] == campaign.HighPriority,
 		Skipped: campaign.Skipped{
 			Invalid: atoi64(m["invalid"]), Duplicate: atoi64(m["duplicate"]),
 			Excluded: atoi64(m["excluded"]),

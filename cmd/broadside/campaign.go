@@ -196,6 +196,9 @@ func showPlan(w io.Writer, p launch.Plan, i ink) {
 		fmt.Fprintf(w, "pace        as fast as the server takes it\n")
 	}
 
+	if p.High {
+		fmt.Fprintln(w, "priority    high: before runs of normal priority")
+	}
 	if p.Spread > 0 {
 		fmt.Fprintf(w, "spread      evenly over %s\n", units.FormatDuration(p.Spread))
 	}

@@ -117,7 +117,7 @@ func Open(ctx context.Context, cfg *configs.Config, o Options) (*App, error) {
 		days:        throttle.NewDays(rdb, cfg.Namespace),
 		conns:       throttle.NewConns(rdb, cfg.Namespace, lua),
 		pacer:       throttle.New(rdb, cfg.Namespace, lua, o.Log),
-		queue:       queue.NewClient(rdb, cfg.Namespace),
+		queue:       queue.NewClient(rdb, cfg.Namespace).WithShards(cfg.Redis.QueueShards),
 	}
 	a.Webhooks = &outgoing.Webhooks{
 		Receivers: cfg.Webhooks, Deliveries: queue.NewDeliveries(rdb, cfg.Namespace), Register: outgoing.NewRegister(rdb, cfg.Namespace),
@@ -313,13 +313,13 @@ func (a *App) serve(ctx context.Context, gate *outage.Gate, handle func(context.
 		servers = 4
 	}
 	return queue.Serve(ctx, a.store.Client(), queue.Config{
-		Namespace: a.Config.Namespace, Servers: servers, Concurrency: a.Config.Worker.Concurrency, Gate: gate, Log: a.log,
+		Namespace: a.Config.Namespace, Shards: a.Config.Redis.QueueShards, Servers: servers, Concurrency: a.Config.Worker.Concurrency, Gate: gate, Log: a.log,
 	}, handle)
 }
 
 func (a *App) feeder(worker *sender.Worker) *scheduler.Feeder {
 	return scheduler.NewFeeder(a.Ledger, a.queue, scheduler.FeederConfig{
 		ShutUntil: worker.ShutUntil, KeepRuns: a.Config.Retention.Runs, KeepAddresses: a.Config.Retention.Addresses,
-		Told: a.told(), Log: a.log,
+		Told: a.told(), High: a.queue.High(), Log: a.log,
 	})
 }

@@ -78,6 +78,7 @@ var fieldsOfFile = []struct {
 		return fmt.Sprintf("opens %t, clicks %t", d.Tracking.Opens, d.Tracking.Clicks)
 	}},
 	{"accounts", func(d *campaign.Definition) string { return accountList(d.Delivery) }},
+	{"priority", func(d *campaign.Definition) string { return d.Priority }},
 	{"window", func(d *campaign.Definition) string { return d.Schedule.Window }},
 	{"zones of recipients", func(d *campaign.Definition) string { return zonesOf(d.Schedule) }},
 	{"spread", func(d *campaign.Definition) string { return d.Schedule.Spread.String() }},

@@ -93,6 +93,7 @@ type Plan struct {
 	Accounts []string       // with host and port
 	Loopback bool           // all accounts are on this machine
 	Rate     float64        // the lowest ceiling; 0: none
+	High     bool           // it goes before runs of normal priority
 	Window   *window.Window // nil: it may send at any time
 	Fit      Fit            // how the run fits into its window
 	Spread   time.Duration  // over which the messages leave evenly; 0: none
@@ -198,7 +199,7 @@ func (l *Launcher) plan(ctx context.Context, p *prepared, read scheduler.Plan) (
 	plan := Plan{
 		Plan: read, Campaign: s.Campaign, Subject: s.Subject, From: s.From, Topic: s.Topic,
 		Loopback: true, Rate: s.Pace(), Source: p.spec.Audience, Excluded: p.excluded, Guard: p.spec.Guard, Warnings: p.warnings,
-		Window: p.spec.Window, Spread: p.spec.Spread,
+		Window: p.spec.Window, Spread: p.spec.Spread, High: p.spec.High,
 	}
 
 	if p.def != nil && !p.nothingNew { // a retry has the content of its run

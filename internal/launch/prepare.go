@@ -53,7 +53,7 @@ func (l *Launcher) prepare(ctx context.Context, def *campaign.Definition, o Opti
 	}
 
 	p := &prepared{def: def, begins: o.Begins}
-	p.spec = campaign.RunSpec{Delivery: def.Delivery, Guard: def.Guard, Audience: def.Audience.Source, Again: o.Again, Key: o.Key}
+	p.spec = campaign.RunSpec{Delivery: def.Delivery, Guard: def.Guard, High: def.Priority == campaign.HighPriority, Audience: def.Audience.Source, Again: o.Again, Key: o.Key}
 	if def.Schedule.Cron == "" {
 		p.spec.Once = campaign.OnceCampaign(def.ID)
 	}

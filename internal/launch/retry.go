@@ -171,7 +171,7 @@ func (l *Launcher) prepareRetry(ctx context.Context, id string, o RetryOptions) 
 // what the options change.
 func (l *Launcher) retrySpec(rec *ledger.Record, s campaign.Snapshot, o RetryOptions) campaign.RunSpec {
 	spec := campaign.RunSpec{
-		Snapshot: s, Guard: rec.Guard, Window: rec.Window, Audience: describe(rec.ID, o), Parent: rec.ID, Once: o.once(rec.ID), Again: o.Again,
+		Snapshot: s, Guard: rec.Guard, Window: rec.Window, High: rec.High, Audience: describe(rec.ID, o), Parent: rec.ID, Once: o.once(rec.ID), Again: o.Again,
 		Delivery: campaign.Delivery{
 			Retry: rec.Retry, MaxAttempts: rec.Attempts, ExpiresAfter: rec.Lasts,
 			OnUncertain: campaign.Hold, Durability: campaign.Fast,

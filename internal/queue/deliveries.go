@@ -49,7 +49,7 @@ type Delivery struct {
 
 func (d *Deliveries) prefix() string                { return d.namespace + "-webhook-" }
 func (d *Deliveries) name(receiver string) string   { return d.prefix() + receiver }
-func (d *Deliveries) key(receiver, k string) string { return "asynq:{" + d.name(receiver) + "}:" + k }
+func (d *Deliveries) key(receiver, k string) string { return key(d.name(receiver), k) }
 
 // Put puts deliveries into the queue of a receiver. One that is in it already, also a
 // dead one, is left out.
@@ -166,9 +166,9 @@ func (d *Deliveries) Standing(ctx context.Context, receiver string) (Standing, e
 // Receivers returns the receivers that have a queue, also those that are not configured
 // any more.
 func (d *Deliveries) Receivers(ctx context.Context) ([]string, error) {
-	names, err := d.rdb.SMembers(ctx, "asynq:queues").Result()
+	names, err := list(ctx, d.rdb)
 	if err != nil {
-		return nil, fmt.Errorf("list the queues: %w", err)
+		return nil, err
 	}
 	var out []string
 	for _, name := range names {

@@ -3,8 +3,6 @@ package queue
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"strconv"
 	"time"
 
@@ -16,13 +14,32 @@ import (
 
 // A Client enqueues.
 type Client struct {
-	rdb   redis.UniversalClient
-	queue string
+	rdb       redis.UniversalClient
+	namespace string
+	queues    []string // a run has one of them
 }
 
-// NewClient returns a client on a shared connection pool.
+// NewClient returns a client for bulk mail on a shared connection pool.
 func NewClient(rdb redis.UniversalClient, namespace string) *Client {
-	return &Client{rdb, Name(namespace)}
+	return &Client{rdb, namespace, bulkNames(namespace, 1)}
+}
+
+// WithShards returns the client for bulk mail that has so many queues.
+func (c *Client) WithShards(n int) *Client {
+	return &Client{c.rdb, c.namespace, bulkNames(c.namespace, n)}
+}
+
+// High returns the client for runs of high priority.
+func (c *Client) High() *Client {
+	return &Client{c.rdb, c.namespace, []string{highName(c.namespace)}}
+}
+
+// queueOf returns the queue of a run.
+func (c *Client) queueOf(run string) string {
+	if len(c.queues) == 1 {
+		return c.queues[0]
+	}
+	return c.queues[hashOf(run)%uint32(len(c.queues))]
 }
 
 // maxPipeline is how many tasks go to the queue in one round trip.
@@ -32,8 +49,6 @@ const maxPipeline = 500
 // twin is as good as the task itself. asynq writes the id nine times on the way
 // of a task, so it is short: of the run it has a hash.
 func taskID(t campaign.Task, issued time.Time) string {
-	run := fnv.New32a()
-	_, _ = io.WriteString(run, t.Run) // a hash takes everything
 	b := make([]byte, 0, 32)
 	b = strconv.AppendInt(b, int64(t.Part), 10)
 	b = append(b, '-')
@@ -41,7 +56,7 @@ func taskID(t campaign.Task, issued time.Time) string {
 	b = append(b, '-')
 	b = strconv.AppendInt(b, issued.UnixMilli(), 36)
 	b = append(b, '-')
-	return string(strconv.AppendUint(b, uint64(run.Sum32()), 36))
+	return string(strconv.AppendUint(b, uint64(hashOf(t.Run)), 36))
 }
 
 // Enqueue hands tasks out that were issued at the given moment.
@@ -52,7 +67,7 @@ func (c *Client) Enqueue(ctx context.Context, tasks []campaign.Task, issued time
 		t := tasks[i]
 		// One retry: with none asynq would archive what a dead process held.
 		return asynq.NewTask(taskType, encode(t)),
-			[]asynq.Option{asynq.Queue(c.queue), asynq.TaskID(taskID(t, issued)), asynq.MaxRetry(1), asynq.Timeout(time.Minute)}
+			[]asynq.Option{asynq.Queue(c.queueOf(t.Run)), asynq.TaskID(taskID(t, issued)), asynq.MaxRetry(1), asynq.Timeout(time.Minute)}
 	})
 	if err != nil {
 		return fmt.Errorf("enqueue for run %s: %w", tasks[at].Run, err)

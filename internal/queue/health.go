@@ -7,28 +7,38 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Health is how the queue of a namespace fares.
+// A Health is how the queues of the runs of a namespace fare.
 type Health struct {
-	Paused    bool   // somebody paused it with a tool for asynq: no worker gets a task
+	Paused    bool   // somebody paused one with a tool for asynq: no worker gets a task of it
 	PausedKey string // deleting it ends that
 	Waiting   int64  // tasks that no worker has yet
 	Active    int64  // tasks that a worker is at, or was when it died
 	Archived  int64  // tasks that asynq put aside: two processes in a row died with each in hand
 }
 
-// Look reads the health of the queue. It asks for the lengths of asynq's keys
+// Look reads the health of the queues. It asks for the lengths of asynq's keys
 // and not asynq's inspector, which measures the memory of each task.
 func Look(ctx context.Context, rdb redis.UniversalClient, namespace string) (Health, error) {
-	key := func(rest string) string { return "asynq:{" + Name(namespace) + "}:" + rest }
-	pipe := rdb.Pipeline()
-	paused := pipe.Exists(ctx, key("paused"))
-	waiting, active := pipe.LLen(ctx, key("pending")), pipe.LLen(ctx, key("active"))
-	archived := pipe.ZCard(ctx, key("archived"))
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Health{}, fmt.Errorf("look at queue %s: %w", Name(namespace), err)
+	names, err := known(ctx, rdb, namespace)
+	if err != nil {
+		return Health{}, err
 	}
-	return Health{
-		Paused: paused.Val() > 0, PausedKey: key("paused"),
-		Waiting: waiting.Val(), Active: active.Val(), Archived: archived.Val(),
-	}, nil
+	var h Health
+	for _, name := range names {
+		pipe := rdb.Pipeline()
+		paused := pipe.Exists(ctx, key(name, "paused"))
+		waiting, active := pipe.LLen(ctx, key(name, "pending")), pipe.LLen(ctx, key(name, "active"))
+		archived := pipe.ZCard(ctx, key(name, "archived"))
+		if _, err := pipe.Exec(ctx); err != nil {
+			return Health{}, fmt.Errorf("look at queue %s: %w", name, err)
+		}
+		if paused.Val() > 0 && !h.Paused {
+			h.Paused = true
+			h.PausedKey = key(name, "paused")
+		}
+		h.Waiting += waiting.Val()
+		h.Active += active.Val()
+		h.Archived += archived.Val()
+	}
+	return h, nil
 }

@@ -10,6 +10,15 @@ const (
 	// pollEvery is the mean time between two questions of a server that found
 	// no task. asynq varies it by half, so a task waits 40 ms at most.
 	pollEvery = 26 * time.Millisecond
+	// highEvery is the same for runs of high priority, which mostly have no task, and
+	// leftEvery for shards that are not configured any more.
+	highEvery = 50 * time.Millisecond
+	leftEvery = time.Second
+	// wakePause is how long a server that was woken rests before each task, for wakeTime:
+	// by then the servers of other processes, which look again every highEvery, have their
+	// part of what came.
+	wakePause = 10 * time.Millisecond
+	wakeTime  = 2 * highEvery
 	// lullAfter is how long no task must have come before only one server asks. It is
 	// more than what a feeder rests between two looks at a run.
 	lullAfter = 500 * time.Millisecond
@@ -19,8 +28,11 @@ const (
 // again, which costs them and Redis as much as real work. In a lull one does
 // for all, and the first task that it finds sends the others on their way.
 type lull struct {
+	gentle bool // after it tasks are taken slowly at first, so that other processes get some
+
 	mu    sync.Mutex
 	last  time.Time     // when a task came; guarded by mu, like all below
+	woken time.Time     // when the latest lull ended
 	asks  *gated        // the server that asks in this lull; nil: there is none
 	ended chan struct{} // closed at the end of this lull
 }
@@ -34,12 +46,21 @@ func (l *lull) wait(ctx context.Context, g *gated) error {
 		l.asks, l.ended = g, make(chan struct{})
 	}
 	asks, ended := l.asks, l.ended
+	waking := l.gentle && asks == nil && time.Since(l.woken) < wakeTime
 	l.mu.Unlock()
-	if asks != nil && asks != g {
-		select {
-		case <-ended:
-		case <-ctx.Done():
-		}
+
+	var rest <-chan time.Time
+	switch {
+	case asks != nil && asks != g: // another asks
+	case waking:
+		rest = time.After(wakePause)
+	default:
+		return context.Cause(ctx)
+	}
+	select {
+	case <-ended:
+	case <-rest:
+	case <-ctx.Done():
 	}
 	return context.Cause(ctx)
 }
@@ -51,6 +72,8 @@ func (l *lull) end() {
 	l.last = time.Now()
 	if l.asks != nil {
 		close(l.ended)
+		l.ended = nil
 		l.asks = nil
+		l.woken = l.last
 	}
 }

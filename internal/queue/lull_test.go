@@ -67,6 +67,41 @@ func TestOneAsksInALull(t *testing.T) {
 	})
 }
 
+// After a lull in which another process may have slept too, tasks are taken slowly at
+// first: a run of a hundred recipients would be in one process before the others wake up,
+// and that has only its part of the connections and slots.
+func TestAProcessThatIsWokenLeavesTasksToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lull{last: time.Now(), gentle: true}
+		first, second := new(gated), new(gated)
+		took := func(g *gated) time.Duration {
+			t.Helper()
+			began := time.Now()
+			if err := l.wait(t.Context(), g); err != nil {
+				t.Fatal(err)
+			}
+			l.end() // there was a task
+			return time.Since(began)
+		}
+		if d := took(first); d != 0 {
+			t.Errorf("before a lull a server rests for %s", d)
+		}
+		time.Sleep(lullAfter)
+		if d := took(first); d != 0 {
+			t.Errorf("the server that asks in a lull rests for %s before its first task", d)
+		}
+		for range wakeTime / wakePause {
+			if d := took(second); d != wakePause {
+				t.Errorf("a server that was woken rests for %s, want %s", d, wakePause)
+			}
+		}
+		if d := took(second); d != 0 {
+			t.Errorf("a server that has been awake for a while rests for %s", d)
+		}
+	})
+}
+
 // TestIdleServersCostLittle counts what sixteen servers ask when there is
 // nothing to do, and what they keep open.
 func TestIdleServersCostLittle(t *testing.T) {

@@ -6,6 +6,10 @@
 // asynq's retries, archive, schedulers and groups are not used, and a handler
 // never fails and never waits: it hands the recipient on and returns.
 //
+// Bulk mail has one queue, or several shards of it, of which each run has one. Runs of
+// high priority have a queue with servers of its own: nothing waits there behind bulk
+// mail, and taking a task of bulk mail costs no look at it.
+//
 // Beside that it has a queue for each receiver of outgoing webhooks (deliveries.go).
 // There asynq's retries and its archive are used: a handler waits for the receiver.
 package queue
@@ -51,9 +55,6 @@ func decode(payload []byte) (campaign.Task, error) {
 	return campaign.Task{Run: run, Part: part, Index: index}, nil
 }
 
-// Name returns the queue of bulk mail of a namespace.
-func Name(namespace string) string { return namespace + "-bulk-0" }
-
 // pipelined returns rdb in a form in which commands that wait at the same
 // moment travel together: asynq's servers ask for each task alone, twice, and
 // without this the round trips and system calls of that cost more than all the
@@ -76,11 +77,14 @@ const (
 // A Config sizes the servers of one process.
 type Config struct {
 	Namespace string
-	// Servers is how many asynq servers run: each takes one task per round
-	// trip to Redis. They share their round trips and connections. Default 16,
-	// and 32 when Redis is so far away that sixteen could be its limit.
+	// Shards is how many queues bulk mail has. Default 1.
+	Shards int
+	// Servers is how many asynq servers run for bulk mail: each takes one task per
+	// round trip to Redis. They share their round trips and connections. Default 16,
+	// and 32 when Redis is so far away that sixteen could be its limit. Runs of high
+	// priority have a quarter as many more; of several shards each has at least four.
 	Servers int
-	// Concurrency is how many tasks are in work at once, all in all; with fewer
+	// Concurrency is how many tasks are in work at once at all Servers; with fewer
 	// than Servers there are only as many servers. Default 16 for each server.
 	Concurrency int
 	// Gate is shut while Redis gives no tasks away; nil: one of its own.
@@ -143,31 +147,56 @@ func Serve(ctx context.Context, rdb redis.UniversalClient, cfg Config, handle fu
 		return nil
 	})
 	rdb = pipelined(rdb)
-	quiet := &lull{last: time.Now()}
-	servers := make([]*asynq.Server, 0, cfg.Servers)
-	for i := range cfg.Servers {
-		s := asynq.NewServerFromRedisClient(&gated{rdb, cfg.Gate, quiet, ctx}, asynqConfig(cfg, i == 0))
-		if err := s.Start(mux); err != nil {
-			cancel()
-			return errors.Join(fmt.Errorf("start an asynq server: %w", err), stop(servers))
+	var servers []*asynq.Server
+	for _, q := range cfg.served(ctx, rdb) {
+		quiet := &lull{last: time.Now(), gentle: q.gentle}
+		for i := range q.servers {
+			s := asynq.NewServerFromRedisClient(&gated{rdb, cfg.Gate, quiet, ctx}, asynqConfig(cfg, q, i == 0))
+			if err := s.Start(mux); err != nil {
+				cancel()
+				return errors.Join(fmt.Errorf("start an asynq server: %w", err), stop(servers))
+			}
+			servers = append(servers, s)
 		}
-		servers = append(servers, s)
 	}
 	<-ctx.Done()
 	return stop(servers)
 }
 
+// A served queue has servers, which ask for a task about every so often when they found
+// none.
+type served struct {
+	name    string
+	servers int
+	every   time.Duration
+	gentle  bool // as in a lull
+}
+
+// served returns the queues that have servers, for a configuration without defaults left.
+func (cfg Config) served(ctx context.Context, rdb redis.UniversalClient) []served {
+	names := bulkNames(cfg.Namespace, cfg.Shards)
+	ofEach := min(cfg.Servers, max(4, cfg.Servers/len(names)))
+	all := []served{{highName(cfg.Namespace), max(1, cfg.Servers/4), highEvery, true}}
+	for _, name := range names {
+		all = append(all, served{name, ofEach, pollEvery, false})
+	}
+	for _, name := range leftOver(ctx, rdb, cfg.Namespace, names) {
+		all = append(all, served{name, 1, leftEvery, false})
+	}
+	return all
+}
+
 // asynqConfig is the configuration of one server. What asynq does now and then
 // for a whole queue is done by the first alone: the others never come to it.
-func asynqConfig(cfg Config, first bool) asynq.Config {
+func asynqConfig(cfg Config, q served, first bool) asynq.Config {
 	forward := 5 * time.Second // tasks that a process held when it died, after a while
 	if !first {
 		forward = never
 	}
 	return asynq.Config{
 		Concurrency:              cfg.Concurrency / cfg.Servers,
-		Queues:                   map[string]int{Name(cfg.Namespace): 1},
-		TaskCheckInterval:        pollEvery,
+		Queues:                   map[string]int{q.name: 1},
+		TaskCheckInterval:        q.every,
 		DelayedTaskCheckInterval: forward,
 		JanitorInterval:          never, // it looks for tasks that are kept when they are done
 		ShutdownTimeout:          5 * time.Second,

@@ -1,0 +1,286 @@
+package sender
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"broadside/campaign/ledger"
+	"broadside/throttle"
+)
+
+// mail is recipients of runs in lanes, which tests name.
+type mail struct {
+	*lanes
+	runs map[string]*run
+}
+
+// newMail returns lanes in which nobody waits. Runs whose names begin with ! are of high
+// priority.
+func newMail(runs ...string) *mail {
+	m := &mail{lanes: &lanes{connections: 8}, runs: map[string]*run{}}
+	for _, name := range runs {
+		m.runs[name] = &run{high: strings.HasPrefix(name, "!")}
+	}
+	return m
+}
+
+// wait lets n recipients of a run wait at a domain.
+func (m *mail) wait(run, domain string, n int) {
+	for i := range n {
+		rcpt := at(m.runs[run], i, domain)
+		m.of(rcpt).push(rcpt, false)
+	}
+}
+
+// offer offers recipients of a run at a domain until one is not taken, and returns how
+// many are.
+func (m *mail) offer(run, domain string) int {
+	for n := 0; ; n++ {
+		if got := m.lanes.offer(noon, at(m.runs[run], n, domain), time.Time{}); !got.taken || n > 10*maxRoom {
+			return n
+		}
+	}
+}
+
+// order takes all recipients that may go, and returns their runs.
+func (m *mail) order(now time.Time) string {
+	var order []string
+	for {
+		rcpt, _ := m.next(now, nil)
+		if rcpt == nil {
+			return strings.Join(order, " ")
+		}
+		for name, r := range m.runs {
+			if r == rcpt.run {
+				order = append(order, name)
+			}
+		}
+	}
+}
+
+func TestHighPriorityGoesFirst(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		fill func(*mail)
+		want string
+	}{
+		{"in the lane", func(m *mail) {
+			m.wait("a", "gmail.com", 2)
+			m.wait("!x", "gmail.com", 2)
+		}, "!x !x a a"},
+		{"in another lane", func(m *mail) {
+			m.wait("a", "gmail.com", 2)
+			m.wait("a", "yahoo.com", 2)
+			m.wait("!x", "yahoo.com", 3)
+		}, "!x !x !x a a a a"},
+		{"in the long tail", func(m *mail) {
+			m.wait("a", "one.example", 1)
+			m.wait("a", "two.example", 1)
+			m.wait("!x", "two.example", 1)
+		}, "!x a a"},
+		{"and shares with others of its kind", func(m *mail) {
+			m.wait("!x", "gmail.com", 3)
+			m.wait("!y", "gmail.com", 2)
+			m.wait("a", "gmail.com", 1)
+		}, "!x !y !x !y !x a"},
+		{"as others do", func(m *mail) {
+			m.wait("a", "gmail.com", 4)
+			m.wait("b", "gmail.com", 2)
+		}, "a b a b a a"},
+	} {
+		m := newMail("a", "b", "!x", "!y")
+		tt.fill(m)
+		if got := m.order(noon); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+		if n := m.lanes.waiting(noon, paceKey{}); n != 0 || !m.empty() {
+			t.Errorf("%s: %d still wait", tt.name, n)
+		}
+	}
+}
+
+// A recipient that comes back because there was no slot has not used the turn of its run:
+// however often that happens, and to whom, each run has as many messages as the other.
+func TestWhoComesBackHasNotUsedItsTurn(t *testing.T) {
+	t.Parallel()
+	for _, refused := range []int{1, 2, 3} {
+		m := newMail("a", "b")
+		m.wait("a", "gmail.com", 100)
+		m.wait("b", "gmail.com", 100)
+		sent := map[*run]int{}
+		for round := range 60 {
+			now := noon.Add(time.Duration(round) * time.Second)
+			rcpt, _ := m.next(now, nil)
+			sent[rcpt.run]++
+			for range refused {
+				if rcpt, _ := m.next(now, nil); rcpt != nil {
+					m.putBack(rcpt, now.Add(time.Second))
+				}
+			}
+		}
+		if a, b := sent[m.runs["a"]], sent[m.runs["b"]]; a < 29 || a > 31 {
+			t.Errorf("%d are refused after each message: %d of a and %d of b were sent", refused, a, b)
+		}
+	}
+}
+
+// While those of high priority wait for a slot, or in a lane that is paused, the others go.
+func TestWhatCannotGoHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	m := newMail("a", "!x")
+	m.wait("a", "gmail.com", 2)
+	m.wait("a", "yahoo.com", 1)
+	m.wait("!x", "gmail.com", 1)
+	m.wait("!x", "yahoo.com", 1)
+	m.byName["yahoo"].throttled = paused()
+	slot := noon.Add(time.Second)
+	m.byName["gmail"].high.runs[0].notBefore = slot
+
+	if got, want := m.order(noon), "a a"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if _, again := m.next(noon, nil); !again.Equal(slot) {
+		t.Errorf("look again at %s, want when the slot is there", again)
+	}
+	if got, want := m.order(slot), "!x"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A group that is full of one run takes as many of another as a feeder hands out at first,
+// and of high priority as many as if nothing else waited.
+func TestNoRunTakesAllOfTheRoom(t *testing.T) {
+	t.Parallel()
+	m := newMail("a", "b", "c", "!x", "!y")
+	for _, tt := range []struct {
+		run  string
+		want int
+	}{
+		{"a", minRoom}, {"b", runRoom}, {"c", runRoom}, {"a", 0}, {"!x", minRoom}, {"!y", runRoom}, {"!x", 0}, {"b", 0},
+	} {
+		if got := m.offer(tt.run, "gmail.com"); got != tt.want {
+			t.Errorf("%d of run %s are taken, want %d", got, tt.run, tt.want)
+		}
+	}
+}
+
+// However many runs there are, what waits is bounded, and a new run has a place.
+func TestTheRoomOfAllRunsIsBounded(t *testing.T) {
+	t.Parallel()
+	const runs = 200
+	m := newMail()
+	for i := range runs {
+		name := fmt.Sprint(i)
+		m.runs[name] = &run{}
+		if m.offer(name, "gmail.com") == 0 {
+			t.Fatalf("run %d has no place", i)
+		}
+	}
+	if size := m.byName["gmail"].size; size > 4*maxRoom {
+		t.Errorf("%d recipients of %d runs wait", size, runs)
+	}
+}
+
+// A lane with a low rate has few places. Runs share them, and those of high priority have
+// as many for themselves.
+func TestRunsShareTheRoomOfASlowLane(t *testing.T) {
+	t.Parallel()
+	m := newMail("a", "b", "!x")
+	m.limits = map[string]LaneLimit{"gmail": {Rate: 2}}
+	for _, tt := range []struct {
+		run  string
+		want int
+	}{{"a", 20}, {"b", 10}, {"a", 0}, {"!x", 20}, {"b", 0}} {
+		if got := m.offer(tt.run, "gmail.com"); got != tt.want {
+			t.Errorf("%d of run %s are taken, want %d", got, tt.run, tt.want)
+		}
+	}
+
+	// Who is sent away of one priority does not wait behind those of the other.
+	bulk := m.lanes.offer(noon, at(m.runs["a"], 1000, "gmail.com"), time.Time{})
+	high := m.lanes.offer(noon, at(m.runs["!x"], 1000, "gmail.com"), time.Time{})
+	if bulk.taken || high.taken || high.wait >= bulk.wait {
+		t.Errorf("sent away for %s, of high priority for %s", bulk.wait, high.wait)
+	}
+}
+
+// What a lane that has become slow keeps is shared by the runs.
+func TestASlowLaneKeepsSomeOfEachRun(t *testing.T) {
+	t.Parallel()
+	m := newMail("a", "b", "!x")
+	m.wait("a", "other.example", 1)
+	for run, n := range map[string]int{"a": 100, "b": 100, "!x": 5} {
+		m.wait(run, "slow.example", n)
+	}
+	l := m.byName["slow.example"]
+	l.enter(noon)
+	l.transact(noon)
+	l.leave(noon, noon.Add(2*time.Second)) // 0.5 a second, for 10 s
+
+	out := map[*run]int{}
+	for _, rcpt := range l.crowd(noon.Add(2 * time.Second)) {
+		out[rcpt.run]++
+	}
+	want := map[*run]int{m.runs["a"]: 98, m.runs["b"]: 98}
+	if len(out) != 2 || out[m.runs["a"]] != want[m.runs["a"]] || out[m.runs["b"]] != want[m.runs["b"]] {
+		t.Errorf("sent away: %d of a, %d of b, %d of high priority; want 98, 98 and none", out[m.runs["a"]], out[m.runs["b"]], out[m.runs["!x"]])
+	}
+}
+
+// Runs without a rate use the same slots: one that was reserved is taken by whoever goes
+// next. A run with a rate has its own.
+func TestRunsShareTheirSlots(t *testing.T) {
+	t.Parallel()
+	a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, newLifetime(0, 0), AccountConfig{
+		Name: "relay", Connections: 1, Rate: 100, Lanes: map[string]LaneLimit{"gmail": {Rate: 20}},
+	})
+	pace := func(r *run, domain string) *pace {
+		rcpt := at(r, 0, domain)
+		rcpt.lane = a.lanes.of(rcpt)
+		return a.pace(noon, rcpt)
+	}
+	bulk := &run{handle: &ledger.Run{ID: "news-1"}}
+	high := &run{handle: &ledger.Run{ID: "alert-1"}, high: true}
+	rated := &run{handle: &ledger.Run{ID: "slow-1"}, rate: 5}
+	for _, domain := range []string{"example.org", "gmail.com"} {
+		if pace(bulk, domain) != pace(high, domain) {
+			t.Errorf("%s: runs have slots of their own", domain)
+		}
+		if pace(rated, domain) == pace(bulk, domain) {
+			t.Errorf("%s: a run with a rate has no slots of its own", domain)
+		}
+	}
+	if diff := cmp.Diff([]throttle.Limit{{Campaign: "slow-1", Rate: 5}, {Account: "relay", Rate: 100}}, pace(rated, "yahoo.com").limits.Load().all); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+
+	a.forget(rated)
+	if len(a.paces) != 2 || len(a.retired) != 2 {
+		t.Errorf("%d paces are left and %d retired, want those of all runs, and those of the run that is over", len(a.paces), len(a.retired))
+	}
+}
+
+// The slots of a domain that was slow go with its lane.
+func TestSlotsGoWithTheirLane(t *testing.T) {
+	t.Parallel()
+	a := newAccount(&Config{Log: slog.New(slog.DiscardHandler)}, newLifetime(0, 0), AccountConfig{Name: "relay", Connections: 1})
+	rcpt := at(&run{handle: &ledger.Run{ID: "news-1"}}, 0, "slow.example")
+	rcpt.lane = a.lanes.of(rcpt)
+	rcpt.lane.throttled = throttle.Lane{}.Slow(noon, throttle.Signal{Rate: 10})
+	a.pace(noon, rcpt)
+	if len(a.paces) != 1 {
+		t.Fatalf("%d paces, want 1", len(a.paces))
+	}
+
+	rcpt.lane.throttled = throttle.Lane{}
+	a.tidy(noon.Add(24 * time.Hour))
+	if len(a.lanes.byName) != 0 || len(a.paces) != 0 || len(a.retired) != 1 {
+		t.Errorf("%d lanes and %d paces are left, %d are retired", len(a.lanes.byName), len(a.paces), len(a.retired))
+	}
+}
