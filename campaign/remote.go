@@ -99,7 +99,7 @@ func (r Remote) check(text string) (problem string) {
 		form = databaseForm
 		schemes = databaseSchemes
 	}
-	found := "found " + strconv.Quote(strictyaml.ShownURL(text))
+	found := "found " + strconv.Quote(r.String()) // not text, in which variables are filled in
 	if strictyaml.IsVariable(r.Address) {
 		found = "found another value in the variable (not shown)"
 	}

@@ -57,7 +57,7 @@ func TestRemoteURL(t *testing.T) {
 		{"${BAD}", "", "", "found another value in the variable (not shown), expected an address such as https://"},
 		{"https://${NONE}/", "", "", "the variable NONE is not set in the environment of this process"},
 		{"https://${EMPTY}/", "", "", "the variable EMPTY is not set"},
-		{"http://${HOST}/people.csv", "", "", `found "http://acme.example/people.csv", expected an address such as https://`},
+		{"http://${HOST}/people.csv", "", "", `found "http://${HOST}/people.csv", expected an address such as https://`},
 	} {
 		got, problem := campaign.Remote{Address: tc.address, Query: tc.query}.URL(variable)
 		if !strings.HasPrefix(problem, tc.problem) || (problem == "") != (tc.problem == "") || problem == "" && got != tc.want {

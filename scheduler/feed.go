@@ -10,7 +10,7 @@ import (
 )
 
 // NoteItems notes the items of a feed that a run has as sent, if it has any and became
-// ready. It may be called any number of times: whoever finds a run does so, because the
+// ready. It may be called any number of times: each process that finds a run does so, because the
 // process that made it may have died before.
 func (m *Maker) NoteItems(ctx context.Context, id string) error {
 	rec, err := m.Ledger.Record(ctx, id)

@@ -252,7 +252,7 @@ func (f *Feeder) settleRun(ctx context.Context, rec *ledger.Record) (over bool, 
 }
 
 func (f *Feeder) retire(ctx context.Context, rec *ledger.Record) error {
-	// First: once it is retired nobody looks at it again.
+	// First: once it is retired no one looks at it again.
 	if f.cfg.Told {
 		if err := f.ledger.AddUntold(ctx, rec.ID); err != nil {
 			return err

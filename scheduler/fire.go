@@ -12,6 +12,7 @@ import (
 
 	"broadside/campaign"
 	"broadside/campaign/address"
+	"broadside/campaign/feed"
 	"broadside/campaign/sources"
 	"broadside/internal/crash"
 	"broadside/internal/outage"
@@ -201,7 +202,8 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 		pause = 0
 		trouble = ""
 	} else {
-		notice.Note(err, "occurrence", o.Occurrence)
+		// What a server or a database says may have addresses in it.
+		notice.Note(errors.New(trouble), "occurrence", o.Occurrence)
 	}
 
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -216,13 +218,15 @@ func (f *Firer) fire(ctx context.Context, o Firing) {
 // recorded so.
 func (f *Firer) pauseAfter(o Firing, tried time.Duration, err error) time.Duration {
 	pause := f.pause
-	if _, ok := errors.AsType[*sources.Trouble](err); ok {
+	_, ofSource := errors.AsType[*sources.Trouble](err)
+	_, ofFeed := errors.AsType[*feed.Error](err)
+	if ofSource || ofFeed {
 		pause = sourcePause
 	}
 	if errors.Is(err, ErrNoRoom) {
 		pause = roomPause
 	}
-	left := o.Timing.MaxLateness - o.now.Sub(o.Occurrence) - tried
+	left := o.Timing.MaxLateness - o.now.Sub(o.Timing.LastMoment(o.Occurrence)) - tried
 	return max(f.pause, min(pause, left))
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/feed"
 	"broadside/campaign/sources"
 	"broadside/internal/testkit"
 )
@@ -335,6 +336,7 @@ func TestPauseAfterTrouble(t *testing.T) {
 	f := NewFirer(nil, FirerConfig{Log: slog.New(slog.DiscardHandler)})
 	at := time.Date(2026, 10, 1, 7, 0, 0, 0, time.UTC)
 	source := fmt.Errorf("open: %w", &sources.Trouble{})
+	_, ofFeed := feed.Read(t.Context(), &campaign.Definition{Content: campaign.Content{Feed: "%"}}, time.UTC)
 	for _, tc := range []struct {
 		name  string
 		late  time.Duration // when it was claimed
@@ -348,10 +350,18 @@ func TestPauseAfterTrouble(t *testing.T) {
 		{"of a source, near the end", 50 * time.Second, 5 * time.Second, source, 5 * time.Second},
 		{"of a source, at the end", 50 * time.Second, 9 * time.Second, source, troublePause},
 		{"of a source, after the end", 50 * time.Second, time.Minute, source, troublePause},
+		{"of a feed", 0, time.Second, ofFeed, sourcePause},
 	} {
 		o := Firing{Schedule: Schedule{Timing: Timing{MaxLateness: time.Minute}}, Occurrence: at, now: at.Add(tc.late)}
 		if got := f.pauseAfter(o, tc.tried, tc.err); got != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+
+		// By recipients' own clocks an occurrence is not late before it has come everywhere.
+		o.Timing.Recipient = true
+		o.now = o.Timing.LastMoment(at).Add(tc.late)
+		if got := f.pauseAfter(o, tc.tried, tc.err); got != tc.want {
+			t.Errorf("%s, recipients' own time: got %v, want %v", tc.name, got, tc.want)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (f *Firer) failed(ctx context.Context, o Firing, id string, cause error) (M
 	over := errors.Is(cause, ErrLate) || errors.Is(cause, ErrGone)
 	repeated, isRepeated := errors.AsType[*RepeatedError](cause)
 	if isRepeated {
-		cause = fmt.Errorf("the campaign was launched meanwhile as run %s; schedule it with --again to send it once more", repeated.Run)
+		cause = fmt.Errorf("the campaign has been launched since as run %s; schedule it with --again to send it once more", repeated.Run)
 	}
 
 	if !over && !isRepeated && !f.cfg.Campaigns.IsFault(ctx, cause) {

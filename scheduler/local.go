@@ -23,9 +23,9 @@ var (
 	ErrTooLong = errors.New("the run would last for too long")
 )
 
-// passedAfter is how late the message is sent at once by every clock, whatever
-// when_passed says: a scheduler takes moments to make a run, and the first zone
-// would be too late each time.
+// passedAfter is how long ago a time may have passed that still counts as now, whatever
+// when_passed says: a scheduler takes moments to make a run, and the first zone would be too
+// late each time.
 const passedAfter = time.Minute
 
 // shownUnknown is how many names that are no zones a plan shows.

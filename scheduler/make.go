@@ -11,6 +11,7 @@ import (
 	"broadside/campaign/feed"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
+	"broadside/scheduler/calendar"
 )
 
 // undoTime bounds the last writes for a run that is ready, or is given up.
@@ -177,6 +178,10 @@ func newRun(spec campaign.RunSpec, id string, created time.Time) ledger.NewRun {
 // expiresAfter returns how long a run lasts: closed hours do not count.
 func expiresAfter(spec campaign.RunSpec, created time.Time) time.Duration {
 	end := spec.Window.After(created, spec.Delivery.ExpiresAfter)
+	if h := spec.Snapshot.Hours; h != nil && spec.Local == nil {
+		// A retry of a run whose recipients have hours by their own clocks.
+		end = h.Window.After(created, spec.Delivery.ExpiresAfter+calendar.AllZones)
+	}
 	if end.IsZero() {
 		return spec.Delivery.ExpiresAfter
 	}

@@ -178,7 +178,7 @@ func (s *Schedules) List(ctx context.Context) ([]*Entry, error) {
 	for _, id := range ids {
 		e, err := s.Get(ctx, id)
 		if errors.Is(err, ErrNoSchedule) {
-			continue // removed meanwhile
+			continue // it has been removed
 		}
 
 		if campaign.IsBroken(err) {

@@ -191,6 +191,10 @@ func (d *delivery) prepare(j *job) end {
 		return giveBack(0)
 	}
 
+	if wait := rcpt.run.hours.wait(rcpt.row.Values, time.Now()); wait > 0 {
+		return giveBack(wait) // it has waited in its lane until they were over
+	}
+
 	leased, err := d.a.leaseLane(ctx, rcpt.lane)
 	if err == nil && !leased {
 		return putBackUntil(time.Time{})

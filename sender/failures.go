@@ -157,7 +157,7 @@ func (f *failures) missed(one failed) {
 }
 
 // recorded notes that the ledger has a failure. It reports whether that was taken
-// back meanwhile.
+// back since then.
 func (f *failures) recorded(ref ledger.Ref) (takenBack bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

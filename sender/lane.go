@@ -199,8 +199,8 @@ func room(flow float64) int { return max(2, int(math.Ceil(flow*laneRoom.Seconds(
 // full reports whether a lane whose flow is known has as many recipients as it can use
 // soon, and then when another one of the run may come: the one after the latest that was
 // sent away. Those of normal priority take no room from the others, and no run takes the
-// part of another. From a lane that only is slow nobody stays away for longer than it has
-// been: a server that hesitates once goes on at its usual pace.
+// part of another. A recipient stays away from a lane that is only slow for no longer than it
+// has been: a server that hesitates once goes on at its usual pace.
 func (l *lane) full(now time.Time, r *run) (time.Duration, bool) {
 	t := l.turns(r.high)
 	size := t.size
@@ -236,30 +236,21 @@ func (l *lane) lateFor(now time.Time) time.Duration {
 }
 
 // crowd takes out the recipients that a lane has no use for soon, since its server has
-// become slow. They would keep others of the provider from coming. What stays is shared
-// evenly by the runs of a priority.
+// become slow: those of normal priority first. They would keep others of the provider from
+// coming. What stays is shared evenly by the runs of a priority.
 func (l *lane) crowd(now time.Time) (out []*recipient) {
 	flow := l.flow(now)
 	if flow <= 0 || flow >= l.rate(now) && l.rate(now) > 0 || l.size <= room(flow) {
 		return nil
 	}
 
-	excess := l.size - room(flow)
-	var of *run
-	kept := 0
-	return l.drain(func(rcpt *recipient) bool {
-		if rcpt.run != of {
-			of = rcpt.run
-			kept = 0
-		}
-		part := max(1, room(flow)/len(l.turns(of.high).runs))
-		if excess == 0 || kept < part {
-			kept++
-			return false
-		}
-		excess--
-		return true
-	})
+	most := room(flow)
+	out = l.normal.shed(l.size-most, most)
+	out = append(out, l.high.shed(l.high.size-most, most)...)
+	for _, rcpt := range out {
+		l.count(rcpt.run, -1)
+	}
+	return out
 }
 
 // slow reports whether a transaction of the lane keeps its connection for long, or may

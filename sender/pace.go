@@ -69,19 +69,20 @@ type slot struct {
 	ready  bool // the body waits for it
 }
 
-// A supply is how many slots were reserved that last for slotSpan or longer, and since
-// when they are used. The zero value is none.
+// A supply is how many slots were taken of those that last for slotSpan or longer, and
+// since when they are there. The zero value is none.
 type supply struct {
-	slots int
+	taken int
 	since time.Time
 }
 
-// wish returns how many slots will be used within slotSpan, when so many are left of the
-// supply now.
-func (s supply) wish(now time.Time, left int) int {
-	used := max(0, s.slots-left)
+// wish returns how many slots will be taken within slotSpan; 0: that is not known.
+func (s supply) wish(now time.Time) int {
+	if s.since.IsZero() {
+		return 0
+	}
 	took := max(now.Sub(s.since), time.Millisecond)
-	return max(firstSlots/4, int(float64(used)*float64(slotSpan)/float64(took)))
+	return int(float64(s.taken) * float64(slotSpan) / float64(took))
 }
 
 func (p *pace) unlimited() bool {
@@ -140,7 +141,7 @@ func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Durat
 // refill reserves more slots before the last ones are taken, so that only this caller
 // waits for Redis. That is for limits that gave all they were asked for: the slots of
 // others are not to be had sooner than they are needed. The caller holds mu; it is free
-// meanwhile. What fails is met by the next who finds no slot.
+// in that time. What fails is met by the next who finds no slot.
 func (p *pace) refill(ctx context.Context, conns int, waiting func() int) {
 	p.asking = true
 	lead, n := p.wish(conns, waiting)
@@ -180,7 +181,7 @@ func (p *pace) add(now time.Time, grant throttle.Grant) {
 	}
 	slices.SortFunc(p.slots, func(a, b moment) int { return a.at.Compare(b.at) })
 	if grant.Late >= slotSpan {
-		p.supply = supply{len(p.slots), now}
+		p.supply = supply{since: now}
 	}
 }
 
@@ -204,9 +205,7 @@ func (p *pace) wish(conns int, waiting func() int) (lead time.Duration, n int) {
 		n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 	}
 	n = max(1, min(n, firstSlots, waiting()))
-	if p.supply.slots > 0 {
-		n = max(n, min(p.supply.wish(time.Now(), len(p.slots)), maxSlots))
-	}
+	n = max(n, min(p.supply.wish(time.Now()), maxSlots))
 	return p.lead + 2*p.spread - earlyBody, n
 }
 
@@ -219,6 +218,7 @@ func (p *pace) take(now time.Time, inHand bool) (m moment, ok bool) {
 	for len(p.slots) > 0 {
 		m, p.slots = p.slots[0], p.slots[1:]
 		if !m.until.Before(now.Add(needs)) {
+			p.supply.taken++
 			return m, true
 		}
 		p.keep(m.at)

@@ -103,8 +103,26 @@ func (t *turns) drain(gone func(*recipient) bool) (out []*recipient) {
 	return out
 }
 
-// hasPart reports whether a run has at least its even part of a number of places: of
-// what all runs here share, and it with them.
+// shed takes out recipients beyond what each run has as its even part of a number of
+// places, at most so many.
+func (t *turns) shed(excess, places int) []*recipient {
+	if excess <= 0 || len(t.runs) == 0 {
+		return nil
+	}
+	part := max(1, places/len(t.runs))
+	kept := map[*run]int{}
+	return t.drain(func(rcpt *recipient) bool {
+		if excess == 0 || kept[rcpt.run] < part {
+			kept[rcpt.run]++
+			return false
+		}
+		excess--
+		return true
+	})
+}
+
+// hasPart reports whether a run has at least its even part of a number of places, which it
+// shares with all other runs here.
 func (t *turns) hasPart(r *run, places int) bool {
 	sharing := len(t.runs)
 	own := 0

@@ -19,7 +19,7 @@ type mail struct {
 	runs map[string]*run
 }
 
-// newMail returns lanes in which nobody waits. Runs whose names begin with ! are of high
+// newMail returns lanes in which no one waits. Runs whose names begin with ! are of high
 // priority.
 func newMail(runs ...string) *mail {
 	m := &mail{lanes: &lanes{connections: 8}, runs: map[string]*run{}}
@@ -233,7 +233,7 @@ func TestASlowLaneKeepsSomeOfEachRun(t *testing.T) {
 	}
 }
 
-// Runs without a rate use the same slots: one that was reserved is taken by whoever goes
+// Runs without a rate use the same slots: one that was reserved is taken by the one that goes
 // next. A run with a rate has its own.
 func TestRunsShareTheirSlots(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,7 @@ func New(cfg Config) *Worker {
 		cfg: cfg, life: newLifetime(cfg.Drain, cfg.Rest), crash: crash.NewReporter(cfg.Log),
 		runs: newRuns(cfg.Ledger, cfg.Keys, cfg.Log), accounts: map[string]*account{},
 		reading:  outage.NewNotice(cfg.Log, "tasks are dropped, their recipients are issued again later", "tasks are taken again"),
-		claiming: outage.NewNotice(cfg.Log, "recipients cannot be claimed, nothing is sent meanwhile", "recipients can be claimed again"),
+		claiming: outage.NewNotice(cfg.Log, "recipients cannot be claimed, and nothing is sent", "recipients can be claimed again"),
 	}
 	for _, way := range cfg.Ways {
 		w.accounts[way.Name] = newAccount(&w.cfg, w.life, way)

@@ -136,7 +136,7 @@ func TestModelListsOfLimits(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			if late > lateness {
+			if late == leeway {
 				lead = 0
 			}
 			if !slices.IsSorted(points) || len(points) > n {

@@ -219,7 +219,7 @@ func TestModelWindows(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			if late > lateness {
+			if late == leeway {
 				l.lead = 0
 			}
 			first, last := b.now.Add(l.lead).UnixMicro(), b.now.Add(l.lead+window+maxDelay).UnixMicro()

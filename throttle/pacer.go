@@ -99,8 +99,8 @@ type Grant struct {
 // campaign and one account. All slots are between now + lead and 250 ms after that
 // (270 ms with several limits), where lead is what the caller needs until it has a
 // body to send. Without slots Again is the only answer. A body that cannot leave
-// within Late of its slot must not use it: 20 ms, or 250 ms where the limits are far from
-// being reached, or 125 ms of a quota alone; then the slots begin now.
+// within Late of its slot must not use it: 20 ms; 125 or 250 ms of a quota alone; 250 ms where the
+// limits are far from being reached and lead is short, and then the slots begin now.
 //
 // Limits of the account, its providers and its domains, and its quotas, are taken
 // together or not at all. The campaign's is taken before them and given back where

@@ -4,7 +4,7 @@
 // It promises that whatever a feed says is harmless in a letter: titles, links and
 // summaries are plain text, and content is HTML that can neither run, nor load a style, nor
 // break out of its place. A feed is fetched from the public Internet alone unless the
-// campaign says otherwise, within limits of size and time, and what is no feed is an error.
+// campaign says otherwise, within limits of size and time, and anything but a feed is an error.
 //
 // An item counts as sent when a run that has it became ready. Its id is in the content of
 // that run, so that nothing has to be written at the same moment in two places: [Sent] only
@@ -61,7 +61,7 @@ func Read(ctx context.Context, def *campaign.Definition, zone *time.Location) ([
 func read(ctx context.Context, c campaign.Content, zone *time.Location) ([]campaign.FeedItem, error) {
 	from, err := url.Parse(c.Feed)
 	if err != nil {
-		return nil, errors.New("found what is no address")
+		return nil, errors.New("the address cannot be read (not shown)")
 	}
 	got, err := fetch(ctx, from, c.AllowPrivate)
 	if err != nil {
@@ -70,17 +70,7 @@ func read(ctx context.Context, c campaign.Content, zone *time.Location) ([]campa
 	return parse(got, zone)
 }
 
-// Shown returns the address of a feed without what may be a secret in it.
-func Shown(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	return shown.String()
-}
-
-// Sample returns one item of no feed, to check a letter with.
+// Sample returns a made-up item, to check a letter with.
 func Sample() []campaign.FeedItem {
 	return []campaign.FeedItem{{
 		ID: "sample", Title: "The title of an item", Link: "https://feed.invalid/item", Published: "2026-10-01",

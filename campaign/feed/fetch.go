@@ -63,7 +63,7 @@ func fetch(ctx context.Context, from *url.URL, allowPrivate bool) (answer, error
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), http.NoBody)
 	if err != nil {
-		return answer{}, errors.New("found what is no address")
+		return answer{}, errors.New("the address cannot be read (not shown)")
 	}
 	req.Header.Set("User-Agent", "Broadside")
 	req.Header.Set("Accept", accepted)

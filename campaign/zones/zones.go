@@ -7,6 +7,7 @@
 package zones
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,10 +80,13 @@ func (z *Zones) Name(values []string) string {
 	return strings.TrimSpace(values[z.column])
 }
 
+// ofTheMachine are names that mean another zone on each machine.
+var ofTheMachine = []string{"Local", "localtime", "posixrules"}
+
 // find returns the zone of a name; nil when there is none. Names lead to files, so what
 // cannot be one is not looked for.
 func find(name string) *time.Location {
-	if len(name) > maxName || name == "Local" || strings.ContainsFunc(name, notOfNames) {
+	if len(name) > maxName || slices.Contains(ofTheMachine, name) || strings.ContainsFunc(name, notOfNames) {
 		return nil
 	}
 	zone, err := time.LoadLocation(name)

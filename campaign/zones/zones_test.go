@@ -24,7 +24,7 @@ func TestZonesOfRows(t *testing.T) {
 		{[]string{"Ada"}, "UTC", Empty},
 		{nil, "UTC", Empty},
 		{[]string{"Asia/Tokyo", "Berlin"}, "UTC", Unknown},
-		{[]string{"", "Local"}, "UTC", Unknown}, // the zone of this machine is nobody's
+		{[]string{"", "Local"}, "UTC", Unknown}, // the zone of this machine is not the recipient's
 		{[]string{"", "../../etc/passwd"}, "UTC", Unknown},
 		{[]string{"", "/etc/localtime"}, "UTC", Unknown},
 		{[]string{"", "Europe/Berlin\x00"}, "UTC", Unknown},

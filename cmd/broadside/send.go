@@ -48,7 +48,7 @@ the first time. docs/send.md has the rest, and the same over HTTP.`,
 	cmd.Flags().StringVar(&r.Template, "template", "", "`FILE` of the message: a campaign file without audience and schedule")
 	cmd.Flags().StringVar(&r.To, "to", "", "`ADDRESS` that it goes to")
 	cmd.Flags().StringVar(&data, "data", "", "`FILE` with the merge fields as JSON, or - for the standard input")
-	cmd.Flags().StringVar(&r.Key, "key", "", "`KEY` of this message: who repeats the call gets the same one")
+	cmd.Flags().StringVar(&r.Key, "key", "", "`KEY` of this message: a repeated call gets the same one")
 	cmd.Flags().StringVar(&r.Account, "account", "", "`NAME` of the account (default that of the file, else the one for transactional mail)")
 	return cmd
 }
@@ -75,6 +75,9 @@ func (c *cli) send(ctx context.Context, r single.Request, file string) error {
 		return err
 	}
 	st, created, err := singles.Send(ctx, r)
+	if err != nil && st.State == campaign.Accepted {
+		return fmt.Errorf("the server has the message (%s), so do not send it again; that could not be recorded: %w", st.Reply, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,7 @@ func (c *cli) printSent(st single.Status, created bool) error {
 		return c.json(single.DocumentOf(st))
 	}
 	if !created {
-		c.note("the key was used on %s, and nothing is sent again: this is the message of that time", st.Created.Format(time.RFC3339))
+		c.note("the key was used on %s, and this is the message of that time", st.Created.Format(time.RFC3339))
 	}
 	line := st.State.String()
 	if st.Account != "" {

@@ -128,7 +128,7 @@ func TestNewTokensAreChecked(t *testing.T) {
 	}
 }
 
-// A token that cannot be read is trouble, and lets nobody in.
+// A token that cannot be read is trouble, and lets no one in.
 func TestADamagedToken(t *testing.T) {
 	t.Parallel()
 	tokens, rdb := newTokens(t)

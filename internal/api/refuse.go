@@ -46,14 +46,14 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(retryFull))
 		answer(w, http.StatusTooManyRequests, problem{Error: err.Error()})
 	case inFile, inTemplate, errors.Is(err, failure.ErrInvalid):
-		// What is wrong is in our files: it is for the log, not for whoever sends requests.
+		// What is wrong is in our files: it is for the log, not for those who send requests.
 		h.cfg.Log.Warn("template of single messages cannot be used", "err", err)
 		answer(w, http.StatusUnprocessableEntity, problem{Error: "the template cannot be used", Problems: []field{{"template", "it has problems, which are in the log of web"}}})
 	case errors.Is(err, context.Canceled):
 		h.later(w, "interrupted")
 	default:
 		h.away.Note(err)
-		h.later(w, "the message cannot be stored now")
+		h.later(w, "the message cannot be stored now, or it is not known whether it was: ask again with the same Idempotency-Key")
 	}
 }
 

@@ -113,7 +113,7 @@ func templateFile(dir, name string) (file, problem string) {
 		}
 	}
 
-	text := "no template " + name + " in the directory templates beside the configuration, or beside it"
+	text := "no template " + name + " in the directory templates next to the configuration, or next to it"
 	if meant := strictyaml.Suggest(name, namesIn(root, templateDir)); meant != "" {
 		text += "; did you mean " + strings.TrimSuffix(meant, ".yaml") + "?"
 	}

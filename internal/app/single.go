@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
 
 	"broadside/campaign"
 	"broadside/internal/api"
@@ -39,7 +42,13 @@ func (a *App) sendSingles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return singles.Run(ctx)
+	sweeping, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
+	g.Go(func() error { return a.courier().Sweep(sweeping) })
+	err = singles.Run(ctx)
+	stop()
+	return errors.Join(err, g.Wait())
 }
 
 // apiHandler returns what answers programs over HTTP.

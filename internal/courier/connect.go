@@ -85,6 +85,39 @@ func (c *Courier) release(ctx context.Context, name string) {
 	_ = c.cfg.Conns.Release(ctx, name, c.alive.holder) // else the next message puts the count right
 }
 
+// sweepEvery is how often the connections of couriers that were killed are looked for:
+// until then workers cannot have them.
+const sweepEvery = time.Minute
+
+// Sweep takes away the connections of couriers that were killed, until ctx ends.
+func (c *Courier) Sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		c.sweep(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// sweep does so once. What fails is tried again with the next, and by those who miss a
+// connection.
+func (c *Courier) sweep(ctx context.Context) {
+	for name, acct := range c.cfg.Settings.Accounts {
+		if acct.Limits.Connections > 0 {
+			_ = c.forgetDead(ctx, name)
+		}
+		for lane, limit := range acct.Lanes {
+			if limit.Connections > 0 {
+				_ = c.forgetDead(ctx, name+"/"+lane)
+			}
+		}
+	}
+}
+
 // forgetDead gives back the connections of couriers that were killed.
 func (c *Courier) forgetDead(ctx context.Context, name string) error {
 	counts, err := c.cfg.Conns.Counts(ctx, name)

@@ -166,40 +166,43 @@ func (c *Courier) transact(ctx context.Context, conn *smtppool.Conn, limits []th
 		return *refused, nil
 	}
 
-	var slot time.Time
-	for {
-		var err error
-		slot, err = c.slot(ctx, limits)
-		if err == nil {
-			err = sleep(ctx, time.Until(slot))
-		}
-		if err != nil {
-			c.giveBack(ctx, limits, slot)
-			conn.Abort()
-			return reply.Reply{}, err
-		}
-		if time.Since(slot) <= late {
-			break
-		}
-		c.giveBack(ctx, limits, slot)
+	slot, err := c.waitSlot(ctx, limits)
+	if err == nil && claim != nil {
+		err = claim(ctx)
 	}
-	if claim != nil {
-		if err := claim(ctx); err != nil {
-			c.giveBack(ctx, limits, slot)
-			conn.Abort() // anything else would end the message that the server waits for
-			return reply.Reply{}, err
-		}
+	if err == nil && time.Since(slot) > late { // the claim took long
+		c.giveBack(ctx, limits, slot)
+		slot, err = c.waitSlot(ctx, limits)
+	}
+	if err != nil {
+		c.giveBack(ctx, limits, slot)
+		conn.Abort() // anything else would end the message that the server waits for
+		return reply.Reply{}, err
 	}
 
 	// From here on only the server can say whether it has the message.
 	ending, cancel := outlive(ctx, bodyWithin)
 	defer cancel()
-	out := conn.Body(ending, message)
+	out := conn.Confirm(ending, conn.Body(ending, message))
 	conn.Quit(ending)
 	return out.Reply, nil
 }
 
 // giveBack gives a slot back that no message took, for quotas that have counted it.
+// waitSlot waits for a slot at which a body may leave, and returns it.
+func (c *Courier) waitSlot(ctx context.Context, limits []throttle.Limit) (time.Time, error) {
+	for {
+		slot, err := c.slot(ctx, limits)
+		if err == nil {
+			err = sleep(ctx, time.Until(slot))
+		}
+		if err != nil || time.Since(slot) <= late {
+			return slot, err
+		}
+		c.giveBack(ctx, limits, slot)
+	}
+}
+
 func (c *Courier) giveBack(ctx context.Context, limits []throttle.Limit, slot time.Time) {
 	if slot.IsZero() || !counts(limits) {
 		return

@@ -200,7 +200,7 @@ func TestConnectionsAreShared(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if _, err := d.Send(ctx, "main", "news@acme.example", "ada@example.org", []byte(message)); err == nil || len(d.server.Taken()) != 0 {
-		t.Errorf("beside the worker: got %v, want it to wait", err)
+		t.Errorf("next to the worker: got %v, want it to wait", err)
 	}
 	if err := worker.Release(t.Context(), "main", "worker"); err != nil {
 		t.Fatal(err)

@@ -25,8 +25,9 @@ func (c *Courier) lane(ctx context.Context, acct configs.Account, to string) (la
 	provider := string(campaign.ProviderOf(domain))
 	l := lane{name: provider}
 	place := throttle.Limit{Account: acct.Name, Provider: provider}
-	if _, own := acct.Lanes[domain]; own || provider == string(campaign.Other) {
-		if tail := acct.Lanes[provider]; !own && tail.Rate > 0 { // of all small domains together
+	isTail := provider == string(campaign.Other)
+	if _, own := acct.Lanes[domain]; own || isTail {
+		if tail := acct.Lanes[provider]; isTail && tail.Rate > 0 { // of all small domains together
 			place.Rate = tail.Rate
 			l.limits = append(l.limits, place)
 		}
@@ -34,11 +35,20 @@ func (c *Courier) lane(ctx context.Context, acct configs.Account, to string) (la
 		place = throttle.Limit{Account: acct.Name, Domain: domain}
 	}
 
+	now := time.Now()
+	if isTail {
+		whole, err := c.cfg.Lanes.One(ctx, acct.Name, provider)
+		if err != nil {
+			return l, err
+		}
+		if whole.State(now) == throttle.LaneClosed {
+			return l, fmt.Errorf("lane %s/%s is closed: %s: %w", acct.Name, provider, whole.Reason, ErrLater)
+		}
+	}
 	learnt, err := c.cfg.Lanes.One(ctx, acct.Name, l.name)
 	if err != nil {
 		return l, err
 	}
-	now := time.Now()
 	switch learnt.State(now) {
 	case throttle.LaneClosed:
 		return l, fmt.Errorf("lane %s/%s is closed: %s: %w", acct.Name, l.name, learnt.Reason, ErrLater)

@@ -41,7 +41,7 @@ func webhookFinding(s outgoing.Status, served bool) Finding {
 	switch {
 	case s.URL == "":
 		return bad("webhook "+s.ID, code, store.Warning, fmt.Sprintf("it is not configured any more; events that wait: %d, dead: %d", waiting, s.Dead),
-			"nobody sends them", "write its url into webhooks again, as it was, to have them sent; else leave them")
+			"they are not sent", "write its url into webhooks again, as it was, to have them sent; else leave them")
 	case s.Dead > 0 || s.Dropped > 0:
 		text := fmt.Sprintf("dead events: %d", s.Dead)
 		if s.Dropped > 0 {
@@ -50,7 +50,7 @@ func webhookFinding(s outgoing.Status, served bool) Finding {
 		return bad(subject, code, store.Warning, text, "its receiver does not know what happened: "+s.Failure,
 			"`broadside webhook ls --dead` lists them; when the receiver is well, `broadside webhook retry --all` sends the dead again")
 	case !served && waiting > 0:
-		return bad(subject, code, store.Warning, fmt.Sprintf("no scheduler is alive; events that wait: %d", waiting), "nobody sends them", "start `broadside scheduler`, or `broadside all`")
+		return bad(subject, code, store.Warning, fmt.Sprintf("no scheduler is alive; events that wait: %d", waiting), "they are not sent", "start `broadside scheduler`, or `broadside all`")
 	case s.Failing:
 		return bad(subject, code, store.Warning, fmt.Sprintf("the last try failed at %s: %s; events that wait: %d", s.FailedAt.Format(time.RFC3339), s.Failure, waiting),
 			"its receiver does not know what happens", "`broadside webhook test` tries it now")

@@ -216,7 +216,8 @@ func resumesWithin(limit time.Duration) func(*trial, *verdict) {
 
 // othersCarryOn checks what is promised of one killed worker among three: the
 // others pause for no more than two seconds, and within 20 s they take it for
-// dead, which hands out again whom it held.
+// dead, which hands out again the recipients that it held; or the run is over by then,
+// because it held none.
 func othersCarryOn(c *trial, _ *verdict) {
 	c.t.Helper()
 	const pause, dead = 2 * time.Second, 20 * time.Second
@@ -225,8 +226,10 @@ func othersCarryOn(c *trial, _ *verdict) {
 	}
 	took := chaosPatience
 	for _, p := range c.workers {
-		if at, ok := said(p, "worker is dead, taken off the list"); ok {
-			took = min(took, at.Sub(c.struck))
+		for _, shows := range []string{"worker is dead, taken off the list", "run is over"} {
+			if at, ok := said(p, shows); ok && at.After(c.struck) {
+				took = min(took, at.Sub(c.struck))
+			}
 		}
 	}
 	if took > dead+*chaosSlack {

@@ -13,7 +13,7 @@ import (
 	"broadside/internal/testkit"
 )
 
-// receipts is an account for single messages beside that for bulk mail.
+// receipts is an account for single messages next to that for bulk mail.
 func receipts(addr string) string { return account("receipts", addr, "    stream: transactional\n") }
 
 // single is how a single message stands.

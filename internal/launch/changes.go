@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"broadside/campaign"
-	"broadside/campaign/feed"
+	"broadside/configs/strictyaml"
 	"broadside/scheduler"
 )
 
@@ -73,7 +73,7 @@ var fieldsOfFile = []struct {
 	{"layout", func(d *campaign.Definition) string { return d.Content.Layout }},
 	{"language", func(d *campaign.Definition) string { return cmp.Or(d.Content.Language, campaign.DefaultLanguage) }},
 	{"logo", func(d *campaign.Definition) string { return d.Content.Logo }},
-	{"feed", func(d *campaign.Definition) string { return feed.Shown(d.Content.Feed) }},
+	{"feed", func(d *campaign.Definition) string { return strictyaml.ShownURL(d.Content.Feed) }},
 	{"tracking", func(d *campaign.Definition) string {
 		return fmt.Sprintf("opens %t, clicks %t", d.Tracking.Opens, d.Tracking.Clicks)
 	}},

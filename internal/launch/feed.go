@@ -18,7 +18,7 @@ const lookedAtRuns = 5
 var errOvertaken = errors.New("another run of the campaign has sent items of its feed since they were read; nothing was sent")
 
 // newItems returns what reads the items of a feed that are new with a run. When none is,
-// those that were sent are returned, so that the letter can be checked all the same.
+// one that was sent is returned, so that the letter can be checked all the same.
 func (l *Launcher) newItems(p *prepared) func(context.Context, *campaign.Definition, *time.Location) ([]campaign.FeedItem, error) {
 	return func(ctx context.Context, def *campaign.Definition, zone *time.Location) ([]campaign.FeedItem, error) {
 		items, err := feed.Read(ctx, def, zone)
@@ -32,7 +32,7 @@ func (l *Launcher) newItems(p *prepared) func(context.Context, *campaign.Definit
 
 		p.nothingNew = len(fresh) == 0
 		if p.nothingNew {
-			return items, nil
+			return items[:min(1, len(items))], nil
 		}
 		p.in.Changed = func(ctx context.Context) (bool, error) {
 			still, err := l.unsent(ctx, def.ID, fresh)

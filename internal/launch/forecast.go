@@ -94,7 +94,7 @@ func wavesOf(local *scheduler.LocalPlan) []forecast.Wave {
 }
 
 // within moves the times of a forecast to where a window is open: it is made as if the
-// window did not close any more. What quotas allow meanwhile is left out.
+// window did not close any more. What quotas allow while it is closed is left out.
 func within(w *window.Window, f forecast.Forecast) forecast.Forecast {
 	if w == nil {
 		return f

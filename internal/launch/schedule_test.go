@@ -148,7 +148,7 @@ func TestWhatCannotBeMadeFailsForGood(t *testing.T) {
 				if _, err := s.Launcher.Launch(t.Context(), s.def("schedule: {at: 2199-01-01T09:00}\n"), launch.Options{Now: true, Audience: "list:staff"}); err != nil {
 					t.Fatal(err)
 				}
-			}, goOn, scheduler.Made{Failure: "launched meanwhile as run news-"}, nil, "",
+			}, goOn, scheduler.Made{Failure: "launched since as run news-"}, nil, "",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

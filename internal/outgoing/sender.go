@@ -78,7 +78,7 @@ func (l *line) deliver(ctx context.Context, v queue.Delivery, failed int) error 
 		err = answer.Refusal()
 	}
 	if ctx.Err() != nil {
-		return &queue.Later{After: time.Second, Err: fmt.Errorf("the process ended meanwhile: %w", ctx.Err())}
+		return &queue.Later{After: time.Second, Err: fmt.Errorf("the process ended: %w", ctx.Err())}
 	}
 
 	l.fails.Note(err)

@@ -288,7 +288,7 @@ func (d *Deliveries) removeOnce(ctx context.Context, receiver string, is func(bo
 		switch {
 		case err == nil:
 			removed++
-		case errors.Is(err, asynq.ErrTaskNotFound): // it was delivered meanwhile
+		case errors.Is(err, asynq.ErrTaskNotFound): // it has been delivered
 		default:
 			info, lookErr := inspector.GetTaskInfo(d.name(receiver), id)
 			if lookErr == nil && info.State != asynq.TaskStateActive {

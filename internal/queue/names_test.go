@@ -13,8 +13,8 @@ import (
 	"broadside/internal/testkit"
 )
 
-// Runs of high priority do not wait behind bulk mail: that waits here, with nobody who
-// takes it, and they are handled.
+// Runs of high priority do not wait behind bulk mail: that waits here, and is not
+// taken, and they are handled.
 func TestHighPriorityHasAQueueOfItsOwn(t *testing.T) {
 	t.Parallel()
 	rdb := dial(t, testkit.Redis(t))

@@ -11,6 +11,7 @@ import (
 	"broadside/campaign"
 	"broadside/campaign/address"
 	"broadside/campaign/suppression"
+	"broadside/configs"
 	"broadside/sender/reply"
 )
 
@@ -45,21 +46,30 @@ func (s *Service) Send(ctx context.Context, r Request) (st Status, created bool,
 		m, err := s.cfg.Store.get(reading, st.ID)
 		return m.Status, created, err
 	}
-	if ctx.Err() != nil && err != nil && st.Waits() {
+	if ctx.Err() != nil && err != nil && st.Waits() && created {
 		st, err = s.cancel(st)
 	}
 	return st, created, err
 }
 
-// cancel takes a message back that has not been claimed.
+// cancel takes a message back that this call has made and that has not been claimed. Its
+// key is free again: nothing was sent.
 func (s *Service) cancel(st Status) (Status, error) {
-	st.State = campaign.Cancelled
-	st.Reply = "interrupted before a server had it"
-	st.Changed = s.now()
 	ctx, cancel := context.WithTimeout(context.Background(), storeWithin)
 	defer cancel()
-	_, err := s.cfg.Store.note(ctx, st, "")
-	return st, err
+	cancelled := st
+	cancelled.State = campaign.Cancelled
+	cancelled.Reply = "interrupted before a server had it"
+	cancelled.Changed = s.now()
+	ok, err := s.cfg.Store.note(ctx, cancelled, "")
+	if err != nil {
+		return st, err
+	}
+	if !ok { // a worker was quicker
+		m, err := s.cfg.Store.get(ctx, st.ID)
+		return m.Status, err
+	}
+	return cancelled, s.cfg.Store.forget(ctx, st.ID)
 }
 
 // deliver sends one message, or finds out why it is not to be sent, and records what
@@ -74,6 +84,8 @@ func (s *Service) deliver(ctx context.Context, id string) (Status, error) {
 		return Status{ID: id}, s.cfg.Store.drop(ctx, id)
 	case err != nil:
 		return Status{ID: id}, err
+	case m.State == campaign.Sending && s.now().Before(m.Changed.Add(claimFor)):
+		return m.Status, errTaken // it is being sent
 	case m.State == campaign.Sending:
 		return s.doubt(ctx, m)
 	case !m.Waits():
@@ -85,11 +97,18 @@ func (s *Service) deliver(ctx context.Context, id string) (Status, error) {
 		return s.end(m, campaign.Failed, "its content cannot be read: the secret that it was sealed with is not configured any more")
 	}
 	if !s.now().Before(m.expires) {
-		return s.end(m, campaign.Failed, "expired; before that: "+m.Reply)
+		why := "expired"
+		if m.Reply != "" {
+			why += "; before that: " + m.Reply
+		}
+		return s.end(m, campaign.Failed, why)
 	}
 	a, err := address.Parse(c.To)
 	if err != nil {
 		return s.end(m, campaign.Failed, "its address cannot be read: "+err.Error())
+	}
+	if only := s.cfg.Settings.OnlyTo; len(only) > 0 && !configs.MatchAddress(only, a.String()) {
+		return s.end(m, campaign.Suppressed, "not in only_to")
 	}
 	looking, cancel := context.WithTimeout(ctx, storeWithin)
 	stop, err := s.standing(looking, a, c.Topic)
@@ -126,6 +145,7 @@ func (s *Service) try(ctx context.Context, m stored, c content, a address.Addres
 		}
 
 		answer.Provider = campaign.ProviderOf(a.Domain)
+		answer.Relay = s.cfg.Settings.Accounts[account].Preset
 		st, suppress := s.judge(ctx, m, c, a, answer)
 		st.Account = account
 		if suppress {
@@ -195,7 +215,7 @@ func (s *Service) judge(ctx context.Context, m stored, c content, a address.Addr
 		}
 		return s.later(st, m, wait), false
 	}
-	return s.later(st, m, max(pause(now.Sub(m.Created)), d.Backoff)), false // about the lane or the account
+	return s.later(st, m, pause(now.Sub(m.Created))), false // about the lane or the account
 }
 
 // finals are the outcomes that are final.
@@ -264,18 +284,30 @@ func (s *Service) end(m stored, state campaign.State, why string) (Status, error
 // record records how a message stands, also while the process ends: what is not recorded
 // becomes uncertain.
 func (s *Service) record(st Status, token string) error {
-	for latest := time.Now().Add(recordFor); ; {
+	recorded := false
+	err := s.insist(func(ctx context.Context) (err error) {
+		recorded, err = s.cfg.Store.note(ctx, st, token)
+		return err
+	})
+	if err == nil && !recorded {
+		return errTaken
+	}
+	return err
+}
+
+// insist tries for a minute to have Redis told what cannot be told again, also while the
+// process ends.
+func (s *Service) insist(tell func(ctx context.Context) error) error {
+	latest := time.Now().Add(recordFor)
+	for {
 		ctx, cancel := context.WithTimeout(context.Background(), storeWithin)
-		ok, err := s.cfg.Store.note(ctx, st, token)
+		err := tell(ctx)
 		cancel()
-		if err == nil && !ok {
-			return errTaken
-		}
 		if err == nil || time.Now().After(latest) {
 			return err
 		}
 		s.storing.Note(err)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	}
 }
 
@@ -292,10 +324,11 @@ func (s *Service) confirmed(ctx context.Context, a address.Address, wanted int) 
 
 // suppress puts a dead address on the list.
 func (s *Service) suppress(a address.Address, st Status) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeWithin)
-	defer cancel()
-	_, err := s.cfg.Suppression.Add(ctx, suppression.Entry{
-		Address: a.Canonical(), Scope: suppression.All, Reason: suppression.ReasonBounce, Source: "smtp", At: st.Changed, Evidence: st.Reply,
+	err := s.insist(func(ctx context.Context) error {
+		_, err := s.cfg.Suppression.Add(ctx, suppression.Entry{
+			Address: a.Canonical(), Scope: suppression.All, Reason: suppression.ReasonBounce, Source: "smtp", At: st.Changed, Evidence: st.Reply,
+		})
+		return err
 	})
 	if err != nil {
 		s.log.Warn("dead address not suppressed", "id", st.ID, "err", err)

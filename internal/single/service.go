@@ -143,7 +143,6 @@ func (s *Service) admit(ctx context.Context, r Request, after time.Duration) (St
 	now := s.now().UTC().Truncate(time.Millisecond)
 	m := stored{
 		Status:  Status{ID: id, MessageID: l.messageID(s.cfg.Keys, id), Template: l.def.ID, State: campaign.Pending, Created: now, Changed: now, Next: now},
-		print:   print,
 		expires: now.Add(l.def.Delivery.ExpiresAfter),
 	}
 	text, err := l.compose(m.MessageID, a.String(), r.Data, now)
@@ -155,6 +154,7 @@ func (s *Service) admit(ctx context.Context, r Request, after time.Duration) (St
 	if err != nil {
 		return Status{}, false, err
 	}
+	m.print = string(s.cfg.Seal.Seal([]byte(print), printOf(id)))
 
 	created, err := s.cfg.Store.add(ctx, m, a, rand.Text(), now.Add(after), m.expires.Add(s.cfg.Settings.Retention.Runs))
 	if err != nil || created {
@@ -171,12 +171,17 @@ func (s *Service) known(ctx context.Context, id, print string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if m.print != print {
+	same, err := s.cfg.Seal.Open([]byte(m.print), printOf(id))
+	if err == nil && string(same) != print { // else the secret that it was sealed with has gone
 		return Status{}, refused(ErrConflict, "the key was used for another message, of "+m.Created.Format(time.RFC3339)+
 			": template, address, data or account are not the same; take a new key for a new message")
 	}
 	return m.Status, nil
 }
+
+// printOf is what the print of a request is sealed for. A plain hash would let short
+// secrets among the data, such as a code of six digits, be guessed.
+func printOf(id string) string { return "print of " + id }
 
 // check checks what can be said of a request without its template. print tells requests
 // apart that have the same key.

@@ -549,7 +549,7 @@ func TestAClaimWithoutAnOutcomeIsUncertain(t *testing.T) {
 	}()
 	<-inBody
 	if st := w.send(request("order-17")); st.State != campaign.Sending {
-		t.Errorf("asked meanwhile: got %+v", st)
+		t.Errorf("asked while it waits: got %+v", st)
 	}
 
 	other := *w

@@ -54,7 +54,7 @@ func (s Status) Waits() bool { return s.State == campaign.Pending || s.State == 
 // A stored message is a Status with what only this package needs.
 type stored struct {
 	Status
-	print   string // of the request
+	print   string // of the request, sealed
 	token   string // of the last claim
 	content []byte // sealed
 	expires time.Time
@@ -172,6 +172,14 @@ func (s *Store) keep(ctx context.Context, id string, again time.Time) error {
 func (s *Store) drop(ctx context.Context, id string) error {
 	if err := s.rdb.ZRem(ctx, s.due(), id).Err(); err != nil {
 		return fmt.Errorf("take message %s out of the queue: %w", id, err)
+	}
+	return nil
+}
+
+// forget forgets a message that was not sent, so that its key is free.
+func (s *Store) forget(ctx context.Context, id string) error {
+	if err := s.rdb.Del(ctx, s.message(id)).Err(); err != nil {
+		return fmt.Errorf("forget message %s: %w", id, err)
 	}
 	return nil
 }

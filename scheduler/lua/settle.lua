@@ -7,7 +7,7 @@
 -- Returns 1, or 0 when the claim is not held (any more): nothing was changed.
 --
 -- Atomic, so that an occurrence is either recorded, passed and to be told, or none of these. A
--- schedule that was replaced meanwhile keeps its own next occurrence.
+-- schedule that has been replaced keeps its own next occurrence.
 if redis.call('HGET', KEYS[2], 'holder') ~= ARGV[3] then return 0 end
 redis.call('HDEL', KEYS[2], 'holder', 'until', 'firing', 'trouble')
 if redis.call('HGET', KEYS[2], 'version') == ARGV[2] then

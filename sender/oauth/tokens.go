@@ -86,7 +86,7 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 	}
 	defer func() { <-t.renewing }()
 
-	tok, done, err = t.known(time.Now()) // somebody may have renewed it meanwhile
+	tok, done, err = t.known(time.Now()) // another process may have renewed it
 	if done {
 		return tok.Access, err
 	}

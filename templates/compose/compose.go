@@ -165,7 +165,7 @@ func (c *Composer) address(d *Draft, r *Recipient) {
 }
 
 // appendReader appends the token that names the recipient in links that are followed. In a
-// test copy it names nobody: it is of no run.
+// test copy it names no one: it is of no run.
 func (c *Composer) appendReader(dst []byte, r *Recipient) []byte {
 	run := r.Run
 	if r.Test {

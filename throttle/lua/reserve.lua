@@ -1,8 +1,8 @@
 -- Reserves up to max slots, as many as the quotas leave. A slot is a moment from
 -- now + lead on at which a body may leave: every line has a free point there, or before
 -- it by at most the delay that is allowed for the line, and before now + lead + window.
--- Without any line a body leaves as soon as it can. Where the lines are quiet the slots
--- begin now, with leeway.
+-- Without any line a body leaves as soon as it can. Where the lines are quiet, and the way
+-- to a body is short, the slots begin now, with leeway.
 --
 -- KEYS     see line.lua and quota.lua
 -- ARGV     see quota.lua; then lead, window, max, not before (absolute
@@ -31,11 +31,10 @@ if ARGV[own + 5] == '1' and earliest <= 0 and latest > horizon + leeway then
   local isPlenty = rest >= 20 * max
   if #lines == 0 then
     late = isPlenty and leeway or leeway / 2
-  elseif isPlenty and isQuiet(max) then
+  elseif isPlenty and lead <= leeway / 4 and isQuiet(max) then
     giveLeeway()
-    late = leeway
+    late, t = leeway, 0
   end
-  if late > 0 then t = 0 end
 end
 
 -- As many slots as possible are taken in a row: of fast lines a row costs no more

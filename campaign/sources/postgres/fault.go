@@ -36,6 +36,9 @@ func (r *rows) failed(err error) error {
 	case cause != nil:
 		return fmt.Errorf("read %s: %w", r.source.Name, cause)
 	}
+	if connecting, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		err = connecting.Unwrap() // its own text has the user
+	}
 	return r.unreachable(err, "%s", oneLine(err.Error()))
 }
 

@@ -261,7 +261,7 @@ func (s Source) brokeOff(n, length int64, err error) error {
 
 // unkept is the error for a disk that cannot take the file.
 func (s Source) unkept(err error) error {
-	return fmt.Errorf("keep %s while it is read (TMPDIR names another directory): %w", s.Name, err)
+	return failure.Unreachable(fmt.Sprintf("keep %s while it is read (TMPDIR names another directory): %v", s.Name, err))
 }
 
 // unanswered says why there is no answer.
