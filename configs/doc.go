@@ -2,7 +2,7 @@
 // where it was set.
 //
 // [Load] lays four layers over each other: the defaults, the file, the
-// variables that platforms set (REDIS_URL, PORT, SMTP_URL), and BROADSIDE_
+// variables that platforms set (REDIS_URL, REDIS_TLS_URL, PORT, SMTP_URL), and BROADSIDE_
 // variables. A later layer wins, key by key, and [Config.Sources] remembers
 // which one did. Keys, and so the names of accounts and topics, are
 // case-insensitive and stored in lower case. Whatever is wrong is reported at

@@ -75,6 +75,10 @@ func TestEnvironment(t *testing.T) {
 			want: "redis_url = redis://own (env BROADSIDE_REDIS_URL)\nlisten = 127.0.0.1:4000 (env BROADSIDE_LISTEN)",
 		},
 		{
+			name: "the address with TLS", file: file, env: []string{"REDIS_TLS_URL=rediss://tls", "REDIS_URL=redis://plain"}, keys: []string{"redis_url"},
+			want: "redis_url = rediss://tls (env REDIS_TLS_URL)",
+		},
+		{
 			name: "empty is unset", file: file, env: []string{"REDIS_URL=", "BROADSIDE_NAMESPACE="}, keys: []string{"redis_url", "namespace"},
 			want: "namespace = file (broadside.yaml:3)\nredis_url = redis://file (broadside.yaml:1)",
 		},

@@ -10,13 +10,16 @@ import (
 	"broadside/configs/strictyaml"
 )
 
-// platformLayer reads the variables that hosting platforms set: REDIS_URL,
-// PORT (web listens there), and SMTP_URL (an account named default).
+// platformLayer reads the variables that hosting platforms set: REDIS_URL, or
+// REDIS_TLS_URL where they have one with TLS in addition; PORT (web listens there); and
+// SMTP_URL (an account named default).
 func platformLayer(vars map[string]string) (layer, strictyaml.Problems) {
 	l := layer{}
 	var problems strictyaml.Problems
-	if v, ok := vars["REDIS_URL"]; ok {
-		l.set(&strictyaml.Node{Kind: strictyaml.Scalar, At: strictyaml.Place{Env: "REDIS_URL"}, Text: v}, "redis_url")
+	for _, name := range []string{"REDIS_URL", "REDIS_TLS_URL"} { // the last one is used
+		if v, ok := vars[name]; ok {
+			l.set(&strictyaml.Node{Kind: strictyaml.Scalar, At: strictyaml.Place{Env: name}, Text: v}, "redis_url")
+		}
 	}
 	if v, ok := vars["PORT"]; ok {
 		at := strictyaml.Place{Env: "PORT"}

@@ -75,7 +75,7 @@ func (d *timed) record(id string) *ledger.Record {
 }
 
 // feed sets the clock, lets a feeder that remembers nothing hand out all that is due, and
-// returns the recipients whom it has handed out for the first time.
+// returns the recipients that it has handed out for the first time.
 func (d *timed) feed(run string, now time.Time) []campaign.Task {
 	d.t.Helper()
 	d.store.SetTime(now)

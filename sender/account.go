@@ -71,11 +71,13 @@ type account struct {
 }
 
 func newAccount(cfg *Config, life *lifetime, way AccountConfig) *account {
-	return &account{
+	a := &account{
 		cfg: way, log: cfg.Log.With("account", way.Name), pacer: cfg.Pacer, shown: cfg.Accounts, shared: cfg.Lanes,
 		route: newRoute(cfg, life, way), wake: make(chan struct{}, way.Connections), began: time.Now(), paces: map[paceKey]*pace{}, rules: cfg.Rules,
 		lanes: lanes{limits: way.Lanes, storm: cfg.Storm, connections: way.Connections},
 	}
+	a.lanes.slotFrom = a.slotFrom
+	return a
 }
 
 // offer takes a recipient when its lane is open and has room; otherwise it returns

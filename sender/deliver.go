@@ -210,7 +210,7 @@ func (d *delivery) prepare(j *job) end {
 	}
 
 	if !again.IsZero() {
-		return putBackUntil(again)
+		return putBackUntil(time.Time{})
 	}
 
 	if rcpt.probe.lane > 0 && !d.a.leaseProbe(ctx, rcpt.lane, time.Now()) {
@@ -369,10 +369,11 @@ func (d *delivery) pick() {
 		if time.Until(at) > n.pace.ahead()+2*earlyBody {
 			n.leaveSlot()
 			again = at.Add(-n.pace.ahead())
+			n.pace.from.Store(&again)
 		}
 	}
 	if err != nil || !again.IsZero() {
-		d.recipients.end(rcpt, putBackUntil(again))
+		d.recipients.end(rcpt, putBackUntil(time.Time{}))
 		return
 	}
 

@@ -26,6 +26,7 @@ const (
 type group struct {
 	provider campaign.Provider
 	lanes    []*lane
+	slotFrom func(paceKey) time.Time // [lanes.slotFrom]
 	turn     int
 	size     int
 	runs     []standing // that have recipients here

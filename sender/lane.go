@@ -148,11 +148,20 @@ func (l *lane) pop(now time.Time, ahead, high bool) (*recipient, time.Time) {
 		return nil, again
 	}
 
-	rcpt, again := t.pop(now)
+	rcpt, again := t.pop(now, func(r *run) time.Time { return l.slotFrom(now, r) })
 	if rcpt != nil {
 		l.count(rcpt.run, -1)
 	}
 	return rcpt, again
+}
+
+// slotFrom returns before when there is no slot for the messages of a run; zero: that is not
+// known.
+func (l *lane) slotFrom(now time.Time, r *run) time.Time {
+	if l.group.slotFrom == nil {
+		return time.Time{}
+	}
+	return l.group.slotFrom(paceOf(now, r, l))
 }
 
 // drain takes out the recipients for which gone reports true.
@@ -245,7 +254,7 @@ func (l *lane) crowd(now time.Time) (out []*recipient) {
 	}
 
 	most := room(flow)
-	out = l.normal.shed(l.size-most, most)
+	out = l.normal.shed(l.size-most, max(0, most-l.high.size))
 	out = append(out, l.high.shed(l.high.size-most, most)...)
 	for _, rcpt := range out {
 		l.count(rcpt.run, -1)

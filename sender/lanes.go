@@ -16,6 +16,10 @@ type lanes struct {
 	limits      map[string]LaneLimit // by the name of the lane
 	storm       StormLimit
 	connections int // that this process may have
+	// slotFrom returns when the next slot of a key is there at the earliest, where that is
+	// known; nil: it never is. Lanes and runs that share slots wait for them together, so that those which
+	// look first do not get more of them than the others.
+	slotFrom func(paceKey) time.Time
 
 	groups  []*group
 	byName  map[string]*lane
@@ -34,7 +38,7 @@ func (ls *lanes) group(p campaign.Provider) *group {
 			return g
 		}
 	}
-	g := &group{provider: p}
+	g := &group{provider: p, slotFrom: ls.slotFrom}
 	ls.groups = append(ls.groups, g)
 	return g
 }

@@ -41,6 +41,7 @@ type pace struct {
 	pacer  *throttle.Pacer
 	key    paceKey
 	limits atomic.Pointer[limits]
+	from   atomic.Pointer[time.Time] // there is no slot for another message before; nil: that is not known
 
 	mu     sync.Mutex
 	rate   float64     // of the lane, when slots were last asked for
@@ -270,6 +271,7 @@ func (p *pace) unbook(s *slot) {
 // giveBack returns a slot that was not used. One whose time is over is free too, if it
 // is worth giving back.
 func (p *pace) giveBack(now time.Time, s *slot) {
+	p.from.Store(nil)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unbook(s)

@@ -48,6 +48,18 @@ func (a *account) pace(now time.Time, rcpt *recipient) *pace {
 	return p
 }
 
+// slotFrom is [lanes.slotFrom]. The caller holds mu.
+func (a *account) slotFrom(key paceKey) time.Time {
+	p := a.paces[key]
+	if p == nil {
+		return time.Time{}
+	}
+	if from := p.from.Load(); from != nil {
+		return *from
+	}
+	return time.Time{}
+}
+
 // limitsOf lists the limits of a recipient's message.
 func (a *account) limitsOf(now time.Time, rcpt *recipient, laneRate float64) []throttle.Limit {
 	whole := throttle.Limit{Account: a.cfg.Name, Rate: a.cfg.Rate}
@@ -91,6 +103,9 @@ func (a *account) slot(ctx context.Context, p *pace, inHand bool) (s *slot, agai
 	s, again, spent, err := p.next(ctx, inHand, a.cfg.Connections, span, waiting)
 	if spent != nil {
 		a.spend(time.Now(), spent, again)
+	}
+	if !again.IsZero() && !inHand {
+		p.from.Store(&again)
 	}
 	return s, again, err
 }

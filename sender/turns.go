@@ -18,7 +18,7 @@ type turns struct {
 type waiting struct {
 	run        *run
 	recipients []*recipient
-	notBefore  time.Time // its next slot is not before
+	notBefore  time.Time // it is not looked at before
 	turn       int       // the lowest is next; what it missed while it had to wait is not made up
 }
 
@@ -50,13 +50,15 @@ func (t *turns) queue(r *run) *waiting {
 }
 
 // pop takes the next recipient; when there is none now, the moment at which it is worth
-// looking again (zero: not before a push).
-func (t *turns) pop(now time.Time) (rcpt *recipient, again time.Time) {
+// looking again (zero: not before a push). No slot of a run is there before the moment that
+// slotFrom returns.
+func (t *turns) pop(now time.Time, slotFrom func(*run) time.Time) (rcpt *recipient, again time.Time) {
 	next := -1
 	for i, q := range t.runs {
+		notBefore := later(q.notBefore, slotFrom(q.run))
 		switch {
-		case q.notBefore.After(now):
-			again = earliest(again, q.notBefore)
+		case notBefore.After(now):
+			again = earliest(again, notBefore)
 		case next < 0 || q.turn < t.runs[next].turn:
 			next = i
 		}

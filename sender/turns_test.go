@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign/ledger"
 	"broadside/throttle"
@@ -106,7 +107,7 @@ func TestHighPriorityGoesFirst(t *testing.T) {
 }
 
 // A recipient that comes back because there was no slot has not used the turn of its run:
-// however often that happens, and to whom, each run has as many messages as the other.
+// however often that happens, and to which of them, each run has as many messages as the other.
 func TestWhoComesBackHasNotUsedItsTurn(t *testing.T) {
 	t.Parallel()
 	for _, refused := range []int{1, 2, 3} {
@@ -127,6 +128,35 @@ func TestWhoComesBackHasNotUsedItsTurn(t *testing.T) {
 		if a, b := sent[m.runs["a"]], sent[m.runs["b"]]; a < 29 || a > 31 {
 			t.Errorf("%d are refused after each message: %d of a and %d of b were sent", refused, a, b)
 		}
+	}
+}
+
+// Runs and lanes that share slots wait for the next one together. Otherwise those that looked
+// first, which look again first, would have all slots of each reservation.
+func TestWhoSharesSlotsWaitsForThemTogether(t *testing.T) {
+	t.Parallel()
+	m := newMail("a", "b", "rated", "!x")
+	m.runs["rated"].rate = 5
+	soon := noon.Add(time.Second)
+	m.slotFrom = func(key paceKey) time.Time {
+		if key == (paceKey{}) {
+			return soon
+		}
+		return time.Time{}
+	}
+	for run := range m.runs {
+		m.wait(run, "gmail.com", 2)
+		m.wait(run, "yahoo.com", 1)
+	}
+
+	if got, want := m.order(noon), "rated rated rated"; got != want {
+		t.Errorf("got %s, want %s: it has slots of its own", got, want)
+	}
+	if _, again := m.next(noon, nil); !again.Equal(soon) {
+		t.Errorf("look again at %s, want when the slot is there", again)
+	}
+	if got, want := m.order(soon), "!x !x !x"; !strings.HasPrefix(got, want) || len(strings.Fields(got)) != 9 {
+		t.Errorf("got %s, want %s and then all others", got, want)
 	}
 }
 
@@ -227,9 +257,32 @@ func TestASlowLaneKeepsSomeOfEachRun(t *testing.T) {
 	for _, rcpt := range l.crowd(noon.Add(2 * time.Second)) {
 		out[rcpt.run]++
 	}
-	want := map[*run]int{m.runs["a"]: 98, m.runs["b"]: 98}
+	want := map[*run]int{m.runs["a"]: 99, m.runs["b"]: 99}
 	if len(out) != 2 || out[m.runs["a"]] != want[m.runs["a"]] || out[m.runs["b"]] != want[m.runs["b"]] {
-		t.Errorf("sent away: %d of a, %d of b, %d of high priority; want 98, 98 and none", out[m.runs["a"]], out[m.runs["b"]], out[m.runs["!x"]])
+		t.Errorf("sent away: %d of a, %d of b, %d of high priority; want 99, 99 and none", out[m.runs["a"]], out[m.runs["b"]], out[m.runs["!x"]])
+	}
+}
+
+// Where those of high priority are too many by themselves, those of normal priority make
+// room for them first, and a small run keeps what it has.
+func TestASlowLaneKeepsHighPriorityFirst(t *testing.T) {
+	t.Parallel()
+	m := newMail("a", "!x", "!y")
+	m.wait("a", "other.example", 1)
+	for run, n := range map[string]int{"a": 4, "!x": 7, "!y": 1} {
+		m.wait(run, "slow.example", n)
+	}
+	l := m.byName["slow.example"]
+	l.enter(noon)
+	l.transact(noon)
+	l.leave(noon, noon.Add(2*time.Second)) // 0.5 a second, for 10 s: room for five
+
+	out := map[*run]int{}
+	for _, rcpt := range l.crowd(noon.Add(2 * time.Second)) {
+		out[rcpt.run]++
+	}
+	if a, x, y := out[m.runs["a"]], out[m.runs["!x"]], out[m.runs["!y"]]; a != 3 || x != 3 || y != 0 {
+		t.Errorf("sent away: %d of a, %d and %d of high priority; want 3, 3 and none", a, x, y)
 	}
 }
 
@@ -263,6 +316,33 @@ func TestRunsShareTheirSlots(t *testing.T) {
 	a.forget(rated)
 	if len(a.paces) != 2 || len(a.retired) != 2 {
 		t.Errorf("%d paces are left and %d retired, want those of all runs, and those of the run that is over", len(a.paces), len(a.retired))
+	}
+}
+
+// A message that got no slot says so for all that share it, until a slot comes back.
+func TestWhoGetsNoSlotSaysSo(t *testing.T) {
+	t.Parallel()
+	pacer := throttle.New(newRedis(t), "bs", redis.NewScript, nil)
+	a := newAccount(&Config{Log: slog.New(slog.DiscardHandler), Pacer: pacer}, newLifetime(0, 0), AccountConfig{Name: "relay", Connections: 1, Rate: 0.5})
+	rcpt := at(&run{handle: &ledger.Run{ID: "news-1"}}, 0, "example.org")
+	rcpt.lane = a.lanes.of(rcpt)
+	p := a.pace(time.Now(), rcpt)
+
+	s, again, err := a.slot(t.Context(), p, false)
+	if err != nil || s == nil || !a.slotFrom(p.key).IsZero() {
+		t.Fatalf("got slot %v, again %s, error %v; the next from %s; want a slot, and nothing known of the next", s, again, err, a.slotFrom(p.key))
+	}
+	second, again, err := a.slot(t.Context(), p, false)
+	if err != nil || second != nil || !again.After(time.Now()) {
+		t.Fatalf("got slot %v, again %s, error %v, want none until later", second, again, err)
+	}
+	if from := a.slotFrom(p.key); !from.Equal(again) {
+		t.Errorf("the next slot is from %s, want %s", from, again)
+	}
+
+	p.giveBack(time.Now(), s)
+	if from := a.slotFrom(p.key); !from.IsZero() {
+		t.Errorf("the next slot is from %s, although one has come back", from)
 	}
 }
 

@@ -89,3 +89,35 @@ func TestBusyLinesGiveNoLeeway(t *testing.T) {
 		t.Errorf("%d slots in the last 3 s, want at least 2880", points)
 	}
 }
+
+// Leeway begins now, so that it is of no use where the way to a body is longer: there slots
+// begin behind that way. Those of a quota alone always do.
+func TestLeewayCoversTheWayToABody(t *testing.T) {
+	t.Parallel()
+	rate := []Limit{{Account: "a", Rate: 1000}}
+	quota := []Limit{{Account: "a", Quotas: []Quota{{Name: "day", Messages: 30, Window: 24 * time.Hour}}}}
+	for _, tt := range []struct {
+		name   string
+		limits []Limit
+		lead   time.Duration
+		late   time.Duration
+		from   time.Duration // the first slot
+	}{
+		{"a short way", rate, 5 * time.Millisecond, leeway, 0},
+		{"a long way", rate, 400 * time.Millisecond, lateness, 400 * time.Millisecond},
+		{"a quota", quota, 5 * time.Millisecond, leeway / 2, 5 * time.Millisecond},
+		{"a quota and a long way", quota, 400 * time.Millisecond, leeway / 2, 400 * time.Millisecond},
+	} {
+		b := newBench(t)
+		if tt.limits[0].Rate > 0 {
+			b.quiet(t, tt.limits...)
+		}
+		points, late, err := b.points(t.Context(), b.pacers[0], tt.limits, tt.lead, 3)
+		if err != nil || len(points) != 3 || late != tt.late {
+			t.Fatalf("%s: got points %v, late %s, error %v, want three, late %s", tt.name, points, late, err, tt.late)
+		}
+		if from := time.Duration(points[0]-b.now.UnixMicro()) * time.Microsecond; from != tt.from {
+			t.Errorf("%s: the first slot is in %s, want %s", tt.name, from, tt.from)
+		}
+	}
+}

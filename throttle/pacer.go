@@ -97,8 +97,8 @@ type Grant struct {
 
 // Reserve asks for up to n slots that keep all of the limits: those of at most one
 // campaign and one account. All slots are between now + lead and 250 ms after that
-// (270 ms with several limits), where lead is what the caller needs until it has a
-// body to send. Without slots Again is the only answer. A body that cannot leave
+// (270 ms with several limits, 350 ms when a slow one of them is nearly used up), where lead
+// is what the caller needs until it has a body to send. Without slots Again is the only answer. A body that cannot leave
 // within Late of its slot must not use it: 20 ms; 125 or 250 ms of a quota alone; 250 ms where the
 // limits are far from being reached and lead is short, and then the slots begin now.
 //

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,12 +16,6 @@ import (
 const (
 	// maxFeed is the most bytes of a feed, unpacked.
 	maxFeed = 5 << 20
-	// maxRedirects is how many redirects are followed.
-	maxRedirects = 5
-	// maxHeader is the most bytes of the header of an answer.
-	maxHeader = 64 << 10
-	// connectWithin is how long a connection may take.
-	connectWithin = 10 * time.Second
 	// fetchWithin is how long all of it may take.
 	fetchWithin = 30 * time.Second
 
@@ -42,24 +35,12 @@ type answer struct {
 }
 
 // fetch gets what is at an address.
-//
-// Proxies of the environment are not used: the guard would see the address of the proxy
-// and not that of the feed.
 func fetch(ctx context.Context, from *url.URL, allowPrivate bool) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
 	defer cancel()
-	onLoopback := publicnet.IsLoopback(from.Hostname())
-	guard := publicnet.Guard{Private: allowPrivate, Loopback: onLoopback, What: "this feed (content.allow_private)"}
-	dialer := &net.Dialer{Timeout: connectWithin, Control: guard.Control}
-	transport := &http.Transport{
-		DialContext: dialer.DialContext, ForceAttemptHTTP2: true, DisableKeepAlives: true,
-		TLSHandshakeTimeout: connectWithin, MaxResponseHeaderBytes: maxHeader,
-	}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		req.Header.Del("Referer") // there may be a password in the query of the page before
-		return checkRedirect(req.URL, onLoopback, len(via))
-	}}
+	guard := publicnet.Guard{Private: allowPrivate, Loopback: publicnet.IsLoopback(from.Hostname()), What: "this feed (content.allow_private)"}
+	client := guard.Client(&http.Transport{DisableKeepAlives: true})
+	defer client.CloseIdleConnections()
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), http.NoBody)
 	if err != nil {
@@ -87,23 +68,6 @@ func fetch(ctx context.Context, from *url.URL, allowPrivate bool) (answer, error
 	return got, nil
 }
 
-// A redirectError says why a redirect is not followed.
-type redirectError struct{ text string }
-
-func (e *redirectError) Error() string { return e.text }
-
-// checkRedirect refuses a redirect to what could not be named as a feed either. Where it
-// leads is checked by the guard.
-func checkRedirect(to *url.URL, onLoopback bool, followed int) error {
-	switch {
-	case followed > maxRedirects:
-		return &redirectError{fmt.Sprintf("found more than %d redirects", maxRedirects)}
-	case to.Scheme == "https", to.Scheme == "http" && onLoopback && publicnet.IsLoopback(to.Hostname()):
-		return nil
-	}
-	return &redirectError{"found a redirect to " + to.Scheme + "://" + to.Host + ", expected one to https"}
-}
-
 // checkStatus returns an error for an answer that has no feed.
 func checkStatus(code int) error {
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
@@ -121,8 +85,8 @@ func unanswered(err error) error {
 	if private, ok := errors.AsType[*publicnet.PrivateError](err); ok {
 		return private
 	}
-	if redirect, ok := errors.AsType[*redirectError](err); ok {
-		return redirect
+	if redirect, ok := errors.AsType[*publicnet.RedirectError](err); ok {
+		return fmt.Errorf("found %w", redirect)
 	}
 	return &passing{fmt.Sprintf("the server cannot be reached: %v", withoutURL(err))}
 }

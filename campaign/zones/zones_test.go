@@ -25,6 +25,8 @@ func TestZonesOfRows(t *testing.T) {
 		{nil, "UTC", Empty},
 		{[]string{"Asia/Tokyo", "Berlin"}, "UTC", Unknown},
 		{[]string{"", "Local"}, "UTC", Unknown}, // the zone of this machine is not the recipient's
+		{[]string{"", "localtime"}, "UTC", Unknown},
+		{[]string{"", "posixrules"}, "UTC", Unknown},
 		{[]string{"", "../../etc/passwd"}, "UTC", Unknown},
 		{[]string{"", "/etc/localtime"}, "UTC", Unknown},
 		{[]string{"", "Europe/Berlin\x00"}, "UTC", Unknown},

@@ -60,6 +60,75 @@ func TestTheClaimComesBeforeTheBody(t *testing.T) {
 	}
 }
 
+// A body never leaves at a slot whose time is over: where the claim took long it waits for
+// another one.
+func TestALongClaimCostsAnotherSlot(t *testing.T) {
+	t.Parallel()
+	d := newDepot(t, takesAll, configs.Limits{Connections: 1, Rate: 2}, nil)
+	var claimed time.Time
+	_, err := d.SendClaimed(t.Context(), "main", "news@acme.example", "ada@example.org", []byte(message), func(context.Context) error {
+		<-time.After(100 * time.Millisecond)
+		claimed = time.Now()
+		return nil
+	})
+	if took := time.Since(claimed); err != nil || took < 300*time.Millisecond {
+		t.Errorf("got %v, %s after the claim; the next slot is half a second after the first", err, took)
+	}
+}
+
+// Connections of a courier that was killed come back without any message.
+func TestTheConnectionsOfTheDeadAreSweptUp(t *testing.T) {
+	t.Parallel()
+	d := newDepot(t, takesAll, configs.Limits{Connections: 1}, map[string]configs.Lane{"gmail": {Connections: 1}})
+	for _, name := range []string{"main", "main/gmail"} {
+		if err := d.rdb.HSet(t.Context(), "bs:{acct:"+name+"}:conns", "single-dead", 1, "worker", 1).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Sweep(ctx) }()
+	left := func() (n int) {
+		for _, name := range []string{"main", "main/gmail"} {
+			counts, err := d.Conns.Counts(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += counts["single-dead"]
+			if counts["worker"] != 1 {
+				t.Errorf("%s: the worker has %d connections", name, counts["worker"])
+			}
+		}
+		return n
+	}
+	for range testkit.Tries(20 * time.Second) {
+		if left() == 0 {
+			break
+		}
+	}
+	stop()
+	if err := <-ended; err != nil || left() != 0 {
+		t.Errorf("got %v, %d connections of the dead", err, left())
+	}
+}
+
+// Pausing the lane of all small domains holds their messages back too.
+func TestTheLaneOfAllSmallDomains(t *testing.T) {
+	t.Parallel()
+	d := newDepot(t, takesAll, configs.Limits{Connections: 1}, nil)
+	if _, _, err := d.Lanes.Change(t.Context(), "main", "other", func(l throttle.Lane) throttle.Lane {
+		return l.Close(time.Now(), string(codes.LaneClosed), "by hand")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.send("ada@example.org"); !errors.Is(err, courier.ErrLater) {
+		t.Errorf("to a small domain: got %v, want ErrLater", err)
+	}
+	if code, err := d.send("bob@gmail.com"); code != 250 || err != nil {
+		t.Errorf("to a large one: got %d, %v", code, err)
+	}
+}
+
 // Couriers in two processes count as two.
 func TestCouriersCountApart(t *testing.T) {
 	t.Parallel()

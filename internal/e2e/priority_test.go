@@ -172,9 +172,9 @@ func TestRunsOfOnePriorityShareARate(t *testing.T) {
 	}
 	share := float64(small) / float64(small+others)
 	t.Logf("the small run had %.1f %% of %d messages in %s, the first after %s", 100*share, small+others, last.Sub(first), first.Sub(launched))
-	// Twenty points for a busy machine, on which bodies miss their slots, and for what was
-	// under way at the beginning. First come, first served would be less than ten percent.
-	if share < 0.3 || share > 0.7 {
+	// Ten points for what was under way at the beginning, and for a busy machine. First come,
+	// first served would be less than ten percent.
+	if share < 0.4 || share > 0.6 {
 		t.Errorf("the small run had %.1f %% of the messages, expected half", 100*share)
 	}
 }

@@ -528,6 +528,18 @@ func TestOnlyTo(t *testing.T) {
 	}
 }
 
+// only_to holds for what was asked for before it was set.
+func TestOnlyToWhileItWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.accept(request(""))
+	w.cfg.Settings.OnlyTo = []string{"*@acme.example"}
+	defer w.running()()
+	if st := w.until(campaign.Suppressed); !strings.Contains(st.Reply, "only_to") || len(w.courier.taken()) != 0 {
+		t.Errorf("got %+v, sent %d", st, len(w.courier.taken()))
+	}
+}
+
 // A message that a dead process has claimed may have arrived: it is reported, and not sent
 // again. The same process, if it was only slow, may still say how it went.
 func TestAClaimWithoutAnOutcomeIsUncertain(t *testing.T) {
@@ -646,9 +658,76 @@ func TestAnInterruptedSendIsCancelled(t *testing.T) {
 		cancel()
 		return reply.Reply{}, context.Canceled
 	}
-	st, created, err := w.Send(ctx, request(""))
+	st, created, err := w.Send(ctx, request("order-17"))
 	if err != nil || !created || st.State != campaign.Cancelled || w.waiting() != 0 {
 		t.Errorf("got %+v, %v, %v; %d wait", st, created, err, w.waiting())
+	}
+
+	// Nothing was sent, so the key is free.
+	w.courier.answer = nil
+	if st, created, err := w.Send(t.Context(), request("order-17")); err != nil || !created || st.State != campaign.Accepted {
+		t.Errorf("again: got %+v, %v, %v", st, created, err)
+	}
+}
+
+// What another has asked for is not cancelled by one who asks under the same key and is
+// interrupted.
+func TestAnInterruptedSendLeavesTheMessageOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.accept(request("order-17"))
+	ctx, cancel := context.WithCancel(t.Context())
+	w.courier.answer = func(string, string) (reply.Reply, error) {
+		cancel()
+		return reply.Reply{}, context.Canceled
+	}
+	if _, created, _ := w.Send(ctx, request("order-17")); created {
+		t.Error("the key makes another message")
+	}
+	if st := w.all()[0]; !st.Waits() || w.waiting() != 1 {
+		t.Errorf("got %+v, %d wait", st, w.waiting())
+	}
+}
+
+// A message that is being sent is not uncertain, however it comes into the hands of another.
+func TestAMessageThatIsBeingSentIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.courier.after = func() {
+		due := "bs:{send}:due"
+		id := w.all()[0].ID
+		if err := w.rdb.ZAdd(t.Context(), due, redis.Z{Score: 0, Member: id}).Err(); err != nil {
+			t.Error(err)
+			return
+		}
+		stop := w.running()
+		for range testkit.Tries(20 * time.Second) {
+			if w.rdb.ZScore(t.Context(), due, id).Val() > 0 {
+				break // another has taken it
+			}
+		}
+		stop()
+		if st := w.all()[0]; st.State != campaign.Sending {
+			t.Errorf("got %+v", st)
+		}
+	}
+	if st := w.send(request("")); st.State != campaign.Accepted {
+		t.Errorf("got %+v", st)
+	}
+}
+
+// What tells requests apart does not let their data be guessed: it is not the same for two
+// messages that have the same.
+func TestThePrintOfARequestIsSealed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	prints := map[string]bool{}
+	for _, key := range []string{"order-17", "order-18"} {
+		st := w.send(request(key))
+		prints[w.rdb.HGet(t.Context(), "bs:{send}:message:"+st.ID, "print").Val()] = true
+	}
+	if len(prints) != 2 {
+		t.Error("two messages with the same data have the same print")
 	}
 }
 

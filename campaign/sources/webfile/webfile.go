@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -33,12 +32,6 @@ import (
 const (
 	// maxSize is the most bytes of an answer, as they are sent.
 	maxSize = 1 << 30
-	// maxRedirects is how many redirects are followed.
-	maxRedirects = 5
-	// maxHeader is the most bytes of the header of an answer.
-	maxHeader = 64 << 10
-
-	connectWithin = 15 * time.Second
 	// answerWithin is how long a server may take to begin its answer: some make the file now.
 	answerWithin = 2 * time.Minute
 	// stallAfter ends a transfer in which nothing comes.
@@ -79,11 +72,11 @@ func fetch(ctx context.Context, s Source) (*File, error) {
 	defer stop(nil)
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchWithin, errSlow)
 	defer cancel()
-	client, done, err := newClient(s)
+	client, err := newClient(s)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer client.CloseIdleConnections()
 
 	req, err := newRequest(ctx, s)
 	if err != nil {
@@ -105,48 +98,17 @@ func fetch(ctx context.Context, s Source) (*File, error) {
 	return &File{File: file, Ending: ending(req.URL, res.Header)}, nil
 }
 
-// newClient returns a client for one fetch, and what closes its connections.
-//
-// Proxies of the environment are not used: the guard would see the address of the proxy
-// and not that of the server.
-func newClient(s Source) (client *http.Client, done func(), err error) {
+// newClient returns a client for one fetch.
+func newClient(s Source) (*http.Client, error) {
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		return nil, nil, s.invalid("the address cannot be read (not shown)")
+		return nil, s.invalid("the address cannot be read (not shown)")
 	}
-	onLoopback := publicnet.IsLoopback(u.Hostname())
-	guard := publicnet.Guard{Private: s.AllowPrivate, Loopback: onLoopback, What: s.What}
-	dialer := &net.Dialer{Timeout: connectWithin, Control: guard.Control}
-	transport := &http.Transport{
-		DialContext:            dialer.DialContext,
-		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    connectWithin,
-		ResponseHeaderTimeout:  answerWithin,
-		MaxResponseHeaderBytes: maxHeader,
-		DisableCompression:     true, // what is compressed has an end that can be checked
-	}
-	client = &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		req.Header.Del("Referer") // there may be a password in the query of the page before
-		return checkRedirect(req.URL, onLoopback, len(via))
-	}}
-	return client, transport.CloseIdleConnections, nil
-}
-
-// A redirectError says why a redirect is not followed.
-type redirectError struct{ text string }
-
-func (e *redirectError) Error() string { return e.text }
-
-// checkRedirect refuses a redirect to what could not be named as a source either. Where it
-// leads is checked by the guard.
-func checkRedirect(to *url.URL, onLoopback bool, followed int) error {
-	switch {
-	case followed > maxRedirects:
-		return &redirectError{fmt.Sprintf("more than %d redirects", maxRedirects)}
-	case to.Scheme == "https" || to.Scheme == "http" && onLoopback && publicnet.IsLoopback(to.Hostname()):
-		return nil
-	}
-	return &redirectError{"a redirect to " + to.Scheme + "://" + to.Host + ", expected https"}
+	guard := publicnet.Guard{Private: s.AllowPrivate, Loopback: publicnet.IsLoopback(u.Hostname()), What: s.What}
+	return guard.Client(&http.Transport{
+		ResponseHeaderTimeout: answerWithin,
+		DisableCompression:    true, // what is compressed has an end that can be checked
+	}), nil
 }
 
 func newRequest(ctx context.Context, s Source) (*http.Request, error) {
@@ -273,7 +235,7 @@ func (s Source) unanswered(err error) error {
 	if private, ok := errors.AsType[*publicnet.PrivateError](err); ok {
 		return s.invalid("%v", private)
 	}
-	if redirect, ok := errors.AsType[*redirectError](err); ok {
+	if redirect, ok := errors.AsType[*publicnet.RedirectError](err); ok {
 		return s.invalid("answered with %v", redirect)
 	}
 	if ok && about.Timeout() {

@@ -138,7 +138,7 @@ func TestRefused(t *testing.T) {
 		{"an encoding", header("Content-Encoding", "br"), failure.ErrInvalid, `answered with the content encoding "br", expected gzip or none`},
 		{"a redirect to clear text", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://acme.example/people.csv", http.StatusFound)
-		}, failure.ErrInvalid, "answered with a redirect to http://acme.example, expected https"},
+		}, failure.ErrInvalid, "answered with a redirect to http://acme.example, expected one to https"},
 		{"a redirect to another network", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://10.1.2.3/latest", http.StatusFound)
 		}, failure.ErrInvalid, "connect to 10.1.2.3: it is not an address of the public Internet; if it is your own network, set allow_private: true for this audience"},
