@@ -203,7 +203,7 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 // limit.
 func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 	for {
-		s, again, err := d.a.slot(d.life.begin, j.pace, true)
+		s, again, err := d.a.slot(d.life.begin, j.pace, j.rcpt.run.high, true)
 		if err != nil || !again.Before(limit) {
 			return false
 		}

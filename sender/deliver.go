@@ -197,12 +197,17 @@ func (d *delivery) prepare(j *job) end {
 
 	leased, err := d.a.leaseLane(ctx, rcpt.lane)
 	if err == nil && !leased {
-		return putBackUntil(time.Time{})
+		waiting, starved := d.a.drainStarved(time.Now(), rcpt.lane)
+		if !starved {
+			return putBackUntil(time.Time{})
+		}
+		d.recipients.giveBackAll(waiting, time.Second)
+		return giveBack(time.Second)
 	}
 
 	var again time.Time
 	if err == nil {
-		j.slot, again, err = d.a.slot(ctx, j.pace, false)
+		j.slot, again, err = d.a.slot(ctx, j.pace, rcpt.run.high, false)
 	}
 	if err != nil {
 		d.pause = time.Second // Redis is away: not a busy loop
@@ -362,7 +367,7 @@ func (d *delivery) pick() {
 
 	n := d.other()
 	d.reset(n, rcpt)
-	s, again, err := d.a.slot(d.life.begin, n.pace, false)
+	s, again, err := d.a.slot(d.life.begin, n.pace, rcpt.run.high, false)
 	n.slot = s
 	if s != nil {
 		at := n.pace.at(s)

@@ -54,7 +54,9 @@ type lane struct {
 	late  time.Time     // since when each is more than slowTransaction; zero: it is not
 
 	leases  int       // connections that this process may use for it; counted only under a limit
+	ceded   int       // of them, those that other processes get as soon as they are free
 	noLease time.Time // other processes have all of them; it is not asked for more before
+	starved time.Time // since when a lease is refused and this process has none; zero: that is not so
 
 	throttled throttle.Lane // as all workers see it
 	changed   time.Time     // when this worker changed that

@@ -33,19 +33,53 @@ func (a *account) leaseLane(ctx context.Context, l *lane) (bool, error) {
 	case ok:
 		a.leased(l, 1)
 	case err == nil:
-		a.mu.Lock()
-		l.noLease = time.Now().Add(leaseRest)
-		a.mu.Unlock()
+		a.refusedLease(l, time.Now())
 	}
 	return ok, err
+}
+
+// refusedLease notes that other processes have all connections of a lane.
+func (a *account) refusedLease(l *lane, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l.noLease = now.Add(leaseRest)
+	if l.leases == 0 && l.starved.IsZero() {
+		l.starved = now
+	}
+}
+
+// isStarved reports whether the lane has no connection here, and got none for a while:
+// other processes share theirs where each can have one.
+func (l *lane) isStarved(now time.Time) bool {
+	return l.leases == 0 && !l.starved.IsZero() && now.Sub(l.starved) >= firstLease
+}
+
+// drainStarved takes out what waits in a lane that has no connection here: another
+// process may have one.
+func (a *account) drainStarved(now time.Time, l *lane) (waiting []*recipient, starved bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !l.isStarved(now) {
+		return nil, false
+	}
+	return l.drain(all), true
 }
 
 // leasable reports whether one more connection may begin to work for the lane: its
 // limit allows it, and there is a lease, or it is worth asking for one.
 func (l *lane) leasable(now time.Time) bool {
 	limit := l.limit.Connections
-	return limit == 0 || l.using < limit && (l.using < l.leases || !l.noLease.After(now))
+	switch {
+	case limit == 0:
+		return true
+	case l.ceded > 0:
+		return l.using < l.leases-l.ceded
+	}
+	return l.using < limit && (l.using < l.leases || !l.noLease.After(now))
 }
+
+// cedes reports whether the next connection that becomes free is for another process.
+func (l *lane) cedes() bool { return l.ceded > 0 && l.using > l.leases-l.ceded }
 
 // leased adds leases to a lane, and reports whether there is one for each
 // connection that works for it.
@@ -53,6 +87,9 @@ func (a *account) leased(l *lane, more int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l.leases += more
+	if l.leases > 0 {
+		l.starved = time.Time{}
+	}
 	return l.leases >= l.using
 }
 
@@ -71,12 +108,33 @@ func (a *account) releaseLanes(ctx context.Context, conns *throttle.Conns) {
 	}
 }
 
+// cede gives back the lease of a connection that has left the lane, when another process
+// is to have it. Without that a lane that is always busy would keep what it has.
+func (a *account) cede(ctx context.Context, l *lane) {
+	if l.limit.Connections == 0 {
+		return
+	}
+	a.mu.Lock()
+	gone := l.ceded > 0 && l.leases > l.using
+	if gone {
+		l.ceded--
+		l.leases--
+	}
+	a.mu.Unlock()
+	if gone {
+		ctx, cancel := a.route.life.within(ctx, settleTime)
+		defer cancel()
+		a.releaseLane(ctx, a.route.conns, l)
+	}
+}
+
 // releaseAllLanes gives back all leases: the worker ends.
 func (a *account) releaseAllLanes(ctx context.Context, conns *throttle.Conns) {
 	for _, l := range a.leasing() {
 		a.mu.Lock()
 		n := l.leases
 		l.leases = 0
+		l.ceded = 0
 		a.mu.Unlock()
 		for range n {
 			a.releaseLane(ctx, conns, l)
@@ -104,16 +162,20 @@ func (a *account) leasing() (all []*lane) {
 }
 
 // takeLeases takes the leases off a lane that are to be given back: all that are
-// not in use when it has no work, and those beyond this process's share.
+// not in use when it has no work, and those beyond this process's share. Those of them that
+// are in use are ceded later.
 func (a *account) takeLeases(l *lane, wanted bool, excess int) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	free := max(0, l.leases-l.using)
+	l.ceded = 0
 	if l.size > 0 || l.using > 0 {
 		if !wanted {
 			return 0
 		}
-		free = min(free, max(excess, 0))
+		excess = max(excess, 0)
+		free = min(free, excess)
+		l.ceded = excess - free
 	}
 	l.leases -= free
 	return free

@@ -130,6 +130,9 @@ func (ls *lanes) offer(now time.Time, rcpt *recipient, routeClosed time.Time) an
 	if wait, full := l.full(now, rcpt.run); full {
 		return answer{wait: wait}
 	}
+	if l.isStarved(now) && l.noLease.After(now) {
+		return answer{wait: time.Second}
+	}
 
 	rcpt.since = now
 	l.push(rcpt, false)
@@ -201,6 +204,9 @@ func (ls *lanes) next(now time.Time, ahead *lane) (*recipient, time.Time) {
 	allowed := func(l *lane) bool {
 		if ahead != nil && l != ahead && l.limit.Connections > 0 {
 			return false // its connections are counted
+		}
+		if l == ahead && l.cedes() {
+			return false
 		}
 		if l != ahead && !l.leasable(now) {
 			if l.noLease.After(now) {
@@ -287,16 +293,18 @@ func (ls *lanes) empty() bool {
 	return !slices.ContainsFunc(ls.groups, func(g *group) bool { return g.size > 0 })
 }
 
-// waiting returns how many recipients wait for the same slots.
-func (ls *lanes) waiting(now time.Time, key paceKey) (n int) {
+// waiting returns how many recipients of high priority, and how many others, wait for the
+// same slots.
+func (ls *lanes) waiting(now time.Time, key paceKey) (high, normal int) {
 	for _, g := range ls.groups {
 		for _, l := range g.lanes {
 			if l.size > 0 {
-				n += l.high.waiting(now, l, key) + l.normal.waiting(now, l, key)
+				high += l.high.waiting(now, l, key)
+				normal += l.normal.waiting(now, l, key)
 			}
 		}
 	}
-	return n
+	return high, normal
 }
 
 // drain takes out the recipients for which gone reports true.

@@ -90,7 +90,7 @@ func TestAnEnvelopeDoesNotGoLongBeforeItsSlot(t *testing.T) {
 		if waiting := h.waiting(); len(waiting) != 1 || h.d.job != nil {
 			t.Fatal(h)
 		}
-		if got := h.lane().normal.runs[0].notBefore; !got.Equal(slot.Add(-time.Minute)) {
+		if got := h.lane().slotFrom(time.Now(), h.r); !got.Equal(slot.Add(-time.Minute)) {
 			t.Errorf("the next is looked at %s before its slot, want 1m", slot.Sub(got))
 		}
 		h.expectHeld()

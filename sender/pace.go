@@ -92,14 +92,14 @@ func (p *pace) unlimited() bool {
 
 // next takes the next slot, reserving more when there is none. Without one it
 // returns when to ask again. conns is how many connections could use slots,
-// waiting how many messages. A quota that is spent comes with the moment at which
+// waiting how many messages, and how many of high priority. A quota that is spent comes with the moment at which
 // it frees.
 //
 // A body that is inHand needs no time to become ready.
 //
 // Where span is not 0 no slot is reserved while the latest is further ahead than that:
 // others want slots of the same account.
-func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Duration, waiting func() int) (s *slot, again time.Time, spent *throttle.Spent, err error) {
+func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Duration, waiting func() (all, urgent int)) (s *slot, again time.Time, spent *throttle.Spent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	rate := p.limits.Load().laneRate
@@ -143,16 +143,16 @@ func (p *pace) next(ctx context.Context, inHand bool, conns int, span time.Durat
 // waits for Redis. That is for limits that gave all they were asked for: the slots of
 // others are not to be had sooner than they are needed. The caller holds mu; it is free
 // in that time. What fails is met by the next who finds no slot.
-func (p *pace) refill(ctx context.Context, conns int, waiting func() int) {
+func (p *pace) refill(ctx context.Context, conns int, waiting func() (all, urgent int)) {
 	p.asking = true
-	lead, n := p.wish(conns, waiting)
+	req := p.wish(conns, waiting)
 	grant, err := func() (throttle.Grant, error) {
 		p.mu.Unlock()
 		defer p.mu.Lock()
-		return p.pacer.Reserve(ctx, p.limits.Load().all, lead, n)
+		return p.pacer.Reserve(ctx, req)
 	}()
 	p.asking = false
-	p.noteFill(grant, n)
+	p.noteFill(grant, req.N)
 	if err == nil && len(grant.Slots) > 0 {
 		p.add(time.Now(), grant)
 	}
@@ -188,26 +188,26 @@ func (p *pace) add(now time.Time, grant throttle.Grant) {
 
 // reserve asks for the slots of as many messages as will need one soon. The caller
 // holds mu.
-func (p *pace) reserve(ctx context.Context, inHand bool, conns int, waiting func() int) (throttle.Grant, error) {
-	all := p.limits.Load().all
+func (p *pace) reserve(ctx context.Context, inHand bool, conns int, waiting func() (all, urgent int)) (throttle.Grant, error) {
 	if inHand {
-		return p.pacer.Reserve(ctx, all, 0, 1)
+		return p.pacer.Reserve(ctx, throttle.Request{Limits: p.limits.Load().all, N: 1, InHand: true})
 	}
-	lead, n := p.wish(conns, waiting)
-	grant, err := p.pacer.Reserve(ctx, all, lead, n)
-	p.noteFill(grant, n)
+	req := p.wish(conns, waiting)
+	grant, err := p.pacer.Reserve(ctx, req)
+	p.noteFill(grant, req.N)
 	return grant, err
 }
 
-// wish returns how far ahead slots should be reserved, and how many. The caller holds mu.
-func (p *pace) wish(conns int, waiting func() int) (lead time.Duration, n int) {
-	n = conns
+// wish returns which slots should be reserved. The caller holds mu.
+func (p *pace) wish(conns int, waiting func() (all, urgent int)) throttle.Request {
+	all, urgent := waiting()
+	n := conns
 	if p.each > 0 {
 		n = int(float64(conns) * float64(slotSpan) / float64(p.each))
 	}
-	n = max(1, min(n, firstSlots, waiting()))
+	n = max(1, min(n, firstSlots, all))
 	n = max(n, min(p.supply.wish(time.Now()), maxSlots))
-	return p.lead + 2*p.spread - earlyBody, n
+	return throttle.Request{Limits: p.limits.Load().all, Lead: p.lead + 2*p.spread - earlyBody, N: n, Urgent: urgent}
 }
 
 // take takes the next slot that can still be reached. The caller holds mu.

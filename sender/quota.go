@@ -87,7 +87,7 @@ func (a *account) limitsOf(now time.Time, rcpt *recipient, laneRate float64) []t
 // returns when to ask again. It reserves for the recipients that wait here and for as many as the
 // connections can send in that time: a slot that is not used is lost. For a body that
 // is inHand it reserves one alone.
-func (a *account) slot(ctx context.Context, p *pace, inHand bool) (s *slot, again time.Time, err error) {
+func (a *account) slot(ctx context.Context, p *pace, high, inHand bool) (s *slot, again time.Time, err error) {
 	if p.unlimited() {
 		return nil, time.Time{}, nil
 	}
@@ -95,10 +95,16 @@ func (a *account) slot(ctx context.Context, p *pace, inHand bool) (s *slot, agai
 	a.mu.Lock()
 	n, span := a.fairShare(p.key)
 	a.mu.Unlock()
-	waiting := func() int {
+	waiting := func() (all, urgent int) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return min(a.lanes.waiting(time.Now(), p.key)+1, n)
+		urgent, normal := a.lanes.waiting(time.Now(), p.key)
+		if high {
+			urgent++
+		} else {
+			normal++
+		}
+		return min(urgent+normal, n), urgent
 	}
 	s, again, spent, err := p.next(ctx, inHand, a.cfg.Connections, span, waiting)
 	if spent != nil {

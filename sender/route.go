@@ -75,7 +75,7 @@ func (r *route) mayOpen(ctx context.Context) (bool, error) {
 
 	latest := time.Now().Add(openWait)
 	for {
-		grant, err := r.pacer.Reserve(ctx, []throttle.Limit{r.opens}, 0, 1)
+		grant, err := r.pacer.Reserve(ctx, throttle.Request{Limits: []throttle.Limit{r.opens}, N: 1})
 		if err != nil {
 			return false, err
 		}

@@ -100,8 +100,8 @@ func TestHighPriorityGoesFirst(t *testing.T) {
 		if got := m.order(noon); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}
-		if n := m.lanes.waiting(noon, paceKey{}); n != 0 || !m.empty() {
-			t.Errorf("%s: %d still wait", tt.name, n)
+		if high, normal := m.lanes.waiting(noon, paceKey{}); high+normal != 0 || !m.empty() {
+			t.Errorf("%s: %d of high priority and %d others still wait", tt.name, high, normal)
 		}
 	}
 }
@@ -328,11 +328,11 @@ func TestWhoGetsNoSlotSaysSo(t *testing.T) {
 	rcpt.lane = a.lanes.of(rcpt)
 	p := a.pace(time.Now(), rcpt)
 
-	s, again, err := a.slot(t.Context(), p, false)
+	s, again, err := a.slot(t.Context(), p, false, false)
 	if err != nil || s == nil || !a.slotFrom(p.key).IsZero() {
 		t.Fatalf("got slot %v, again %s, error %v; the next from %s; want a slot, and nothing known of the next", s, again, err, a.slotFrom(p.key))
 	}
-	second, again, err := a.slot(t.Context(), p, false)
+	second, again, err := a.slot(t.Context(), p, false, false)
 	if err != nil || second != nil || !again.After(time.Now()) {
 		t.Fatalf("got slot %v, again %s, error %v, want none until later", second, again, err)
 	}

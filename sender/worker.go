@@ -197,6 +197,7 @@ func (w *Worker) serve(a *account) {
 		d.began = time.Time{}
 		d.attempt()
 		a.leave(lane, probe, d.began, d.nextRecipient())
+		a.cede(w.life.finish, lane)
 		d.rest()
 	}
 }

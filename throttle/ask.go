@@ -18,26 +18,26 @@ type reply struct {
 }
 
 // ask runs reserve.lua. mayLeeway says whether the slots may have leeway.
-func (p *Pacer) ask(ctx context.Context, ch chain, lead time.Duration, n int, notBefore int64, mayLeeway bool) (reply, error) {
+func (p *Pacer) ask(ctx context.Context, ch chain, r Request, notBefore int64, mayLeeway bool) (reply, error) {
 	err := p.sync(ctx, ch)
 	if err != nil {
 		return reply{}, err
 	}
-	answer, err := p.run(ctx, p.reserve, ch, lead.Microseconds(), window.Microseconds(), n, notBefore, mayLeeway)
+	answer, err := p.run(ctx, p.reserve, ch, r.Lead.Microseconds(), window.Microseconds(), r.N, notBefore, mayLeeway, r.urgent())
 	if err != nil {
-		return reply{}, fmt.Errorf("reserve %d slots of %s: %w", n, ch.tag, err)
+		return reply{}, fmt.Errorf("reserve %d slots of %s: %w", r.N, ch.tag, err)
 	}
 	return answer, nil
 }
 
 // pair runs match.lua with wishes in the time of the node that c is the clock of.
 // The points are in the account's.
-func (p *Pacer) pair(ctx context.Context, acct chain, delay int64, wishes []int64, c *clock) (reply, error) {
+func (p *Pacer) pair(ctx context.Context, acct chain, delay int64, urgent int, wishes []int64, c *clock) (reply, error) {
 	err := p.sync(ctx, acct)
 	if err != nil {
 		return reply{}, err
 	}
-	args := []any{delay}
+	args := []any{delay, urgent}
 	shift := c.shift(p.clocks.of(acct.tag))
 	for _, w := range wishes {
 		args = append(args, w+shift)
@@ -60,7 +60,7 @@ func (p *Pacer) sync(ctx context.Context, ch chain) error {
 		if c.sure(time.Now()) {
 			return nil
 		}
-		_, err := p.run(ctx, p.match, ch, 0)
+		_, err := p.run(ctx, p.match, ch, 0, 0)
 		if err != nil {
 			return fmt.Errorf("read the clock of %s: %w", ch.tag, err)
 		}
@@ -139,7 +139,7 @@ func (p *Pacer) Replay(ctx context.Context) error {
 		for !all.isEmpty() {
 			part := all
 			part.lines = all.lines[:min(maxReplay, len(all.lines))]
-			_, err := p.run(ctx, p.match, part, 0)
+			_, err := p.run(ctx, p.match, part, 0, 0)
 			if err != nil {
 				return fmt.Errorf("tell what was reserved of %s: %w", all.tag, err)
 			}
@@ -169,7 +169,7 @@ func (p *Pacer) Next(ctx context.Context, limit Limit) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	answer, err := p.run(ctx, p.match, ch, 0)
+	answer, err := p.run(ctx, p.match, ch, 0, 0)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("find the next slot of %s: %w", ch.tag, err)
 	}

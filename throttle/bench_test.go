@@ -24,7 +24,7 @@ func BenchmarkReserve(b *testing.B) {
 				slots := 0
 				before := processorTime(b, rdb)
 				for b.Loop() {
-					got, err := p.Reserve(b.Context(), bm.limits, 5*time.Millisecond, bm.n)
+					got, err := p.Reserve(b.Context(), Request{Limits: bm.limits, Lead: 5 * time.Millisecond, N: bm.n})
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -136,6 +136,7 @@ func TestModelListsOfLimits(t *testing.T) {
 			counted, limits := message(rt, meters)
 			lead := rapid.SampledFrom([]time.Duration{0, 4 * time.Millisecond, 90 * time.Millisecond, time.Second}).Draw(rt, "lead")
 			n := rapid.SampledFrom([]int{1, 3, 64}).Draw(rt, "n")
+			b.urgent = rapid.SampledFrom([]int{0, 0, 1, 64}).Draw(rt, "urgent")
 			points, late, err := b.points(t.Context(), b.pacers[which], limits, lead, n)
 			if err != nil {
 				rt.Fatal(err)
@@ -171,6 +172,7 @@ func TestModelListsOfLimits(t *testing.T) {
 // no slot has been taken for a day, though the clock was set back at every call.
 func (b *bench) checkNothingIsLocked(t *rapid.T, meters []*meter) {
 	b.advance(45 * time.Hour)
+	b.urgent = 0
 	var limits []Limit
 	for _, m := range []*meter{meters[0], meters[1], meters[3], meters[4]} {
 		l := m.limit
@@ -309,7 +311,7 @@ func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
 		"two limits have the key":  {{Account: "a", Rate: 1}, {Account: "a", Rate: 2}},
 		"one account and one camp": {{Account: "a", Rate: 1}, {Account: "b", Provider: "gmail", Rate: 2}},
 	} {
-		if _, err := p.Reserve(t.Context(), limits, 0, 1); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := p.Reserve(t.Context(), Request{Limits: limits, N: 1}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got error %v, want %q", limits, err, want)
 		}
 	}

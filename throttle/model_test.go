@@ -20,6 +20,7 @@ type bench struct {
 	rdb    *redis.Client
 	now    time.Time
 	pacers [2]*Pacer
+	urgent int // messages of high priority that wait, at each call
 }
 
 func newBench(t *testing.T) *bench {
@@ -51,6 +52,7 @@ func (b *bench) reserve(ctx context.Context, p *Pacer, l lane) ([]int64, error) 
 // points are those that Reserve would return as slots, and how late bodies may be.
 func (b *bench) points(ctx context.Context, p *Pacer, limits []Limit, lead time.Duration, n int) (points []int64, late time.Duration, err error) {
 	late = lateness
+	req := Request{Lead: lead, N: n, Urgent: b.urgent}
 	r, err := newRoute(p.prefix, limits)
 	if err != nil {
 		return nil, 0, err
@@ -61,11 +63,11 @@ func (b *bench) points(ctx context.Context, p *Pacer, limits []Limit, lead time.
 			points = append(points, b.now.Add(lead).UnixMicro())
 		}
 	case r.camp.isEmpty():
-		points, late, err = lateOf(p.ask(ctx, r.acct, lead, n, 0, true))
+		points, late, err = lateOf(p.ask(ctx, r.acct, req, 0, true))
 	case r.acct.isEmpty():
-		points, late, err = lateOf(p.ask(ctx, r.camp, lead, n, 0, true))
+		points, late, err = lateOf(p.ask(ctx, r.camp, req, 0, true))
 	default:
-		points, _, err = p.both(ctx, r, lead, n)
+		points, _, err = p.both(ctx, r, req)
 	}
 	return points, late, err
 }
@@ -146,7 +148,7 @@ func (b *bench) load(t rapid.TB, all snapshot) {
 
 // pointsOf returns the points that p is given of a chain, without leeway.
 func pointsOf(ctx context.Context, p *Pacer, ch chain, lead time.Duration, n int, notBefore int64) ([]int64, error) {
-	answer, err := p.ask(ctx, ch, lead, n, notBefore, false)
+	answer, err := p.ask(ctx, ch, Request{Lead: lead, N: n}, notBefore, false)
 	return answer.points, err
 }
 

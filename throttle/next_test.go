@@ -28,7 +28,7 @@ func TestNextTellsWhenTheNextSlotIsFree(t *testing.T) {
 		if d := next(); d > 0 {
 			t.Errorf("before anything is reserved: in %s, want now", d)
 		}
-		if g, err := p.Reserve(t.Context(), []Limit{limit}, 0, 1); err != nil || len(g.Slots) != 1 {
+		if g, err := p.Reserve(t.Context(), Request{Limits: []Limit{limit}, N: 1}); err != nil || len(g.Slots) != 1 {
 			t.Fatal(g, err)
 		}
 		for range 2 {

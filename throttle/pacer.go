@@ -95,10 +95,29 @@ type Grant struct {
 	Spent *Spent        // the quota that all slots are refused for; nil: none
 }
 
-// Reserve asks for up to n slots that keep all of the limits: those of at most one
-// campaign and one account. All slots are between now + lead and 250 ms after that
-// (270 ms with several limits, 350 ms when a slow one of them is nearly used up), where lead
-// is what the caller needs until it has a body to send. Without slots Again is the only answer. A body that cannot leave
+// A Request asks for slots.
+type Request struct {
+	Limits []Limit       // of at most one campaign and one account
+	Lead   time.Duration // what the caller needs until it has a body to send
+	N      int           // how many slots at most
+	// Urgent is how many messages of high priority wait here for slots of these limits. When
+	// they do not get all, the limit that they wait for gives those of normal priority
+	// none, in no process, until they have asked again.
+	Urgent int
+	InHand bool // a body waits for its slot: it gets one also while others are urgent
+}
+
+// urgent is what reserve.lua and match.lua take.
+func (r Request) urgent() int {
+	if r.InHand {
+		return -1
+	}
+	return r.Urgent
+}
+
+// Reserve asks for slots that keep all of the limits. All slots are between now + lead and
+// 250 ms after that (270 ms with several limits, 350 ms when a slow one of them is nearly used
+// up). Without slots Again is the only answer. A body that cannot leave
 // within Late of its slot must not use it: 20 ms; 125 or 250 ms of a quota alone; 250 ms where the
 // limits are far from being reached and lead is short, and then the slots begin now.
 //
@@ -114,26 +133,26 @@ type Grant struct {
 // another worker has reserved the next one of the same limit.
 //
 // Without any limit the slots are now, and Redis is not asked.
-func (p *Pacer) Reserve(ctx context.Context, limits []Limit, lead time.Duration, n int) (Grant, error) {
-	lead = min(max(lead, 0), maxLead)
-	n = min(n, maxSlots)
-	if n <= 0 {
+func (p *Pacer) Reserve(ctx context.Context, req Request) (Grant, error) {
+	req.Lead = min(max(req.Lead, 0), maxLead)
+	req.N = min(req.N, maxSlots)
+	if req.N <= 0 {
 		return Grant{Again: time.Now()}, nil
 	}
-	r, err := newRoute(p.prefix, limits)
+	r, err := newRoute(p.prefix, req.Limits)
 	if err != nil {
 		return Grant{}, err
 	}
 
 	switch {
 	case r.camp.isEmpty() && r.acct.isEmpty():
-		return unlimited(n), nil
+		return unlimited(req.N), nil
 	case r.camp.isEmpty():
-		return p.one(ctx, r.acct, lead, n)
+		return p.one(ctx, r.acct, req)
 	case r.acct.isEmpty():
-		return p.one(ctx, r.camp, lead, n)
+		return p.one(ctx, r.camp, req)
 	}
-	points, grant, err := p.both(ctx, r, lead, n)
+	points, grant, err := p.both(ctx, r, req)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -154,13 +173,13 @@ func unlimited(n int) Grant {
 func interval(rate float64) float64 { return 1e6 / (rate * pace) }
 
 // one reserves where the limits have one hash slot.
-func (p *Pacer) one(ctx context.Context, ch chain, lead time.Duration, n int) (Grant, error) {
-	reply, err := p.ask(ctx, ch, lead, n, 0, true)
+func (p *Pacer) one(ctx context.Context, ch chain, req Request) (Grant, error) {
+	reply, err := p.ask(ctx, ch, req, 0, true)
 	if err != nil {
 		return Grant{}, err
 	}
 	c := p.clocks.of(ch.tag)
-	grant := Grant{Slots: locals(c, reply.points), Late: reply.late, Again: p.again(c, reply.next, lead)}
+	grant := Grant{Slots: locals(c, reply.points), Late: reply.late, Again: p.again(c, reply.next, req.Lead)}
 	p.refuse(&grant, ch, reply)
 	return grant, nil
 }
@@ -168,20 +187,21 @@ func (p *Pacer) one(ctx context.Context, ch chain, lead time.Duration, n int) (G
 // both reserves where a run's and an account's limits count; see the package
 // comment for the way. The points, in the time of the account's node, are the slots
 // of the grant.
-func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (points []int64, grant Grant, err error) {
+func (p *Pacer) both(ctx context.Context, r route, req Request) (points []int64, grant Grant, err error) {
 	ac, cc := p.clocks.of(r.acct.tag), p.clocks.of(r.camp.tag)
 	grant.Late = lateness
-	var notBefore int64 // in the time of the run's node
+	ofRun := Request{Lead: req.Lead, N: req.N} // it shares its own limit with no other run
+	var notBefore int64                        // in the time of the run's node
 	for range tries {
-		wishes, err := p.ask(ctx, r.camp, lead, n, notBefore, false)
+		wishes, err := p.ask(ctx, r.camp, ofRun, notBefore, false)
 		if err != nil {
 			return nil, Grant{}, err
 		}
-		grant.Again = p.again(cc, wishes.next, lead)
+		grant.Again = p.again(cc, wishes.next, req.Lead)
 		if len(wishes.points) == 0 {
 			break
 		}
-		partners, err := p.pair(ctx, r.acct, r.delay, wishes.points, cc)
+		partners, err := p.pair(ctx, r.acct, r.delay, req.urgent(), wishes.points, cc)
 		if err != nil {
 			return nil, Grant{}, err
 		}
@@ -193,7 +213,7 @@ func (p *Pacer) both(ctx context.Context, r route, lead time.Duration, n int) (p
 			p.refuse(&grant, r.acct, partners)
 			return points, grant, nil
 		}
-		grant.Again = latest(grant.Again, p.again(ac, partners.next, lead))
+		grant.Again = latest(grant.Again, p.again(ac, partners.next, req.Lead))
 		notBefore = partners.next + ac.shift(cc)
 	}
 	return nil, grant, nil

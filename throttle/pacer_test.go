@@ -42,7 +42,7 @@ func (l lane) limits() []Limit {
 func (l lane) collect(ctx context.Context, t *testing.T, p *Pacer, end time.Time) (slots []time.Time, calls int) {
 	for time.Now().Before(end) {
 		asked := time.Now()
-		grant, err := p.Reserve(ctx, l.limits(), l.lead, l.n)
+		grant, err := p.Reserve(ctx, Request{Limits: l.limits(), Lead: l.lead, N: l.n})
 		if err != nil {
 			t.Error(err)
 			return slots, calls
@@ -162,7 +162,7 @@ func TestWithoutLimitsRedisIsNotAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := New(rdb, "bs", redis.NewScript, nil)
-	grant, err := p.Reserve(t.Context(), []Limit{{Account: "a"}, {Campaign: "r"}}, time.Second, 3)
+	grant, err := p.Reserve(t.Context(), Request{Limits: []Limit{{Account: "a"}, {Campaign: "r"}}, Lead: time.Second, N: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestWithoutLimitsRedisIsNotAsked(t *testing.T) {
 	if len(slots) != 3 || time.Until(slots[2]) > 0 {
 		t.Errorf("got slots %v, want 3 that are due now", slots)
 	}
-	if _, err := p.Reserve(t.Context(), []Limit{{Account: "a", Rate: 1}}, 0, 1); err == nil {
+	if _, err := p.Reserve(t.Context(), Request{Limits: []Limit{{Account: "a", Rate: 1}}, N: 1}); err == nil {
 		t.Error("got no error from a client that is closed")
 	}
 }

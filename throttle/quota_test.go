@@ -12,7 +12,7 @@ import (
 // ask reserves as a caller does; the times of the grant are made times of the store.
 func (b *bench) ask(t *testing.T, p *Pacer, limits []Limit, n int) (grant Grant, spent *Spent) {
 	t.Helper()
-	grant, err := p.Reserve(t.Context(), limits, 0, n)
+	grant, err := p.Reserve(t.Context(), Request{Limits: limits, N: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestQuotaInEachPlace(t *testing.T) {
 		p, other := New(rdb, "bs", lua, nil), New(rdb, "bs", lua, nil)
 		reserve := func(p *Pacer, want int) Grant {
 			t.Helper()
-			grant, err := p.Reserve(t.Context(), limits, time.Second, 20)
+			grant, err := p.Reserve(t.Context(), Request{Limits: limits, Lead: time.Second, N: 20})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -230,7 +230,7 @@ func TestQuotasThatMakeNoSenseAreRefused(t *testing.T) {
 		"two quotas":          {Account: "a", Quotas: []Quota{day, day}},
 		"an account alone":    {Account: "a", Provider: "gmail", Opens: true, Rate: 1},
 	} {
-		if _, err := p.Reserve(t.Context(), []Limit{limit}, 0, 1); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := p.Reserve(t.Context(), Request{Limits: []Limit{limit}, N: 1}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got error %v, want %q", limit, err, want)
 		}
 	}
@@ -254,7 +254,7 @@ func TestConnectionsOpened(t *testing.T) {
 	b.wantSlots(t, b.pacers[0], []Limit{{Account: "a", Opens: true, Rate: 1}}, 2, 1)
 	b.wantSlots(t, b.pacers[0], []Limit{{Account: "a", Rate: 1}}, 2, 1)
 	b.wantSlots(t, b.pacers[1], []Limit{{Account: "a", Opens: true, Rate: 1}}, 2, 0)
-	_, err := b.pacers[0].Reserve(t.Context(), []Limit{{Account: "a", Opens: true, Rate: 1}, {Account: "a", Rate: 1}}, 0, 1)
+	_, err := b.pacers[0].Reserve(t.Context(), Request{Limits: []Limit{{Account: "a", Opens: true, Rate: 1}, {Account: "a", Rate: 1}}, N: 1})
 	if err == nil || !strings.Contains(err.Error(), "alone") {
 		t.Errorf("with another limit: got error %v, want one that says it stands alone", err)
 	}

@@ -88,7 +88,7 @@ func (b *bench) slotsWithin(t *testing.T, d time.Duration, senders [][]Limit) (s
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := b.pacers[0].ask(t.Context(), r.acct, lead, 8, 0, true)
+		answer, err := b.pacers[0].ask(t.Context(), r.acct, Request{Lead: lead, N: 8}, 0, true)
 		if err != nil {
 			t.Fatal(err)
 		}

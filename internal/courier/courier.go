@@ -235,7 +235,7 @@ func (c *Courier) slot(ctx context.Context, limits []throttle.Limit) (time.Time,
 	}
 	latest := time.Now().Add(waitFor)
 	for {
-		grant, err := c.cfg.Pacer.Reserve(ctx, limits, 0, 1)
+		grant, err := c.cfg.Pacer.Reserve(ctx, throttle.Request{Limits: limits, N: 1, Urgent: 1})
 		switch {
 		case err != nil:
 			return time.Time{}, err

@@ -143,7 +143,7 @@ func TestQuotasAreShared(t *testing.T) {
 	d := newDepot(t, takesAll, configs.Limits{Connections: 2, PerHour: 3}, nil)
 	quota := throttle.Quota{Name: "hour", Messages: 3, Window: time.Hour}
 	bulk := throttle.New(d.rdb, "bs", redis.NewScript, nil)
-	if grant, err := bulk.Reserve(t.Context(), []throttle.Limit{{Account: "main", Quotas: []throttle.Quota{quota}}}, 0, 2); err != nil || len(grant.Slots) != 2 {
+	if grant, err := bulk.Reserve(t.Context(), throttle.Request{Limits: []throttle.Limit{{Account: "main", Quotas: []throttle.Quota{quota}}}, N: 2}); err != nil || len(grant.Slots) != 2 {
 		t.Fatalf("got %+v, %v", grant, err)
 	}
 	if code, err := d.send("ada@example.org"); code != 250 || err != nil {

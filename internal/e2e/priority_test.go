@@ -79,7 +79,8 @@ func TestHighPriorityOvertakesBulkMail(t *testing.T) {
 		{"as fast as the server takes it", "    limits: {connections: 8}\n", 2, 40_000, ""},
 		{"a rate", "    limits: {rate: 50/s, connections: 8}\n", 2, 5_000, ""},
 		{"a bulk run with a rate of its own", "    limits: {rate: 50/s, connections: 8}\n", 2, 5_000, "delivery: {rate: 45/s}\n"},
-		{"lanes with rates", "    limits: {rate: 50/s, connections: 8}\n    lanes: {gmail: {rate: 5/s}, example.org: {rate: 5/s}}\n", 1, 5_000, ""},
+		{"lanes with rates", "    limits: {rate: 50/s, connections: 8}\n    lanes: {gmail: {rate: 5/s}, example.org: {rate: 5/s}}\n", 2, 5_000, ""},
+		{"lanes with few connections", "    limits: {connections: 8}\n    lanes: {gmail: {connections: 2}, outlook: {connections: 1}}\n", 2, 40_000, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const urgent = 100

@@ -76,6 +76,40 @@ local function takeAll(first, n)
   for _, line in ipairs(lines) do take(line, first, n) end
 end
 
+-- heldUntil returns until when the points of one of the lines are for messages of high
+-- priority alone.
+local function heldUntil()
+  local ends = 0
+  for _, line in ipairs(lines) do ends = math.max(ends, line.held) end
+  return ends
+end
+
+-- hold keeps the line whose next point after t is the last for messages of high priority:
+-- until that point and a quarter of a second more, within which they ask again. Others may go
+-- on in the other lines. isRefused says that some asked for a point and got none; of a slow
+-- line they do not ask for more than one.
+local function hold(t, isRefused)
+  local slowest, body = nil, 0
+  for _, line in ipairs(lines) do
+    local at = line.at
+    line.at = 1
+    local free = ready(line, t, 0)
+    line.at = at
+    if free > body then slowest, body = line, free end
+  end
+  if slowest and (isRefused or slowest.interval > leeway / 2) then
+    slowest.held = math.max(slowest.held, body + leeway)
+    slowest.changed = true
+  end
+end
+
+-- letGo ends what hold has done.
+local function letGo()
+  for _, line in ipairs(lines) do
+    if line.held > 0 then line.held, line.changed = 0, true end
+  end
+end
+
 -- earliest and latest are the bounds of the stretches of time that quotas are for.
 local earliest, latest = 0, math.huge
 for _, q in ipairs(quotas) do

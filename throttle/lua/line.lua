@@ -4,13 +4,14 @@
 --          the line: "tat at slack". tat: the end of the line; at: Redis time of the
 --          last write; both microseconds since 1970. slack: the longest delay, in
 --          microseconds, with which a point of this line may be used.
---          free: "base from to from to ... until:used". from and to are the stretches
+--          free: "base from to from to ... until:used:held". from and to are the stretches
 --          before tat that are free, in the order of time, microseconds after base. A
 --          point may lie anywhere in a stretch that has room for an interval behind it.
 --          until, in microseconds after base: up to then points may be used with leeway,
 --          so that all are as far from each other as if they were. used: about how many
---          points were taken in a second. What is only a few stretches and no used was
---          written by an older version.
+--          points were taken in a second. held, in microseconds after base: up to then the
+--          points are for messages of high priority. What has no held, or only a few
+--          stretches, was written by an older version.
 --
 -- All times below are relative to now, so that doubles hold them exactly.
 -- Atomic because a point must be handed out once, and because a body that needs
@@ -39,6 +40,7 @@ local function open(n, interval, slack, floor, wrote, lenient)
   local line = {
     key = KEYS[2 * n - 1], freeKey = KEYS[2 * n], slack = slack, early = slack,
     tat = 0, from = {}, to = {}, at = 1, changed = false, mine = 0, lenient = 0, taken = 0,
+    held = 0,
   }
   local stored, free = redis.call('GET', line.key), redis.call('GET', line.freeKey)
   local written, steppedBack = 0, false
@@ -55,10 +57,11 @@ local function open(n, interval, slack, floor, wrote, lenient)
 
   local base, rest = string.match(free or '', '^(%d+)(.*)$')
   local shift = base and tonumber(base) - now
-  local ends, used = string.match(rest or '', ' (%d+):(%S+)$')
+  local ends, used, held = string.match(rest or '', ' (%d+):([%d.]+):?(%d*)$')
   if ends then
     line.lenient = tonumber(ends) + (steppedBack and 0 or shift)
     if shift > -1000000 and shift <= 0 then line.used = tonumber(used) * math.exp(shift / 1000000) end
+    line.held = (tonumber(held) or 0) + shift
   end
   -- One further ahead is a time of another clock.
   if lenient - now > line.lenient and lenient - now <= reach + 2 * leeway then
@@ -74,6 +77,7 @@ local function open(n, interval, slack, floor, wrote, lenient)
     line.tat = furthest
     line.changed = true
   end
+  if steppedBack or line.held > furthest + leeway then line.held = 0 end
   -- A floor further ahead is a time of another clock.
   if floor - now > line.tat and floor - now <= furthest then
     line.tat = floor - now
@@ -101,9 +105,10 @@ local function save(line)
   -- Of a line that was not used for a while it is not known how much is: half of it. Where
   -- more is wanted from the beginning, this only grows.
   local used = (line.used or 500000 / line.interval) + line.taken
-  free[#free + 1] = string.format('%.0f:%.3f', math.max(0, math.ceil(line.lenient)), used)
+  local held = math.max(0, math.ceil(line.held))
+  free[#free + 1] = string.format('%.0f:%.3f:%.0f', math.max(0, math.ceil(line.lenient)), used, held)
   -- Nothing of this is further ahead than that.
-  redis.call('SET', line.freeKey, table.concat(free, ' '), 'EX', 10)
+  redis.call('SET', line.freeKey, table.concat(free, ' '), 'EX', math.max(10, math.ceil(held / 1000000)))
 end
 
 -- place returns where a line has a point for a body in a free stretch, nil where it has

@@ -6,7 +6,8 @@
 --
 -- KEYS     see line.lua and quota.lua
 -- ARGV     see quota.lua; then lead, window, max, not before (absolute
---          microseconds; 0: any), and 1 when slots may have leeway, else 0
+--          microseconds; 0: any), 1 when slots may have leeway, else 0, and how many
+--          messages of high priority wait (-1: a body waits, whatever it is)
 -- result   see limits.lua; slots ascending. next is the first slot that a later
 --          call can have
 local lead, window, max = tonumber(ARGV[own + 1]), tonumber(ARGV[own + 2]), tonumber(ARGV[own + 3])
@@ -22,6 +23,9 @@ if notBefore > 0 then t = math.max(t, notBefore - now) end
 local rest, spent, ends = allowance(lead, lead + window)
 max = math.min(max, rest)
 if max <= 0 then return answer(ends, spent, ends, {}, 0) end
+
+local urgent = tonumber(ARGV[own + 6])
+if urgent == 0 and heldUntil() > 0 then return answer(now + heldUntil(), 0, 0, {}, 0) end
 
 -- A worker that dies takes what it has of a quota with it: that should be little, so where
 -- a quota is short no slots are given for all of the leeway. Where there are only quotas
@@ -53,6 +57,12 @@ while #slots < max and t <= horizon do
   takeAll(body, n)
   for i = 0, n - 1 do slots[#slots + 1] = now + math.ceil(body + i * apart) end
   t, row = slots[#slots] - now, 2 * n
+end
+
+if urgent > #slots then
+  hold(math.max(lead, earliest), #slots < max)
+elseif urgent > 0 then
+  letGo()
 end
 
 return answer(now + meet(t, math.huge), 0, 0, slots, #slots, late)
