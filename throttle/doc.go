@@ -41,6 +41,10 @@
 // a quarter further apart: then any second and a quarter of a line has no more of them
 // than one second may have bodies.
 //
+// A call for messages of high priority that does not get all it asks for holds the line
+// that has its next point last: until it has asked again, calls for others get nothing of
+// that line, in no process. A body that waits for its slot is not held up.
+//
 // How fast an account opens connections is a line of its own.
 //
 // A slot that was reserved and not used is lost. Of a limit slower than one a second
@@ -79,12 +83,12 @@
 // # Lanes
 //
 // A Lane is how much a mailbox provider, or a domain, takes from an account, as its
-// replies show: slowed, paused until a probe is accepted, or closed until somebody
+// replies show: slowed, paused until a probe is accepted, or closed until an operator
 // opens it. It is a value without a clock; Lanes keeps it for all processes, with
 // compare-and-set. A rate that was halved climbs with the time, by 5 % of the ceiling
 // a minute, and by 2 % above nine tenths of what was too much last. So no climbing is
 // ever written. A Storm tells when a lane must be closed because a server refuses
-// everybody.
+// every address.
 //
 // # Connections and closed accounts
 //
