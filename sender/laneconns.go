@@ -111,21 +111,24 @@ func (a *account) releaseLanes(ctx context.Context, conns *throttle.Conns) {
 // cede gives back the lease of a connection that has left the lane, when another process
 // is to have it. Without that a lane that is always busy would keep what it has.
 func (a *account) cede(ctx context.Context, l *lane) {
-	if l.limit.Connections == 0 {
+	if l.limit.Connections == 0 || !a.takeCeded(l) {
 		return
 	}
+	ctx, cancel := a.route.life.within(ctx, settleTime)
+	defer cancel()
+	a.releaseLane(ctx, a.route.conns, l)
+}
+
+// takeCeded takes a lease off a lane that is to be ceded, if it is free.
+func (a *account) takeCeded(l *lane) bool {
 	a.mu.Lock()
-	gone := l.ceded > 0 && l.leases > l.using
-	if gone {
-		l.ceded--
-		l.leases--
+	defer a.mu.Unlock()
+	if l.ceded == 0 || l.leases <= l.using {
+		return false
 	}
-	a.mu.Unlock()
-	if gone {
-		ctx, cancel := a.route.life.within(ctx, settleTime)
-		defer cancel()
-		a.releaseLane(ctx, a.route.conns, l)
-	}
+	l.ceded--
+	l.leases--
+	return true
 }
 
 // releaseAllLanes gives back all leases: the worker ends.
