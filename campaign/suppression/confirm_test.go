@@ -1,6 +1,8 @@
 package suppression
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 
 // A message that came back is a sign once, however often it is told, and counts together
 // with replies; the last one says so each time.
-func TestConfirmReturnCountsAMessageOnce(t *testing.T) {
+func TestConfirmReturnsCountsAMessageOnce(t *testing.T) {
 	t.Parallel()
 	opt, err := redis.ParseURL(testkit.Redis(t))
 	if err != nil {
@@ -47,7 +49,9 @@ func TestConfirmReturnCountsAMessageOnce(t *testing.T) {
 		if step.message == "" {
 			got, err = s.Confirm(t.Context(), "ada@example.org", 3)
 		} else {
-			got, err = s.ConfirmReturn(t.Context(), 3, Return{Address: "Ada@example.org", At: begin.Add(step.after), Message: step.message})
+			var all []bool
+			all, err = s.ConfirmReturns(t.Context(), []int{3}, []Return{{Address: "Ada@example.org", At: begin.Add(step.after), Message: step.message}})
+			got = len(all) == 1 && all[0]
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -56,8 +60,54 @@ func TestConfirmReturnCountsAMessageOnce(t *testing.T) {
 			t.Errorf("step %d: confirmed %v, want %v", i, got, step.want)
 		}
 	}
-	if _, err := s.ConfirmReturn(t.Context(), 3, Return{Address: "no address"}); err == nil {
+	if _, err := s.ConfirmReturns(t.Context(), []int{3}, []Return{{Address: "no address"}}); err == nil {
 		t.Error("a sign for no address is counted")
+	}
+}
+
+// Each sign of many is answered in its place, and those of one address count in their
+// order.
+func TestConfirmReturnsOfMany(t *testing.T) {
+	t.Parallel()
+	opt, err := redis.ParseURL(testkit.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(opt)
+	t.Cleanup(func() { rdb.Close() })
+	s := New(rdb, "bs", redis.NewScript)
+
+	begin := time.Now().Add(-100 * 24 * time.Hour)
+	var wanted []int
+	var returns []Return
+	var want []bool
+	for sign := range 3 {
+		for i := range 101 { // the signs of one address are in round trips of their own
+			wanted = append(wanted, 2+i%2)
+			returns = append(returns, Return{
+				Address: fmt.Sprintf("a%d@example.org", i), At: begin.Add(time.Duration(sign) * 48 * time.Hour), Message: fmt.Sprintf("m%d", sign),
+			})
+			want = append(want, sign == 1+i%2)
+		}
+	}
+	for range 2 { // told again, what was confirmed last is confirmed again
+		got, err := s.ConfirmReturns(t.Context(), wanted, returns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		wanted = wanted[:0:0]
+		var last []Return
+		for i, r := range returns {
+			if want[i] && i >= 202 {
+				last = append(last, r)
+				wanted = append(wanted, 3)
+			}
+		}
+		returns = last
+		want = slices.Repeat([]bool{true}, len(last))
 	}
 }
 

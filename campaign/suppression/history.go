@@ -90,7 +90,7 @@ func parseRemoved(value string) (at time.Time, how string, ok bool) {
 // Signs are the signs that an address may be dead which were counted and have not, or
 // not yet, put it on the list.
 type Signs struct {
-	Confirmed int         // signs that must come again: see Confirm and ConfirmReturn
+	Confirmed int         // signs that must come again: see Confirm and ConfirmReturns
 	Last      time.Time   // when the last of these came
 	Returned  []time.Time // messages that came back: see CountReturns
 }

@@ -183,7 +183,7 @@ func (s *Store) rmBatch(ctx context.Context, now time.Time, subjects []subject, 
 	for _, who := range subjects {
 		k := KeyOf(who.shown)
 		pipe.HDel(ctx, s.softKey(shardOf(k)), field(k, ""))    // see CountReturns
-		pipe.HDel(ctx, s.confirmKey(shardOf(k)), field(k, "")) // see ConfirmReturn
+		pipe.HDel(ctx, s.confirmKey(shardOf(k)), field(k, "")) // see ConfirmReturns
 	}
 
 	_, _ = pipe.Exec(ctx) // each command has its own error

@@ -42,7 +42,7 @@ import (
 type Suppressor interface {
 	AddLasting(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
 	Replay(ctx context.Context, b suppression.Barrier, entries ...suppression.Entry) (suppression.Noted, error)
-	ConfirmReturn(ctx context.Context, wanted int, r suppression.Return) (bool, error)
+	ConfirmReturns(ctx context.Context, wanted []int, returns []suppression.Return) ([]bool, error)
 	CountReturns(ctx context.Context, limit suppression.SoftLimit, returns []suppression.Return) ([]bool, error)
 }
 

@@ -73,8 +73,8 @@ func (f *forgetful) Replay(ctx context.Context, b suppression.Barrier, entries .
 	return f.AddLasting(ctx, b, entries...)
 }
 
-func (f *forgetful) ConfirmReturn(context.Context, int, suppression.Return) (bool, error) {
-	return false, nil
+func (f *forgetful) ConfirmReturns(_ context.Context, _ []int, returns []suppression.Return) ([]bool, error) {
+	return make([]bool, len(returns)), nil
 }
 
 func (f *forgetful) CountReturns(_ context.Context, _ suppression.SoftLimit, returns []suppression.Return) ([]bool, error) {

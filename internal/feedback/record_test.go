@@ -479,6 +479,31 @@ func TestMessagesConfirmADeadAddress(t *testing.T) {
 	}
 }
 
+// A reader who has got a message can send back its link in the name of another address: that
+// is no sign about either of the two, and the next true one is their first.
+func TestALinkWithAnotherAddressConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	o := newConfirmingOffice(t, 3)
+	for run := range 2 {
+		n := o.dead(run, 1, float64(2*run))
+		n.Returned = nil
+		n.Links = []string{o.keys.Seal(token.Unsubscribe{Run: fmt.Sprintf("news-%d", run), Address: person(1)})}
+		n.Recipient = person(2)
+		o.record(t, n)
+	}
+	o.record(t, o.dead(2, 1, 4))
+
+	for i, want := range map[int]int{1: 1, 2: 0} {
+		signs, err := o.list.Signs(t.Context(), person(i))
+		if err != nil || signs.Confirmed != want {
+			t.Errorf("%s: got %+v, %v; want %d signs", person(i), signs, err, want)
+		}
+	}
+	if got := o.listed(t, person(1), person(2)); got != nil {
+		t.Errorf("suppressed: %v", got)
+	}
+}
+
 // The last sign is not lost where Redis goes away in the middle.
 func TestTheLastSignOutlivesACut(t *testing.T) {
 	t.Parallel()

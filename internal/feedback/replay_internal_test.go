@@ -24,8 +24,8 @@ type noRuns struct{ Ledger }
 
 func (noRuns) Record(context.Context, string) (*ledger.Record, error) { return nil, ledger.ErrNoRun }
 
-func (acceptor) ConfirmReturn(context.Context, int, suppression.Return) (bool, error) {
-	return false, nil
+func (acceptor) ConfirmReturns(_ context.Context, _ []int, returns []suppression.Return) ([]bool, error) {
+	return make([]bool, len(returns)), nil
 }
 
 func (acceptor) CountReturns(_ context.Context, _ suppression.SoftLimit, all []suppression.Return) ([]bool, error) {

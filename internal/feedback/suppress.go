@@ -21,17 +21,28 @@ const addWithin = 5 * time.Second
 // dead, and is believed only when it comes again. The last one that it takes makes the
 // finding a hard one: as while sending, which counts such replies in the same place.
 func (r *Recorder) confirmDead(ctx context.Context, all []*finding) error {
+	var of []*finding
+	var wanted []int
+	var signs []suppression.Return
 	now := time.Now()
 	for _, f := range all {
 		if f.confirm < 2 || !f.proven || f.address == "" {
 			continue
 		}
-		sign := suppression.Return{Address: f.address, At: f.at(now), Message: f.message()}
-		confirmed, err := r.cfg.Suppression.ConfirmReturn(ctx, f.confirm, sign)
-		if err != nil {
-			return err
-		}
-		if confirmed {
+		of = append(of, f)
+		wanted = append(wanted, f.confirm)
+		signs = append(signs, suppression.Return{Address: f.address, At: f.at(now), Message: f.message()})
+	}
+	if len(signs) == 0 {
+		return nil
+	}
+
+	confirmed, err := r.cfg.Suppression.ConfirmReturns(ctx, wanted, signs)
+	if err != nil {
+		return err
+	}
+	for i, f := range of {
+		if confirmed[i] {
 			f.class = campaign.ClassHard
 		}
 	}

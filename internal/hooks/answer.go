@@ -14,7 +14,9 @@ func (h *Handler) finish(w http.ResponseWriter, hook *hook, name string, err err
 		hook.refused.Note(nil)
 		hook.away.Note(nil)
 	case http.StatusServiceUnavailable:
-		hook.away.Note(err, "hook", name)
+		if !errors.Is(err, errBusy) {
+			hook.away.Note(err, "hook", name)
+		}
 		w.Header().Set("Retry-After", retryAfter)
 	default:
 		hook.refused.Note(err, "hook", name, "status", status)
@@ -26,6 +28,8 @@ func statusOf(err error) (status int, text string) {
 	switch {
 	case err == nil:
 		return http.StatusOK, "stored"
+	case errors.Is(err, errBusy):
+		return http.StatusServiceUnavailable, "too many requests at once"
 	case errors.Is(err, errUnsigned):
 		return http.StatusUnauthorized, "the signature or the password is missing or wrong, or the time is too far off"
 	case errors.Is(err, errTooLarge):

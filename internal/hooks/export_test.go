@@ -8,3 +8,6 @@ func ReadSES(message string) ([]campaign.Notice, error) {
 	complete(notices, "ses")
 	return notices, err
 }
+
+// MaxStores is how many times at once what requests say is stored.
+const MaxStores = maxStores

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"broadside/campaign"
@@ -36,7 +37,7 @@ type Config struct {
 const (
 	maxBody    = 2 << 20 // bytes
 	maxEvents  = 10_000
-	maxAtOnce  = 64              // requests whose bodies are in memory
+	maxAtOnce  = 64              // requests that are being read
 	waitWithin = 2 * time.Second // for one of these places
 	workWithin = 8 * time.Second // to verify and to store, after the body was read
 	retryAfter = "30"            // seconds
@@ -66,15 +67,15 @@ type hook struct {
 // A Handler answers the requests. It is safe for concurrent use.
 type Handler struct {
 	hooks    map[string]*hook
-	recorder Recorder
-	places   chan struct{} // one for each request under way
+	recorder *gatherer
+	places   chan struct{} // one for each request that is being read
 }
 
 // New returns the handler of the providers that are configured.
 func New(cfg Config) (*Handler, error) {
 	h := &Handler{
 		hooks:    map[string]*hook{},
-		recorder: cfg.Recorder,
+		recorder: newGatherer(cfg.Recorder),
 		places:   make(chan struct{}, maxAtOnce),
 	}
 
@@ -125,26 +126,38 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	h.finish(w, hook, name, h.take(w, r, hook, name))
+}
+
+// take reads a request and stores what it says.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request, hook *hook, name string) error {
 	if !h.enter(r.Context()) {
-		w.Header().Set("Retry-After", retryAfter)
-		answer(w, http.StatusServiceUnavailable, "too many requests at once")
-		return
+		return errBusy
 	}
-	defer func() { <-h.places }()
+	leave := sync.OnceFunc(func() { <-h.places })
+	defer leave()
 
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		err = errTooLarge
-	} else if err != nil {
-		err = fmt.Errorf("%w: read the body: %w", errUnreadable, err)
+		return errTooLarge
 	}
-	if err == nil {
-		err = h.take(hook, name, r, body)
+	if err != nil {
+		return fmt.Errorf("%w: read the body: %w", errUnreadable, err)
 	}
-	h.finish(w, hook, name, err)
+
+	ctx, cancel := context.WithTimeout(r.Context(), workWithin)
+	defer cancel()
+	notices, err := hook.decode(r.WithContext(ctx), body, time.Now())
+	if err != nil || len(notices) == 0 {
+		return err
+	}
+
+	complete(notices, name)
+	leave() // where Redis waits for its disk, many wait at once
+	return h.recorder.Record(ctx, notices)
 }
 
-// enter waits for a place among the requests under way.
+// enter waits for a place among the requests that are being read.
 func (h *Handler) enter(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, waitWithin)
 	defer cancel()
@@ -154,17 +167,4 @@ func (h *Handler) enter(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// take verifies a request, reads it, and stores what it says.
-func (h *Handler) take(hook *hook, name string, r *http.Request, body []byte) error {
-	ctx, cancel := context.WithTimeout(r.Context(), workWithin)
-	defer cancel()
-	notices, err := hook.decode(r.WithContext(ctx), body, time.Now())
-	if err != nil || len(notices) == 0 {
-		return err
-	}
-
-	complete(notices, name)
-	return h.recorder.Record(ctx, notices)
 }

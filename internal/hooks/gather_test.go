@@ -1,0 +1,188 @@
+package hooks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"broadside/campaign"
+	"broadside/configs"
+	"broadside/internal/hooks"
+)
+
+// A slow store takes half a second each time, as a Redis that waits for its disk, and
+// takes none of what it is given together when refuse says so about one of them.
+type slow struct {
+	refuse func(n campaign.Notice) error
+
+	mu     sync.Mutex
+	calls  []int // how many notices came with each
+	stored []string
+}
+
+func (s *slow) Record(ctx context.Context, notices []campaign.Notice) error {
+	s.mu.Lock()
+	s.calls = append(s.calls, len(notices))
+	s.mu.Unlock()
+	select {
+	case <-time.After(500 * time.Millisecond):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+
+	for _, n := range notices {
+		if s.refuse == nil {
+			break
+		}
+		if err := s.refuse(n); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range notices {
+		s.stored = append(s.stored, n.ID)
+	}
+	return nil
+}
+
+func newSlowDesk(t *testing.T, s *slow) *desk {
+	t.Helper()
+	return newDesk(t, hooks.Config{Recorder: s, Hooks: configs.Hooks{Generic: &configs.GenericHook{Secret: genericSecret}}})
+}
+
+// numbered is a request with one event.
+func numbered(t *testing.T, i int) letter {
+	t.Helper()
+	return byGeneric(t, time.Now(), fmt.Sprintf(`{"id":"%d","type":"delivered"}`, i))
+}
+
+// postAll posts requests at the same time and returns the statuses of the answers. What
+// panics has no answer: 0.
+func (d *desk) postAll(letters []letter) []int {
+	status := make([]int, len(letters))
+	var all sync.WaitGroup
+	for i, l := range letters {
+		all.Go(func() {
+			defer func() { _ = recover() }() // as net/http does
+			status[i] = d.post(l).Code
+		})
+	}
+	all.Wait()
+	return status
+}
+
+// Requests that come at the same time are stored together, and none is answered before.
+func TestRequestsOfTheSameTimeAreStoredTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const requests = 300
+		s := &slow{}
+		d := newSlowDesk(t, s)
+		var letters []letter
+		for i := range requests {
+			letters = append(letters, numbered(t, i))
+		}
+		began := time.Now()
+		same(t, slices.Repeat([]int{200}, requests), d.postAll(letters))
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("took %s, want a second: those that come while the store is busy wait for it once", took)
+		}
+		if len(s.calls) != hooks.MaxStores+1 {
+			t.Errorf("stored by calls of %v, want %d calls", s.calls, hooks.MaxStores+1)
+		}
+		slices.Sort(s.stored)
+		same(t, requests, len(slices.Compact(s.stored)))
+	})
+}
+
+// An event that cannot be stored keeps no other from being stored.
+func TestOneFailureIsOnesOwn(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func() error{
+		"error": func() error { return errors.New("cannot be stored") },
+		"panic": func() error { panic("a panic of this test") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const requests, bad = 20, 13
+				s := &slow{refuse: func(n campaign.Notice) error {
+					if n.ID == fmt.Sprintf("generic:%d", bad) {
+						return refuse()
+					}
+					return nil
+				}}
+				d := newSlowDesk(t, s)
+				var letters []letter
+				for i := range requests {
+					letters = append(letters, numbered(t, i))
+				}
+				for range 3 { // no way to the store is lost
+					failed := 0
+					for i, status := range d.postAll(letters) {
+						switch {
+						case status != 200:
+							failed++
+						case i == bad:
+							t.Error("what was not stored was answered with 200")
+						}
+					}
+					// The one with whose request a panic goes up has no answer, and comes again.
+					if most := map[string]int{"error": 1, "panic": 2}[name]; failed > most {
+						t.Errorf("%d requests failed, want %d at most", failed, most)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A client that goes away takes no other with it, whether it waits or is to store what
+// others wait for.
+func TestAClientThatGoesAwayTakesNoOtherWithIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		d := newSlowDesk(t, s)
+		ctx, goAway := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		post := func(ctx context.Context, i, want int) {
+			l := numbered(t, i)
+			all.Go(func() {
+				req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/hooks/generic", strings.NewReader(l.body))
+				for k, v := range l.header {
+					req.Header.Set(k, v)
+				}
+				res := httptest.NewRecorder()
+				d.ServeHTTP(res, req)
+				if res.Code != want {
+					t.Errorf("request %d: got %d, want %d", i, res.Code, want)
+				}
+			})
+			synctest.Wait() // they come in this order
+		}
+
+		for i := range hooks.MaxStores {
+			post(t.Context(), i, 200)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		post(gone, 10, 503)
+		post(ctx, 11, 200) // stores itself and 12
+		post(t.Context(), 12, 200)
+		leave()
+		time.Sleep(600 * time.Millisecond) // in a bubble: by now 11 stores
+		goAway()
+		all.Wait()
+
+		slices.Sort(s.stored)
+		same(t, []string{"generic:0", "generic:1", "generic:11", "generic:12"}, s.stored)
+	})
+}
