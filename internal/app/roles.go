@@ -20,6 +20,7 @@ import (
 	"broadside/internal/web"
 	"broadside/internal/web/theme"
 	"broadside/scheduler"
+	"broadside/sender/reply"
 )
 
 // enlist keeps this process on the list of processes until leave is called. The
@@ -138,6 +139,10 @@ func (a *App) serveReaders(ctx context.Context, ln net.Listener) error {
 		g.Go(func() error { return server.Run(ctx, ln) })
 		g.Go(func() error { return a.takeBounces(ctx, bounces{recorder}) })
 		g.Go(func() error { return subscriptions.Run(ctx) })
+		g.Go(func() error {
+			reply.Prepare()
+			return nil
+		})
 		return g.Wait()
 	})
 	a.log.Info("web stopped")

@@ -3,8 +3,10 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -85,7 +87,8 @@ func TestHooksOutliveAKill(t *testing.T) {
 		if err != nil {
 			return 0, err
 		}
-		return res.StatusCode, res.Body.Close()
+		_, err = io.Copy(io.Discard, res.Body) // or its connection would not be used again
+		return res.StatusCode, errors.Join(err, res.Body.Close())
 	}
 
 	var tried atomic.Int64

@@ -61,5 +61,9 @@ type Decision struct {
 // decision: the last rule matches all.
 func Classify(r Reply) Decision { return builtin().find(r).decide(r) }
 
+// Prepare compiles the built-in rules, which takes some 80 ms. Without it the first reply
+// that is classified waits for that.
+func Prepare() { builtin() }
+
 // ofOneRecipient reports whether the reply concerns exactly one recipient.
 func (r Reply) ofOneRecipient() bool { return r.Stage == Rcpt || r.Stage == Dot }
