@@ -120,14 +120,14 @@ func TestJudgeQueue(t *testing.T) {
 	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 1), codes.QueueBacklog, store.Warning)
 	expect(t, judge(queue.Health{Waiting: most, Active: 1}, 2), codes.QueueBacklog, store.Good)
 	expect(t, judge(queue.Health{Archived: ledger.MaxBacklog + 1}, 2), codes.QueueBacklog, store.Warning)
-	got := judge(queue.Health{Paused: true}, 0)
+	got := judge(queue.Health{Paused: []queue.PausedQueue{{Name: "q", Key: "asynq:{q}:paused"}}}, 0)
 	expect(t, got[:1], codes.QueuePaused, store.Failed)
 	expect(t, got[1:], codes.QueueBacklog, store.Good)
 }
 
 func TestAtStartNothingFails(t *testing.T) {
 	t.Parallel()
-	in := judge(queue.Health{Paused: true}, 0)
+	in := judge(queue.Health{Paused: []queue.PausedQueue{{Name: "q", Key: "asynq:{q}:paused"}}}, 0)
 	got := AtStart(in)
 	if got[0].Level != store.Warning || got[1].Level != store.Good || in[0].Level != store.Failed {
 		t.Errorf("got %+v of %+v, want a warning in place of the failure", got, in)

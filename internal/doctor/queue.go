@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -24,11 +25,28 @@ func tasks(ctx context.Context, rdb redis.UniversalClient, l look) []Finding {
 	return judge(h, l.runs)
 }
 
+// paused names all queues that are paused, since each has to be resumed by itself.
+func paused(queues []queue.PausedQueue) Finding {
+	names := make([]string, len(queues))
+	keys := make([]string, len(queues))
+	for i, q := range queues {
+		names[i] = q.Name
+		keys[i] = q.Key
+	}
+
+	text := "the queue " + names[0] + " is paused"
+	fix := "resume it with the tool that paused it, or delete the key "
+	if len(queues) > 1 {
+		text = fmt.Sprintf("%d queues are paused: %s", len(queues), strings.Join(names, ", "))
+		fix = "resume them with the tool that paused them, or delete the keys "
+	}
+	return bad(subjectQueue, codes.QueuePaused, store.Failed, text, "no worker is handed what waits there, and recipients fail as stuck after a while", fix+strings.Join(keys, ", "))
+}
+
 func judge(h queue.Health, runs int) []Finding {
 	var out []Finding
-	if h.Paused {
-		out = append(out, bad(subjectQueue, codes.QueuePaused, store.Failed, "the queue is paused", "no worker is handed anything, and recipients fail as stuck after a while",
-			fmt.Sprintf("resume it with the tool that paused it, or delete the key %s", h.PausedKey)))
+	if len(h.Paused) > 0 {
+		out = append(out, paused(h.Paused))
 	}
 
 	text := fmt.Sprintf("%d tasks wait, %d are being worked on", h.Waiting, h.Active)

@@ -120,11 +120,18 @@ func TestRedisThatGoesAway(t *testing.T) {
 func TestQueuePausedByAnotherTool(t *testing.T) {
 	t.Parallel()
 	s := open(t, testkit.Redis(t))
-	if err := s.Client().Set(t.Context(), "asynq:{clinic-bulk-0}:paused", 1, 0).Err(); err != nil {
-		t.Fatalf("pause: %v", err)
-	}
-	if f := finding(t, s, codes.QueuePaused); f.Level != store.Failed || !strings.Contains(f.Fix, "asynq:{clinic-bulk-0}:paused") {
-		t.Errorf("got %+v, want a failure that names the key", f)
+	var want []string
+	for _, name := range []string{"clinic-bulk-0", "clinic-high"} {
+		key := "asynq:{" + name + "}:paused"
+		want = append(want, key)
+		if err := s.Client().Set(t.Context(), key, 1, 0).Err(); err != nil {
+			t.Fatalf("pause: %v", err)
+		}
+
+		f := finding(t, s, codes.QueuePaused)
+		if f.Level != store.Failed || !strings.Contains(f.Text, name) || !strings.HasSuffix(f.Fix, " "+strings.Join(want, ", ")) {
+			t.Errorf("got %+v, want a failure that names %q", f, want)
+		}
 	}
 }
 

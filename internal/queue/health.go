@@ -9,11 +9,17 @@ import (
 
 // A Health is how the queues of the runs of a namespace fare.
 type Health struct {
-	Paused    bool   // somebody paused one with a tool for asynq: no worker gets a task of it
-	PausedKey string // deleting it ends that
-	Waiting   int64  // tasks that no worker has yet
-	Active    int64  // tasks that a worker is at, or was when it died
-	Archived  int64  // tasks that asynq put aside: two processes in a row died with each in hand
+	Paused   []PausedQueue
+	Waiting  int64 // tasks that no worker has yet
+	Active   int64 // tasks that a worker is at, or was when it died
+	Archived int64 // tasks that asynq put aside: two processes in a row died with each in hand
+}
+
+// A PausedQueue is one that somebody paused with a tool for asynq: no worker gets a task
+// of it.
+type PausedQueue struct {
+	Name string
+	Key  string // deleting it ends that
 }
 
 // Look reads the health of the queues. It asks for the lengths of asynq's keys
@@ -32,9 +38,8 @@ func Look(ctx context.Context, rdb redis.UniversalClient, namespace string) (Hea
 		if _, err := pipe.Exec(ctx); err != nil {
 			return Health{}, fmt.Errorf("look at queue %s: %w", name, err)
 		}
-		if paused.Val() > 0 && !h.Paused {
-			h.Paused = true
-			h.PausedKey = key(name, "paused")
+		if paused.Val() > 0 {
+			h.Paused = append(h.Paused, PausedQueue{Name: name, Key: key(name, "paused")})
 		}
 		h.Waiting += waiting.Val()
 		h.Active += active.Val()

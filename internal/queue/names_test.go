@@ -128,13 +128,17 @@ func TestLookCountsAllQueues(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	paused := key(highName("test"), "paused")
-	if err := rdb.Set(t.Context(), paused, 1, 0).Err(); err != nil {
-		t.Fatal(err)
+	want := Health{Waiting: 27}
+	for _, name := range []string{bulkName("test", 0), highName("test")} {
+		paused := PausedQueue{Name: name, Key: key(name, "paused")}
+		if err := rdb.Set(t.Context(), paused.Key, 1, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		want.Paused = append(want.Paused, paused)
 	}
 
 	got, err := Look(t.Context(), rdb, "test")
-	if want := (Health{Paused: true, PausedKey: paused, Waiting: 27}); err != nil || got != want {
-		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }

@@ -36,6 +36,7 @@ type section struct {
 	Facts    []fact
 	States   []line
 	After    []line
+	Waves    [][]string // when recipients get it by their own clocks; the first row is the header
 	Tracking []line
 	Engaged  [][][]string // tables of opens and clicks; the first row of each is the header
 	Parts    []partLine
@@ -101,6 +102,7 @@ func newSection(r Run) section {
 		Facts:    r.facts(sender(r.From)),
 		States:   states,
 		After:    r.afterLines(),
+		Waves:    r.waveRows(),
 		Tracking: r.trackingLines(grouped),
 		Engaged:  r.trackingTables(grouped),
 		Returns:  r.returnRows(grouped),

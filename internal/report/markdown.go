@@ -71,6 +71,7 @@ func markdownRun(b *bytes.Buffer, r Run) {
 		b.WriteString("\n## After they were accepted\n\n")
 		markdownLines(b, after)
 	}
+	markdownWaves(b, r)
 	markdownTracking(b, r)
 	markdownParts(b, r.Parts)
 	markdownReplies(b, r.Replies)
@@ -91,6 +92,13 @@ func markdownReturns(b *bytes.Buffer, r Run) {
 	}
 	b.WriteString("\n## What was said about it\n\n")
 	markdownTable(b, "rll", []string{"messages", "kind", "text"}, rows)
+}
+
+func markdownWaves(b *bytes.Buffer, r Run) {
+	if rows := r.waveRows(); rows != nil {
+		b.WriteString("\n## By the clocks of recipients\n\n")
+		markdownTable(b, "llrll", rows[0], rows[1:])
+	}
 }
 
 func markdownTracking(b *bytes.Buffer, r Run) {

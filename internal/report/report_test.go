@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +110,27 @@ func waved() report.Run {
 	}
 }
 
+// The local time of a wave is shown where all of its clocks show the same.
+func TestLocalTimesOfWaves(t *testing.T) {
+	t.Parallel()
+	for want, zones := range map[string][]string{
+		"| Thu 04:00 |": {"Asia/Seoul", "Asia/Tokyo"},
+		"| differs |":   {"Asia/Tokyo", "Europe/Berlin"},
+		"|  |":          {"Mars/Phobos"},
+	} {
+		r := waved()
+		r.Waves = r.Waves[:1]
+		r.Waves[0].Zones = zones
+		var got bytes.Buffer
+		if err := report.Markdown(&got, r); err != nil {
+			t.Fatal(err)
+		}
+		if want = "| 2026-09-30 19:00:00 UTC " + want; !strings.Contains(got.String(), want) {
+			t.Errorf("%v: got\n%s\nwant %q", zones, got.String(), want)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0], nil) }
@@ -144,6 +166,8 @@ func TestGolden(t *testing.T) {
 		"none.csv":      {report.CSV, nil},
 		"waved.txt":     {text, []report.Run{waved()}},
 		"waved.json":    {document, []report.Run{waved()}},
+		"waved.html":    {report.HTML, []report.Run{waved()}},
+		"waved.md":      {report.Markdown, []report.Run{waved()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

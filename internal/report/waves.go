@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 
 	"broadside/campaign"
 )
@@ -32,6 +33,42 @@ func textWaves(b *bytes.Buffer, r Run) {
 	}
 	b.WriteByte('\n')
 	table(b, "lrll", rows, plainPaint)
+}
+
+// waveRows returns the waves as a table for pages; the first row is the header, nil: there
+// are none.
+func (r Run) waveRows() [][]string {
+	if len(r.Waves) == 0 {
+		return nil
+	}
+	rows := [][]string{{"begins", "local time", "recipients", "state", "zones"}}
+	for _, w := range r.Waves {
+		state := "begun"
+		if r.isToCome(w) {
+			state = "to come"
+		}
+		rows = append(rows, []string{clock(w.At), localTime(w), grouped(w.Recipients), state, oneLine(ZonesText(w))})
+	}
+	return rows
+}
+
+// localTime returns what the clocks of a wave show when it begins, as far as its zones are
+// named. They differ where it has those whose time had passed, who all get the message at once.
+func localTime(w campaign.Wave) string {
+	text := ""
+	for _, name := range w.Zones {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			return "" // not known on this machine
+		}
+
+		local := w.At.In(zone).Format("Mon 15:04")
+		if text != "" && text != local {
+			return "differs"
+		}
+		text = local
+	}
+	return text
 }
 
 // isToCome reports whether the time of a wave has not come.

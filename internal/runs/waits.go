@@ -49,13 +49,20 @@ func (r *Runs) waitsOfRunning(ctx context.Context, s Status) ([]report.Wait, err
 		return append(waits, windowWait(s.Record, now)), nil // whatever else there is
 	}
 
-	if wait, is := s.waveWait(now); is {
-		waits = append(waits, wait)
-	}
-
 	limits, err := r.limitWaits(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+
+	wait, is := s.waveWait(now)
+	if !is {
+		wait, is, err = r.clockWait(ctx, s, now, limits)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if is {
+		waits = append(waits, wait)
 	}
 
 	waits = append(waits, limits...)

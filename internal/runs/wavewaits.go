@@ -1,10 +1,14 @@
 package runs
 
 import (
+	"context"
 	"time"
 
 	"broadside/campaign"
+	"broadside/campaign/audience"
 	"broadside/campaign/codes"
+	"broadside/campaign/ledger"
+	"broadside/campaign/zones"
 	"broadside/internal/report"
 )
 
@@ -24,11 +28,111 @@ func (s Status) waveWait(now time.Time) (wait report.Wait, is bool) {
 	}
 
 	pending := s.Counts[campaign.Pending]
-	if pending == 0 || pending > toCome || s.Counts[campaign.Issued]+s.Counts[campaign.Sending] > 0 {
+	if pending == 0 || pending > toCome || s.isUnderWay() {
 		return report.Wait{}, false
 	}
 	return report.Wait{
 		For: report.ForSlot, What: s.Campaign, Code: codes.Slot, Until: next.At,
 		Reason: codes.Slot.Reason("each recipient gets it by their own clock, the next %d in %s", next.Recipients, report.ZonesText(next)),
 	}, true
+}
+
+// isUnderWay reports whether a worker has some recipient in hand.
+func (s Status) isUnderWay() bool { return s.Counts[campaign.Issued]+s.Counts[campaign.Sending] > 0 }
+
+// maxClocks is how many recipients of a run are looked at to find out when the next of them
+// may get the message. Of a larger run the waves alone tell.
+const maxClocks = 250_000
+
+// clockWait returns the wait of such a run while everybody who is left of waves that have
+// begun waits as well: for the hours of their own clock, since they were reached too late,
+// or for their moment of a spread. is: there is one. Those who wait for one of others,
+// such as a paused lane, do not wait for a clock.
+func (r *Runs) clockWait(ctx context.Context, s Status, now time.Time, others []report.Wait) (wait report.Wait, is bool, err error) {
+	if len(s.Waves()) == 0 || s.Counts[campaign.Pending] == 0 || s.isUnderWay() || s.Total() > maxClocks {
+		return report.Wait{}, false, nil
+	}
+
+	next, found, err := r.nextPending(ctx, s, now)
+	if err != nil || !found {
+		return report.Wait{}, false, err
+	}
+	for _, w := range others {
+		if w.Until.IsZero() || !w.Until.Before(next.at) {
+			return report.Wait{}, false, nil
+		}
+	}
+
+	wait = report.Wait{For: report.ForSlot, What: s.Campaign, Code: codes.Slot, Until: next.at}
+	zone := r.closedZone(ctx, s, next, now)
+	if zone == nil {
+		wait.Reason = codes.Slot.Reason("each recipient gets it at a moment of their own")
+		return wait, true, nil
+	}
+
+	wait.For = report.ForWindow
+	wait.Code = codes.Window
+	wait.Reason = codes.Window.Reason("each recipient gets it in hours of their own clock, which open next in %s", zone)
+	return wait, true, nil
+}
+
+// A nextRecipient is the first of those who wait to get the message.
+type nextRecipient struct {
+	part, index int
+	at          time.Time
+}
+
+// nextPending returns the first of the recipients who wait. found: there is one, and nobody
+// may get the message before longSlot is over.
+func (r *Runs) nextPending(ctx context.Context, s Status, now time.Time) (next nextRecipient, found bool, err error) {
+	run := s.Handle()
+	soon := now.Add(longSlot)
+	for _, p := range run.Sizes {
+		for first := 0; first < p.Size; first += ledger.PageCells {
+			cells, err := r.Ledger.Page(ctx, run, p.Part, first/ledger.PageCells)
+			if err != nil {
+				return nextRecipient{}, false, err
+			}
+
+			for i, c := range cells {
+				if c.State != campaign.Pending && c.State != campaign.Deferred {
+					continue
+				}
+				at := s.Created.Add(c.When)
+				if at.Before(soon) {
+					return nextRecipient{}, false, nil
+				}
+				if c.State == campaign.Pending && (!found || at.Before(next.at)) {
+					next = nextRecipient{part: p.Part, index: first + i, at: at}
+					found = true
+				}
+			}
+		}
+	}
+	return next, found, nil
+}
+
+// closedZone returns the zone of a recipient by whose clock the hours of the run are closed
+// now; nil: they are open, or there are none. Of a recipient whose row cannot be read they
+// are taken for open.
+func (r *Runs) closedZone(ctx context.Context, s Status, n nextRecipient, now time.Time) *time.Location {
+	snapshot, err := r.Ledger.Snapshot(ctx, s.Handle())
+	if err != nil || snapshot.Hours == nil || snapshot.Hours.Window == nil {
+		return nil
+	}
+	fallback, err := time.LoadLocation(snapshot.Hours.Fallback)
+	if err != nil {
+		return nil
+	}
+
+	inChunk := n.index % audience.ChunkSize
+	chunk, err := r.chunk(ctx, s.Handle(), n.part, n.index-inChunk)
+	if err != nil || inChunk >= chunk.Len() {
+		return nil
+	}
+	zone, _ := zones.New(snapshot.Hours.Field, fallback).Of(chunk.Row(inChunk).Values)
+	if snapshot.Hours.Window.In(zone).Open(now) {
+		return nil
+	}
+	return zone
 }

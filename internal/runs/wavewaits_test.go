@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,11 +10,95 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"broadside/campaign"
+	"broadside/campaign/address"
+	"broadside/campaign/audience"
+	"broadside/campaign/codes"
 	"broadside/campaign/ledger"
 	"broadside/campaign/suppression"
+	"broadside/campaign/window"
 	"broadside/internal/report"
 	"broadside/internal/testkit"
 )
+
+// localRun makes a run with waves, of which each row of a zone is due so long after it was made.
+func (f *fixture) localRun(s campaign.Snapshot, made time.Time, waves []campaign.Wave, zones []string, due ...time.Duration) (id string) {
+	f.t.Helper()
+	id = f.create("news", made, "")
+	var rows []audience.Row
+	for i := range due {
+		a, err := address.Parse(fmt.Sprintf("reader%d@example.org", i))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		rows = append(rows, audience.Row{Line: i + 2, Address: a, Values: []string{zones[i]}})
+	}
+
+	e := f.Ledger.Expand(id)
+	e.Waves(waves, 61*time.Hour)
+	chunk := ledger.Chunk{Data: audience.EncodeChunk(nil, rows), Suppressed: make([]bool, len(due)), Due: due}
+	for _, err := range []error{e.Content(f.t.Context(), s), e.Add(f.t.Context(), chunk), e.Ready(f.t.Context(), campaign.Skipped{})} {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return id
+}
+
+// Those who are left of a wave that has begun wait for the hours of their own clock, or
+// for their moment of a spread: the run says until when the first of them does.
+func TestARunWaitsForTheClocksOfItsRecipients(t *testing.T) {
+	t.Parallel()
+	made := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
+	// Etc/GMT-5 is five hours ahead of UTC: its hours open in one. Those of Etc/GMT-6 are open.
+	opens := time.Now().UTC().Add(6 * time.Hour)
+	hours, err := window.New(opens.Format("15:04")+"-"+opens.Add(time.Hour).Format("15:04"), time.UTC, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := campaign.Snapshot{Hours: &campaign.Hours{Fallback: "Etc/GMT-6", Window: hours}}
+	waves := []campaign.Wave{{At: made, Recipients: 2, Zones: []string{"Etc/GMT-5"}}}
+
+	for name, c := range map[string]struct {
+		snapshot campaign.Snapshot
+		due      []time.Duration
+		pause    bool
+		want     string
+		reason   string
+	}{
+		"their hours are closed":         {snapshot: closed, due: []time.Duration{3 * time.Hour, 2 * time.Hour}, want: "window news BS-WINDOW", reason: "which open next in Etc/GMT-5"},
+		"there are no hours":             {due: []time.Duration{3 * time.Hour, 2 * time.Hour}, want: "slot news BS-SLOT", reason: "at a moment of their own"},
+		"the hours of the next are open": {snapshot: closed, due: []time.Duration{2 * time.Hour, 3 * time.Hour}, want: "slot news BS-SLOT", reason: "at a moment of their own"},
+		"one may get it now":             {snapshot: closed, due: []time.Duration{2 * time.Hour, 0}},
+		"an account is closed":           {snapshot: closed, due: []time.Duration{2 * time.Hour, 2 * time.Hour}, pause: true, want: "account default BS-ACCOUNT-LOGIN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, testkit.Redis(t))
+			id := f.localRun(c.snapshot, made, waves, []string{"", "Etc/GMT-5"}, c.due...)
+			f.join()
+			if c.pause {
+				if _, err := f.Accounts.Close(t.Context(), "default", time.Time{}, string(codes.AccountLogin), "535"); err != nil {
+					t.Fatal(err)
+				}
+			}
+
+			run, err := f.Summary(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, w := range run.Waiting {
+				got = append(got, w.For+" "+w.What+" "+string(w.Code))
+				if c.reason != "" && (!strings.HasSuffix(w.Reason, c.reason) || !w.Until.Equal(made.Add(2*time.Hour))) {
+					t.Errorf("it waits until %s: %s", w.Until, w.Reason)
+				}
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("it waits for %q, want %q", got, c.want)
+			}
+		})
+	}
+}
 
 // While everybody who is left waits for their time, the run says until when and who is next;
 // as soon as somebody is under way it does not wait.
