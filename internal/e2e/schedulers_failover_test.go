@@ -90,7 +90,11 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 		}
 	}
 	for _, d := range w.list() {
-		if d.State != "expanding" && !fired[d.Run] {
+		switch {
+		case d.State == "expanding" || fired[d.Run]:
+		case dueAt(t, d.Run).Equal(next): // it was made as the schedulers ended: the next one would record it
+			fired[d.Run] = true
+		default:
 			t.Errorf("seed %d: run %s is %s, and in the history of no occurrence", seed, d.Run, d.State)
 		}
 	}
