@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -98,7 +97,7 @@ func (c *trial) compare(d document) *verdict {
 		}
 	}
 	for i := range c.people {
-		c.person(v, fmt.Sprintf(pattern, i))
+		c.person(v, c.address(i))
 	}
 	switch {
 	case len(v.got) > c.people || len(v.states) != c.people || d.Total != int64(c.people):

@@ -193,14 +193,7 @@ func isCeiling(t *testing.T, what string, at []time.Time, rate float64, window t
 		t.Errorf("%s: no message arrived", what)
 		return
 	}
-	worst := 0
-	i := 0
-	for j := range at {
-		for at[j].Sub(at[i]) >= window {
-			i++
-		}
-		worst = max(worst, j-i+1)
-	}
+	worst := busiest(at, window)
 	if limit := most(rate, window+rateSlack); worst > limit {
 		t.Errorf("%s: %d messages in %s, the limit is %g/s, with slack %d", what, worst, window, rate, limit)
 	}
@@ -209,6 +202,19 @@ func isCeiling(t *testing.T, what string, at []time.Time, rate float64, window t
 		t.Errorf("%s: %d messages in %s, the limit is %d", what, len(at), took, limit)
 	}
 	t.Logf("%s: at most %d messages in %s, %d in %s", what, worst, window, len(at), took)
+}
+
+// busiest returns the most messages in any window of some length. The times are in order.
+func busiest(at []time.Time, window time.Duration) int {
+	worst := 0
+	i := 0
+	for j := range at {
+		for at[j].Sub(at[i]) >= window {
+			i++
+		}
+		worst = max(worst, j-i+1)
+	}
+	return worst
 }
 
 // isUsed checks that at least a share of a rate was used for some time, which begins with

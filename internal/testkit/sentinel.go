@@ -131,6 +131,17 @@ func (s *Sentinels) WaitFailover(old *RedisServer) {
 	eventually(s.t, "another primary", func(context.Context) bool { return s.Primary() != old })
 }
 
+// WaitReplica waits until the sentinels have made r a replica, and it follows.
+func (s *Sentinels) WaitReplica(r *RedisServer) {
+	s.t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: r.Addr(), PoolSize: 1, PipelinePoolSize: -1})
+	defer rdb.Close()
+	eventually(s.t, "replica that follows", func(ctx context.Context) bool {
+		text, err := rdb.Info(ctx, "replication").Result()
+		return err == nil && strings.Contains(text, "role:slave") && strings.Contains(text, "master_link_status:up")
+	})
+}
+
 // eventually asks until ok says so, and fails the test when that takes longer
 // than patience.
 func eventually(t testing.TB, what string, ok func(context.Context) bool) {
