@@ -20,7 +20,7 @@ type Config struct {
 	Feedback           Feedback
 	Webhooks           []Webhook
 	Accounts           map[string]Account
-	Subscribe          map[string]SubscribeForm // by name; empty: nobody can subscribe themselves
+	Subscribe          map[string]SubscribeForm // by name; empty: no one can subscribe themselves
 	ReplyRules         string                   // file of rules for replies that are asked first; empty: none
 	Storm              Storm
 

@@ -51,7 +51,7 @@ func TestDamagedLedgerHoldsTheRun(t *testing.T) {
 					t.Fatal(err)
 				}
 
-				feedWith(t, l, newRecorder(), func() time.Time { return time.Now().Add(time.Hour) }) // nobody is issued
+				feedWith(t, l, newRecorder(), func() time.Time { return time.Now().Add(time.Hour) }) // no one is issued
 				rec := waitForRun(t, l, func(r *ledger.Record) bool { return r.State != campaign.Running })
 				if rec.State != campaign.Held || codes.Of(rec.Reason) != codes.HeldLedger || !strings.Contains(rec.Reason, d.reason) {
 					t.Errorf("got %s, %q, want it held for %q", rec.State, rec.Reason, d.reason)

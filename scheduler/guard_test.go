@@ -306,7 +306,7 @@ func TestACanaryGoesFirstAndTheOthersFollow(t *testing.T) {
 			t.Errorf("%d were handed out before the canary was over", got)
 		}
 
-		// Whoever feeds it dies during the wait; the next one goes on with it.
+		// The process that feeds it dies during the wait; the next one goes on with it.
 		stop()
 		again := newRecorder()
 		next := newTestFeeder(l, again, isOpen)

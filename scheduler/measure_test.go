@@ -45,7 +45,7 @@ func TestBacklogOutlivesADeath(t *testing.T) {
 }
 
 // A death has every page looked at again. On a long list that must be over soon,
-// also when nothing else goes on: the next death begins it anew.
+// also when nothing else goes on: the next death begins it again.
 func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 	stores(t, func(t *testing.T, l *ledger.Ledger) {
 		const pages = 8
@@ -78,7 +78,7 @@ func TestEveryPageIsReachedSoonAfterADeath(t *testing.T) {
 	})
 }
 
-// A run that is past its expiry is given up in turns: Redis serves nobody else
+// A run that is past its expiry is given up in turns: Redis serves no one else
 // while a script goes through a page.
 func TestExpiredRecipientsHaveTurns(t *testing.T) {
 	p := newPartSweep(1)

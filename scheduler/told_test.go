@@ -10,7 +10,7 @@ import (
 )
 
 // TestARunThatIsOverIsOnTheListOfThoseToBeTold looks at the list when the run is not
-// active any more: an end that nobody is to be told of is on no list.
+// active any more: an end that no one is to be told of is on no list.
 func TestARunThatIsOverIsOnTheListOfThoseToBeTold(t *testing.T) {
 	for _, told := range []bool{true, false} {
 		stores(t, func(t *testing.T, l *ledger.Ledger) {

@@ -172,7 +172,7 @@ func TestOneRecipientClosesNothing(t *testing.T) {
 			if !tt.account {
 				return
 			}
-			// Whatever was under way meanwhile waits as long, and closes nothing more.
+			// Whatever was under way in the meantime waits as long, and closes nothing more.
 			later := ls.setBack(noon, carl, d, false, tt.reply)
 			if later.closing != nil || later.outcome.Delay <= 0 || later.outcome.Delay > s.closing.pause {
 				t.Errorf("a third one: %+v", later)

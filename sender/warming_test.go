@@ -54,7 +54,7 @@ func TestAnswersCountForAWarmUp(t *testing.T) {
 	expectDays(t, days, "new", map[string]throttle.Day{"2026-03-01": {Sent: 5, Deferred: 2}})
 }
 
-// What Redis did not take is written the next time, with what was counted meanwhile.
+// What Redis did not take is written the next time, with what was counted in the meantime.
 func TestCountsOfAWarmUpOutliveAnOutage(t *testing.T) {
 	t.Parallel()
 	a, days := warmedUp(t, never)

@@ -9,7 +9,7 @@ import (
 )
 
 // invisibleText are rules of SpamAssassin 4.0.1 (72_active.cf) about tags with
-// text that nobody sees. __FONT_INVIS makes FONT_INVIS_MSGID, FONT_INVIS_DIRECT
+// text that no one sees. __FONT_INVIS makes FONT_INVIS_MSGID, FONT_INVIS_DIRECT
 // and others of them, together with any ordinary Message-ID (__MSGID_OK_HOST).
 // Go has no lookahead: the caller leaves out <style>.
 var invisibleText = regexp.MustCompile(`(?i)<([a-z]+)\s[^>]{1,80}(?:font(?:-size)?\s*:\s*(?:0*[01](?:\.\d+)?(?:px|pt|Q|vw|vh|vmin)|` +

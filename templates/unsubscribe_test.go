@@ -7,7 +7,7 @@ import (
 	"broadside/templates"
 )
 
-// A link that nobody can see, or press, is none.
+// A link that no one can see, or press, is none.
 func TestUnsubscribeLinksThatCount(t *testing.T) {
 	t.Parallel()
 	const open = `<a href="{{.unsubscribe_url}}">`

@@ -113,7 +113,7 @@ func TestModelListsOfLimits(t *testing.T) {
 			which := rapid.IntRange(0, 1).Draw(rt, "worker")
 			if rapid.IntRange(0, 9).Draw(rt, "restart") == 0 {
 				b.pacers[which] = New(b.rdb, "bs", plain, nil)
-				saved = b.save(rt) // nobody else knows what it was given
+				saved = b.save(rt) // no one else knows what it was given
 			}
 			switch rapid.IntRange(0, 14).Draw(rt, "failover") {
 			case 0:

@@ -32,7 +32,7 @@ func TestQuotaInARedisThatWentBack(t *testing.T) {
 	b.wantSlots(t, b.pacers[0], limits, 10, 2)
 }
 
-// So it is with slots: nobody is given one again.
+// So it is with slots: no one is given one again.
 func TestSlotsInARedisThatWentBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Whoever asks when the next slot is free takes none, and needs to know nothing of
-// those who reserve.
+// Asking when the next slot is free takes none, and needs to know nothing of those who
+// reserve.
 func TestNextTellsWhenTheNextSlotIsFree(t *testing.T) {
 	t.Parallel()
 	eachPlace(t, func(t *testing.T, rdb *redis.Client, lua func(string) *redis.Script) {

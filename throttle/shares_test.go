@@ -268,7 +268,7 @@ func TestAWorkerThatIsAloneHasEverything(t *testing.T) {
 
 // The shares of idle workers go to the busy ones after two seconds, come back
 // within the next round when they are wanted, and a connection that is replaced
-// meanwhile (the server ends it after some messages) is not kept for idle ones again.
+// in the meantime (the server ends it after some messages) is not kept for idle ones again.
 func TestSharesOfIdleWorkersGoToTheBusyAndComeBack(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t)

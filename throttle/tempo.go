@@ -2,8 +2,8 @@ package throttle
 
 import "time"
 
-// A Tempo holds the times by which lanes change. Whoever wants to see a day in
-// minutes scales them.
+// A Tempo holds the times by which lanes change. Those who want to see a day in
+// minutes scale them.
 type Tempo struct {
 	Settle   time.Duration   // after a decrease, what was sent before it is still answered
 	Again    time.Duration   // a second slow-down within this time pauses

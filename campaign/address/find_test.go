@@ -74,7 +74,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// separators set addresses off: none can stand beside one and belong to it.
+// separators set addresses off: none can stand next to one and belong to it.
 var separators = []string{
 	" ", "\t", "\n", ",", ";", "<", ">", "\"", "(", ")", "[", "]", ":", "\\", "\u00a0", "\u3000", "\u2028", "\x00", "\x7f", "\xff", "\u200b ", " \ufeff",
 }

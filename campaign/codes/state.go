@@ -95,7 +95,7 @@ var stateCodes = []Explanation{
 	},
 	{
 		Webhook, "A receiver of webhooks is not told what happens",
-		"It does not take what is sent to it, or nobody sends. An event is tried for about a day and is dead then; one that was answered with 410 Gone is dead at once. Sending is not affected.",
+		"It does not take what is sent to it, or no one sends. An event is tried for about a day and is dead then; one that was answered with 410 Gone is dead at once. Sending is not affected.",
 		[]string{
 			"`broadside webhook ls` shows the error of the last try; `broadside webhook test` sends an example now. docs/webhooks-out.md says what a receiver must answer.",
 			"When the receiver is well: `broadside webhook retry --all` sends what is dead once more.",

@@ -149,7 +149,7 @@ func TestAFrozenWorkersLateReply(t *testing.T) {
 				}
 			}
 
-			// Whoever ends without another try is uncertain, not cancelled.
+			// A recipient that ends without another try is uncertain, not cancelled.
 			if _, err := l.Turn(ctx, id, campaign.RunCancelled, "", campaign.Running); err != nil {
 				t.Fatal(err)
 			}

@@ -30,8 +30,8 @@ type Hit struct {
 	Place
 
 	Link, Links int    // of a click: the number of the link, and how many the letter has; 0: an open
-	Proxy       string // of an open: whose proxy asked for the picture; empty: it was nobody's
-	Alone       bool   // the proxy asks for pictures although nobody opens the message
+	Proxy       string // of an open: whose proxy asked for the picture; empty: it was no one's
+	Alone       bool   // the proxy asks for pictures although no one opens the message
 	Machine     string // why it is known that no reader did it; empty: one may have
 }
 
@@ -49,7 +49,7 @@ type HitCounts struct {
 // An OpenCount is how many opens came from the people of a part by a proxy.
 type OpenCount struct {
 	Part  int
-	Proxy string // empty: nobody's
+	Proxy string // empty: no one's
 	Alone bool   // as in Hit
 	Count int64
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // A server may take ten minutes for its last reply, and the worker make a
-// hundred thousand other claims meanwhile.
+// hundred thousand other claims in the meantime.
 func TestAnOpenClaimOutlivesTheRing(t *testing.T) {
 	t.Parallel()
 	l := backends["redis"](t)

@@ -7,7 +7,7 @@ func TestNames(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		const key = "campaign:news"
 		for i, step := range []struct{ old, run, want string }{
-			{"news-1", "news-2", ""}, // it stands for nobody
+			{"news-1", "news-2", ""}, // it stands for no one
 			{"", "news-1", "news-1"},
 			{"", "news-2", "news-1"},
 			{"news-1", "news-2", "news-2"},

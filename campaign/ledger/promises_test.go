@@ -177,7 +177,7 @@ func (s *stage) age(d time.Duration) {
 	s.ok(s.l.rdb.HIncrBy(s.ctx, s.l.keys(s.run, 0)[0], "created", -d.Milliseconds()).Err())
 }
 
-// seconds lets time pass, with the heartbeats of whoever can.
+// seconds lets time pass, with the heartbeats of those that can.
 func (s *stage) seconds(n int) {
 	for range n {
 		s.now += time.Second
@@ -408,7 +408,7 @@ func seldom(rt *rapid.T, n int) bool {
 }
 
 // TestPromisesHoldThroughCrashes lets random faults happen to workers and to
-// Redis, on the real Lua, journals and heartbeats: nobody is mailed twice,
+// Redis, on the real Lua, journals and heartbeats: no one is mailed twice,
 // everybody ends in one final state, and counters equal cells all the time.
 func TestPromisesHoldThroughCrashes(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {

@@ -31,7 +31,7 @@ type replaying struct {
 func (m *Member) replay(ctx context.Context, runID string) error {
 	m.mu.Lock()
 	m.setClear(false)
-	m.replayed = "" // no connection is admitted meanwhile, to the old server either
+	m.replayed = "" // no connection is admitted in the meantime, to the old server either
 	m.mu.Unlock()
 	if m.severed != runID {
 		m.severed = runID

@@ -276,7 +276,7 @@ func TestAFullRedisRecordsTheOutcomesOfABatch(t *testing.T) {
 	}
 }
 
-// Redis may forget its scripts at any time: nobody notices.
+// Redis may forget its scripts at any time: no one notices.
 func TestAStepWhoseScriptIsForgotten(t *testing.T) {
 	everywhere(t, func(t *testing.T, l *Ledger) {
 		a := newRun(t, l, "a", 9)

@@ -5,7 +5,7 @@
 --          milliseconds (0 is never, 1 marks a removal), a tab and its time
 -- ARGV[1]  now, Unix milliseconds
 -- ARGV[2]  what the field "version" becomes, so that who has read the whole hash
---          sees that it has changed; '' where nobody does
+--          sees that it has changed; '' where no one does
 -- ARGV[3]  add; replay: entries that were acknowledged before, which do not
 --          come back where a later removal stands; or count: change nothing
 -- ARGV     then for each entry: field, expiry, time, value

@@ -112,7 +112,7 @@ func TestConfirmReturnsOfMany(t *testing.T) {
 }
 
 // Signs of a dead address that have to be confirmed count when they lie a day
-// apart, each address by itself, and begin anew when they were confirmed.
+// apart, each address by itself, and begin again when they were confirmed.
 func TestConfirmCountsSignsADayApart(t *testing.T) {
 	t.Parallel()
 	opt, err := redis.ParseURL(testkit.Redis(t))
@@ -136,7 +136,7 @@ func TestConfirmCountsSignsADayApart(t *testing.T) {
 		{23 * time.Hour, "ada@example.org", 2, false},
 		{0, "bob@example.org", 2, false}, // somebody else's first
 		{time.Hour, "ada@example.org", 2, true},
-		{25 * time.Hour, "ada@example.org", 2, false}, // anew
+		{25 * time.Hour, "ada@example.org", 2, false}, // again
 		{25 * time.Hour, "carl@example.org", 3, false},
 		{25 * time.Hour, "carl@example.org", 3, false},
 		{25 * time.Hour, "carl@example.org", 3, true},

@@ -51,7 +51,7 @@ func TestDiscardTakesAwayWhatTheLaneHasCausedSince(t *testing.T) {
 		for i := range 6 {
 			add(t, s, min(1, i/3), refused(i, since.Add(time.Duration(i)*time.Second)))
 		}
-		// Meanwhile somebody suppresses one of them for another reason, and an
+		// In the meantime somebody suppresses one of them for another reason, and an
 		// operator takes one off.
 		late := refused(3, time.Time{})
 		late.Lane, late.Reason, late.Source = "", suppression.ReasonComplaint, "hook"

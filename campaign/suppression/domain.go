@@ -110,7 +110,7 @@ func (s *Store) queueDomains(ctx context.Context, pipe redis.Pipeliner) func() (
 }
 
 // readDomains reads the entries of domains. The version was read before them: what is
-// added meanwhile changes it, so that the next look-up reads them again.
+// added in the meantime changes it, so that the next look-up reads them again.
 func (s *Store) readDomains(ctx context.Context, version string) (*domainList, error) {
 	list := &domainList{version: version, values: map[string]string{}}
 	if version != "" {

@@ -68,7 +68,7 @@ func (e *UnreadableError) Error() string {
 
 // Each calls f with every entry, in no order. One that is there from the
 // beginning to the end is met exactly once, even if others are added or removed
-// meanwhile; of those that come or go, each at most once. Expired ones are left
+// in the meantime; of those that come or go, each at most once. Expired ones are left
 // out. This holds for one server: a caller that must be sure compares its run id
 // before and after. An UnreadableError comes after all that can be read.
 func (s *Store) Each(ctx context.Context, f func(Entry) error) error {

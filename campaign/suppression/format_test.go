@@ -142,7 +142,7 @@ func TestImportFormatRefusesOtherFiles(t *testing.T) {
 	}
 }
 
-// What strangers call an export never panics, and nobody is added who is not in it.
+// What strangers call an export never panics, and no one is added who is not in it.
 func FuzzImportFormat(f *testing.F) {
 	f.Add("ses", `{"a":[{"EmailAddress":"ada@example.org","Reason":"BOUNCE"}]}`)
 	f.Add("sendgrid", "email,created\nada@example.org,1443651141\n")

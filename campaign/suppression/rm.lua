@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  hash: field -> value, as add.lua has it
 -- ARGV[1]  now, Unix milliseconds
--- ARGV[2]  what the field "version" becomes; '' where nobody reads it, see add.lua
+-- ARGV[2]  what the field "version" becomes; '' where no one reads it, see add.lua
 -- ARGV     then fields
 -- returns  how many entries there were
 --

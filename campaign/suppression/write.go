@@ -40,7 +40,7 @@ func (s *Store) newWrite(how string, now time.Time, entries []Entry) *write {
 	return w
 }
 
-// versionFor returns the version that a place gets by a change; "" where nobody asks for
+// versionFor returns the version that a place gets by a change; "" where no one asks for
 // it.
 func versionFor(place int) string {
 	if place == domains {

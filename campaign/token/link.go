@@ -88,7 +88,7 @@ func parseLink(b []byte) (Link, bool) {
 type Click struct {
 	Link
 	Reader Reader
-	Known  bool // the reader's token opened too; if not, the link leads on, and nobody is counted
+	Known  bool // the reader's token opened too; if not, the link leads on, and no one is counted
 }
 
 // OpenClick opens the text behind ClickPath. The error is ErrToken when it is not known

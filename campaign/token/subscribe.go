@@ -16,7 +16,7 @@ type Subscribe struct {
 	Text     string // version of the texts that the reader saw
 	Language string
 	Source   string    // "page", "api", or what an operator said
-	Network  string    // that the reader asked from, cut off so that it names nobody; may be empty
+	Network  string    // that the reader asked from, cut off so that it names no one; may be empty
 	Asked    time.Time // to the millisecond
 }
 

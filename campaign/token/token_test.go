@@ -112,7 +112,7 @@ func TestOldTokensStillOpen(t *testing.T) {
 }
 
 // A retry after an upgrade must send the message that was meant before it; and
-// whoever makes tokens at the same time gets their own.
+// those who make tokens at the same time get their own.
 func TestTokensStayTheSame(t *testing.T) {
 	t.Parallel()
 	k := keys(t, secretA)

@@ -17,7 +17,7 @@ import (
 
 // TestEveryCodeIsUsedAndExplained reads the program: each constant of a code
 // has an explanation and is used outside of package codes, and no other
-// package writes a code as text that nobody could look up.
+// package writes a code as text that no one could look up.
 func TestEveryCodeIsUsedAndExplained(t *testing.T) {
 	t.Parallel()
 	constants := codeConstants(t)

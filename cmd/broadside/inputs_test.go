@@ -263,7 +263,7 @@ func TestPipesAreRead(t *testing.T) {
 			defer cancel()
 			cmd := inputCases[what].command(ctx, t, "", name)
 			cmd.Stderr = &bytes.Buffer{}
-			if what == "campaign" { // what it names is beside it
+			if what == "campaign" { // what it names is next to it
 				copyProject(t, cmd.Dir, filepath.Dir(name))
 			}
 			if err := cmd.Start(); err != nil {

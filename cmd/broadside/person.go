@@ -74,7 +74,7 @@ func knownRows(known person.Known) [][]string {
 	return rows
 }
 
-// noteUnread says which runs may have an address that nobody could look for.
+// noteUnread says which runs may have an address that no one could look for.
 func (c *cli) noteUnread(runs []string) {
 	if len(runs) > 0 {
 		c.note("not looked at, because they are being made: %s; repeat this when they are made", strings.Join(runs, ", "))

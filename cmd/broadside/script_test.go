@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: one file for each behaviour of a command
-// line and for each way to get it wrong. Beside testscript's own commands:
+// line and for each way to get it wrong. In addition to testscript's own commands:
 //
 //	project           writes a project: broadside.yaml, campaign.yaml, letter.md, subscribers.csv (5 rows)
 //	redis [OPTIONS]   starts a private Redis and sets REDIS_URL
@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Values[stageKey{}] = &stage{tb: tb}
 			// The race detector has each program wait for a second before it exits, in
-			// case that a goroutine which nobody waits for still races.
+			// case that a goroutine which no one waits for still races.
 			e.Setenv("GORACE", "atexit_sleep_ms=20")
 			return nil
 		},

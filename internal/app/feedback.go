@@ -19,7 +19,7 @@ import (
 // recorder returns what records whatever comes back. Its Run must run where it is used.
 func (a *App) recorder() *feedback.Recorder {
 	soft := a.Config.Feedback.Soft
-	var announcer feedback.Announcer // nil: nobody is told
+	var announcer feedback.Announcer // nil: no one is told
 	if o := a.outbox(); o.Wants(campaign.WebhookBounced, campaign.WebhookComplained, campaign.WebhookUnsubscribed) {
 		announcer = o
 	}

@@ -34,7 +34,7 @@ type Installation struct {
 // Write writes everything that campaign files and configuration do not have:
 // suppressions, topics, proofs of subscriptions, lists (the newest version; empty ones are
 // left out) and schedules that are still to come, with their files. Other processes may write
-// meanwhile: what is there throughout is in the backup, each list as it was at one
+// in the meantime: what is there throughout is in the backup, each list as it was at one
 // moment.
 func (i *Installation) Write(ctx context.Context, w io.Writer) (Counts, error) {
 	var counts Counts

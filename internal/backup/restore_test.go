@@ -140,7 +140,7 @@ func TestRestoreKeepsProofs(t *testing.T) {
 	}
 }
 
-// A schedule whose time has passed is left out: nobody knows whether it was
+// A schedule whose time has passed is left out: no one knows whether it was
 // sent. What is in the file behind it is restored all the same.
 func TestRestoreLeavesThePast(t *testing.T) {
 	t.Parallel()

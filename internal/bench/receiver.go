@@ -19,7 +19,7 @@ import (
 const (
 	// backlog is how many connections may wait until smtp-sink takes them.
 	backlog = 1024
-	// nobody is the user that smtp-sink becomes when root starts it, without
+	// no one is the user that smtp-sink becomes when root starts it, without
 	// which it refuses to run.
 	nobody = "nobody"
 	// tick is the unit of CPU times in /proc: USER_HZ, the same everywhere.

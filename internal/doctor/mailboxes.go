@@ -10,7 +10,7 @@ import (
 	"broadside/internal/store"
 )
 
-// mailboxes says which mailboxes are read. With the embedded store nobody else reads them.
+// mailboxes says which mailboxes are read. With the embedded store no one else reads them.
 func (d *Doctor) mailboxes(ctx context.Context) []Finding {
 	if d.Store.Embedded() {
 		return nil

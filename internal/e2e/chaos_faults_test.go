@@ -82,7 +82,7 @@ func killAll(c *trial, away time.Duration) {
 	c.workers = c.start(chaosWorkers)
 }
 
-// stopOne must leave nobody uncertain: allowed stays 0.
+// stopOne must leave no one uncertain: allowed stays 0.
 func stopOne(c *trial) {
 	p := c.someWorker()
 	p.Signal(syscall.SIGTERM)
@@ -244,7 +244,7 @@ func emptyRedis(c *trial) {
 	c.over = time.Now()
 }
 
-// nextRun checks that nobody got the lost run twice, and that the processes
+// nextRun checks that no one got the lost run twice, and that the processes
 // send the next one without further ado.
 func nextRun(c *trial, v *verdict) {
 	v.nobodyTwice(c)

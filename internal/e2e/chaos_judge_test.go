@@ -186,7 +186,7 @@ func (c *trial) pauseAfter(from time.Time) time.Duration {
 	return next
 }
 
-// toldEverything checks that nobody is in doubt whose message was answered: a
+// toldEverything checks that no one is in doubt whose message was answered: a
 // reply that comes late still counts.
 func toldEverything(c *trial, v *verdict) {
 	c.t.Helper()

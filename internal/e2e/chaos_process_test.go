@@ -77,7 +77,7 @@ func launchedTwice(c *trial) string {
 	return ""
 }
 
-// oneRun checks that there is no other run beside the one that was judged.
+// oneRun checks that there is no run other than the one that was judged.
 func oneRun(c *trial, _ *verdict) {
 	if ids := c.runs(1, time.Minute); len(ids) != 1 {
 		c.t.Errorf("%s: %d runs: %v", c.what, len(ids), ids)

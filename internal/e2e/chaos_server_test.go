@@ -25,9 +25,9 @@ func serverFaults() []fault {
 }
 
 // server lets the sink misbehave for a while. It says itself how many of its
-// messages it left without an answer. Beside those one may be uncertain for each
+// messages it left without an answer. Besides those, one may be uncertain for each
 // strike that was no reply, where the reply to an envelope was due: replies carry no
-// mark, so that nobody knows whether the one before belonged to the message before.
+// mark, so that no one knows whether the one before belonged to the message before.
 func server(action string, stages ...string) func(*trial) {
 	return func(c *trial) {
 		stage, every := stages[c.rnd.IntN(len(stages))], 1+c.rnd.IntN(5)

@@ -39,7 +39,7 @@ type fault struct {
 	strike func(*trial)
 	// itself says that it strikes by itself: strike only waits for it.
 	itself bool
-	// check comes last, beside what must hold for every fault; may be nil.
+	// check comes last, in addition to what must hold for every fault; may be nil.
 	check func(*trial, *verdict)
 	// own says that check does all of the judging: the run is not what it was.
 	own bool
@@ -60,7 +60,7 @@ type trial struct {
 	run     string
 
 	what    string               // the fault with its parameters
-	allowed int                  // how many may be uncertain, beside the messages that the sink left unanswered
+	allowed int                  // how many may be uncertain, in addition to the messages that the sink left unanswered
 	struck  time.Time            // when the fault began
 	over    time.Time            // when it had ended
 	excused map[string]time.Time // who need not get anything: acknowledged as suppressed at that time

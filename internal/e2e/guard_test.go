@@ -114,7 +114,7 @@ func TestARunThatFailsTheSameWayPausesItself(t *testing.T) {
 }
 
 // TestAListThatBeginsWithDeadAddressesIsNoSameFailure: they are for the guard
-// of bounces, which nobody asked for here.
+// of bounces, which no one asked for here.
 func TestAListThatBeginsWithDeadAddressesIsNoSameFailure(t *testing.T) {
 	t.Parallel()
 	const people = 200

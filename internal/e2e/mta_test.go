@@ -100,7 +100,7 @@ func (s mailServer) takesAll(t *testing.T, people int) string {
 
 // TestServerThatDoesNotFollow puts in front of an exim that does not offer
 // PIPELINING something that does. It follows as long as the final dot is the
-// end of what it is sent; else exim has it all at once, and objects. Nobody
+// end of what it is sent; else exim has it all at once, and objects. No one
 // suffers from it, and the worker says once what it does about it.
 func TestServerThatDoesNotFollow(t *testing.T) {
 	t.Parallel()

@@ -51,7 +51,7 @@ func TestPostfixTakesACampaign(t *testing.T) {
 }
 
 // TestPostfixRefusalsHaveTheirOwnErrors shows what a person reads, and that
-// nobody is charged for it.
+// no one is charged for it.
 func TestPostfixRefusalsHaveTheirOwnErrors(t *testing.T) {
 	t.Parallel()
 	certs := testkit.Certs(t)

@@ -40,7 +40,7 @@ func TestRateIsACeiling(t *testing.T) {
 }
 
 // TestRates has rates of all sizes shared by four workers. What else is tested here
-// does not run meanwhile.
+// does not run in the meantime.
 func TestRates(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -86,7 +86,7 @@ func TestAHighRateIsReached(t *testing.T) {
 	isUsed(t, at, 0.9, rate, lasts) // what the machine can do counts too
 }
 
-// sendFor has four workers send for a time with the limits of an account, meanwhile
+// sendFor has four workers send for a time with the limits of an account, in the meantime
 // does something, and returns when messages arrived.
 func sendFor(t *testing.T, lasts time.Duration, rate float64, limits string, meanwhile func(*world, []*testkit.Proc)) []time.Time {
 	t.Helper()

@@ -414,7 +414,7 @@ func TestTheDocumentedUserIsEnough(t *testing.T) {
 // and the history of schedules.
 var rare = []string{"select", "wait", "pexpire", "rpush", "ltrim", "zrange", "zremrangebyrank"}
 
-// noneTooMany looks for commands that the line allows and nobody has called.
+// noneTooMany looks for commands that the line allows and no one has called.
 func noneTooMany(t *testing.T, root *redis.Client, line []string) {
 	t.Helper()
 	stats, err := root.Info(t.Context(), "commandstats").Result()
@@ -489,8 +489,8 @@ func TestLostWritesAreMadeGoodByTheJournals(t *testing.T) {
 }
 
 // TestAReplacedPrimaryGetsNoClaims lets the name lead to the replica while the
-// old primary lives on and answers whoever still has a connection to it: as in
-// a partition. Once somebody sees the new one, nobody may claim at the old.
+// old primary lives on and answers those who still have a connection to it: as in
+// a partition. Once somebody sees the new one, no one may claim at the old.
 func TestAReplacedPrimaryGetsNoClaims(t *testing.T) {
 	t.Parallel()
 	const people = 4_000
@@ -520,7 +520,7 @@ func TestAReplacedPrimaryGetsNoClaims(t *testing.T) {
 
 // TestLostWritesWithTheirOwner kills a worker together with the primary, so
 // that its journal is lost with the writes. Under durability: replicated it
-// had no claim that the replica does not know: nobody gets a second copy. The
+// had no claim that the replica does not know: no one gets a second copy. The
 // same under fast is the worst case of docs/redis.md, and shows that the test
 // can tell.
 func TestLostWritesWithTheirOwner(t *testing.T) {

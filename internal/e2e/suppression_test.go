@@ -93,7 +93,7 @@ func TestAnUnsubscribeSurvivesARedisThatGoesBack(t *testing.T) {
 }
 
 // TestAKilledWebKeepsWhatItAnswered kills web with SIGKILL while people
-// unsubscribe: whoever got a 200 is on the list.
+// unsubscribe: everyone who got a 200 is on the list.
 func TestAKilledWebKeepsWhatItAnswered(t *testing.T) {
 	t.Parallel()
 	const rounds, clients = 3, 8

@@ -200,7 +200,7 @@ func (w *world) finished(run string, limit time.Duration) document {
 }
 
 // endsOnce waits for the end of a run that something happened to, and checks
-// it: who is not accepted is uncertain, no more than most are, and nobody got two
+// it: who is not accepted is uncertain, no more than most are, and no one got two
 // messages.
 func (w *world) endsOnce(run string, sink *testkit.RecSink, people int, most int64) {
 	w.t.Helper()
@@ -213,7 +213,7 @@ func (w *world) endsOnce(run string, sink *testkit.RecSink, people int, most int
 }
 
 // exactlyOnce checks the sink against the audience: who is expected got one
-// message, except those in doubt, and nobody got two.
+// message, except those in doubt, and no one got two.
 func exactlyOnce(t *testing.T, got map[string]int, people int, pattern string, uncertain int64) {
 	t.Helper()
 	lost, twice := tally(got, people, pattern)

@@ -1,5 +1,5 @@
 // Package failpoint names the moments of a message at which a process may die
-// or be frozen, for the tests that show that nobody is lost and nobody is
+// or be frozen, for the tests that show that no one is lost and no one is
 // mailed twice.
 //
 // A program that people run has none of it: only a build with the tag "faults"

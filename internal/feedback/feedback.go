@@ -77,11 +77,11 @@ type Config struct {
 	Soft suppression.SoftLimit
 
 	// Complained is told the account of each message that a reader called spam. Without
-	// it nobody is told.
+	// it no one is told.
 	Complained func(ctx context.Context, account string) error
 
 	// Announcer tells others what came back; Marks shows what was told before. Without
-	// them nobody is told.
+	// them no one is told.
 	Announcer Announcer
 	Marks     Marks
 
@@ -90,7 +90,7 @@ type Config struct {
 	// replayed.
 	Server func(context.Context) (id string, b suppression.Barrier, err error)
 
-	// Journal keeps what came by which road. Without it nobody can look.
+	// Journal keeps what came by which road. Without it no one can look.
 	Journal *Journal
 
 	Log *slog.Logger

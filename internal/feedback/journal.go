@@ -115,7 +115,7 @@ func (j *Journal) unseen(ctx context.Context, notices []campaign.Notice) ([]camp
 	return out, nil
 }
 
-// A Recent is something that came, and that nobody understood or trusted.
+// A Recent is something that came, and that no one understood or trusted.
 type Recent struct {
 	At     time.Time `json:"at"` // when it was recorded
 	Source string    `json:"source"`

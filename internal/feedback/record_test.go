@@ -86,7 +86,7 @@ func (o *office) restart() {
 func person(i int) string { return fmt.Sprintf("Person%d@example.com", i) }
 
 // run makes a run whose recipients, all of part 0, are accepted but for every tenth, of
-// whom nothing is known.
+// which nothing is known.
 func (o *office) run(t testing.TB, id string, created time.Time, people int) *ledger.Run {
 	t.Helper()
 	ctx := t.Context()
@@ -371,7 +371,7 @@ func TestASignedNoticeIsAboutTheLatestRun(t *testing.T) {
 	o.record(t,
 		notice(1, begin.Add(3*day)), notice(3, begin.Add(3*day)), notice(25, begin.Add(3*day)), notice(2400, begin.Add(3*day)),
 		notice(1, begin.Add(day/2)), notice(2, time.Time{}),
-		notice(5000, time.Time{}), // nobody's
+		notice(5000, time.Time{}), // no one's
 	)
 	for run, want := range map[string]int64{"news-1": 1, "news-2": 3, "news-3": 2} {
 		if got := o.after(t, run)[campaign.EventBlocked]; got != want {

@@ -139,7 +139,7 @@ type Wait struct {
 	At      time.Time
 	Until   time.Time // when the first message leaves again
 	Waiting int64     // recipients that no account can take then
-	Others  int64     // recipients of the account that others take meanwhile
+	Others  int64     // recipients of the account that others take in the meantime
 }
 
 // A Warmup says how an account's warm-up bounds the run.

@@ -49,7 +49,7 @@ func complete(t *testing.T, hook string, notices []campaign.Notice) {
 	}
 }
 
-// FuzzSES reads a text as what SES says, and as a message of SNS that nobody has signed:
+// FuzzSES reads a text as what SES says, and as a message of SNS that no one has signed:
 // RSA would be most of the work.
 func FuzzSES(f *testing.F) {
 	cfg, _ := all(f)

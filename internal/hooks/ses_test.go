@@ -187,7 +187,7 @@ func TestCertificatesOfSNS(t *testing.T) {
 	}
 }
 
-// A certificate is got once, and one that nobody vouches for is not kept.
+// A certificate is got once, and one that no one vouches for is not kept.
 func TestCertificatesAreKept(t *testing.T) {
 	t.Parallel()
 	cfg, a := all(t)

@@ -244,7 +244,7 @@ func TestPipeOfAnOpenDescriptor(t *testing.T) {
 	}
 }
 
-// Neither a pipe that nobody opened for writing holds a reader, nor one whose writer
+// Neither a pipe that no one opened for writing holds a reader, nor one whose writer
 // is silent.
 func TestWaitForAPipeEndsWithTheContext(t *testing.T) {
 	t.Parallel()

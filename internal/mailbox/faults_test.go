@@ -124,7 +124,7 @@ func (s *setting) cutAt(box configs.Mailbox, c *cutter) {
 	expect(s.t, "not marked", s.unmarked())
 }
 
-// unmarked returns the subjects of messages in the inbox that nobody has marked.
+// unmarked returns the subjects of messages in the inbox that no one has marked.
 func (s *setting) unmarked() []string {
 	var subjects []string
 	for name, text := range s.dovecot.Messages("INBOX") {

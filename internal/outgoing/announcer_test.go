@@ -401,7 +401,7 @@ func TestEventsThatWereNotNotedComeAgainWithTheirID(t *testing.T) {
 	h.round(t)
 	first := h.waiting(t)
 
-	// The process died before it had noted anything, and the queue was emptied meanwhile.
+	// The process died before it had noted anything, and the queue was emptied in the meantime.
 	forget := func() {
 		h.rdb.Del(t.Context(), "bs:{run:"+theRun+"}:record", "bs:{run:"+theRun+"}:"+r.Attempt+":told")
 		h.rdb.HSet(t.Context(), "bs:{run:"+theRun+"}:record", before)

@@ -160,7 +160,7 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// TestOnlyLoopback: a name that was bound to 127.0.0.1 meanwhile gets nothing of
+// TestOnlyLoopback: a name that was bound to 127.0.0.1 in the meantime gets nothing of
 // a reader.
 func TestOnlyLoopback(t *testing.T) {
 	t.Parallel()

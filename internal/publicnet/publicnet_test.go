@@ -62,7 +62,7 @@ func TestIsPublic(t *testing.T) {
 		{"fe80::1%eth0", false},           //
 		{"fec0::1", false},                // site-local
 		{"ff02::1", false},                // multicast
-		{"4000::1", false},                // of nobody
+		{"4000::1", false},                // of no one
 	} {
 		if got := IsPublic(netip.MustParseAddr(test.address)); got != test.want {
 			t.Errorf("%s: got %v, want %v", test.address, got, test.want)

@@ -10,7 +10,7 @@
 // high priority have a queue with servers of its own: nothing waits there behind bulk
 // mail, and taking a task of bulk mail costs no look at it.
 //
-// Beside that it has a queue for each receiver of outgoing webhooks (deliveries.go).
+// It also has a queue for each receiver of outgoing webhooks (deliveries.go).
 // There asynq's retries and its archive are used: a handler waits for the receiver.
 package queue
 

@@ -96,7 +96,7 @@ func TestDoubts(t *testing.T) {
 	}
 }
 
-// TestComplaintWarnings: providers act against senders of whom too many complain, so
+// TestComplaintWarnings: providers act against senders that too many complain about, so
 // every form that people read says where it is so.
 func TestComplaintWarnings(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"broadside/internal/report"
 )
 
-// TestPainted: paint sees the words for how things are, those of nobody left out,
+// TestPainted: paint sees the words for how things are, those of no one left out,
 // and moves no column.
 func TestPainted(t *testing.T) {
 	t.Parallel()

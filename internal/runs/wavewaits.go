@@ -82,7 +82,7 @@ type nextRecipient struct {
 	at          time.Time
 }
 
-// nextPending returns the first of the recipients who wait. found: there is one, and nobody
+// nextPending returns the first of the recipients who wait. found: there is one, and no one
 // may get the message before longSlot is over.
 func (r *Runs) nextPending(ctx context.Context, s Status, now time.Time) (next nextRecipient, found bool, err error) {
 	run := s.Handle()

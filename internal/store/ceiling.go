@@ -16,7 +16,7 @@ var errFull = errors.New("as many connections as redis.max_connections allows ar
 
 // A ceiling makes every connection of a store, whatever part of the program asks for it, and holds
 // the number of those to each server at its limit. The pools are sized so that
-// nobody waits here for long; what they do not count, like a connection for a
+// no one waits here for long; what they do not count, like a connection for a
 // subscription that its owner lost, cannot break the limit either.
 type ceiling struct {
 	limit  int

@@ -77,7 +77,7 @@ func TestAnEmbeddedStoreHasNoNodes(t *testing.T) {
 	}
 }
 
-// Whoever looks at a Redis that is not fit gets it with what was found.
+// A look at a Redis that is not fit returns it with what was found.
 func TestOpenUnfit(t *testing.T) {
 	t.Parallel()
 	o := store.Options{URL: testkit.Redis(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), Unfit: true}

@@ -134,7 +134,7 @@ func (s *Store) Embedded() bool { return s.embedded != nil }
 func (s *Store) Findings() []Finding { return s.findings }
 
 // Sever closes every connection that is open. Each is made again when it is
-// needed, to whom the name or the sentinels lead then: for the moment at which
+// needed, to the server that the name or the sentinels lead to then: for the moment at which
 // another server has taken the place of the one that was, which may still be
 // there for connections that it has.
 func (s *Store) Sever() {

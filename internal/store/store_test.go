@@ -201,7 +201,7 @@ func TestForClaimsLeavesMoreThanHalf(t *testing.T) {
 	}
 }
 
-// The ceiling holds whatever runs at once, and nobody who waits is refused.
+// The ceiling holds whatever runs at once, and no one who waits is refused.
 func TestConnectionsNeverExceedTheBudget(t *testing.T) {
 	t.Parallel()
 	url := testkit.Redis(t)

@@ -72,7 +72,7 @@ func newMailServer(t testing.TB, name string) *MailServer {
 	s := &MailServer{t: t, root: filepath.Join(t.TempDir(), name)}
 	command(t, "", program(t, "cp", "coreutils"), "-a", unpacked, s.root)
 	s.mkdir("tmp", 0o1777, 0)
-	s.write("dev/null", "", 0o666) // nobody reads there what somebody wrote
+	s.write("dev/null", "", 0o666) // no one reads there what somebody wrote
 	return s
 }
 

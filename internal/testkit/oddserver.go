@@ -20,8 +20,8 @@ const (
 )
 
 // An OddServer is an SMTP server in this process that answers some of its
-// messages as no server should (oddities.go). It knows the truth: whom it took a
-// message for.
+// messages as no server should (oddities.go). It knows the truth: for which
+// recipients it took a message.
 type OddServer struct {
 	odd    Oddity
 	refuse func(to string) (rcpt, dot string)

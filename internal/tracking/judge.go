@@ -15,7 +15,7 @@ type Visit struct {
 	Link, Links int // of a click: the number of the link, and how many the letter has; 0: the picture
 
 	Head     bool   // the method was HEAD
-	Prefetch bool   // the request says that nobody asked for it yet
+	Prefetch bool   // the request says that no one asked for it yet
 	Agent    string // User-Agent
 	From     netip.Addr
 	At       time.Time
@@ -26,11 +26,11 @@ const (
 	machineHead     = "head"     // only asks whether there is something
 	machinePrefetch = "prefetch" // says so itself
 	machineSoon     = "soon"     // before anybody can have read it
-	machineAgent    = "agent"    // the name of a program that nobody reads with
+	machineAgent    = "agent"    // the name of a program that no one reads with
 	machineNetwork  = "network"  // where only machines are
 )
 
-// soon is the time from the Date of a message within which nobody reads it: it has to be
+// soon is the time from the Date of a message within which no one reads it: it has to be
 // taken, sorted and shown first.
 const soon = 10 * time.Second
 
@@ -108,7 +108,7 @@ const (
 	byDefault = "what the library says unless it is told otherwise"
 )
 
-// machineWords are words in the names of programs with which nobody reads mail, in lower
+// machineWords are words in the names of programs with which no one reads mail, in lower
 // case: link scanners of mail gateways, previews of messengers, crawlers, libraries. What
 // apps on telephones use to load pictures (okhttp, Dalvik, CFNetwork) is not among them.
 var machineWords = []struct{ word, source string }{
@@ -135,7 +135,7 @@ var machineWords = []struct{ word, source string }{
 	{"libwww-perl/", byDefault},
 }
 
-// isMachine reports whether nobody reads mail with a program. One without a name is none
+// isMachine reports whether no one reads mail with a program. One without a name is none
 // that people use.
 func isMachine(agent string) bool {
 	agent = strings.ToLower(strings.TrimSpace(agent))

@@ -3,7 +3,7 @@
 //
 // What it promises:
 //
-//   - Nobody who asks waits for it: Count puts a visit into memory and returns.
+//   - No one who asks waits for it: Count puts a visit into memory and returns.
 //   - No address of a reader is stored, and neither is where a request came from. A reader
 //     is a part and an index, and of those only sketches are kept (HyperLogLog), and for
 //     ten seconds the clicks that are not judged yet.

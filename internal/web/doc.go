@@ -37,7 +37,7 @@
 // without it. When the store is away the answer is 503 with Retry-After, never
 // a 200 that would be forgotten.
 //
-// The links of letters lead on without the store: nobody waits until a click is counted,
+// The links of letters lead on without the store: no one waits until a click is counted,
 // and there is no redirect to anything that no letter of ours linked to.
 //
 // Package feedback applies the unsubscribes and keeps them from being forgotten.

@@ -21,7 +21,7 @@ const pixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00" +
 const maxAdded = 4
 
 // click answers a link whose clicks are counted: it leads to the target that is in its
-// token. Neither the store nor the run is needed for that, and nobody waits for the count.
+// token. Neither the store nor the run is needed for that, and no one waits for the count.
 func (s *Server) click(w http.ResponseWriter, r *http.Request, text string) {
 	if !allow(w, r, http.MethodGet, http.MethodHead) {
 		return

@@ -15,7 +15,7 @@ import (
 )
 
 // Mail programs, proxies and trackers add to links; people copy them with what
-// stands beside them.
+// stands next to them.
 func TestLengthenedLinksUnsubscribe(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, web.Config{

@@ -50,7 +50,7 @@ func (b *booth) time() time.Time {
 	return b.now
 }
 
-// mute is a courier that nobody asks.
+// mute is a courier that no one asks.
 type mute struct{}
 
 func (mute) Send(context.Context, string, string, string, []byte) (reply.Reply, error) {

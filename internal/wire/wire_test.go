@@ -115,7 +115,7 @@ func TestServeEndsWithItsConnections(t *testing.T) {
 	if err := c.echo("hello", time.Now().Add(10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	w.Mute() // keeps nobody
+	w.Mute() // keeps no one
 	stop()
 	if err := <-served; err != nil {
 		t.Error(err)

@@ -42,7 +42,7 @@ func readMessage(r io.Reader) (*entity, error) {
 		return nil, fmt.Errorf("read the message: %w", err)
 	}
 
-	// A program that pipes a message to us would fail if nobody read its end.
+	// A program that pipes a message to us would fail if no one read its end.
 	if _, err := io.CopyN(io.Discard, r, maxRead-maxKept); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("read the message: %w", err)
 	}

@@ -67,7 +67,7 @@ func TestDecisionCarriesTheRule(t *testing.T) {
 }
 
 // What an operator looks up comes with the decision, and a rule that wants to
-// be confirmed says so and suppresses nobody by itself.
+// be confirmed says so and suppresses no one by itself.
 func TestDecisionCarriesCodeAndConfirm(t *testing.T) {
 	t.Parallel()
 	if d := reply.Classify(reply.New(reply.Auth, 535, "no")); d.Code != codes.AccountLogin {

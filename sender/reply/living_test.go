@@ -10,7 +10,7 @@ import (
 )
 
 // TestSignsShowInTheirExamples: a sign without its example would be one that
-// nobody knows the purpose of.
+// no one knows the purpose of.
 func TestSignsShowInTheirExamples(t *testing.T) {
 	t.Parallel()
 	set := builtin()

@@ -47,7 +47,7 @@ func realReplies(t *testing.T) []realReply {
 	return list
 }
 
-// TestRealReplies goes through what servers have said: nobody who is not dead
+// TestRealReplies goes through what servers have said: no one who is not dead
 // is suppressed, the dead are found, and what is about our account closes it.
 func TestRealReplies(t *testing.T) {
 	t.Parallel()

@@ -175,7 +175,7 @@ func TestAnotherEnvelopeTellsNothingOfTheSilentOne(t *testing.T) {
 }
 
 // A server that has thrown an envelope away is found out also by a connection
-// that was open before, and by a refusal. What is not answered meanwhile on
+// that was open before, and by a refusal. What is not answered in the meantime on
 // another connection changes nothing.
 func TestAnEnvelopeThrownAwayIsFoundOut(t *testing.T) {
 	t.Parallel()

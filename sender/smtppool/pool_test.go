@@ -248,7 +248,7 @@ func TestPoolSharesWhatIsIdleAtOnce(t *testing.T) {
 }
 
 // A connection that is being closed for another process counts until its lease
-// is back; meanwhile no other one is closed in its place.
+// is back; in the meantime no other one is closed in its place.
 func TestPoolEndsNoMoreThanWhatOthersNeed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -299,7 +299,7 @@ func TestPoolRetires(t *testing.T) {
 
 		c = get(t, p)
 		p.Put(c)
-		time.Sleep(11 * time.Second) // nobody runs the reaper
+		time.Sleep(11 * time.Second) // no one runs the reaper
 		if got := get(t, p); got == c {
 			t.Error("a connection past its idle time was used")
 		} else {

@@ -71,7 +71,7 @@ func heard(t *testing.T, c *Conn) {
 }
 
 // What the server says where nothing can have been asked is found on the
-// socket, in clear and under TLS, and is nobody's reply.
+// socket, in clear and under TLS, and is no one's reply.
 func TestNothingIsReadAsAnAnswerThatCameUnasked(t *testing.T) {
 	t.Parallel()
 	first := envelopeTo("a") + envelopeOK + hiBody + "S: 250 1\n"

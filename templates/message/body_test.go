@@ -160,7 +160,7 @@ func FuzzPieces(f *testing.F) {
 }
 
 // TestLongLinesAreEncodedOnce: a page in a single line is encoded beforehand
-// but for what stands beside values.
+// but for what stands next to values.
 func TestLongLinesAreEncodedOnce(t *testing.T) {
 	t.Parallel()
 	for _, tidy := range []bool{false, true} {

@@ -17,7 +17,7 @@ const (
 	endMark   = "<!-- bench: end -->"
 )
 
-// The files of the plots, beside the document.
+// The files of the plots, next to the document.
 var plotFiles = [2]string{"throughput-connections.svg", "throughput-recipients.svg"}
 
 // A Document is a Markdown file with a part that a set of measurements writes.
@@ -26,7 +26,7 @@ type document struct {
 	before, after string // what is around the part, with its marks
 }
 
-// openDocument reads a document and finds the part, so that nobody measures for
+// openDocument reads a document and finds the part, so that no one measures for
 // minutes in vain.
 func openDocument(file string) (*document, error) {
 	text, err := os.ReadFile(file)
@@ -70,7 +70,7 @@ func around(text string) (before, after string, err error) {
 	return text[:begin], text[end:], nil
 }
 
-// Write puts what was measured into the document, and the plots beside it.
+// Write puts what was measured into the document, and the plots next to it.
 func (d *document) Write(r *setResult) error {
 	dir := filepath.Dir(d.file)
 	for i, p := range r.plots() {

@@ -181,7 +181,7 @@ func TestPointsStandWhereTheyShould(t *testing.T) {
 		t.Errorf("lines: -want +got:\n%s", diff)
 	}
 	for text, at := range map[string]place{
-		"0": {70, 344.5}, "10,000": {70, 82.5}, "2,000": {70, 292.1}, // beside their heights
+		"0": {70, 344.5}, "10,000": {70, 82.5}, "2,000": {70, 292.1}, // next to their heights
 		"1": {104, 362}, "10": {385, 362}, "100": {666, 362}, // below their points
 	} {
 		if diff := cmp.Diff(at, texts[text], cmp.AllowUnexported(place{}), near); diff != "" {

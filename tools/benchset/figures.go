@@ -86,7 +86,7 @@ func (l *figureList) add(of, what string, value float64, decimals int, unit stri
 func atLeast(limit float64) func(*figure) { return func(f *figure) { f.AtLeast = &limit } }
 func atMost(limit float64) func(*figure)  { return func(f *figure) { f.AtMost = &limit } }
 
-// figures returns the figures of the measurements that were made, beside what
+// figures returns the figures of the measurements that were made, each with what
 // they should be.
 func figures(found map[string]*bench.Result) []figure {
 	l := &figureList{found: found}

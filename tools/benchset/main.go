@@ -82,7 +82,7 @@ func parse(args []string, stderr io.Writer) (*request, error) {
 	return r, nil
 }
 
-// measure looks first at where the figures go, so that nobody measures for
+// measure looks first at where the figures go, so that no one measures for
 // minutes in vain.
 func (r *request) measure(ctx context.Context, stdout io.Writer) error {
 	var doc *document

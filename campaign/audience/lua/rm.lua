@@ -5,7 +5,7 @@
 --
 -- Result: how many versions there were.
 --
--- Atomic, so that a version committed meanwhile is removed whole or not at all.
+-- Atomic, so that a version committed in the meantime is removed whole or not at all.
 local n = 0
 local all = redis.pcall('HGETALL', KEYS[1])
 if all.err then -- the key holds something else: it goes

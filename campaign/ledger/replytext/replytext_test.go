@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Replies as providers give them, and what is left of them beside a number below
+// Replies as providers give them, and what is left of them next to a number below
 // a million.
 var replies = []struct{ name, text, want string }{
 	{"postfix long id", "2.0.0 Ok: queued as 4Bxyz3lzPQz1Rk", ""},

@@ -2,7 +2,7 @@
 -- note: what came by which road, and that it was seen.
 --
 -- KEYS  1 set of what was seen today  2 counts of today  3 counts of all time: "road TAB
---       class" -> how many  4 list of what nobody understood or trusted, the newest first
+--       class" -> how many  4 list of what no one understood or trusted, the newest first
 -- ARGV  1 how long 1 and 2 are kept, ms  2 how many are seen at most  3 how many roads and
 --       classes are counted at most  4 how many the list keeps
 --       for each: name, empty when it has none; road TAB class; line of the list, empty

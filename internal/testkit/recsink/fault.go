@@ -187,7 +187,7 @@ func (d *dialogue) strike(stage string) bool {
 	return true
 }
 
-// drone talks until nobody listens or the fault is lifted.
+// drone talks until no one listens or the fault is lifted.
 func (d *dialogue) drone(f *fault) {
 	for {
 		select {
