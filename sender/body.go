@@ -13,10 +13,10 @@ import (
 // body claims the recipient and sends the message that waits behind a 354. The
 // same round trip to Redis records the outcome of the message before and looks at
 // the one after.
-func (d *delivery) body(j *job) end {
-	if !d.mayClaim(j) {
+func (d *delivery) body(tx *transaction) end {
+	if !d.mayClaim(tx) {
 		d.record()
-		j.leaveSlot()
+		tx.leaveSlot()
 		d.discard()
 		return giveBack(0)
 	}
@@ -24,17 +24,17 @@ func (d *delivery) body(j *job) end {
 	d.pick()
 
 	failpoint.Hit(failpoint.BeforeClaim)
-	j.claim = d.member.Ask(j.rcpt.ref)
+	tx.claim = d.member.Ask(tx.rcpt.ref)
 	asked := time.Now()
-	d.claim(j)
+	d.claim(tx)
 	d.claimTime += (time.Since(asked) - d.claimTime) / 8
-	e := d.afterClaim(j)
+	e := d.afterClaim(tx)
 	if e.kind != unfinished {
-		return d.withoutBody(j, e)
+		return d.withoutBody(tx, e)
 	}
 
 	attempt := d.step.Claim.Claim.Attempt
-	d.member.Journal().Open(j.claim, attempt)
+	d.member.Journal().Open(tx.claim, attempt)
 	d.claiming.Note(nil)
 	failpoint.Hit(failpoint.AfterClaim)
 
@@ -42,19 +42,19 @@ func (d *delivery) body(j *job) end {
 	// Redis may have been restarted since. Then this claim does not count, as other
 	// workers may not have replayed theirs yet. Either the journal has it as open,
 	// or we see here that claims are not allowed.
-	if !d.member.IsClear() || !d.gate(j, asked) {
-		return d.withoutBody(j, release(j.claim, 0))
+	if !d.member.IsClear() || !d.gate(tx, asked) {
+		return d.withoutBody(tx, release(tx.claim, 0))
 	}
 
-	j.sent = true
-	return d.answered(j, attempt, d.send(j))
+	tx.sent = true
+	return d.answered(tx, attempt, d.send(tx))
 }
 
 // mayClaim waits until it is time to ask for the claim, and reports whether there
 // may be one.
-func (d *delivery) mayClaim(j *job) bool {
-	if j.slot != nil {
-		wait := time.Until(j.pace.ready(time.Now(), j.slot).at) - d.claimTime
+func (d *delivery) mayClaim(tx *transaction) bool {
+	if tx.slot != nil {
+		wait := time.Until(tx.pace.ready(time.Now(), tx.slot).at) - d.claimTime
 		if wait > soonClaimed {
 			d.startRecording()
 		}
@@ -76,7 +76,7 @@ func together(now time.Time, wait time.Duration) time.Duration {
 
 // afterClaim is the end of a recipient when the answer to the claim does not allow
 // the body.
-func (d *delivery) afterClaim(j *job) end {
+func (d *delivery) afterClaim(tx *transaction) end {
 	c := d.step.Claim.Claim
 	err := d.step.Claim.Err
 	switch {
@@ -85,48 +85,48 @@ func (d *delivery) afterClaim(j *job) end {
 		// heartbeat if it is carried out only later.
 		d.claiming.Note(err)
 		d.pause = time.Second // not a busy loop
-		e := release(j.claim, time.Second)
+		e := release(tx.claim, time.Second)
 		e.unsure = true
 		return e
 	case !c.Held:
 		e := giveBack(0) // does nothing to a cell that is not issued
-		e.claim = j.claim
+		e.claim = tx.claim
 		e.halted = c.RunState != ""
 		return e
 	case c.Suppressed:
-		j.rcpt.run.fullLooks.Store(maxFullLooks)
-		return settle(j.claim, ledger.Outcome{State: campaign.Suppressed})
-	case !d.member.Mine(j.claim.Token):
-		return release(j.claim, 0)
+		tx.rcpt.run.fullLooks.Store(maxFullLooks)
+		return settle(tx.claim, ledger.Outcome{State: campaign.Suppressed})
+	case !d.member.Mine(tx.claim.Token):
+		return release(tx.claim, 0)
 	}
 	return end{}
 }
 
 // withoutBody ends a transaction for which there is no body, and the connection
 // with it: it is inside of DATA.
-func (d *delivery) withoutBody(j *job, e end) end {
-	e = d.decide(j, e)
-	j.leaveSlot()
+func (d *delivery) withoutBody(tx *transaction, e end) end {
+	e = d.decide(tx, e)
+	tx.leaveSlot()
 	d.discard()
 	d.unpick()
 	return e
 }
 
 // decide makes the end of a claim final. It is known then, even after a panic.
-func (d *delivery) decide(j *job, e end) end {
-	j.end = d.recipients.decide(j.rcpt, e)
-	return j.end
+func (d *delivery) decide(tx *transaction, e end) end {
+	tx.end = d.recipients.decide(tx.rcpt, e)
+	return tx.end
 }
 
-// send sends the body, with the next job's envelope where that is allowed.
-func (d *delivery) send(j *job) smtppool.Outcome {
+// send sends the body, with the envelope of the next one where that is allowed.
+func (d *delivery) send(tx *transaction) smtppool.Outcome {
 	var out smtppool.Outcome
 	if n := d.next; n != nil {
-		out = d.conn.BodyAhead(d.life.finish, j.draft.Message, smtppool.Next{
+		out = d.conn.BodyAhead(d.life.finish, tx.draft.Message, smtppool.Next{
 			From: n.draft.From, To: n.draft.To, Size: len(n.draft.Message), Apart: !d.a.route.pool.Ahead(d.conn),
 		})
 	} else {
-		out = d.conn.Body(d.life.finish, j.draft.Message)
+		out = d.conn.Body(d.life.finish, tx.draft.Message)
 	}
 
 	if !out.Ahead && !out.Apart {
@@ -135,7 +135,7 @@ func (d *delivery) send(j *job) smtppool.Outcome {
 	return out
 }
 
-// prepareNext looks at the answer about the next job and makes its message. A
+// prepareNext looks at the answer about the next recipient and makes its message. A
 // recipient that is not worth an envelope leaves here; one that must be refused goes
 // back to its lane for that: the body of the one under way does not wait for Redis
 // once more.
@@ -166,7 +166,7 @@ func (d *delivery) prepareNext() {
 
 // gate waits for the slot. When it is missed another one is reserved, message in
 // hand, as long as the claim may be used.
-func (d *delivery) gate(j *job, asked time.Time) bool {
+func (d *delivery) gate(tx *transaction, asked time.Time) bool {
 	ctx := d.life.begin
 	began := time.Now()
 	limit := asked.Add(claimLife)
@@ -175,8 +175,8 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 			d.next.taken = d.next.taken.Add(time.Since(began))
 		}
 	}()
-	for j.slot != nil {
-		m := j.pace.ready(time.Now(), j.slot)
+	for tx.slot != nil {
+		m := tx.pace.ready(time.Now(), tx.slot)
 		if !sleep(ctx, time.Until(m.at)) {
 			return false
 		}
@@ -186,8 +186,8 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 			break
 		}
 		d.a.log.Debug("slot missed", "late_ms", late.Milliseconds())
-		j.leaveSlot()
-		if !d.reserveAgain(j, limit) {
+		tx.leaveSlot()
+		if !d.reserveAgain(tx, limit) {
 			return false
 		}
 	}
@@ -195,20 +195,20 @@ func (d *delivery) gate(j *job, asked time.Time) bool {
 	if ctx.Err() != nil || !time.Now().Before(limit) {
 		return false
 	}
-	j.useSlot()
+	tx.useSlot()
 	return true
 }
 
-// reserveAgain takes another slot for the job; false when there is none before
+// reserveAgain takes another slot for the transaction; false when there is none before
 // limit.
-func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
+func (d *delivery) reserveAgain(tx *transaction, limit time.Time) bool {
 	for {
-		s, again, err := d.a.slot(d.life.begin, j.pace, j.rcpt.run.high, true)
+		s, again, err := d.a.slot(d.life.begin, tx.pace, tx.rcpt.run.high, true)
 		if err != nil || !again.Before(limit) {
 			return false
 		}
 		if again.IsZero() {
-			j.slot = s
+			tx.slot = s
 			return true
 		}
 		if !sleep(d.life.begin, time.Until(again)) {
@@ -220,16 +220,16 @@ func (d *delivery) reserveAgain(j *job, limit time.Time) bool {
 // answered returns what the reply to a body makes of the recipient. The connection
 // goes on when the envelope of the next followed the body; then the outcome is
 // final only with the answer to that envelope, and waits to be recorded.
-func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
-	rcpt := j.rcpt
+func (d *delivery) answered(tx *transaction, attempt int, out smtppool.Outcome) end {
+	rcpt := tx.rcpt
 	decision, escalated := d.a.judge(time.Now(), rcpt, out.Reply)
 	s, aboutRecipient := d.meaning(rcpt, decision, escalated, out.Reply)
-	e := settle(j.claim, s.outcome)
+	e := settle(tx.claim, s.outcome)
 	e.confirm = decision.Confirm
 	followed := out.Ahead || out.Apart && aboutRecipient && !d.life.ending()
 	final := !followed || decision.AtOnce || !d.conn.Alive()
 	if final {
-		e = d.decide(j, e) // first: what is known is known
+		e = d.decide(tx, e) // first: what is known is known
 	}
 
 	switch {
@@ -244,7 +244,7 @@ func (d *delivery) answered(j *job, attempt int, out smtppool.Outcome) end {
 		d.unrecorded = unrecorded{rcpt, e}
 	}
 
-	d.trace(j, out.Reply, decision, attempt)
+	d.trace(tx, out.Reply, decision, attempt)
 	d.a.answered(d.life.finish, time.Now(), rcpt, e.outcome.State)
 	d.heed(rcpt, s)
 	failpoint.Hit(failpoint.BeforeSettle)

@@ -46,7 +46,7 @@ func TestAReplyThatIsConfirmedSuppresses(t *testing.T) {
 			}
 			j := &scriptedServer{rcpt: func(string) string { return tt.rcpt }, dot: func(string) string { return tt.dot }}
 			b.stepByStep(j, b.supp, func(h *stepper) {
-				for len(h.waiting()) > 0 || h.d.job != nil {
+				for len(h.waiting()) > 0 || h.d.current != nil {
 					h.deliver(t.Context())
 				}
 			})

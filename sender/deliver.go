@@ -41,8 +41,9 @@ const (
 	lastTime = 2 * time.Second
 )
 
-// A job is one recipient on the way through a connection.
-type job struct {
+// A transaction is one recipient on the way through a connection, from its slot to what
+// the server makes of its message.
+type transaction struct {
 	rcpt   *recipient
 	pace   *pace
 	slot   *slot // at which the body may leave; nil: at any time
@@ -68,17 +69,17 @@ type tools struct {
 }
 
 // A delivery is the work of one connection's goroutine. While the body of one
-// recipient is sent, the envelope of the next goes with it where it can: job is
+// recipient is sent, the envelope of the next goes with it where it can: current is
 // the one, next the other.
 type delivery struct {
 	tools
-	jobs      [2]job
-	job, next *job           // nil: none
-	conn      *smtppool.Conn // nil: none, or it is back in the pool
-	claimTime time.Duration  // smoothed time that a claim takes
-	pause     time.Duration  // before the next job
-	began     time.Time      // the transaction of the job; zero: it has not
-	step      ledger.Step
+	transactions  [2]transaction
+	current, next *transaction   // nil: none
+	conn          *smtppool.Conn // nil: none, or it is back in the pool
+	claimTime     time.Duration  // smoothed time that a claim takes
+	pause         time.Duration  // before the next transaction
+	began         time.Time      // when the server was asked about the current one; zero: it was not
+	step          ledger.Step
 
 	unrecorded unrecorded
 	recording  *ledger.Pending // the unrecorded outcome is on its way to Redis by itself
@@ -86,44 +87,44 @@ type delivery struct {
 
 // begin takes a recipient on.
 func (d *delivery) begin(rcpt *recipient) {
-	d.job = &d.jobs[0]
-	d.reset(d.job, rcpt)
+	d.current = &d.transactions[0]
+	d.reset(d.current, rcpt)
 }
 
-func (d *delivery) reset(j *job, rcpt *recipient) {
-	j.leaveSlot() // that of a job which ended in a panic
+func (d *delivery) reset(tx *transaction, rcpt *recipient) {
+	tx.leaveSlot() // that of a transaction which ended in a panic
 	now := time.Now()
-	*j = job{rcpt: rcpt, pace: d.a.pace(now, rcpt), draft: j.draft, begun: now, taken: now}
+	*tx = transaction{rcpt: rcpt, pace: d.a.pace(now, rcpt), draft: tx.draft, begun: now, taken: now}
 }
 
-// other returns the job that is not under way.
-func (d *delivery) other() *job {
-	if d.job == &d.jobs[0] {
-		return &d.jobs[1]
+// other returns the transaction that is not under way.
+func (d *delivery) other() *transaction {
+	if d.current == &d.transactions[0] {
+		return &d.transactions[1]
 	}
-	return &d.jobs[0]
+	return &d.transactions[0]
 }
 
-// deliver takes the job to its end, except that an outcome may still have to be
-// recorded with the next claim. Afterwards there is another job when its envelope
+// deliver takes the current transaction to its end, except that an outcome may still have to be
+// recorded with the next claim. Afterwards there is another one when its envelope
 // went with the body.
 func (d *delivery) deliver() {
-	j := d.job
-	e := d.transact(j)
-	d.recipients.end(j.rcpt, e)
-	d.job = d.next
+	tx := d.current
+	e := d.transact(tx)
+	d.recipients.end(tx.rcpt, e)
+	d.current = d.next
 	d.next = nil
 }
 
 // nextRecipient returns whose envelope has gone ahead; nil when none has.
 func (d *delivery) nextRecipient() *recipient {
-	if d.job == nil {
+	if d.current == nil {
 		return nil
 	}
-	return d.job.rcpt
+	return d.current.rcpt
 }
 
-// rest waits as long as the last job has asked for.
+// rest waits as long as the last transaction has asked for.
 func (d *delivery) rest() {
 	if d.pause > 0 {
 		sleep(d.life.begin, d.pause)
@@ -131,62 +132,62 @@ func (d *delivery) rest() {
 	}
 }
 
-// transact goes through the transaction of a job, as far as it gets, and returns
+// transact goes through a transaction, as far as it gets, and returns
 // what happens to the recipient. It is unfinished when the outcome is known and
 // waits to be recorded.
-func (d *delivery) transact(j *job) end {
+func (d *delivery) transact(tx *transaction) end {
 	var r *reply.Reply
 	if d.conn == nil {
-		e := d.prepare(j)
+		e := d.prepare(tx)
 		if e.kind != unfinished {
 			return e
 		}
-		d.begins(j)
-		r = d.conn.Envelope(d.life.begin, j.draft.From, j.draft.To, len(j.draft.Message))
+		d.begins(tx)
+		r = d.conn.Envelope(d.life.begin, tx.draft.From, tx.draft.To, len(tx.draft.Message))
 	} else {
-		d.begins(j)
+		d.begins(tx)
 		r = d.conn.Answer(d.life.finish)
 		d.confirm()
 	}
 
 	if r != nil {
-		return d.refused(j, *r)
+		return d.refused(tx, *r)
 	}
 
 	now := time.Now()
-	d.carry(j)
+	d.carry(tx)
 	d.a.works(d.life.begin, now)
-	lead := now.Sub(j.taken)
-	if dialled := j.served.Sub(j.taken); dialled > dialTime {
+	lead := now.Sub(tx.taken)
+	if dialled := tx.served.Sub(tx.taken); dialled > dialTime {
 		lead -= dialled // the next one need not be
 	}
 
-	e := d.body(j)
-	if j.sent {
-		j.pace.observe(lead+d.claimTime, time.Since(j.served))
+	e := d.body(tx)
+	if tx.sent {
+		tx.pace.observe(lead+d.claimTime, time.Since(tx.served))
 	}
 
 	return e
 }
 
-// begins notes that the server is asked about a job.
-func (d *delivery) begins(j *job) {
+// begins notes that the server is asked about a recipient.
+func (d *delivery) begins(tx *transaction) {
 	d.began = time.Now()
-	d.a.transact(d.began, j.rcpt)
+	d.a.transact(d.began, tx.rcpt)
 }
 
 // carry counts the message for the limit of its lane on one connection.
-func (d *delivery) carry(j *job) {
-	l := j.rcpt.lane
+func (d *delivery) carry(tx *transaction) {
+	l := tx.rcpt.lane
 	if l.limit.MessagesPerConnection > 0 && d.conn.Carry(l.name) >= l.limit.MessagesPerConnection {
 		d.conn.Retire()
 	}
 }
 
-// prepare brings a job to where it has a slot, a connection and a message, or to
+// prepare brings a transaction to where it has a slot, a connection and a message, or to
 // its end.
-func (d *delivery) prepare(j *job) end {
-	ctx, rcpt := d.life.begin, j.rcpt
+func (d *delivery) prepare(tx *transaction) end {
+	ctx, rcpt := d.life.begin, tx.rcpt
 	if d.waitReady(ctx) != nil || d.member.Clear(ctx) != nil {
 		return giveBack(0)
 	}
@@ -207,7 +208,7 @@ func (d *delivery) prepare(j *job) end {
 
 	var again time.Time
 	if err == nil {
-		j.slot, again, err = d.a.slot(ctx, j.pace, rcpt.run.high, false)
+		tx.slot, again, err = d.a.slot(ctx, tx.pace, rcpt.run.high, false)
 	}
 	if err != nil {
 		d.pause = time.Second // Redis is away: not a busy loop
@@ -219,15 +220,15 @@ func (d *delivery) prepare(j *job) end {
 	}
 
 	if rcpt.probe.lane > 0 && !d.a.leaseProbe(ctx, rcpt.lane, time.Now()) {
-		j.leaveSlot()
+		tx.leaveSlot()
 		return putBackUntil(time.Now().Add(probeRest)) // another worker has it
 	}
 
 	// A slot that is still far does not need a connection yet: others use it.
-	if j.slot != nil {
-		sleep(ctx, time.Until(j.pace.at(j.slot))-j.pace.ahead())
+	if tx.slot != nil {
+		sleep(ctx, time.Until(tx.pace.at(tx.slot))-tx.pace.ahead())
 	}
-	j.taken = time.Now()
+	tx.taken = time.Now()
 
 	look, err := d.line.Look(ctx, rcpt.ref, rcpt.run.lookKey(rcpt))
 	if err != nil {
@@ -240,41 +241,41 @@ func (d *delivery) prepare(j *job) end {
 	}
 
 	if e.kind == unfinished {
-		j.served = time.Now()
-		if err := d.compose(j); err != nil {
+		tx.served = time.Now()
+		if err := d.compose(tx); err != nil {
 			d.put()
 			e = d.unprintable(rcpt, err)
 		}
 	}
 	if e.kind != unfinished {
-		j.leaveSlot()
+		tx.leaveSlot()
 	}
 
 	return e
 }
 
-// leaveSlot gives back the slot of a job that did not come as far as the server.
-func (j *job) leaveSlot() {
-	if j.slot != nil {
-		j.pace.giveBack(time.Now(), j.slot)
-		j.slot = nil
+// leaveSlot gives back the slot of a transaction that did not come as far as the server.
+func (tx *transaction) leaveSlot() {
+	if tx.slot != nil {
+		tx.pace.giveBack(time.Now(), tx.slot)
+		tx.slot = nil
 	}
 }
 
-// payWithSlot gives back the slot of a job that the server has refused, unless its time
+// payWithSlot gives back the slot of a transaction that the server has refused, unless its time
 // is over: the refusal has cost the server something.
-func (j *job) payWithSlot() {
-	if j.slot != nil && time.Now().Before(j.pace.at(j.slot)) {
-		j.leaveSlot()
+func (tx *transaction) payWithSlot() {
+	if tx.slot != nil && time.Now().Before(tx.pace.at(tx.slot)) {
+		tx.leaveSlot()
 	}
-	j.useSlot()
+	tx.useSlot()
 }
 
-// useSlot notes that the slot of a job is used.
-func (j *job) useSlot() {
-	if j.slot != nil {
-		j.pace.left(j.slot)
-		j.slot = nil
+// useSlot notes that the slot of a transaction is used.
+func (tx *transaction) useSlot() {
+	if tx.slot != nil {
+		tx.pace.left(tx.slot)
+		tx.slot = nil
 	}
 }
 
@@ -352,7 +353,7 @@ func (d *delivery) heed(rcpt *recipient, s setback) {
 	}
 }
 
-// pick takes the job whose envelope may go with the body of the one under way, or
+// pick takes the recipient whose envelope may go with the body of the one under way, or
 // right behind it. No other connection waits for it: it waits in its lane, its slot
 // is due, and the connection may go on.
 func (d *delivery) pick() {
@@ -360,7 +361,7 @@ func (d *delivery) pick() {
 		return
 	}
 
-	rcpt, _ := d.a.next(time.Now(), d.job.rcpt.lane)
+	rcpt, _ := d.a.next(time.Now(), d.current.rcpt.lane)
 	if rcpt == nil {
 		return
 	}
@@ -385,7 +386,7 @@ func (d *delivery) pick() {
 	d.next = n
 }
 
-// unpick returns the next job to its lane.
+// unpick returns the next recipient to its lane.
 func (d *delivery) unpick() {
 	if d.life.ending() {
 		d.endNext(giveBack(0))
@@ -394,7 +395,7 @@ func (d *delivery) unpick() {
 	d.endNext(putBackUntil(time.Time{}))
 }
 
-// endNext ends the next job, if there is one.
+// endNext ends the next transaction, if there is one.
 func (d *delivery) endNext(e end) {
 	n := d.next
 	if n == nil {
@@ -405,9 +406,9 @@ func (d *delivery) endNext(e end) {
 	d.recipients.end(n.rcpt, e)
 }
 
-func (d *delivery) compose(j *job) error {
-	rcpt := j.rcpt
-	return rcpt.run.composer.Compose(&j.draft, compose.Recipient{
+func (d *delivery) compose(tx *transaction) error {
+	rcpt := tx.rcpt
+	return rcpt.run.composer.Compose(&tx.draft, compose.Recipient{
 		Run: rcpt.ref.Run.ID, Part: rcpt.ref.Part, Index: rcpt.ref.Index, Row: rcpt.row, Date: time.Now(),
 	})
 }
@@ -420,10 +421,10 @@ func (d *delivery) unprintable(rcpt *recipient, err error) end {
 
 // refused returns what a reply before the body makes of a recipient: no claim is
 // needed.
-func (d *delivery) refused(j *job, r reply.Reply) end {
-	j.payWithSlot()
+func (d *delivery) refused(tx *transaction, r reply.Reply) end {
+	tx.payWithSlot()
 	d.record()
-	rcpt := j.rcpt
+	rcpt := tx.rcpt
 	decision, escalated := d.a.judge(time.Now(), rcpt, r)
 	fresh := d.conn.First()
 	if decision.AtOnce || r.Stage == reply.Mail && !fresh {
@@ -432,7 +433,7 @@ func (d *delivery) refused(j *job, r reply.Reply) end {
 		d.put()
 	}
 
-	d.trace(j, r, decision, 0)
+	d.trace(tx, r, decision, 0)
 
 	o, aboutRecipient := outcome(decision, d.a.ledgerReply(r))
 	switch {

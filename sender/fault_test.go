@@ -167,11 +167,11 @@ func TestAClaimWithoutABodyIsReleasedAfterAPanic(t *testing.T) {
 				return nil
 			}
 			d.begin(rcpt)
-			d.conn, d.job.claim = conn, cfg.Member.Ask(rcpt.ref)
-			if c, err := cfg.Line.Claim(ctx, rcpt.ref, d.job.claim.Token, ledger.SuppressionKey{Topic: "news"}); err != nil || !c.Held {
+			d.conn, d.current.claim = conn, cfg.Member.Ask(rcpt.ref)
+			if c, err := cfg.Line.Claim(ctx, rcpt.ref, d.current.claim.Token, ledger.SuppressionKey{Topic: "news"}); err != nil || !c.Held {
 				t.Errorf("claim %+v, %v", c, err)
 			}
-			d.rescue(d.job, &crash.Fault{Place: "here", Text: "x"})
+			d.rescue(d.current, &crash.Fault{Place: "here", Text: "x"})
 			if open := d.a.route.connections(); open != 0 {
 				t.Errorf("%d connections are still open", open)
 			}

@@ -36,12 +36,12 @@ func outcome(d reply.Decision, r ledger.Reply) (o ledger.Outcome, aboutRecipient
 }
 
 // trace logs exactly when which message was answered, and how.
-func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt int) {
+func (d *delivery) trace(tx *transaction, r reply.Reply, decision reply.Decision, attempt int) {
 	if !d.a.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
 
-	rcpt := j.rcpt
+	rcpt := tx.rcpt
 	attrs := []any{
 		"run", rcpt.ref.Run.ID, "part", rcpt.ref.Part, "index", rcpt.ref.Index,
 		"lane", d.a.cfg.laneName(rcpt.lane.name), "verdict", string(decision.Verdict), "rule", decision.Rule,
@@ -55,7 +55,7 @@ func (d *delivery) trace(j *job, r reply.Reply, decision reply.Decision, attempt
 		attrs = append(attrs, "queue_id", id)
 	}
 	if attempt > 0 {
-		attrs = append(attrs, "duration_ms", time.Since(j.begun).Milliseconds())
+		attrs = append(attrs, "duration_ms", time.Since(tx.begun).Milliseconds())
 	}
 
 	d.a.log.Debug("message answered", attrs...)

@@ -42,7 +42,7 @@ func TestAnOutcomeIsRecordedWithoutAnotherClaim(t *testing.T) {
 			}}
 			b.stepByStep(j, b.supp, func(h *stepper) {
 				h.deliver(t.Context())
-				if h.d.unrecorded.rcpt == nil || h.d.job == nil || h.d.job.rcpt.row.Address.String() != next {
+				if h.d.unrecorded.rcpt == nil || h.d.current == nil || h.d.current.rcpt.row.Address.String() != next {
 					t.Fatalf("%s: want next's envelope under way, and ada's outcome unrecorded", h)
 				}
 				ctx, stop := context.WithCancel(t.Context())
@@ -54,7 +54,7 @@ func TestAnOutcomeIsRecordedWithoutAnotherClaim(t *testing.T) {
 				if h.d.claimTime <= 0 {
 					t.Error("it is not known how long a claim takes")
 				}
-				if h.d.unrecorded.rcpt != nil || h.d.recording != nil || h.d.job != nil || h.d.conn != nil {
+				if h.d.unrecorded.rcpt != nil || h.d.recording != nil || h.d.current != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectOpen(tt.open)
@@ -79,11 +79,11 @@ func TestAPanicKeepsTheOutcomeOfTheMessageBefore(t *testing.T) {
 	b.issue()
 	b.stepByStep(&scriptedServer{}, b.supp, func(h *stepper) {
 		h.deliver(t.Context())
-		if h.d.unrecorded.rcpt == nil || h.d.job == nil {
+		if h.d.unrecorded.rcpt == nil || h.d.current == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
-		h.d.rescue(h.d.job, &crash.Fault{Place: "here", Text: "x"})
-		if h.d.unrecorded.rcpt != nil || h.d.job != nil || h.d.conn != nil {
+		h.d.rescue(h.d.current, &crash.Fault{Place: "here", Text: "x"})
+		if h.d.unrecorded.rcpt != nil || h.d.current != nil || h.d.conn != nil {
 			t.Error(h)
 		}
 		h.expectOpen(0)
@@ -164,7 +164,7 @@ func TestATornStepLosesNothing(t *testing.T) {
 						}
 					}
 					h.deliver(t.Context())
-					if h.d.unrecorded.rcpt != nil || h.d.job != nil || h.d.conn != nil {
+					if h.d.unrecorded.rcpt != nil || h.d.current != nil || h.d.conn != nil {
 						t.Error(h)
 					}
 					h.expectHeld()

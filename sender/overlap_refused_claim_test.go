@@ -35,7 +35,7 @@ func TestAnotherRedisKeepsTheBodyBack(t *testing.T) {
 			}
 			b.stepByStep(j, l, func(h *stepper) {
 				h.deliver(t.Context())
-				if h.d.job != nil || h.d.next != nil || h.d.conn != nil {
+				if h.d.current != nil || h.d.next != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectHeld()
@@ -68,7 +68,7 @@ func TestARefusedClaimOfAPausedRunLetsGoOfAll(t *testing.T) {
 	}}
 	b.stepByStep(j, b.supp, func(h *stepper) {
 		h.deliver(t.Context())
-		if waiting := h.waiting(); len(waiting) > 0 || h.d.job != nil || h.d.next != nil || h.r.running.Load() {
+		if waiting := h.waiting(); len(waiting) > 0 || h.d.current != nil || h.d.next != nil || h.r.running.Load() {
 			t.Errorf("%s; running %t", h, h.r.running.Load())
 		}
 		h.expectHeld()

@@ -35,7 +35,7 @@ func TestANextWhoseMessageCannotBeMade(t *testing.T) {
 		ada.row.Meta = &audience.Meta{Origin: &audience.Origin{}}
 		h.deliver(t.Context())
 		h.expectSlots(slot)
-		if h.d.job != nil || h.d.next != nil || len(h.waiting()) != 1 {
+		if h.d.current != nil || h.d.next != nil || len(h.waiting()) != 1 {
 			t.Error(h)
 		}
 		h.deliver(t.Context())
@@ -63,7 +63,7 @@ func TestANextThatCannotGoAheadWaits(t *testing.T) {
 		slot := h.slots(30*time.Second, time.Hour)
 		h.deliver(t.Context())
 		h.expectSlots(slot)
-		if len(h.waiting()) != 1 || h.d.job != nil || h.d.next != nil {
+		if len(h.waiting()) != 1 || h.d.current != nil || h.d.next != nil {
 			t.Fatal(h)
 		}
 		h.expectOpen(1)
@@ -135,14 +135,14 @@ func TestTheOthersSendWithoutOverlapWhileOneTries(t *testing.T) {
 		h.deliver(t.Context()) // the second one's envelope is under way
 		other := &stepper{fixture: b, w: h.w, a: h.a, d: h.w.newDelivery(h.a), r: h.r}
 		other.deliver(t.Context())
-		if _, early := asked.Load(b.to[3]); early || other.d.job == nil || other.d.next != nil {
+		if _, early := asked.Load(b.to[3]); early || other.d.current == nil || other.d.next != nil {
 			t.Errorf("%s, asked about it: %t; want the body alone, and then the next", other, early)
 		}
 		if diff := cmp.Diff(b.to[4:], h.waiting()); diff != "" {
 			t.Errorf("waiting (-want +got):\n%s", diff)
 		}
 		h.deliver(t.Context())
-		if h.d.job == nil {
+		if h.d.current == nil {
 			t.Errorf("%s: want an envelope under way", h)
 		}
 		other.deliver(t.Context())

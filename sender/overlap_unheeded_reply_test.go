@@ -47,14 +47,14 @@ func TestAReplyToTheBodyIsHeededUnderOverlap(t *testing.T) {
 			b.issue()
 			b.stepByStep(&scriptedServer{dot: func(string) string { return tt.dot }}, b.supp, func(h *stepper) {
 				h.deliver(t.Context())
-				if h.d.unrecorded.rcpt == nil || h.d.job == nil {
+				if h.d.unrecorded.rcpt == nil || h.d.current == nil {
 					t.Fatalf("%s: want an envelope under way", h)
 				}
 				h.deliver(t.Context())
 				if closed := h.a.lanes.breaker.closedUntil.After(time.Now()); closed != tt.closed || closed && len(h.waiting()) > 0 {
 					t.Errorf("%s; closed %t, want %t", h, closed, tt.closed)
 				}
-				if h.d.job != nil {
+				if h.d.current != nil {
 					h.deliver(t.Context())
 				}
 			})

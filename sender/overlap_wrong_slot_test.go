@@ -61,7 +61,7 @@ func TestASlotThatIsNotUsedIsGivenBack(t *testing.T) {
 				if full := h.r.fullLooks.Load() > 0; full != tt.suppressed {
 					t.Errorf("looks ask for suppressions: %t", full)
 				}
-				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.job != nil || h.d.next != nil || h.d.unrecorded.rcpt != nil || h.d.conn != nil {
+				if got := len(h.waiting()) == 1; got != tt.waiting || h.d.current != nil || h.d.next != nil || h.d.unrecorded.rcpt != nil || h.d.conn != nil {
 					t.Error(h)
 				}
 				h.expectHeld()
@@ -87,7 +87,7 @@ func TestAnEnvelopeDoesNotGoLongBeforeItsSlot(t *testing.T) {
 		slot := h.slots(30*time.Minute, time.Minute)
 		h.deliver(t.Context())
 		h.expectSlots(slot)
-		if waiting := h.waiting(); len(waiting) != 1 || h.d.job != nil {
+		if waiting := h.waiting(); len(waiting) != 1 || h.d.current != nil {
 			t.Fatal(h)
 		}
 		if got := h.lane().slotFrom(time.Now(), h.r); !got.Equal(slot.Add(-time.Minute)) {
@@ -132,10 +132,10 @@ func TestNoRecipientIsClaimedLongBeforeTheSlot(t *testing.T) {
 	b.stepByStep(&scriptedServer{}, l, func(h *stepper) {
 		h.slots(2*time.Second, time.Hour)
 		h.deliver(t.Context())
-		if h.d.unrecorded.rcpt == nil || h.d.job == nil {
+		if h.d.unrecorded.rcpt == nil || h.d.current == nil {
 			t.Fatalf("%s: want an envelope under way", h)
 		}
-		slot, asking = h.pace().at(h.d.job.slot), h.d.claimTime
+		slot, asking = h.pace().at(h.d.current.slot), h.d.claimTime
 		h.deliver(t.Context())
 		if claims != 1 {
 			t.Errorf("%d claims of the second, want 1", claims)
@@ -187,7 +187,7 @@ func TestTheGate(t *testing.T) {
 				rcpt := &recipient{run: r}
 				rcpt.lane = a.lanes.of(rcpt)
 				d.begin(rcpt)
-				j := d.job
+				j := d.current
 				d.next = d.other()
 				d.reset(d.next, rcpt)
 				j.pace.lead = 0

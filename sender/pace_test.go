@@ -91,7 +91,7 @@ func TestSlotsComeBack(t *testing.T) {
 	}
 }
 
-// A delivery whose job ended without a word, as after a panic, leaves no slot booked.
+// A delivery whose transaction ended without a word, as after a panic, leaves no slot booked.
 func TestAJobThatBeginsHoldsNoOldSlot(t *testing.T) {
 	t.Parallel()
 	p := &pace{}
@@ -104,7 +104,7 @@ func TestAJobThatBeginsHoldsNoOldSlot(t *testing.T) {
 	rcpt.lane = a.lanes.of(rcpt)
 	d := &delivery{tools: tools{a: a, life: life}}
 	d.begin(rcpt)
-	d.job.pace, d.job.slot = p, s
+	d.current.pace, d.current.slot = p, s
 
 	d.begin(rcpt)
 	if len(p.booked) > 0 || len(p.slots) != 1 {

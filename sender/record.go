@@ -45,12 +45,12 @@ func (d *delivery) settlement(s *ledger.Step) {
 	s.Settle.Outcome = u.end.outcome
 }
 
-// claim claims the job, records the outcome before it and looks at the next job.
-func (d *delivery) claim(j *job) {
+// claim claims the recipient, records the outcome before it and looks at the next one.
+func (d *delivery) claim(tx *transaction) {
 	s := &d.step
-	s.Claim.Ref = j.rcpt.ref
-	s.Claim.Token = j.claim.Token
-	s.Claim.SuppressionKey = j.rcpt.suppressionKey
+	s.Claim.Ref = tx.rcpt.ref
+	s.Claim.Token = tx.claim.Token
+	s.Claim.SuppressionKey = tx.rcpt.suppressionKey
 	s.Look.Ref = ledger.Ref{}
 	if d.next != nil {
 		s.Look.Ref = d.next.rcpt.ref

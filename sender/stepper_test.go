@@ -77,7 +77,7 @@ func (h *stepper) lane() *lane { return h.a.lanes.byName["example.org"] }
 // deliver takes the next recipient to its end, as serve does.
 func (h *stepper) deliver(ctx context.Context) {
 	h.t.Helper()
-	if h.d.job == nil {
+	if h.d.current == nil {
 		rcpt, _ := h.a.next(time.Now(), nil)
 		if rcpt == nil {
 			h.t.Fatal("no recipient waits")
@@ -104,14 +104,14 @@ func (h *stepper) waiting() (out []string) {
 
 // String says what the connection has to do.
 func (h *stepper) String() string {
-	of := func(j *job) string {
+	of := func(j *transaction) string {
 		if j == nil {
 			return "none"
 		}
 		return j.rcpt.row.Address.String()
 	}
-	return fmt.Sprintf("job %s, next %s, unrecorded %t, recording %t, connected %t; %q wait",
-		of(h.d.job), of(h.d.next), h.d.unrecorded.rcpt != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
+	return fmt.Sprintf("current %s, next %s, unrecorded %t, recording %t, connected %t; %q wait",
+		of(h.d.current), of(h.d.next), h.d.unrecorded.rcpt != nil, h.d.recording != nil, h.d.conn != nil, h.waiting())
 }
 
 // expectHeld checks that the worker holds the recipients that wait, and no other.

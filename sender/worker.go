@@ -186,14 +186,14 @@ func keyOf(hash [32]byte) (k [16]byte) {
 func (w *Worker) serve(a *account) {
 	d := w.newDelivery(a)
 	for {
-		if d.job == nil {
+		if d.current == nil {
 			rcpt, err := a.take(w.life.begin)
 			if err != nil {
 				return
 			}
 			d.begin(rcpt)
 		}
-		lane, probe := d.job.rcpt.lane, d.job.rcpt.probe // the job may be another's afterwards
+		lane, probe := d.current.rcpt.lane, d.current.rcpt.probe // another one may be current afterwards
 		d.began = time.Time{}
 		d.attempt()
 		a.leave(lane, probe, d.began, d.nextRecipient())

@@ -253,7 +253,7 @@ func TestADomainSuppressedBeforeTheClaimKeepsTheBodyBack(t *testing.T) {
 		if _, err := suppression.New(b.rdb, "bs", redis.NewScript).Add(t.Context(), suppression.Entry{Domain: "example.org"}); err != nil {
 			t.Fatal(err)
 		}
-		for len(h.waiting()) > 0 || h.d.job != nil {
+		for len(h.waiting()) > 0 || h.d.current != nil {
 			h.deliver(t.Context())
 		}
 	})
