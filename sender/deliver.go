@@ -361,8 +361,13 @@ func (d *delivery) pick() {
 		return
 	}
 
-	rcpt, _ := d.a.next(time.Now(), d.current.rcpt.lane)
+	now := time.Now()
+	rcpt, _ := d.a.next(now, d.current.rcpt.lane)
 	if rcpt == nil {
+		return
+	}
+	if wait := rcpt.run.hours.wait(rcpt.row.Values, now); wait > 0 {
+		d.recipients.end(rcpt, giveBack(wait)) // as in prepare
 		return
 	}
 

@@ -89,3 +89,49 @@ func TestRecipientsOutsideOfTheirHoursAreGivenBack(t *testing.T) {
 		}
 	}
 }
+
+// A recipient whose hours end while they wait in a lane is given back as well: the first
+// for a connection, and the one whose envelope would go with the body before it.
+func TestHoursEndWhileARecipientWaits(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]int{"before the connection is used": 0, "behind another message": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newFixture(t, "ada@example.org", "bea@example.org")
+			b.issue()
+			now := time.Now().UTC()
+			w, err := window.New(now.Add(-time.Hour).Format("15:04")+"-"+now.Add(2*time.Hour).Format("15:04"), time.UTC, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			j := &scriptedServer{}
+			b.stepByStep(j, b.supp, func(h *stepper) {
+				h.r.hours = &hours{window: w, zones: zones.New(0, time.UTC)}
+				for _, rcpt := range h.lane().normal.runs[0].recipients {
+					zone := "Etc/UTC"
+					if rcpt.ref.Index == late {
+						zone = "Etc/GMT-8" // eight hours ahead of UTC: it opens in fifteen
+					}
+					rcpt.row.Values = []string{zone}
+				}
+				for len(h.waiting()) > 0 || h.d.current != nil {
+					h.deliver(t.Context())
+				}
+				h.expectHeld()
+			})
+
+			if took := j.took(); len(took) != 1 || took[b.to[late]] > 0 {
+				t.Errorf("messages taken: %v", took)
+			}
+			cells, err := b.ledger.Page(t.Context(), b.run, 0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if due := b.run.Created.Add(cells[late].When); due.Before(now.Add(14 * time.Hour)) {
+				t.Errorf("%s is due at %s, want it when the hours open", b.to[late], due)
+			}
+			b.settledAll()
+		})
+	}
+}
