@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -99,7 +101,18 @@ func (d *DovecotServer) Deliver(folder, message string) {
 // marked as deleted is not among them.
 func (d *DovecotServer) Messages(folder string) map[string]string {
 	d.t.Helper()
-	out := map[string]string{}
+	for {
+		if out, whole := d.messages(folder); whole {
+			return out
+		}
+	}
+}
+
+// messages reads a folder; whole: no session has moved a file of it in the meantime, as one
+// may that is about to end.
+func (d *DovecotServer) messages(folder string) (out map[string]string, whole bool) {
+	d.t.Helper()
+	out = map[string]string{}
 	for _, dir := range []string{"new", "cur"} {
 		files, err := filepath.Glob(d.path(d.maildir(folder) + "/" + dir + "/*"))
 		if err != nil {
@@ -110,13 +123,16 @@ func (d *DovecotServer) Messages(folder string) map[string]string {
 				continue
 			}
 			b, err := os.ReadFile(f)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, false
+			}
 			if err != nil {
 				d.t.Fatalf("read folder: %v", err)
 			}
 			out[filepath.Base(f)] = string(b)
 		}
 	}
-	return out
+	return out, true
 }
 
 // Renumber makes the folder one with another UIDVALIDITY, and the same messages.
