@@ -23,7 +23,10 @@ const (
 // recipient of one message, before anybody has looked up whose message that was.
 // Its decoder fills in what is there and believes none of it.
 type Notice struct {
-	ID     string // how its sender names it: a notice that comes again has the same; may be empty
+	ID string // how its sender names it: a notice that comes again has the same; may be empty
+	// OneUse is set where the ID is of a signature that does not cover what the notice
+	// says: with an ID that was used before, any other notice changes nothing.
+	OneUse bool
 	Source string // the road it came by: "hook:ses", "mailbox", "listen", "ingest"
 
 	// Signed is set where the sender of the notice is known: a webhook with a

@@ -20,7 +20,7 @@ var damages = []struct {
 	name   string
 	do     func(ctx context.Context, rdb *redis.Client, cells string) error
 	reason string // part of why the run is held
-	open   int    // recipients whom a cancellation still reaches
+	open   int    // recipients that a cancellation still reaches
 }{
 	{"a state that means nothing", func(ctx context.Context, rdb *redis.Client, cells string) error {
 		return rdb.SetRange(ctx, cells, 5, "z").Err()

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Asking when the next slot is free takes none, and needs to know nothing of those who
+// To ask when the next slot is free takes no slot, and needs to know nothing of those who
 // reserve.
 func TestNextTellsWhenTheNextSlotIsFree(t *testing.T) {
 	t.Parallel()

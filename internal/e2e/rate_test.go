@@ -86,8 +86,8 @@ func TestAHighRateIsReached(t *testing.T) {
 	isUsed(t, at, 0.9, rate, lasts) // what the machine can do counts too
 }
 
-// sendFor has four workers send for a time with the limits of an account, in the meantime
-// does something, and returns when messages arrived.
+// sendFor has four workers send for a time with the limits of an account, calls meanwhile
+// after a third of it, and returns when messages arrived.
 func sendFor(t *testing.T, lasts time.Duration, rate float64, limits string, meanwhile func(*world, []*testkit.Proc)) []time.Time {
 	t.Helper()
 	sink := testkit.NewRecsink(t)

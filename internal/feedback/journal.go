@@ -40,7 +40,7 @@ const (
 //
 //	{feedback}:seen:<date>    set of the names of notices
 //	{feedback}:counts[:<date>] hash: road TAB class -> how many
-//	{feedback}:recent         list of what nobody understood or trusted
+//	{feedback}:recent         list of what no one understood or trusted
 type Journal struct {
 	rdb    redis.UniversalClient
 	prefix string
@@ -62,28 +62,39 @@ func (j *Journal) date(daysAgo int) string {
 }
 
 // nameOf names a notice by the id that its sender gave it; empty without one. A message
-// can be about several recipients, and several things can happen to one.
+// can be about several recipients, and several things can happen to one, unless the id is
+// of one use.
 func nameOf(n campaign.Notice) string {
 	if n.ID == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(n.ID + "\n" + strings.ToLower(n.Recipient) + "\n" + string(n.Class)))
+	name := n.ID
+	if !n.OneUse {
+		name += "\n" + strings.ToLower(n.Recipient) + "\n" + string(n.Class)
+	}
+	sum := sha256.Sum256([]byte(name))
 	return string(sum[:12])
 }
 
-// unseen returns the notices that were not noted in the last days. On a nil journal
-// these are all.
+// unseen returns the notices that were not noted in the last days; of those with the same
+// id of one use the first. On a nil journal these are all.
 func (j *Journal) unseen(ctx context.Context, notices []campaign.Notice) ([]campaign.Notice, error) {
 	if j == nil {
 		return notices, nil
 	}
 	var at []int
 	var names []any
+	seen := map[int]bool{}
+	used := map[string]bool{}
 	for i, n := range notices {
-		if name := nameOf(n); name != "" {
-			at = append(at, i)
-			names = append(names, name)
+		name := nameOf(n)
+		if name == "" {
+			continue
 		}
+		at = append(at, i)
+		names = append(names, name)
+		seen[i] = n.OneUse && used[name]
+		used[name] = true
 	}
 	if len(names) == 0 {
 		return notices, nil
@@ -98,7 +109,6 @@ func (j *Journal) unseen(ctx context.Context, notices []campaign.Notice) ([]camp
 		return nil, fmt.Errorf("look up which notices were seen: %w", err)
 	}
 
-	seen := map[int]bool{}
 	for _, day := range days {
 		for k, known := range day.Val() {
 			if known {

@@ -15,6 +15,37 @@ import (
 	"broadside/internal/feedback"
 )
 
+// A signature that does not cover the event proves one: with its token another event changes
+// nothing, be it about another address or of another kind, later or at the same time. The
+// event itself may come again after a failure.
+func TestATokenOfOneUseProvesOneEvent(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.run(t, "news-1", begin, 20)
+	event := func(i int, class campaign.Class) campaign.Notice {
+		return campaign.Notice{
+			ID: "mailgun:token", OneUse: true, Source: "hook:mailgun", Signed: true, Class: class,
+			Recipient: person(i), Status: "5.1.1", Reply: "550 5.1.1 user unknown",
+		}
+	}
+
+	first := event(1, campaign.ClassHard)
+	o.cuts.next(3, false)
+	if err := o.Record(t.Context(), []campaign.Notice{first}); err == nil {
+		t.Fatal("Redis was away, and the event counts as stored")
+	}
+	o.cuts.armed.Store(false)
+	o.record(t, first, event(2, campaign.ClassHard)) // together
+	o.record(t, first)
+	o.record(t, event(3, campaign.ClassHard))
+	o.record(t, event(4, campaign.ClassComplaint))
+
+	want := []string{"person1@example.com bounce all"}
+	if diff := gocmp.Diff(want, o.listed(t, person(1), person(2), person(3), person(4))); diff != "" {
+		t.Errorf("suppressed (-want +got):\n%s", diff)
+	}
+}
+
 func TestOverviewShowsWhatCameByWhichRoad(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -63,7 +63,7 @@ func TestMailgunEvents(t *testing.T) {
 	const sample = `{"event":"failed","severity":"permanent","reason":"bounce","id":"ev1","timestamp":1767323045.12,"recipient":"a@example.net","delivery-status":{"code":550,"enhanced-code":"5.1.1","message":"unknown user"},"message":{"headers":{"message-id":"` + ours + `@example.com"}},"user-variables":{"token":"x"}}`
 	n := d.one(t, byMailgun(time.Now(), "token-of-50-characters", sample))
 	same(t, campaign.Notice{
-		ID: "mailgun:token-of-50-characters", Source: "hook:mailgun", Signed: true, Class: campaign.ClassHard,
+		ID: "mailgun:token-of-50-characters", OneUse: true, Source: "hook:mailgun", Signed: true, Class: campaign.ClassHard,
 		At: n.At, Recipient: "a@example.net", Quoted: []string{ours}, Status: "5.1.1", Reply: "550 unknown user",
 	}, n)
 	same(t, int64(1767323045), n.At.Unix())

@@ -10,8 +10,9 @@ import (
 
 const (
 	maxStores    = 2      // ways to the store that are used at once
-	maxTogether  = 1000   // notices that are stored together, if they are not of one request
+	maxTogether  = 500    // notices that are stored together, if they are not of one request
 	maxGathering = 10_000 // notices that wait to be stored, if they are not of one request
+	maxAlone     = 64     // requests whose notices are stored by themselves at once, after a failure
 )
 
 var (
@@ -23,12 +24,14 @@ var (
 // with one event in each request then costs the store a few round trips for many
 // requests, and not for each. Record returns nil only when what it was given is stored.
 //
-// While all ways to the store are in use, requests wait. The first that waits for a way
-// takes along those behind it, so that there is no goroutine but those of requests. What
+// While all ways to the store are in use, requests wait. The last that waits when a way is
+// free takes along those before it, as it has most time left, so that there is no goroutine
+// but those of requests. What
 // failed together is stored by each request alone: no event keeps those of others from
 // being stored.
 type gatherer struct {
 	recorder Recorder
+	alone    chan struct{} // one for each request that stores its notices after a failure
 
 	mu      sync.Mutex
 	used    int       // ways to the store; guarded by mu, like all below
@@ -44,11 +47,13 @@ type waiter struct {
 
 // A verdict says what became of a waiter.
 type verdict struct {
-	together []*waiter // it is to store these, of which it is the first
+	together []*waiter // it is to store these, of which it is the last
 	err      error     // otherwise: what became of it where another one stored it
 }
 
-func newGatherer(r Recorder) *gatherer { return &gatherer{recorder: r} }
+func newGatherer(r Recorder) *gatherer {
+	return &gatherer{recorder: r, alone: make(chan struct{}, maxAlone)}
+}
 
 // Record stores notices.
 func (g *gatherer) Record(ctx context.Context, notices []campaign.Notice) error {
@@ -78,9 +83,20 @@ func (g *gatherer) Record(ctx context.Context, notices []campaign.Notice) error 
 		err = g.store(ctx, v.together)
 	}
 	if errors.Is(err, errUnstored) {
-		return g.recorder.Record(ctx, notices)
+		return g.storeAlone(ctx, notices)
 	}
 	return err
+}
+
+// storeAlone stores what one request says. Many may have failed together: some at a time.
+func (g *gatherer) storeAlone(ctx context.Context, notices []campaign.Notice) error {
+	select {
+	case g.alone <- struct{}{}:
+		defer func() { <-g.alone }()
+		return g.recorder.Record(ctx, notices)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // enter lets a request wait, or gives it a way to the store at once.
@@ -128,18 +144,18 @@ func (g *gatherer) call() {
 	together := g.waiting[:n:n]
 	g.waiting = g.waiting[n:]
 	g.notices -= notices
-	together[0].told <- verdict{together: together}
+	together[n-1].told <- verdict{together: together}
 }
 
-// store stores what requests say and tells all but the first of them what became of it.
-// It does not end when the client of the first one is gone, but when its time is over.
+// store stores what requests say and tells all but the last of them what became of it.
+// It does not end when the client of that one is gone, but when its time is over.
 func (g *gatherer) store(ctx context.Context, together []*waiter) error {
 	err := errUnstored
 	defer func() { // also after a panic
 		g.mu.Lock()
 		g.call()
 		g.mu.Unlock()
-		for _, w := range together[1:] {
+		for _, w := range together[:len(together)-1] {
 			w.told <- verdict{err: err}
 		}
 	}()

@@ -175,10 +175,10 @@ func TestAClientThatGoesAwayTakesNoOtherWithIt(t *testing.T) {
 		}
 		gone, leave := context.WithCancel(t.Context())
 		post(gone, 10, 503)
-		post(ctx, 11, 200) // stores itself and 12
-		post(t.Context(), 12, 200)
+		post(t.Context(), 11, 200)
+		post(ctx, 12, 200) // stores itself and 11
 		leave()
-		time.Sleep(600 * time.Millisecond) // in a bubble: by now 11 stores
+		time.Sleep(600 * time.Millisecond) // in a bubble: by now 12 stores
 		goAway()
 		all.Wait()
 

@@ -53,6 +53,7 @@ func (m mailgun) decode(_ *http.Request, body []byte, now time.Time) ([]campaign
 		return nil, fmt.Errorf("%w: event-data says no event", errUnreadable)
 	}
 	n.ID = signed.Token
+	n.OneUse = true
 	return []campaign.Notice{n}, nil
 }
 

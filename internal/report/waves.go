@@ -43,9 +43,12 @@ func (r Run) waveRows() [][]string {
 	}
 	rows := [][]string{{"begins", "local time", "recipients", "state", "zones"}}
 	for _, w := range r.Waves {
-		state := "begun"
-		if r.isToCome(w) {
+		state := ""
+		switch {
+		case r.isToCome(w):
 			state = "to come"
+		case r.hasBegun(w):
+			state = "begun"
 		}
 		rows = append(rows, []string{clock(w.At), localTime(w), grouped(w.Recipients), state, oneLine(ZonesText(w))})
 	}
@@ -73,6 +76,11 @@ func localTime(w campaign.Wave) string {
 
 // isToCome reports whether the time of a wave has not come.
 func (r Run) isToCome(w campaign.Wave) bool { return w.At.After(r.ReadAt) && !r.State.Over() }
+
+// hasBegun reports whether the time of a wave came before the run was over.
+func (r Run) hasBegun(w campaign.Wave) bool {
+	return !w.At.After(r.ReadAt) && (r.FinishedAt.IsZero() || !w.At.After(r.FinishedAt))
+}
 
 // ZonesText names the zones of a wave.
 func ZonesText(w campaign.Wave) string {

@@ -44,6 +44,10 @@ func (s Status) isUnderWay() bool { return s.Counts[campaign.Issued]+s.Counts[ca
 // may get the message. Of a larger run the waves alone tell.
 const maxClocks = 250_000
 
+// clockSlack is how much later the moment of a recipient may be than what it is waited
+// for: it is rounded, and workers wait a little longer than until hours open.
+const clockSlack = 3 * time.Second
+
 // clockWait returns the wait of such a run while everybody who is left of waves that have
 // begun waits as well: for the hours of their own clock, since they were reached too late,
 // or for their moment of a spread. is: there is one. Those who wait for one of others,
@@ -58,7 +62,7 @@ func (r *Runs) clockWait(ctx context.Context, s Status, now time.Time, others []
 		return report.Wait{}, false, err
 	}
 	for _, w := range others {
-		if w.Until.IsZero() || !w.Until.Before(next.at) {
+		if w.Until.IsZero() || !w.Until.Add(clockSlack).Before(next.at) {
 			return report.Wait{}, false, nil
 		}
 	}
@@ -87,6 +91,7 @@ type nextRecipient struct {
 func (r *Runs) nextPending(ctx context.Context, s Status, now time.Time) (next nextRecipient, found bool, err error) {
 	run := s.Handle()
 	soon := now.Add(longSlot)
+	var retry time.Time // of the first who was deferred
 	for _, p := range run.Sizes {
 		for first := 0; first < p.Size; first += ledger.PageCells {
 			cells, err := r.Ledger.Page(ctx, run, p.Part, first/ledger.PageCells)
@@ -102,18 +107,26 @@ func (r *Runs) nextPending(ctx context.Context, s Status, now time.Time) (next n
 				if at.Before(soon) {
 					return nextRecipient{}, false, nil
 				}
-				if c.State == campaign.Pending && (!found || at.Before(next.at)) {
+				switch {
+				case c.State == campaign.Deferred:
+					if retry.IsZero() || at.Before(retry) {
+						retry = at
+					}
+				case !found || at.Before(next.at):
 					next = nextRecipient{part: p.Part, index: first + i, at: at}
 					found = true
 				}
 			}
 		}
 	}
+	if !retry.IsZero() && retry.Before(next.at) {
+		return nextRecipient{}, false, nil
+	}
 	return next, found, nil
 }
 
-// closedZone returns the zone of a recipient by whose clock the hours of the run are closed
-// now; nil: they are open, or there are none. Of a recipient whose row cannot be read they
+// closedZone returns the zone of a recipient who waits until the hours of the run open by
+// the clock there; nil: they are open, or there are none. Of a recipient whose row cannot be read they
 // are taken for open.
 func (r *Runs) closedZone(ctx context.Context, s Status, n nextRecipient, now time.Time) *time.Location {
 	snapshot, err := r.Ledger.Snapshot(ctx, s.Handle())
@@ -131,8 +144,9 @@ func (r *Runs) closedZone(ctx context.Context, s Status, n nextRecipient, now ti
 		return nil
 	}
 	zone, _ := zones.New(snapshot.Hours.Field, fallback).Of(chunk.Row(inChunk).Values)
-	if snapshot.Hours.Window.In(zone).Open(now) {
-		return nil
+	hours := snapshot.Hours.Window.In(zone)
+	if hours.Open(now) || hours.Next(now).Add(clockSlack).Before(n.at) {
+		return nil // the hours are not what is waited for
 	}
 	return zone
 }

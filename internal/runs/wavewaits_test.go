@@ -48,9 +48,10 @@ func (f *fixture) localRun(s campaign.Snapshot, made time.Time, waves []campaign
 // for their moment of a spread: the run says until when the first of them does.
 func TestARunWaitsForTheClocksOfItsRecipients(t *testing.T) {
 	t.Parallel()
-	made := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
+	now := time.Now().UTC().Truncate(time.Minute)
+	made := now.Add(-time.Hour)
 	// Etc/GMT-5 is five hours ahead of UTC: its hours open in one. Those of Etc/GMT-6 are open.
-	opens := time.Now().UTC().Add(6 * time.Hour)
+	opens := now.Add(6 * time.Hour)
 	hours, err := window.New(opens.Format("15:04")+"-"+opens.Add(time.Hour).Format("15:04"), time.UTC, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +69,7 @@ func TestARunWaitsForTheClocksOfItsRecipients(t *testing.T) {
 		"their hours are closed":         {snapshot: closed, due: []time.Duration{3 * time.Hour, 2 * time.Hour}, want: "window news BS-WINDOW", reason: "which open next in Etc/GMT-5"},
 		"there are no hours":             {due: []time.Duration{3 * time.Hour, 2 * time.Hour}, want: "slot news BS-SLOT", reason: "at a moment of their own"},
 		"the hours of the next are open": {snapshot: closed, due: []time.Duration{2 * time.Hour, 3 * time.Hour}, want: "slot news BS-SLOT", reason: "at a moment of their own"},
+		"their wave comes later":         {snapshot: closed, due: []time.Duration{3 * time.Hour, 2*time.Hour + time.Minute}, want: "slot news BS-SLOT"},
 		"one may get it now":             {snapshot: closed, due: []time.Duration{2 * time.Hour, 0}},
 		"an account is closed":           {snapshot: closed, due: []time.Duration{2 * time.Hour, 2 * time.Hour}, pause: true, want: "account default BS-ACCOUNT-LOGIN"},
 	} {

@@ -20,7 +20,7 @@ import (
 
 // A PostfixConfig says what a Postfix of a test asks of its clients.
 type PostfixConfig struct {
-	User, Password string            // whom SASL lets in; both are needed
+	User, Password string            // whose login SASL takes; both are needed
 	Cert           KeyPair           // of both ports
 	NoStartTLS     bool              // the submission port offers no STARTTLS, but AUTH in clear
 	Transport      string            // to which all mail goes, such as lmtp:[127.0.0.1]:2526; default: the maildir
