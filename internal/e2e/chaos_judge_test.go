@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -97,7 +98,7 @@ func (c *trial) compare(d document) *verdict {
 		}
 	}
 	for i := range c.people {
-		c.person(v, c.address(i))
+		c.person(v, fmt.Sprintf(pattern, i))
 	}
 	switch {
 	case len(v.got) > c.people || len(v.states) != c.people || d.Total != int64(c.people):

@@ -20,7 +20,6 @@ const (
 // every 20 s: mostly a worker, sometimes all of them, or Redis.
 func longView(t *testing.T, seed uint64, people int) {
 	c := &trial{people: people, rnd: rand.New(rand.NewPCG(seed, 0)), what: "long view"}
-	c.address = func(i int) string { return fmt.Sprintf(pattern, i) }
 	c.sink = testkit.NewRecsink(t)
 	c.world = newWorld(t, setup{
 		people: people, redis: everysec, bin: testkit.BuildFaulty(t),

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -104,7 +105,7 @@ func unsubscribing(c *trial, end func(*testkit.Proc)) {
 	for range 4 {
 		wg.Go(func() {
 			for i := range next {
-				address := c.address(i)
+				address := fmt.Sprintf(pattern, i)
 				link := base + "/u/" + unsubscribeToken(c.t, address, c.run)
 				for range testkit.Tries(time.Minute) { // as a mailbox provider does
 					if posted(link) {

@@ -56,7 +56,6 @@ type trial struct {
 	wires   []*wire.Wire // from each worker to Redis, where the fault wants them
 	procs   []*testkit.Proc
 	people  int
-	address func(int) string // of the person of a number
 	run     string
 
 	what    string               // the fault with its parameters
@@ -70,7 +69,7 @@ type trial struct {
 // the test ends in the middle.
 func strike(t *testing.T, seed uint64, p planned, people int, record func(result)) {
 	c := &trial{
-		fault: p.fault, people: people, address: chaosAddress, what: "not begun", excused: map[string]time.Time{},
+		fault: p.fault, people: people, what: "not begun", excused: map[string]time.Time{},
 		rnd: rand.New(rand.NewPCG(seed, uint64(p.number)+1)),
 	}
 	r := result{number: p.number, fault: p.fault.name, people: people, failed: true}
@@ -106,7 +105,6 @@ func strike(t *testing.T, seed uint64, p planned, people int, record func(result
 	if c.fault.check != nil {
 		c.fault.check(c, v)
 	}
-	c.keepsRates()
 	r.lost, r.twice, r.uncertain, r.allowed, r.recovered = v.lost, v.twice, v.uncertain, v.allowed, c.recovered()
 	r.failed = t.Failed()
 	t.Logf("%s: lost %d, twice %d, uncertain %d of at most %d, recovered after %s", c.what, r.lost, r.twice, r.uncertain, r.allowed, r.recovered)
@@ -115,11 +113,10 @@ func strike(t *testing.T, seed uint64, p planned, people int, record func(result
 func (c *trial) begin(t *testing.T) {
 	c.sink = testkit.NewRecsink(t, "-addr", fmt.Sprintf("127.0.0.1:%d", testkit.Port(t)), "-delay", "10ms")
 	c.world = newWorld(t, setup{
-		redis: c.fault.redis, bin: testkit.BuildFaulty(t),
-		accounts: account("sink", c.sink.Addr(), chaosLimits(c.people)),
+		people: c.people, redis: c.fault.redis, bin: testkit.BuildFaulty(t),
+		accounts: account("sink", c.sink.Addr(), fmt.Sprintf("    limits: {connections: %d}\n", chaosConnections)),
 		delivery: "  retry: [1s, 1s, 2s]\n  max_attempts: 15\n",
 	})
-	c.world.audience(chaosAudience(c.people))
 	c.note("%s", c.fault.name)
 	if c.fault.prepare != nil {
 		c.fault.prepare(c)

@@ -193,19 +193,6 @@ func isCeiling(t *testing.T, what string, at []time.Time, rate float64, window t
 		t.Errorf("%s: no message arrived", what)
 		return
 	}
-	worst := busiest(at, window)
-	if limit := most(rate, window+rateSlack); worst > limit {
-		t.Errorf("%s: %d messages in %s, the limit is %g/s, with slack %d", what, worst, window, rate, limit)
-	}
-	took := at[len(at)-1].Sub(at[0])
-	if limit := most(rate, took+rateSlack); len(at) > limit {
-		t.Errorf("%s: %d messages in %s, the limit is %d", what, len(at), took, limit)
-	}
-	t.Logf("%s: at most %d messages in %s, %d in %s", what, worst, window, len(at), took)
-}
-
-// busiest returns the most messages in any window of some length. The times are in order.
-func busiest(at []time.Time, window time.Duration) int {
 	worst := 0
 	i := 0
 	for j := range at {
@@ -214,7 +201,14 @@ func busiest(at []time.Time, window time.Duration) int {
 		}
 		worst = max(worst, j-i+1)
 	}
-	return worst
+	if limit := most(rate, window+rateSlack); worst > limit {
+		t.Errorf("%s: %d messages in %s, the limit is %g/s, with slack %d", what, worst, window, rate, limit)
+	}
+	took := at[len(at)-1].Sub(at[0])
+	if limit := most(rate, took+rateSlack); len(at) > limit {
+		t.Errorf("%s: %d messages in %s, the limit is %d", what, len(at), took, limit)
+	}
+	t.Logf("%s: at most %d messages in %s, %d in %s", what, worst, window, len(at), took)
 }
 
 // isUsed checks that at least a share of a rate was used for some time, which begins with
