@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// skipLife is how long a skip is kept after the time that is skipped.
-const skipLife = 48 * time.Hour
+// skipLife is how long a skip is kept after the time that is skipped: longer than that may
+// be late, of which the most is max_lateness, 30 days, and the clocks of recipients.
+const skipLife = 33 * 24 * time.Hour
 
 func (s *Schedules) skipKey(id string, at time.Time) string {
 	return s.key("skip:" + id + ":" + strconv.FormatInt(at.UnixMilli(), 10))

@@ -24,6 +24,10 @@ func TestASkippedTimeMakesNoRun(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		// A scheduler that comes back within max_lateness has to find it.
+		if left, err := s.rdb.PTTL(t.Context(), s.skipKey("often", skipped)).Result(); err != nil || left < 32*24*time.Hour {
+			t.Errorf("the skip is kept for %s, %v", left, err)
+		}
 		if was, err := s.Unskip(t.Context(), "often", kept); err != nil || !was {
 			t.Errorf("take it back: %v, %v", was, err)
 		}

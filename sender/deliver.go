@@ -105,9 +105,9 @@ func (d *delivery) other() *transaction {
 	return &d.transactions[0]
 }
 
-// deliver takes the current transaction to its end, except that an outcome may still have to be
-// recorded with the next claim. Afterwards there is another one when its envelope
-// went with the body.
+// deliver takes the current transaction to its end, except that an outcome may still have
+// to be recorded with the next claim. Afterwards there is another one when its envelope went
+// with the body.
 func (d *delivery) deliver() {
 	tx := d.current
 	e := d.transact(tx)
@@ -132,9 +132,8 @@ func (d *delivery) rest() {
 	}
 }
 
-// transact goes through a transaction, as far as it gets, and returns
-// what happens to the recipient. It is unfinished when the outcome is known and
-// waits to be recorded.
+// transact goes through a transaction, as far as it gets, and returns what happens to the
+// recipient. It is unfinished when the outcome is known and waits to be recorded.
 func (d *delivery) transact(tx *transaction) end {
 	var r *reply.Reply
 	if d.conn == nil {
@@ -262,8 +261,8 @@ func (tx *transaction) leaveSlot() {
 	}
 }
 
-// payWithSlot gives back the slot of a transaction that the server has refused, unless its time
-// is over: the refusal has cost the server something.
+// payWithSlot gives back the slot of a transaction that the server has refused, unless its
+// time is over: the refusal has cost the server something.
 func (tx *transaction) payWithSlot() {
 	if tx.slot != nil && time.Now().Before(tx.pace.at(tx.slot)) {
 		tx.leaveSlot()

@@ -99,6 +99,7 @@ func TestHoursEndWhileARecipientWaits(t *testing.T) {
 			t.Parallel()
 			b := newFixture(t, "ada@example.org", "bea@example.org")
 			b.issue()
+
 			now := time.Now().UTC()
 			w, err := window.New(now.Add(-time.Hour).Format("15:04")+"-"+now.Add(2*time.Hour).Format("15:04"), time.UTC, nil)
 			if err != nil {

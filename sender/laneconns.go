@@ -43,6 +43,7 @@ func (a *account) refusedLease(l *lane, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l.noLease = now.Add(leaseRest)
+
 	if l.leases == 0 && l.starved.IsZero() {
 		l.starved = now
 	}
@@ -114,6 +115,7 @@ func (a *account) cede(ctx context.Context, l *lane) {
 	if l.limit.Connections == 0 || !a.takeCeded(l) {
 		return
 	}
+
 	ctx, cancel := a.route.life.within(ctx, settleTime)
 	defer cancel()
 	a.releaseLane(ctx, a.route.conns, l)
@@ -126,6 +128,7 @@ func (a *account) takeCeded(l *lane) bool {
 	if l.ceded == 0 || l.leases <= l.using {
 		return false
 	}
+
 	l.ceded--
 	l.leases--
 	return true

@@ -94,6 +94,7 @@ func newLane(t *testing.T) (*account, *lane) {
 	a := newAccount(cfg, newLifetime(0, 0), AccountConfig{
 		Name: "ses", Connections: 10, Lanes: map[string]LaneLimit{"gmail": {Connections: 2}},
 	})
+
 	r := &run{}
 	rcpt := at(r, 0, "gmail.com")
 	a.lanes.of(rcpt).push(rcpt, false)
@@ -115,13 +116,16 @@ func TestABusyLaneGivesUpAConnection(t *testing.T) {
 	if rcpt, _ := a.next(noon, l); rcpt != nil {
 		t.Error("the next envelope goes ahead on a connection that is for another worker")
 	}
+
 	a.leave(l, probe{}, time.Time{}, nil)
 	if rcpt, _ := a.begin(noon); rcpt != nil {
 		t.Error("another connection works for the lane")
 	}
+
 	if !a.takeCeded(l) || l.leases != 1 || a.takeCeded(l) {
 		t.Errorf("%d leases are left, want 1", l.leases)
 	}
+
 	if rcpt, _ := a.next(noon, l); rcpt == nil {
 		t.Error("the connection that is left does not go on")
 	}
@@ -135,6 +139,7 @@ func TestALaneWithoutAConnectionKeepsNoRecipient(t *testing.T) {
 	a.refusedLease(l, noon)
 	soon := noon.Add(firstLease - 1)
 	a.refusedLease(l, soon)
+
 	if waiting, starved := a.drainStarved(soon, l); starved || len(waiting) > 0 {
 		t.Fatal("the recipients go back before the lane has asked for a second")
 	}
@@ -144,6 +149,7 @@ func TestALaneWithoutAConnectionKeepsNoRecipient(t *testing.T) {
 	if !starved || len(waiting) != 1 || l.size != 0 {
 		t.Fatalf("%d recipients go back, starved %t, want one", len(waiting), starved)
 	}
+
 	if got := a.offer(late, waiting[0]); got.taken || got.shut || got.wait != time.Second {
 		t.Errorf("offered again at once: %+v, want a second's wait", got)
 	}

@@ -91,9 +91,9 @@ func (p *pace) unlimited() bool {
 }
 
 // next takes the next slot, reserving more when there is none. Without one it
-// returns when to ask again. conns is how many connections could use slots,
-// waiting how many messages, and how many of high priority. A quota that is spent comes with the moment at which
-// it frees.
+// returns when to ask again. conns is how many connections could use slots, waiting how
+// many messages, and how many of high priority. A quota that is spent comes with the moment
+// at which it frees.
 //
 // A body that is inHand needs no time to become ready.
 //
@@ -201,6 +201,7 @@ func (p *pace) reserve(ctx context.Context, inHand bool, conns int, waiting func
 // wish returns which slots should be reserved. The caller holds mu.
 func (p *pace) wish(conns int, waiting func() (all, urgent int)) throttle.Request {
 	all, urgent := waiting()
+
 	n := conns
 	if p.each > 0 {
 		n = int(float64(conns) * float64(slotSpan) / float64(p.each))

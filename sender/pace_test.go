@@ -92,7 +92,7 @@ func TestSlotsComeBack(t *testing.T) {
 }
 
 // A delivery whose transaction ended without a word, as after a panic, leaves no slot booked.
-func TestAJobThatBeginsHoldsNoOldSlot(t *testing.T) {
+func TestATransactionThatBeginsHoldsNoOldSlot(t *testing.T) {
 	t.Parallel()
 	p := &pace{}
 	p.limits.Store(&limits{all: []throttle.Limit{{Account: "a", Rate: 100}}})

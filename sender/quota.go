@@ -86,7 +86,7 @@ func (a *account) limitsOf(now time.Time, rcpt *recipient, laneRate float64) []t
 // slot takes the next slot for a message, nil where nothing limits it; without one it
 // returns when to ask again. It reserves for the recipients that wait here and for as many as the
 // connections can send in that time: a slot that is not used is lost. For a body that
-// is inHand it reserves one alone.
+// is inHand it reserves one alone. high says that the recipient who asks is of high priority.
 func (a *account) slot(ctx context.Context, p *pace, high, inHand bool) (s *slot, again time.Time, err error) {
 	if p.unlimited() {
 		return nil, time.Time{}, nil

@@ -136,9 +136,11 @@ func (r Request) urgent() int {
 func (p *Pacer) Reserve(ctx context.Context, req Request) (Grant, error) {
 	req.Lead = min(max(req.Lead, 0), maxLead)
 	req.N = min(req.N, maxSlots)
+
 	if req.N <= 0 {
 		return Grant{Again: time.Now()}, nil
 	}
+
 	r, err := newRoute(p.prefix, req.Limits)
 	if err != nil {
 		return Grant{}, err

@@ -38,10 +38,12 @@ func TestUrgentMessagesGetEverySlot(t *testing.T) {
 			}
 
 			ask(1, 0, 64, tt.limits) // bulk mail has what there is at first
+
 			waiting := 40
 			waiting -= ask(0, waiting, 8, tt.limits)
 			bulk, other := 0, 0
 			took := 0
+
 			for ; waiting > 0 && took < 3000; took++ {
 				bulk += ask(1, 0, 64, tt.limits)
 				waiting -= ask(0, waiting, min(waiting, 8), tt.limits)
@@ -61,6 +63,7 @@ func TestUrgentMessagesGetEverySlot(t *testing.T) {
 			if want := 5 * seconds * 0.9; tt.other != nil && float64(other) < want {
 				t.Errorf("%d in %.1f s of those that wait for another limit, want %.0f or more", other, seconds, want)
 			}
+
 			b.advance(300 * time.Millisecond)
 			if ask(1, 0, 1, tt.limits) == 0 {
 				t.Error("none of normal priority afterwards")
@@ -75,13 +78,16 @@ func TestUrgentMessagesOfADeadWorkerHoldNothing(t *testing.T) {
 	b := newBench(t)
 	limits := []Limit{{Account: "a", Rate: 5}}
 	b.urgent = 10
+
 	if points, _, err := b.points(t.Context(), b.pacers[0], limits, 0, 10); err != nil || len(points) == 0 {
 		t.Fatal(points, err)
 	}
+
 	b.urgent = 0
 	if points, _, err := b.points(t.Context(), b.pacers[1], limits, 0, 1); err != nil || len(points) != 0 {
 		t.Fatalf("got points %v, error %v, want none", points, err)
 	}
+
 	b.advance(750 * time.Millisecond)
 	if points, _, err := b.points(t.Context(), b.pacers[1], limits, 0, 1); err != nil || len(points) != 1 {
 		t.Errorf("got points %v, error %v, want one", points, err)

@@ -86,9 +86,9 @@ func TestAHighRateIsReached(t *testing.T) {
 	isUsed(t, at, 0.9, rate, lasts) // what the machine can do counts too
 }
 
-// sendFor has four workers send for a time with the limits of an account, calls meanwhile
+// sendFor has four workers send for a time with the limits of an account, calls during
 // after a third of it, and returns when messages arrived.
-func sendFor(t *testing.T, lasts time.Duration, rate float64, limits string, meanwhile func(*world, []*testkit.Proc)) []time.Time {
+func sendFor(t *testing.T, lasts time.Duration, rate float64, limits string, during func(*world, []*testkit.Proc)) []time.Time {
 	t.Helper()
 	sink := testkit.NewRecsink(t)
 	w := newWorld(t, setup{people: int(1.5*rate*lasts.Seconds()) + 100, accounts: account("sink", sink.Addr(), limits)})
@@ -98,9 +98,9 @@ func sendFor(t *testing.T, lasts time.Duration, rate float64, limits string, mea
 	}
 	w.launch()
 	first := firstOf(t, sink)
-	if meanwhile != nil {
+	if during != nil {
 		<-time.After(lasts / 3)
-		meanwhile(w, workers)
+		during(w, workers)
 	}
 	<-time.After(time.Until(first.Add(lasts + 1500*time.Millisecond)))
 	return acceptedAt(sink, "")

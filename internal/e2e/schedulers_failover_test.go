@@ -25,6 +25,7 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 	sentinels := testkit.NewSentinels(t, 2, "--appendonly", "yes")
 	w := newWorld(t, setup{accounts: account("sink", sink.Addr(), "")})
 	w.at(sentinels.URL())
+
 	workers := []*testkit.Proc{w.quietWorker(), w.quietWorker()}
 	var schedulers []*testkit.Proc
 	for range 3 {
@@ -32,6 +33,7 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 		p.WaitLine("scheduler started", time.Minute)
 		schedulers = append(schedulers, p)
 	}
+
 	w.people(people, pattern)
 	// While there is no primary some occurrences are missed, and others are late.
 	w.letter("often", fmt.Sprintf(`schedule: {cron: "@every %s", max_lateness: 3s}`, every))
@@ -41,9 +43,11 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	begun := time.Now()
+
 	for range failovers {
 		strike := time.Now().Truncate(every).Add(every).Add(time.Duration(rnd.Int64N(int64(350 * time.Millisecond))))
 		<-time.After(time.Until(strike))
+
 		old := sentinels.Primary()
 		old.Kill()
 		sentinels.WaitFailover(old)
@@ -59,11 +63,13 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 			break
 		}
 	}
+
 	for range testkit.Tries(time.Minute) {
 		if len(w.history("often")) >= before+2 {
 			break
 		}
 	}
+
 	for _, p := range schedulers {
 		p.Signal(syscall.SIGTERM)
 	}
@@ -122,6 +128,7 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 	if uncertain > 20*failovers {
 		t.Errorf("seed %d: %d uncertain", seed, uncertain)
 	}
+
 	got := sink.Accepted()
 	in := 0
 	for i := range people {
@@ -131,6 +138,7 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 			t.Errorf("seed %d: %s got %d messages of %d runs, %d uncertain", seed, address, n, len(fired), uncertain)
 		}
 	}
+
 	if in < people*len(fired)-uncertain {
 		t.Errorf("seed %d: %d messages of %d runs, %d uncertain", seed, in, len(fired), uncertain)
 	}
@@ -142,6 +150,7 @@ func TestOccurrencesThroughFailovers(t *testing.T) {
 			}
 		}
 	}
+
 	for _, p := range workers {
 		p.Signal(syscall.SIGTERM)
 		if code := p.Wait(drained); code != 0 {
@@ -167,6 +176,7 @@ func (w *world) history(id string) []occurrence {
 	if err != nil {
 		return nil
 	}
+
 	var shown struct{ Occurrences []occurrence }
 	if err := json.Unmarshal(out, &shown); err != nil {
 		w.t.Fatalf("parse %q: %v", out, err)

@@ -20,11 +20,13 @@ func TestShardsOfTheQueueLieOnSeveralNodes(t *testing.T) {
 	// A run has the shard that a hash of its id names: so many runs leave none out, but for
 	// once in 100,000 times.
 	const shards, people, mostRuns = 4, 500, 45
+
 	sink := testkit.NewRecsink(t, "-delay", "10ms")
 	cluster := testkit.NewCluster(t, 3, false)
 	w := newWorld(t, setup{people: people, accounts: account("sink", sink.Addr(), "")})
 	w.at(cluster.URL())
 	w.env = append(w.env, fmt.Sprintf("BROADSIDE_REDIS__QUEUE_SHARDS=%d", shards))
+
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: []string{cluster.Primaries[0].Addr()}, IsClusterMode: true})
 	t.Cleanup(func() { rdb.Close() })
 	used := func() []string {
@@ -50,9 +52,11 @@ func TestShardsOfTheQueueLieOnSeveralNodes(t *testing.T) {
 	for range 6 {
 		launch()
 	}
+
 	w.until(all[len(all)-1], time.Minute, "under way", accepted(people/5))
 	workers[0].Kill()
 	workers[0] = w.quietWorker()
+
 	for range 2 {
 		launch()
 	}
@@ -64,6 +68,7 @@ func TestShardsOfTheQueueLieOnSeveralNodes(t *testing.T) {
 	for i := range want {
 		want[i] = fmt.Sprintf("e2e-bulk-%d", i)
 	}
+
 	for !slices.Equal(used(), want) {
 		if len(all) == mostRuns {
 			t.Fatalf("queues %v after %d runs, expected %v", used(), len(all), want)
@@ -102,6 +107,7 @@ func TestShardsOfTheQueueLieOnSeveralNodes(t *testing.T) {
 	if uncertain > connections {
 		t.Errorf("%d uncertain, the killed worker had %d connections", uncertain, connections)
 	}
+
 	got := sink.Accepted()
 	var without int64
 	for i := range all {

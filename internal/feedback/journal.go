@@ -91,6 +91,7 @@ func (j *Journal) unseen(ctx context.Context, notices []campaign.Notice) ([]camp
 		if name == "" {
 			continue
 		}
+
 		at = append(at, i)
 		names = append(names, name)
 		seen[i] = n.OneUse && used[name]

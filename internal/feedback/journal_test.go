@@ -30,10 +30,12 @@ func TestATokenOfOneUseProvesOneEvent(t *testing.T) {
 	}
 
 	first := event(1, campaign.ClassHard)
+
 	o.cuts.next(3, false)
 	if err := o.Record(t.Context(), []campaign.Notice{first}); err == nil {
 		t.Fatal("Redis was away, and the event counts as stored")
 	}
+
 	o.cuts.armed.Store(false)
 	o.record(t, first, event(2, campaign.ClassHard)) // together
 	o.record(t, first)

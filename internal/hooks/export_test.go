@@ -11,3 +11,6 @@ func ReadSES(message string) ([]campaign.Notice, error) {
 
 // MaxStores is how many times at once what requests say is stored.
 const MaxStores = maxStores
+
+// MaxAlone is how many requests at once store what they say by themselves, after a failure.
+const MaxAlone = maxAlone

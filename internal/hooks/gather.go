@@ -24,11 +24,10 @@ var (
 // with one event in each request then costs the store a few round trips for many
 // requests, and not for each. Record returns nil only when what it was given is stored.
 //
-// While all ways to the store are in use, requests wait. The last that waits when a way is
-// free takes along those before it, as it has most time left, so that there is no goroutine
-// but those of requests. What
-// failed together is stored by each request alone: no event keeps those of others from
-// being stored.
+// While all ways to the store are in use, requests wait. When one is free, the last of those
+// that go together stores for all of them, as it has most time left: there is no goroutine
+// but those of requests. What failed together is stored by each request alone, so that no
+// event keeps those of others from being stored.
 type gatherer struct {
 	recorder Recorder
 	alone    chan struct{} // one for each request that stores its notices after a failure
@@ -106,8 +105,10 @@ func (g *gatherer) enter(w *waiter) error {
 	if len(g.waiting) > 0 && g.notices+len(w.notices) > maxGathering {
 		return errBusy
 	}
+
 	g.waiting = append(g.waiting, w)
 	g.notices += len(w.notices)
+
 	if g.used < maxStores {
 		g.used++
 		g.call()
@@ -141,9 +142,11 @@ func (g *gatherer) call() {
 		g.used--
 		return
 	}
+
 	together := g.waiting[:n:n]
 	g.waiting = g.waiting[n:]
 	g.notices -= notices
+
 	together[n-1].told <- verdict{together: together}
 }
 
@@ -155,6 +158,7 @@ func (g *gatherer) store(ctx context.Context, together []*waiter) error {
 		g.mu.Lock()
 		g.call()
 		g.mu.Unlock()
+
 		for _, w := range together[:len(together)-1] {
 			w.told <- verdict{err: err}
 		}
@@ -170,10 +174,12 @@ func (g *gatherer) store(ctx context.Context, together []*waiter) error {
 		ctx, cancel = context.WithDeadline(context.WithoutCancel(ctx), deadline)
 		defer cancel()
 	}
+
 	var all []campaign.Notice
 	for _, w := range together {
 		all = append(all, w.notices...)
 	}
+
 	if failed := g.recorder.Record(ctx, all); failed == nil {
 		err = nil
 	}

@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,26 +19,42 @@ import (
 	"broadside/internal/hooks"
 )
 
-// A slow store takes half a second each time, as a Redis that waits for its disk, and
-// takes none of what it is given together when refuse says so about one of them.
+// A slow store takes half a second each time, as a Redis that waits for its disk, or longer,
+// and takes none of what it is given together when refuse says so about one of them, or
+// apart when it takes nothing but single notices.
 type slow struct {
 	refuse func(n campaign.Notice) error
+	apart  bool
+	takes  time.Duration // 0: half a second
 
-	mu     sync.Mutex
-	calls  []int // how many notices came with each
-	stored []string
+	mu       sync.Mutex
+	calls    []int // how many notices came with each
+	underWay int
+	most     int // calls at once
+	stored   []string
 }
 
 func (s *slow) Record(ctx context.Context, notices []campaign.Notice) error {
 	s.mu.Lock()
 	s.calls = append(s.calls, len(notices))
+	s.underWay++
+	s.most = max(s.most, s.underWay)
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.underWay--
+	}()
+
 	select {
-	case <-time.After(500 * time.Millisecond):
+	case <-time.After(cmp.Or(s.takes, 500*time.Millisecond)):
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 
+	if s.apart && len(notices) > 1 {
+		return errors.New("not together")
+	}
 	for _, n := range notices {
 		if s.refuse == nil {
 			break
@@ -184,5 +201,51 @@ func TestAClientThatGoesAwayTakesNoOtherWithIt(t *testing.T) {
 
 		slices.Sort(s.stored)
 		same(t, []string{"generic:0", "generic:1", "generic:11", "generic:12"}, s.stored)
+	})
+}
+
+// What waits longest does not give its short time to those that are stored with it.
+func TestTheLastHasTimeForAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{takes: 6 * time.Second} // of 8 that a request has
+		d := newSlowDesk(t, s)
+		var all sync.WaitGroup
+		got := make([]int, hooks.MaxStores+2)
+		post := func(i int) {
+			l := numbered(t, i)
+			all.Go(func() { got[i] = d.post(l).Code })
+			synctest.Wait()
+		}
+
+		for i := range hooks.MaxStores + 1 {
+			post(i) // the last of these has to wait
+		}
+		time.Sleep(5 * time.Second) // in a bubble
+		post(hooks.MaxStores + 1)
+		all.Wait()
+
+		want := append(slices.Repeat([]int{200}, hooks.MaxStores), 503, 200)
+		same(t, want, got)
+		same(t, hooks.MaxStores+2, len(s.stored)) // that of the one whose time was over as well
+	})
+}
+
+// After a failure not all store what they have at once.
+func TestFewAtATimeStoreByThemselves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const requests = 400
+		s := &slow{apart: true}
+		d := newSlowDesk(t, s)
+		var letters []letter
+		for i := range requests {
+			letters = append(letters, numbered(t, i))
+		}
+
+		same(t, slices.Repeat([]int{200}, requests), d.postAll(letters))
+		if most := hooks.MaxStores + hooks.MaxAlone; s.most > most {
+			t.Errorf("%d stored at once, want %d at most", s.most, most)
+		}
 	})
 }

@@ -131,6 +131,25 @@ func TestLocalTimesOfWaves(t *testing.T) {
 	}
 }
 
+// A wave that a run did not live to see has neither begun nor is to come.
+func TestWavesAfterTheEndOfARun(t *testing.T) {
+	t.Parallel()
+	r := waved()
+	r.State = campaign.RunCancelled
+	r.FinishedAt = r.Waves[1].At
+	r.ReadAt = r.Waves[2].At.Add(time.Hour)
+	var got bytes.Buffer
+	if err := report.Markdown(&got, r); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, want := range []string{"| 300 | begun | Asia/Seoul", "| 4,000 |  | Europe/Berlin"} {
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("got\n%s\nwant %q", got.String(), want)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	text := func(w io.Writer, runs ...report.Run) error { return report.Text(w, runs[0], nil) }

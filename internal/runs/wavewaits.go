@@ -61,6 +61,7 @@ func (r *Runs) clockWait(ctx context.Context, s Status, now time.Time, others []
 	if err != nil || !found {
 		return report.Wait{}, false, err
 	}
+
 	for _, w := range others {
 		if w.Until.IsZero() || !w.Until.Add(clockSlack).Before(next.at) {
 			return report.Wait{}, false, nil
@@ -92,6 +93,7 @@ func (r *Runs) nextPending(ctx context.Context, s Status, now time.Time) (next n
 	run := s.Handle()
 	soon := now.Add(longSlot)
 	var retry time.Time // of the first who was deferred
+
 	for _, p := range run.Sizes {
 		for first := 0; first < p.Size; first += ledger.PageCells {
 			cells, err := r.Ledger.Page(ctx, run, p.Part, first/ledger.PageCells)
@@ -107,6 +109,7 @@ func (r *Runs) nextPending(ctx context.Context, s Status, now time.Time) (next n
 				if at.Before(soon) {
 					return nextRecipient{}, false, nil
 				}
+
 				switch {
 				case c.State == campaign.Deferred:
 					if retry.IsZero() || at.Before(retry) {
@@ -119,20 +122,21 @@ func (r *Runs) nextPending(ctx context.Context, s Status, now time.Time) (next n
 			}
 		}
 	}
+
 	if !retry.IsZero() && retry.Before(next.at) {
 		return nextRecipient{}, false, nil
 	}
 	return next, found, nil
 }
 
-// closedZone returns the zone of a recipient who waits until the hours of the run open by
-// the clock there; nil: they are open, or there are none. Of a recipient whose row cannot be read they
-// are taken for open.
+// closedZone returns the zone of a recipient who waits until the hours of the run open by the
+// clock there; nil: they are open, there are none, or the row cannot be read.
 func (r *Runs) closedZone(ctx context.Context, s Status, n nextRecipient, now time.Time) *time.Location {
 	snapshot, err := r.Ledger.Snapshot(ctx, s.Handle())
 	if err != nil || snapshot.Hours == nil || snapshot.Hours.Window == nil {
 		return nil
 	}
+
 	fallback, err := time.LoadLocation(snapshot.Hours.Fallback)
 	if err != nil {
 		return nil
@@ -143,6 +147,7 @@ func (r *Runs) closedZone(ctx context.Context, s Status, n nextRecipient, now ti
 	if err != nil || inChunk >= chunk.Len() {
 		return nil
 	}
+
 	zone, _ := zones.New(snapshot.Hours.Field, fallback).Of(chunk.Row(inChunk).Values)
 	hours := snapshot.Hours.Window.In(zone)
 	if hours.Open(now) || hours.Next(now).Add(clockSlack).Before(n.at) {

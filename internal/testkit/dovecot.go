@@ -113,6 +113,7 @@ func (d *DovecotServer) Messages(folder string) map[string]string {
 func (d *DovecotServer) messages(folder string) (out map[string]string, whole bool) {
 	d.t.Helper()
 	out = map[string]string{}
+
 	for _, dir := range []string{"new", "cur"} {
 		files, err := filepath.Glob(d.path(d.maildir(folder) + "/" + dir + "/*"))
 		if err != nil {
@@ -122,6 +123,7 @@ func (d *DovecotServer) messages(folder string) (out map[string]string, whole bo
 			if flags := filepath.Base(f); bytes.Contains([]byte(flags), []byte("T")) {
 				continue
 			}
+
 			b, err := os.ReadFile(f)
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil, false
