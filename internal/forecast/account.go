@@ -39,6 +39,7 @@ type lane struct {
 	served  []float64
 	bounded map[Limit]float64 // seconds
 	starts  float64
+	resumed float64 // when it last began to send, at first or after a rest
 	last    float64
 	gap     float64 // from one message to the next when it sent last
 }
@@ -200,8 +201,12 @@ func (a *account) count(from, to float64) {
 
 // send notes that the lane sends until a moment.
 func (l *lane) send(to float64) {
+	now := l.account.s.t
 	if l.starts < 0 {
-		l.starts = l.account.s.t
+		l.starts = now
+	}
+	if l.last < now {
+		l.resumed = now
 	}
 	l.last = to
 	switch l.by {
@@ -215,5 +220,5 @@ func (l *lane) send(to float64) {
 }
 
 // finish is when the last message leaves: at the beginning of the time that the pace
-// keeps for it.
-func (l *lane) finish() float64 { return max(0, l.starts, l.last-l.gap) }
+// keeps for it, and not before its recipient may be sent to.
+func (l *lane) finish() float64 { return max(0, l.starts, l.resumed, l.last-l.gap) }

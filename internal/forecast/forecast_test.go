@@ -289,3 +289,27 @@ func BenchmarkMonth(b *testing.B) {
 		}
 	}
 }
+
+// The last message of a run leaves by a lane of the forecast, also where only a part of a
+// recipient is calculated to go by it.
+func TestTheLastLaneHasARecipient(t *testing.T) {
+	t.Parallel()
+	f := Of(Input{
+		Now:      noon,
+		Accounts: []Account{{Name: "new", Connections: 1, Quotas: warmup(1)}, {Name: "old", Connections: 1}},
+		People:   []People{people("gmail", 1), people("microsoft", 1)},
+		Waves:    []Wave{{At: noon, Recipients: 1}, {At: noon.Add(time.Minute), Recipients: 1}},
+	})
+
+	var last time.Time
+	var all int64
+	for _, l := range f.Lanes {
+		all += l.Recipients
+		if l.Finish.After(last) {
+			last = l.Finish
+		}
+	}
+	if all != 2 || f.Finish.Before(noon.Add(time.Minute)) || f.Finish.Sub(last) > time.Second {
+		t.Errorf("finishes at %s, its last lane at %s; %+v", f.Finish, last, f.Lanes)
+	}
+}

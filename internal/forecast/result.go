@@ -11,15 +11,14 @@ import (
 func (s *simulation) result() Forecast {
 	f := Forecast{Now: s.in.Now, Waits: s.waits, Expires: s.in.Expires, Expired: int64(math.Round(s.expired))}
 	unfinished := s.leave()
-	whole := s.whole()
-	last := 0.0
+	last := s.last()
+	whole := s.whole(last)
 	for _, a := range s.accounts {
 		var flows []Flow
 		for _, l := range a.lanes {
 			if n := whole[l]; n > 0 {
 				flows = append(flows, s.flow(l, n, unfinished[l]))
 			}
-			last = max(last, l.finish())
 		}
 		slices.SortStableFunc(flows, func(a, b Flow) int { return cmp.Compare(b.Recipients, a.Recipients) })
 		f.Lanes = append(f.Lanes, flows...)
@@ -59,8 +58,18 @@ func (s *simulation) leave() map[*lane]bool {
 	return lanes
 }
 
+// last is when the last message leaves.
+func (s *simulation) last() (t float64) {
+	for _, l := range s.lanes {
+		t = max(t, l.finish())
+	}
+	return t
+}
+
 // whole returns how many recipients each lane has. They are whole, and everybody has one.
-func (s *simulation) whole() map[*lane]int64 {
+// The lane by which the last message leaves has one, however small its part is: or the run
+// would finish after all of its lanes.
+func (s *simulation) whole(last float64) map[*lane]int64 {
 	all := map[*lane]int64{}
 	for p, people := range s.people {
 		var lanes []*lane
@@ -72,8 +81,14 @@ func (s *simulation) whole() map[*lane]int64 {
 				rest -= n
 			}
 		}
+
 		// What rounding leaves goes to the largest remainders.
-		remainder := func(l *lane) float64 { return l.served[p] - math.Floor(l.served[p]+nothing) }
+		remainder := func(l *lane) float64 {
+			if all[l] == 0 && l.finish() == last {
+				return 1
+			}
+			return l.served[p] - math.Floor(l.served[p]+nothing)
+		}
 		slices.SortStableFunc(lanes, func(a, b *lane) int { return cmp.Compare(remainder(b), remainder(a)) })
 		for i := 0; rest > 0 && len(lanes) > 0; i++ {
 			all[lanes[i%len(lanes)]]++
